@@ -1,0 +1,747 @@
+/*
+ * wsocket.h: HTTP/1.1 and WebSocket for C programs.
+ *
+ * Three levels, one engine room:
+ *
+ *   wsk_http_*, wsk_ws_*   the engines. Sans-IO: bytes in, events out, bytes
+ *                          out. No socket, clock, thread or callback inside.
+ *   wsk_server_*           a server over the engines: sockets, deadlines, and
+ *                          the threads that run handlers.
+ *   wsk_route_*            paths and events for programs that want no more.
+ *
+ * Rules that hold for every function:
+ *
+ *   - A pointer is followed by its length in octets. Text is octets, never
+ *     NUL-terminated, unless the parameter is a plain `const char *` without
+ *     a length.
+ *   - Arguments are borrowed for the call. What a function lends out belongs
+ *     to the object it came from, until the moment the function names.
+ *   - NULL is legal only where a comment says so. Misuse is an assert in debug
+ *     builds and WSK_E_STATE otherwise.
+ *   - A status says what went wrong on our side. A peer's mistake is no status:
+ *     it is an event, and the answer it deserves is already on its way.
+ *   - Times are milliseconds (suffix _ms), sizes are octets.
+ *
+ * RFC numbers: 9110 and 9112 (HTTP), 6455 (WebSocket).
+ */
+#ifndef WSOCKET_H
+#define WSOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WSK_API __attribute__((visibility("default")))
+#else
+#define WSK_API
+#endif
+
+#define WSK_VERSION "3.0.0.dev0"
+
+/* ------------------------------------------------------------ status --- */
+
+/* clang-format off */
+#define WSK_STATUS_LIST(X)                                                     \
+    X(WSK_OK,        "no error")                                               \
+    X(WSK_E_NOMEM,   "out of memory")                                          \
+    X(WSK_E_SYS,     "the operating system refused; errno says why")           \
+    X(WSK_E_STATE,   "not possible in this state")                             \
+    X(WSK_E_ARG,     "an argument is out of range")                            \
+    X(WSK_E_AGAIN,   "not now: it would have to wait")                         \
+    X(WSK_E_TIMEOUT, "the time is up")                                         \
+    X(WSK_E_CLOSED,  "the connection is closed")                               \
+    X(WSK_E_CUT,     "the request body ended before it was complete")
+/* clang-format on */
+
+typedef enum wsk_status {
+#define X(name, text) name,
+    WSK_STATUS_LIST(X)
+#undef X
+} wsk_status;
+
+/** One line of English for a status; a static string. */
+WSK_API const char *wsk_status_text(wsk_status st);
+
+/** The version of the library, a static string such as "3.0.0". */
+WSK_API const char *wsk_version(void);
+
+/** A run of octets that somebody else owns. */
+typedef struct wsk_str {
+    const char *p;
+    size_t len;
+} wsk_str;
+
+/* ----------------------------------------------------------- options --- */
+
+/*
+ * The one list of options. C fields, Python keywords, the command line and
+ * docs/reference/options.md all grow from it.
+ *
+ *   TEXT(name, default, help)   const char *name
+ *   COUNT(name, default, help)  uint32_t name
+ *   BYTES(name, default, help)  uint64_t name; text forms accept k, m, g
+ *   TIME(name, default, help)   uint32_t name##_ms; text forms are seconds
+ *   FLAG(name, default, help)   bool name; text forms are on and off
+ *
+ * A TEXT default may be NULL: not set.
+ */
+/* clang-format off */
+#define WSK_LIMIT_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                      \
+    BYTES(max_request_line, 16384, "longest request line; a longer one is answered 414") \
+    BYTES(max_header_bytes, 65536, "all header fields of a request together; more is answered 431") \
+    COUNT(max_headers, 100, "header fields in a request; more is answered 431") \
+    BYTES(max_body, 1073741824, "longest request body; a longer one is answered 413; 0 is no limit") \
+    FLAG(server_header, true, "add a Server field to responses that have none") \
+    FLAG(date_header, true, "add a Date field to responses that have none")    \
+    BYTES(ws_max_size, 1048576, "longest WebSocket message; a longer one closes with 1009")
+
+#define WSK_SERVER_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                     \
+    TEXT(host, "127.0.0.1", "address to listen on; localhost binds both families, an empty text every address") \
+    COUNT(port, 8080, "TCP port to listen on; 0 picks a free one and prints it") \
+    COUNT(backlog, 2048, "connections the kernel may queue before accept")      \
+    COUNT(threads, 64, "handlers that may run at once; those parked in receive() are not counted") \
+    COUNT(max_parked, 10000, "WebSocket handlers that may wait in receive(); past it an upgrade is answered 503") \
+    COUNT(max_connections, 0, "open connections; accepting pauses at it; 0 takes the file descriptor limit") \
+    TIME(head_timeout, 10000, "from the first octet of a request to its complete head") \
+    TIME(keep_alive, 75000, "idle time between requests before a silent close") \
+    TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
+    TEXT(access_logfile, "-", "file for the access log; - is standard output, none is off") \
+    TEXT(log_level, "info", "debug, info, warning, error or critical; from warning on the access log is off unless access_logfile is given") \
+    TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
+    TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off") \
+    TIME(ws_close_timeout, 5000, "how long to wait for the peer's Close frame")  \
+    TEXT(ws_hide_upgrade, "auto", "hide the Upgrade field from Werkzeug apps without a WebSocket route: auto, always or never")
+/* clang-format on */
+
+#define WSK_FIELD_TEXT(name, dflt, help) const char *name;
+#define WSK_FIELD_COUNT(name, dflt, help) uint32_t name;
+#define WSK_FIELD_BYTES(name, dflt, help) uint64_t name;
+#define WSK_FIELD_TIME(name, dflt, help) uint32_t name##_ms;
+#define WSK_FIELD_FLAG(name, dflt, help) bool name;
+
+/** What the engines enforce. */
+typedef struct wsk_limits {
+    WSK_LIMIT_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
+                      WSK_FIELD_TIME, WSK_FIELD_FLAG)
+} wsk_limits;
+
+/** What a server is made from; see wsk_config_init(). */
+typedef struct wsk_server_config {
+    WSK_SERVER_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
+                       WSK_FIELD_TIME, WSK_FIELD_FLAG)
+    wsk_limits limits;
+} wsk_server_config;
+
+typedef enum wsk_option_kind {
+    WSK_OPTION_TEXT,
+    WSK_OPTION_COUNT,
+    WSK_OPTION_BYTES,
+    WSK_OPTION_TIME,
+    WSK_OPTION_FLAG,
+} wsk_option_kind;
+
+/** One row of the list, for programs that read options from text. */
+typedef struct wsk_option {
+    const char *name;         /* with underscores */
+    wsk_option_kind kind;
+    const char *default_text; /* as wsk_config_set() takes it; NULL: not set */
+    const char *help;         /* one line */
+} wsk_option;
+
+/** Every option, in the order of the docs; a static array of *n rows. */
+WSK_API const wsk_option *wsk_options(size_t *n);
+
+/** Fill `limits` with the defaults. */
+WSK_API void wsk_limits_init(wsk_limits *limits);
+
+/** Fill `cfg`, its limits included, with the defaults. */
+WSK_API void wsk_config_init(wsk_server_config *cfg);
+
+/**
+ * Set one option from text: "8080", "1.5" seconds, "64k", "on".
+ *
+ * value    borrowed for as long as `cfg` is used, where the option is TEXT
+ * error    at least 160 octets, or NULL; receives one line that says what is
+ *          accepted (and, for an unknown name, the nearest known one)
+ *
+ * Returns WSK_OK, or WSK_E_ARG with `cfg` unchanged.
+ */
+WSK_API wsk_status wsk_config_set(wsk_server_config *cfg, const char *name,
+                                  const char *value, char error[160]);
+
+/* ------------------------------------------------------ request heads --- */
+
+typedef struct wsk_header {
+    wsk_str name;  /* as sent; a token */
+    wsk_str value; /* without leading and trailing white space */
+} wsk_header;
+
+/**
+ * A request head that passed every rule of RFC 9112; a view.
+ *
+ * Fields whose name holds an underscore have been dropped: they could be
+ * mistaken for their twin with a dash (CGI, RFC 3875 4.1.18).
+ */
+typedef struct wsk_head {
+    wsk_str method;          /* a token */
+    wsk_str target;          /* as sent, visible ASCII */
+    wsk_str path;            /* origin form, not decoded; "*" for OPTIONS * */
+    wsk_str query;           /* after the first '?', not decoded; maybe empty */
+    wsk_str host;            /* authority of the target, else Host; maybe empty */
+    wsk_str version;         /* as sent: "HTTP/1.1" */
+    const wsk_header *headers;
+    size_t n_headers;
+    uint64_t content_length; /* 0 without a body or when chunked */
+    bool has_length;         /* Content-Length was sent */
+    bool chunked;
+    bool http10;             /* HTTP/1.0: no chunked, no Upgrade */
+    bool keep_alive;         /* what the client asked for (9112 9.3) */
+    bool expect_continue;    /* Expect: 100-continue on HTTP/1.1 */
+    bool websocket;          /* an attempt: HTTP/1.1, Upgrade lists websocket */
+} wsk_head;
+
+/**
+ * The value of the first field called `name` (ASCII case ignored), which is
+ * NUL-terminated; {NULL, 0} when there is none. Same lifetime as the head.
+ */
+WSK_API wsk_str wsk_head_get(const wsk_head *head, const char *name);
+
+/** The reason phrase of a status, "Not Found"; "Unknown" if it has none. */
+WSK_API const char *wsk_reason(int status);
+
+/* --------------------------------------------------------- HTTP engine --- */
+
+/** One HTTP/1.1 connection, server side; one thread at a time. */
+typedef struct wsk_http wsk_http;
+
+typedef enum wsk_http_event_kind {
+    WSK_HTTP_NONE,   /* feed more, or answer the request that is open */
+    WSK_HTTP_HEAD,   /* a request begins: .head */
+    WSK_HTTP_DATA,   /* body octets, unchunked: .data, .len */
+    WSK_HTTP_END,    /* the request is complete */
+    WSK_HTTP_FAILED, /* the peer broke a rule; .status is the answer, already
+                        in out_buf() unless a response had begun; close after */
+} wsk_http_event_kind;
+
+typedef struct wsk_http_event {
+    wsk_http_event_kind kind;
+    const wsk_head *head; /* until the request has been answered */
+    const uint8_t *data;  /* until the next call of feed() or next() */
+    size_t len;
+    int status;
+} wsk_http_event;
+
+/** A new engine; limits may be NULL for the defaults, else they are copied.
+ * NULL when out of memory. Free it with wsk_http_free(). */
+WSK_API wsk_http *wsk_http_new(const wsk_limits *limits);
+WSK_API void wsk_http_free(wsk_http *http); /* NULL is legal */
+
+/**
+ * Take octets that arrived from the peer.
+ *
+ * data, len  borrowed until next() has returned WSK_HTTP_NONE
+ * *used      octets taken, 0..len; short only while an event waits in next()
+ *            or while a complete request waits for its answer: pipelined
+ *            octets stay with the caller until then
+ *
+ * Returns WSK_OK; WSK_E_NOMEM (nothing taken, try again); WSK_E_STATE once the
+ * connection is over.
+ */
+WSK_API wsk_status wsk_http_feed(wsk_http *http, const uint8_t *data,
+                                 size_t len, size_t *used);
+
+/** The next event; WSK_HTTP_NONE when there is none. */
+WSK_API wsk_http_event wsk_http_next(wsk_http *http);
+
+/** The peer will send no more. A request that is cut short fails with 400. */
+WSK_API void wsk_http_feed_eof(wsk_http *http);
+
+/** Owe the peer a 100 (Continue), once and only if the request asked for it
+ * and the answer has not begun (9110 10.1.1). WSK_OK also when none is due. */
+WSK_API wsk_status wsk_http_send_continue(wsk_http *http);
+
+#define WSK_LENGTH_UNKNOWN UINT64_MAX
+
+/**
+ * Begin the answer to the open request.
+ *
+ * status   200..599, or 101
+ * reason   NUL-terminated; NULL takes wsk_reason(status)
+ * headers  sent in this order, in this case, duplicates kept. A name must be a
+ *          token, a value free of controls; Connection may be given (its
+ *          `close` is honoured), Transfer-Encoding may not
+ * length   octets of body to come, or WSK_LENGTH_UNKNOWN: then a
+ *          Content-Length among the headers counts, else the body is chunked
+ *          (HTTP/1.1) or ended by close (HTTP/1.0)
+ *
+ * Date and Server are added when missing. HEAD, 204 and 304 get no body.
+ *
+ * Returns WSK_OK; WSK_E_ARG (an illegal header or status, nothing sent);
+ * WSK_E_STATE (no request is open, or its answer has begun); WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_http_send_head(wsk_http *http, int status,
+                                      const char *reason,
+                                      const wsk_header *headers, size_t n,
+                                      uint64_t length);
+
+/** Body octets of the answer. Octets past the announced length are dropped,
+ * and wsk_http_send_end() will say so; an empty run is legal and nothing. */
+WSK_API wsk_status wsk_http_send_body(wsk_http *http, const uint8_t *data,
+                                      size_t len);
+
+/**
+ * The answer is complete. WSK_OK; WSK_E_ARG when it was longer (cut) or
+ * shorter than announced (the connection will close, 9112 8).
+ */
+WSK_API wsk_status wsk_http_send_end(wsk_http *http);
+
+/** Octets owed to the peer, owned by `http` until the next call but this one;
+ * NULL and *len = 0 when none. */
+WSK_API const uint8_t *wsk_http_out_buf(const wsk_http *http, size_t *len);
+
+/** The first `n` of those octets have been written. */
+WSK_API void wsk_http_out_ack(wsk_http *http, size_t n);
+
+/** True when the connection must be closed once out_buf() is empty. */
+WSK_API bool wsk_http_done(const wsk_http *http);
+
+/* -------------------------------------------------- WebSocket handshake --- */
+
+#define WSK_WS_ACCEPT_LEN 28
+
+/** What the handshake room decided about a request (RFC 6455 4.2). */
+typedef struct wsk_ws_verdict {
+    int status;         /* 101, or the refusal: 400, 405, 426 */
+    const char *reason; /* why, one line for a person; static */
+    char accept[WSK_WS_ACCEPT_LEN]; /* Sec-WebSocket-Accept; set on 101 */
+} wsk_ws_verdict;
+
+/** Judge a WebSocket attempt (head->websocket). A pure function. */
+WSK_API wsk_ws_verdict wsk_ws_judge(const wsk_head *head);
+
+/** Whether the client offered the subprotocol `name` (NUL-terminated, compared
+ * to the letter, RFC 6455 4.1). */
+WSK_API bool wsk_ws_offered(const wsk_head *head, const char *name);
+
+/**
+ * Walk the offered subprotocols: *pos starts at 0 and belongs to the walk.
+ * False when there is no more; else *name is set (same lifetime as the head).
+ */
+WSK_API bool wsk_ws_next_offer(const wsk_head *head, size_t *pos,
+                               wsk_str *name);
+
+/* ---------------------------------------------------- WebSocket engine --- */
+
+typedef struct wsk_ws wsk_ws; /* one WebSocket; one thread at a time */
+
+typedef enum wsk_opcode {
+    WSK_CONTINUATION = 0x0,
+    WSK_TEXT = 0x1,
+    WSK_BINARY = 0x2,
+    WSK_CLOSE = 0x8,
+    WSK_PING = 0x9,
+    WSK_PONG = 0xA,
+} wsk_opcode;
+
+typedef enum wsk_ws_event_kind {
+    WSK_WS_NONE,    /* feed more */
+    WSK_WS_MESSAGE, /* .opcode TEXT (valid UTF-8) or BINARY, .data, .len */
+    WSK_WS_PING,    /* .data, .len; the pong is already in out_buf() */
+    WSK_WS_PONG,    /* .data, .len */
+    WSK_WS_CLOSED,  /* exactly once, last: no more messages will come.
+                       .code, .data/.len (reason), .clean */
+} wsk_ws_event_kind;
+
+typedef struct wsk_ws_event {
+    wsk_ws_event_kind kind;
+    wsk_opcode opcode;
+    const uint8_t *data; /* until the next call of feed() or next() */
+    size_t len;
+    uint16_t code;       /* CLOSED: RFC 6455 7.1.5; 1005 none, 1006 no Close */
+    bool clean;          /* CLOSED: both Close frames were exchanged */
+} wsk_ws_event;
+
+/**
+ * A new server-side engine, to be fed what follows the handshake. limits may
+ * be NULL for the defaults, else they are copied. NULL when out of memory.
+ */
+WSK_API wsk_ws *wsk_ws_new_server(const wsk_limits *limits);
+WSK_API void wsk_ws_free(wsk_ws *ws); /* NULL is legal */
+
+/**
+ * Take octets that arrived from the peer.
+ *
+ * data, len  borrowed for the call; never kept, never changed
+ * *used      octets taken, 0..len; short only while an event waits in next()
+ *
+ * Returns WSK_OK; WSK_E_NOMEM (the octets up to *used are taken, try again
+ * with the rest); or WSK_E_STATE once the connection is over, for good. A
+ * peer's mistake is no error here: next() yields WSK_WS_CLOSED and the Close
+ * frame is already in out_buf().
+ */
+WSK_API wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
+                               size_t *used);
+
+/** The peer will send no more, or the transport is gone: 1006 if no Close
+ * frame came before it (7.1.5). */
+WSK_API void wsk_ws_feed_eof(wsk_ws *ws);
+
+/** The next event; WSK_WS_NONE when there is none. */
+WSK_API wsk_ws_event wsk_ws_next(wsk_ws *ws);
+
+/**
+ * Take over the memory of the message that next() has just returned, so that
+ * it outlives the engine's next call. *block is NULL when the message is empty;
+ * else it begins with the message and is freed with wsk_free(). WSK_E_STATE
+ * when the last event was no message.
+ */
+WSK_API wsk_status wsk_ws_take_message(wsk_ws *ws, void **block);
+
+/**
+ * Send one whole message. opcode is WSK_TEXT (the caller vouches for UTF-8) or
+ * WSK_BINARY. WSK_OK, WSK_E_NOMEM (nothing queued), WSK_E_CLOSED once a Close
+ * frame has been queued (5.5.1).
+ */
+WSK_API wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
+                                       const uint8_t *data, size_t len);
+
+/**
+ * Send one frame of a message in pieces: TEXT or BINARY first, then
+ * CONTINUATION, `fin` on the last; or one PING or PONG of at most 125 octets.
+ * Besides the returns of wsk_ws_send_message(): WSK_E_ARG (a control frame too
+ * long or not final), WSK_E_STATE (a message begun inside another, or a
+ * continuation of none: 5.4).
+ */
+WSK_API wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                                     const uint8_t *data, size_t len);
+
+/**
+ * Begin or answer the closing handshake. code: 1000-1003, 1007-1014,
+ * 3000-4999, or 1005 for a Close without a code. The reason is UTF-8 and cut at
+ * a code point to 123 octets (5.5). WSK_OK also when a Close was already sent;
+ * WSK_E_ARG for another code or an invalid reason; WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code,
+                                     const uint8_t *reason, size_t len);
+
+/** Octets owed to the peer (owned by `ws`); NULL and *len = 0 when none. */
+WSK_API const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len);
+WSK_API void wsk_ws_out_ack(wsk_ws *ws, size_t n);
+
+/** Both Close frames are through, or the connection failed: close the
+ * transport once out_buf() is empty. */
+WSK_API bool wsk_ws_done(const wsk_ws *ws);
+
+/** True while messages may still be sent (no Close has been queued). */
+WSK_API bool wsk_ws_can_send(const wsk_ws *ws);
+
+/** Free a block that the library handed over; NULL is legal. */
+WSK_API void wsk_free(void *block);
+
+/* -------------------------------------------------------------- server --- */
+
+/** A listening server. Its functions may be called from any thread. */
+typedef struct wsk_server wsk_server;
+
+/** One HTTP request while its handler runs; that thread only. */
+typedef struct wsk_request wsk_request;
+
+/** One open WebSocket of a server; counted, any thread. */
+typedef struct wsk_conn wsk_conn;
+
+/** Answers a request: see "answering". Returning without an answer is a 500;
+ * returning from an upgraded request ends the WebSocket with 1000, unless it
+ * was attached to events. */
+typedef void wsk_handler(wsk_request *req, void *user);
+
+typedef enum wsk_log_level {
+    WSK_LOG_DEBUG,
+    WSK_LOG_INFO,
+    WSK_LOG_WARNING,
+    WSK_LOG_ERROR,
+    WSK_LOG_CRITICAL,
+} wsk_log_level;
+
+/**
+ * What a language binding plugs in; a plain C program needs none of it.
+ *
+ * Handlers run between enter() and leave(), on a thread that came through
+ * wsk_server_work(); several handlers may run in one such stretch. `thread` is
+ * what that call was given. enter() may wait (for an interpreter lock): the
+ * server sees that and goes on with another thread.
+ *
+ * spawn() must cause wsk_server_work() to be called in a new thread, soon; it
+ * must neither block nor run the handler's language. It is called from any
+ * thread of the server.
+ */
+typedef struct wsk_hooks {
+    void (*enter)(void *thread);
+    void (*leave)(void *thread);
+    void (*spawn)(void *user);
+    void *user;
+} wsk_hooks;
+
+/**
+ * A new server, not yet listening. cfg is copied, texts included; NULL takes
+ * the defaults. Answers every request through `handler`. hooks may be NULL.
+ * NULL with errno set when that is not possible.
+ */
+WSK_API wsk_server *wsk_server_new(const wsk_server_config *cfg,
+                                   wsk_handler *handler, void *user,
+                                   const wsk_hooks *hooks);
+
+/** Stop and forget the server. Threads still inside a handler are abandoned:
+ * the memory they use is kept until they return. NULL is legal. */
+WSK_API void wsk_server_free(wsk_server *srv);
+
+/** Bind and listen, if not done yet. WSK_E_SYS with errno on failure. */
+WSK_API wsk_status wsk_server_listen(wsk_server *srv);
+
+/** The port of the first listener; 0 before wsk_server_listen(). */
+WSK_API uint16_t wsk_server_port(const wsk_server *srv);
+
+/** Listen and begin to serve, on threads of the server's own or the spawn
+ * hook's; returns at once. WSK_E_SYS, WSK_E_NOMEM, WSK_E_STATE (started). */
+WSK_API wsk_status wsk_server_start(wsk_server *srv);
+
+/** Lend this thread to a started server; returns when the server has stopped
+ * or has threads to spare. For the spawn hook. */
+WSK_API void wsk_server_work(wsk_server *srv, void *thread);
+
+/** wsk_server_start() and wait until wsk_server_stop(). WSK_OK; WSK_E_TIMEOUT
+ * when handlers were still running after graceful_timeout. */
+WSK_API wsk_status wsk_server_run(wsk_server *srv);
+
+/**
+ * Ask the server to stop: no new connections, 1001 to WebSockets, answers that
+ * have begun are finished. Returns at once; async-signal-safe.
+ *
+ * A second call, or drain_ms 0, is immediate. drain_ms < 0 takes
+ * graceful_timeout.
+ */
+WSK_API void wsk_server_stop(wsk_server *srv, int drain_ms);
+
+/**
+ * Wait for the stop to end, at most timeout_ms (< 0: without limit). WSK_OK
+ * when every handler has returned; WSK_E_TIMEOUT when timeout_ms is over first;
+ * WSK_E_STATE when the drain is over and handlers are still running: they are
+ * abandoned, their sockets are closed.
+ */
+WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
+
+/** One line to the error log, if `level` is at or above log_level. Never
+ * blocks; control characters are escaped. */
+WSK_API void wsk_server_log(wsk_server *srv, wsk_log_level level,
+                            const char *text, size_t len);
+
+/* ----------------------------------------------------------- answering --- */
+
+/** The request's head, until the handler returns. */
+WSK_API const wsk_head *wsk_request_head(const wsk_request *req);
+
+/** The server that runs the handler. */
+WSK_API wsk_server *wsk_request_server(const wsk_request *req);
+
+/** Numeric address of the peer ("127.0.0.1", "::1"; "" for Unix sockets) and
+ * its port, or of our own end; until the handler returns. */
+WSK_API const char *wsk_request_peer(const wsk_request *req, uint16_t *port);
+WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
+
+/**
+ * Body octets. Never blocks.
+ *
+ * *got   octets copied, 0 at the end of the body
+ *
+ * WSK_OK; WSK_E_AGAIN (none yet: wsk_request_wait()); WSK_E_CUT (the body is
+ * malformed or the client is gone; a 400 follows); WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
+                                    size_t *got);
+
+/** The whole body without a copy, when it has arrived and nothing of it was
+ * read: true, and *data until the handler returns. */
+WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
+                              size_t *len);
+
+/** Block until wsk_request_read() has something to say. Owes the client its
+ * 100 (Continue) first. Call it with the interpreter left. WSK_OK, WSK_E_CUT. */
+WSK_API wsk_status wsk_request_wait(wsk_request *req);
+
+/** Begin the answer; parameters and returns of wsk_http_send_head(). Nothing
+ * leaves before the first body octet, a flush or the end. */
+WSK_API wsk_status wsk_request_start(wsk_request *req, int status,
+                                     const char *reason,
+                                     const wsk_header *headers, size_t n,
+                                     uint64_t length);
+
+/** Body octets of the answer, taken whole; never blocks. WSK_E_CLOSED when the
+ * client is gone; else the returns of wsk_http_send_body(). */
+WSK_API wsk_status wsk_request_write(wsk_request *req, const void *data,
+                                     size_t len);
+
+/** Send now what was written. WSK_OK; WSK_E_AGAIN when so much waits for a slow
+ * reader that the caller should wsk_request_drain(); WSK_E_CLOSED. */
+WSK_API wsk_status wsk_request_flush(wsk_request *req);
+
+/** Block until little waits. Call it with the interpreter left. WSK_OK,
+ * WSK_E_CLOSED. */
+WSK_API wsk_status wsk_request_drain(wsk_request *req);
+
+/** The answer is complete. Returns of wsk_http_send_end(). A handler that
+ * returns does this for itself. */
+WSK_API wsk_status wsk_request_finish(wsk_request *req);
+
+/** Cut the answer so that the client sees it is incomplete, and close. */
+WSK_API void wsk_request_abort(wsk_request *req);
+
+/** True once the head of the answer can no longer be changed: it has left or
+ * waits to leave. */
+WSK_API bool wsk_request_head_sent(const wsk_request *req);
+
+/** start, write, finish in one. */
+WSK_API wsk_status wsk_request_respond(wsk_request *req, int status,
+                                       const wsk_header *headers, size_t n,
+                                       const void *body, size_t len);
+
+/**
+ * Answer a WebSocket attempt with 101.
+ *
+ * protocol  the chosen subprotocol, NUL-terminated; NULL for none
+ * headers   more fields for the 101
+ * *conn     the WebSocket; owned by the request. wsk_conn_ref() to keep it
+ *
+ * WSK_OK; WSK_E_STATE (no attempt, or answered already); WSK_E_ARG (a protocol
+ * that was not offered, an illegal header); WSK_E_NOMEM; WSK_E_CLOSED.
+ * A malformed attempt never reaches a handler: the server has answered it.
+ */
+WSK_API wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
+                                       const wsk_header *headers, size_t n,
+                                       wsk_conn **conn);
+
+/* ---------------------------------------------------------- WebSockets --- */
+
+/** A message. Owned by whoever received it: wsk_message_free(). */
+typedef struct wsk_message {
+    wsk_opcode opcode; /* WSK_TEXT or WSK_BINARY */
+    const uint8_t *data;
+    size_t len;
+    void *block; /* private */
+} wsk_message;
+
+WSK_API void wsk_message_free(wsk_message *msg);
+
+/** How a WebSocket ended. */
+typedef struct wsk_close_info {
+    uint16_t code;    /* 1005 no code, 1006 no Close frame */
+    bool clean;       /* both Close frames were exchanged */
+    uint8_t len;
+    char reason[123]; /* UTF-8, `len` octets */
+} wsk_close_info;
+
+WSK_API wsk_conn *wsk_conn_ref(wsk_conn *conn); /* returns conn */
+WSK_API void wsk_conn_unref(wsk_conn *conn);
+
+/** The head of the opening handshake; as long as the connection is referenced. */
+WSK_API const wsk_head *wsk_conn_head(const wsk_conn *conn);
+WSK_API const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port);
+WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
+
+/** The chosen subprotocol, or NULL; as long as the connection is referenced. */
+WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);
+
+/**
+ * Wait for a message; only in the handler's own thread or one that holds a
+ * reference, one thread at a time. Call it with the interpreter left, unless
+ * timeout_ms is 0.
+ *
+ * timeout_ms  < 0: without limit; 0: only what is there
+ *
+ * WSK_OK; WSK_E_TIMEOUT; WSK_E_CLOSED (wsk_conn_close_info() says how);
+ * WSK_E_STATE (another thread receives, or it is attached to events);
+ * WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms,
+                                    wsk_message *msg);
+
+/** Send a message; any thread; never blocks. Text is checked for UTF-8 unless
+ * `valid`. WSK_OK, WSK_E_CLOSED, WSK_E_NOMEM, WSK_E_ARG (no UTF-8). */
+WSK_API wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode,
+                                 const void *data, size_t len, bool valid);
+
+/** Send one frame; parameters and returns of wsk_ws_send_frame(). */
+WSK_API wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode,
+                                       bool fin, const void *data, size_t len);
+
+/** Begin the closing handshake and return; the server completes it. Returns of
+ * wsk_ws_send_close(). */
+WSK_API wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code,
+                                  const void *reason, size_t len);
+
+/** Octets that were sent but have not left yet. */
+WSK_API size_t wsk_conn_buffered(const wsk_conn *conn);
+
+/** Block until little is buffered. Call it with the interpreter left. WSK_OK,
+ * WSK_E_TIMEOUT, WSK_E_CLOSED. */
+WSK_API wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms);
+
+/** True once no more messages will come; then *info (may be NULL) is set. */
+WSK_API bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info);
+
+/** True while messages may be sent. */
+WSK_API bool wsk_conn_can_send(const wsk_conn *conn);
+
+/**
+ * Events instead of a waiting thread. Per connection they come one at a time
+ * and in order: connect once, messages, close exactly once and last; then
+ * nothing refers to `user` any more. ping and pong may be NULL, as may
+ * connect and message. Callbacks may block: other connections go on.
+ */
+typedef struct wsk_ws_handlers {
+    void (*connect)(wsk_conn *conn, void *user);
+    void (*message)(wsk_conn *conn, const wsk_message *msg, void *user);
+    void (*ping)(wsk_conn *conn, const wsk_message *msg, void *user);
+    void (*pong)(wsk_conn *conn, const wsk_message *msg, void *user);
+    void (*close)(wsk_conn *conn, const wsk_close_info *info, void *user);
+} wsk_ws_handlers;
+
+/** Attach an upgraded connection to events; `handlers` is borrowed for the
+ * life of the server. WSK_OK; WSK_E_STATE (attached already). */
+WSK_API wsk_status wsk_conn_attach(wsk_conn *conn,
+                                   const wsk_ws_handlers *handlers, void *user);
+
+/* --------------------------------------------------------------- routes --- */
+
+/** Paths to handlers; make it first, then give wsk_router_handler and the
+ * router to wsk_server_new(). */
+typedef struct wsk_router wsk_router;
+
+WSK_API wsk_router *wsk_router_new(void); /* NULL when out of memory */
+WSK_API void wsk_router_free(wsk_router *router); /* after its server */
+
+/**
+ * Answer requests for `path` (NUL-terminated, copied): an exact path, or one
+ * that ends in '*' for every path with that beginning. An exact path wins over
+ * a '*', a longer '*' over a shorter; a second handler for the same path
+ * replaces the first. Unknown paths are answered 404. WSK_OK, WSK_E_NOMEM,
+ * WSK_E_ARG (no path begins without '/').
+ */
+WSK_API wsk_status wsk_route(wsk_router *router, const char *path,
+                             wsk_handler *handler, void *user);
+
+/** Accept WebSockets at `path`, with events; plain requests there get 426. */
+WSK_API wsk_status wsk_route_ws(wsk_router *router, const char *path,
+                                const wsk_ws_handlers *handlers, void *user);
+
+/** The wsk_handler of a router; `router` is its user pointer. */
+WSK_API void wsk_router_handler(wsk_request *req, void *router);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WSOCKET_H */

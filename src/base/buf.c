@@ -1,0 +1,55 @@
+#include "buf.h"
+
+#include "mem.h"
+
+#include <string.h>
+
+enum { FIRST_SIZE = 256 };
+
+void wsk__buf_free(struct wsk__buf *b)
+{
+    wsk__free(b->block);
+    wsk__buf_init(b, b->cap);
+}
+
+uint8_t *wsk__buf_room(struct wsk__buf *b, size_t n)
+{
+    size_t len = wsk__buf_len(b);
+    size_t size = b->size ? b->size : FIRST_SIZE;
+    uint8_t *grown;
+
+    if (b->block != NULL && b->size - b->tail >= n)
+        return b->block + b->tail;
+    if (len > b->cap || n > b->cap - len)
+        return NULL;
+    /* Moving down pays only when at least half of the block is free, so that
+     * the cost of all moves stays linear. */
+    if (b->size - len >= n && b->head >= len && b->block != NULL) {
+        memmove(b->block, b->block + b->head, len);
+        b->head = 0;
+        b->tail = len;
+        return b->block + len;
+    }
+    while (size < b->tail + n)
+        size = size > b->cap / 2 ? b->tail + n : size * 2;
+    grown = wsk__realloc(b->block, size);
+    if (grown == NULL)
+        return NULL;
+    b->block = grown;
+    b->size = size;
+    return b->block + b->tail;
+}
+
+bool wsk__buf_put(struct wsk__buf *b, const void *data, size_t n)
+{
+    uint8_t *room;
+
+    if (n == 0)
+        return true;
+    room = wsk__buf_room(b, n);
+    if (room == NULL)
+        return false;
+    memcpy(room, data, n);
+    b->tail += n;
+    return true;
+}

@@ -1,0 +1,57 @@
+/* base/buf: a queue of octets. Written at the tail, read at the head; it cannot
+ * be made without a cap. */
+#ifndef WSK_BASE_BUF_H
+#define WSK_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wsk__buf {
+    uint8_t *block; /* owned; NULL while nothing was ever written */
+    size_t head;    /* octets already read, 0..tail */
+    size_t tail;    /* end of what was written, ..size */
+    size_t size;    /* octets in block */
+    size_t cap;     /* size never grows past it */
+};
+
+static inline void wsk__buf_init(struct wsk__buf *b, size_t cap)
+{
+    *b = (struct wsk__buf){.cap = cap};
+}
+
+/* Give the memory back; the cap stays and the buffer can be used again. */
+void wsk__buf_free(struct wsk__buf *b);
+
+static inline size_t wsk__buf_len(const struct wsk__buf *b)
+{
+    return b->tail - b->head;
+}
+
+static inline uint8_t *wsk__buf_data(const struct wsk__buf *b)
+{
+    return b->block + b->head;
+}
+
+/* Room for n more octets behind the tail: a pointer to it, or NULL when memory
+ * is out or the cap would be passed. Follow with wsk__buf_grow_tail(). */
+uint8_t *wsk__buf_room(struct wsk__buf *b, size_t n);
+
+/* n octets were written where wsk__buf_room() said. */
+static inline void wsk__buf_grow_tail(struct wsk__buf *b, size_t n)
+{
+    b->tail += n;
+}
+
+/* Append; false (and nothing changed) when memory is out or past the cap. */
+bool wsk__buf_put(struct wsk__buf *b, const void *data, size_t n);
+
+/* n octets at the head have been read. */
+static inline void wsk__buf_ack(struct wsk__buf *b, size_t n)
+{
+    b->head += n;
+    if (b->head == b->tail)
+        b->head = b->tail = 0;
+}
+
+#endif
