@@ -300,6 +300,10 @@ WSK_API wsk_status wsk_http_send_body(wsk_http *http, const uint8_t *data,
  */
 WSK_API wsk_status wsk_http_send_end(wsk_http *http);
 
+/** The text of the Date field, 29 octets (9110 5.6.7), borrowed until replaced;
+ * NULL (the default) sends none. The engine itself reads no clock. */
+WSK_API void wsk_http_set_date(wsk_http *http, const char *date);
+
 /** Octets owed to the peer, owned by `http` until the next call but this one;
  * NULL and *len = 0 when none. */
 WSK_API const uint8_t *wsk_http_out_buf(const wsk_http *http, size_t *len);

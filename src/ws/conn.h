@@ -1,0 +1,20 @@
+/* ws/conn: one WebSocket connection: messages, the close table, and the one
+ * fail() door. */
+#ifndef WSK_WS_CONN_H
+#define WSK_WS_CONN_H
+
+#include "base/buf.h"
+#include "wsocket.h"
+
+/* As wsk_ws_new_server(), but limits is borrowed for the engine's life. */
+struct wsk_ws *wsk__ws_new(const wsk_limits *limits);
+
+/* The queue behind out_buf(), so that a server can lend it a block while it is
+ * empty and take the block back when it is empty again. */
+struct wsk__buf *wsk__ws_out(struct wsk_ws *ws);
+
+/* A deadline has passed: fail the connection as RFC 6455 7.1.7 says, sending
+ * `code` if a Close may still be sent; locally it is 1006. */
+void wsk__ws_fail(struct wsk_ws *ws, uint16_t code, const char *reason);
+
+#endif
