@@ -1,0 +1,375 @@
+/* base/options: the option list of wsocket.h as data, and options from text. */
+#include "wsocket.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *wsk_version(void)
+{
+    return WSK_VERSION;
+}
+
+const char *wsk_status_text(wsk_status st)
+{
+    switch (st) {
+#define X(name, text)                                                          \
+    case name:                                                                 \
+        return text;
+        WSK_STATUS_LIST(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+/* ---------------------------------------------------------- the list --- */
+
+/*
+ * A TIME default is written in milliseconds, its text is seconds, and the list
+ * of rows is constant: so the compiler does the division. The digits stand in
+ * an array of which the leading zeros are skipped; whole seconds end it before
+ * the decimals.
+ */
+#define DIGIT(n, unit) (char)('0' + (n) / (unit) % 10)
+#define SECONDS_TEXT(ms)                                                       \
+    (&(const char[]){                                                          \
+        DIGIT(ms, 100000000), DIGIT(ms, 10000000), DIGIT(ms, 1000000),         \
+        DIGIT(ms, 100000), DIGIT(ms, 10000), DIGIT(ms, 1000),                  \
+        (ms) % 1000 ? '.' : '\0', DIGIT(ms, 100), DIGIT(ms, 10), DIGIT(ms, 1), \
+        '\0'}[((ms) < 100000000) + ((ms) < 10000000) + ((ms) < 1000000) +      \
+              ((ms) < 100000) + ((ms) < 10000)])
+
+#define FLAG_TEXT_true "on"
+#define FLAG_TEXT_false "off"
+
+#define ROW_TEXT(name, dflt, help) {#name, WSK_OPTION_TEXT, dflt, help},
+#define ROW_COUNT(name, dflt, help) {#name, WSK_OPTION_COUNT, #dflt, help},
+#define ROW_BYTES(name, dflt, help) {#name, WSK_OPTION_BYTES, #dflt, help},
+#define ROW_TIME(name, dflt, help)                                             \
+    {#name, WSK_OPTION_TIME, SECONDS_TEXT(dflt), help},
+#define ROW_FLAG(name, dflt, help)                                             \
+    {#name, WSK_OPTION_FLAG, FLAG_TEXT_##dflt, help},
+
+static const wsk_option ROWS[] = {
+    WSK_SERVER_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME, ROW_FLAG)
+        WSK_LIMIT_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME, ROW_FLAG)};
+
+enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
+
+/* Where the field of each row lies in a wsk_server_config. */
+#define AT(name, dflt, help) offsetof(wsk_server_config, name),
+#define AT_TIME(name, dflt, help) offsetof(wsk_server_config, name##_ms),
+#define AT_LIMIT(name, dflt, help) offsetof(wsk_server_config, limits.name),
+#define AT_LIMIT_TIME(name, dflt, help)                                        \
+    offsetof(wsk_server_config, limits.name##_ms),
+
+static const size_t OFFSETS[] = {
+    WSK_SERVER_OPTIONS(AT, AT, AT, AT_TIME, AT) WSK_LIMIT_OPTIONS(
+        AT_LIMIT, AT_LIMIT, AT_LIMIT, AT_LIMIT_TIME, AT_LIMIT)};
+
+const wsk_option *wsk_options(size_t *n)
+{
+    *n = N_ROWS;
+    return ROWS;
+}
+
+/* As large as the longest name and its NUL. */
+#define NAME(name, dflt, help) char name[sizeof #name];
+union longest_name {
+    WSK_SERVER_OPTIONS(NAME, NAME, NAME, NAME, NAME)
+    WSK_LIMIT_OPTIONS(NAME, NAME, NAME, NAME, NAME)
+};
+
+#define SET(name, dflt, help) .name = (dflt),
+#define SET_TIME(name, dflt, help) .name##_ms = (dflt),
+
+void wsk_limits_init(wsk_limits *limits)
+{
+    *limits = (wsk_limits){WSK_LIMIT_OPTIONS(SET, SET, SET, SET_TIME, SET)};
+}
+
+void wsk_config_init(wsk_server_config *cfg)
+{
+    *cfg =
+        (wsk_server_config){WSK_SERVER_OPTIONS(SET, SET, SET, SET_TIME, SET)};
+    wsk_limits_init(&cfg->limits);
+}
+
+/* ------------------------------------------------------- from text --- */
+
+/* What the kind of an option alone does not say about its values. */
+static const struct rule {
+    const char *name;
+    uint32_t min, max;   /* of a COUNT */
+    const char *choices; /* of a TEXT: words between blanks */
+} RULES[] = {
+    {"port", 0, 65535, NULL},
+    {"backlog", 1, INT32_MAX, NULL}, /* listen() takes an int */
+    {"threads", 1, 10000, NULL},
+    {"log_level", 0, 0, "debug info warning error critical"},
+    {"ws_hide_upgrade", 0, 0, "auto always never"},
+};
+
+static const struct rule *rule_of(const char *name)
+{
+    static const struct rule any = {NULL, 0, UINT32_MAX, NULL};
+
+    for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++)
+        if (strcmp(RULES[i].name, name) == 0)
+            return &RULES[i];
+    return &any;
+}
+
+/* Digits at *text as a number of at most `max`; *text moves behind them. */
+static bool read_number(const char **text, uint64_t max, uint64_t *out)
+{
+    const char *p = *text;
+    uint64_t n = 0;
+
+    for (; *p >= '0' && *p <= '9'; p++) {
+        uint64_t digit = (uint64_t)(*p - '0');
+
+        if (n > (max - digit) / 10)
+            return false;
+        n = n * 10 + digit;
+    }
+    if (p == *text)
+        return false;
+    *text = p;
+    *out = n;
+    return true;
+}
+
+/* "65536", "64k", "1g". */
+static bool read_bytes(const char *text, uint64_t *out)
+{
+    static const char UNITS[] = "kmg";
+    const char *unit;
+    uint64_t n;
+
+    if (!read_number(&text, UINT64_MAX, &n))
+        return false;
+    if (*text != '\0') {
+        unsigned shift;
+
+        unit = strchr(UNITS, *text | 0x20);
+        if (unit == NULL || text[1] != '\0')
+            return false;
+        shift = 10 * (unsigned)(unit - UNITS + 1);
+        if (n > UINT64_MAX >> shift)
+            return false;
+        n <<= shift;
+    }
+    *out = n;
+    return true;
+}
+
+/* "10", "1.5", "0.0004" seconds as milliseconds, to the nearest; but what is
+ * not zero stays so, since zero means off. */
+static bool read_time(const char *text, uint32_t *out_ms)
+{
+    unsigned unit = 1000;
+    bool zero;
+    uint64_t tenths; /* of a millisecond; further digits do not count */
+
+    if (!read_number(&text, UINT32_MAX / 1000, &tenths))
+        return false;
+    zero = tenths == 0;
+    tenths *= 10000;
+    if (*text == '.') {
+        for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10) {
+            tenths += (uint64_t)(*text - '0') * unit;
+            zero = zero && *text == '0';
+        }
+        if (text[-1] == '.')
+            return false;
+    }
+    tenths += 5;
+    if (*text != '\0' || tenths / 10 > UINT32_MAX)
+        return false;
+    *out_ms = (uint32_t)(tenths / 10);
+    *out_ms += *out_ms == 0 && !zero;
+    return true;
+}
+
+static bool read_flag(const char *text, bool *out)
+{
+    *out = strcmp(text, "on") == 0;
+    return *out || strcmp(text, "off") == 0;
+}
+
+/* Whether `text` is one of the words in `choices`; anything is when NULL. */
+static bool is_choice(const char *text, const char *choices)
+{
+    size_t len = strlen(text);
+
+    if (choices == NULL)
+        return true;
+    while (*choices != '\0') {
+        size_t n = strcspn(choices, " ");
+
+        if (n == len && memcmp(choices, text, n) == 0)
+            return true;
+        choices += n;
+        choices += *choices == ' ';
+    }
+    return false;
+}
+
+/* Levenshtein's distance between an option's name and any text. */
+static size_t distance(const char *name, const char *text)
+{
+    size_t len = strlen(name);
+    size_t row[sizeof(union longest_name)];
+
+    for (size_t i = 0; i <= len; i++)
+        row[i] = i;
+    for (size_t j = 0; text[j] != '\0'; j++) {
+        size_t diagonal = row[0]++;
+
+        for (size_t i = 0; i < len; i++) {
+            size_t best = diagonal + (name[i] != text[j]);
+
+            diagonal = row[i + 1];
+            if (best > row[i] + 1)
+                best = row[i] + 1;
+            if (best > diagonal + 1)
+                best = diagonal + 1;
+            row[i + 1] = best;
+        }
+    }
+    return row[len];
+}
+
+static const char *nearest_name(const char *text)
+{
+    size_t best = SIZE_MAX;
+    const char *name = NULL;
+
+    for (size_t i = 0; i < N_ROWS; i++) {
+        size_t d = distance(ROWS[i].name, text);
+
+        if (d < best) {
+            best = d;
+            name = ROWS[i].name;
+        }
+    }
+    return name;
+}
+
+/* Somebody's text as part of one line: cut, and printable. */
+struct quoted {
+    char text[33];
+};
+
+static struct quoted quote(const char *text)
+{
+    struct quoted q;
+    size_t n = 0;
+
+    for (; text[n] != '\0' && n < sizeof q.text - 1; n++) {
+        unsigned char c = (unsigned char)text[n];
+
+        q.text[n] = c < 0x20 || c > 0x7e ? '?' : text[n];
+    }
+    q.text[n] = '\0';
+    return q;
+}
+
+static wsk_status unknown(const char *name, char *error)
+{
+    struct quoted shown = quote(name);
+
+    /* The long are cut first: the distance costs time by their length. */
+    if (error != NULL)
+        snprintf(error, 160, "unknown option '%s'; did you mean '%s'?",
+                 shown.text, nearest_name(shown.text));
+    return WSK_E_ARG;
+}
+
+static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
+{
+    const struct rule *rule = rule_of(opt->name);
+    struct quoted shown = quote(value);
+    char wanted[64] = "";
+
+    if (error == NULL)
+        return WSK_E_ARG;
+    switch (opt->kind) {
+    case WSK_OPTION_TEXT:
+        snprintf(wanted, sizeof wanted, "one of %s", rule->choices);
+        break;
+    case WSK_OPTION_COUNT:
+        snprintf(wanted, sizeof wanted, "a number from %u to %u",
+                 (unsigned)rule->min, (unsigned)rule->max);
+        break;
+    case WSK_OPTION_BYTES:
+        snprintf(wanted, sizeof wanted, "octets, such as 65536, 64k, 1m or 2g");
+        break;
+    case WSK_OPTION_TIME:
+        snprintf(wanted, sizeof wanted, "seconds, such as 10 or 0.5");
+        break;
+    case WSK_OPTION_FLAG:
+        snprintf(wanted, sizeof wanted, "on or off");
+        break;
+    }
+    snprintf(error, 160, "%s takes %s, not '%s'", opt->name, wanted,
+             shown.text);
+    return WSK_E_ARG;
+}
+
+/* Store `value` in the field of type `type` that lies `at` octets into cfg. */
+#define STORE(type, value)                                                     \
+    memcpy((char *)cfg + at, &(type){value}, sizeof(type))
+
+/* The value for one row: false, and cfg unchanged, when it is not accepted. */
+static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
+{
+    const struct rule *rule = rule_of(ROWS[row].name);
+    size_t at = OFFSETS[row];
+    uint64_t number;
+    uint32_t ms;
+    bool flag;
+
+    switch (ROWS[row].kind) {
+    case WSK_OPTION_TEXT:
+        if (!is_choice(text, rule->choices))
+            return false;
+        STORE(const char *, text);
+        return true;
+    case WSK_OPTION_COUNT:
+        if (!read_number(&text, rule->max, &number) || *text != '\0' ||
+            number < rule->min)
+            return false;
+        STORE(uint32_t, (uint32_t)number);
+        return true;
+    case WSK_OPTION_BYTES:
+        if (!read_bytes(text, &number))
+            return false;
+        STORE(uint64_t, number);
+        return true;
+    case WSK_OPTION_TIME:
+        if (!read_time(text, &ms))
+            return false;
+        STORE(uint32_t, ms);
+        return true;
+    case WSK_OPTION_FLAG:
+        if (!read_flag(text, &flag))
+            return false;
+        STORE(bool, flag);
+        return true;
+    }
+    return false;
+}
+
+wsk_status wsk_config_set(wsk_server_config *cfg, const char *name,
+                          const char *value, char error[160])
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (strcmp(ROWS[i].name, name) != 0)
+            continue;
+        if (!set_row(cfg, i, value))
+            return refuse(&ROWS[i], value, error);
+        return WSK_OK;
+    }
+    return unknown(name, error);
+}

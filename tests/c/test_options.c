@@ -1,0 +1,221 @@
+#include "harness.h"
+
+#include "wsocket.h"
+
+static wsk_server_config cfg;
+static char error[160];
+
+static wsk_status set(const char *name, const char *value)
+{
+    wsk_config_init(&cfg);
+    memset(error, 'x', sizeof error);
+    return wsk_config_set(&cfg, name, value, error);
+}
+
+static const wsk_option *find(const char *name)
+{
+    size_t n;
+    const wsk_option *options = wsk_options(&n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
+    abort();
+}
+
+TEST(defaults_are_those_of_the_list)
+{
+    wsk_config_init(&cfg);
+    EXPECT(strcmp(cfg.host, "127.0.0.1") == 0);
+    EXPECT(cfg.port == 8080);
+    EXPECT(cfg.keep_alive_ms == 75000);
+    EXPECT(cfg.limits.max_request_line == 16384);
+    EXPECT(cfg.limits.max_body == 1073741824);
+    EXPECT(cfg.limits.server_header && cfg.limits.date_header);
+}
+
+#define SKIP(name, dflt, help)
+#define SAME(name, dflt, help) EXPECT(fresh.name == built.name);
+#define SAME_TIME(name, dflt, help) EXPECT(fresh.name##_ms == built.name##_ms);
+#define SAME_LIMIT(name, dflt, help)                                           \
+    EXPECT(fresh.limits.name == built.limits.name);
+
+TEST(the_default_texts_build_the_default_config)
+{
+    wsk_server_config fresh, built = {0};
+    size_t n;
+    const wsk_option *options = wsk_options(&n);
+
+    wsk_config_init(&fresh);
+    for (size_t i = 0; i < n; i++)
+        if (options[i].default_text != NULL)
+            EXPECT(wsk_config_set(&built, options[i].name,
+                                  options[i].default_text, NULL) == WSK_OK);
+    EXPECT(strcmp(fresh.host, built.host) == 0);
+    WSK_SERVER_OPTIONS(SKIP, SAME, SAME, SAME_TIME, SAME)
+    WSK_LIMIT_OPTIONS(SKIP, SAME_LIMIT, SAME_LIMIT, SKIP, SAME_LIMIT)
+}
+
+TEST(default_texts_read_as_a_person_writes_them)
+{
+    EXPECT(strcmp(find("host")->default_text, "127.0.0.1") == 0);
+    EXPECT(strcmp(find("threads")->default_text, "64") == 0);
+    EXPECT(strcmp(find("keep_alive")->default_text, "75") == 0);
+    EXPECT(strcmp(find("ws_close_timeout")->default_text, "5") == 0);
+    EXPECT(strcmp(find("max_body")->default_text, "1073741824") == 0);
+    EXPECT(strcmp(find("date_header")->default_text, "on") == 0);
+}
+
+TEST(each_option_has_a_name_and_one_line_of_help)
+{
+    size_t n;
+    const wsk_option *options = wsk_options(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        EXPECT(strspn(options[i].name, "abcdefghijklmnopqrstuvwxyz_") ==
+               strlen(options[i].name));
+        EXPECT(strlen(options[i].help) > 0);
+        EXPECT(strchr(options[i].help, '\n') == NULL);
+    }
+}
+
+TEST(text_is_borrowed)
+{
+    static const char host[] = "::1";
+
+    EXPECT(set("host", host) == WSK_OK);
+    EXPECT(cfg.host == host);
+    EXPECT(set("host", "") == WSK_OK);
+}
+
+TEST(counts_are_digits_within_their_range)
+{
+    EXPECT(set("port", "0") == WSK_OK && cfg.port == 0);
+    EXPECT(set("port", "65535") == WSK_OK && cfg.port == 65535);
+    EXPECT(set("port", "65536") == WSK_E_ARG && cfg.port == 8080);
+    EXPECT(strcmp(error, "port takes a number from 0 to 65535, not '65536'") ==
+           0);
+    EXPECT(set("threads", "0") == WSK_E_ARG && cfg.threads == 64);
+    EXPECT(set("max_headers", "4294967295") == WSK_OK);
+    EXPECT(cfg.limits.max_headers == UINT32_MAX);
+    EXPECT(set("max_headers", "4294967296") == WSK_E_ARG);
+    EXPECT(set("port", "") == WSK_E_ARG);
+    EXPECT(set("port", "-1") == WSK_E_ARG);
+    EXPECT(set("port", "+1") == WSK_E_ARG);
+    EXPECT(set("port", " 1") == WSK_E_ARG);
+    EXPECT(set("port", "1 ") == WSK_E_ARG);
+    EXPECT(set("port", "0x10") == WSK_E_ARG);
+    EXPECT(set("port", "1k") == WSK_E_ARG);
+}
+
+TEST(sizes_take_one_unit)
+{
+    EXPECT(set("max_body", "0") == WSK_OK && cfg.limits.max_body == 0);
+    EXPECT(set("max_body", "64k") == WSK_OK && cfg.limits.max_body == 65536);
+    EXPECT(set("max_body", "2M") == WSK_OK && cfg.limits.max_body == 2097152);
+    EXPECT(set("max_body", "3g") == WSK_OK &&
+           cfg.limits.max_body == 3221225472U);
+    EXPECT(set("max_body", "18446744073709551615") == WSK_OK &&
+           cfg.limits.max_body == UINT64_MAX);
+    EXPECT(set("max_body", "18446744073709551616") == WSK_E_ARG);
+    EXPECT(set("max_body", "17179869183g") == WSK_OK);
+    EXPECT(set("max_body", "17179869184g") == WSK_E_ARG);
+    EXPECT(set("max_body", "k") == WSK_E_ARG);
+    EXPECT(set("max_body", "1kb") == WSK_E_ARG);
+    EXPECT(set("max_body", "1t") == WSK_E_ARG);
+    EXPECT(set("max_body", "1.5m") == WSK_E_ARG);
+    EXPECT(cfg.limits.max_body == 1073741824);
+}
+
+TEST(times_are_decimal_seconds)
+{
+    EXPECT(set("keep_alive", "10") == WSK_OK && cfg.keep_alive_ms == 10000);
+    EXPECT(set("keep_alive", "1.5") == WSK_OK && cfg.keep_alive_ms == 1500);
+    EXPECT(set("keep_alive", "0.001") == WSK_OK && cfg.keep_alive_ms == 1);
+    EXPECT(set("keep_alive", "2.0005") == WSK_OK && cfg.keep_alive_ms == 2001);
+    EXPECT(set("keep_alive", "2.00049") == WSK_OK && cfg.keep_alive_ms == 2000);
+    EXPECT(set("keep_alive", "0.30000000000000004") == WSK_OK &&
+           cfg.keep_alive_ms == 300);
+    EXPECT(set("keep_alive", "0.000") == WSK_OK && cfg.keep_alive_ms == 0);
+    EXPECT(set("keep_alive", "4294967.295") == WSK_OK &&
+           cfg.keep_alive_ms == UINT32_MAX);
+    EXPECT(set("keep_alive", "4294967.296") == WSK_E_ARG);
+    EXPECT(set("keep_alive", "99999999999999999999") == WSK_E_ARG);
+    EXPECT(set("keep_alive", "1.") == WSK_E_ARG);
+    EXPECT(set("keep_alive", ".5") == WSK_E_ARG);
+    EXPECT(set("keep_alive", "1.2.3") == WSK_E_ARG);
+    EXPECT(set("keep_alive", "1e3") == WSK_E_ARG);
+    EXPECT(set("keep_alive", "10s") == WSK_E_ARG);
+}
+
+TEST(a_time_that_is_not_zero_never_turns_into_off)
+{
+    EXPECT(set("ws_ping_interval", "0.0000001") == WSK_OK);
+    EXPECT(cfg.ws_ping_interval_ms == 1);
+}
+
+TEST(flags_are_on_or_off)
+{
+    EXPECT(set("date_header", "off") == WSK_OK && !cfg.limits.date_header);
+    EXPECT(set("date_header", "on") == WSK_OK && cfg.limits.date_header);
+    EXPECT(set("date_header", "true") == WSK_E_ARG);
+    EXPECT(strcmp(error, "date_header takes on or off, not 'true'") == 0);
+}
+
+TEST(some_texts_are_chosen_from_a_few)
+{
+    EXPECT(set("log_level", "warning") == WSK_OK);
+    EXPECT(set("log_level", "warn") == WSK_E_ARG);
+    EXPECT(set("log_level", "") == WSK_E_ARG);
+    EXPECT(set("ws_hide_upgrade", "never") == WSK_OK);
+    EXPECT(set("ws_hide_upgrade", "auto always") == WSK_E_ARG);
+    EXPECT(strcmp(error, "ws_hide_upgrade takes one of auto always never, "
+                         "not 'auto always'") == 0);
+}
+
+TEST(an_unknown_name_names_the_nearest)
+{
+    EXPECT(set("prot", "1") == WSK_E_ARG);
+    EXPECT(strcmp(error, "unknown option 'prot'; did you mean 'port'?") == 0);
+    EXPECT(set("max-body", "1") == WSK_E_ARG);
+    EXPECT(strstr(error, "'max_body'") != NULL);
+    EXPECT(set("ws_ping_intervall", "1") == WSK_E_ARG);
+    EXPECT(strstr(error, "'ws_ping_interval'") != NULL);
+    EXPECT(set("", "1") == WSK_E_ARG);
+}
+
+TEST(an_error_is_one_short_line_whatever_was_given)
+{
+    static char text[100000];
+
+    memset(text, 'a', sizeof text - 1);
+    text[3] = '\n';
+    text[4] = (char)0xff;
+    EXPECT(set(text, "1") == WSK_E_ARG);
+    EXPECT(memchr(error, '\0', sizeof error) != NULL);
+    EXPECT(strchr(error, '\n') == NULL);
+    EXPECT(set("port", text) == WSK_E_ARG);
+    EXPECT(memchr(error, '\0', sizeof error) != NULL);
+    EXPECT(strncmp(error, "port takes", 10) == 0);
+    EXPECT(strchr(error, '\n') == NULL && strchr(error, '\xff') == NULL);
+}
+
+TEST(the_error_text_may_be_unwanted)
+{
+    wsk_config_init(&cfg);
+    EXPECT(wsk_config_set(&cfg, "nonsense", "1", NULL) == WSK_E_ARG);
+    EXPECT(wsk_config_set(&cfg, "port", "x", NULL) == WSK_E_ARG);
+}
+
+TEST(every_status_has_its_text)
+{
+    EXPECT(strcmp(wsk_status_text(WSK_OK), "no error") == 0);
+    EXPECT(strcmp(wsk_status_text(WSK_E_CUT),
+                  "the request body ended before it was complete") == 0);
+    EXPECT(strcmp(wsk_status_text((wsk_status)99), "unknown status") == 0);
+}
+
+TEST(the_version_is_that_of_the_header)
+{
+    EXPECT(strcmp(wsk_version(), WSK_VERSION) == 0);
+}
