@@ -16,22 +16,28 @@ uint8_t *wsk__buf_room(struct wsk__buf *b, size_t n)
 {
     size_t len = wsk__buf_len(b);
     size_t size = b->size ? b->size : FIRST_SIZE;
+    size_t need, limit;
     uint8_t *grown;
 
-    if (b->block != NULL && b->size - b->tail >= n)
-        return b->block + b->tail;
     if (len > b->cap || n > b->cap - len)
         return NULL;
+    if (b->block != NULL && b->size - b->tail >= n)
+        return b->block + b->tail;
     /* Moving down pays only when at least half of the block is free, so that
-     * the cost of all moves stays linear. */
+     * the cost of all moves stays linear. That needs a block of up to twice the
+     * cap, but only where octets are read while others wait. */
     if (b->size - len >= n && b->head >= len && b->block != NULL) {
         memmove(b->block, b->block + b->head, len);
         b->head = 0;
         b->tail = len;
         return b->block + len;
     }
-    while (size < b->tail + n)
-        size = size > b->cap / 2 ? b->tail + n : size * 2;
+    need = b->tail + n;
+    limit = need <= b->cap ? b->cap : b->cap * 2;
+    while (size < need)
+        size *= 2;
+    if (size > limit)
+        size = limit;
     grown = wsk__realloc(b->block, size);
     if (grown == NULL)
         return NULL;

@@ -11,8 +11,8 @@ struct wsk__buf {
     uint8_t *block; /* owned; NULL while nothing was ever written */
     size_t head;    /* octets already read, 0..tail */
     size_t tail;    /* end of what was written, ..size */
-    size_t size;    /* octets in block */
-    size_t cap;     /* size never grows past it */
+    size_t size;    /* octets in block; at most twice the cap */
+    size_t cap;     /* octets it holds at most; at most SIZE_MAX / 4 */
 };
 
 static inline void wsk__buf_init(struct wsk__buf *b, size_t cap)
