@@ -1,0 +1,22 @@
+/* base/base64: the base64 of RFC 4648 4, as far as the opening handshake of a
+ * WebSocket needs it. */
+#ifndef WSK_BASE_BASE64_H
+#define WSK_BASE_BASE64_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define WSK__BASE64_LEN(n) (((n) + 2) / 3 * 4)
+
+/* Writes WSK__BASE64_LEN(n) characters to `text`, and no NUL. */
+void wsk__base64_encode(const void *data, size_t n, char *text);
+
+/*
+ * Whether text[0..len) stands for exactly 16 octets: 22 characters of the
+ * alphabet and "==". The four bits that the last character has to spare may be
+ * anything (RFC 4648 3.5 leaves that open, and there are clients with a key
+ * made up by hand).
+ */
+bool wsk__base64_is_16_octets(const char *text, size_t len);
+
+#endif

@@ -1,0 +1,618 @@
+/* Frames become messages here, and intents become frames. What ws/frame has let
+ * pass is judged by what came before it: order of fragments, size, UTF-8, and
+ * the closing handshake. */
+#include "ws/conn.h"
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "ws/frame.h"
+#include "ws/mask.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
+    PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
+    FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
+    FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
+};
+
+/* Codes that never stand in a frame (7.4.1). */
+enum { NO_CODE = 1005, NO_CLOSE = 1006 };
+
+/* More than any block can have, with room to add without overflow. */
+static const size_t NO_CAP = SIZE_MAX / 4;
+
+enum ws_state {
+    WS_OPEN,
+    WS_CLOSE_SENT, /* ours has been queued */
+    WS_CLOSE_RCVD, /* theirs is here, ours still to be queued */
+    WS_CLOSED,
+};
+
+enum ws_act {
+    SENT_CLOSE,
+    GOT_CLOSE,
+    GOT_EOF, /* or we will read no more: it comes to the same */
+};
+
+/* Memory a connection needs only now and then. */
+struct control {
+    uint8_t in[WSK__CONTROL_MAX];   /* payload of a control frame, unmasked */
+    uint8_t pong[WSK__CONTROL_MAX]; /* of the pong that is due */
+};
+
+struct wsk_ws {
+    struct wsk__buf out;     /* frames owed to the peer */
+    struct wsk__buf msg;     /* the message so far, unmasked */
+    struct control *control; /* owned; NULL between control frames */
+    uint64_t max_size;       /* octets of a message */
+    uint64_t got;            /* octets of the frame's payload that are here */
+    size_t pong_end;         /* octets of `out` up to its last pong's end */
+    struct wsk__frame frame; /* that is being received */
+    uint32_t fragments;      /* of the message so far */
+    uint16_t pong_octets;    /* of pongs in `out`, until all have left */
+    uint16_t close_code;     /* for the event, 1006 until a Close comes */
+    uint8_t reason_len;      /* of control->in + 2, when a Close has come */
+    uint8_t pong_len;        /* of control->pong, when pong_due */
+    uint8_t head[WSK__FRAME_HEAD_MAX];
+    uint8_t head_len;      /* octets of head that are here */
+    uint8_t head_size;     /* octets of head that are known to come */
+    uint8_t state;         /* an enum ws_state; written by ws_step() only */
+    uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
+    uint8_t lent;          /* event that next() returned last */
+    uint8_t opcode;        /* of the message */
+    struct wsk__utf8 utf8; /* where the text of the message stands */
+    bool in_payload;       /* else in the header */
+    bool in_message;       /* between the first fragment and the last */
+    bool sending;          /* the same, for what the application sends */
+    bool pong_due;         /* control->pong waits to be queued */
+    bool closed_due;       /* CLOSED waits for next(), behind `ready` */
+    bool clean;            /* both Close frames were exchanged */
+};
+
+/* RFC 6455 7.1, the closing handshake: state x act -> state. */
+static const uint8_t NEXT[4][3] = {
+    /*                  SENT_CLOSE     GOT_CLOSE      GOT_EOF   */
+    [WS_OPEN] = {WS_CLOSE_SENT, WS_CLOSE_RCVD, WS_CLOSED},
+    [WS_CLOSE_SENT] = {WS_CLOSE_SENT, WS_CLOSED, WS_CLOSED},
+    [WS_CLOSE_RCVD] = {WS_CLOSED, WS_CLOSE_RCVD, WS_CLOSED},
+    [WS_CLOSED] = {WS_CLOSED, WS_CLOSED, WS_CLOSED},
+};
+
+/* The only writer of ws->state. */
+static void ws_step(wsk_ws *ws, enum ws_act act)
+{
+    uint8_t was = ws->state;
+
+    ws->state = NEXT[was][act];
+    if (was == WS_OPEN) {
+        ws->pong_due = false; /* nothing follows a Close (5.5.1) */
+        if (ws->in_message)
+            wsk__buf_free(&ws->msg); /* it can no longer become whole */
+        ws->in_message = false;
+    }
+    if (ws->state == WS_CLOSED && was != WS_CLOSED) {
+        ws->clean = act != GOT_EOF;
+        ws->closed_due = true; /* exactly once, whoever began it */
+    }
+}
+
+/* ------------------------------------------------------------- sending --- */
+
+static bool queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                        const uint8_t *data, size_t len)
+{
+    uint8_t head[WSK__FRAME_OWN_MAX];
+    size_t n = wsk__frame_write(head, opcode, fin, len);
+    uint8_t *room;
+
+    if (len > NO_CAP - n)
+        return false;
+    room = wsk__buf_room(&ws->out, n + len);
+    if (room == NULL)
+        return false;
+    memcpy(room, head, n);
+    if (len > 0)
+        memcpy(room + n, data, len);
+    wsk__buf_grow_tail(&ws->out, n + len);
+    return true;
+}
+
+/* reason[0..len) is at most REASON_MAX octets; NO_CODE queues an empty Close
+ * (7.1.5). Nothing is queued behind it: see the checks of ws->state. */
+static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
+                        size_t len)
+{
+    uint8_t payload[WSK__CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
+
+    if (len > 0)
+        memcpy(payload + 2, reason, len);
+    if (!queue_frame(ws, WSK_CLOSE, true, payload,
+                     code == NO_CODE ? 0 : 2 + len))
+        return false;
+    ws_step(ws, SENT_CLOSE);
+    return true;
+}
+
+/* The one door out of a broken connection (7.1.7). The first failure wins:
+ * after it the state is WS_CLOSED for good. Without memory for the Close the
+ * peer learns of it by the end of the transport alone. */
+static void fail(wsk_ws *ws, uint16_t code, const char *reason)
+{
+    const uint8_t *text = (const uint8_t *)reason;
+
+    if (ws->state == WS_OPEN)
+        queue_close(ws, code, text,
+                    wsk__utf8_cut(text, strlen(reason), REASON_MAX));
+    ws_step(ws, GOT_EOF);
+}
+
+/* False when the pong cannot leave yet: too many wait, or memory is out. */
+static bool queue_pong(wsk_ws *ws, const uint8_t *payload, uint8_t len)
+{
+    if (ws->pong_octets > PONGS_MAX ||
+        !queue_frame(ws, WSK_PONG, true, payload, len))
+        return false;
+    ws->pong_octets = (uint16_t)(ws->pong_octets + WSK__FRAME_START + len);
+    ws->pong_end = wsk__buf_len(&ws->out);
+    return true;
+}
+
+static void queue_due_pong(wsk_ws *ws)
+{
+    const uint8_t *payload = ws->pong_len > 0 ? ws->control->pong : NULL;
+
+    if (ws->pong_due && queue_pong(ws, payload, ws->pong_len)) {
+        ws->pong_due = false;
+        ws->pong_len = 0;
+    }
+}
+
+wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                             const uint8_t *data, size_t len)
+{
+    bool control = opcode == WSK_PING || opcode == WSK_PONG;
+
+    if (!control && opcode > WSK_BINARY)
+        return WSK_E_ARG; /* a Close has its own function */
+    if (control && (!fin || len > WSK__CONTROL_MAX))
+        return WSK_E_ARG;
+    if (ws->state != WS_OPEN)
+        return WSK_E_CLOSED;
+    if (!control && ws->sending != (opcode == WSK_CONTINUATION))
+        return WSK_E_STATE;
+    if (!queue_frame(ws, opcode, fin, data, len))
+        return WSK_E_NOMEM;
+    if (!control)
+        ws->sending = !fin;
+    return WSK_OK;
+}
+
+wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
+                               const uint8_t *data, size_t len)
+{
+    if (opcode != WSK_TEXT && opcode != WSK_BINARY)
+        return WSK_E_ARG;
+    return wsk_ws_send_frame(ws, opcode, true, data, len);
+}
+
+/* 7.4: codes that may stand in a Close frame. 1004 to 1006 and 1015 never do;
+ * what lies between the ranges nobody has given a meaning. 1012 to 1014 came
+ * later, into the registry of 11.7. */
+static bool is_sendable(uint16_t code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+           (code >= 3000 && code <= 4999);
+}
+
+wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
+                             size_t len)
+{
+    bool bare = code == NO_CODE && len == 0;
+
+    if (!bare && !is_sendable(code))
+        return WSK_E_ARG;
+    if (len > 0 && !wsk__utf8_valid(reason, len))
+        return WSK_E_ARG;
+    if (ws->state != WS_OPEN)
+        return WSK_OK;
+    len = len > 0 ? wsk__utf8_cut(reason, len, REASON_MAX) : 0;
+    return queue_close(ws, code, reason, len) ? WSK_OK : WSK_E_NOMEM;
+}
+
+const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len)
+{
+    *len = wsk__buf_len(&ws->out);
+    return *len > 0 ? wsk__buf_data(&ws->out) : NULL;
+}
+
+void wsk_ws_out_ack(wsk_ws *ws, size_t n)
+{
+    assert(n <= wsk__buf_len(&ws->out));
+    wsk__buf_ack(&ws->out, n);
+    ws->pong_end = n < ws->pong_end ? ws->pong_end - n : 0;
+    if (ws->pong_end == 0)
+        ws->pong_octets = 0;
+    queue_due_pong(ws);
+}
+
+/* ------------------------------------------------- frames into messages --- */
+
+/* The message is complete: 8.1 forbids that its text ends inside a code
+ * point. */
+static void end_message(wsk_ws *ws)
+{
+    if (!wsk__utf8_complete(&ws->utf8)) {
+        fail(ws, 1007, "text is not UTF-8");
+        return;
+    }
+    ws->in_message = false;
+    ws->ready = WSK_WS_MESSAGE;
+}
+
+/* 5.5.2 asks for a pong to every ping, and 5.5.3 allows to answer only the
+ * newest of several. We do so when the peer sends pings faster than it reads
+ * pongs, so that what it can make us hold is bounded. */
+static void answer_ping(wsk_ws *ws)
+{
+    uint8_t len = (uint8_t)ws->frame.len;
+    const uint8_t *payload = len > 0 ? ws->control->in : NULL;
+
+    ws->ready = WSK_WS_PING;
+    ws->pong_due = !queue_pong(ws, payload, len);
+    ws->pong_len = ws->pong_due ? len : 0;
+    if (ws->pong_len > 0)
+        memcpy(ws->control->pong, payload, len);
+}
+
+/* A Close frame is complete (5.5.1). */
+static void take_close(wsk_ws *ws)
+{
+    size_t len = (size_t)ws->frame.len;
+    const uint8_t *in = len > 0 ? ws->control->in : NULL;
+    uint16_t code = NO_CODE;
+
+    if (len == 1) {
+        fail(ws, 1002, "Close with half a code");
+        return;
+    }
+    if (len >= 2) {
+        code = (uint16_t)(in[0] << 8 | in[1]);
+        if (!is_sendable(code)) {
+            fail(ws, 1002, "Close with an illegal code");
+            return;
+        }
+        if (!wsk__utf8_valid(in + 2, len - 2)) {
+            fail(ws, 1007, "Close reason is not UTF-8");
+            return;
+        }
+        ws->reason_len = (uint8_t)(len - 2);
+    }
+    ws->close_code = code;
+    ws_step(ws, GOT_CLOSE);
+    /* Without memory for the answer the transport is closed all the same. */
+    if (ws->state == WS_CLOSE_RCVD && !queue_close(ws, code, NULL, 0))
+        ws_step(ws, GOT_EOF);
+}
+
+/* The whole frame is here. Only a Close still counts once we have sent ours:
+ * the application awaits no message any more, and a pong may not be sent. */
+static void end_frame(wsk_ws *ws)
+{
+    bool open = ws->state == WS_OPEN;
+
+    ws->in_payload = false;
+    ws->head_len = 0;
+    ws->head_size = WSK__FRAME_START;
+    switch ((wsk_opcode)ws->frame.opcode) {
+    case WSK_CONTINUATION:
+    case WSK_TEXT:
+    case WSK_BINARY:
+        if (open && ws->frame.fin)
+            end_message(ws);
+        break;
+    case WSK_PING:
+        if (open)
+            answer_ping(ws);
+        break;
+    case WSK_PONG:
+        if (open)
+            ws->ready = WSK_WS_PONG;
+        break;
+    case WSK_CLOSE:
+        take_close(ws);
+        break;
+    }
+}
+
+/* Whether another fragment of `len` octets passes the cap. A fragment pins more
+ * than its payload, so that the empty ones count too; the first few thousand
+ * are free, whatever the cap. */
+static bool fits(const wsk_ws *ws, uint64_t len)
+{
+    uint64_t have = wsk__buf_len(&ws->msg);
+    uint64_t cost = (uint64_t)ws->fragments * FRAGMENT_COST;
+
+    cost = cost > FREE_OVERHEAD ? cost - FREE_OVERHEAD : 0;
+    return len <= ws->max_size - have && cost <= ws->max_size - have - len;
+}
+
+/* The header of a data frame is here: does it continue what came before (5.4),
+ * and within the cap? */
+static void begin_fragment(wsk_ws *ws)
+{
+    bool first = ws->frame.opcode != WSK_CONTINUATION;
+
+    if (first && ws->in_message) {
+        fail(ws, 1002, "message begun inside another");
+        return;
+    }
+    if (!first && !ws->in_message) {
+        fail(ws, 1002, "continuation of no message");
+        return;
+    }
+    if (first) {
+        ws->in_message = true;
+        ws->opcode = ws->frame.opcode;
+        ws->fragments = 0;
+        ws->utf8 = (struct wsk__utf8){0};
+    }
+    ws->fragments++;
+    if (!fits(ws, ws->frame.len))
+        fail(ws, 1009, "message too big");
+}
+
+static void begin_payload(wsk_ws *ws)
+{
+    ws->in_payload = true;
+    ws->got = 0;
+    if (ws->state == WS_OPEN && !wsk__frame_is_control(ws->frame.opcode))
+        begin_fragment(ws);
+    if (ws->frame.len == 0)
+        end_frame(ws);
+}
+
+/* Octets of a header: first those that tell its length, then the rest. Returns
+ * how many were taken. */
+static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
+{
+    size_t n = (size_t)(ws->head_size - ws->head_len);
+    const char *wrong;
+
+    if (n > len)
+        n = len;
+    memcpy(ws->head + ws->head_len, data, n);
+    ws->head_len = (uint8_t)(ws->head_len + n);
+    if (ws->head_len < ws->head_size)
+        return n;
+
+    if (ws->head_size == WSK__FRAME_START) {
+        wrong = wsk__frame_start(ws->head, &ws->head_size);
+    } else {
+        wrong = wsk__frame_read(ws->head, &ws->frame);
+        if (wrong == NULL)
+            begin_payload(ws);
+    }
+    if (wrong != NULL)
+        fail(ws, 1002, wrong);
+    return n;
+}
+
+/* Unmask a piece of a message to where the message grows. Nothing is taken
+ * when memory is out. The size was judged on the header, but what is reserved
+ * follows what has arrived: an announcement costs us nothing. */
+static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t n)
+{
+    uint8_t *room = wsk__buf_room(&ws->msg, n);
+
+    if (room == NULL)
+        return WSK_E_NOMEM;
+    wsk__mask_copy(room, data, n, ws->frame.key, ws->got);
+    wsk__buf_grow_tail(&ws->msg, n);
+    if (ws->opcode == WSK_TEXT && !wsk__utf8_feed(&ws->utf8, room, n))
+        fail(ws, 1007, "text is not UTF-8");
+    return WSK_OK;
+}
+
+static wsk_status take_control(wsk_ws *ws, const uint8_t *data, size_t n)
+{
+    if (ws->control == NULL)
+        ws->control = wsk__alloc(sizeof(*ws->control));
+    if (ws->control == NULL)
+        return WSK_E_NOMEM;
+    wsk__mask_copy(ws->control->in + ws->got, data, n, ws->frame.key, ws->got);
+    return WSK_OK;
+}
+
+/* Octets of a payload; *n is how many there are, then how many were taken. */
+static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
+{
+    wsk_status st = WSK_OK;
+
+    if (*n > ws->frame.len - ws->got)
+        *n = (size_t)(ws->frame.len - ws->got);
+    if (wsk__frame_is_control(ws->frame.opcode))
+        st = take_control(ws, data, *n);
+    else if (ws->state == WS_OPEN)
+        st = take_data(ws, data, *n);
+    if (st != WSK_OK) {
+        *n = 0;
+        return st;
+    }
+    ws->got += *n;
+    if (ws->got == ws->frame.len)
+        end_frame(ws);
+    return WSK_OK;
+}
+
+/* -------------------------------------------------------------- events --- */
+
+static bool event_waits(const wsk_ws *ws)
+{
+    return ws->ready != WSK_WS_NONE || ws->closed_due;
+}
+
+/* What the last event lent is ours again; an idle connection keeps none of
+ * it. */
+static void take_back(wsk_ws *ws)
+{
+    if (ws->lent == WSK_WS_MESSAGE)
+        wsk__buf_free(&ws->msg);
+    ws->lent = WSK_WS_NONE;
+    if (!event_waits(ws) && !ws->in_payload && !ws->pong_due) {
+        wsk__free(ws->control);
+        ws->control = NULL;
+    }
+}
+
+wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
+                       size_t *used)
+{
+    wsk_status st = WSK_OK;
+    size_t n;
+
+    *used = 0;
+    if (event_waits(ws))
+        return WSK_OK;
+    take_back(ws);
+    if (ws->state == WS_CLOSED)
+        return WSK_E_STATE;
+    queue_due_pong(ws); /* if it was memory that it waits for */
+    while (st == WSK_OK && *used < len && !event_waits(ws)) {
+        n = len - *used;
+        if (ws->in_payload)
+            st = take_payload(ws, data + *used, &n);
+        else
+            n = take_head(ws, data + *used, n);
+        *used += n;
+    }
+    return st;
+}
+
+void wsk_ws_feed_eof(wsk_ws *ws)
+{
+    ws_step(ws, GOT_EOF);
+}
+
+/* Describe the event `kind`, but for its kind. */
+static wsk_ws_event describe(const wsk_ws *ws, uint8_t kind)
+{
+    static const uint8_t nothing[1]; /* no event has a null pointer */
+    wsk_ws_event ev = {.data = nothing};
+
+    switch ((wsk_ws_event_kind)kind) {
+    case WSK_WS_NONE:
+        break;
+    case WSK_WS_MESSAGE:
+        ev.opcode = (wsk_opcode)ws->opcode;
+        ev.len = wsk__buf_len(&ws->msg);
+        if (ev.len > 0)
+            ev.data = wsk__buf_data(&ws->msg);
+        break;
+    case WSK_WS_PING:
+    case WSK_WS_PONG:
+        ev.opcode = (wsk_opcode)ws->frame.opcode;
+        ev.len = (size_t)ws->frame.len;
+        if (ev.len > 0)
+            ev.data = ws->control->in;
+        break;
+    case WSK_WS_CLOSED:
+        ev.opcode = WSK_CLOSE;
+        ev.code = ws->close_code;
+        ev.clean = ws->clean;
+        ev.len = ws->reason_len;
+        if (ev.len > 0)
+            ev.data = ws->control->in + 2;
+        break;
+    }
+    return ev;
+}
+
+wsk_ws_event wsk_ws_next(wsk_ws *ws)
+{
+    wsk_ws_event ev;
+    uint8_t kind = ws->ready;
+
+    take_back(ws);
+    ws->ready = WSK_WS_NONE;
+    if (kind == WSK_WS_NONE && ws->closed_due) {
+        kind = WSK_WS_CLOSED;
+        ws->closed_due = false;
+    }
+    ev = describe(ws, kind);
+    ev.kind = (wsk_ws_event_kind)kind;
+    ws->lent = kind;
+    return ev;
+}
+
+wsk_status wsk_ws_take_message(wsk_ws *ws, void **block)
+{
+    if (ws->lent != WSK_WS_MESSAGE)
+        return WSK_E_STATE;
+    *block = ws->msg.block;
+    wsk__buf_init(&ws->msg, ws->msg.cap);
+    ws->lent = WSK_WS_NONE;
+    return WSK_OK;
+}
+
+/* ---------------------------------------------------------- connection --- */
+
+wsk_ws *wsk__ws_new(const wsk_limits *limits)
+{
+    wsk_ws *ws = wsk__calloc(sizeof(*ws));
+
+    if (ws == NULL)
+        return NULL;
+    ws->max_size = limits->ws_max_size < NO_CAP ? limits->ws_max_size : NO_CAP;
+    wsk__buf_init(&ws->out, NO_CAP);
+    /* The size of a message is judged on the headers, which tell the peer what
+     * is wrong. Here the cap has room to spare, so that the block can always
+     * double and growing stays linear up to the limit. */
+    wsk__buf_init(&ws->msg, (size_t)ws->max_size * 2);
+    ws->state = WS_OPEN;
+    ws->head_size = WSK__FRAME_START;
+    ws->close_code = NO_CLOSE;
+    return ws;
+}
+
+wsk_ws *wsk_ws_new_server(const wsk_limits *limits)
+{
+    wsk_limits defaults;
+
+    if (limits != NULL)
+        return wsk__ws_new(limits);
+    wsk_limits_init(&defaults);
+    return wsk__ws_new(&defaults);
+}
+
+void wsk_ws_free(wsk_ws *ws)
+{
+    if (ws == NULL)
+        return;
+    wsk__buf_free(&ws->out);
+    wsk__buf_free(&ws->msg);
+    wsk__free(ws->control);
+    wsk__free(ws);
+}
+
+struct wsk__buf *wsk__ws_out(wsk_ws *ws)
+{
+    return &ws->out;
+}
+
+void wsk__ws_fail(wsk_ws *ws, uint16_t code, const char *reason)
+{
+    fail(ws, code, reason);
+}
+
+bool wsk_ws_done(const wsk_ws *ws)
+{
+    return ws->state == WS_CLOSED;
+}
+
+bool wsk_ws_can_send(const wsk_ws *ws)
+{
+    return ws->state == WS_OPEN;
+}

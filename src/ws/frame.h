@@ -1,0 +1,44 @@
+/* ws/frame: the header of a frame (RFC 6455 5.2). What a header alone can break
+ * is decided here, before any of the payload is awaited. */
+#ifndef WSK_WS_FRAME_H
+#define WSK_WS_FRAME_H
+
+#include "wsocket.h"
+
+enum {
+    WSK__FRAME_START = 2,     /* octets that tell how long the header is */
+    WSK__FRAME_HEAD_MAX = 14, /* the longest header */
+    WSK__FRAME_OWN_MAX = 10,  /* the longest without a masking key */
+    WSK__CONTROL_MAX = 125,   /* payload of a control frame (5.5) */
+};
+
+struct wsk__frame {
+    uint64_t len;   /* octets of payload, below 2^63 */
+    uint8_t key[4]; /* masking key */
+    uint8_t opcode; /* a wsk_opcode */
+    bool fin;
+};
+
+static inline bool wsk__frame_is_control(uint8_t opcode)
+{
+    return (opcode & 0x8) != 0;
+}
+
+/*
+ * Judge the first two octets of a client's frame. NULL when they are legal;
+ * *size is the length of the whole header then, 6..WSK__FRAME_HEAD_MAX. Else
+ * what is wrong, in one static line.
+ */
+const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
+                             uint8_t *size);
+
+/* Read the whole header that wsk__frame_start() let pass. NULL, and *frame is
+ * filled; or what is wrong. */
+const char *wsk__frame_read(const uint8_t *head, struct wsk__frame *frame);
+
+/* Write the header of a server's frame, which is never masked (5.1). Returns
+ * its length. */
+size_t wsk__frame_write(uint8_t head[WSK__FRAME_OWN_MAX], wsk_opcode opcode,
+                        bool fin, uint64_t len);
+
+#endif

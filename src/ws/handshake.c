@@ -1,0 +1,156 @@
+/* ws/handshake: is a request a valid opening handshake (RFC 6455 4.2.1), and
+ * what does the client offer? */
+#include "base/ascii.h"
+#include "base/base64.h"
+#include "base/sha1.h"
+#include "wsocket.h"
+
+/* RFC 6455 1.3. */
+#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+enum {
+    KEY_LEN = WSK__BASE64_LEN(16),
+    /* A client that offers more protocols than this is not in earnest; the
+     * search for repeated ones stays small by it. */
+    MAX_OFFERS = 64,
+};
+
+_Static_assert(WSK_WS_ACCEPT_LEN == WSK__BASE64_LEN(WSK__SHA1_LEN),
+               "the header promises the length of Sec-WebSocket-Accept");
+
+/* How many fields are called `name`; *value is the last one's. */
+static size_t count_fields(const wsk_head *head, const char *name,
+                           wsk_str *value)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < head->n_headers; i++) {
+        if (wsk__str_ieq(head->headers[i].name, name)) {
+            *value = head->headers[i].value;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* Whether a field called `name` lists `word`; ASCII case ignored. */
+static bool lists(const wsk_head *head, const char *name, const char *word)
+{
+    for (size_t i = 0; i < head->n_headers; i++) {
+        wsk_str item;
+        size_t pos = 0;
+
+        if (!wsk__str_ieq(head->headers[i].name, name))
+            continue;
+        while (wsk__list_next(head->headers[i].value, &pos, &item))
+            if (wsk__str_ieq(item, word))
+                return true;
+    }
+    return false;
+}
+
+bool wsk_ws_next_offer(const wsk_head *head, size_t *pos, wsk_str *name)
+{
+    size_t base = 0; /* where the field would begin if all were joined */
+
+    for (size_t i = 0; i < head->n_headers; i++) {
+        const wsk_header *field = &head->headers[i];
+        size_t local;
+
+        if (!wsk__str_ieq(field->name, "sec-websocket-protocol"))
+            continue;
+        if (*pos < base + field->value.len) {
+            local = *pos > base ? *pos - base : 0;
+            if (wsk__list_next(field->value, &local, name)) {
+                *pos = base + local;
+                return true;
+            }
+        }
+        base += field->value.len;
+    }
+    *pos = base;
+    return false;
+}
+
+bool wsk_ws_offered(const wsk_head *head, const char *name)
+{
+    size_t pos = 0;
+    wsk_str offer;
+
+    while (wsk_ws_next_offer(head, &pos, &offer))
+        if (wsk__str_is(offer, name))
+            return true;
+    return false;
+}
+
+/* 4.1, item 10 of the requirements: tokens, each of them once. NULL when that
+ * is so. */
+static const char *judge_offers(const wsk_head *head)
+{
+    wsk_str seen[MAX_OFFERS], offer;
+    size_t n = 0, pos = 0;
+
+    while (wsk_ws_next_offer(head, &pos, &offer)) {
+        if (!wsk__is_token(offer.p, offer.len))
+            return "Sec-WebSocket-Protocol is not a list of tokens";
+        if (n == MAX_OFFERS)
+            return "Sec-WebSocket-Protocol lists too many protocols";
+        for (size_t i = 0; i < n; i++)
+            if (seen[i].len == offer.len &&
+                memcmp(seen[i].p, offer.p, offer.len) == 0)
+                return "Sec-WebSocket-Protocol lists a protocol twice";
+        seen[n++] = offer;
+    }
+    return NULL;
+}
+
+/* 4.2.2, item 5.4 */
+static void accept_key(wsk_str key, char accept[WSK_WS_ACCEPT_LEN])
+{
+    char text[KEY_LEN + sizeof(GUID) - 1];
+    uint8_t digest[WSK__SHA1_LEN];
+
+    memcpy(text, key.p, KEY_LEN);
+    memcpy(text + KEY_LEN, GUID, sizeof(GUID) - 1);
+    wsk__sha1(text, sizeof(text), digest);
+    wsk__base64_encode(digest, sizeof(digest), accept);
+}
+
+static wsk_ws_verdict refuse(int status, const char *reason)
+{
+    return (wsk_ws_verdict){.status = status, .reason = reason};
+}
+
+wsk_ws_verdict wsk_ws_judge(const wsk_head *head)
+{
+    wsk_ws_verdict verdict = {.status = 101, .reason = "a valid handshake"};
+    wsk_str version, key;
+    const char *why;
+    size_t n;
+
+    if (!wsk__str_is(head->method, "GET"))
+        return refuse(405, "a WebSocket begins with GET");
+    if (!lists(head, "upgrade", "websocket"))
+        return refuse(400, "Upgrade does not list websocket");
+    if (!lists(head, "connection", "upgrade"))
+        return refuse(400, "Connection does not list upgrade");
+    /* Before the key, whose form other versions are free to change. */
+    n = count_fields(head, "sec-websocket-version", &version);
+    if (n == 0)
+        return refuse(400, "Sec-WebSocket-Version is missing");
+    if (n > 1 || !wsk__str_is(version, "13"))
+        return refuse(426, "only WebSocket version 13 is spoken here");
+    n = count_fields(head, "sec-websocket-key", &key);
+    if (n != 1 || !wsk__base64_is_16_octets(key.p, key.len))
+        return refuse(400, "Sec-WebSocket-Key is not one key of 16 octets");
+    /* What follows the head are frames; with a body between, another party on
+     * the way could see the frames begin elsewhere. */
+    if (head->chunked || head->content_length > 0)
+        return refuse(400, "a WebSocket handshake has no body");
+    why = judge_offers(head);
+    if (why != NULL)
+        return refuse(400, why);
+
+    accept_key(key, verdict.accept);
+    return verdict;
+}
