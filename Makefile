@@ -1,0 +1,58 @@
+# `make help` lists the targets. Everything that is built lies in build/ and
+# .venv/; both can be deleted at any time.
+
+PYTHON ?= python3
+VENV = .venv
+PREFIX ?= /usr/local
+SECONDS ?= 60
+
+run = $(PYTHON) tools/run.py
+
+.PHONY: help run test check fuzz soak bench conformance install clean
+
+help:
+	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
+	@echo 'make check        format, warnings, guards, C tests, core Python tests'
+	@echo 'make test         everything: sanitizers, Pythons, examples, browser'
+	@echo 'make fuzz         each fuzzer for SECONDS=60'
+	@echo 'make soak         mixed load for SECONDS=60; memory and files must not grow'
+	@echo 'make bench        requests and CPU beside other servers (BENCH=...)'
+	@echo 'make conformance  the Autobahn cases; CONFORMANCE=dir for other probers'
+	@echo 'make install      libwsocket, header and wsocket.pc to PREFIX=/usr/local'
+	@echo 'make clean        delete build/ and .venv/'
+
+run:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) install $(VENV)
+	@exec $(VENV)/bin/wsocket
+
+check:
+	@PYTHON=$(PYTHON) tools/bootstrap build check
+	@$(run) check
+
+test:
+	@PYTHON=$(PYTHON) tools/bootstrap build check test fuzz
+	@$(run) test
+
+fuzz:
+	@PYTHON=$(PYTHON) tools/bootstrap build fuzz
+	@$(run) fuzz $(SECONDS)
+
+soak:
+	@PYTHON=$(PYTHON) tools/bootstrap build bench
+	@$(run) soak $(SECONDS)
+
+bench:
+	@PYTHON=$(PYTHON) tools/bootstrap build bench
+	@$(PYTHON) bench/run.py $(BENCH)
+
+conformance:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) conformance $(CONFORMANCE)
+
+install:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) library $(PREFIX)
+
+clean:
+	rm -rf build .venv .venv-bench

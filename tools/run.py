@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""The work behind the Makefile: environments, build folders, test stages.
+
+    tools/run.py check | test
+    tools/run.py install VENV | library PREFIX
+    tools/run.py fuzz SECONDS | soak SECONDS | conformance [DIR]
+
+Only the standard library is needed. Every stage counts what passed and what
+failed; the last line of `check` and `test` is the sum.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = ".venv"
+BUILD_TOOLS = ["meson>=1.0", "meson-python>=0.15"]
+REQUIREMENTS = "tests/requirements.txt"
+NEWEST = (3, 13)
+OLDEST = (3, 9)
+
+
+# ------------------------------------------------------------ processes ---
+
+def call(args, limit=900, **more):
+    """Run a program; its exit status, or None when it took too long.
+
+    It gets a process group of its own, so that what it started ends with it.
+    """
+    with subprocess.Popen(args, start_new_session=True, **more) as process:
+        try:
+            return process.wait(limit)
+        except BaseException as reason:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if not isinstance(reason, subprocess.TimeoutExpired):
+                raise
+            print("took over %d s: %s" % (limit, shlex.join(args)))
+            return None
+
+
+def must(args, **more):
+    if call(args, **more) != 0:
+        sys.exit("failed: " + shlex.join(args))
+
+
+# --------------------------------------------------------- environments ---
+
+def environment(path, python=sys.executable, requirements=False):
+    """The Python of a virtual environment that holds the build tools."""
+    wanted = BUILD_TOOLS + (["-r", REQUIREMENTS] if requirements else [])
+    recipe = " ".join(wanted)
+    if requirements:
+        with open(REQUIREMENTS, encoding="utf-8") as file:
+            recipe += file.read()
+    stamp = os.path.join(
+        path, ".with-" + hashlib.sha1(recipe.encode()).hexdigest()[:12])
+    inside = os.path.join(path, "bin", "python")
+    if not os.path.exists(stamp):
+        print("making %s" % path, flush=True)
+        pip = [inside, "-m", "pip", "-q", "--retries", "8", "install"]
+        must([python, "-m", "venv", path])
+        must(pip + ["-U", "pip>=23.1"])
+        must(pip + wanted)
+        with open(stamp, "w", encoding="utf-8"):
+            pass
+    return inside
+
+
+def version_of(python):
+    """(3, 11), or None when there is no such program."""
+    try:
+        text = subprocess.check_output(
+            [python, "-c", "import sys; print(*sys.version_info[:2])"])
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return tuple(map(int, text.split()))
+
+
+def other_pythons():
+    """The oldest and newest Python we promise, where pyenv has them."""
+    root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    mine = version_of(sys.executable)
+    for version in OLDEST, NEWEST:
+        pattern = os.path.join(root, "versions", "%d.%d.*" % version)
+        found = sorted(glob.glob(os.path.join(pattern, "bin", "python")))
+        if found and version != mine and version_of(found[-1]) == version:
+            yield found[-1]
+
+
+def install(inside):
+    """The package, with assertions on, into the environment of `inside`."""
+    folder = os.path.join("build", "python-%d.%d" % version_of(inside))
+    tools = os.path.abspath(os.path.dirname(inside))
+    return call([inside, "-m", "pip", "-q", "install", "--no-build-isolation",
+                 "--no-deps", "--force-reinstall", ".",
+                 "-Cbuild-dir=" + folder, "-Csetup-args=-Db_ndebug=false",
+                 "-Csetup-args=-Dwerror=true"],
+                env=dict(os.environ, PATH=tools + os.pathsep +
+                         os.environ["PATH"])) == 0
+
+
+def meson():
+    return os.path.join(os.path.dirname(environment(VENV)), "meson")
+
+
+def build(name, compiler, *options):
+    """build/NAME, configured and up to date; None when it does not compile."""
+    folder = os.path.join("build", name)
+    tool = meson()
+    if not os.path.exists(os.path.join(folder, "build.ninja")):
+        shutil.rmtree(folder, ignore_errors=True)
+        if call([tool, "setup", folder, *options],
+                env=dict(os.environ, CC=compiler),
+                stdout=subprocess.DEVNULL) != 0:
+            return None
+    if call(["ninja", "--quiet", "-C", folder]) != 0:
+        return None
+    return folder
+
+
+# --------------------------------------------------------------- stages ---
+
+class Tally:
+    """What passed and failed, by stage, printed as it becomes known."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def stage(self, name, function, *args):
+        print("--- " + name, flush=True)
+        began = time.monotonic()
+        passed, failed = function(*args)
+        self.passed += passed
+        self.failed += failed
+        print("    %d passed, %d failed in %d s" %
+              (passed, failed, time.monotonic() - began), flush=True)
+
+    def end(self):
+        print("%d passed, %d failed" % (self.passed, self.failed))
+        sys.exit(self.failed > 0)
+
+
+def one(good):
+    """The count of a stage that either passes or does not."""
+    return (1, 0) if good else (0, 1)
+
+
+def formatted():
+    files = sorted(sum((glob.glob(pattern, recursive=True) for pattern in (
+        "include/*.h", "src/**/*.[ch]", "ext/*.[ch]", "fuzz/*.[ch]",
+        "bench/*.c", "examples/c/*.c", "tests/c/*.[ch]")), []))
+    return one(call(["clang-format", "--dry-run", "-Werror", *files]) == 0)
+
+
+def guards(library):
+    """Each tools/check_*.py is one test."""
+    passed = failed = 0
+    for guard in sorted(glob.glob("tools/check_*.py")):
+        good = call([sys.executable, guard, library]) == 0
+        passed += good
+        failed += not good
+    return passed, failed
+
+
+def compiles(name, compiler, *options):
+    return one(build(name, compiler, "-Dpython=disabled", *options))
+
+
+def quiet_loader():
+    """TSan of gcc 12 cannot live with some kernels' address randomness."""
+    wrapper = ["setarch", platform.machine(), "-R"]
+    if shutil.which("setarch") and call(wrapper + ["true"]) == 0:
+        return ["--wrapper", " ".join(wrapper)]
+    return []
+
+
+def c_tests(name, *args, sanitizer=None, only=""):
+    """The C tests of a build folder; every program prints its own count."""
+    options = ["-Dpython=disabled"]
+    if sanitizer:
+        options += ["-Db_sanitize=" + sanitizer, "-Db_lundef=false"]
+    folder = build(name, "gcc", *options)
+    if folder is None:
+        return 0, 1
+    listed = subprocess.check_output([meson(), "test", "-C", folder, "--list"],
+                                     stderr=subprocess.DEVNULL, text=True)
+    chosen = [line.split()[-1] for line in listed.splitlines()
+              if line.split()[-1].startswith(only)]
+    if not chosen:
+        return 0, 0
+    # A test is finished when its program is: leaks are failures, too.
+    call([meson(), "test", "-C", folder, "--no-rebuild", "--quiet", *args,
+          *chosen], stdout=subprocess.DEVNULL)
+    return c_counts(os.path.join(folder, "meson-logs", "testlog.json"))
+
+
+def c_counts(log):
+    passed = failed = 0
+    with open(log, encoding="utf-8") as file:
+        for line in file:
+            test = json.loads(line)
+            said = re.search(r"^(\d+) passed, (\d+) failed$",
+                             test.get("stdout", ""), re.MULTILINE)
+            if said:
+                passed += int(said[1])
+                failed += int(said[2])
+            if test["result"] != "OK":
+                failed += not (said and int(said[2]))
+                print("%s: %s\n%s\n%s" % (
+                    test["name"], test["result"],
+                    test.get("stdout", "")[-4000:],
+                    test.get("stderr", "")[-8000:]))
+    return passed, failed
+
+
+def python_tests(inside, paths, limit=600):
+    """pytest in an environment, with the package freshly installed."""
+    if not install(inside):
+        return 0, 1
+    report = os.path.join("build", "report.xml")
+    if os.path.exists(report):
+        os.remove(report)
+    status = call([inside, "-m", "pytest", "-q", "--junitxml", report, *paths],
+                  limit)
+    if not os.path.exists(report):
+        return 0, 1
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    total, skipped, *bad = (int(suite.get(key)) for key in (
+        "tests", "skipped", "failures", "errors"))
+    failed = sum(bad)
+    passed = total - skipped - failed
+    return passed, failed + (status != 0 and failed == 0)
+
+
+def script(path, *args):
+    return one(call([path, *args]) == 0)
+
+
+# ------------------------------------------------------------- commands ---
+
+def check():
+    tally = Tally()
+    tally.stage("format", formatted)
+    tally.stage("gcc, C tests under ASan and UBSan", asan)
+    tally.stage("clang", compiles, "clang", "clang")
+    tally.stage("guards", guards, "build/clang/libwsocket.so")
+    inside = environment(VENV, requirements=True)
+    tally.stage("core Python tests", python_tests, inside,
+                ["tests/python", "-m", "not slow"])
+    tally.end()
+
+
+def asan():
+    return c_tests("asan", sanitizer="address,undefined")
+
+
+def tsan():
+    return c_tests("tsan", *quiet_loader(), sanitizer="thread",
+                   only="dispatch")
+
+
+def test():
+    tally = Tally()
+    tally.stage("format", formatted)
+    tally.stage("gcc, C tests under ASan and UBSan", asan)
+    tally.stage("clang", compiles, "clang", "clang")
+    tally.stage("guards", guards, "build/clang/libwsocket.so")
+    tally.stage("dispatch under TSan", tsan)
+    tally.stage("fuzzers over their corpora", fuzz_corpora)
+    inside = environment(VENV, requirements=True)
+    tally.stage("Python tests", python_tests, inside, ["tests/python"])
+    tally.stage("browser tests", python_tests, inside, ["tests/browser"])
+    for python in other_pythons():
+        name = "%d.%d" % version_of(python)
+        path = os.path.join("build", "venv-" + name)
+        tally.stage("Python %s tests" % name, python_tests,
+                    environment(path, python, requirements=True),
+                    ["tests/python"])
+    tally.stage("installed library", script, "tests/install/run")
+    tally.end()
+
+
+def install_into(path):
+    inside = environment(path)
+    if not install(inside):
+        sys.exit(1)
+
+
+def library(prefix):
+    folder = os.path.join("build", "library")
+    must([meson(), "setup", "--reconfigure", folder, "--prefix", prefix,
+          "--buildtype", "release", "-Dwerror=false", "-Dpython=disabled",
+          "-Dtests=disabled"])
+    must([meson(), "install", "-C", folder])
+
+
+def main():
+    os.chdir(ROOT)
+    commands = {"check": check, "test": test, "install": install_into,
+                "library": library}
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]](*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
