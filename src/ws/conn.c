@@ -567,10 +567,7 @@ wsk_ws *wsk__ws_new(const wsk_limits *limits)
         return NULL;
     ws->max_size = limits->ws_max_size < NO_CAP ? limits->ws_max_size : NO_CAP;
     wsk__buf_init(&ws->out, NO_CAP);
-    /* The size of a message is judged on the headers, which tell the peer what
-     * is wrong. Here the cap has room to spare, so that the block can always
-     * double and growing stays linear up to the limit. */
-    wsk__buf_init(&ws->msg, (size_t)ws->max_size * 2);
+    wsk__buf_init(&ws->msg, (size_t)ws->max_size);
     ws->state = WS_OPEN;
     ws->head_size = WSK__FRAME_START;
     ws->close_code = NO_CLOSE;
