@@ -55,15 +55,21 @@ def must(args, **more):
         sys.exit("failed: " + shlex.join(args))
 
 
+def read(path):
+    """The text of a file; None when there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
 # --------------------------------------------------------- environments ---
 
 def environment(path, python=sys.executable, requirements=False):
     """The Python of a virtual environment that holds the build tools."""
     wanted = BUILD_TOOLS + (["-r", REQUIREMENTS] if requirements else [])
-    recipe = " ".join(wanted)
-    if requirements:
-        with open(REQUIREMENTS, encoding="utf-8") as file:
-            recipe += file.read()
+    recipe = " ".join(wanted) + (read(REQUIREMENTS) if requirements else "")
     stamp = os.path.join(
         path, ".with-" + hashlib.sha1(recipe.encode()).hexdigest()[:12])
     inside = os.path.join(path, "bin", "python")
@@ -117,14 +123,17 @@ def meson():
 
 def build(name, compiler, *options):
     """build/NAME, configured and up to date; None when it does not compile."""
+    recipe = " ".join((compiler,) + options)
     folder = os.path.join("build", name)
-    tool = meson()
-    if not os.path.exists(os.path.join(folder, "build.ninja")):
+    stamp = os.path.join(folder, ".recipe")
+    if read(stamp) != recipe:
         shutil.rmtree(folder, ignore_errors=True)
-        if call([tool, "setup", folder, *options],
+        if call([meson(), "setup", folder, *options],
                 env=dict(os.environ, CC=compiler),
                 stdout=subprocess.DEVNULL) != 0:
             return None
+        with open(stamp, "w", encoding="utf-8") as file:
+            file.write(recipe)
     if call(["ninja", "--quiet", "-C", folder]) != 0:
         return None
     return folder
@@ -174,8 +183,8 @@ def guards(library):
     return passed, failed
 
 
-def compiles(name, compiler, *options):
-    return one(build(name, compiler, "-Dpython=disabled", *options))
+def compiles(name, compiler):
+    return one(build(name, compiler, "-Dexamples=enabled"))
 
 
 def quiet_loader():
@@ -244,8 +253,49 @@ def python_tests(inside, paths, limit=600):
     return passed, failed + (status != 0 and failed == 0)
 
 
-def script(path, *args):
-    return one(call([path, *args]) == 0)
+def fuzzers():
+    """The paths of the fuzzers, built."""
+    folder = build("fuzz", "clang", "-Dpython=disabled", "-Dtests=disabled",
+                   "-Dfuzz=enabled", "-Db_lundef=false",
+                   "-Db_sanitize=address,undefined")
+    if folder is None:
+        return None
+    return sorted(path for path in glob.glob(os.path.join(folder, "fuzz_*"))
+                  if os.path.isfile(path) and os.access(path, os.X_OK))
+
+
+def fuzz_one(path, *args):
+    """New findings go to build/found; the committed corpus is only read."""
+    name = os.path.basename(path)[len("fuzz_"):]
+    found = os.path.join("build", "found", name)
+    os.makedirs(found, exist_ok=True)
+    corpus = glob.glob(os.path.join("fuzz", "corpus", name))
+    good = call([path, "-verbosity=0", "-artifact_prefix=build/", *args, found,
+                 *corpus]) == 0
+    if not good:
+        print("%s fails; the input is build/crash-*, leak-* or timeout-*" %
+              path)
+    return good
+
+
+def fuzz_briefly():
+    """Each fuzzer over its committed corpus and a walk that is always the
+    same."""
+    built = fuzzers()
+    if built is None:
+        return 0, 1
+    good = [fuzz_one(path, "-runs=20000", "-seed=1") for path in built]
+    return sum(good), len(good) - sum(good)
+
+
+def script(path):
+    """A program that prints its own count as its last line."""
+    process = subprocess.run([path], stdout=subprocess.PIPE, text=True)
+    lines = process.stdout.strip().split("\n")
+    said = re.match(r"(\d+) passed, (\d+) failed$", lines[-1])
+    if not said or process.returncode != 0:
+        print(process.stdout)
+    return (int(said[1]), int(said[2])) if said else (0, 1)
 
 
 # ------------------------------------------------------------- commands ---
@@ -278,7 +328,7 @@ def test():
     tally.stage("clang", compiles, "clang", "clang")
     tally.stage("guards", guards, "build/clang/libwsocket.so")
     tally.stage("dispatch under TSan", tsan)
-    tally.stage("fuzzers over their corpora", fuzz_corpora)
+    tally.stage("fuzzers over their corpora", fuzz_briefly)
     inside = environment(VENV, requirements=True)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])
     tally.stage("browser tests", python_tests, inside, ["tests/browser"])
@@ -290,6 +340,12 @@ def test():
                     ["tests/python"])
     tally.stage("installed library", script, "tests/install/run")
     tally.end()
+
+
+def fuzz(seconds):
+    good = [fuzz_one(path, "-max_total_time=" + seconds, "-print_final_stats=1")
+            for path in fuzzers() or sys.exit("the fuzzers do not compile")]
+    sys.exit(not all(good))
 
 
 def install_into(path):
@@ -308,8 +364,8 @@ def library(prefix):
 
 def main():
     os.chdir(ROOT)
-    commands = {"check": check, "test": test, "install": install_into,
-                "library": library}
+    commands = {"check": check, "test": test, "fuzz": fuzz,
+                "install": install_into, "library": library}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""What the documents say agrees with the code.
+
+    tools/check_docs.py path/to/libwsocket.so
+
+The option table is what tools/gen_options.py writes; the version stands in
+wsocket.h and meson.build only, and is the same; every local link leads to a
+file; every name wsk_... in a document is in the header.
+"""
+
+import glob
+import os
+import re
+import sys
+
+import gen_options
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OPTIONS = "docs/reference/options.md"
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def pages():
+    return sorted(glob.glob("*.md") + glob.glob("docs/**/*.md", recursive=True)
+                  + glob.glob("examples/**/*.md", recursive=True))
+
+
+def stale_options(library):
+    if not os.path.exists(OPTIONS):
+        yield "%s is missing" % OPTIONS
+    elif read(OPTIONS) != gen_options.page(library):
+        yield ("%s is stale: tools/gen_options.py %s > %s" %
+               (OPTIONS, library, OPTIONS))
+
+
+def versions():
+    header = re.search(r'#define WSK_VERSION "(.*)"',
+                       read("include/wsocket.h"))[1]
+    meson = re.search(r"^ +version: '(.*)'", read("meson.build"),
+                      re.MULTILINE)[1]
+    if header != meson:
+        yield "wsocket.h says %s, meson.build says %s" % (header, meson)
+    for path in (["pyproject.toml"] + glob.glob("src/*/*.[ch]") +
+                 glob.glob("ext/*.[ch]") + glob.glob("python/wsocket/*.py*")):
+        if header in read(path):
+            yield "%s repeats the version %s" % (path, header)
+
+
+def dead_links():
+    for path in pages():
+        for target in re.findall(r"\]\(([^)#\s]+)", read(path)):
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            if not os.path.exists(os.path.join(os.path.dirname(path), target)):
+                yield "%s: the link %s leads nowhere" % (path, target)
+
+
+def unknown_names():
+    header = read("include/wsocket.h")
+    known = set(re.findall(r"\bwsk_\w+", header))
+    for path in pages():
+        for name in sorted(set(re.findall(r"\bwsk_[a-z]\w*", read(path)))):
+            family = name.endswith("_") and any(
+                k.startswith(name) for k in known)
+            if name not in known and not family:
+                yield "%s: wsocket.h knows no %s" % (path, name)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    library = os.path.abspath(sys.argv[1])
+    os.chdir(ROOT)
+    complaints = [*stale_options(os.path.relpath(library)), *versions(),
+                  *dead_links(), *unknown_names()]
+    for complaint in complaints:
+        print(complaint)
+    return len(complaints) > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
