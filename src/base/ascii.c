@@ -1,9 +1,14 @@
 #include "ascii.h"
 
-/* 1: tchar (9110 5.6.2). */
-static const unsigned char TCHAR[256] = {
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+const unsigned char wsk__tchar[256] = {
     ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1,
-    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 3,
     ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1,
     ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1,
     ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1,
@@ -17,28 +22,79 @@ static const unsigned char TCHAR[256] = {
     ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
 };
 
-bool wsk__is_tchar(unsigned char c)
-{
-    return TCHAR[c] != 0;
-}
-
 bool wsk__is_token(const char *p, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        if (!TCHAR[(unsigned char)p[i]])
+        if (!wsk__tchar[(unsigned char)p[i]])
             return false;
     return len > 0;
 }
 
-bool wsk__is_field_value(const char *p, size_t len)
+const char *wsk__find_control_plain(const char *p, const char *end)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)p[i];
+    for (; p < end; p++) {
+        unsigned char c = (unsigned char)*p;
 
         if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
+            break;
     }
-    return true;
+    return p;
+}
+
+const char *wsk__find_control(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i low = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'),
+                  del = _mm_set1_epi8(0x7f);
+
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i is_low = _mm_cmpeq_epi8(_mm_min_epu8(x, low), x);
+        __m128i hit =
+            _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(x, tab), is_low),
+                         _mm_cmpeq_epi8(x, del));
+        int mask = _mm_movemask_epi8(hit);
+
+        if (mask != 0)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    const uint8x16_t low = vdupq_n_u8(0x1f), tab = vdupq_n_u8('\t'),
+                     del = vdupq_n_u8(0x7f);
+
+    for (; end - p >= 16; p += 16) {
+        uint8x16_t x = vld1q_u8((const uint8_t *)p);
+        uint8x16_t hit = vorrq_u8(vbicq_u8(vcleq_u8(x, low), vceqq_u8(x, tab)),
+                                  vceqq_u8(x, del));
+        /* Half an octet of each of the 16 answers: NEON has no movemask. */
+        uint64_t mask = vget_lane_u64(
+            vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
+
+        if (mask != 0)
+            return p + __builtin_ctzll(mask) / 4;
+    }
+#endif
+    return wsk__find_control_plain(p, end);
+}
+
+bool wsk__is_field_value(const char *p, size_t len)
+{
+    return wsk__find_control(p, p + len) == p + len;
+}
+
+bool wsk__read_length(wsk_str s, uint64_t *length)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
+
+        if (digit > 9 || n > ((uint64_t)INT64_MAX - digit) / 10)
+            return false;
+        n = n * 10 + digit;
+    }
+    *length = n;
+    return s.len > 0;
 }
 
 bool wsk__str_ieq(wsk_str s, const char *lit)
@@ -73,5 +129,16 @@ bool wsk__list_next(wsk_str list, size_t *pos, wsk_str *item)
         if (item->len > 0)
             return true;
     }
+    return false;
+}
+
+bool wsk__list_has(wsk_str list, const char *lit)
+{
+    wsk_str item;
+    size_t pos = 0;
+
+    while (wsk__list_next(list, &pos, &item))
+        if (wsk__str_ieq(item, lit))
+            return true;
     return false;
 }

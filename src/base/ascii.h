@@ -16,9 +16,30 @@ static inline bool wsk__is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
-/* RFC 9110 5.6.2. */
-bool wsk__is_tchar(unsigned char c);
+/* The value of a hexadecimal digit; -1 for anything else. */
+static inline int wsk__hex(int c)
+{
+    if (wsk__is_digit(c))
+        return c - '0';
+    c = wsk__lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 0: no tchar (RFC 9110 5.6.2). 1: a tchar. 3: the underscore, a tchar that CGI
+ * cannot tell from a dash. */
+extern const unsigned char wsk__tchar[256];
+
+static inline bool wsk__is_tchar(unsigned char c)
+{
+    return wsk__tchar[c] != 0;
+}
+
 bool wsk__is_token(const char *p, size_t len); /* false when empty */
+
+/* The first octet in [p, end) that is a control but no HTAB, or DEL; else end.
+ * The second does the same an octet at a time. */
+const char *wsk__find_control(const char *p, const char *end);
+const char *wsk__find_control_plain(const char *p, const char *end);
 
 /* RFC 9110 5.5: no control but HTAB; octets above 0x7f pass (obs-text). */
 bool wsk__is_field_value(const char *p, size_t len);
@@ -29,6 +50,23 @@ static inline bool wsk__str_is(wsk_str s, const char *lit)
 
     return s.len == n && memcmp(s.p, lit, n) == 0;
 }
+
+/*
+ * Whether the token `name` is `lit` (lower case letters and dashes), which is
+ * just as long, ASCII case ignored: for a switch over name.len. No tchar but a
+ * letter becomes that letter by the case bit.
+ */
+static inline bool wsk__name_is(wsk_str name, const char *lit)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if ((name.p[i] | 0x20) != lit[i])
+            return false;
+    return true;
+}
+
+/* RFC 9110 8.6: one or more digits and nothing else; below 2^63, so that
+ * nobody's arithmetic wraps. */
+bool wsk__read_length(wsk_str s, uint64_t *length);
 
 /* ASCII case ignored. */
 bool wsk__str_ieq(wsk_str s, const char *lit);
@@ -42,5 +80,8 @@ wsk_str wsk__str_trim(wsk_str s);
  * not looked into: for lists of tokens.
  */
 bool wsk__list_next(wsk_str list, size_t *pos, wsk_str *item);
+
+/* Whether such a list has the member `lit`, ASCII case ignored. */
+bool wsk__list_has(wsk_str list, const char *lit);
 
 #endif

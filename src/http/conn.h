@@ -9,7 +9,41 @@
 #include "http/head.h"
 #include "wsocket.h"
 
-struct wsk_http; /* defined below by the implementation of this room */
+/* The state is private to conn.c; only its size matters to who embeds it. */
+struct wsk_http {
+    const wsk_limits *limits;
+    struct wsk__head_store *store; /* lent, or `kept`; NULL: none */
+    const char *date;              /* borrowed; NULL: none */
+    struct wsk__buf out;
+    union {
+        struct { /* while input is INPUT_HEAD */
+            struct wsk__buf partial;
+            struct wsk__head_scan scan;
+        };
+        struct {           /* afterwards */
+            uint8_t *text; /* owned: where the head's views point, if not into
+                              the caller's octets or a kept store */
+            const uint8_t *run; /* of body data, waiting in next() */
+            size_t run_len;
+            uint64_t send_left; /* octets of the answer's body to come */
+            struct wsk__body body;
+        };
+    };
+    uint32_t drain;  /* octets of unread body that may still be thrown away */
+    uint16_t status; /* of the failure */
+    uint8_t input;   /* enum input of conn.c */
+    uint8_t answer;  /* enum answer */
+    uint8_t framing; /* enum wsk__framing of the answer */
+    uint8_t events;  /* those that wait in next(): a set of enum event */
+    bool owner : 1;  /* made by wsk_http_new() */
+    bool kept : 1;   /* store is ours */
+    bool eof : 1;    /* the peer will send no more */
+    bool keep_alive : 1;
+    bool to_head : 1;   /* the request is a HEAD */
+    bool wants_100 : 1; /* the peer holds its body back until we say 100 */
+    bool cut : 1;       /* the answer was longer than announced */
+    bool upgraded : 1;  /* answered 101 */
+};
 
 /* limits is borrowed for the engine's life; no memory is taken. */
 void wsk__http_init(struct wsk_http *h, const wsk_limits *limits);
@@ -22,8 +56,17 @@ void wsk__http_clear(struct wsk_http *h);
 void wsk__http_lend(struct wsk_http *h, struct wsk__head_store *store);
 
 /* The head must outlive the octets it was parsed from, and the lent store:
- * copy both (exactly as much as is used) into memory of the engine's own. */
+ * copy both (exactly as much as is used) into memory of the engine's own; the
+ * head stands at another address then. Returns WSK_OK, WSK_E_NOMEM, or
+ * WSK_E_STATE (no request is open). */
 wsk_status wsk__http_keep_head(struct wsk_http *h);
+
+/* The head of the open request; NULL when none is open. */
+const wsk_head *wsk__http_head(const struct wsk_http *h);
+
+/* Whether a head has begun to arrive: then its deadline runs, not that of an
+ * idle connection. */
+bool wsk__http_head_begun(const struct wsk_http *h);
 
 /*
  * For bodies too large to copy: account for `len` body octets which the caller
@@ -33,12 +76,17 @@ wsk_status wsk__http_keep_head(struct wsk_http *h);
  */
 size_t wsk__http_admit_body(struct wsk_http *h, size_t len);
 
+/* The queue behind out_buf(), so that a server can lend it a block while it is
+ * empty and take the block back when it is empty again. */
+struct wsk__buf *wsk__http_out(struct wsk_http *h);
+
 /* The peer broke a rule or ran out of time: queue the answer `status` (if none
  * has begun) and end. For the server's own refusals: 408, 413, 503. */
 void wsk__http_fail(struct wsk_http *h, int status);
 
 /* The open request was answered 101: HTTP is over on this connection, the rest
- * of the octets is somebody else's. */
+ * of the octets is somebody else's. wsk_http_done() stays false; a kept head
+ * stays until wsk__http_clear(). */
 void wsk__http_upgraded(struct wsk_http *h);
 
 #endif

@@ -1,0 +1,203 @@
+#include "http/body.h"
+
+#include "base/ascii.h"
+
+/*
+ * Chunk sizes, extensions, line ends and trailers octets go through a table:
+ * state x class -> state (RFC 9112 7.1). What it does not list is malformed.
+ */
+enum state {
+    BAD,
+    SIZE,     /* expects the first digit of a chunk size */
+    DIGITS,   /* in the chunk size */
+    EXT,      /* behind ";" */
+    EXT_NAME, /* in the name of an extension */
+    EXT_GAP,  /* in white space behind a name */
+    EXT_IS,   /* behind "=" */
+    EXT_TEXT, /* in a token that is a value */
+    QUOTED,   /* in a quoted string */
+    ESCAPE,   /* behind its backslash */
+    UNQUOTED, /* behind the closing quote */
+    EXT_END,  /* in white space behind a value */
+    SIZE_LF,  /* expects the LF of the size line */
+    DATA_CR,  /* expects the CRLF behind the data of a chunk */
+    DATA_LF,
+    TRAILER, /* expects a trailer field or the last line */
+    T_NAME,
+    T_VALUE,
+    T_LF,
+    LAST_LF,
+    TABLE_END,
+
+    CHUNK = TABLE_END, /* in the data of a chunk */
+    LENGTH,            /* in a body with Content-Length */
+    DONE,
+};
+
+enum octet {
+    CTL, /* controls, DEL */
+    LF,
+    CR,
+    WS,    /* SP, HTAB */
+    HEX,   /* tchars that are hexadecimal digits */
+    TCHAR, /* the others */
+    SEMI,
+    EQUALS,
+    QUOTE,
+    BSLASH,
+    COLON,
+    TEXT, /* other visible ASCII, octets above 0x7f */
+    N_OCTETS,
+};
+
+/* clang-format off */
+static const uint8_t NEXT[TABLE_END][N_OCTETS] = {
+    [SIZE]     = {[HEX] = DIGITS},
+    [DIGITS]   = {[HEX] = DIGITS, [SEMI] = EXT, [CR] = SIZE_LF},
+    [EXT]      = {[WS] = EXT, [HEX] = EXT_NAME, [TCHAR] = EXT_NAME},
+    [EXT_NAME] = {[HEX] = EXT_NAME, [TCHAR] = EXT_NAME, [WS] = EXT_GAP,
+                  [EQUALS] = EXT_IS, [SEMI] = EXT, [CR] = SIZE_LF},
+    [EXT_GAP]  = {[WS] = EXT_GAP, [EQUALS] = EXT_IS, [SEMI] = EXT},
+    [EXT_IS]   = {[WS] = EXT_IS, [HEX] = EXT_TEXT, [TCHAR] = EXT_TEXT,
+                  [QUOTE] = QUOTED},
+    [EXT_TEXT] = {[HEX] = EXT_TEXT, [TCHAR] = EXT_TEXT, [WS] = EXT_END,
+                  [SEMI] = EXT, [CR] = SIZE_LF},
+    [QUOTED]   = {[WS] = QUOTED, [HEX] = QUOTED, [TCHAR] = QUOTED,
+                  [SEMI] = QUOTED, [EQUALS] = QUOTED, [QUOTE] = UNQUOTED,
+                  [BSLASH] = ESCAPE, [COLON] = QUOTED, [TEXT] = QUOTED},
+    [ESCAPE]   = {[WS] = QUOTED, [HEX] = QUOTED, [TCHAR] = QUOTED,
+                  [SEMI] = QUOTED, [EQUALS] = QUOTED, [QUOTE] = QUOTED,
+                  [BSLASH] = QUOTED, [COLON] = QUOTED, [TEXT] = QUOTED},
+    [UNQUOTED] = {[WS] = EXT_END, [SEMI] = EXT, [CR] = SIZE_LF},
+    [EXT_END]  = {[WS] = EXT_END, [SEMI] = EXT},
+    [SIZE_LF]  = {[LF] = CHUNK},
+    [DATA_CR]  = {[CR] = DATA_LF},
+    [DATA_LF]  = {[LF] = SIZE},
+    [TRAILER]  = {[CR] = LAST_LF, [HEX] = T_NAME, [TCHAR] = T_NAME},
+    [T_NAME]   = {[HEX] = T_NAME, [TCHAR] = T_NAME, [COLON] = T_VALUE},
+    [T_VALUE]  = {[CR] = T_LF, [WS] = T_VALUE, [HEX] = T_VALUE,
+                  [TCHAR] = T_VALUE, [SEMI] = T_VALUE, [EQUALS] = T_VALUE,
+                  [QUOTE] = T_VALUE, [BSLASH] = T_VALUE, [COLON] = T_VALUE,
+                  [TEXT] = T_VALUE},
+    [T_LF]     = {[LF] = TRAILER},
+    [LAST_LF]  = {[LF] = DONE},
+};
+/* clang-format on */
+
+/* What the framing may cost beyond one octet for each octet of data: without a
+ * bound, 100,000 chunks of one octet keep us busy for nothing. */
+enum { FRAMING_MAX = 65536 };
+
+static enum octet octet_of(uint8_t c)
+{
+    switch (c) {
+    case '\n':
+        return LF;
+    case '\r':
+        return CR;
+    case ' ':
+    case '\t':
+        return WS;
+    case ';':
+        return SEMI;
+    case '=':
+        return EQUALS;
+    case '"':
+        return QUOTE;
+    case '\\':
+        return BSLASH;
+    case ':':
+        return COLON;
+    }
+    if (wsk__is_tchar(c))
+        return wsk__hex(c) >= 0 ? HEX : TCHAR;
+    return c < 0x20 || c == 0x7f ? CTL : TEXT;
+}
+
+int wsk__body_begin(struct wsk__body *b, const wsk_head *head,
+                    const wsk_limits *limits)
+{
+    *b = (struct wsk__body){
+        .left = head->content_length,
+        .room = limits->max_body > 0 ? limits->max_body : UINT64_MAX,
+        .slack = FRAMING_MAX,
+        .state = head->chunked ? SIZE : LENGTH,
+    };
+    if (head->chunked)
+        return 0;
+    if (b->left > b->room)
+        return 413;
+    if (b->left == 0)
+        b->state = DONE;
+    return 0;
+}
+
+bool wsk__body_done(const struct wsk__body *b)
+{
+    return b->state == DONE;
+}
+
+/* One octet that is no data: 0, or the status of the failure. */
+static int take_framing(struct wsk__body *b, const wsk_limits *limits,
+                        uint8_t c)
+{
+    enum state was = (enum state)b->state;
+
+    b->state = NEXT[was][octet_of(c)];
+    if (b->state == BAD)
+        return 400;
+    if (b->slack-- == 0)
+        return was >= TRAILER ? 431 : 400;
+    if (b->state == DIGITS) {
+        if (b->left > (uint64_t)INT64_MAX >> 4)
+            return 400;
+        b->left = b->left << 4 | (unsigned)wsk__hex(c);
+    } else if (was == SIZE_LF) {
+        if (b->left > b->room)
+            return 413;
+        if (b->left == 0) {
+            b->state = TRAILER;
+            b->slack = limits->max_header_bytes + 2; /* and the last CRLF */
+        }
+    }
+    return 0;
+}
+
+/* The part of data[0..len) that belongs to the run of data we are in. */
+static size_t take_data(struct wsk__body *b, size_t len)
+{
+    size_t n = b->left < len ? (size_t)b->left : len;
+
+    b->left -= n;
+    if (b->left == 0)
+        b->state = b->state == LENGTH ? DONE : DATA_CR;
+    b->room -= n;
+    b->slack += n;
+    return n;
+}
+
+enum wsk__body_result wsk__body_take(struct wsk__body *b,
+                                     const wsk_limits *limits,
+                                     const uint8_t *data, size_t len,
+                                     size_t *used, const uint8_t **run,
+                                     size_t *run_len, int *status)
+{
+    size_t at = 0;
+
+    while (at < len && b->state < TABLE_END) {
+        *status = take_framing(b, limits, data[at++]);
+        if (*status != 0) {
+            *used = at;
+            return WSK__BODY_BAD;
+        }
+    }
+    *used = at;
+    if (b->state == DONE)
+        return WSK__BODY_DONE;
+    if (at == len)
+        return WSK__BODY_MORE;
+    *run = data + at;
+    *run_len = take_data(b, len - at);
+    *used = at + *run_len;
+    return WSK__BODY_DATA;
+}

@@ -1,0 +1,41 @@
+/* http/body: where does the body of a request end? Content-Length and chunked
+ * (RFC 9112 6, 7); the data is passed on where it lies. */
+#ifndef WSK_HTTP_BODY_H
+#define WSK_HTTP_BODY_H
+
+#include "wsocket.h"
+
+struct wsk__body {
+    uint64_t left;  /* octets of the body, or of the chunk, still to come */
+    uint64_t room;  /* octets of data that max_body still allows */
+    uint64_t slack; /* octets of framing that are still tolerated */
+    uint8_t state;  /* enum state of body.c */
+};
+
+enum wsk__body_result {
+    WSK__BODY_MORE, /* nothing to pass on yet */
+    WSK__BODY_DATA, /* *run is body data; perhaps its last: wsk__body_done() */
+    WSK__BODY_DONE, /* complete; no more is taken */
+    WSK__BODY_BAD,  /* *status is the answer */
+};
+
+/* 0; or 413 when the head announces more than max_body. */
+int wsk__body_begin(struct wsk__body *b, const wsk_head *head,
+                    const wsk_limits *limits);
+
+bool wsk__body_done(const struct wsk__body *b);
+
+/*
+ * Take octets of the body, at most up to the end of one run of data.
+ *
+ * *used    octets taken
+ * *run     on DATA: the data, within data[0..len); *run_len of it, not 0
+ * *status  on BAD: 400, 413 or 431
+ */
+enum wsk__body_result wsk__body_take(struct wsk__body *b,
+                                     const wsk_limits *limits,
+                                     const uint8_t *data, size_t len,
+                                     size_t *used, const uint8_t **run,
+                                     size_t *run_len, int *status);
+
+#endif

@@ -1,0 +1,589 @@
+#include "http/conn.h"
+
+#include "base/ascii.h"
+#include "base/mem.h"
+#include "http/reply.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum input {
+    INPUT_HEAD, /* looking for a request; the first member of the union lives */
+    INPUT_BODY, /* a request is open, its body is coming */
+    INPUT_END,  /* it has come; what follows waits for the answer */
+    INPUT_OVER, /* nothing more is taken */
+};
+
+enum answer {
+    ANSWER_NONE, /* no request is open */
+    ANSWER_DUE,
+    ANSWER_BODY, /* its head is out */
+    ANSWER_DONE,
+};
+
+/* In the order in which next() tells them. */
+enum event {
+    EVENT_HEAD = 1,
+    EVENT_DATA = 2,
+    EVENT_END = 4,
+    EVENT_FAILED = 8,
+};
+
+enum {
+    /* Of a body that the answer did not wait for. Reading so much costs less
+     * than a new connection would; 9112 9.3 leaves the choice to us. */
+    DRAIN_MAX = 256 * 1024,
+    /* Into the buffer of a partial head goes a little more than the head, but
+     * not the whole body behind it. */
+    PIECE = 2048,
+};
+
+/* What waits to be sent is bounded by who queues it and sees its length. */
+static const size_t OUT_CAP = SIZE_MAX / 2;
+
+/* An engine of wsk_http_new(). */
+struct owned {
+    struct wsk_http http;
+    wsk_limits limits;
+    struct wsk__head_store *store;
+};
+
+/* ------------------------------------------------------------ phases --- */
+
+static void await_head(struct wsk_http *h)
+{
+    wsk__buf_init(&h->partial, wsk__head_cap(h->limits) + PIECE);
+    h->scan = (struct wsk__head_scan){0};
+    h->input = INPUT_HEAD;
+    h->answer = ANSWER_NONE;
+    h->events = 0;
+    h->to_head = false;
+    h->cut = false;
+}
+
+/* The block of a partial head lives on as the text of the request. */
+static void leave_head(struct wsk_http *h, enum input input)
+{
+    uint8_t *text = h->partial.block;
+
+    h->text = text;
+    h->run = NULL;
+    h->run_len = 0;
+    h->send_left = 0;
+    h->body = (struct wsk__body){0};
+    h->input = (uint8_t)input;
+}
+
+/* The request has been answered, or nobody will ask for its head any more. */
+static void release_head(struct wsk_http *h)
+{
+    wsk__free(h->text);
+    h->text = NULL;
+    if (h->kept) {
+        wsk__free(h->store);
+        h->store = NULL;
+        h->kept = false;
+    }
+}
+
+/* Nothing more is taken. */
+static void end_input(struct wsk_http *h)
+{
+    if (h->input == INPUT_HEAD)
+        leave_head(h, INPUT_OVER);
+    h->input = INPUT_OVER;
+    h->keep_alive = false;
+}
+
+/* The one door for failures; the first wins. An answer that has begun goes on,
+ * and a complete one survives its bad follower. */
+static void fail(struct wsk_http *h, int status)
+{
+    struct wsk__reply refusal = {
+        .status = status,
+        .date = h->limits->date_header ? h->date : NULL,
+        .server = h->limits->server_header,
+        .to_head = h->to_head,
+    };
+
+    if (h->input == INPUT_OVER)
+        return;
+    end_input(h);
+    if (h->answer == ANSWER_DONE)
+        return;
+    h->status = (uint16_t)status;
+    h->events |= EVENT_FAILED;
+    if (h->answer == ANSWER_BODY)
+        return;
+    wsk__reply_refusal(&h->out, &refusal);
+    h->answer = ANSWER_DONE;
+}
+
+/* The answer is complete. What is left of the request's body is thrown away
+ * unseen if that is cheaper than a new connection. */
+static void end_answer(struct wsk_http *h)
+{
+    h->answer = ANSWER_DONE;
+    if (h->upgraded) {
+        end_input(h);
+        return;
+    }
+    release_head(h);
+    if (!h->keep_alive || h->eof || h->body.left > DRAIN_MAX) {
+        end_input(h);
+    } else if (h->input == INPUT_BODY) {
+        h->events = 0;
+        h->drain = DRAIN_MAX;
+    } else if (h->input == INPUT_END) {
+        await_head(h);
+    }
+}
+
+/* ------------------------------------------------------------- input --- */
+
+/* A refusal must have no body even if the request was refused half-read. */
+static bool is_to_head(const uint8_t *text, size_t len)
+{
+    while (len > 0 && (*text == '\r' || *text == '\n'))
+        text++, len--;
+    return len >= 5 && memcmp(text, "HEAD ", 5) == 0;
+}
+
+static void open_request(struct wsk_http *h)
+{
+    const wsk_head *head = &h->store->head;
+    int status;
+
+    leave_head(h, INPUT_BODY);
+    h->to_head = wsk__str_is(head->method, "HEAD");
+    status = wsk__body_begin(&h->body, head, h->limits);
+    if (status != 0) {
+        fail(h, status);
+        return;
+    }
+    h->answer = ANSWER_DUE;
+    h->keep_alive = head->keep_alive;
+    h->wants_100 = head->expect_continue;
+    h->events = EVENT_HEAD;
+    if (wsk__body_done(&h->body)) {
+        h->input = INPUT_END;
+        h->events |= EVENT_END;
+    }
+}
+
+/* A head was found `in_place`, in the caller's octets. Only who lends the store
+ * knows to keep those. */
+static wsk_status take_over(struct wsk_http *h, bool in_place)
+{
+    uint8_t *text = NULL;
+
+    if (h->owner && in_place) {
+        text = wsk__memdup(h->store->head.method.p, h->store->len);
+        if (text == NULL) {
+            h->scan = (struct wsk__head_scan){0};
+            return WSK_E_NOMEM;
+        }
+        wsk__head_rebase(h->store, (char *)text);
+    }
+    open_request(h);
+    if (text != NULL)
+        h->text = text;
+    return WSK_OK;
+}
+
+static wsk_status take_head(struct wsk_http *h, const uint8_t *data, size_t len,
+                            size_t *used)
+{
+    size_t had = wsk__buf_len(&h->partial), head_len = 0;
+    const uint8_t *text = data;
+    int status = 0;
+
+    if (had > 0) {
+        len = len < PIECE ? len : PIECE;
+        if (!wsk__buf_put(&h->partial, data, len))
+            return WSK_E_NOMEM;
+        text = wsk__buf_data(&h->partial);
+    }
+    *used = len;
+    switch (wsk__head_parse((const char *)text, had + len, &h->scan, h->limits,
+                            h->store, &head_len, &status)) {
+    case WSK__HEAD_PARTIAL:
+        if (had > 0 || wsk__buf_put(&h->partial, data, len))
+            return WSK_OK;
+        h->scan = (struct wsk__head_scan){0};
+        *used = 0;
+        return WSK_E_NOMEM;
+    case WSK__HEAD_BAD:
+        h->to_head = is_to_head(text, had + len);
+        fail(h, status);
+        return WSK_OK;
+    case WSK__HEAD_OK:
+        *used = head_len - had;
+        break;
+    }
+    return take_over(h, had == 0);
+}
+
+static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
+                      size_t *used)
+{
+    bool draining = h->answer == ANSWER_DONE;
+    int status = 0;
+
+    switch (wsk__body_take(&h->body, h->limits, data, len, used, &h->run,
+                           &h->run_len, &status)) {
+    case WSK__BODY_BAD:
+        fail(h, status);
+        return;
+    case WSK__BODY_DATA:
+        if (!draining)
+            h->events |= EVENT_DATA;
+        break;
+    case WSK__BODY_MORE:
+    case WSK__BODY_DONE:
+        break;
+    }
+    h->wants_100 = false; /* 9110 10.1.1: it did not wait for us */
+    if (draining && *used > h->drain) {
+        end_input(h);
+        return;
+    }
+    if (draining)
+        h->drain -= (uint32_t)*used;
+    if (!wsk__body_done(&h->body))
+        return;
+    if (draining) {
+        await_head(h);
+    } else {
+        h->input = INPUT_END;
+        h->events |= EVENT_END;
+    }
+}
+
+wsk_status wsk_http_feed(wsk_http *h, const uint8_t *data, size_t len,
+                         size_t *used)
+{
+    wsk_status st = WSK_OK;
+
+    *used = 0;
+    assert(!h->eof);
+    if (h->input == INPUT_OVER || h->eof)
+        return WSK_E_STATE;
+    /* A head and the first of its body may come out of one call. */
+    while (st == WSK_OK && *used < len && !(h->events & ~EVENT_HEAD)) {
+        size_t n = 0;
+
+        switch ((enum input)h->input) {
+        case INPUT_HEAD:
+            assert(h->store != NULL);
+            if (h->store == NULL)
+                return WSK_E_STATE;
+            st = take_head(h, data + *used, len - *used, &n);
+            break;
+        case INPUT_BODY:
+            take_body(h, data + *used, len - *used, &n);
+            break;
+        case INPUT_END:
+        case INPUT_OVER:
+            return WSK_OK;
+        }
+        *used += n;
+    }
+    return st;
+}
+
+void wsk_http_feed_eof(wsk_http *h)
+{
+    h->eof = true;
+    switch ((enum input)h->input) {
+    case INPUT_HEAD:
+        if (wsk__http_head_begun(h))
+            wsk__http_fail(h, 400);
+        else
+            end_input(h);
+        break;
+    case INPUT_BODY:
+        fail(h, 400); /* 9112 8: never to be taken for the whole */
+        break;
+    case INPUT_END: /* a half-close still gets its answer */
+    case INPUT_OVER:
+        break;
+    }
+}
+
+wsk_http_event wsk_http_next(wsk_http *h)
+{
+    wsk_http_event ev = {.kind = WSK_HTTP_NONE};
+
+    if (h->events & EVENT_HEAD) {
+        h->events &= (uint8_t)~EVENT_HEAD;
+        ev.kind = WSK_HTTP_HEAD;
+        ev.head = &h->store->head;
+    } else if (h->events & EVENT_DATA) {
+        h->events &= (uint8_t)~EVENT_DATA;
+        ev.kind = WSK_HTTP_DATA;
+        ev.data = h->run;
+        ev.len = h->run_len;
+    } else if (h->events & EVENT_END) {
+        h->events &= (uint8_t)~EVENT_END;
+        ev.kind = WSK_HTTP_END;
+    } else if (h->events & EVENT_FAILED) {
+        h->events &= (uint8_t)~EVENT_FAILED;
+        ev.kind = WSK_HTTP_FAILED;
+        ev.status = h->status;
+    }
+    return ev;
+}
+
+/* ------------------------------------------------------------ answer --- */
+
+wsk_status wsk_http_send_continue(wsk_http *h)
+{
+    static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    if (h->answer != ANSWER_DUE || h->input != INPUT_BODY || !h->wants_100)
+        return WSK_OK;
+    if (!wsk__buf_put(&h->out, CONTINUE, sizeof CONTINUE - 1))
+        return WSK_E_NOMEM;
+    h->wants_100 = false;
+    return WSK_OK;
+}
+
+/* Whether the connection may live on after an answer with `status`. */
+static bool may_keep_alive(const struct wsk_http *h, int status)
+{
+    /* RFC 6455 4.1: behind an attempt there may be frames already. */
+    if (h->store->head.websocket && status != 101)
+        return false;
+    /* 9110 10.1.1: the body may now come or not, and nobody could tell which
+     * of the two the next octets are. */
+    if (h->wants_100 && h->input == INPUT_BODY)
+        return false;
+    return h->keep_alive && !h->eof;
+}
+
+wsk_status wsk_http_send_head(wsk_http *h, int status, const char *reason,
+                              const wsk_header *headers, size_t n,
+                              uint64_t length)
+{
+    struct wsk__reply reply = {
+        .status = status,
+        .reason = reason,
+        .headers = headers,
+        .n = n,
+        .length = length,
+        .date = h->limits->date_header ? h->date : NULL,
+        .server = h->limits->server_header,
+        .to_head = h->to_head,
+    };
+    wsk_status st;
+
+    if (h->answer != ANSWER_DUE)
+        return WSK_E_STATE;
+    if (status == 101 && h->input != INPUT_END)
+        return WSK_E_STATE;
+    if (status == 101 && h->store->head.http10) /* 9110 7.8 */
+        return WSK_E_ARG;
+    reply.http10 = h->store->head.http10;
+    reply.keep_alive = may_keep_alive(h, status);
+    st = wsk__reply_head(&h->out, &reply);
+    if (st != WSK_OK)
+        return st;
+    h->answer = ANSWER_BODY;
+    h->framing = (uint8_t)reply.framing;
+    h->send_left = reply.length;
+    h->keep_alive = reply.keep_alive;
+    h->upgraded = status == 101;
+    return WSK_OK;
+}
+
+size_t wsk__http_admit_body(struct wsk_http *h, size_t len)
+{
+    if (h->answer != ANSWER_BODY)
+        return 0;
+    switch ((enum wsk__framing)h->framing) {
+    case WSK__FRAMING_NONE:
+        return 0;
+    case WSK__FRAMING_LENGTH:
+        if (len > h->send_left) {
+            len = (size_t)h->send_left;
+            h->cut = true;
+        }
+        h->send_left -= len;
+        return len;
+    case WSK__FRAMING_CHUNKED:
+        return SIZE_MAX;
+    case WSK__FRAMING_CLOSE:
+        return len;
+    }
+    return 0;
+}
+
+wsk_status wsk_http_send_body(wsk_http *h, const uint8_t *data, size_t len)
+{
+    uint64_t left = h->send_left;
+    size_t n;
+
+    if (h->answer != ANSWER_BODY)
+        return WSK_E_STATE;
+    if (len == 0) /* an empty chunk would be the last one (9112 7.1) */
+        return WSK_OK;
+    n = wsk__http_admit_body(h, len);
+    if (n == SIZE_MAX)
+        return wsk__reply_chunk(&h->out, data, len) ? WSK_OK : WSK_E_NOMEM;
+    if (wsk__buf_put(&h->out, data, n))
+        return WSK_OK;
+    h->send_left = left;
+    return WSK_E_NOMEM;
+}
+
+wsk_status wsk_http_send_end(wsk_http *h)
+{
+    bool wrong = h->cut;
+
+    if (h->answer != ANSWER_BODY)
+        return WSK_E_STATE;
+    if (h->framing == WSK__FRAMING_CHUNKED && !wsk__reply_last_chunk(&h->out))
+        return WSK_E_NOMEM;
+    if (h->framing == WSK__FRAMING_LENGTH && h->send_left > 0) {
+        wrong = true;
+        h->keep_alive = false; /* 9112 8: only so the client can tell */
+    }
+    end_answer(h);
+    return wrong ? WSK_E_ARG : WSK_OK;
+}
+
+void wsk_http_set_date(wsk_http *h, const char *date)
+{
+    h->date = date;
+}
+
+const uint8_t *wsk_http_out_buf(const wsk_http *h, size_t *len)
+{
+    *len = wsk__buf_len(&h->out);
+    return *len > 0 ? wsk__buf_data(&h->out) : NULL;
+}
+
+void wsk_http_out_ack(wsk_http *h, size_t n)
+{
+    assert(n <= wsk__buf_len(&h->out));
+    wsk__buf_ack(&h->out, n);
+    /* A server lends and takes back the block; nobody else would free it. */
+    if (h->owner && wsk__buf_len(&h->out) == 0)
+        wsk__buf_free(&h->out);
+}
+
+bool wsk_http_done(const wsk_http *h)
+{
+    return h->input == INPUT_OVER && !h->upgraded && h->answer != ANSWER_DUE &&
+           h->answer != ANSWER_BODY;
+}
+
+/* -------------------------------------------------------- the server --- */
+
+void wsk__http_init(struct wsk_http *h, const wsk_limits *limits)
+{
+    *h = (struct wsk_http){.limits = limits};
+    wsk__buf_init(&h->out, OUT_CAP);
+    await_head(h);
+}
+
+void wsk__http_clear(struct wsk_http *h)
+{
+    end_input(h);
+    release_head(h);
+    h->answer = ANSWER_DONE;
+    wsk__buf_free(&h->out);
+}
+
+void wsk__http_lend(struct wsk_http *h, struct wsk__head_store *store)
+{
+    bool draining = h->input == INPUT_BODY && h->answer == ANSWER_DONE;
+
+    if (h->input == INPUT_HEAD || draining)
+        h->store = store;
+}
+
+wsk_status wsk__http_keep_head(struct wsk_http *h)
+{
+    struct wsk__head_store *copy;
+
+    if (wsk__http_head(h) == NULL)
+        return WSK_E_STATE;
+    if (h->kept || h->owner)
+        return WSK_OK;
+    copy = wsk__head_copy(h->store);
+    if (copy == NULL)
+        return WSK_E_NOMEM;
+    h->store = copy;
+    h->kept = true;
+    wsk__free(h->text);
+    h->text = NULL;
+    return WSK_OK;
+}
+
+const wsk_head *wsk__http_head(const struct wsk_http *h)
+{
+    bool open = h->answer == ANSWER_DUE || h->answer == ANSWER_BODY;
+
+    return open || h->upgraded ? &h->store->head : NULL;
+}
+
+bool wsk__http_head_begun(const struct wsk_http *h)
+{
+    return h->input == INPUT_HEAD &&
+           (h->scan.fields > 0 || h->scan.at > h->scan.line);
+}
+
+struct wsk__buf *wsk__http_out(struct wsk_http *h)
+{
+    return &h->out;
+}
+
+void wsk__http_fail(struct wsk_http *h, int status)
+{
+    if (h->input == INPUT_HEAD)
+        h->to_head =
+            is_to_head(wsk__buf_data(&h->partial), wsk__buf_len(&h->partial));
+    fail(h, status);
+}
+
+void wsk__http_upgraded(struct wsk_http *h)
+{
+    h->upgraded = true;
+    end_answer(h);
+}
+
+/* --------------------------------------------------------- by itself --- */
+
+wsk_http *wsk_http_new(const wsk_limits *limits)
+{
+    struct owned *o = wsk__calloc(sizeof *o);
+
+    if (o == NULL)
+        return NULL;
+    if (limits != NULL)
+        o->limits = *limits;
+    else
+        wsk_limits_init(&o->limits);
+    o->store = wsk__head_store_new(&o->limits);
+    if (o->store == NULL) {
+        wsk__free(o);
+        return NULL;
+    }
+    wsk__http_init(&o->http, &o->limits);
+    o->http.owner = true;
+    o->http.store = o->store;
+    return &o->http;
+}
+
+void wsk_http_free(wsk_http *h)
+{
+    struct owned *o = (struct owned *)(void *)h;
+
+    if (h == NULL)
+        return;
+    wsk__http_clear(h);
+    wsk__free(o->store);
+    wsk__free(o);
+}

@@ -1,0 +1,354 @@
+#include "http/reply.h"
+
+#include "base/ascii.h"
+
+#include <string.h>
+
+/* RFC 9110 15, 6585, 4918, 8297, 8470, 7725. */
+/* clang-format off */
+#define STATUS_LIST(X)                                                         \
+    X(100, "Continue")                                                         \
+    X(101, "Switching Protocols")                                              \
+    X(102, "Processing")                                                       \
+    X(103, "Early Hints")                                                      \
+    X(200, "OK")                                                               \
+    X(201, "Created")                                                          \
+    X(202, "Accepted")                                                         \
+    X(203, "Non-Authoritative Information")                                    \
+    X(204, "No Content")                                                       \
+    X(205, "Reset Content")                                                    \
+    X(206, "Partial Content")                                                  \
+    X(207, "Multi-Status")                                                     \
+    X(208, "Already Reported")                                                 \
+    X(226, "IM Used")                                                          \
+    X(300, "Multiple Choices")                                                 \
+    X(301, "Moved Permanently")                                                \
+    X(302, "Found")                                                            \
+    X(303, "See Other")                                                        \
+    X(304, "Not Modified")                                                     \
+    X(305, "Use Proxy")                                                        \
+    X(307, "Temporary Redirect")                                               \
+    X(308, "Permanent Redirect")                                               \
+    X(400, "Bad Request")                                                      \
+    X(401, "Unauthorized")                                                     \
+    X(402, "Payment Required")                                                 \
+    X(403, "Forbidden")                                                        \
+    X(404, "Not Found")                                                        \
+    X(405, "Method Not Allowed")                                               \
+    X(406, "Not Acceptable")                                                   \
+    X(407, "Proxy Authentication Required")                                    \
+    X(408, "Request Timeout")                                                  \
+    X(409, "Conflict")                                                         \
+    X(410, "Gone")                                                             \
+    X(411, "Length Required")                                                  \
+    X(412, "Precondition Failed")                                              \
+    X(413, "Content Too Large")                                                \
+    X(414, "URI Too Long")                                                     \
+    X(415, "Unsupported Media Type")                                           \
+    X(416, "Range Not Satisfiable")                                            \
+    X(417, "Expectation Failed")                                               \
+    X(418, "I'm a teapot")                                                     \
+    X(421, "Misdirected Request")                                              \
+    X(422, "Unprocessable Content")                                            \
+    X(423, "Locked")                                                           \
+    X(424, "Failed Dependency")                                                \
+    X(425, "Too Early")                                                        \
+    X(426, "Upgrade Required")                                                 \
+    X(428, "Precondition Required")                                            \
+    X(429, "Too Many Requests")                                                \
+    X(431, "Request Header Fields Too Large")                                  \
+    X(451, "Unavailable For Legal Reasons")                                    \
+    X(500, "Internal Server Error")                                            \
+    X(501, "Not Implemented")                                                  \
+    X(502, "Bad Gateway")                                                      \
+    X(503, "Service Unavailable")                                              \
+    X(504, "Gateway Timeout")                                                  \
+    X(505, "HTTP Version Not Supported")                                       \
+    X(506, "Variant Also Negotiates")                                          \
+    X(507, "Insufficient Storage")                                             \
+    X(508, "Loop Detected")                                                    \
+    X(511, "Network Authentication Required")
+/* clang-format on */
+
+const char *wsk_reason(int status)
+{
+    switch (status) {
+#define X(code, text)                                                          \
+    case code:                                                                 \
+        return text;
+        STATUS_LIST(X)
+#undef X
+    }
+    return "Unknown";
+}
+
+/* ---------------------------------------------------------- legality --- */
+
+enum field {
+    FIELD_PLAIN,
+    FIELD_CONNECTION,
+    FIELD_LENGTH,
+    FIELD_DATE,
+    FIELD_SERVER,
+    FIELD_UPGRADE,
+    FIELD_REFUSED, /* about this hop, and so not the application's to say:
+                      9110 7.6.1, and what PEP 3333 has from RFC 2616 13.5.1 */
+};
+
+static enum field field_of(wsk_str name)
+{
+    static const struct known {
+        const char *name;
+        enum field field;
+    } KNOWN[] = {
+        {"te", FIELD_REFUSED},
+        {"date", FIELD_DATE},
+        {"server", FIELD_SERVER},
+        {"trailer", FIELD_REFUSED},
+        {"upgrade", FIELD_UPGRADE},
+        {"trailers", FIELD_REFUSED},
+        {"connection", FIELD_CONNECTION},
+        {"keep-alive", FIELD_REFUSED},
+        {"content-length", FIELD_LENGTH},
+        {"proxy-connection", FIELD_REFUSED},
+        {"transfer-encoding", FIELD_REFUSED},
+        {"proxy-authenticate", FIELD_REFUSED},
+        {"proxy-authorization", FIELD_REFUSED},
+    };
+    /* By length: where the names of that length begin, and behind them. */
+    static const uint8_t FROM[] = {0, 0, 0, 1, 1, 2, 2,  3,  5,  6, 6,
+                                   8, 8, 8, 8, 9, 9, 10, 11, 12, 13};
+
+    if (name.len + 1 < sizeof FROM)
+        for (size_t i = FROM[name.len]; i < FROM[name.len + 1]; i++)
+            if (wsk__name_is(name, KNOWN[i].name))
+                return KNOWN[i].field;
+    return FIELD_PLAIN;
+}
+
+/* What the application's fields say of framing and connection. */
+struct survey {
+    size_t octets; /* what the fields take when they are written */
+    wsk_str length;
+    bool close, date, server, upgrade;
+};
+
+static bool survey_field(struct survey *s, int status, const wsk_header *h)
+{
+    if (!wsk__is_token(h->name.p, h->name.len) ||
+        !wsk__is_field_value(h->value.p, h->value.len))
+        return false;
+    s->octets += h->name.len + h->value.len + 4; /* ": " and CRLF */
+    switch (field_of(h->name)) {
+    case FIELD_PLAIN:
+        return true;
+    case FIELD_CONNECTION:
+        s->close |= wsk__list_has(h->value, "close");
+        return true;
+    case FIELD_LENGTH:
+        if (s->length.p != NULL)
+            return false;
+        s->length = wsk__str_trim(h->value);
+        return true;
+    case FIELD_DATE:
+        s->date = true;
+        return true;
+    case FIELD_SERVER:
+        s->server = true;
+        return true;
+    case FIELD_UPGRADE: /* 9110 15.2.2, 15.5.22 */
+        s->upgrade = true;
+        return status == 101 || status == 426;
+    case FIELD_REFUSED:
+        return false;
+    }
+    return false;
+}
+
+/* --------------------------------------------------------- decisions --- */
+
+/*
+ * RFC 9112 6.3 seen from the sender. *announce is the Content-Length to add,
+ * or WSK_LENGTH_UNKNOWN. False when the application contradicts itself.
+ */
+static bool decide_framing(struct wsk__reply *r, const struct survey *s,
+                           uint64_t *announce)
+{
+    uint64_t stated = r->length;
+
+    *announce = WSK_LENGTH_UNKNOWN;
+    if (s->length.p != NULL && !wsk__read_length(s->length, &stated))
+        return false;
+    r->framing = WSK__FRAMING_NONE;
+    if (r->status == 101 || r->status == 204 || r->status == 304)
+        return true;
+    if (s->length.p == NULL)
+        *announce = r->length;
+    if (r->to_head)
+        return true;
+    if (r->length != WSK_LENGTH_UNKNOWN && r->length != stated)
+        return false;
+    r->length = stated;
+    if (stated != WSK_LENGTH_UNKNOWN)
+        r->framing = WSK__FRAMING_LENGTH;
+    else
+        r->framing = r->http10 ? WSK__FRAMING_CLOSE : WSK__FRAMING_CHUNKED;
+    return true;
+}
+
+/* The one Connection field, which speaks for the application's too. */
+static const char *connection_line(const struct wsk__reply *r, bool upgrade)
+{
+    if (r->status == 101)
+        return "Connection: Upgrade\r\n";
+    if (upgrade) /* 9110 7.8: whoever sends Upgrade says so here */
+        return r->keep_alive ? "Connection: Upgrade\r\n"
+                             : "Connection: Upgrade, close\r\n";
+    if (!r->keep_alive)
+        return "Connection: close\r\n";
+    return r->http10 ? "Connection: keep-alive\r\n" : ""; /* 9112 9.3 */
+}
+
+/* ----------------------------------------------------------- writing --- */
+
+static uint8_t *put(uint8_t *to, const char *p, size_t len)
+{
+    if (len > 0)
+        memcpy(to, p, len);
+    return to + len;
+}
+
+static uint8_t *put_text(uint8_t *to, const char *text)
+{
+    return put(to, text, strlen(text));
+}
+
+static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned base)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = "0123456789abcdef"[n % base];
+    while ((n /= base) > 0);
+    return put(to, digits + at, sizeof digits - at);
+}
+
+static uint8_t *put_fields(uint8_t *to, const struct wsk__reply *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const wsk_header *h = &r->headers[i];
+        enum field field = field_of(h->name);
+
+        if (field == FIELD_CONNECTION)
+            continue;
+        /* 9110 8.6: no Content-Length where there is never a body. */
+        if (field == FIELD_LENGTH && (r->status == 204 || r->status == 101))
+            continue;
+        to = put(to, h->name.p, h->name.len);
+        to = put(to, ": ", 2);
+        to = put(to, h->value.p, h->value.len);
+        to = put(to, "\r\n", 2);
+    }
+    return to;
+}
+
+wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
+{
+    /* Everything but the reason and the application's fields. */
+    static const char WORST[] =
+        "HTTP/1.1 200 \r\nServer: wsocket\r\n"
+        "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+        "Content-Length: 18446744073709551615\r\n"
+        "Transfer-Encoding: chunked\r\nConnection: Upgrade, close\r\n\r\n";
+    struct survey s = {0};
+    const char *reason = r->reason ? r->reason : wsk_reason(r->status);
+    size_t reason_len = strlen(reason);
+    uint64_t announce;
+    uint8_t *room, *to;
+
+    if (r->status != 101 && (r->status < 200 || r->status > 599))
+        return WSK_E_ARG;
+    if (!wsk__is_field_value(reason, reason_len))
+        return WSK_E_ARG;
+    for (size_t i = 0; i < r->n; i++)
+        if (!survey_field(&s, r->status, &r->headers[i]))
+            return WSK_E_ARG;
+    if (!decide_framing(r, &s, &announce))
+        return WSK_E_ARG;
+    r->keep_alive &= !s.close && r->framing != WSK__FRAMING_CLOSE;
+
+    to = room = wsk__buf_room(out, sizeof WORST + reason_len + s.octets);
+    if (room == NULL)
+        return WSK_E_NOMEM;
+    to = put_text(to, "HTTP/1.1 ");
+    to = put_number(to, (unsigned)r->status, 10);
+    *to++ = ' ';
+    to = put(to, reason, reason_len);
+    to = put_text(to, "\r\n");
+    if (r->server && !s.server)
+        to = put_text(to, "Server: wsocket\r\n");
+    if (r->date != NULL && !s.date) {
+        to = put_text(to, "Date: ");
+        to = put(to, r->date, 29);
+        to = put_text(to, "\r\n");
+    }
+    to = put_fields(to, r);
+    if (announce != WSK_LENGTH_UNKNOWN) {
+        to = put_text(to, "Content-Length: ");
+        to = put_number(to, announce, 10);
+        to = put_text(to, "\r\n");
+    } else if (r->framing == WSK__FRAMING_CHUNKED) {
+        to = put_text(to, "Transfer-Encoding: chunked\r\n");
+    }
+    to = put_text(to, connection_line(r, s.upgrade));
+    to = put_text(to, "\r\n");
+    wsk__buf_grow_tail(out, (size_t)(to - room));
+    return WSK_OK;
+}
+
+bool wsk__reply_chunk(struct wsk__buf *out, const uint8_t *data, size_t len)
+{
+    enum { FRAMING = 16 + 2 + 2 }; /* the longest size and two CRLFs */
+    uint8_t *room, *to;
+
+    if (len > SIZE_MAX - FRAMING)
+        return false;
+    to = room = wsk__buf_room(out, len + FRAMING);
+    if (room == NULL)
+        return false;
+    to = put_number(to, len, 16);
+    to = put_text(to, "\r\n");
+    to = put(to, (const char *)data, len);
+    to = put_text(to, "\r\n");
+    wsk__buf_grow_tail(out, (size_t)(to - room));
+    return true;
+}
+
+bool wsk__reply_last_chunk(struct wsk__buf *out)
+{
+    return wsk__buf_put(out, "0\r\n\r\n", 5);
+}
+
+void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *r)
+{
+    static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
+    const char *reason = wsk_reason(r->status);
+    size_t len = strlen("400 ") + strlen(reason) + strlen("\n");
+
+    r->reason = reason;
+    r->headers = &TYPE;
+    r->n = 1;
+    r->length = len;
+    r->keep_alive = false;
+    if (wsk__reply_head(out, r) != WSK_OK || r->to_head)
+        return;
+    uint8_t *room = wsk__buf_room(out, len), *to = room;
+    if (room == NULL)
+        return;
+    to = put_number(to, (unsigned)r->status, 10);
+    to = put_text(to, " ");
+    to = put_text(to, reason);
+    put_text(to, "\n");
+    wsk__buf_grow_tail(out, len);
+}
