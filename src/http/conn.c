@@ -449,7 +449,9 @@ wsk_status wsk_http_send_end(wsk_http *h)
         wrong = true;
         h->keep_alive = false; /* 9112 8: only so the client can tell */
     }
-    end_answer(h);
+    h->answer = ANSWER_DONE;
+    if (h->owner)
+        end_answer(h);
     return wrong ? WSK_E_ARG : WSK_OK;
 }
 
@@ -538,6 +540,23 @@ bool wsk__http_head_begun(const struct wsk_http *h)
 struct wsk__buf *wsk__http_out(struct wsk_http *h)
 {
     return &h->out;
+}
+
+void wsk__http_release(struct wsk_http *h)
+{
+    if (h->answer == ANSWER_DONE)
+        end_answer(h);
+}
+
+void wsk__http_last(struct wsk_http *h)
+{
+    h->keep_alive = false;
+}
+
+void wsk__http_cut(struct wsk_http *h)
+{
+    end_input(h);
+    h->answer = ANSWER_DONE;
 }
 
 void wsk__http_fail(struct wsk_http *h, int status)

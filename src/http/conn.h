@@ -80,6 +80,17 @@ size_t wsk__http_admit_body(struct wsk_http *h, size_t len);
  * empty and take the block back when it is empty again. */
 struct wsk__buf *wsk__http_out(struct wsk_http *h);
 
+/* wsk_http_send_end() leaves the head where it is, for handlers that go on after
+ * their answer: now it may go, and the next request may be fed. */
+void wsk__http_release(struct wsk_http *h);
+
+/* The open request is the connection's last; before its answer begins. */
+void wsk__http_last(struct wsk_http *h);
+
+/* The answer will never be complete: end the connection so that the client can
+ * tell (no last chunk, fewer octets than announced). */
+void wsk__http_cut(struct wsk_http *h);
+
 /* The peer broke a rule or ran out of time: queue the answer `status` (if none
  * has begun) and end. For the server's own refusals: 408, 413, 503. */
 void wsk__http_fail(struct wsk_http *h, int status);

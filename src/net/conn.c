@@ -1,0 +1,347 @@
+/* wsk_conn_*: what handlers and other threads may do with a WebSocket. */
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "net/dispatch.h"
+#include "net/loop.h"
+#include "net/pump.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { STACK_RX = 16384, DRAINED = 64 << 10 };
+
+wsk_conn *wsk_conn_ref(wsk_conn *conn)
+{
+    atomic_fetch_add(&conn->refs, 1);
+    return conn;
+}
+
+void wsk_conn_unref(wsk_conn *conn)
+{
+    if (atomic_fetch_sub(&conn->refs, 1) != 1)
+        return;
+    if (conn->fd >= 0)
+        close(conn->fd);
+    if (conn->ws != NULL)
+        wsk__ws_destroy(conn);
+    wsk__http_clear(&conn->http);
+    wsk__buf_free(&conn->in);
+    wsk__buf_free(&conn->body);
+    pthread_mutex_destroy(&conn->lock);
+    wsk__server_unref(conn->srv);
+    wsk__free(conn);
+}
+
+const wsk_head *wsk_conn_head(const wsk_conn *conn)
+{
+    return conn->head;
+}
+
+const char *wsk_conn_protocol(const wsk_conn *conn)
+{
+    return conn->protocol;
+}
+
+const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
+{
+    if (port != NULL)
+        *port = conn->peer.port;
+    return conn->peer.text;
+}
+
+const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
+{
+    if (port != NULL)
+        *port = conn->local.port;
+    return conn->local.text;
+}
+
+void wsk_message_free(wsk_message *msg)
+{
+    wsk__free(msg->block);
+    *msg = (wsk_message){.opcode = msg->opcode};
+}
+
+/* ------------------------------------------------------------ receive --- */
+
+/* The calling thread, if it is a handler's: then waiting is parking. */
+static struct wsk__thread *handler_thread(const wsk_conn *conn)
+{
+    struct wsk__thread *th = wsk__self;
+
+    return th != NULL && th->srv == conn->srv && th->in_call ? th : NULL;
+}
+
+/* What is there already. WSK_E_AGAIN: nothing. */
+static wsk_status take_locked(wsk_conn *conn, wsk_message *msg)
+{
+    struct wsk__mail *mail;
+
+    wsk__ws_feed_kept_locked(conn);
+    mail = wsk__ws_next_mail_locked(conn);
+    if (mail != NULL) {
+        *msg = mail->msg;
+        wsk__free(mail);
+        return WSK_OK;
+    }
+    return conn->ended ? WSK_E_CLOSED : WSK_E_AGAIN;
+}
+
+/* Wait until the descriptor has something, and read it. -2: the time is up. */
+static ssize_t read_own(wsk_conn *conn, uint8_t *rx, uint64_t until_ms,
+                        bool backlog)
+{
+    struct pollfd p = {.fd = conn->fd,
+                       .events = backlog ? (short)(POLLOUT) : (short)POLLIN};
+    int flags = until_ms == UINT64_MAX && !backlog ? 0 : MSG_DONTWAIT;
+    ssize_t n;
+
+    if (flags != 0) {
+        uint64_t now = wsk__now_ms();
+        int wait = until_ms == UINT64_MAX ? -1
+                   : until_ms > now       ? (int)(until_ms - now)
+                                          : 0;
+        int ready = poll(&p, 1, wait);
+
+        if (ready == 0)
+            return -2;
+        if (ready < 0 || backlog) {
+            errno = EAGAIN; /* look again */
+            return -1;
+        }
+    }
+    n = recv(conn->fd, rx, STACK_RX, flags);
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+        return 0; /* a reset is an end */
+    return n;
+}
+
+/* The receive half belongs to this thread: read until there is a message. */
+static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms,
+                              wsk_message *msg)
+{
+    uint8_t rx[STACK_RX];
+    wsk_status st = WSK_E_AGAIN;
+    bool backlog = false;
+
+    while (st == WSK_E_AGAIN) {
+        ssize_t n = read_own(conn, rx, until_ms, backlog);
+
+        if (n == -2)
+            return WSK_E_TIMEOUT;
+        pthread_mutex_lock(&conn->lock);
+        if (n >= 0)
+            wsk__ws_received_locked(conn, rx, n);
+        wsk__ws_flush_locked(conn);
+        /* Who does not read what we send is not read from. */
+        backlog = wsk__ws_owed_locked(conn) >= WSK__SEND_LIMIT;
+        st = take_locked(conn, msg);
+        pthread_mutex_unlock(&conn->lock);
+    }
+    return st;
+}
+
+static void unpin_locked(wsk_conn *conn)
+{
+    if (--conn->pins == 0 && conn->close_due) {
+        close(conn->fd);
+        conn->fd = -1;
+    }
+}
+
+wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
+{
+    uint64_t until = timeout_ms < 0 ? UINT64_MAX
+                                    : wsk__now_ms() + (uint64_t)timeout_ms;
+    struct wsk__thread *th = handler_thread(conn);
+    wsk_status st;
+
+    *msg = (wsk_message){.opcode = WSK_BINARY};
+    if (wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    pthread_mutex_lock(&conn->lock);
+    if (conn->receiving || conn->handlers != NULL) {
+        pthread_mutex_unlock(&conn->lock);
+        return WSK_E_STATE;
+    }
+    st = take_locked(conn, msg);
+    if (st == WSK_E_AGAIN && conn->fd >= 0) {
+        conn->receiving = true;
+        conn->rx = WSK__RX_HANDLER;
+        conn->pins++;
+        pthread_mutex_unlock(&conn->lock);
+        if (th != NULL && timeout_ms != 0)
+            wsk__call_park(th);
+        st = receive_own(conn, until, msg);
+        pthread_mutex_lock(&conn->lock);
+        conn->receiving = false;
+        unpin_locked(conn);
+    } else {
+        th = NULL;
+    }
+    if (st == WSK_E_CLOSED)
+        wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
+    pthread_mutex_unlock(&conn->lock);
+    if (th != NULL && timeout_ms != 0)
+        wsk__call_unpark(th);
+    return st;
+}
+
+/* --------------------------------------------------------------- send --- */
+
+/* Something was queued: write it, unless the thread that delivers this
+ * connection's events does so at the end of the callback anyway. */
+static void queued_locked(wsk_conn *conn)
+{
+    if (conn->cork == NULL || conn->cork != wsk__self)
+        wsk__ws_flush_locked(conn);
+    wsk__ws_bound_queue_locked(conn);
+    if (!conn->srv->edge && wsk__ws_owed_locked(conn) > 0)
+        wsk__post(conn, WSK__POST_LOOK);
+}
+
+wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
+                         size_t len, bool valid)
+{
+    wsk_status st;
+
+    if (opcode != WSK_TEXT && opcode != WSK_BINARY)
+        return WSK_E_ARG;
+    if (opcode == WSK_TEXT && !valid && !wsk__utf8_valid(data, len))
+        return WSK_E_ARG;
+    if (wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    pthread_mutex_lock(&conn->lock);
+    st = wsk_ws_send_message(conn->ws, opcode, data, len);
+    if (st == WSK_OK)
+        queued_locked(conn);
+    pthread_mutex_unlock(&conn->lock);
+    return st;
+}
+
+wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
+                               const void *data, size_t len)
+{
+    wsk_status st;
+
+    if (wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    pthread_mutex_lock(&conn->lock);
+    st = wsk_ws_send_frame(conn->ws, opcode, fin, data, len);
+    if (st == WSK_OK)
+        queued_locked(conn);
+    pthread_mutex_unlock(&conn->lock);
+    return st;
+}
+
+wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
+                          size_t len)
+{
+    wsk_status st;
+
+    if (wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    pthread_mutex_lock(&conn->lock);
+    st = wsk_ws_send_close(conn->ws, code, reason, len);
+    if (st == WSK_OK) {
+        wsk__ws_collect_locked(conn);
+        queued_locked(conn);
+        wsk__post(conn, WSK__POST_AWAY); /* for the deadline, and the end */
+    }
+    pthread_mutex_unlock(&conn->lock);
+    return st;
+}
+
+size_t wsk_conn_buffered(const wsk_conn *conn)
+{
+    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
+    size_t owed;
+
+    pthread_mutex_lock(&c->lock);
+    owed = wsk__ws_owed_locked(c);
+    pthread_mutex_unlock(&c->lock);
+    return owed;
+}
+
+wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
+{
+    uint64_t until = timeout_ms < 0 ? UINT64_MAX
+                                    : wsk__now_ms() + (uint64_t)timeout_ms;
+    struct wsk__thread *th = handler_thread(conn);
+    wsk_status st = WSK_E_AGAIN;
+
+    if (th != NULL)
+        wsk__call_yield(th);
+    while (st == WSK_E_AGAIN) {
+        uint64_t now = wsk__now_ms();
+        struct pollfd p = {.events = POLLOUT};
+        int n;
+
+        pthread_mutex_lock(&conn->lock);
+        if (conn->kind != WSK__WS || conn->eof ||
+            wsk__ws_flush_locked(conn) == WSK__IO_GONE)
+            st = WSK_E_CLOSED;
+        else if (wsk__ws_owed_locked(conn) <= DRAINED)
+            st = WSK_OK;
+        else if (now >= until)
+            st = WSK_E_TIMEOUT;
+        p.fd = conn->fd;
+        conn->pins += st == WSK_E_AGAIN;
+        pthread_mutex_unlock(&conn->lock);
+        if (st != WSK_E_AGAIN)
+            break;
+        /* Looks up now and then, for a close that no write shows. */
+        n = poll(&p, 1, until - now < 1000 ? (int)(until - now) : 1000);
+        pthread_mutex_lock(&conn->lock);
+        unpin_locked(conn);
+        pthread_mutex_unlock(&conn->lock);
+        if (n < 0 && errno != EINTR)
+            st = WSK_E_CLOSED;
+    }
+    return st;
+}
+
+/* -------------------------------------------------------------- state --- */
+
+bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
+{
+    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
+    bool ended;
+
+    pthread_mutex_lock(&c->lock);
+    ended = c->ended && c->mail == NULL;
+    if (ended && info != NULL)
+        *info = c->info;
+    pthread_mutex_unlock(&c->lock);
+    return ended;
+}
+
+bool wsk_conn_can_send(const wsk_conn *conn)
+{
+    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
+    bool can;
+
+    pthread_mutex_lock(&c->lock);
+    can = wsk_ws_can_send(c->ws);
+    pthread_mutex_unlock(&c->lock);
+    return can;
+}
+
+wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
+                           void *user)
+{
+    wsk_status st = WSK_E_STATE;
+
+    pthread_mutex_lock(&conn->lock);
+    if (conn->handlers == NULL && !conn->receiving) {
+        conn->handlers = handlers;
+        conn->handlers_user = user;
+        conn->connect_due = true;
+        st = WSK_OK;
+    }
+    pthread_mutex_unlock(&conn->lock);
+    return st;
+}

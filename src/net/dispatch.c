@@ -1,0 +1,537 @@
+#include "net/dispatch.h"
+
+#include "base/mem.h"
+#include "net/loop.h"
+#include "net/pump.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum {
+    TICK_US = 500,        /* a call that lasts two of these has lost the lead */
+    LATE_TICKS = 2,
+    AWAY_TICKS = 100,     /* 50 ms: then the loop reads for the handler */
+    QUIET_TICKS = 20,     /* without a call: the monitor goes to sleep */
+    MIN_SPARES = 2,       /* one for the lead, one for a queued call */
+    REAP_S = 10,          /* how long a surplus spare waits for work */
+    SLOW_ENTRY_NS = 100000,
+    SLOW_ENTRIES = 16,    /* fast entries until inline calls are tried again */
+};
+
+_Thread_local struct wsk__thread *wsk__self;
+
+/* ------------------------------------------------- lists, under lock --- */
+
+static void link_running_locked(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    th->prev = NULL;
+    th->next = srv->running;
+    if (th->next != NULL)
+        th->next->prev = th;
+    srv->running = th;
+    srv->n_running++;
+}
+
+static void unlink_running_locked(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (th->prev != NULL)
+        th->prev->next = th->next;
+    else
+        srv->running = th->next;
+    if (th->next != NULL)
+        th->next->prev = th->prev;
+    th->prev = th->next = NULL;
+    srv->n_running--;
+}
+
+static void push_spare_locked(struct wsk__thread *th)
+{
+    th->next = th->srv->spares;
+    th->srv->spares = th;
+    th->srv->n_spares++;
+}
+
+static struct wsk__thread *pop_spare_locked(wsk_server *srv)
+{
+    struct wsk__thread *th = srv->spares;
+
+    if (th != NULL) {
+        srv->spares = th->next;
+        th->next = NULL;
+        srv->n_spares--;
+    }
+    return th;
+}
+
+static void drop_spare_locked(struct wsk__thread *th)
+{
+    struct wsk__thread **at = &th->srv->spares;
+
+    while (*at != th)
+        at = &(*at)->next;
+    *at = th->next;
+    th->next = NULL;
+    th->srv->n_spares--;
+}
+
+static void set_fresh_locked(struct wsk__thread *th, bool fresh)
+{
+    if (th->fresh == fresh)
+        return;
+    th->fresh = fresh;
+    if (fresh)
+        th->srv->n_fresh++;
+    else
+        th->srv->n_fresh--;
+}
+
+/* ------------------------------------------------------ who does what --- */
+
+static void order_locked(struct wsk__thread *spare, enum wsk__order order)
+{
+    spare->order = order;
+    if (order == WSK__LEAD)
+        spare->leads = true;
+    else
+        set_fresh_locked(spare, true);
+    pthread_cond_signal(&spare->wake);
+}
+
+/* Threads are asked for by the monitor: spawning may take a while. */
+static unsigned missing_spares_locked(const wsk_server *srv)
+{
+    unsigned have = srv->n_spares + srv->n_awaiting;
+    unsigned cap = srv->cfg.threads + srv->cfg.max_parked + MIN_SPARES + 1;
+
+    if (have >= MIN_SPARES || srv->n_threads + srv->n_awaiting >= cap)
+        return 0;
+    return MIN_SPARES - have;
+}
+
+static void wake_monitor_locked(wsk_server *srv)
+{
+    if (srv->monitor_asleep) {
+        srv->monitor_asleep = false;
+        pthread_cond_signal(&srv->monitor_wake);
+    }
+}
+
+/* The state has changed: if calls wait and may run, somebody shall run them.
+ * One spare always stays back for the lead. */
+static void kick_locked(wsk_server *srv)
+{
+    if (srv->ready != NULL && srv->n_running < srv->cfg.threads &&
+        srv->n_fresh == 0 && srv->n_unparking == 0 &&
+        srv->n_spares >= MIN_SPARES)
+        order_locked(pop_spare_locked(srv), WSK__CALL);
+    if (missing_spares_locked(srv) > 0)
+        wake_monitor_locked(srv);
+}
+
+static void give_lead_locked(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    struct wsk__thread *spare = pop_spare_locked(srv);
+
+    th->leads = false;
+    srv->led = spare != NULL; /* else the next thread that comes takes it */
+    if (spare != NULL)
+        order_locked(spare, WSK__LEAD);
+}
+
+/* Take the lead from a thread that is late. What it was about to send in this
+ * turn is sent by the new leader. */
+static void steal_locked(struct wsk__thread *th)
+{
+    give_lead_locked(th);
+    if (atomic_load(&th->entering))
+        set_fresh_locked(th, true); /* it will serve the queue once inside */
+    if (th->conn != NULL)
+        wsk__post(th->conn, WSK__POST_UNCORK);
+}
+
+static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+
+    th->in_call = true;
+    th->conn = conn;
+    th->ws = NULL;
+    th->rearmed = false;
+    th->since = srv->tick;
+    link_running_locked(th);
+    srv->calls++;
+    wake_monitor_locked(srv);
+}
+
+bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+    bool now;
+
+    pthread_mutex_lock(&srv->lock);
+    now = srv->slow_entries == 0 && srv->n_running < srv->cfg.threads &&
+          srv->n_spares > 0 && srv->n_fresh == 0 && srv->ready == NULL &&
+          srv->n_unparking == 0;
+    if (now) {
+        begin_locked(th, conn);
+        if (srv->steal_every > 0 &&
+            srv->calls % (uint64_t)srv->steal_every == 0)
+            steal_locked(th);
+    }
+    pthread_mutex_unlock(&srv->lock);
+    return now;
+}
+
+bool wsk__call_end(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    bool leads;
+
+    if (wsk__forked(srv))
+        return false;
+    pthread_mutex_lock(&srv->lock);
+    unlink_running_locked(th);
+    th->in_call = false;
+    th->conn = NULL;
+    th->ws = NULL;
+    leads = th->leads;
+    if (srv->n_unparking > 0)
+        pthread_cond_signal(&srv->slot_free);
+    kick_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
+    return leads;
+}
+
+void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
+{
+    pthread_mutex_lock(&srv->lock);
+    conn->ready_next = NULL;
+    *srv->ready_tail = conn;
+    srv->ready_tail = &conn->ready_next;
+    kick_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
+}
+
+void wsk__call_yield(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (wsk__forked(srv))
+        return;
+    pthread_mutex_lock(&srv->lock);
+    if (th->leads)
+        give_lead_locked(th);
+    set_fresh_locked(th, false);
+    kick_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
+}
+
+void wsk__call_park(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (wsk__forked(srv))
+        return;
+    pthread_mutex_lock(&srv->lock);
+    if (th->leads)
+        give_lead_locked(th);
+    set_fresh_locked(th, false);
+    unlink_running_locked(th);
+    th->parked = true;
+    srv->n_parked++;
+    if (srv->n_unparking > 0)
+        pthread_cond_signal(&srv->slot_free);
+    kick_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
+}
+
+void wsk__call_unpark(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (wsk__forked(srv))
+        return;
+    pthread_mutex_lock(&srv->lock);
+    srv->n_unparking++;
+    while (srv->n_running >= srv->cfg.threads && !srv->ended)
+        pthread_cond_wait(&srv->slot_free, &srv->lock);
+    srv->n_unparking--;
+    srv->n_parked--;
+    th->parked = false;
+    th->rearmed = false;
+    th->since = srv->tick;
+    link_running_locked(th);
+    wake_monitor_locked(srv);
+    kick_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
+}
+
+/* ---------------------------------------------------- the interpreter --- */
+
+void wsk__gate_enter(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    uint64_t began;
+
+    if (srv->hooks.enter == NULL || th->inside)
+        return;
+    began = wsk__now_ns();
+    atomic_store(&th->entering, true);
+    srv->hooks.enter(th->lent);
+    atomic_store(&th->entering, false);
+    th->inside = true;
+    if (wsk__now_ns() - began > SLOW_ENTRY_NS)
+        srv->slow_entries = SLOW_ENTRIES;
+    else if (srv->slow_entries > 0)
+        srv->slow_entries--;
+}
+
+void wsk__gate_leave(struct wsk__thread *th)
+{
+    if (!th->inside)
+        return;
+    th->inside = false;
+    th->srv->hooks.leave(th->lent);
+}
+
+/* --------------------------------------------------- a thread's share --- */
+
+/* The next queued call, begun for this thread; NULL when there is none or
+ * another fresh thread already serves the queue. */
+static struct wsk_conn *next_call(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    struct wsk_conn *conn = NULL;
+
+    pthread_mutex_lock(&srv->lock);
+    if (!srv->ended && srv->ready != NULL &&
+        srv->n_running < srv->cfg.threads && srv->n_unparking == 0 &&
+        (th->fresh || srv->n_fresh == 0)) {
+        conn = srv->ready;
+        srv->ready = conn->ready_next;
+        if (srv->ready == NULL)
+            srv->ready_tail = &srv->ready;
+        begin_locked(th, conn);
+        set_fresh_locked(th, true);
+    } else {
+        set_fresh_locked(th, false);
+    }
+    pthread_mutex_unlock(&srv->lock);
+    return conn;
+}
+
+static void serve_queue(struct wsk__thread *th)
+{
+    struct wsk_conn *conn;
+
+    while (!wsk__forked(th->srv) && (conn = next_call(th)) != NULL) {
+        bool again = false;
+        bool events = conn->ws != NULL;
+
+        wsk__gate_enter(th);
+        if (events)
+            again = wsk__ws_call(th, conn);
+        else
+            wsk__http_call(th, conn);
+        wsk__call_end(th);
+        if (again)
+            wsk__call_queue(th->srv, conn);
+        else
+            wsk__post(conn, WSK__POST_RUN);
+        if (events && !again)
+            wsk_conn_unref(conn); /* taken when its events were queued */
+    }
+    wsk__gate_leave(th);
+}
+
+/* Wait for an order; false when the thread is not needed any more. */
+static bool await_order_locked(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    bool surplus;
+
+    push_spare_locked(th);
+    surplus = srv->n_spares > MIN_SPARES;
+    kick_locked(srv);
+    while (th->order == WSK__NO_ORDER && !srv->ended) {
+        struct timespec until;
+
+        if (!surplus) {
+            pthread_cond_wait(&th->wake, &srv->lock);
+            continue;
+        }
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += REAP_S;
+        if (pthread_cond_timedwait(&th->wake, &srv->lock, &until) ==
+                ETIMEDOUT &&
+            th->order == WSK__NO_ORDER) {
+            if (srv->n_spares <= MIN_SPARES) {
+                surplus = false;
+                continue;
+            }
+            drop_spare_locked(th);
+            return false;
+        }
+    }
+    if (th->order == WSK__NO_ORDER)
+        drop_spare_locked(th);
+    return th->order != WSK__NO_ORDER;
+}
+
+void wsk__dispatch_work(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    pthread_mutex_lock(&srv->lock);
+    srv->n_threads++;
+    if (srv->n_awaiting > 0)
+        srv->n_awaiting--;
+    while (!srv->ended) {
+        bool lead = !srv->led;
+
+        if (lead)
+            srv->led = th->leads = true;
+        else if (!await_order_locked(th))
+            break;
+        lead = lead || th->order == WSK__LEAD;
+        th->order = WSK__NO_ORDER;
+        pthread_mutex_unlock(&srv->lock);
+        if (lead)
+            wsk__lead(th);
+        serve_queue(th);
+        if (wsk__forked(srv))
+            return;
+        pthread_mutex_lock(&srv->lock);
+    }
+    srv->n_threads--;
+    pthread_cond_broadcast(&srv->changed);
+    pthread_mutex_unlock(&srv->lock);
+}
+
+/* -------------------------------------------------------- the monitor --- */
+
+/* One tick's look at the running calls. True: something must be watched on. */
+static bool inspect_locked(wsk_server *srv)
+{
+    bool open = false;
+
+    for (struct wsk__thread *th = srv->running; th != NULL; th = th->next) {
+        uint64_t age = srv->tick - th->since;
+
+        if (th->leads && age >= LATE_TICKS && srv->n_spares > 0)
+            steal_locked(th);
+        if (th->fresh && age >= LATE_TICKS && !atomic_load(&th->entering))
+            set_fresh_locked(th, false);
+        if (th->ws != NULL && !th->rearmed && age >= AWAY_TICKS) {
+            th->rearmed = true;
+            wsk__post(th->ws, WSK__POST_AWAY);
+        }
+        open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
+    }
+    kick_locked(srv);
+    return open;
+}
+
+static void *own_thread(void *arg)
+{
+    wsk_server_work(arg, NULL);
+    return NULL;
+}
+
+static bool spawn_own(wsk_server *srv)
+{
+    pthread_t thread;
+
+    /* No signal is blocked: what a handler starts would inherit that. */
+    if (pthread_create(&thread, NULL, own_thread, srv) != 0)
+        return false;
+    pthread_detach(thread);
+    return true;
+}
+
+static void spawn_missing_locked(wsk_server *srv, unsigned n)
+{
+    srv->n_awaiting += n;
+    pthread_mutex_unlock(&srv->lock);
+    for (; n > 0; n--) {
+        if (srv->hooks.spawn != NULL) {
+            srv->hooks.spawn(srv->hooks.user);
+        } else if (!spawn_own(srv)) {
+            wsk__server_logf(srv, WSK_LOG_WARNING,
+                             "no new thread: the system refuses");
+            nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+            break;
+        }
+    }
+    pthread_mutex_lock(&srv->lock);
+    srv->n_awaiting -= n > srv->n_awaiting ? srv->n_awaiting : n;
+}
+
+static void *monitor(void *arg)
+{
+    wsk_server *srv = arg;
+    const struct timespec tick = {.tv_nsec = TICK_US * 1000L};
+    uint64_t calls = 0;
+    unsigned quiet = 0, missing;
+
+    pthread_mutex_lock(&srv->lock);
+    while (!srv->ended) {
+        missing = missing_spares_locked(srv);
+        if (missing > 0) {
+            spawn_missing_locked(srv, missing);
+            continue;
+        }
+        quiet = calls == srv->calls ? quiet + 1 : 0;
+        calls = srv->calls;
+        if (!inspect_locked(srv) && quiet >= QUIET_TICKS) {
+            srv->monitor_asleep = true;
+            while (srv->monitor_asleep && !srv->ended)
+                pthread_cond_wait(&srv->monitor_wake, &srv->lock);
+            quiet = 0;
+        }
+        pthread_mutex_unlock(&srv->lock);
+        nanosleep(&tick, NULL);
+        pthread_mutex_lock(&srv->lock);
+        srv->tick++;
+    }
+    srv->monitor_gone = true;
+    pthread_cond_broadcast(&srv->changed);
+    pthread_mutex_unlock(&srv->lock);
+    wsk__server_unref(srv);
+    return NULL;
+}
+
+bool wsk__dispatch_start(wsk_server *srv)
+{
+    pthread_t thread;
+    int err;
+
+    srv->ready_tail = &srv->ready;
+    wsk__server_ref(srv);
+    err = pthread_create(&thread, NULL, monitor, srv);
+    if (err != 0) {
+        wsk__server_unref(srv);
+        errno = err;
+        return false;
+    }
+    pthread_detach(thread);
+    return true;
+}
+
+void wsk__dispatch_end(wsk_server *srv)
+{
+    pthread_mutex_lock(&srv->lock);
+    srv->ended = true;
+    srv->monitor_asleep = false;
+    pthread_cond_signal(&srv->monitor_wake);
+    pthread_cond_broadcast(&srv->slot_free);
+    pthread_cond_broadcast(&srv->changed);
+    for (struct wsk__thread *th = srv->spares; th != NULL; th = th->next)
+        pthread_cond_signal(&th->wake);
+    pthread_mutex_unlock(&srv->lock);
+}

@@ -1,0 +1,44 @@
+/* net/dispatch: who runs the loop, who runs the handlers. The rules are told in
+ * docs/internals/dispatch.md. */
+#ifndef WSK_NET_DISPATCH_H
+#define WSK_NET_DISPATCH_H
+
+#include "net/server.h"
+
+/* ---- the leader, about a call it wants to make itself ---- */
+
+/* Begin a call for `conn` in this thread; false when it must be queued. From
+ * here until wsk__call_end() the lead may be taken away at any moment. */
+bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* The call is over. True: this thread still leads. False: it does not, and may
+ * touch nothing but what is its own. */
+bool wsk__call_end(struct wsk__thread *th);
+
+/* `conn` is ready to be called by whoever has time. */
+void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
+
+/* ---- a thread in a call that is about to wait ---- */
+
+/* For something short and not the application's (a slow reader, a slow body):
+ * the lead goes, the slot stays. */
+void wsk__call_yield(struct wsk__thread *th);
+
+/* In receive(): the lead and the slot go; unpark waits for a slot. */
+void wsk__call_park(struct wsk__thread *th);
+void wsk__call_unpark(struct wsk__thread *th);
+
+/* ---- the interpreter ---- */
+
+void wsk__gate_enter(struct wsk__thread *th); /* idempotent */
+void wsk__gate_leave(struct wsk__thread *th); /* idempotent */
+
+/* ---- life ---- */
+
+bool wsk__dispatch_start(wsk_server *srv); /* the monitor and two spares */
+void wsk__dispatch_end(wsk_server *srv);   /* the leader, once all is over */
+
+/* Run this thread's share until it is no longer needed. */
+void wsk__dispatch_work(struct wsk__thread *th);
+
+#endif

@@ -1,0 +1,465 @@
+/* HTTP between the descriptor, the engine and the handler. */
+#include "net/pump.h"
+
+#include "base/mem.h"
+#include "net/dispatch.h"
+#include "net/loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ---------------------------------------------------------- output --- */
+
+/* The queue of an engine with nothing to say borrows this thread's block, so
+ * that an answer costs no allocation and an idle connection owns none. */
+static void lend_out(struct wsk__thread *th, struct wsk__buf *out)
+{
+    if (out->block == NULL) {
+        size_t cap = out->cap;
+
+        *out = th->spare_out;
+        out->cap = cap;
+        wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
+    }
+}
+
+enum { KEEP_OUT = 128 << 10 };
+
+static void return_out(struct wsk__thread *th, struct wsk__buf *out)
+{
+    if (wsk__buf_len(out) > 0)
+        return;
+    if (th != NULL && th->spare_out.block == NULL && out->size <= KEEP_OUT) {
+        size_t cap = out->cap;
+
+        th->spare_out = *out;
+        wsk__buf_init(out, cap);
+    } else {
+        wsk__buf_free(out);
+    }
+}
+
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t len;
+    const uint8_t *data = wsk_http_out_buf(&conn->http, &len);
+
+    if (wsk__forked(conn->srv))
+        return WSK__IO_GONE;
+    while (len > 0) {
+        ssize_t n = send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return WSK__IO_WAIT;
+        if (n < 0)
+            return WSK__IO_GONE;
+        wsk_http_out_ack(&conn->http, (size_t)n);
+        conn->since_ms = wsk__now_ms();
+        data = wsk_http_out_buf(&conn->http, &len);
+    }
+    return_out(th, &conn->http.out);
+    return WSK__IO_DONE;
+}
+
+/* ----------------------------------------------------------- input --- */
+
+bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (th->span.len > 0) {
+        if (!wsk__buf_put(&conn->in, th->span.p, th->span.len))
+            return false;
+        th->span.len = 0;
+    }
+    if (conn->head == NULL)
+        return true;
+    if (wsk__http_keep_head(&conn->http) != WSK_OK)
+        return false;
+    if (conn->body_view.len > 0) {
+        if (!wsk__buf_put(&conn->body, conn->body_view.p, conn->body_view.len))
+            return false;
+        conn->body_view.len = 0;
+    }
+    conn->head = wsk__http_head(&conn->http);
+    wsk__buf_ack(&conn->in, conn->in_fed);
+    conn->in_fed = 0;
+    return true;
+}
+
+/* Body octets: a body that came in one piece stays where it is. */
+static bool take_body(struct wsk_conn *conn, const uint8_t *data, size_t len)
+{
+    if (!conn->head->chunked && wsk__buf_len(&conn->body) == 0 &&
+        conn->body_view.len == 0 && len == conn->head->content_length) {
+        conn->body_view = (wsk_str){(const char *)data, len};
+        return true;
+    }
+    return wsk__buf_put(&conn->body, data, len);
+}
+
+static void out_of_memory(struct wsk_conn *conn)
+{
+    wsk__http_fail(&conn->http, 503);
+}
+
+/* Octets into the engine: those that wait in conn->in first. NOTHING: there
+ * are none. */
+enum fed { FED_SOME, FED_NOTHING, FED_OVER };
+
+static enum fed feed_waiting(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t used = 0;
+    wsk_status st = WSK_OK;
+
+    if (wsk__buf_len(&conn->in) > conn->in_fed) {
+        st = wsk_http_feed(&conn->http, wsk__buf_data(&conn->in) + conn->in_fed,
+                           wsk__buf_len(&conn->in) - conn->in_fed, &used);
+        conn->in_fed += used;
+    } else if (th->span.len > 0) {
+        st = wsk_http_feed(&conn->http, (const uint8_t *)th->span.p,
+                           th->span.len, &used);
+        th->span.p += used;
+        th->span.len -= used;
+    } else {
+        return FED_NOTHING;
+    }
+    if (st == WSK_E_NOMEM)
+        out_of_memory(conn);
+    else if (st != WSK_OK)
+        return FED_OVER;
+    return used > 0 || st == WSK_E_NOMEM ? FED_SOME : FED_NOTHING;
+}
+
+/* Read once from the descriptor. */
+static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    ssize_t n;
+
+    if (!wsk__http_hold(th, conn)) {
+        out_of_memory(conn);
+        return WSK__FEED_DATA; /* the engine has something to say */
+    }
+    if (conn->head == NULL) {
+        wsk__buf_ack(&conn->in, conn->in_fed);
+        conn->in_fed = 0;
+    }
+    if (conn->eof)
+        return WSK__FEED_OVER;
+    if (conn->drained)
+        return WSK__FEED_MORE;
+    do
+        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return WSK__FEED_MORE;
+    if (n <= 0) {
+        conn->eof = true;
+        if (n == 0)
+            wsk_http_feed_eof(&conn->http);
+        return n == 0 ? WSK__FEED_DATA : WSK__FEED_OVER;
+    }
+    /* A short read has emptied the descriptor: what comes later is a new event
+     * (an end that came along was seen as conn->hup). */
+    conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
+    th->span = (wsk_str){(const char *)th->rx, (size_t)n};
+    conn->since_ms = wsk__now_ms();
+    return WSK__FEED_DATA;
+}
+
+static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
+{
+    switch (ev.kind) {
+    case WSK_HTTP_HEAD:
+        conn->head = ev.head;
+        conn->body_done = false;
+        conn->body_view = (wsk_str){NULL, 0};
+        if (ev.head->expect_continue ||
+            ev.head->content_length > WSK__BODY_MEMORY)
+            return WSK__FEED_READY;
+        return WSK__FEED_MORE;
+    case WSK_HTTP_DATA:
+        if (conn->head == NULL) /* what is left of an answered request */
+            return WSK__FEED_MORE;
+        if (!take_body(conn, ev.data, ev.len)) {
+            out_of_memory(conn);
+            return WSK__FEED_MORE;
+        }
+        return conn->busy || wsk__buf_len(&conn->body) >= WSK__BODY_MEMORY
+                   ? WSK__FEED_DATA
+                   : WSK__FEED_MORE;
+    case WSK_HTTP_END:
+        if (conn->head == NULL)
+            return WSK__FEED_MORE;
+        conn->body_done = true;
+        return WSK__FEED_READY;
+    case WSK_HTTP_FAILED:
+        conn->failed = true;
+        return WSK__FEED_OVER;
+    case WSK_HTTP_NONE:
+        break;
+    }
+    return WSK__FEED_MORE;
+}
+
+enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
+                                   struct wsk_conn *conn)
+{
+    for (;;) {
+        wsk_http_event ev = wsk_http_next(&conn->http);
+        enum wsk__feed got;
+
+        if (ev.kind != WSK_HTTP_NONE) {
+            got = on_event(conn, ev);
+            if (got != WSK__FEED_MORE)
+                return got;
+            continue;
+        }
+        if (wsk_http_done(&conn->http))
+            return WSK__FEED_OVER;
+        if (conn->head == NULL)
+            wsk__http_lend(&conn->http, th->heads);
+        switch (feed_waiting(th, conn)) {
+        case FED_SOME:
+            continue;
+        case FED_OVER:
+            return WSK__FEED_OVER;
+        case FED_NOTHING:
+            got = receive(th, conn);
+            if (got != WSK__FEED_DATA)
+                return got;
+        }
+    }
+}
+
+/* ------------------------------------------------------------ calls --- */
+
+/* A WebSocket attempt that can be no WebSocket is answered here: no handler
+ * needs to know why (RFC 6455 4.2, 4.4). */
+static bool refuse_attempt(struct wsk_conn *conn)
+{
+    static const wsk_header VERSION = {{"Sec-WebSocket-Version", 21},
+                                       {"13", 2}};
+    static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
+    static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
+    wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
+    wsk_ws_verdict verdict = wsk_ws_judge(conn->head);
+    wsk_server *srv = conn->srv;
+    bool full;
+    size_t n = 1;
+
+    pthread_mutex_lock(&srv->lock);
+    full = srv->n_parked >= srv->cfg.max_parked;
+    pthread_mutex_unlock(&srv->lock);
+    if (verdict.status == 101 && !full)
+        return false;
+    if (verdict.status == 101) {
+        verdict.status = 503;
+        verdict.reason = "too many WebSockets are open";
+    } else if (verdict.status == 426) {
+        headers[n++] = VERSION;
+        headers[n++] = UPGRADE;
+    } else if (verdict.status == 405) {
+        headers[n++] = ALLOW;
+    }
+    if (wsk_http_send_head(&conn->http, verdict.status, NULL, headers, n,
+                           strlen(verdict.reason)) != WSK_OK ||
+        wsk_http_send_body(&conn->http, (const uint8_t *)verdict.reason,
+                           strlen(verdict.reason)) != WSK_OK ||
+        wsk_http_send_end(&conn->http) != WSK_OK)
+        wsk__http_fail(&conn->http, 503);
+    conn->failed = true;
+    return true;
+}
+
+/* The answer is complete: forget the request. */
+static void close_request(struct wsk_conn *conn)
+{
+    wsk__http_release(&conn->http);
+    conn->head = NULL;
+    conn->body_view = (wsk_str){NULL, 0};
+    wsk__buf_free(&conn->body);
+    wsk__buf_ack(&conn->in, conn->in_fed);
+    conn->in_fed = 0;
+    if (wsk__buf_len(&conn->in) == 0)
+        wsk__buf_free(&conn->in);
+    conn->since_ms = wsk__now_ms();
+}
+
+static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    th->req = (struct wsk_request){
+        .conn = conn, .thread = th, .head = conn->head};
+    wsk__date_refresh(&th->date);
+    wsk_http_set_date(&conn->http, th->date.text);
+    lend_out(th, &conn->http.out);
+}
+
+void wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    wsk_request *req = &th->req;
+
+    open_request(th, conn);
+    srv->handler(req, srv->user);
+    if (wsk__forked(srv))
+        return;
+    if (conn->ws != NULL) {
+        wsk__ws_handler_done(conn);
+        wsk_conn_unref(conn); /* the request's, taken by the upgrade */
+        return;
+    }
+    if (!req->finished)
+        wsk_request_finish(req);
+    close_request(conn);
+}
+
+/* The leader has a request: make the call here, or queue it. False: the lead
+ * was lost. */
+static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    conn->busy = true;
+    /* A body still to come is read by the handler into this thread's buffer;
+     * what came behind the request is the next owner's. */
+    if (!conn->body_done ? !wsk__http_hold(th, conn) : false) {
+        out_of_memory(conn);
+        conn->busy = false;
+        return true;
+    }
+    if (th->span.len > 0 &&
+        !wsk__buf_put(&conn->in, th->span.p, th->span.len)) {
+        out_of_memory(conn);
+        conn->busy = false;
+        return true;
+    }
+    th->span.len = 0;
+    wsk__watch(conn, 0);
+    if (!wsk__call_begin(th, conn)) {
+        if (!wsk__http_hold(th, conn)) {
+            out_of_memory(conn);
+            conn->busy = false;
+            return true;
+        }
+        wsk__call_queue(conn->srv, conn);
+        return true;
+    }
+    wsk__gate_enter(th);
+    wsk__http_call(th, conn);
+    if (!wsk__call_end(th)) {
+        wsk__post(conn, WSK__POST_RUN);
+        return false;
+    }
+    conn->busy = false;
+    return true;
+}
+
+/* Everything is said. Octets the peer sent in vain would turn a plain close
+ * into a reset, which destroys what it has not read yet (RFC 9112 9.6). */
+static void finish_connection(struct wsk_conn *conn)
+{
+    char one;
+
+    if (conn->eof ||
+        (!conn->failed && wsk__buf_len(&conn->in) == 0 &&
+         recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
+        wsk__conn_close(conn);
+    else
+        wsk__conn_linger(conn);
+}
+
+/* Nothing to read now. */
+static void await_input(struct wsk_conn *conn)
+{
+    bool begun = wsk__http_head_begun(&conn->http);
+
+    if (conn->srv->draining && conn->head == NULL && !begun) {
+        wsk__conn_close(conn);
+        return;
+    }
+    if (!begun)
+        conn->head_ms = 0;
+    else if (conn->head_ms == 0)
+        conn->head_ms = wsk__now_ms();
+    wsk__watch(conn, WSK__READ);
+    wsk__rearm(conn);
+}
+
+bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    th->span.len = 0;
+    for (;;) {
+        switch (wsk__http_flush(th, conn)) {
+        case WSK__IO_GONE:
+            wsk__conn_close(conn);
+            return true;
+        case WSK__IO_WAIT:
+            /* A peer that does not read gets no more requests read. */
+            wsk__watch(conn, WSK__WRITE);
+            wsk__rearm(conn);
+            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+        case WSK__IO_DONE:
+            break;
+        }
+        switch (wsk__http_feed_some(th, conn)) {
+        case WSK__FEED_MORE:
+            await_input(conn);
+            return true;
+        case WSK__FEED_OVER:
+            if (wsk__http_flush(th, conn) == WSK__IO_WAIT) {
+                wsk__watch(conn, WSK__WRITE);
+                wsk__rearm(conn);
+            } else {
+                finish_connection(conn);
+            }
+            return true;
+        case WSK__FEED_READY:
+        case WSK__FEED_DATA: /* too much to store: the handler streams it */
+            if (conn->head->websocket && refuse_attempt(conn)) {
+                close_request(conn);
+                continue;
+            }
+            if (!call_or_queue(th, conn))
+                return false;
+            if (conn->busy)
+                return true;
+            if (conn->ws != NULL)
+                return wsk__ws_serve(th, conn);
+        }
+    }
+}
+
+/* -------------------------------------------------------- deadlines --- */
+
+uint64_t wsk__http_deadline(const struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    size_t owed;
+
+    if (conn->busy)
+        return UINT64_MAX;
+    wsk_http_out_buf(&conn->http, &owed);
+    if (owed > 0 || conn->head != NULL)
+        return conn->since_ms + WSK__STALL_MS;
+    if (wsk__http_head_begun(&conn->http))
+        return conn->head_ms + cfg->head_timeout_ms;
+    return conn->since_ms + cfg->keep_alive_ms;
+}
+
+bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t owed;
+
+    wsk_http_out_buf(&conn->http, &owed);
+    /* A connection with no octet of a request ends in silence: browsers open
+     * some ahead of time, and a 408 would be taken for an answer. */
+    if (owed == 0 &&
+        (conn->head != NULL || wsk__http_head_begun(&conn->http))) {
+        wsk__http_fail(&conn->http, 408);
+        wsk__http_flush(th, conn);
+        wsk__conn_linger(conn);
+    } else {
+        wsk__conn_close(conn);
+    }
+    return true;
+}

@@ -1,0 +1,199 @@
+#include "net/log.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { QUEUE_CAP = 1 << 20 };
+
+struct wsk__log {
+    int fd;
+    pthread_t writer;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;    /* the writer: something to write, or stop */
+    pthread_cond_t drained; /* wsk__log_free: the writer is done */
+    struct wsk__buf queue;  /* lines not yet written */
+    size_t dropped;
+    bool waiting; /* the writer waits for `wake` */
+    bool stop, gone;
+    bool abandoned; /* free() did not wait any longer: the writer frees */
+};
+
+static void write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        } else if (n < 0 && errno != EINTR) {
+            return; /* the reader is gone: the lines are too */
+        }
+    }
+}
+
+static void log_destroy(struct wsk__log *log)
+{
+    pthread_mutex_destroy(&log->lock);
+    pthread_cond_destroy(&log->wake);
+    pthread_cond_destroy(&log->drained);
+    wsk__buf_free(&log->queue);
+    wsk__free(log);
+}
+
+static void note_dropped_locked(struct wsk__log *log)
+{
+    char line[80];
+    int n = snprintf(line, sizeof(line),
+                     "wsocket: %zu log lines dropped, the log is too slow\n",
+                     log->dropped);
+
+    if (log->dropped > 0 && wsk__buf_put(&log->queue, line, (size_t)n))
+        log->dropped = 0;
+}
+
+static void *log_writer(void *arg)
+{
+    struct wsk__log *log = arg;
+    struct wsk__buf batch;
+    bool abandoned;
+
+    wsk__buf_init(&batch, QUEUE_CAP);
+    pthread_mutex_lock(&log->lock);
+    for (;;) {
+        struct wsk__buf empty = batch;
+
+        while (wsk__buf_len(&log->queue) == 0 && !log->stop) {
+            log->waiting = true;
+            pthread_cond_wait(&log->wake, &log->lock);
+        }
+        log->waiting = false;
+        if (wsk__buf_len(&log->queue) == 0)
+            break;
+        batch = log->queue;
+        log->queue = empty;
+        note_dropped_locked(log);
+        pthread_mutex_unlock(&log->lock);
+        write_all(log->fd, wsk__buf_data(&batch), wsk__buf_len(&batch));
+        wsk__buf_ack(&batch, wsk__buf_len(&batch));
+        pthread_mutex_lock(&log->lock);
+    }
+    log->gone = true;
+    abandoned = log->abandoned;
+    pthread_cond_signal(&log->drained);
+    pthread_mutex_unlock(&log->lock);
+    wsk__buf_free(&batch);
+    if (abandoned)
+        log_destroy(log);
+    return NULL;
+}
+
+struct wsk__log *wsk__log_new(int fd)
+{
+    struct wsk__log *log = wsk__calloc(sizeof(*log));
+    sigset_t all, old;
+    int failed;
+
+    if (log == NULL)
+        return NULL;
+    log->fd = fd;
+    wsk__buf_init(&log->queue, QUEUE_CAP);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->wake, NULL);
+    pthread_cond_init(&log->drained, NULL);
+    /* The process's signals are for its own threads. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    failed = pthread_create(&log->writer, NULL, log_writer, log);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed) {
+        log_destroy(log);
+        return NULL;
+    }
+    pthread_detach(log->writer);
+    return log;
+}
+
+void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
+{
+    struct timespec until;
+    bool gone;
+
+    if (log == NULL)
+        return;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&log->lock);
+    log->stop = true;
+    pthread_cond_signal(&log->wake);
+    while (!log->gone && pthread_cond_timedwait(&log->drained, &log->lock,
+                                                &until) != ETIMEDOUT)
+        continue;
+    gone = log->gone;
+    log->abandoned = !gone;
+    pthread_mutex_unlock(&log->lock);
+    if (gone)
+        log_destroy(log);
+}
+
+void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
+{
+    uint8_t *room;
+
+    if (log == NULL)
+        return;
+    pthread_mutex_lock(&log->lock);
+    room = wsk__buf_room(&log->queue, len + 1);
+    if (room != NULL) {
+        memcpy(room, text, len);
+        room[len] = '\n';
+        wsk__buf_grow_tail(&log->queue, len + 1);
+    } else {
+        log->dropped++;
+    }
+    if (log->waiting) {
+        log->waiting = false; /* one signal is enough */
+        pthread_cond_signal(&log->wake);
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
+size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len)
+{
+    static const char HEX[] = "0123456789abcdef";
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)src[i];
+
+        if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\') {
+            if (n + 1 > cap)
+                break;
+            dst[n++] = (char)c;
+        } else {
+            if (n + 4 > cap)
+                break;
+            dst[n++] = '\\';
+            dst[n++] = 'x';
+            dst[n++] = HEX[c >> 4];
+            dst[n++] = HEX[c & 15];
+        }
+    }
+    return n;
+}

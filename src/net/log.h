@@ -1,0 +1,24 @@
+/* net/log: lines to files without ever making a caller wait. Lines gather in
+ * memory; one thread writes them. When it cannot keep up (a full pipe), lines
+ * are dropped and counted. */
+#ifndef WSK_NET_LOG_H
+#define WSK_NET_LOG_H
+
+#include "wsocket.h"
+
+struct wsk__log;
+
+/* fd stays the caller's. NULL when memory or threads are out. */
+struct wsk__log *wsk__log_new(int fd);
+
+/* Flush, for at most wait_ms, and stop the writer. NULL is legal. */
+void wsk__log_free(struct wsk__log *log, unsigned wait_ms);
+
+/* One line, without its newline; taken whole or dropped. NULL log is legal. */
+void wsk__log_line(struct wsk__log *log, const char *text, size_t len);
+
+/* Copy src to dst[0..cap) with control characters, '"' and '\\' escaped, so
+ * that no peer can forge a line. Returns the octets written; cuts at cap. */
+size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len);
+
+#endif

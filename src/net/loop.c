@@ -1,0 +1,585 @@
+#include "net/loop.h"
+
+#include "base/mem.h"
+#include "net/dispatch.h"
+#include "net/pump.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ACCEPT_MAX = 64,      /* connections accepted before others have a turn */
+    ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
+    FORCED_MS = 200,      /* for close events, once the drain is over */
+};
+
+/* --------------------------------------------------------------- posts --- */
+
+void wsk__wake(wsk_server *srv)
+{
+    static const uint64_t ONE = 1;
+    ssize_t n;
+
+    do
+        n = write(srv->wake_fds[1], &ONE, sizeof(ONE));
+    while (n < 0 && errno == EINTR);
+}
+
+void wsk__post(struct wsk_conn *conn, unsigned what)
+{
+    wsk_server *srv = conn->srv;
+    bool dead, first = false;
+
+    if (wsk__forked(srv))
+        return;
+    pthread_mutex_lock(&srv->post_lock);
+    dead = srv->posts_closed;
+    if (!dead && conn->post == 0) {
+        first = true;
+        wsk_conn_ref(conn);
+        conn->post_next = NULL;
+        *srv->posts_tail = conn;
+        srv->posts_tail = &conn->post_next;
+    }
+    if (!dead)
+        conn->post |= what;
+    pthread_mutex_unlock(&srv->post_lock);
+    if (dead && (what & WSK__POST_RUN))
+        wsk__conn_orphan(conn);
+    if (first && atomic_load(&srv->sleeping))
+        wsk__wake(srv);
+}
+
+static struct wsk_conn *next_post(wsk_server *srv, unsigned *what)
+{
+    struct wsk_conn *conn;
+
+    pthread_mutex_lock(&srv->post_lock);
+    conn = srv->posts;
+    if (conn != NULL) {
+        srv->posts = conn->post_next;
+        if (srv->posts == NULL)
+            srv->posts_tail = &srv->posts;
+        *what = conn->post;
+        conn->post = 0;
+    }
+    pthread_mutex_unlock(&srv->post_lock);
+    return conn;
+}
+
+static bool posts_wait(wsk_server *srv)
+{
+    bool some;
+
+    pthread_mutex_lock(&srv->post_lock);
+    some = srv->posts != NULL;
+    pthread_mutex_unlock(&srv->post_lock);
+    return some;
+}
+
+/* --------------------------------------------------- leader's services --- */
+
+void wsk__watch(struct wsk_conn *conn, unsigned want)
+{
+    wsk_server *srv = conn->srv;
+
+    if (conn->fd < 0)
+        return;
+    if (srv->edge) {
+        /* Only a WebSocket that its handler reads is worth a system call. */
+        bool handlers = conn->kind == WSK__WS && conn->rx == WSK__RX_HANDLER;
+
+        want = handlers ? 0 : WSK__READ;
+    }
+    if (want == conn->want)
+        return;
+    wsk__poller_want(srv->poller, conn->fd, conn, conn->want, want, false);
+    conn->want = want;
+}
+
+static uint64_t deadline(struct wsk_conn *conn)
+{
+    switch (conn->kind) {
+    case WSK__HTTP:
+        return wsk__http_deadline(conn);
+    case WSK__WS:
+        return wsk__ws_deadline(conn);
+    case WSK__LINGER:
+        return conn->since_ms + WSK__LINGER_MS;
+    case WSK__DEAD:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+void wsk__rearm(struct wsk_conn *conn)
+{
+    uint64_t due = deadline(conn);
+
+    if (due != UINT64_MAX &&
+        (conn->timer.next == NULL || due < conn->timer.due_ms))
+        wsk__timer_set(&conn->srv->wheel, &conn->timer, due);
+}
+
+static void pause_accepting(wsk_server *srv, bool pause)
+{
+    if (srv->accept_paused == pause || srv->draining)
+        return;
+    srv->accept_paused = pause;
+    for (size_t i = 0; i < srv->n_listeners; i++)
+        wsk__poller_want(srv->poller, srv->listeners[i].fd,
+                         &srv->listeners[i], pause ? WSK__READ : 0,
+                         pause ? 0 : WSK__READ, true);
+    if (pause)
+        wsk__timer_set(&srv->wheel, &srv->accept_timer,
+                       wsk__now_ms() + ACCEPT_PAUSE_MS);
+}
+
+void wsk__conn_close(struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+
+    if (conn->kind == WSK__DEAD)
+        return;
+    pthread_mutex_lock(&conn->lock);
+    wsk__poller_remove(srv->poller, conn->fd);
+    conn->kind = WSK__DEAD;
+    conn->eof = true;
+    if (conn->pins > 0) { /* a thread waits on it: wake it, it closes */
+        shutdown(conn->fd, SHUT_RDWR);
+        conn->close_due = true;
+    } else {
+        close(conn->fd);
+        conn->fd = -1;
+    }
+    pthread_mutex_unlock(&conn->lock);
+    wsk__timer_clear(&srv->wheel, &conn->timer);
+    if (conn->prev != NULL)
+        conn->prev->next = conn->next;
+    else
+        srv->conns = conn->next;
+    if (conn->next != NULL)
+        conn->next->prev = conn->prev;
+    srv->n_conns--;
+    conn->prev = NULL;
+    conn->next = srv->graveyard;
+    srv->graveyard = conn;
+    if (srv->accept_paused && srv->n_conns < srv->max_connections)
+        pause_accepting(srv, false);
+}
+
+static void bury(wsk_server *srv)
+{
+    while (srv->graveyard != NULL) {
+        struct wsk_conn *conn = srv->graveyard;
+
+        srv->graveyard = conn->next;
+        conn->next = NULL;
+        wsk_conn_unref(conn);
+    }
+}
+
+void wsk__conn_orphan(struct wsk_conn *conn)
+{
+    pthread_mutex_lock(&conn->lock);
+    conn->kind = WSK__DEAD;
+    if (conn->pins == 0 && conn->fd >= 0) {
+        close(conn->fd);
+        conn->fd = -1;
+    }
+    pthread_mutex_unlock(&conn->lock);
+    wsk_conn_unref(conn);
+}
+
+/* --------------------------------------------------------- lingering --- */
+
+static void discard(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    for (;;) {
+        ssize_t n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            wsk__watch(conn, WSK__READ);
+            wsk__rearm(conn);
+            return;
+        }
+        if (n > 0)
+            conn->lingered += (uint64_t)n;
+        if (n <= 0 || conn->lingered > WSK__LINGER_BYTES) {
+            wsk__conn_close(conn);
+            return;
+        }
+    }
+}
+
+void wsk__conn_linger(struct wsk_conn *conn)
+{
+    if (conn->kind == WSK__DEAD || conn->kind == WSK__LINGER)
+        return;
+    if (shutdown(conn->fd, SHUT_WR) != 0) {
+        wsk__conn_close(conn);
+        return;
+    }
+    pthread_mutex_lock(&conn->lock);
+    conn->kind = WSK__LINGER;
+    conn->since_ms = wsk__now_ms();
+    pthread_mutex_unlock(&conn->lock);
+    conn->busy = false;
+    /* The next look reads what is there; edges have been used up already. */
+    wsk__post(conn, WSK__POST_LOOK);
+}
+
+/* ------------------------------------------------------------- accept --- */
+
+static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
+                      const struct sockaddr_storage *sa)
+{
+    struct sockaddr_storage local = {0};
+    socklen_t len = sizeof(local);
+    int on = 1;
+
+    if (!wsk__poller_add(srv->poller, fd, conn, false))
+        return false;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    getsockname(fd, (struct sockaddr *)&local, &len);
+    conn->source = WSK__SOURCE_CONN;
+    conn->srv = srv;
+    conn->fd = fd;
+    conn->kind = WSK__HTTP;
+    conn->want = WSK__READ;
+    conn->since_ms = wsk__now_ms();
+    atomic_init(&conn->refs, 1); /* the loop's */
+    wsk__address_of(sa, &conn->peer);
+    wsk__address_of(&local, &conn->local);
+    wsk__http_init(&conn->http, &srv->cfg.limits);
+    wsk__buf_init(&conn->in, SIZE_MAX / 4);
+    wsk__buf_init(&conn->body, SIZE_MAX / 4);
+    pthread_mutex_init(&conn->lock, NULL);
+    conn->mail_tail = &conn->mail;
+    wsk__server_ref(srv);
+    return true;
+}
+
+static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa)
+{
+    struct wsk_conn *conn = wsk__calloc(sizeof(*conn));
+
+    if (conn == NULL || !conn_init(conn, srv, fd, sa)) {
+        wsk__free(conn);
+        close(fd);
+        return;
+    }
+    conn->next = srv->conns;
+    if (conn->next != NULL)
+        conn->next->prev = conn;
+    srv->conns = conn;
+    srv->n_conns++;
+    wsk__rearm(conn);
+}
+
+static int accept_one(int listener, struct sockaddr_storage *sa)
+{
+    socklen_t len = sizeof(*sa);
+#if defined(__linux__)
+    return accept4(listener, (struct sockaddr *)sa, &len, SOCK_CLOEXEC);
+#else
+    int fd = accept(listener, (struct sockaddr *)sa, &len);
+
+    if (fd >= 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        fcntl(fd, F_SETFL, 0); /* BSDs inherit O_NONBLOCK */
+    }
+    return fd;
+#endif
+}
+
+static void on_listener(wsk_server *srv, struct wsk__listener *listener)
+{
+    for (int i = 0; i < ACCEPT_MAX && !srv->draining; i++) {
+        struct sockaddr_storage sa = {0};
+        int fd;
+
+        if (srv->n_conns >= srv->max_connections) {
+            pause_accepting(srv, true);
+            return;
+        }
+        fd = accept_one(listener->fd, &sa);
+        if (fd >= 0) {
+            welcome(srv, fd, &sa);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                   errno == ENOMEM) {
+            if (!srv->accept_paused)
+                wsk__server_logf(srv, WSK_LOG_WARNING,
+                                 "accepting pauses: out of descriptors or "
+                                 "memory (%u connections)",
+                                 srv->n_conns);
+            pause_accepting(srv, true);
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+    }
+}
+
+/* ------------------------------------------------------------- events --- */
+
+/* A busy connection may have become a WebSocket, which has its own lock. True:
+ * the leader may work on it. */
+static bool settle(struct wsk_conn *conn)
+{
+    if (conn->busy) {
+        pthread_mutex_lock(&conn->lock);
+        conn->busy = conn->kind == WSK__HTTP;
+        pthread_mutex_unlock(&conn->lock);
+    }
+    return !conn->busy;
+}
+
+static bool run(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (conn->ws != NULL)
+        return wsk__ws_serve(th, conn);
+    if (conn->kind == WSK__HTTP)
+        return wsk__http_run(th, conn);
+    if (conn->kind == WSK__LINGER)
+        discard(th, conn);
+    return true;
+}
+
+static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
+                    unsigned what)
+{
+    if (what & WSK__HUP)
+        conn->hup = true;
+    if (!settle(conn))
+        return true; /* whoever has it reads again when done */
+    pthread_mutex_lock(&conn->lock);
+    conn->drained = false;
+    pthread_mutex_unlock(&conn->lock);
+    return run(th, conn);
+}
+
+static bool on_event(struct wsk__thread *th, const struct wsk__ready *ev)
+{
+    wsk_server *srv = th->srv;
+    uint64_t count;
+    ssize_t n;
+
+    switch (*(enum wsk__source *)ev->data) {
+    case WSK__SOURCE_WAKE:
+        n = read(srv->wake_fds[0], &count, sizeof(count));
+        (void)n;
+        return true;
+    case WSK__SOURCE_LISTENER:
+        on_listener(srv, ev->data);
+        return true;
+    case WSK__SOURCE_CONN:
+        break;
+    }
+    return on_conn(th, ev->data, ev->what);
+}
+
+static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
+                    unsigned what)
+{
+    bool leads = true;
+
+    if (what & WSK__POST_RUN)
+        conn->busy = false;
+    if (settle(conn)) {
+        pthread_mutex_lock(&conn->lock);
+        if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
+            conn->drained = false;
+            if (!conn->receiving)
+                conn->rx = WSK__RX_LOOP;
+        }
+        if (what & WSK__POST_UNCORK)
+            conn->cork = NULL;
+        pthread_mutex_unlock(&conn->lock);
+        leads = run(th, conn);
+    }
+    wsk_conn_unref(conn);
+    return leads;
+}
+
+static bool on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    uint64_t due;
+
+    if (!settle(conn))
+        return true;
+    due = deadline(conn);
+    if (due > th->srv->now_ms) {
+        if (due != UINT64_MAX)
+            wsk__timer_set(&th->srv->wheel, &conn->timer, due);
+        return true;
+    }
+    switch (conn->kind) {
+    case WSK__HTTP:
+        return wsk__http_expired(th, conn);
+    case WSK__WS:
+        return wsk__ws_expired(th, conn);
+    case WSK__LINGER:
+        wsk__conn_close(conn);
+        break;
+    case WSK__DEAD:
+        break;
+    }
+    return true;
+}
+
+/* --------------------------------------------------------------- stop --- */
+
+static void begin_drain(wsk_server *srv)
+{
+    int ms = atomic_load(&srv->stop_ms);
+
+    pause_accepting(srv, true);
+    srv->draining = true;
+    for (size_t i = 0; i < srv->n_listeners; i++) {
+        wsk__poller_remove(srv->poller, srv->listeners[i].fd);
+        close(srv->listeners[i].fd);
+    }
+    srv->n_listeners = 0;
+    for (struct wsk_conn *c = srv->conns; c != NULL; c = c->next) {
+        wsk__ws_goaway(c);
+        wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
+    }
+    wsk__timer_set(&srv->wheel, &srv->drain_timer,
+                   wsk__now_ms() +
+                       (ms < 0 ? srv->cfg.graceful_timeout_ms : (unsigned)ms));
+}
+
+/* The time is up: no more answers, but every close event. */
+static void force_drain(wsk_server *srv)
+{
+    struct wsk_conn *next;
+
+    srv->forced = true;
+    for (struct wsk_conn *c = srv->conns; c != NULL; c = next) {
+        next = c->next;
+        if (!settle(c))
+            shutdown(c->fd, SHUT_RDWR);
+        else if (c->kind == WSK__WS)
+            wsk__ws_lost(c);
+        else
+            wsk__conn_close(c);
+    }
+    wsk__timer_set(&srv->wheel, &srv->drain_timer,
+                   wsk__now_ms() + FORCED_MS);
+}
+
+static bool calls_open(wsk_server *srv)
+{
+    bool open;
+
+    pthread_mutex_lock(&srv->lock);
+    open = srv->n_running > 0 || srv->n_parked > 0 || srv->ready != NULL;
+    pthread_mutex_unlock(&srv->lock);
+    return open;
+}
+
+static void end(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    for (struct wsk_conn *c = srv->conns, *next; c != NULL; c = next) {
+        next = c->next;
+        if (settle(c))
+            wsk__conn_close(c);
+    }
+    pthread_mutex_lock(&srv->post_lock);
+    srv->posts_closed = true;
+    pthread_mutex_unlock(&srv->post_lock);
+    bury(srv);
+    wsk__dispatch_end(srv);
+}
+
+/* What a stop asks for now. False: the server has ended. */
+static bool heed_stop(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    int asked = atomic_load(&srv->stop_asked);
+
+    if (asked == 0)
+        return true;
+    if (!srv->draining)
+        begin_drain(srv);
+    if (!srv->forced && (asked > 1 || atomic_load(&srv->stop_ms) == 0))
+        force_drain(srv);
+    if (!srv->over && (srv->conns != NULL || calls_open(srv)))
+        return true;
+    end(th);
+    return false;
+}
+
+static bool on_timer(struct wsk__thread *th, struct wsk__timer *t)
+{
+    wsk_server *srv = th->srv;
+
+    if (t == &srv->accept_timer) {
+        pause_accepting(srv, false);
+    } else if (t == &srv->drain_timer) {
+        if (srv->forced)
+            srv->over = true;
+        else
+            force_drain(srv);
+    } else {
+        return on_expiry(
+            th, (struct wsk_conn *)((char *)t -
+                                    offsetof(struct wsk_conn, timer)));
+    }
+    return true;
+}
+
+/* --------------------------------------------------------------- lead --- */
+
+/* Everything that needs no wait. False: the lead was lost. */
+static bool work_off(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    struct wsk_conn *conn;
+    struct wsk__timer *timer;
+    unsigned what = 0;
+
+    while (srv->ev_i < srv->ev_n)
+        if (!on_event(th, &srv->events[srv->ev_i++]))
+            return false;
+    while ((conn = next_post(srv, &what)) != NULL)
+        if (!on_post(th, conn, what))
+            return false;
+    srv->now_ms = wsk__now_ms();
+    while ((timer = wsk__wheel_next_due(&srv->wheel, srv->now_ms)) != NULL)
+        if (!on_timer(th, timer))
+            return false;
+    return true;
+}
+
+void wsk__lead(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    while (work_off(th)) {
+        int wait_ms;
+
+        bury(srv);
+        if (!heed_stop(th))
+            return;
+        wsk__gate_leave(th);
+        wait_ms = wsk__wheel_wait_ms(&srv->wheel, srv->now_ms);
+        atomic_store(&srv->sleeping, true);
+        /* A post that came before `sleeping` was set woke nobody. */
+        if (posts_wait(srv))
+            wait_ms = 0;
+        srv->ev_i = 0;
+        srv->ev_n = wsk__poller_wait(srv->poller, srv->events, WSK__BATCH,
+                                     wait_ms);
+        atomic_store(&srv->sleeping, false);
+    }
+}

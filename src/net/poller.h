@@ -1,0 +1,45 @@
+/* net/poller: which sockets are ready. Three backends: epoll and kqueue, edge-
+ * triggered for connections, and poll, level-triggered. Only the leader calls
+ * it. */
+#ifndef WSK_NET_POLLER_H
+#define WSK_NET_POLLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { WSK__READ = 1, WSK__WRITE = 2, WSK__HUP = 4 };
+
+struct wsk__ready {
+    void *data;   /* what add() was given */
+    unsigned what; /* WSK__READ | WSK__WRITE | WSK__HUP */
+};
+
+struct wsk__poller;
+
+/* The best backend of this system, or `poll` when asked for. NULL with errno. */
+struct wsk__poller *wsk__poller_new(bool use_poll);
+void wsk__poller_free(struct wsk__poller *p);
+
+/*
+ * Whether connections are edge-triggered: then WSK__WRITE is always watched,
+ * an event comes once for each change, and want() acts only when WSK__READ
+ * changes. Otherwise want() must be told all the time what is awaited.
+ */
+bool wsk__poller_is_edge(const struct wsk__poller *p);
+
+/* Watch fd for WSK__READ. `level`: level-triggered on every backend. False
+ * with errno. */
+bool wsk__poller_add(struct wsk__poller *p, int fd, void *data, bool level);
+
+/* From now on wait for these; WSK__READ anew also reports what is there. */
+void wsk__poller_want(struct wsk__poller *p, int fd, void *data,
+                      unsigned was, unsigned want, bool level);
+
+/* Forget fd; before it is closed. */
+void wsk__poller_remove(struct wsk__poller *p, int fd);
+
+/* Up to n events; waits at most timeout_ms (-1: without limit). */
+size_t wsk__poller_wait(struct wsk__poller *p, struct wsk__ready *out, size_t n,
+                        int timeout_ms);
+
+#endif

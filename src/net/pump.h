@@ -1,0 +1,94 @@
+/* net/pump: between the descriptor and the engines. */
+#ifndef WSK_NET_PUMP_H
+#define WSK_NET_PUMP_H
+
+#include "net/server.h"
+
+#include <sys/types.h>
+
+/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
+
+bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* The deadline of the connection's phase; UINT64_MAX: none. */
+uint64_t wsk__http_deadline(const struct wsk_conn *conn);
+uint64_t wsk__ws_deadline(struct wsk_conn *conn);
+
+/* That deadline has passed. */
+bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- a thread with a call for `conn` ---- */
+
+/* Answer the open request through the server's handler. */
+void wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* Deliver a WebSocket's events, a bounded number. True: there are more, and
+ * the connection must be queued again. */
+bool wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- owner ---- */
+
+enum wsk__io { WSK__IO_DONE, WSK__IO_WAIT, WSK__IO_GONE };
+
+/* Write what the engine owes. WAIT: the kernel's buffer is full. */
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn);
+
+/*
+ * Feed the engine what is there until a request can be called, and say what
+ * comes next. Streaming bodies are fed by their handler through the same door.
+ */
+enum wsk__feed {
+    WSK__FEED_MORE,  /* nothing there now */
+    WSK__FEED_READY, /* conn->head is set; call it */
+    WSK__FEED_DATA,  /* octets were added to conn->body, or it is done */
+    WSK__FEED_OVER,  /* failed, or the peer is gone */
+};
+enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
+                                   struct wsk_conn *conn);
+
+/* The open request outlives this thread's receive buffer. */
+bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- lock held: WebSockets ---- */
+
+/* Turn an HTTP connection into a WebSocket; false when memory is out. */
+bool wsk__ws_begin(struct wsk_conn *conn, const char *protocol);
+
+/* Write what the engine owes. */
+enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
+
+/* Everything the engine has to say, into the mail. */
+void wsk__ws_collect_locked(struct wsk_conn *conn);
+
+/* n octets, or an end, came from the descriptor. */
+void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
+                             ssize_t n);
+
+/* What was received earlier and found no room. False: still no room. */
+bool wsk__ws_feed_kept_locked(struct wsk_conn *conn);
+
+/* The oldest mail, now the caller's (free both it and its message); or NULL. */
+struct wsk__mail *wsk__ws_next_mail_locked(struct wsk_conn *conn);
+
+/* Octets that wait to be written. */
+size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
+
+/* A queue that no peer reads is not kept for ever. */
+void wsk__ws_bound_queue_locked(struct wsk_conn *conn);
+
+/* The handler has returned without attaching: close. */
+void wsk__ws_handler_done(struct wsk_conn *conn);
+
+/* The handler of `th` holds a WebSocket from now on. */
+void wsk__upgrade_began(struct wsk__thread *th, struct wsk_conn *conn);
+
+void wsk__ws_goaway(struct wsk_conn *conn); /* 1001, if it is a WebSocket */
+
+/* The transport is given up; its events are still delivered. */
+void wsk__ws_lost(struct wsk_conn *conn);
+
+void wsk__ws_destroy(struct wsk_conn *conn); /* the last reference is gone */
+
+#endif

@@ -1,0 +1,373 @@
+/* wsk_request_*: what a handler may do with the request it answers. */
+#include "net/access.h"
+#include "net/dispatch.h"
+#include "net/loop.h"
+#include "net/pump.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    HIGH_WATER = 256 << 10, /* past it flush() asks for a drain() */
+    LOW_WATER = 64 << 10,
+    COPY_MAX = 16 << 10, /* a longer run of body is written without a copy */
+};
+
+const wsk_head *wsk_request_head(const wsk_request *req)
+{
+    return req->head;
+}
+
+wsk_server *wsk_request_server(const wsk_request *req)
+{
+    return req->conn->srv;
+}
+
+const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
+{
+    return wsk_conn_peer(req->conn, port);
+}
+
+const char *wsk_request_local(const wsk_request *req, uint16_t *port)
+{
+    return wsk_conn_local(req->conn, port);
+}
+
+/* -------------------------------------------------------------- body --- */
+
+static wsk_str stored_body(const struct wsk_conn *conn)
+{
+    if (conn->body_view.len > 0)
+        return conn->body_view;
+    return (wsk_str){(const char *)wsk__buf_data(&conn->body),
+                     wsk__buf_len(&conn->body)};
+}
+
+static void ack_body(struct wsk_conn *conn, size_t n)
+{
+    if (conn->body_view.len > 0) {
+        conn->body_view.p += n;
+        conn->body_view.len -= n;
+    } else {
+        wsk__buf_ack(&conn->body, n);
+    }
+}
+
+wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
+                            size_t *got)
+{
+    struct wsk_conn *conn = req->conn;
+    wsk_str body = stored_body(conn);
+
+    *got = 0;
+    if (req->finished || conn->ws != NULL)
+        return WSK_E_STATE;
+    req->body_touched = true;
+    while (body.len == 0 && !conn->body_done) {
+        switch (wsk__http_feed_some(req->thread, conn)) {
+        case WSK__FEED_MORE:
+            return WSK_E_AGAIN;
+        case WSK__FEED_OVER:
+            conn->failed = true;
+            return WSK_E_CUT;
+        case WSK__FEED_READY:
+        case WSK__FEED_DATA:
+            body = stored_body(conn);
+        }
+    }
+    if (cap > body.len)
+        cap = body.len;
+    if (cap > 0)
+        memcpy(data, body.p, cap);
+    ack_body(conn, cap);
+    *got = cap;
+    return WSK_OK;
+}
+
+bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
+{
+    wsk_str body;
+
+    if (!req->conn->body_done || req->body_touched)
+        return false;
+    body = stored_body(req->conn);
+    *data = (const uint8_t *)body.p;
+    *len = body.len;
+    return true;
+}
+
+/* Wait for one descriptor, for as long as a peer may stall. */
+static bool wait_for(const struct wsk_conn *conn, short events)
+{
+    struct pollfd p = {.fd = conn->fd, .events = events};
+    uint64_t until = wsk__now_ms() + WSK__STALL_MS;
+
+    for (;;) {
+        uint64_t now = wsk__now_ms();
+        int n = now < until ? poll(&p, 1, (int)(until - now)) : 0;
+
+        if (n >= 0 || errno != EINTR)
+            return n > 0;
+    }
+}
+
+wsk_status wsk_request_wait(wsk_request *req)
+{
+    struct wsk_conn *conn = req->conn;
+
+    if (conn->body_done || conn->eof)
+        return WSK_OK;
+    wsk__call_yield(req->thread);
+    if (wsk_http_send_continue(&conn->http) != WSK_OK ||
+        wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
+        return WSK_E_CUT;
+    if (!wait_for(conn, POLLIN)) {
+        wsk__http_fail(&conn->http, 408);
+        conn->failed = true;
+        return WSK_E_CUT;
+    }
+    conn->drained = false;
+    return WSK_OK;
+}
+
+/* ------------------------------------------------------------ answer --- */
+
+static wsk_status gone(wsk_request *req)
+{
+    req->aborted = true;
+    return WSK_E_CLOSED;
+}
+
+wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
+                             const wsk_header *headers, size_t n,
+                             uint64_t length)
+{
+    wsk_status st;
+
+    if (req->finished || req->conn->ws != NULL)
+        return WSK_E_STATE;
+    if (req->conn->srv->draining)
+        wsk__http_last(&req->conn->http);
+    st = wsk_http_send_head(&req->conn->http, status, reason, headers, n,
+                            length);
+    if (st == WSK_OK)
+        req->status = status;
+    return st;
+}
+
+/* A long run of body goes out beside the queue: head and body in one call,
+ * and only what the kernel did not take is copied. */
+static wsk_status write_beside(wsk_request *req, const uint8_t *data,
+                               size_t len)
+{
+    struct wsk_conn *conn = req->conn;
+    size_t owed, n = wsk__http_admit_body(&conn->http, len);
+    const uint8_t *queued = wsk_http_out_buf(&conn->http, &owed);
+    struct iovec iov[2] = {{(void *)(uintptr_t)queued, owed},
+                           {(void *)(uintptr_t)data, n}};
+    struct msghdr msg = {.msg_iov = owed ? iov : iov + 1,
+                         .msg_iovlen = owed ? 2 : 1};
+    ssize_t sent;
+
+    do
+        sent = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
+        return gone(req);
+    if (sent < 0)
+        sent = 0;
+    req->sent += n;
+    req->head_left = true;
+    if ((size_t)sent < owed) {
+        wsk_http_out_ack(&conn->http, (size_t)sent);
+        sent = 0;
+    } else {
+        wsk_http_out_ack(&conn->http, owed);
+        sent -= (ssize_t)owed;
+    }
+    if (!wsk__buf_put(&conn->http.out, data + sent, n - (size_t)sent)) {
+        wsk_request_abort(req);
+        return WSK_E_NOMEM;
+    }
+    return WSK_OK;
+}
+
+wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
+{
+    struct wsk_conn *conn = req->conn;
+    wsk_status st;
+
+    if (req->finished || req->status == 0)
+        return WSK_E_STATE;
+    if (req->aborted || wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    if (len > COPY_MAX && wsk__http_admit_body(&conn->http, 0) != SIZE_MAX)
+        return write_beside(req, data, len);
+    st = wsk_http_send_body(&conn->http, data, len);
+    if (st == WSK_OK)
+        req->sent += len;
+    else if (st == WSK_E_NOMEM)
+        wsk_request_abort(req);
+    return st;
+}
+
+wsk_status wsk_request_flush(wsk_request *req)
+{
+    struct wsk_conn *conn = req->conn;
+    size_t owed;
+
+    if (req->aborted)
+        return WSK_E_CLOSED;
+    if (req->status != 0)
+        req->head_left = true;
+    switch (wsk__http_flush(req->thread, conn)) {
+    case WSK__IO_GONE:
+        return gone(req);
+    case WSK__IO_WAIT:
+        wsk_http_out_buf(&conn->http, &owed);
+        return owed > HIGH_WATER ? WSK_E_AGAIN : WSK_OK;
+    case WSK__IO_DONE:
+        break;
+    }
+    return WSK_OK;
+}
+
+wsk_status wsk_request_drain(wsk_request *req)
+{
+    struct wsk_conn *conn = req->conn;
+    size_t owed;
+
+    if (req->aborted)
+        return WSK_E_CLOSED;
+    wsk__call_yield(req->thread);
+    for (;;) {
+        if (wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
+            return gone(req);
+        wsk_http_out_buf(&conn->http, &owed);
+        if (owed <= LOW_WATER)
+            return WSK_OK;
+        if (!wait_for(conn, POLLOUT))
+            return gone(req);
+    }
+}
+
+/* Whoever wrote the handler forgot the answer. */
+static void answer_500(wsk_request *req)
+{
+    static const char TEXT[] = "Internal Server Error\n";
+    static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
+
+    if (wsk_request_start(req, 500, NULL, &TYPE, 1, sizeof(TEXT) - 1) ==
+        WSK_OK)
+        wsk_request_write(req, TEXT, sizeof(TEXT) - 1);
+}
+
+wsk_status wsk_request_finish(wsk_request *req)
+{
+    wsk_status st;
+
+    if (req->finished || req->conn->ws != NULL)
+        return WSK_E_STATE;
+    if (req->status == 0 && !req->aborted)
+        answer_500(req);
+    req->finished = true;
+    wsk__access_log(req->conn->srv, req);
+    if (req->aborted) {
+        wsk__http_cut(&req->conn->http);
+        return WSK_E_CLOSED;
+    }
+    st = wsk_http_send_end(&req->conn->http);
+    wsk__http_flush(req->thread, req->conn);
+    if (st == WSK_E_ARG)
+        wsk__server_logf(req->conn->srv, WSK_LOG_WARNING,
+                         "the body of an answer was not as long as its "
+                         "Content-Length said");
+    return st;
+}
+
+void wsk_request_abort(wsk_request *req)
+{
+    req->aborted = true;
+}
+
+bool wsk_request_head_sent(const wsk_request *req)
+{
+    return req->head_left;
+}
+
+wsk_status wsk_request_respond(wsk_request *req, int status,
+                               const wsk_header *headers, size_t n,
+                               const void *body, size_t len)
+{
+    wsk_status st = wsk_request_start(req, status, NULL, headers, n, len);
+
+    if (st == WSK_OK)
+        st = wsk_request_write(req, body, len);
+    return st == WSK_OK ? wsk_request_finish(req) : st;
+}
+
+/* ----------------------------------------------------------- upgrade --- */
+
+enum { EXTRA_MAX = 64 };
+
+static wsk_status send_101(wsk_request *req, const wsk_ws_verdict *verdict,
+                           const char *protocol, const wsk_header *headers,
+                           size_t n)
+{
+    wsk_header all[EXTRA_MAX + 4] = {
+        {{"Upgrade", 7}, {"websocket", 9}},
+        {{"Connection", 10}, {"Upgrade", 7}},
+        {{"Sec-WebSocket-Accept", 20}, {verdict->accept, WSK_WS_ACCEPT_LEN}},
+    };
+    size_t k = 3;
+
+    if (n > EXTRA_MAX)
+        return WSK_E_ARG;
+    if (protocol != NULL)
+        all[k++] = (wsk_header){{"Sec-WebSocket-Protocol", 22},
+                                {protocol, strlen(protocol)}};
+    if (n > 0)
+        memcpy(all + k, headers, n * sizeof(*headers));
+    return wsk_http_send_head(&req->conn->http, 101, NULL, all, k + n, 0);
+}
+
+wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
+                               const wsk_header *headers, size_t n,
+                               wsk_conn **out)
+{
+    struct wsk_conn *conn = req->conn;
+    struct wsk__thread *th = req->thread;
+    wsk_ws_verdict verdict;
+    wsk_status st;
+
+    if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
+        wsk__forked(conn->srv))
+        return WSK_E_STATE;
+    if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
+        return WSK_E_ARG;
+    verdict = wsk_ws_judge(req->head);
+    st = wsk__http_keep_head(&conn->http);
+    if (st == WSK_OK)
+        st = send_101(req, &verdict, protocol, headers, n);
+    if (st != WSK_OK)
+        return st;
+    req->status = 101;
+    conn->head = req->head = wsk__http_head(&conn->http);
+    wsk__buf_ack(&conn->in, conn->in_fed);
+    conn->in_fed = 0;
+    if (!wsk__ws_begin(conn, protocol)) {
+        wsk_request_abort(req);
+        return WSK_E_NOMEM;
+    }
+    wsk__access_log(conn->srv, req);
+    wsk__upgrade_began(th, conn);
+    *out = conn;
+    /* A peer that is gone by now is seen by the first receive(). */
+    wsk__http_flush(th, conn);
+    wsk__http_upgraded(&conn->http);
+    return WSK_OK;
+}

@@ -1,0 +1,433 @@
+/* wsk_server_*: the life of a server. */
+#include "base/mem.h"
+#include "net/dispatch.h"
+#include "net/log.h"
+#include "net/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/eventfd.h>
+#endif
+
+enum { RESERVED_FDS = 16, LOG_FLUSH_MS = 1000, LOG_LINE = 1024 };
+
+atomic_uint wsk__fork_count;
+
+static void in_forked_child(void)
+{
+    atomic_fetch_add(&wsk__fork_count, 1);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, in_forked_child);
+}
+
+/* ---------------------------------------------------------------- log --- */
+
+void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
+                    size_t len)
+{
+    static const char *const NAME[] = {"debug", "info", "warning", "error",
+                                       "critical"};
+    char line[LOG_LINE * 4 + 64], stamp[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    size_t n;
+
+    if (level < srv->log_level || srv->error_log == NULL)
+        return;
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
+    n = (size_t)snprintf(line, sizeof(line), "[%s +0000] [%ld] %s: ", stamp,
+                         (long)getpid(), NAME[level]);
+    n += wsk__log_escape(line + n, sizeof(line) - n, text, len);
+    wsk__log_line(srv->error_log, line, n);
+}
+
+void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
+                      ...)
+{
+    char text[LOG_LINE];
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (n > 0)
+        wsk_server_log(srv, level, text,
+                       (size_t)n < sizeof(text) ? (size_t)n
+                                                : sizeof(text) - 1);
+}
+
+static bool parse_level(const char *name, wsk_log_level *level)
+{
+    static const char *const NAME[] = {"debug", "info", "warning", "error",
+                                       "critical"};
+
+    for (size_t i = 0; i < sizeof(NAME) / sizeof(*NAME); i++)
+        if (strcmp(name, NAME[i]) == 0) {
+            *level = (wsk_log_level)i;
+            return true;
+        }
+    return false;
+}
+
+/* From log_level warning on, the default access log is off: whoever asks for
+ * less noise means both. */
+static bool open_access_log(wsk_server *srv)
+{
+    const char *path = srv->cfg.access_logfile;
+    bool standard = path != NULL && strcmp(path, "-") == 0;
+
+    srv->access_fd = -1;
+    if (path == NULL || strcmp(path, "none") == 0 || path[0] == '\0' ||
+        (standard && srv->log_level >= WSK_LOG_WARNING))
+        return true;
+    if (!standard) {
+        srv->access_fd =
+            open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (srv->access_fd < 0)
+            return false;
+    }
+    srv->access_log =
+        wsk__log_new(standard ? STDOUT_FILENO : srv->access_fd);
+    return srv->access_log != NULL;
+}
+
+/* ------------------------------------------------------------ new, free --- */
+
+void wsk__server_ref(wsk_server *srv)
+{
+    atomic_fetch_add(&srv->refs, 1);
+}
+
+void wsk__server_unref(wsk_server *srv)
+{
+    if (atomic_fetch_sub(&srv->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < srv->n_listeners; i++)
+        close(srv->listeners[i].fd);
+    if (srv->wake_fds[0] >= 0)
+        close(srv->wake_fds[0]);
+    if (srv->wake_fds[1] >= 0 && srv->wake_fds[1] != srv->wake_fds[0])
+        close(srv->wake_fds[1]);
+    wsk__poller_free(srv->poller);
+    wsk__log_free(srv->access_log, LOG_FLUSH_MS);
+    wsk__log_free(srv->error_log, LOG_FLUSH_MS);
+    if (srv->access_fd >= 0)
+        close(srv->access_fd);
+    pthread_mutex_destroy(&srv->lock);
+    pthread_mutex_destroy(&srv->post_lock);
+    pthread_cond_destroy(&srv->monitor_wake);
+    pthread_cond_destroy(&srv->slot_free);
+    pthread_cond_destroy(&srv->changed);
+    wsk__free(srv->texts);
+    wsk__free(srv);
+}
+
+/* The server's own copies of the texts in its configuration. */
+static bool own_texts(wsk_server *srv)
+{
+    wsk_server_config *cfg = &srv->cfg;
+    size_t size = 0;
+    char *at;
+
+#define TEXT(name, dflt, help)                                                 \
+    size += cfg->name != NULL ? strlen(cfg->name) + 1 : 0;
+#define NONE(name, dflt, help)
+    WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+#undef TEXT
+    srv->texts = at = wsk__alloc(size);
+    if (at == NULL)
+        return false;
+#define TEXT(name, dflt, help)                                                 \
+    if (cfg->name != NULL) {                                                   \
+        size_t n = strlen(cfg->name) + 1;                                      \
+        memcpy(at, cfg->name, n);                                              \
+        cfg->name = at;                                                        \
+        at += n;                                                               \
+    }
+    WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+#undef TEXT
+#undef NONE
+    return true;
+}
+
+static bool open_wake(int fds[2])
+{
+#if defined(__linux__)
+    fds[0] = fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return fds[0] >= 0;
+#else
+    if (pipe(fds) != 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+        fcntl(fds[i], F_SETFL, O_NONBLOCK);
+    }
+    return true;
+#endif
+}
+
+/* As many descriptors as the system lets us have, less some for the program. */
+static unsigned connection_limit(unsigned asked)
+{
+    struct rlimit lim;
+    rlim_t free_fds;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
+        return asked ? asked : 1024;
+    if (lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &lim) != 0)
+            getrlimit(RLIMIT_NOFILE, &lim);
+    }
+    free_fds = lim.rlim_cur > 2 * RESERVED_FDS ? lim.rlim_cur - RESERVED_FDS
+                                               : lim.rlim_cur / 2;
+    if (free_fds > INT32_MAX)
+        free_fds = INT32_MAX;
+    return asked && asked < free_fds ? asked : (unsigned)free_fds;
+}
+
+static bool prepare(wsk_server *srv)
+{
+    const char *poller = getenv("WSOCKET_POLLER");
+    const char *steal = getenv("WSOCKET_STEAL_EVERY");
+
+    if (!own_texts(srv))
+        return false;
+    if (srv->cfg.threads == 0 || srv->cfg.port > UINT16_MAX ||
+        !parse_level(srv->cfg.log_level, &srv->log_level)) {
+        errno = EINVAL;
+        return false;
+    }
+    srv->max_connections = connection_limit(srv->cfg.max_connections);
+    srv->poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
+    if (srv->poller == NULL || !open_wake(srv->wake_fds))
+        return false;
+    srv->edge = wsk__poller_is_edge(srv->poller);
+    srv->wake_source = WSK__SOURCE_WAKE;
+    srv->steal_every = steal != NULL ? atoi(steal) : 0;
+    wsk__wheel_init(&srv->wheel, wsk__now_ms());
+    srv->error_log = wsk__log_new(STDERR_FILENO);
+    return srv->error_log != NULL && open_access_log(srv) &&
+           wsk__poller_add(srv->poller, srv->wake_fds[0], &srv->wake_source,
+                           true);
+}
+
+wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
+                           void *user, const wsk_hooks *hooks)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    wsk_server *srv = wsk__calloc(sizeof(*srv));
+    int saved;
+
+    if (srv == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    pthread_once(&once, watch_forks);
+    if (cfg != NULL)
+        srv->cfg = *cfg;
+    else
+        wsk_config_init(&srv->cfg);
+    if (hooks != NULL)
+        srv->hooks = *hooks;
+    srv->handler = handler;
+    srv->user = user;
+    srv->wake_fds[0] = srv->wake_fds[1] = srv->access_fd = -1;
+    srv->posts_tail = &srv->posts;
+    srv->ready_tail = &srv->ready;
+    atomic_init(&srv->refs, 1);
+    atomic_init(&srv->forks, atomic_load(&wsk__fork_count));
+    pthread_mutex_init(&srv->lock, NULL);
+    pthread_mutex_init(&srv->post_lock, NULL);
+    pthread_cond_init(&srv->monitor_wake, NULL);
+    pthread_cond_init(&srv->slot_free, NULL);
+    pthread_cond_init(&srv->changed, NULL);
+    if (prepare(srv))
+        return srv;
+    saved = errno;
+    wsk__server_unref(srv);
+    errno = saved;
+    return NULL;
+}
+
+void wsk_server_free(wsk_server *srv)
+{
+    if (srv == NULL)
+        return;
+    if (srv->started && !wsk__forked(srv)) {
+        wsk_server_stop(srv, 0);
+        wsk_server_join(srv, -1);
+    }
+    wsk__server_unref(srv);
+}
+
+/* ------------------------------------------------------------- running --- */
+
+wsk_status wsk_server_listen(wsk_server *srv)
+{
+    int fds[WSK__LISTENERS];
+    size_t n;
+    wsk_status st;
+
+    if (srv->n_listeners > 0)
+        return WSK_OK;
+    if (srv->started)
+        return WSK_E_STATE;
+    st = wsk__listen(srv->cfg.host, (uint16_t)srv->cfg.port, srv->cfg.backlog,
+                     fds, &n, &srv->port);
+    if (st != WSK_OK)
+        return st;
+    for (size_t i = 0; i < n; i++)
+        srv->listeners[i] =
+            (struct wsk__listener){WSK__SOURCE_LISTENER, fds[i]};
+    srv->n_listeners = n;
+    return WSK_OK;
+}
+
+uint16_t wsk_server_port(const wsk_server *srv)
+{
+    return srv->port;
+}
+
+wsk_status wsk_server_start(wsk_server *srv)
+{
+    wsk_status st;
+
+    if (srv->started)
+        return WSK_E_STATE;
+    st = wsk_server_listen(srv);
+    if (st != WSK_OK)
+        return st;
+    for (size_t i = 0; i < srv->n_listeners; i++)
+        if (!wsk__poller_add(srv->poller, srv->listeners[i].fd,
+                             &srv->listeners[i], true))
+            return WSK_E_SYS;
+    atomic_store(&srv->forks, atomic_load(&wsk__fork_count));
+    if (!wsk__dispatch_start(srv))
+        return WSK_E_SYS;
+    srv->started = true;
+    return WSK_OK;
+}
+
+static void thread_free(struct wsk__thread *th)
+{
+    pthread_cond_destroy(&th->wake);
+    wsk__buf_free(&th->spare_out);
+    wsk__free(th->heads);
+    wsk__free(th->rx);
+    wsk__free(th);
+}
+
+static struct wsk__thread *thread_new(wsk_server *srv, void *lent)
+{
+    struct wsk__thread *th = wsk__calloc(sizeof(*th));
+
+    if (th == NULL)
+        return NULL;
+    pthread_cond_init(&th->wake, NULL);
+    th->srv = srv;
+    th->lent = lent;
+    th->rx = wsk__alloc(WSK__RX_SIZE);
+    th->heads = wsk__head_store_new(&srv->cfg.limits);
+    wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
+    if (th->rx == NULL || th->heads == NULL) {
+        thread_free(th);
+        return NULL;
+    }
+    return th;
+}
+
+void wsk_server_work(wsk_server *srv, void *lent)
+{
+    struct wsk__thread *th = thread_new(srv, lent);
+
+    if (th == NULL) {
+        pthread_mutex_lock(&srv->lock);
+        srv->n_awaiting -= srv->n_awaiting > 0;
+        pthread_mutex_unlock(&srv->lock);
+        return;
+    }
+    wsk__server_ref(srv);
+    wsk__self = th;
+    wsk__dispatch_work(th);
+    wsk__self = NULL;
+    if (wsk__forked(srv))
+        return; /* a child's copy of what other threads were using */
+    thread_free(th);
+    wsk__server_unref(srv);
+}
+
+wsk_status wsk_server_run(wsk_server *srv)
+{
+    wsk_status st = wsk_server_start(srv);
+
+    if (st != WSK_OK)
+        return st;
+    st = wsk_server_join(srv, -1);
+    return st == WSK_E_STATE ? WSK_E_TIMEOUT : st;
+}
+
+void wsk_server_stop(wsk_server *srv, int drain_ms)
+{
+    int saved = errno; /* it may run inside a signal handler */
+
+    if (wsk__forked(srv))
+        return;
+    if (atomic_load(&srv->stop_asked) == 0 || drain_ms == 0)
+        atomic_store(&srv->stop_ms, drain_ms);
+    atomic_fetch_add(&srv->stop_asked, 1);
+    wsk__wake(srv);
+    errno = saved;
+}
+
+static bool all_gone_locked(const wsk_server *srv)
+{
+    return srv->ended && srv->monitor_gone && srv->n_threads == 0;
+}
+
+wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
+{
+    struct timespec until;
+    wsk_status st = WSK_OK;
+
+    if (!srv->started)
+        return WSK_E_STATE;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (timeout_ms < 0 ? 3600 : timeout_ms / 1000);
+    until.tv_nsec += (timeout_ms < 0 ? 0 : timeout_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&srv->lock);
+    while (!all_gone_locked(srv) && st == WSK_OK) {
+        /* Spares leave at once; who is in a handler may never come. */
+        bool stuck = srv->ended && srv->n_running + srv->n_parked > 0;
+
+        if (stuck)
+            st = WSK_E_STATE;
+        else if (pthread_cond_timedwait(&srv->changed, &srv->lock, &until) ==
+                 ETIMEDOUT) {
+            if (timeout_ms < 0)
+                until.tv_sec += 3600;
+            else
+                st = WSK_E_TIMEOUT;
+        }
+    }
+    pthread_mutex_unlock(&srv->lock);
+    return st;
+}

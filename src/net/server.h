@@ -1,0 +1,259 @@
+/* net/server: the structures that the rooms of net share. Who may touch what:
+ *
+ *   leader       only the thread that leads the loop
+ *   owner        the leader, or the thread whose handler a connection is busy
+ *                with (conn->busy, which only the leader writes)
+ *   lock         whoever holds srv->lock (dispatch) or conn->lock (a WebSocket)
+ *   fixed        written once, before other threads can see it
+ *
+ * docs/internals/dispatch.md tells the story. */
+#ifndef WSK_NET_SERVER_H
+#define WSK_NET_SERVER_H
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "net/listen.h"
+#include "net/poller.h"
+#include "net/timer.h"
+#include "wsocket.h"
+#include "ws/conn.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    WSK__RX_SIZE = 65536,          /* a thread's receive buffer */
+    WSK__BATCH = 256,              /* events per look at the poller */
+    WSK__BODY_MEMORY = 1 << 20,    /* a longer body is streamed */
+    WSK__STALL_MS = 30000,         /* no octet moved: give the peer up */
+    WSK__LINGER_MS = 5000,         /* discarding after our half-close */
+    WSK__LINGER_BYTES = 64 << 20,
+    WSK__INBOX_MAX = 16,           /* messages waiting for a handler */
+    WSK__SEND_LIMIT = 1 << 20,     /* past it reading from that peer stops */
+    WSK__SEND_MAX = 16 << 20,      /* past it the connection closes, 1013 */
+};
+
+/* What a poller event points at: its first member. */
+enum wsk__source { WSK__SOURCE_WAKE, WSK__SOURCE_LISTENER, WSK__SOURCE_CONN };
+
+/* ---------------------------------------------------------- requests --- */
+
+struct wsk_request {
+    struct wsk_conn *conn;
+    struct wsk__thread *thread;
+    const wsk_head *head;
+    uint64_t sent;          /* body octets of the answer, for the log */
+    int status;             /* of the answer; 0: not begun */
+    bool finished, aborted;
+    bool head_left;         /* the head is on its way */
+    bool body_touched;      /* something of the body was read */
+};
+
+/* ------------------------------------------------------- connections --- */
+
+enum wsk__kind {
+    WSK__HTTP,
+    WSK__WS,
+    WSK__LINGER, /* half-closed by us; what still comes is thrown away */
+    WSK__DEAD,   /* closed; memory lives as long as it is referenced */
+};
+
+/* Who reads from a WebSocket's descriptor. */
+enum wsk__rx { WSK__RX_LOOP, WSK__RX_HANDLER };
+
+/* What another thread asks the leader to look at. */
+enum {
+    WSK__POST_RUN = 1,    /* its call is over: it is the loop's again */
+    WSK__POST_AWAY = 2,   /* a WebSocket whose handler does not read */
+    WSK__POST_UNCORK = 4, /* its thread is late: send what it queued */
+    WSK__POST_LOOK = 8,   /* its state has changed */
+};
+
+/* Something that came for a handler. */
+struct wsk__mail {
+    struct wsk__mail *next;
+    wsk_ws_event_kind kind; /* MESSAGE, PING or PONG */
+    wsk_message msg;
+};
+
+struct wsk_conn {
+    enum wsk__source source; /* fixed */
+    wsk_server *srv;         /* fixed */
+    atomic_uint refs;
+    struct wsk__address peer, local; /* fixed */
+
+    /* leader */
+    struct wsk_conn *prev, *next; /* in srv->conns */
+    struct wsk__timer timer;
+    unsigned want;
+    bool busy; /* a handler owns it, or it waits for one in srv->ready */
+    bool hup;  /* the poller saw an end: read until it shows */
+
+    /* srv->post_lock */
+    struct wsk_conn *post_next;
+    unsigned post;
+
+    /* srv->lock */
+    struct wsk_conn *ready_next;
+
+    /* owner */
+    int fd;
+    struct wsk_http http;
+    struct wsk__buf in;    /* received, not yet fed */
+    size_t in_fed;         /* octets of `in` fed but still pointed at */
+    struct wsk__buf body;  /* of the open request, as far as it is stored */
+    wsk_str body_view;     /* the whole body where it was received, or none */
+    const wsk_head *head;  /* of the open request; NULL: none */
+    bool body_done;        /* all of the body has been fed */
+    bool eof;              /* the peer's end was read */
+    bool drained;          /* nothing to read before the next event */
+    bool failed;           /* the answer was a refusal of ours */
+    uint64_t since_ms;     /* last progress in the present phase */
+    uint64_t head_ms;      /* first octet of an unfinished head; 0: none */
+    uint64_t lingered;     /* octets thrown away */
+    enum wsk__kind kind;   /* a WebSocket's changes under lock */
+
+    /* lock: everything of a WebSocket */
+    pthread_mutex_t lock;
+    struct wsk_ws *ws;
+    enum wsk__rx rx;
+    bool receiving;        /* a thread is inside wsk_conn_receive() */
+    bool calling;          /* its events are being delivered, or queued */
+    bool connect_due, close_fired;
+    bool ended;            /* info is set; no more messages will come */
+    bool close_logged;
+    bool shut;             /* the descriptor was shut down */
+    unsigned pins;         /* threads that use fd without the lock */
+    bool close_due;        /* the last pin closes fd */
+    struct wsk__mail *mail, **mail_tail;
+    size_t mail_n, mail_bytes;
+    const wsk_ws_handlers *handlers;
+    void *handlers_user;
+    const struct wsk__thread *cork; /* this thread flushes by itself later */
+    char *protocol;
+    wsk_close_info info;
+    uint64_t heard_ms;     /* last octet from the peer */
+    uint64_t ping_ms;      /* our ping left then; 0: none is open */
+    uint64_t closing_ms;   /* our Close was sent then; 0: not yet */
+};
+
+/* ----------------------------------------------------------- threads --- */
+
+enum wsk__order { WSK__NO_ORDER, WSK__LEAD, WSK__CALL };
+
+struct wsk__thread {
+    wsk_server *srv; /* fixed */
+    void *lent;      /* fixed: what the hooks are given */
+
+    /* srv->lock */
+    struct wsk__thread *prev, *next; /* in srv->running, or in srv->spares */
+    pthread_cond_t wake;
+    enum wsk__order order;
+    bool leads;
+    bool in_call, parked;
+    bool fresh;    /* takes calls from srv->ready and is not known to be slow */
+    atomic_bool entering; /* waits for the interpreter */
+    bool rearmed;  /* the loop was told to read for its WebSocket */
+    uint64_t since; /* tick at which this stretch of work began */
+    struct wsk_conn *conn; /* the one it is called for */
+    struct wsk_conn *ws;   /* the WebSocket its handler upgraded to */
+
+    /* its own */
+    bool inside; /* between the hooks enter and leave */
+    uint8_t *rx;
+    wsk_str span; /* received into rx, not yet fed */
+    struct wsk__head_store *heads;
+    struct wsk__buf spare_out; /* a block that connections borrow */
+    struct wsk__date date;
+    struct wsk_request req;
+};
+
+/* ------------------------------------------------------------ server --- */
+
+struct wsk__listener {
+    enum wsk__source source;
+    int fd;
+};
+
+struct wsk_server {
+    wsk_server_config cfg; /* fixed; texts are in `texts` */
+    char *texts;
+    wsk_handler *handler;
+    void *user;
+    wsk_hooks hooks;
+    wsk_log_level log_level;
+    struct wsk__log *access_log, *error_log;
+    int access_fd;
+    unsigned max_connections;
+    atomic_uint refs;
+
+    /* fixed once listening */
+    struct wsk__listener listeners[WSK__LISTENERS];
+    size_t n_listeners;
+    uint16_t port;
+    struct wsk__poller *poller;
+    bool edge;
+    enum wsk__source wake_source;
+    int wake_fds[2]; /* read, write; the same eventfd on Linux */
+
+    /* leader */
+    struct wsk__ready events[WSK__BATCH];
+    size_t ev_i, ev_n; /* the unread part of a batch moves with the lead */
+    struct wsk__wheel wheel;
+    struct wsk_conn *conns;
+    unsigned n_conns;
+    struct wsk_conn *graveyard; /* closed in this batch; linked by next */
+    uint64_t now_ms;
+    bool accept_paused;
+    struct wsk__timer accept_timer;
+    atomic_bool draining; /* written by the leader */
+    bool forced; /* the drain's time is up: answers are cut */
+    bool over;   /* and the time for close events, too */
+    struct wsk__timer drain_timer;
+
+    /* post_lock */
+    pthread_mutex_t post_lock;
+    struct wsk_conn *posts, **posts_tail;
+    bool posts_closed; /* nobody will look at them any more */
+    atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
+
+    /* lock: dispatch */
+    pthread_mutex_t lock;
+    pthread_cond_t monitor_wake, slot_free, changed;
+    struct wsk__thread *spares;  /* a stack */
+    struct wsk__thread *running; /* in a call and not parked */
+    struct wsk_conn *ready, **ready_tail;
+    unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
+    unsigned n_awaiting;         /* threads asked for, not yet here */
+    unsigned n_unparking;        /* parked threads that wait for a slot */
+    bool led;                    /* some thread leads, or was ordered to */
+    bool started, ended, monitor_asleep, monitor_gone;
+    uint64_t tick;
+    uint64_t calls; /* begun since the start */
+    atomic_uint slow_entries; /* until inline calls are tried again */
+    int steal_every; /* test: steal the lead at every nth call; 0: never */
+
+    atomic_int stop_asked;  /* calls of stop() */
+    atomic_int stop_ms;     /* what the first said */
+    atomic_uint forks;      /* wsk__fork_count at the start */
+};
+
+/* Bumped in each forked child: engine threads did not survive there. */
+extern atomic_uint wsk__fork_count;
+
+static inline bool wsk__forked(const wsk_server *srv)
+{
+    return atomic_load_explicit(&wsk__fork_count, memory_order_relaxed) !=
+           atomic_load_explicit(&srv->forks, memory_order_relaxed);
+}
+
+/* The thread record of the calling thread; NULL on threads that are not lent. */
+extern _Thread_local struct wsk__thread *wsk__self;
+
+/* server.c */
+void wsk__server_ref(wsk_server *srv);
+void wsk__server_unref(wsk_server *srv);
+void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
+                      ...) __attribute__((format(printf, 3, 4)));
+
+#endif
