@@ -8,14 +8,14 @@
 #include <time.h>
 
 enum {
-    TICK_US = 500,        /* a call that lasts two of these has lost the lead */
+    TICK_US = 500, /* a call that lasts two of these has lost the lead */
     LATE_TICKS = 2,
-    AWAY_TICKS = 100,     /* 50 ms: then the loop reads for the handler */
-    QUIET_TICKS = 20,     /* without a call: the monitor goes to sleep */
-    MIN_SPARES = 2,       /* one for the lead, one for a queued call */
-    REAP_S = 10,          /* how long a surplus spare waits for work */
+    AWAY_TICKS = 100, /* 50 ms: then the loop reads for the handler */
+    QUIET_TICKS = 20, /* without a call: the monitor goes to sleep */
+    MIN_SPARES = 2,   /* one for the lead, one for a queued call */
+    REAP_S = 10,      /* how long a surplus spare waits for work */
     SLOW_ENTRY_NS = 100000,
-    SLOW_ENTRIES = 16,    /* fast entries until inline calls are tried again */
+    SLOW_ENTRIES = 16, /* fast entries until inline calls are tried again */
 };
 
 _Thread_local struct wsk__thread *wsk__self;

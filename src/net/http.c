@@ -289,8 +289,8 @@ static void close_request(struct wsk_conn *conn)
 
 static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    th->req = (struct wsk_request){
-        .conn = conn, .thread = th, .head = conn->head};
+    th->req =
+        (struct wsk_request){.conn = conn, .thread = th, .head = conn->head};
     wsk__date_refresh(&th->date);
     wsk_http_set_date(&conn->http, th->date.text);
     lend_out(th, &conn->http.out);
@@ -360,9 +360,8 @@ static void finish_connection(struct wsk_conn *conn)
 {
     char one;
 
-    if (conn->eof ||
-        (!conn->failed && wsk__buf_len(&conn->in) == 0 &&
-         recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
+    if (conn->eof || (!conn->failed && wsk__buf_len(&conn->in) == 0 &&
+                      recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
         wsk__conn_close(conn);
     else
         wsk__conn_linger(conn);

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 enum {
-    ACCEPT_MAX = 64,      /* connections accepted before others have a turn */
+    ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
     ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
-    FORCED_MS = 200,      /* for close events, once the drain is over */
+    FORCED_MS = 200,       /* for close events, once the drain is over */
 };
 
 /* --------------------------------------------------------------- posts --- */
@@ -131,9 +131,8 @@ static void pause_accepting(wsk_server *srv, bool pause)
         return;
     srv->accept_paused = pause;
     for (size_t i = 0; i < srv->n_listeners; i++)
-        wsk__poller_want(srv->poller, srv->listeners[i].fd,
-                         &srv->listeners[i], pause ? WSK__READ : 0,
-                         pause ? 0 : WSK__READ, true);
+        wsk__poller_want(srv->poller, srv->listeners[i].fd, &srv->listeners[i],
+                         pause ? WSK__READ : 0, pause ? 0 : WSK__READ, true);
     if (pause)
         wsk__timer_set(&srv->wheel, &srv->accept_timer,
                        wsk__now_ms() + ACCEPT_PAUSE_MS);
@@ -471,8 +470,7 @@ static void force_drain(wsk_server *srv)
         else
             wsk__conn_close(c);
     }
-    wsk__timer_set(&srv->wheel, &srv->drain_timer,
-                   wsk__now_ms() + FORCED_MS);
+    wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + FORCED_MS);
 }
 
 static bool calls_open(wsk_server *srv)
@@ -532,8 +530,8 @@ static bool on_timer(struct wsk__thread *th, struct wsk__timer *t)
             force_drain(srv);
     } else {
         return on_expiry(
-            th, (struct wsk_conn *)((char *)t -
-                                    offsetof(struct wsk_conn, timer)));
+            th,
+            (struct wsk_conn *)((char *)t - offsetof(struct wsk_conn, timer)));
     }
     return true;
 }
@@ -578,8 +576,8 @@ void wsk__lead(struct wsk__thread *th)
         if (posts_wait(srv))
             wait_ms = 0;
         srv->ev_i = 0;
-        srv->ev_n = wsk__poller_wait(srv->poller, srv->events, WSK__BATCH,
-                                     wait_ms);
+        srv->ev_n =
+            wsk__poller_wait(srv->poller, srv->events, WSK__BATCH, wait_ms);
         atomic_store(&srv->sleeping, false);
     }
 }

@@ -10,13 +10,14 @@
 enum { WSK__READ = 1, WSK__WRITE = 2, WSK__HUP = 4 };
 
 struct wsk__ready {
-    void *data;   /* what add() was given */
+    void *data;    /* what add() was given */
     unsigned what; /* WSK__READ | WSK__WRITE | WSK__HUP */
 };
 
 struct wsk__poller;
 
-/* The best backend of this system, or `poll` when asked for. NULL with errno. */
+/* The best backend of this system, or `poll` when asked for. NULL with errno.
+ */
 struct wsk__poller *wsk__poller_new(bool use_poll);
 void wsk__poller_free(struct wsk__poller *p);
 
@@ -32,8 +33,8 @@ bool wsk__poller_is_edge(const struct wsk__poller *p);
 bool wsk__poller_add(struct wsk__poller *p, int fd, void *data, bool level);
 
 /* From now on wait for these; WSK__READ anew also reports what is there. */
-void wsk__poller_want(struct wsk__poller *p, int fd, void *data,
-                      unsigned was, unsigned want, bool level);
+void wsk__poller_want(struct wsk__poller *p, int fd, void *data, unsigned was,
+                      unsigned want, bool level);
 
 /* Forget fd; before it is closed. */
 void wsk__poller_remove(struct wsk__poller *p, int fd);

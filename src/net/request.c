@@ -261,8 +261,7 @@ static void answer_500(wsk_request *req)
     static const char TEXT[] = "Internal Server Error\n";
     static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
 
-    if (wsk_request_start(req, 500, NULL, &TYPE, 1, sizeof(TEXT) - 1) ==
-        WSK_OK)
+    if (wsk_request_start(req, 500, NULL, &TYPE, 1, sizeof(TEXT) - 1) == WSK_OK)
         wsk_request_write(req, TEXT, sizeof(TEXT) - 1);
 }
 

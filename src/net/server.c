@@ -66,8 +66,7 @@ void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
     va_end(args);
     if (n > 0)
         wsk_server_log(srv, level, text,
-                       (size_t)n < sizeof(text) ? (size_t)n
-                                                : sizeof(text) - 1);
+                       (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
 static bool parse_level(const char *name, wsk_log_level *level)
@@ -100,8 +99,7 @@ static bool open_access_log(wsk_server *srv)
         if (srv->access_fd < 0)
             return false;
     }
-    srv->access_log =
-        wsk__log_new(standard ? STDOUT_FILENO : srv->access_fd);
+    srv->access_log = wsk__log_new(standard ? STDOUT_FILENO : srv->access_fd);
     return srv->access_log != NULL;
 }
 

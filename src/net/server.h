@@ -15,22 +15,22 @@
 #include "net/listen.h"
 #include "net/poller.h"
 #include "net/timer.h"
-#include "wsocket.h"
 #include "ws/conn.h"
+#include "wsocket.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 enum {
-    WSK__RX_SIZE = 65536,          /* a thread's receive buffer */
-    WSK__BATCH = 256,              /* events per look at the poller */
-    WSK__BODY_MEMORY = 1 << 20,    /* a longer body is streamed */
-    WSK__STALL_MS = 30000,         /* no octet moved: give the peer up */
-    WSK__LINGER_MS = 5000,         /* discarding after our half-close */
+    WSK__RX_SIZE = 65536,       /* a thread's receive buffer */
+    WSK__BATCH = 256,           /* events per look at the poller */
+    WSK__BODY_MEMORY = 1 << 20, /* a longer body is streamed */
+    WSK__STALL_MS = 30000,      /* no octet moved: give the peer up */
+    WSK__LINGER_MS = 5000,      /* discarding after our half-close */
     WSK__LINGER_BYTES = 64 << 20,
-    WSK__INBOX_MAX = 16,           /* messages waiting for a handler */
-    WSK__SEND_LIMIT = 1 << 20,     /* past it reading from that peer stops */
-    WSK__SEND_MAX = 16 << 20,      /* past it the connection closes, 1013 */
+    WSK__INBOX_MAX = 16,       /* messages waiting for a handler */
+    WSK__SEND_LIMIT = 1 << 20, /* past it reading from that peer stops */
+    WSK__SEND_MAX = 16 << 20,  /* past it the connection closes, 1013 */
 };
 
 /* What a poller event points at: its first member. */
@@ -42,11 +42,11 @@ struct wsk_request {
     struct wsk_conn *conn;
     struct wsk__thread *thread;
     const wsk_head *head;
-    uint64_t sent;          /* body octets of the answer, for the log */
-    int status;             /* of the answer; 0: not begun */
+    uint64_t sent; /* body octets of the answer, for the log */
+    int status;    /* of the answer; 0: not begun */
     bool finished, aborted;
-    bool head_left;         /* the head is on its way */
-    bool body_touched;      /* something of the body was read */
+    bool head_left;    /* the head is on its way */
+    bool body_touched; /* something of the body was read */
 };
 
 /* ------------------------------------------------------- connections --- */
@@ -99,32 +99,32 @@ struct wsk_conn {
     /* owner */
     int fd;
     struct wsk_http http;
-    struct wsk__buf in;    /* received, not yet fed */
-    size_t in_fed;         /* octets of `in` fed but still pointed at */
-    struct wsk__buf body;  /* of the open request, as far as it is stored */
-    wsk_str body_view;     /* the whole body where it was received, or none */
-    const wsk_head *head;  /* of the open request; NULL: none */
-    bool body_done;        /* all of the body has been fed */
-    bool eof;              /* the peer's end was read */
-    bool drained;          /* nothing to read before the next event */
-    bool failed;           /* the answer was a refusal of ours */
-    uint64_t since_ms;     /* last progress in the present phase */
-    uint64_t head_ms;      /* first octet of an unfinished head; 0: none */
-    uint64_t lingered;     /* octets thrown away */
-    enum wsk__kind kind;   /* a WebSocket's changes under lock */
+    struct wsk__buf in;   /* received, not yet fed */
+    size_t in_fed;        /* octets of `in` fed but still pointed at */
+    struct wsk__buf body; /* of the open request, as far as it is stored */
+    wsk_str body_view;    /* the whole body where it was received, or none */
+    const wsk_head *head; /* of the open request; NULL: none */
+    bool body_done;       /* all of the body has been fed */
+    bool eof;             /* the peer's end was read */
+    bool drained;         /* nothing to read before the next event */
+    bool failed;          /* the answer was a refusal of ours */
+    uint64_t since_ms;    /* last progress in the present phase */
+    uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
+    uint64_t lingered;    /* octets thrown away */
+    enum wsk__kind kind;  /* a WebSocket's changes under lock */
 
     /* lock: everything of a WebSocket */
     pthread_mutex_t lock;
     struct wsk_ws *ws;
     enum wsk__rx rx;
-    bool receiving;        /* a thread is inside wsk_conn_receive() */
-    bool calling;          /* its events are being delivered, or queued */
+    bool receiving; /* a thread is inside wsk_conn_receive() */
+    bool calling;   /* its events are being delivered, or queued */
     bool connect_due, close_fired;
-    bool ended;            /* info is set; no more messages will come */
+    bool ended; /* info is set; no more messages will come */
     bool close_logged;
-    bool shut;             /* the descriptor was shut down */
-    unsigned pins;         /* threads that use fd without the lock */
-    bool close_due;        /* the last pin closes fd */
+    bool shut;      /* the descriptor was shut down */
+    unsigned pins;  /* threads that use fd without the lock */
+    bool close_due; /* the last pin closes fd */
     struct wsk__mail *mail, **mail_tail;
     size_t mail_n, mail_bytes;
     const wsk_ws_handlers *handlers;
@@ -132,9 +132,9 @@ struct wsk_conn {
     const struct wsk__thread *cork; /* this thread flushes by itself later */
     char *protocol;
     wsk_close_info info;
-    uint64_t heard_ms;     /* last octet from the peer */
-    uint64_t ping_ms;      /* our ping left then; 0: none is open */
-    uint64_t closing_ms;   /* our Close was sent then; 0: not yet */
+    uint64_t heard_ms;   /* last octet from the peer */
+    uint64_t ping_ms;    /* our ping left then; 0: none is open */
+    uint64_t closing_ms; /* our Close was sent then; 0: not yet */
 };
 
 /* ----------------------------------------------------------- threads --- */
@@ -151,10 +151,10 @@ struct wsk__thread {
     enum wsk__order order;
     bool leads;
     bool in_call, parked;
-    bool fresh;    /* takes calls from srv->ready and is not known to be slow */
-    atomic_bool entering; /* waits for the interpreter */
-    bool rearmed;  /* the loop was told to read for its WebSocket */
-    uint64_t since; /* tick at which this stretch of work began */
+    bool fresh; /* takes calls from srv->ready and is not known to be slow */
+    atomic_bool entering;  /* waits for the interpreter */
+    bool rearmed;          /* the loop was told to read for its WebSocket */
+    uint64_t since;        /* tick at which this stretch of work began */
     struct wsk_conn *conn; /* the one it is called for */
     struct wsk_conn *ws;   /* the WebSocket its handler upgraded to */
 
@@ -207,14 +207,14 @@ struct wsk_server {
     bool accept_paused;
     struct wsk__timer accept_timer;
     atomic_bool draining; /* written by the leader */
-    bool forced; /* the drain's time is up: answers are cut */
-    bool over;   /* and the time for close events, too */
+    bool forced;          /* the drain's time is up: answers are cut */
+    bool over;            /* and the time for close events, too */
     struct wsk__timer drain_timer;
 
     /* post_lock */
     pthread_mutex_t post_lock;
     struct wsk_conn *posts, **posts_tail;
-    bool posts_closed; /* nobody will look at them any more */
+    bool posts_closed;    /* nobody will look at them any more */
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
 
     /* lock: dispatch */
@@ -224,18 +224,18 @@ struct wsk_server {
     struct wsk__thread *running; /* in a call and not parked */
     struct wsk_conn *ready, **ready_tail;
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
-    unsigned n_awaiting;         /* threads asked for, not yet here */
-    unsigned n_unparking;        /* parked threads that wait for a slot */
-    bool led;                    /* some thread leads, or was ordered to */
+    unsigned n_awaiting;  /* threads asked for, not yet here */
+    unsigned n_unparking; /* parked threads that wait for a slot */
+    bool led;             /* some thread leads, or was ordered to */
     bool started, ended, monitor_asleep, monitor_gone;
     uint64_t tick;
-    uint64_t calls; /* begun since the start */
+    uint64_t calls;           /* begun since the start */
     atomic_uint slow_entries; /* until inline calls are tried again */
     int steal_every; /* test: steal the lead at every nth call; 0: never */
 
-    atomic_int stop_asked;  /* calls of stop() */
-    atomic_int stop_ms;     /* what the first said */
-    atomic_uint forks;      /* wsk__fork_count at the start */
+    atomic_int stop_asked; /* calls of stop() */
+    atomic_int stop_ms;    /* what the first said */
+    atomic_uint forks;     /* wsk__fork_count at the start */
 };
 
 /* Bumped in each forked child: engine threads did not survive there. */
@@ -247,7 +247,8 @@ static inline bool wsk__forked(const wsk_server *srv)
            atomic_load_explicit(&srv->forks, memory_order_relaxed);
 }
 
-/* The thread record of the calling thread; NULL on threads that are not lent. */
+/* The thread record of the calling thread; NULL on threads that are not lent.
+ */
 extern _Thread_local struct wsk__thread *wsk__self;
 
 /* server.c */

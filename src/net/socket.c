@@ -73,10 +73,9 @@ static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
 {
     *sent = 0;
     while (*sent < len) {
-        ssize_t n = conn->fd < 0
-                        ? (errno = EPIPE, -1)
-                        : send(conn->fd, data + *sent, len - *sent,
-                               MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = conn->fd < 0 ? (errno = EPIPE, -1)
+                                 : send(conn->fd, data + *sent, len - *sent,
+                                        MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -218,8 +217,8 @@ static size_t feed_locked(struct wsk_conn *conn, const uint8_t *data,
 /* What was received earlier and found no room. False: still no room. */
 bool wsk__ws_feed_kept_locked(struct wsk_conn *conn)
 {
-    size_t used = feed_locked(conn, wsk__buf_data(&conn->in),
-                              wsk__buf_len(&conn->in));
+    size_t used =
+        feed_locked(conn, wsk__buf_data(&conn->in), wsk__buf_len(&conn->in));
 
     wsk__buf_ack(&conn->in, used);
     if (wsk__buf_len(&conn->in) > 0)
@@ -237,7 +236,7 @@ static void eof_locked(struct wsk_conn *conn)
 
 /* n octets (or an end) came from the descriptor. */
 void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
-                            ssize_t n)
+                             ssize_t n)
 {
     size_t used;
 
@@ -258,7 +257,8 @@ void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
 static void read_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
     while (!conn->eof && !conn->drained && wsk__ws_feed_kept_locked(conn) &&
-           !mailbox_full_locked(conn) && wsk__ws_owed_locked(conn) < WSK__SEND_LIMIT) {
+           !mailbox_full_locked(conn) &&
+           wsk__ws_owed_locked(conn) < WSK__SEND_LIMIT) {
         ssize_t n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
@@ -388,7 +388,8 @@ static bool call_events(struct wsk__thread *th, struct wsk_conn *conn)
 /* Both sides are through, or the transport is gone. */
 static bool over_locked(struct wsk_conn *conn)
 {
-    return wsk_ws_done(conn->ws) && (conn->eof || wsk__ws_owed_locked(conn) == 0);
+    return wsk_ws_done(conn->ws) &&
+           (conn->eof || wsk__ws_owed_locked(conn) == 0);
 }
 
 static void end_transport(struct wsk_conn *conn)
@@ -402,7 +403,8 @@ static void end_transport(struct wsk_conn *conn)
 /* An octet queue that no peer reads is not kept for ever. */
 void wsk__ws_bound_queue_locked(struct wsk_conn *conn)
 {
-    if (wsk__ws_owed_locked(conn) > WSK__SEND_MAX && wsk_ws_can_send(conn->ws)) {
+    if (wsk__ws_owed_locked(conn) > WSK__SEND_MAX &&
+        wsk_ws_can_send(conn->ws)) {
         wsk__ws_fail(conn->ws, 1013, "too much waits to be read");
         wsk__ws_collect_locked(conn);
     }
@@ -429,12 +431,13 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
         due = events_due_locked(conn);
         conn->calling |= due;
         if (!over)
-            wsk__watch(conn, (conn->rx == WSK__RX_LOOP &&
-                                      !mailbox_full_locked(conn) && !conn->eof
-                                  ? (unsigned)WSK__READ
-                                  : 0) |
-                                 (wsk__ws_owed_locked(conn) > 0 ? (unsigned)WSK__WRITE
-                                                        : 0));
+            wsk__watch(
+                conn,
+                (conn->rx == WSK__RX_LOOP && !mailbox_full_locked(conn) &&
+                         !conn->eof
+                     ? (unsigned)WSK__READ
+                     : 0) |
+                    (wsk__ws_owed_locked(conn) > 0 ? (unsigned)WSK__WRITE : 0));
         pthread_mutex_unlock(&conn->lock);
         if (over)
             end_transport(conn);
@@ -471,9 +474,9 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
     } else if (conn->ping_ms > conn->heard_ms && cfg->ws_ping_timeout_ms > 0)
         due = conn->ping_ms + cfg->ws_ping_timeout_ms;
     else if (cfg->ws_ping_interval_ms > 0)
-        due = (conn->ping_ms > conn->heard_ms ? conn->ping_ms
-                                              : conn->heard_ms) +
-              cfg->ws_ping_interval_ms;
+        due =
+            (conn->ping_ms > conn->heard_ms ? conn->ping_ms : conn->heard_ms) +
+            cfg->ws_ping_interval_ms;
     pthread_mutex_unlock(&conn->lock);
     return due;
 }
@@ -552,7 +555,8 @@ void wsk__ws_handler_done(struct wsk_conn *conn)
         wsk_ws_send_close(conn->ws, 1000, NULL, 0);
         wsk__ws_collect_locked(conn);
         /* Nobody will fetch what still comes. */
-        for (struct wsk__mail *mail; (mail = wsk__ws_next_mail_locked(conn)) != NULL;)
+        for (struct wsk__mail *mail;
+             (mail = wsk__ws_next_mail_locked(conn)) != NULL;)
             free_mail(mail);
     }
     conn->rx = WSK__RX_LOOP;
