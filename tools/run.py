@@ -9,6 +9,7 @@ Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
 """
 
+import functools
 import glob
 import hashlib
 import json
@@ -348,6 +349,12 @@ def fuzz(seconds):
     sys.exit(not all(good))
 
 
+def with_package(script, *args):
+    """A script that talks to the package, in the environment of the tests."""
+    inside = environment(VENV, requirements=True)
+    sys.exit(not install(inside) or call([inside, script, *args], None) != 0)
+
+
 def install_into(path):
     inside = environment(path)
     if not install(inside):
@@ -365,7 +372,10 @@ def library(prefix):
 def main():
     os.chdir(ROOT)
     commands = {"check": check, "test": test, "fuzz": fuzz,
-                "install": install_into, "library": library}
+                "install": install_into, "library": library,
+                "soak": functools.partial(with_package, "tests/soak/soak.py"),
+                "conformance": functools.partial(with_package,
+                                                 "tools/conformance.py")}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])
