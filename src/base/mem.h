@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
-void *wsk__alloc(size_t n);             /* uninitialised; NULL when out */
-void *wsk__calloc(size_t n);            /* zeroed */
-void *wsk__realloc(void *p, size_t n);  /* p stays valid on failure */
+void *wsk__alloc(size_t n);            /* uninitialised; NULL when out */
+void *wsk__calloc(size_t n);           /* zeroed */
+void *wsk__realloc(void *p, size_t n); /* p stays valid on failure */
 void *wsk__memdup(const void *p, size_t n);
 void wsk__free(void *p);
 
