@@ -51,10 +51,14 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
 /* The open request outlives this thread's receive buffer. */
 bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn);
 
-/* ---- lock held: WebSockets ---- */
+/* What an upgrade needs, made before its 101 is; NULL when memory is out. */
+struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol);
 
-/* Turn an HTTP connection into a WebSocket; false when memory is out. */
-bool wsk__ws_begin(struct wsk_conn *conn, const char *protocol);
+/* From now on the connection is a WebSocket, and `th` holds it. */
+void wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
+                  struct wsk_ws *ws);
+
+/* ---- lock held: WebSockets ---- */
 
 /* Write what the engine owes. */
 enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
@@ -80,9 +84,6 @@ void wsk__ws_bound_queue_locked(struct wsk_conn *conn);
 
 /* The handler has returned without attaching: close. */
 void wsk__ws_handler_done(struct wsk_conn *conn);
-
-/* The handler of `th` holds a WebSocket from now on. */
-void wsk__upgrade_began(struct wsk__thread *th, struct wsk_conn *conn);
 
 void wsk__ws_goaway(struct wsk_conn *conn); /* 1001, if it is a WebSocket */
 

@@ -341,6 +341,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     struct wsk_conn *conn = req->conn;
     struct wsk__thread *th = req->thread;
     wsk_ws_verdict verdict;
+    struct wsk_ws *ws;
     wsk_status st;
 
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
@@ -349,24 +350,25 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
     verdict = wsk_ws_judge(req->head);
+    ws = wsk__ws_prepare(conn, protocol);
+    if (ws == NULL)
+        return WSK_E_NOMEM;
     st = wsk__http_keep_head(&conn->http);
     if (st == WSK_OK)
         st = send_101(req, &verdict, protocol, headers, n);
-    if (st != WSK_OK)
+    if (st != WSK_OK) {
+        wsk_ws_free(ws);
         return st;
+    }
     req->status = 101;
     conn->head = req->head = wsk__http_head(&conn->http);
     wsk__buf_ack(&conn->in, conn->in_fed);
     conn->in_fed = 0;
-    if (!wsk__ws_begin(conn, protocol)) {
-        wsk_request_abort(req);
-        return WSK_E_NOMEM;
-    }
     wsk__access_log(conn->srv, req);
-    wsk__upgrade_began(th, conn);
-    *out = conn;
     /* A peer that is gone by now is seen by the first receive(). */
     wsk__http_flush(th, conn);
     wsk__http_upgraded(&conn->http);
+    wsk__ws_open(th, conn, ws);
+    *out = conn;
     return WSK_OK;
 }

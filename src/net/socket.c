@@ -16,32 +16,31 @@ enum { CALLS_MAX = 32, KEEP_OUT = 4096 };
 
 /* -------------------------------------------------------------- birth --- */
 
-bool wsk__ws_begin(struct wsk_conn *conn, const char *protocol)
+struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol)
 {
     struct wsk_ws *ws = wsk__ws_new(&conn->srv->cfg.limits);
 
-    if (ws == NULL)
-        return false;
-    if (protocol != NULL) {
-        conn->protocol = wsk__memdup(protocol, strlen(protocol) + 1);
-        if (conn->protocol == NULL) {
-            wsk_ws_free(ws);
-            return false;
-        }
-    }
+    wsk__free(conn->protocol); /* of an attempt that failed */
+    conn->protocol = NULL;
+    if (ws == NULL || protocol == NULL)
+        return ws;
+    conn->protocol = wsk__memdup(protocol, strlen(protocol) + 1);
+    if (conn->protocol != NULL)
+        return ws;
+    wsk_ws_free(ws);
+    return NULL;
+}
+
+void wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
+                  struct wsk_ws *ws)
+{
+    wsk_conn_ref(conn); /* the request's, until its handler has returned */
     pthread_mutex_lock(&conn->lock);
-    conn->mail_tail = &conn->mail;
     conn->rx = WSK__RX_HANDLER;
     conn->heard_ms = wsk__now_ms();
     conn->kind = WSK__WS;
     conn->ws = ws;
     pthread_mutex_unlock(&conn->lock);
-    wsk_conn_ref(conn); /* the request's, until its handler has returned */
-    return true;
-}
-
-void wsk__upgrade_began(struct wsk__thread *th, struct wsk_conn *conn)
-{
     pthread_mutex_lock(&th->srv->lock);
     th->ws = conn;
     pthread_mutex_unlock(&th->srv->lock);
