@@ -287,12 +287,18 @@ static void close_request(struct wsk_conn *conn)
     conn->since_ms = wsk__now_ms();
 }
 
+/* The text is the thread's: a connection that moves gets another. */
+static void set_date(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__date_refresh(&th->date);
+    wsk_http_set_date(&conn->http, th->date.text);
+}
+
 static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
     th->req =
         (struct wsk_request){.conn = conn, .thread = th, .head = conn->head};
-    wsk__date_refresh(&th->date);
-    wsk_http_set_date(&conn->http, th->date.text);
+    set_date(th, conn);
     lend_out(th, &conn->http.out);
 }
 
@@ -387,6 +393,7 @@ static void await_input(struct wsk_conn *conn)
 bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     th->span.len = 0;
+    set_date(th, conn);
     for (;;) {
         switch (wsk__http_flush(th, conn)) {
         case WSK__IO_GONE:
@@ -449,6 +456,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
     size_t owed;
 
+    set_date(th, conn);
     wsk_http_out_buf(&conn->http, &owed);
     /* A connection with no octet of a request ends in silence: browsers open
      * some ahead of time, and a 408 would be taken for an answer. */

@@ -342,13 +342,11 @@ static bool settle(struct wsk_conn *conn)
 
 static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    if (conn->ws != NULL)
-        return wsk__ws_serve(th, conn);
-    if (conn->kind == WSK__HTTP)
-        return wsk__http_run(th, conn);
     if (conn->kind == WSK__LINGER)
         discard(th, conn);
-    return true;
+    if (conn->ws != NULL) /* its events outlive its transport */
+        return wsk__ws_serve(th, conn);
+    return conn->kind != WSK__HTTP || wsk__http_run(th, conn);
 }
 
 static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
