@@ -408,8 +408,9 @@ WSK_API wsk_status wsk_ws_take_message(wsk_ws *ws, void **block);
 
 /**
  * Send one whole message. opcode is WSK_TEXT (the caller vouches for UTF-8) or
- * WSK_BINARY. WSK_OK, WSK_E_NOMEM (nothing queued), WSK_E_CLOSED once a Close
- * frame has been queued (5.5.1).
+ * WSK_BINARY, else WSK_E_ARG. WSK_OK, WSK_E_NOMEM (nothing queued),
+ * WSK_E_CLOSED once a Close frame has been queued (5.5.1), WSK_E_STATE inside a
+ * message that wsk_ws_send_frame() has begun.
  */
 WSK_API wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
                                        const uint8_t *data, size_t len);
@@ -418,8 +419,8 @@ WSK_API wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
  * Send one frame of a message in pieces: TEXT or BINARY first, then
  * CONTINUATION, `fin` on the last; or one PING or PONG of at most 125 octets.
  * Besides the returns of wsk_ws_send_message(): WSK_E_ARG (a control frame too
- * long or not final), WSK_E_STATE (a message begun inside another, or a
- * continuation of none: 5.4).
+ * long or not final, or a Close), WSK_E_STATE (a message begun inside another,
+ * or a continuation of none: 5.4).
  */
 WSK_API wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
                                      const uint8_t *data, size_t len);
@@ -435,6 +436,9 @@ WSK_API wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code,
 
 /** Octets owed to the peer (owned by `ws`); NULL and *len = 0 when none. */
 WSK_API const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len);
+
+/** The first `n` of those octets have been written. More may be owed now, a pong
+ * that was held back: ask out_buf() again. */
 WSK_API void wsk_ws_out_ack(wsk_ws *ws, size_t n);
 
 /** Both Close frames are through, or the connection failed: close the

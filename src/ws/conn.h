@@ -10,7 +10,8 @@
 struct wsk_ws *wsk__ws_new(const wsk_limits *limits);
 
 /* The queue behind out_buf(), so that a server can lend it a block while it is
- * empty and take the block back when it is empty again. */
+ * empty and take the block back when it is empty again. It is read through
+ * out_buf() and out_ack() alone, and an ack may fill it anew: look before. */
 struct wsk__buf *wsk__ws_out(struct wsk_ws *ws);
 
 /* A deadline has passed: fail the connection as RFC 6455 7.1.7 says, sending

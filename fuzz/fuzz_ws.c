@@ -1,0 +1,226 @@
+/* Any octets, in any pieces: the WebSocket engine says the same, and what it
+ * says is lawful. */
+#include "base/utf8.h"
+#include "wsocket.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUIRE(cond)                                                          \
+    do {                                                                       \
+        if (!(cond)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
+            abort();                                                           \
+        }                                                                      \
+    } while (0)
+
+/* The first octets of an input choose the circumstances. */
+struct setting {
+    uint64_t limit;       /* ws_max_size */
+    unsigned close_after; /* events, then the application closes; 0: never */
+    bool take;            /* messages are taken over */
+    bool reads;           /* the peer reads what it is owed, after each event */
+};
+enum { SETTING_LEN = 2 };
+
+struct log {
+    uint8_t *p;
+    size_t len, size;
+};
+
+static void put(struct log *log, const void *data, size_t n)
+{
+    if (log->len + n > log->size) {
+        log->size = (log->len + n) * 2;
+        log->p = realloc(log->p, log->size);
+        REQUIRE(log->p != NULL);
+    }
+    if (n > 0)
+        memcpy(log->p + log->len, data, n);
+    log->len += n;
+}
+
+struct run {
+    const struct setting *setting;
+    wsk_ws *ws;
+    struct log events, out;
+    unsigned n_events;
+    bool closed;
+};
+
+static void check(const struct run *r, const wsk_ws_event *ev)
+{
+    REQUIRE(!r->closed); /* nothing follows CLOSED */
+    REQUIRE(ev->data != NULL);
+    if (ev->kind == WSK_WS_MESSAGE) {
+        REQUIRE(ev->len <= r->setting->limit);
+        REQUIRE(ev->opcode == WSK_BINARY ||
+                (ev->opcode == WSK_TEXT && wsk__utf8_valid(ev->data, ev->len)));
+    } else {
+        REQUIRE(ev->len <= 125);
+    }
+    if (ev->kind == WSK_WS_CLOSED) {
+        REQUIRE(wsk_ws_done(r->ws) && !wsk_ws_can_send(r->ws));
+        REQUIRE(wsk__utf8_valid(ev->data, ev->len));
+    }
+}
+
+static void write_down(struct run *r, const wsk_ws_event *ev)
+{
+    uint8_t head[] = {(uint8_t)ev->kind, (uint8_t)ev->opcode,
+                      (uint8_t)(ev->code >> 8), (uint8_t)ev->code, ev->clean};
+
+    put(&r->events, head, sizeof(head));
+    put(&r->events, &ev->len, sizeof(ev->len));
+    put(&r->events, ev->data, ev->len);
+}
+
+static void read_out(struct run *r)
+{
+    const uint8_t *data;
+    size_t len;
+
+    while ((data = wsk_ws_out_buf(r->ws, &len)) != NULL) {
+        put(&r->out, data, len);
+        wsk_ws_out_ack(r->ws, len);
+    }
+}
+
+static void drain(struct run *r)
+{
+    wsk_ws_event ev;
+
+    while ((ev = wsk_ws_next(r->ws)).kind != WSK_WS_NONE) {
+        void *block;
+
+        check(r, &ev);
+        write_down(r, &ev);
+        r->closed = ev.kind == WSK_WS_CLOSED;
+        if (r->setting->reads)
+            read_out(r);
+        if (r->setting->take && ev.kind == WSK_WS_MESSAGE) {
+            REQUIRE(wsk_ws_take_message(r->ws, &block) == WSK_OK);
+            REQUIRE((block == NULL) == (ev.len == 0));
+            wsk_free(block);
+        }
+        if (++r->n_events == r->setting->close_after)
+            wsk_ws_send_close(r->ws, 1000, (const uint8_t *)"enough", 6);
+    }
+}
+
+/* One piece, in a block of exactly its size. */
+static void feed(struct run *r, const uint8_t *data, size_t len)
+{
+    uint8_t *piece = malloc(len ? len : 1);
+    size_t at = 0, used;
+
+    REQUIRE(piece != NULL);
+    memcpy(piece, data, len);
+    while (at < len) {
+        wsk_status st = wsk_ws_feed(r->ws, piece + at, len - at, &used);
+        unsigned before = r->n_events;
+
+        REQUIRE(used <= len - at);
+        at += used;
+        drain(r);
+        if (st != WSK_OK) {
+            REQUIRE(st == WSK_E_STATE && r->closed && used == 0);
+            break;
+        }
+        REQUIRE(at == len || r->n_events > before);
+    }
+    free(piece);
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+/* Pieces of one octet (1), of all (0), or of random lengths up to `most`. */
+static struct run run(const struct setting *setting, const uint8_t *data,
+                      size_t len, uint32_t most)
+{
+    struct run r = {.setting = setting};
+    wsk_limits limits;
+    uint32_t seed = (uint32_t)len;
+    size_t n;
+
+    wsk_limits_init(&limits);
+    limits.ws_max_size = setting->limit;
+    r.ws = wsk_ws_new_server(&limits);
+    REQUIRE(r.ws != NULL);
+    for (size_t at = 0; at < len; at += n) {
+        n = most == 0 ? len : 1 + next_random(&seed) % most;
+        n = n < len - at ? n : len - at;
+        feed(&r, data + at, n);
+    }
+    wsk_ws_feed_eof(r.ws);
+    drain(&r);
+    REQUIRE(r.closed);
+    read_out(&r);
+    wsk_ws_free(r.ws);
+    return r;
+}
+
+/* What we sent are whole unmasked frames, and a Close is the last of them. */
+static void check_out(const struct log *out)
+{
+    size_t at = 0;
+    bool closed = false;
+
+    while (at < out->len) {
+        const uint8_t *p = out->p + at;
+
+        REQUIRE(!closed && out->len - at >= 2);
+        REQUIRE(p[0] == (0x80 | WSK_PONG) || p[0] == (0x80 | WSK_CLOSE));
+        REQUIRE(p[1] <= 125 && out->len - at >= 2u + p[1]);
+        closed = p[0] == (0x80 | WSK_CLOSE);
+        at += 2u + p[1];
+    }
+}
+
+static bool same(const struct log *a, const struct log *b)
+{
+    return a->len == b->len && (a->len == 0 || !memcmp(a->p, b->p, a->len));
+}
+
+static void end(struct run *r)
+{
+    free(r->events.p);
+    free(r->out.p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static const uint64_t limits[] = {1048576, 0, 10, 300};
+    static const uint32_t pieces[] = {1, 3, 40};
+    struct setting setting;
+    struct run whole;
+
+    if (len < SETTING_LEN)
+        return 0;
+    setting.limit = limits[data[0] & 3];
+    setting.take = (data[0] & 4) != 0;
+    setting.reads = (data[0] & 8) != 0;
+    setting.close_after = data[1];
+    data += SETTING_LEN;
+    len -= SETTING_LEN;
+
+    whole = run(&setting, data, len, 0);
+    check_out(&whole.out);
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
+        struct run other = run(&setting, data, len, pieces[i]);
+
+        REQUIRE(same(&whole.events, &other.events));
+        REQUIRE(same(&whole.out, &other.out));
+        end(&other);
+    }
+    end(&whole);
+    return 0;
+}
