@@ -249,8 +249,8 @@ WSK_API void wsk_http_free(wsk_http *http); /* NULL is legal */
  *            or while a complete request waits for its answer: pipelined
  *            octets stay with the caller until then
  *
- * Returns WSK_OK; WSK_E_NOMEM (nothing taken, try again); WSK_E_STATE once the
- * connection is over.
+ * Returns WSK_OK; WSK_E_NOMEM (the octets up to *used are taken, try again
+ * with the rest); WSK_E_STATE once the connection is over.
  */
 WSK_API wsk_status wsk_http_feed(wsk_http *http, const uint8_t *data,
                                  size_t len, size_t *used);

@@ -18,7 +18,8 @@ enum answer {
     ANSWER_NONE, /* no request is open */
     ANSWER_DUE,
     ANSWER_BODY, /* its head is out */
-    ANSWER_DONE,
+    ANSWER_SENT, /* complete, but a handler still looks at the request */
+    ANSWER_DONE, /* nobody does */
 };
 
 /* In the order in which next() tells them. */
@@ -109,34 +110,29 @@ static void fail(struct wsk_http *h, int status)
     if (h->input == INPUT_OVER)
         return;
     end_input(h);
-    if (h->answer == ANSWER_DONE)
+    if (h->answer >= ANSWER_SENT)
         return;
     h->status = (uint16_t)status;
     h->events |= EVENT_FAILED;
     if (h->answer == ANSWER_BODY)
         return;
     wsk__reply_refusal(&h->out, &refusal);
-    h->answer = ANSWER_DONE;
+    h->answer = h->answer == ANSWER_DUE ? ANSWER_SENT : ANSWER_DONE;
 }
 
 /* The answer is complete. What is left of the request's body is thrown away
  * unseen if that is cheaper than a new connection. */
 static void end_answer(struct wsk_http *h)
 {
-    h->answer = ANSWER_DONE;
-    if (h->upgraded) {
+    h->answer = ANSWER_SENT;
+    if (!h->keep_alive || h->eof || h->upgraded || h->body.left > DRAIN_MAX)
         end_input(h);
-        return;
-    }
-    release_head(h);
-    if (!h->keep_alive || h->eof || h->body.left > DRAIN_MAX) {
-        end_input(h);
-    } else if (h->input == INPUT_BODY) {
+    if (h->input == INPUT_BODY) {
         h->events = 0;
         h->drain = DRAIN_MAX;
-    } else if (h->input == INPUT_END) {
-        await_head(h);
     }
+    if (h->owner)
+        wsk__http_release(h);
 }
 
 /* ------------------------------------------------------------- input --- */
@@ -211,7 +207,6 @@ static wsk_status take_head(struct wsk_http *h, const uint8_t *data, size_t len,
         if (had > 0 || wsk__buf_put(&h->partial, data, len))
             return WSK_OK;
         h->scan = (struct wsk__head_scan){0};
-        *used = 0;
         return WSK_E_NOMEM;
     case WSK__HEAD_BAD:
         h->to_head = is_to_head(text, had + len);
@@ -227,7 +222,7 @@ static wsk_status take_head(struct wsk_http *h, const uint8_t *data, size_t len,
 static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
                       size_t *used)
 {
-    bool draining = h->answer == ANSWER_DONE;
+    bool draining = h->answer >= ANSWER_SENT;
     int status = 0;
 
     switch (wsk__body_take(&h->body, h->limits, data, len, used, &h->run,
@@ -252,12 +247,11 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
         h->drain -= (uint32_t)*used;
     if (!wsk__body_done(&h->body))
         return;
-    if (draining) {
-        await_head(h);
-    } else {
-        h->input = INPUT_END;
+    h->input = INPUT_END;
+    if (!draining)
         h->events |= EVENT_END;
-    }
+    else if (h->answer == ANSWER_DONE)
+        await_head(h);
 }
 
 wsk_status wsk_http_feed(wsk_http *h, const uint8_t *data, size_t len,
@@ -287,7 +281,8 @@ wsk_status wsk_http_feed(wsk_http *h, const uint8_t *data, size_t len,
         case INPUT_OVER:
             return WSK_OK;
         }
-        *used += n;
+        if (st == WSK_OK)
+            *used += n;
     }
     return st;
 }
@@ -449,9 +444,7 @@ wsk_status wsk_http_send_end(wsk_http *h)
         wrong = true;
         h->keep_alive = false; /* 9112 8: only so the client can tell */
     }
-    h->answer = ANSWER_DONE;
-    if (h->owner)
-        end_answer(h);
+    end_answer(h);
     return wrong ? WSK_E_ARG : WSK_OK;
 }
 
@@ -477,8 +470,7 @@ void wsk_http_out_ack(wsk_http *h, size_t n)
 
 bool wsk_http_done(const wsk_http *h)
 {
-    return h->input == INPUT_OVER && !h->upgraded && h->answer != ANSWER_DUE &&
-           h->answer != ANSWER_BODY;
+    return h->input == INPUT_OVER && h->answer != ANSWER_BODY && !h->upgraded;
 }
 
 /* -------------------------------------------------------- the server --- */
@@ -526,9 +518,10 @@ wsk_status wsk__http_keep_head(struct wsk_http *h)
 
 const wsk_head *wsk__http_head(const struct wsk_http *h)
 {
-    bool open = h->answer == ANSWER_DUE || h->answer == ANSWER_BODY;
+    bool open = h->answer == ANSWER_DUE || h->answer == ANSWER_BODY ||
+                h->answer == ANSWER_SENT;
 
-    return open || h->upgraded ? &h->store->head : NULL;
+    return open ? &h->store->head : NULL;
 }
 
 bool wsk__http_head_begun(const struct wsk_http *h)
@@ -544,8 +537,12 @@ struct wsk__buf *wsk__http_out(struct wsk_http *h)
 
 void wsk__http_release(struct wsk_http *h)
 {
-    if (h->answer == ANSWER_DONE)
-        end_answer(h);
+    if (h->answer != ANSWER_SENT || h->upgraded)
+        return;
+    release_head(h);
+    h->answer = ANSWER_DONE;
+    if (h->input == INPUT_END)
+        await_head(h);
 }
 
 void wsk__http_last(struct wsk_http *h)
@@ -556,7 +553,7 @@ void wsk__http_last(struct wsk_http *h)
 void wsk__http_cut(struct wsk_http *h)
 {
     end_input(h);
-    h->answer = ANSWER_DONE;
+    h->answer = ANSWER_SENT;
 }
 
 void wsk__http_fail(struct wsk_http *h, int status)
@@ -570,7 +567,8 @@ void wsk__http_fail(struct wsk_http *h, int status)
 void wsk__http_upgraded(struct wsk_http *h)
 {
     h->upgraded = true;
-    end_answer(h);
+    h->answer = ANSWER_SENT;
+    end_input(h);
 }
 
 /* --------------------------------------------------------- by itself --- */

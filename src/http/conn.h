@@ -61,7 +61,8 @@ void wsk__http_lend(struct wsk_http *h, struct wsk__head_store *store);
  * WSK_E_STATE (no request is open). */
 wsk_status wsk__http_keep_head(struct wsk_http *h);
 
-/* The head of the open request; NULL when none is open. */
+/* The head of the open request, also when it has been answered but not yet
+ * released; NULL when none is open. */
 const wsk_head *wsk__http_head(const struct wsk_http *h);
 
 /* Whether a head has begun to arrive: then its deadline runs, not that of an
@@ -80,8 +81,8 @@ size_t wsk__http_admit_body(struct wsk_http *h, size_t len);
  * empty and take the block back when it is empty again. */
 struct wsk__buf *wsk__http_out(struct wsk_http *h);
 
-/* wsk_http_send_end() leaves the head where it is, for handlers that go on after
- * their answer: now it may go, and the next request may be fed. */
+/* An embedded engine holds the head past wsk_http_send_end(), for a handler
+ * that goes on after its answer: now it may go, and the next request come. */
 void wsk__http_release(struct wsk_http *h);
 
 /* The open request is the connection's last; before its answer begins. */
