@@ -5,12 +5,14 @@
 
 The option table is what tools/gen_options.py writes; the version stands in
 wsocket.h and meson.build only, and is the same; every local link leads to a
-file; every name wsk_... in a document is in the header.
+file; every name wsk_... in a document is in the header; every sample compiles.
 """
 
+import ast
 import glob
 import os
 import re
+import subprocess
 import sys
 
 import gen_options
@@ -70,13 +72,32 @@ def unknown_names():
                 yield "%s: wsocket.h knows no %s" % (path, name)
 
 
+def broken_samples():
+    for path in pages():
+        for kind, text in re.findall(r"^```(c|python)\n(.*?)^```$", read(path),
+                                     re.DOTALL | re.MULTILINE):
+            error = None
+            if kind == "python":
+                try:
+                    ast.parse(text)
+                except SyntaxError as found:
+                    error = found
+            elif "int main" in text:
+                error = subprocess.run(
+                    ["cc", "-std=c11", "-Wall", "-Werror", "-Iinclude", "-x",
+                     "c", "-fsyntax-only", "-"], input=text, text=True,
+                    stderr=subprocess.PIPE).stderr
+            if error:
+                yield "%s: a sample does not compile: %s" % (path, error)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     library = os.path.abspath(sys.argv[1])
     os.chdir(ROOT)
     complaints = [*stale_options(os.path.relpath(library)), *versions(),
-                  *dead_links(), *unknown_names()]
+                  *dead_links(), *unknown_names(), *broken_samples()]
     for complaint in complaints:
         print(complaint)
     return len(complaints) > 0

@@ -46,7 +46,9 @@ def texts():
         for kind in kinds:
             pattern = "*." + kind if folder == "." else "**/*." + kind
             paths += glob.glob(os.path.join(folder, pattern), recursive=True)
-    return sorted({os.path.normpath(path) for path in paths} - {THIS})
+    # Test vectors are octets: white space at an end may be the very point.
+    return sorted({os.path.normpath(path) for path in paths} - {THIS} -
+                  set(glob.glob("tests/vectors/*")))
 
 
 def bare_c(text):

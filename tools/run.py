@@ -266,22 +266,21 @@ def fuzzers():
 
 
 def fuzz_one(path, *args):
-    """New findings go to build/found; the committed corpus is only read."""
-    name = os.path.basename(path)[len("fuzz_"):]
-    found = os.path.join("build", "found", name)
-    os.makedirs(found, exist_ok=True)
-    corpus = glob.glob(os.path.join("fuzz", "corpus", name))
-    good = call([path, "-verbosity=0", "-artifact_prefix=build/", *args, found,
-                 *corpus]) == 0
-    if not good:
-        print("%s fails; the input is build/crash-*, leak-* or timeout-*" %
-              path)
+    """A fuzzer over its committed corpus and what `args` say; what it printed
+    stands in build/NAME.log."""
+    name = os.path.basename(path)
+    log = os.path.join("build", name + ".log")
+    corpus = glob.glob(os.path.join("fuzz", "corpus", name[len("fuzz_"):]))
+    with open(log, "w", encoding="utf-8") as file:
+        good = call([path, "-artifact_prefix=build/", *args, *corpus],
+                    None, stderr=file) == 0
+    print("    %s: %s" % (name, read(log).strip().split("\n")[-1] if good else
+                          "fails; see %s and build/crash-*" % log), flush=True)
     return good
 
 
 def fuzz_briefly():
-    """Each fuzzer over its committed corpus and a walk that is always the
-    same."""
+    """A walk that is always the same."""
     built = fuzzers()
     if built is None:
         return 0, 1
@@ -344,8 +343,12 @@ def test():
 
 
 def fuzz(seconds):
-    good = [fuzz_one(path, "-max_total_time=" + seconds, "-print_final_stats=1")
-            for path in fuzzers() or sys.exit("the fuzzers do not compile")]
+    """What is found stays in build/found, and is where the next run begins."""
+    good = []
+    for path in fuzzers() or sys.exit("the fuzzers do not compile"):
+        found = os.path.join("build", "found", os.path.basename(path))
+        os.makedirs(found, exist_ok=True)
+        good.append(fuzz_one(path, "-max_total_time=" + seconds, found))
     sys.exit(not all(good))
 
 
