@@ -147,7 +147,7 @@ typedef enum wsk_option_kind {
 
 /** One row of the list, for programs that read options from text. */
 typedef struct wsk_option {
-    const char *name;         /* with underscores */
+    const char *name; /* with underscores */
     wsk_option_kind kind;
     const char *default_text; /* as wsk_config_set() takes it; NULL: not set */
     const char *help;         /* one line */
@@ -188,21 +188,21 @@ typedef struct wsk_header {
  * mistaken for their twin with a dash (CGI, RFC 3875 4.1.18).
  */
 typedef struct wsk_head {
-    wsk_str method;          /* a token */
-    wsk_str target;          /* as sent, visible ASCII */
-    wsk_str path;            /* origin form, not decoded; "*" for OPTIONS * */
-    wsk_str query;           /* after the first '?', not decoded; maybe empty */
-    wsk_str host;            /* authority of the target, else Host; maybe empty */
-    wsk_str version;         /* as sent: "HTTP/1.1" */
+    wsk_str method;  /* a token */
+    wsk_str target;  /* as sent, visible ASCII */
+    wsk_str path;    /* origin form, not decoded; "*" for OPTIONS * */
+    wsk_str query;   /* after the first '?', not decoded; maybe empty */
+    wsk_str host;    /* authority of the target, else Host; maybe empty */
+    wsk_str version; /* as sent: "HTTP/1.1" */
     const wsk_header *headers;
     size_t n_headers;
     uint64_t content_length; /* 0 without a body or when chunked */
     bool has_length;         /* Content-Length was sent */
     bool chunked;
-    bool http10;             /* HTTP/1.0: no chunked, no Upgrade */
-    bool keep_alive;         /* what the client asked for (9112 9.3) */
-    bool expect_continue;    /* Expect: 100-continue on HTTP/1.1 */
-    bool websocket;          /* an attempt: HTTP/1.1, Upgrade lists websocket */
+    bool http10;          /* HTTP/1.0: no chunked, no Upgrade */
+    bool keep_alive;      /* what the client asked for (9112 9.3) */
+    bool expect_continue; /* Expect: 100-continue on HTTP/1.1 */
+    bool websocket;       /* an attempt: HTTP/1.1, Upgrade lists websocket */
 } wsk_head;
 
 /**
@@ -320,8 +320,8 @@ WSK_API bool wsk_http_done(const wsk_http *http);
 
 /** What the handshake room decided about a request (RFC 6455 4.2). */
 typedef struct wsk_ws_verdict {
-    int status;         /* 101, or the refusal: 400, 405, 426 */
-    const char *reason; /* why, one line for a person; static */
+    int status;                     /* 101, or the refusal: 400, 405, 426 */
+    const char *reason;             /* why, one line for a person; static */
     char accept[WSK_WS_ACCEPT_LEN]; /* Sec-WebSocket-Accept; set on 101 */
 } wsk_ws_verdict;
 
@@ -366,8 +366,8 @@ typedef struct wsk_ws_event {
     wsk_opcode opcode;
     const uint8_t *data; /* until the next call of feed() or next() */
     size_t len;
-    uint16_t code;       /* CLOSED: RFC 6455 7.1.5; 1005 none, 1006 no Close */
-    bool clean;          /* CLOSED: both Close frames were exchanged */
+    uint16_t code; /* CLOSED: RFC 6455 7.1.5; 1005 none, 1006 no Close */
+    bool clean;    /* CLOSED: both Close frames were exchanged */
 } wsk_ws_event;
 
 /**
@@ -437,8 +437,8 @@ WSK_API wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code,
 /** Octets owed to the peer (owned by `ws`); NULL and *len = 0 when none. */
 WSK_API const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len);
 
-/** The first `n` of those octets have been written. More may be owed now, a pong
- * that was held back: ask out_buf() again. */
+/** The first `n` of those octets have been written. More may be owed now, a
+ * pong that was held back: ask out_buf() again. */
 WSK_API void wsk_ws_out_ack(wsk_ws *ws, size_t n);
 
 /** Both Close frames are through, or the connection failed: close the
@@ -577,7 +577,8 @@ WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
                               size_t *len);
 
 /** Block until wsk_request_read() has something to say. Owes the client its
- * 100 (Continue) first. Call it with the interpreter left. WSK_OK, WSK_E_CUT. */
+ * 100 (Continue) first. Call it with the interpreter left. WSK_OK, WSK_E_CUT.
+ */
 WSK_API wsk_status wsk_request_wait(wsk_request *req);
 
 /** Begin the answer; parameters and returns of wsk_http_send_head(). Nothing
@@ -645,8 +646,8 @@ WSK_API void wsk_message_free(wsk_message *msg);
 
 /** How a WebSocket ended. */
 typedef struct wsk_close_info {
-    uint16_t code;    /* 1005 no code, 1006 no Close frame */
-    bool clean;       /* both Close frames were exchanged */
+    uint16_t code; /* 1005 no code, 1006 no Close frame */
+    bool clean;    /* both Close frames were exchanged */
     uint8_t len;
     char reason[123]; /* UTF-8, `len` octets */
 } wsk_close_info;
@@ -654,7 +655,8 @@ typedef struct wsk_close_info {
 WSK_API wsk_conn *wsk_conn_ref(wsk_conn *conn); /* returns conn */
 WSK_API void wsk_conn_unref(wsk_conn *conn);
 
-/** The head of the opening handshake; as long as the connection is referenced. */
+/** The head of the opening handshake; as long as the connection is referenced.
+ */
 WSK_API const wsk_head *wsk_conn_head(const wsk_conn *conn);
 WSK_API const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
@@ -728,7 +730,7 @@ WSK_API wsk_status wsk_conn_attach(wsk_conn *conn,
  * router to wsk_server_new(). */
 typedef struct wsk_router wsk_router;
 
-WSK_API wsk_router *wsk_router_new(void); /* NULL when out of memory */
+WSK_API wsk_router *wsk_router_new(void);         /* NULL when out of memory */
 WSK_API void wsk_router_free(wsk_router *router); /* after its server */
 
 /**

@@ -171,7 +171,12 @@ def formatted():
     files = sorted(sum((glob.glob(pattern, recursive=True) for pattern in (
         "include/*.h", "src/**/*.[ch]", "ext/*.[ch]", "fuzz/*.[ch]",
         "bench/*.c", "examples/c/*.c", "tests/c/*.[ch]")), []))
-    return one(call(["clang-format", "--dry-run", "-Werror", *files]) == 0)
+    ugly = [path for path in files if call(
+        ["clang-format", "--dry-run", "-Werror", path],
+        stderr=subprocess.DEVNULL) != 0]
+    if ugly:
+        print("clang-format -i " + " ".join(ugly))
+    return one(not ugly)
 
 
 def guards(library):
