@@ -48,17 +48,18 @@ static wsk_status feed_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
         EXPECT(wsk_ws_next(ws).kind == WSK_WS_NONE);                           \
     } while (0)
 
-#define EXPECT_OUT(ws, lit)                                                    \
-    do {                                                                       \
-        size_t owed_len;                                                       \
-        const uint8_t *out = wsk_ws_out_buf(ws, &owed_len);                    \
-        EXPECT_OCTETS(out, owed_len, lit);                                     \
-    } while (0)
-
 static const uint8_t *octets(const char *text)
 {
     return (const uint8_t *)text;
 }
+
+#define EXPECT_OUT(ws, lit)                                                    \
+    do {                                                                       \
+        size_t owed_len;                                                       \
+        const uint8_t *owed = wsk_ws_out_buf(ws, &owed_len);                   \
+        EXPECT((owed == NULL) == (owed_len == 0));                             \
+        EXPECT_OCTETS(owed ? owed : octets(""), owed_len, lit);                \
+    } while (0)
 
 static wsk_ws *new_with_limit(uint64_t ws_max_size)
 {

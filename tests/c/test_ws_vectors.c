@@ -49,7 +49,7 @@ struct step {
 };
 
 struct block {
-    char name[128];
+    char *name;
     wsk_limits limits;
     struct step steps[64];
     size_t n_steps;
@@ -236,30 +236,30 @@ static FILE *open_vectors(void)
     return file;
 }
 
+static void begin_block(const char *name)
+{
+    blocks = realloc(blocks, (n_blocks + 1) * sizeof(*blocks));
+    if (blocks == NULL)
+        abort();
+    blocks[n_blocks] =
+        (struct block){.name = (char *)exact(name, strlen(name) + 1)};
+    wsk_limits_init(&blocks[n_blocks++].limits);
+}
+
 __attribute__((constructor)) static void read_vectors(void)
 {
     FILE *file = open_vectors();
-    char line[4096], name[128] = "";
+    char line[4096];
     bool inside = false;
 
     while (fgets(line, sizeof(line), file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (after(line, "###") != NULL) {
-            name[0] = '\0';
-            strncat(name, line + 4, sizeof(name) - 1);
-        } else if (strcmp(line, "```") == 0) {
+        if (after(line, "###") != NULL)
+            begin_block(line + 4);
+        else if (strcmp(line, "```") == 0)
             inside = !inside;
-            if (!inside)
-                continue;
-            blocks = realloc(blocks, (n_blocks + 1) * sizeof(*blocks));
-            if (blocks == NULL)
-                abort();
-            blocks[n_blocks] = (struct block){0};
-            strcpy(blocks[n_blocks].name, name);
-            wsk_limits_init(&blocks[n_blocks++].limits);
-        } else if (inside) {
+        else if (inside)
             read_line(&blocks[n_blocks - 1], line);
-        }
     }
     fclose(file);
 }
@@ -269,6 +269,7 @@ __attribute__((destructor)) static void free_vectors(void)
     for (size_t i = 0; i < n_blocks; i++) {
         for (size_t s = 0; s < blocks[i].n_steps; s++)
             free(blocks[i].steps[s].octets.p);
+        free(blocks[i].name);
         free(blocks[i].events.p);
         free(blocks[i].out.p);
     }
@@ -442,16 +443,17 @@ static size_t frame_len(const uint8_t *p)
 static bool has_frames_of(const uint8_t *out, size_t len,
                           const struct octets *want)
 {
-    const uint8_t *w = want->p, *w_end = want->p + want->len;
+    size_t at = 0;
 
     while (len > 0) {
         size_t n = frame_len(out);
 
-        while (w < w_end && (n > (size_t)(w_end - w) || memcmp(w, out, n) != 0))
-            w += frame_len(w);
-        if (w >= w_end)
+        while (at < want->len &&
+               (n > want->len - at || memcmp(want->p + at, out, n) != 0))
+            at += frame_len(want->p + at);
+        if (at >= want->len)
             return false;
-        w += n;
+        at += n;
         out += n;
         len -= n;
     }
