@@ -1,0 +1,118 @@
+/* ext/call: one request through a Python application.
+ *
+ * Whatever may run Python code happens in here, for here the server watches how
+ * long it takes. */
+#include "call.h"
+
+#include "errors.h"
+#include "input.h"
+#include "response.h"
+#include "upgrade.h"
+#include "websocket.h"
+
+/* The objects of one request. */
+struct call {
+    PyObject *input;
+    PyObject *environ;
+    PyObject *websocket; /* NULL: a plain request */
+    PyObject *response;
+};
+
+static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
+{
+    struct ext_state *st = c->st;
+    int hide = c->hide == EXT_HIDE_ALWAYS;
+
+    k->websocket =
+        ext_websocket_new(st, req, k->environ, &c->environ, c->owner);
+    if (k->websocket == NULL ||
+        PyDict_SetItem(k->environ, st->names.websocket, k->websocket) < 0 ||
+        PyDict_SetItem(k->environ, st->names.websocket_version,
+                       st->names.thirteen) < 0)
+        return -1;
+    if (c->hide == EXT_HIDE_AUTO)
+        hide = ext_upgrade_unwanted(c->app, k->environ);
+    return hide > 0 ? ext_upgrade_hide(st, k->environ) : hide;
+}
+
+static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
+{
+    struct ext_source source = {.head = wsk_request_head(req)};
+    struct ext_state *st = c->st;
+    bool whole;
+    size_t len;
+
+    source.peer = wsk_request_peer(req, &source.peer_port);
+    source.local = wsk_request_local(req, &source.local_port);
+    k->input = ext_input_new(st, req, &whole, &len);
+    if (k->input == NULL)
+        return -1;
+    k->environ = ext_environ_new(&c->environ, st, &source);
+    if (k->environ == NULL ||
+        PyDict_SetItem(k->environ, st->names.input, k->input) < 0)
+        return -1;
+    if (whole && source.head->chunked &&
+        ext_environ_set_length(st, k->environ, len) < 0)
+        return -1;
+    if (source.head->websocket && add_websocket(c, k, req) < 0)
+        return -1;
+    k->response = ext_response_new(st, req, k->websocket);
+    return k->response == NULL ? -1 : 0;
+}
+
+/* The application and its result. -1 with an exception set. */
+static int run(struct ext_caller *c, struct call *k)
+{
+    PyObject *args[] = {k->environ, k->response};
+    PyObject *result = PyObject_Vectorcall(c->app, args, 2, NULL);
+    int rc;
+
+    if (result == NULL)
+        return -1;
+    rc = ext_response_send(k->response, result);
+    Py_DECREF(result);
+    return rc;
+}
+
+static void finish(struct call *k)
+{
+    if (k->input != NULL)
+        ext_input_end(k->input);
+    if (k->websocket != NULL)
+        ext_websocket_end(k->websocket);
+    if (k->response != NULL)
+        ext_response_end(k->response);
+    Py_XDECREF(k->response);
+    Py_XDECREF(k->websocket);
+    Py_XDECREF(k->environ);
+    Py_XDECREF(k->input);
+}
+
+/* No application expects a NUL in a path, and many a file system call stops at
+ * it. */
+static void refuse(wsk_request *req)
+{
+    static const char text[] = "The path holds %00.\n";
+    static const wsk_header headers[] = {
+        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
+        {{"Connection", 10}, {"close", 5}},
+    };
+
+    wsk_request_respond(req, 400, headers, 2, text, sizeof text - 1);
+}
+
+void ext_call(wsk_request *req, void *caller)
+{
+    struct ext_caller *c = caller;
+    struct call k = {0};
+
+    if (ext_environ_path_has_nul(wsk_request_head(req))) {
+        refuse(req);
+        return;
+    }
+    if (prepare(c, &k, req) < 0)
+        ext_log_exception(c->st, "no environ could be made"); /* it is a 500 */
+    else if (run(c, &k) < 0)
+        ext_response_fail(k.response, ext_input_was_cut(k.input));
+    finish(&k);
+}

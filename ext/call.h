@@ -1,0 +1,20 @@
+/* ext/call: one request through a Python application. */
+#ifndef WSK_EXT_CALL_H
+#define WSK_EXT_CALL_H
+
+#include "environ.h"
+#include "state.h"
+
+/* What the requests of one server have in common. */
+struct ext_caller {
+    struct ext_state *st;
+    PyObject *app;
+    PyObject *owner; /* the Server it is a part of; borrowed */
+    struct ext_environ environ;
+    enum ext_hide { EXT_HIDE_AUTO, EXT_HIDE_ALWAYS, EXT_HIDE_NEVER } hide;
+};
+
+/* The wsk_handler; `caller` is its user pointer. Runs with the GIL. */
+void ext_call(wsk_request *req, void *caller);
+
+#endif

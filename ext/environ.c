@@ -1,0 +1,493 @@
+/* ext/environ: a request head as a WSGI environ (PEP 3333).
+ *
+ * This runs for every request, so three things are not made twice: the keys
+ * (cached by header name), the constants (a template that is copied) and a
+ * value that equals the one before it (a peer sends the same User-Agent again
+ * and again). */
+#include "environ.h"
+
+#include "errors.h"
+
+/* -------------------------------------------------------- header names --- */
+
+/* The names are the client's choice, so the cache is bounded; the common ones
+ * are in it from the start and cannot be crowded out. */
+#define KEY_PLACES 256 /* a power of two */
+#define KEY_MOST 128   /* names in the cache, at half load */
+#define KEY_LONGEST 64 /* octets of a cached name */
+
+/* Longer values are not remembered. */
+#define LAST_LONGEST 512
+
+struct key {
+    char name[KEY_LONGEST]; /* lower case */
+    size_t len;             /* 0: a free place */
+    PyObject *key;          /* HTTP_NAME */
+    PyObject *last;         /* the value it had last, or NULL */
+    uint64_t seen;          /* the request in which it occurred last */
+    bool secret;            /* never remember a value */
+};
+
+struct ext_keys {
+    struct key places[KEY_PLACES];
+    size_t count;
+    uint64_t request;                /* number of the request being unpacked */
+    PyObject *slots[EXT_SLOT_COUNT]; /* the keys every request sets */
+};
+
+static const char *const COMMON_NAMES[] = {
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "dnt",
+    "expect",
+    "forwarded",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "proxy-authorization",
+    "range",
+    "referer",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "x-csrftoken",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "x-requested-with",
+};
+
+static const char *const SECRET_NAMES[] = {
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+};
+
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static bool same_name(const struct key *k, wsk_str name)
+{
+    if (k->len != name.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if ((unsigned char)k->name[i] != lower(name.p[i]))
+            return false;
+    return true;
+}
+
+static bool is_secret(const struct key *k)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(SECRET_NAMES); i++)
+        if (k->len == strlen(SECRET_NAMES[i]) &&
+            memcmp(k->name, SECRET_NAMES[i], k->len) == 0)
+            return true;
+    return false;
+}
+
+/* The environ key of a header: "Accept-Encoding" is HTTP_ACCEPT_ENCODING. */
+static PyObject *key_text(const struct ext_state *st, wsk_str name)
+{
+    static const char prefix[] = "HTTP_";
+    size_t skip = sizeof prefix - 1;
+    PyObject *key = PyUnicode_New((Py_ssize_t)(skip + name.len), 127);
+    Py_UCS1 *out;
+
+    if (key == NULL)
+        return NULL;
+    out = PyUnicode_1BYTE_DATA(key);
+    memcpy(out, prefix, skip);
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = lower(name.p[i]);
+
+        if (c >= 'a' && c <= 'z')
+            c = (unsigned char)(c & ~0x20);
+        out[skip + i] = c == '-' ? '_' : c;
+    }
+    /* PEP 3333: these two as CGI has them, without the prefix. */
+    if (PyUnicode_CompareWithASCIIString(key, "HTTP_CONTENT_TYPE") == 0)
+        Py_SETREF(key, ext_ref(st->names.content_type));
+    else if (PyUnicode_CompareWithASCIIString(key, "HTTP_CONTENT_LENGTH") == 0)
+        Py_SETREF(key, ext_ref(st->names.content_length));
+    return key;
+}
+
+/* The cached key; NULL when the name is not in the cache and has no room there.
+ * Then an exception may be set. */
+static struct key *key_find(struct ext_state *st, wsk_str name)
+{
+    struct ext_keys *keys = st->keys;
+    size_t place;
+
+    if (name.len == 0 || name.len > KEY_LONGEST)
+        return NULL;
+    place = name.len * 31 + lower(name.p[0]);
+    place = place * 31 + lower(name.p[name.len - 1]);
+    place = place * 31 + lower(name.p[name.len / 2]);
+    for (;; place++) {
+        struct key *k = &keys->places[place % KEY_PLACES];
+
+        if (same_name(k, name))
+            return k;
+        if (k->len != 0)
+            continue;
+        if (keys->count == KEY_MOST)
+            return NULL;
+        k->key = key_text(st, name);
+        if (k->key == NULL)
+            return NULL;
+        PyUnicode_InternInPlace(&k->key);
+        for (size_t i = 0; i < name.len; i++)
+            k->name[i] = (char)lower(name.p[i]);
+        k->len = name.len;
+        k->secret = is_secret(k);
+        keys->count++;
+        return k;
+    }
+}
+
+static const char *const SLOT_TEXTS[] = {
+#define X(name, text) text,
+    EXT_SLOTS(X)
+#undef X
+};
+
+int ext_environ_add(struct ext_state *st)
+{
+    st->keys = PyMem_Calloc(1, sizeof *st->keys);
+    if (st->keys == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++) {
+        st->keys->slots[i] = PyUnicode_InternFromString(SLOT_TEXTS[i]);
+        if (st->keys->slots[i] == NULL)
+            return -1;
+    }
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(COMMON_NAMES); i++) {
+        wsk_str name = {COMMON_NAMES[i], strlen(COMMON_NAMES[i])};
+
+        if (key_find(st, name) == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+void ext_environ_remove(struct ext_state *st)
+{
+    if (st->keys == NULL)
+        return;
+    for (size_t i = 0; i < KEY_PLACES; i++) {
+        Py_XDECREF(st->keys->places[i].key);
+        Py_XDECREF(st->keys->places[i].last);
+    }
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
+        Py_XDECREF(st->keys->slots[i]);
+    PyMem_Free(st->keys);
+    st->keys = NULL;
+}
+
+/* -------------------------------------------------------------- values --- */
+
+/* A latin-1 str; the one before it when that has the same octets. */
+static PyObject *remember(PyObject **last, const char *p, size_t n)
+{
+    PyObject *was = *last;
+
+    if (was != NULL && (size_t)PyUnicode_GET_LENGTH(was) == n &&
+        memcmp(PyUnicode_1BYTE_DATA(was), p, n) == 0)
+        return ext_ref(was);
+    was = PyUnicode_DecodeLatin1(p, (Py_ssize_t)n, NULL);
+    if (was != NULL && n <= LAST_LONGEST)
+        Py_XSETREF(*last, ext_ref(was));
+    return was;
+}
+
+/* Steals value, which may be NULL. */
+static int set_take(PyObject *environ, PyObject *key, PyObject *value)
+{
+    int rc;
+
+    if (value == NULL)
+        return -1;
+    rc = PyDict_SetItem(environ, key, value);
+    Py_DECREF(value);
+    return rc;
+}
+
+/* RFC 9110 5.3: repeated fields are one list; cookies have their own comma (RFC
+ * 6265 5.4). */
+static int join_value(PyObject *environ, PyObject *key, wsk_str value)
+{
+    PyObject *first = PyDict_GetItemWithError(environ, key);
+    PyObject *next = PyUnicode_DecodeLatin1(value.p, (Py_ssize_t)value.len, 0);
+    bool cookie = PyUnicode_CompareWithASCIIString(key, "HTTP_COOKIE") == 0;
+    PyObject *joined = NULL;
+
+    if (first != NULL && next != NULL)
+        joined =
+            PyUnicode_FromFormat("%U%s%U", first, cookie ? "; " : ", ", next);
+    Py_XDECREF(next);
+    return set_take(environ, key, joined);
+}
+
+static int set_uncached(const struct ext_state *st, PyObject *environ,
+                        const wsk_header *h)
+{
+    PyObject *key = key_text(st, h->name);
+    int rc = -1;
+
+    if (key == NULL)
+        return -1;
+    switch (PyDict_Contains(environ, key)) {
+    case 0:
+        rc = set_take(
+            environ, key,
+            PyUnicode_DecodeLatin1(h->value.p, (Py_ssize_t)h->value.len, NULL));
+        break;
+    case 1:
+        rc = join_value(environ, key, h->value);
+        break;
+    }
+    Py_DECREF(key);
+    return rc;
+}
+
+static int set_header(struct ext_state *st, PyObject *environ,
+                      const wsk_header *h)
+{
+    struct key *k = key_find(st, h->name);
+    PyObject *value;
+
+    if (k == NULL)
+        return PyErr_Occurred() ? -1 : set_uncached(st, environ, h);
+    if (k->seen == st->keys->request)
+        return join_value(environ, k->key, h->value);
+    k->seen = st->keys->request;
+    value = k->secret ? PyUnicode_DecodeLatin1(h->value.p,
+                                               (Py_ssize_t)h->value.len, NULL)
+                      : remember(&k->last, h->value.p, h->value.len);
+    return set_take(environ, k->key, value);
+}
+
+/* -------------------------------------------------------------- the path ---
+ */
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The octet that "%xx" at p stands for; -1 when it is no escape. */
+static int unescape(const char *p, const char *end)
+{
+    int high, low;
+
+    if (end - p < 3 || *p != '%')
+        return -1;
+    high = hex(p[1]);
+    low = hex(p[2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+bool ext_environ_path_has_nul(const wsk_head *head)
+{
+    const char *p = head->path.p;
+    const char *end = p + head->path.len;
+
+    while (p < end && (p = memchr(p, '%', (size_t)(end - p))) != NULL) {
+        if (unescape(p, end) == 0)
+            return true;
+        p++;
+    }
+    return false;
+}
+
+/* What is no escape stays as it is: the client may have meant it. */
+static PyObject *decode_path(wsk_str path)
+{
+    const char *p = path.p, *end = p + path.len;
+    char *octets = PyMem_Malloc(path.len);
+    PyObject *text;
+    size_t n = 0;
+
+    if (octets == NULL)
+        return PyErr_NoMemory();
+    while (p < end) {
+        int c = unescape(p, end);
+
+        octets[n++] = c < 0 ? *p : (char)c;
+        p += c < 0 ? 1 : 3;
+    }
+    text = PyUnicode_DecodeLatin1(octets, (Py_ssize_t)n, NULL);
+    PyMem_Free(octets);
+    return text;
+}
+
+/* SCRIPT_NAME is empty, so PATH_INFO must not be: an absolute target may have
+ * no path at all (RFC 9112 3.2.2). */
+static wsk_str path_of(const wsk_head *head)
+{
+    return head->path.len > 0 ? head->path : (wsk_str){"/", 1};
+}
+
+PyObject *ext_environ_path(const wsk_head *head)
+{
+    return decode_path(path_of(head));
+}
+
+/* ------------------------------------------------------------- environ --- */
+
+/* The constants. The slots are in it too, so that the copy is made in a table
+ * that already has room for them. */
+static PyObject *make_template(const struct ext_state *st, PyObject *errors,
+                               bool multithread)
+{
+    PyObject *util = PyImport_ImportModule("wsgiref.util");
+    PyObject *dict;
+
+    if (util == NULL)
+        return NULL;
+    dict = Py_BuildValue(
+        "{s(ii) ss sO sN sO sO sO sO sN ss ss sN}", "wsgi.version", 1, 0,
+        "wsgi.url_scheme", "http", "wsgi.errors", errors, "wsgi.multithread",
+        PyBool_FromLong(multithread), "wsgi.multiprocess", Py_False,
+        "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True,
+        "wsgi.input", Py_None, "wsgi.file_wrapper",
+        PyObject_GetAttrString(util, "FileWrapper"), "SCRIPT_NAME", "",
+        "GATEWAY_INTERFACE", "CGI/1.1", "SERVER_SOFTWARE",
+        PyUnicode_FromFormat("wsocket/%s", wsk_version()));
+    Py_DECREF(util);
+    for (size_t i = 0; dict != NULL && i < EXT_SLOT_COUNT; i++)
+        if (PyDict_SetItem(dict, st->keys->slots[i], st->names.empty) < 0)
+            Py_CLEAR(dict);
+    return dict;
+}
+
+int ext_environ_init(struct ext_environ *e, struct ext_state *st,
+                     PyObject *errors, bool multithread)
+{
+    e->template = make_template(st, errors, multithread);
+    return e->template == NULL ? -1 : 0;
+}
+
+void ext_environ_clear(struct ext_environ *e)
+{
+    Py_CLEAR(e->template);
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
+        Py_CLEAR(e->last[i]);
+}
+
+static wsk_str text_of(const char *s)
+{
+    return (wsk_str){s, strlen(s)};
+}
+
+/* The decimal digits of `port`, in `digits`. */
+static wsk_str port_text(uint16_t port, char digits[5])
+{
+    char *p = digits + 5;
+
+    do
+        *--p = (char)('0' + port % 10);
+    while ((port = (uint16_t)(port / 10)) != 0);
+    return (wsk_str){p, (size_t)(digits + 5 - p)};
+}
+
+/* PEP 3333: SERVER_NAME and SERVER_PORT are never empty; a Unix socket has
+ * neither. The client's idea of them is HTTP_HOST. */
+static wsk_str server_name(const struct ext_source *source)
+{
+    return text_of(*source->local != '\0' ? source->local : "localhost");
+}
+
+static int set_slots(struct ext_environ *e, const struct ext_keys *keys,
+                     PyObject *environ, const struct ext_source *source)
+{
+    const wsk_head *head = source->head;
+    char port[5], peer_port[5];
+    wsk_str values[EXT_SLOT_COUNT] = {
+        [EXT_SLOT_METHOD] = head->method,
+        [EXT_SLOT_PATH] = path_of(head),
+        [EXT_SLOT_QUERY] = head->query,
+        [EXT_SLOT_RAW_URI] = head->target,
+        [EXT_SLOT_URI] = head->target,
+        [EXT_SLOT_PROTOCOL] = head->version,
+        [EXT_SLOT_NAME] = server_name(source),
+        [EXT_SLOT_PORT] = port_text(source->local_port, port),
+        [EXT_SLOT_ADDR] = text_of(source->peer),
+        [EXT_SLOT_ADDRPORT] = port_text(source->peer_port, peer_port),
+    };
+
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
+        if (set_take(environ, keys->slots[i],
+                     remember(&e->last[i], values[i].p, values[i].len)) < 0)
+            return -1;
+    if (memchr(head->path.p, '%', head->path.len) != NULL)
+        return set_take(environ, keys->slots[EXT_SLOT_PATH],
+                        decode_path(head->path));
+    return 0;
+}
+
+PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
+                          const struct ext_source *source)
+{
+    PyObject *environ = PyDict_Copy(e->template);
+    const wsk_head *head = source->head;
+
+    if (environ == NULL || set_slots(e, st->keys, environ, source) < 0)
+        goto failed;
+    st->keys->request++;
+    for (size_t i = 0; i < head->n_headers; i++)
+        if (set_header(st, environ, &head->headers[i]) < 0)
+            goto failed;
+    return environ;
+
+failed:
+    Py_XDECREF(environ);
+    return NULL;
+}
+
+int ext_environ_set_length(struct ext_state *st, PyObject *environ, size_t len)
+{
+    if (set_take(environ, st->names.content_length,
+                 PyUnicode_FromFormat("%zu", len)) < 0)
+        return -1;
+    return PyDict_DelItem(environ, st->names.transfer_encoding);
+}

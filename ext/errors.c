@@ -1,0 +1,153 @@
+/* ext/errors: the only map from a status to an exception, and the door to the
+ * logger. */
+#include "errors.h"
+
+#define DOC_WEBSOCKET_ERROR                                                    \
+    "A WebSocket cannot do what was asked: it is closed, or never opened."
+#define DOC_PROTOCOL_ERROR "A frame that RFC 6455 does not allow."
+#define DOC_FRAME_TOO_LARGE "A frame longer than RFC 6455 or a limit allows."
+
+static int add_exception(PyObject *module, PyObject **slot, const char *name,
+                         const char *doc, PyObject *base)
+{
+    const char *last = strrchr(name, '.') + 1;
+
+    *slot = PyErr_NewExceptionWithDoc(name, doc, base, NULL);
+    if (*slot == NULL)
+        return -1;
+    Py_INCREF(*slot); /* PyModule_AddObject() takes one */
+    if (PyModule_AddObject(module, last, *slot) < 0) {
+        Py_DECREF(*slot);
+        return -1;
+    }
+    return 0;
+}
+
+int ext_errors_add(PyObject *module, struct ext_state *st)
+{
+    if (add_exception(module, &st->WebSocketError, "wsocket.WebSocketError",
+                      DOC_WEBSOCKET_ERROR, PyExc_OSError) < 0 ||
+        add_exception(module, &st->ProtocolError, "wsocket.ProtocolError",
+                      DOC_PROTOCOL_ERROR, st->WebSocketError) < 0 ||
+        add_exception(module, &st->FrameTooLargeException,
+                      "wsocket.FrameTooLargeException", DOC_FRAME_TOO_LARGE,
+                      st->ProtocolError) < 0)
+        return -1;
+    return 0;
+}
+
+static PyObject *exception_of(const struct ext_state *st, wsk_status status)
+{
+    switch (status) {
+    case WSK_OK: /* no error: whoever raises it has made a mistake */
+        return PyExc_SystemError;
+    case WSK_E_NOMEM:
+        return PyExc_MemoryError;
+    case WSK_E_SYS:
+        return PyExc_OSError;
+    case WSK_E_STATE:
+        return PyExc_RuntimeError;
+    case WSK_E_ARG:
+        return PyExc_ValueError;
+    case WSK_E_AGAIN:
+        return PyExc_BlockingIOError;
+    case WSK_E_TIMEOUT:
+        return PyExc_TimeoutError;
+    case WSK_E_CLOSED:
+        return st->WebSocketError;
+    case WSK_E_CUT:
+        return PyExc_ConnectionAbortedError;
+    }
+    return PyExc_SystemError;
+}
+
+static PyObject *raise_as(PyObject *type, wsk_status status, const char *what)
+{
+    int number = errno;
+    PyObject *args;
+
+    if (status != WSK_E_SYS)
+        return PyErr_Format(type, "%s: %s", what, wsk_status_text(status));
+
+    /* OSError(errno, text) turns itself into PermissionError and the like. */
+    args = Py_BuildValue(
+        "iN", number, PyUnicode_FromFormat("%s: %s", what, strerror(number)));
+    if (args != NULL) {
+        PyErr_SetObject(type, args);
+        Py_DECREF(args);
+    }
+    return NULL;
+}
+
+PyObject *ext_raise(const struct ext_state *st, wsk_status status,
+                    const char *what)
+{
+    return raise_as(exception_of(st, status), status, what);
+}
+
+PyObject *ext_raise_websocket(const struct ext_state *st, wsk_status status,
+                              const char *what)
+{
+    PyObject *type = status == WSK_E_STATE ? st->WebSocketError
+                                           : exception_of(st, status);
+
+    return raise_as(type, status, what);
+}
+
+PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
+                          const char *what)
+{
+    PyObject *type = status == WSK_E_STATE || status == WSK_E_ARG
+                         ? st->ProtocolError
+                         : exception_of(st, status);
+
+    return raise_as(type, status, what);
+}
+
+/* logger.error(what, exc_info=error); false with an exception set. */
+static bool log_error(const struct ext_state *st, const char *what,
+                      PyObject *error)
+{
+    PyObject *method = PyObject_GetAttrString(st->logger, "error");
+    PyObject *args = Py_BuildValue("(ss)", "%s", what);
+    PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", error);
+    PyObject *result = NULL;
+
+    if (method != NULL && args != NULL && kwargs != NULL)
+        result = PyObject_Call(method, args, kwargs);
+    Py_XDECREF(method);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+void ext_log_exception(const struct ext_state *st, const char *what)
+{
+    PyObject *type, *error, *traceback;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+
+    if (!log_error(st, what, error)) {
+        PyErr_WriteUnraisable(st->logger);
+        PyErr_Restore(type, error, traceback);
+        PyErr_WriteUnraisable(NULL);
+        return;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+}
+
+void ext_log_warning(const struct ext_state *st, const char *what)
+{
+    PyObject *result =
+        PyObject_CallMethod(st->logger, "warning", "ss", "%s", what);
+
+    if (result == NULL)
+        PyErr_WriteUnraisable(st->logger);
+    Py_XDECREF(result);
+}

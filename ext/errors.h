@@ -1,0 +1,31 @@
+/* ext/errors: the only map from a status to an exception, and the door to the
+ * logger. */
+#ifndef WSK_EXT_ERRORS_H
+#define WSK_EXT_ERRORS_H
+
+#include "state.h"
+
+int ext_errors_add(PyObject *module, struct ext_state *st);
+
+/* Raise the exception that stands for `status`; `what` begins its text.
+ * Returns NULL. */
+PyObject *ext_raise(const struct ext_state *st, wsk_status status,
+                    const char *what);
+
+/* The same for what an application does to its WebSocket: a state that does not
+ * allow it is a WebSocketError too. */
+PyObject *ext_raise_websocket(const struct ext_state *st, wsk_status status,
+                              const char *what);
+
+/* The same for a frame: what RFC 6455 does not allow is a ProtocolError. */
+PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
+                          const char *what);
+
+/* Log the exception that is set, with its traceback, and clear it. An exception
+ * must never get lost: when logging fails sys.unraisablehook hears of it. */
+void ext_log_exception(const struct ext_state *st, const char *what);
+
+/* One line to the logger; no exception may be set. */
+void ext_log_warning(const struct ext_state *st, const char *what);
+
+#endif

@@ -1,0 +1,154 @@
+/* ext/headers: header fields from Python, checked, as views of their text. */
+#include "headers.h"
+
+const char *ext_latin1(PyObject *text, const char *what)
+{
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a str, not %.100s", what,
+                     Py_TYPE(text)->tp_name);
+        return NULL;
+    }
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyUnicode_READY(text) < 0)
+        return NULL;
+#endif
+    if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s holds a character outside latin-1: %R", what, text);
+        return NULL;
+    }
+    return (const char *)PyUnicode_1BYTE_DATA(text);
+}
+
+int ext_check_text(PyObject *text, const char *p, const char *what)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(text);
+
+    for (Py_ssize_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            PyErr_Format(PyExc_ValueError, "%s holds a control character: %R",
+                         what, text);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* RFC 9110 5.6.2: which of the ASCII characters a token may hold. */
+static const uint32_t TOKEN[8] = {
+    [1] = 0x03ff6cfa, /* !#$%&'*+-. and digits */
+    [2] = 0xc7fffffe, /* capitals ^ _ */
+    [3] = 0x57ffffff, /* ` small letters | ~ */
+};
+
+static int check_name(PyObject *name, wsk_str s)
+{
+    bool ok = s.len > 0;
+
+    for (size_t i = 0; i < s.len && ok; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        ok = TOKEN[c / 32] >> (c % 32) & 1;
+    }
+    if (ok)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "header name is not a token: %R", name);
+    return -1;
+}
+
+static bool same(wsk_str a, wsk_str b)
+{
+    return a.len == b.len && PyOS_strnicmp(a.p, b.p, (Py_ssize_t)a.len) == 0;
+}
+
+/* PEP 3333: hop-by-hop fields are the server's business. Connection may be
+ * given, for its `close` is the application's only way to ask for it. */
+static int check_hop(PyObject *name, wsk_str s)
+{
+    static const wsk_str HOP[] = {
+        {"keep-alive", 10}, {"proxy-authenticate", 18},
+        {"te", 2},          {"proxy-authorization", 19},
+        {"trailer", 7},     {"transfer-encoding", 17},
+        {"upgrade", 7},
+    };
+
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(HOP); i++)
+        if (same(s, HOP[i])) {
+            PyErr_Format(PyExc_ValueError,
+                         "%R is a hop-by-hop header; only a server sets it",
+                         name);
+            return -1;
+        }
+    return 0;
+}
+
+/* One (name, value) of the application as a view. */
+static int set_header(struct ext_headers *set, PyObject *field, wsk_header *h)
+{
+    PyObject *name, *value;
+
+    if (!PyTuple_Check(field) || PyTuple_GET_SIZE(field) != 2) {
+        PyErr_Format(PyExc_TypeError,
+                     "a header must be a tuple (name, value), not %R", field);
+        return -1;
+    }
+    name = PyTuple_GET_ITEM(field, 0);
+    value = PyTuple_GET_ITEM(field, 1);
+    h->name.p = ext_latin1(name, "header name");
+    if (h->name.p == NULL)
+        return -1;
+    h->value.p = ext_latin1(value, "header value");
+    if (h->value.p == NULL)
+        return -1;
+    h->name.len = (size_t)PyUnicode_GET_LENGTH(name);
+    h->value.len = (size_t)PyUnicode_GET_LENGTH(value);
+    if (check_name(name, h->name) < 0 ||
+        ext_check_text(value, h->value.p, "header value") < 0 ||
+        check_hop(name, h->name) < 0)
+        return -1;
+    if (same(h->name, (wsk_str){"content-length", 14}))
+        set->has_length = true;
+    return 0;
+}
+
+int ext_headers_fill(struct ext_headers *h, PyObject *list)
+{
+    Py_ssize_t n;
+
+    h->items = h->few;
+    if (!PyList_Check(list)) {
+        PyErr_Format(PyExc_TypeError,
+                     "the headers must be a list of tuples, not %.100s",
+                     Py_TYPE(list)->tp_name);
+        return -1;
+    }
+    /* The list is the application's to change afterwards. */
+    h->fields = PyList_AsTuple(list);
+    if (h->fields == NULL)
+        return -1;
+    n = PyTuple_GET_SIZE(h->fields);
+    if (n > EXT_FEW_HEADERS) {
+        h->items = PyMem_New(wsk_header, (size_t)n);
+        if (h->items == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (set_header(h, PyTuple_GET_ITEM(h->fields, i), &h->items[i]) < 0)
+            return -1;
+    h->n = (size_t)n;
+    return 0;
+}
+
+void ext_headers_clear(struct ext_headers *h)
+{
+    if (h->items != h->few)
+        PyMem_Free(h->items);
+    h->items = NULL;
+    h->n = 0;
+    h->has_length = false;
+    Py_CLEAR(h->fields);
+}

@@ -1,0 +1,33 @@
+/* ext/headers: header fields from Python, checked, as views of their text. */
+#ifndef WSK_EXT_HEADERS_H
+#define WSK_EXT_HEADERS_H
+
+#include "state.h"
+
+/* More fields than this need an allocation. */
+#define EXT_FEW_HEADERS 16
+
+struct ext_headers {
+    PyObject *fields; /* tuple; keeps the text alive */
+    wsk_header *items;
+    size_t n;
+    bool has_length; /* a Content-Length is among them */
+    wsk_header few[EXT_FEW_HEADERS];
+};
+
+/* Fill an empty (zeroed or cleared) set from a list of (name, value); names and
+ * values are str, as PEP 3333 has them. -1 with an exception set that names the
+ * mistake; then the set is to be cleared. */
+int ext_headers_fill(struct ext_headers *h, PyObject *list);
+
+void ext_headers_clear(struct ext_headers *h);
+
+/* The octets of a str that is latin-1; they are NUL-terminated and live as long
+ * as it does. `what` names it in an error. NULL with an exception set. */
+const char *ext_latin1(PyObject *text, const char *what);
+
+/* No control characters (RFC 9110 5.5): a CR or LF would let a value write
+ * fields of its own. -1 with an exception set. */
+int ext_check_text(PyObject *text, const char *p, const char *what);
+
+#endif

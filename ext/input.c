@@ -1,0 +1,347 @@
+/* ext/input: wsgi.input, the body of a request as a file. */
+#include "input.h"
+
+#include "errors.h"
+
+/* Octets fetched at once when the body is not in memory as a whole. */
+#define INPUT_BLOCK 16384
+
+typedef struct {
+    PyObject_HEAD struct ext_state *st;
+    wsk_request *req;     /* NULL: the body is in `data`, or over */
+    unsigned long thread; /* the handler's, which alone may use req */
+    bool over;            /* the request has ended */
+    bool cut;             /* the body has ended before it was complete */
+    const uint8_t
+        *data; /* octets at hand, pos..len; a body in place or block */
+    size_t pos;
+    size_t len;
+    uint8_t *block; /* owned; NULL until something was fetched */
+} InputObject;
+
+#define Input_CAST(op) ((InputObject *)(op))
+
+static int check_usable(InputObject *self)
+{
+    if (self->over) {
+        PyErr_SetString(PyExc_ValueError,
+                        "wsgi.input was read after its request had ended");
+        return -1;
+    }
+    /* What is at hand is safe to read anywhere; the request is not. */
+    if (self->req != NULL && self->thread != PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "wsgi.input belongs to the thread of its request");
+        return -1;
+    }
+    return 0;
+}
+
+/* Read the next octets into `data`, waiting for them. *got is 0 at the end of
+ * the body. */
+static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
+{
+    wsk_status st;
+
+    *got = 0;
+    if (self->req == NULL)
+        return 0;
+    while ((st = wsk_request_read(self->req, data, cap, got)) == WSK_E_AGAIN) {
+        Py_BEGIN_ALLOW_THREADS st = wsk_request_wait(self->req);
+        Py_END_ALLOW_THREADS if (st != WSK_OK) break;
+    }
+    if (st != WSK_OK) {
+        self->cut = st == WSK_E_CUT;
+        ext_raise(self->st, st, "wsgi.input");
+        return -1;
+    }
+    if (*got == 0)
+        self->req = NULL; /* the end stays the end */
+    return 0;
+}
+
+/* Octets at hand; fetches more when there are none. 0 at the end, -1 with an
+ * exception set. */
+static Py_ssize_t fill(InputObject *self)
+{
+    if (self->pos == self->len && self->req != NULL) {
+        size_t got;
+
+        if (self->block == NULL)
+            self->block = PyMem_Malloc(INPUT_BLOCK);
+        if (self->block == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (read_some(self, self->block, INPUT_BLOCK, &got) < 0)
+            return -1;
+        self->data = self->block;
+        self->pos = 0;
+        self->len = got;
+    }
+    return (Py_ssize_t)(self->len - self->pos);
+}
+
+static size_t take(InputObject *self, void *out, size_t want)
+{
+    size_t have = self->len - self->pos;
+    size_t n = want < have ? want : have;
+
+    if (n > 0)
+        memcpy(out, self->data + self->pos, n);
+    self->pos += n;
+    return n;
+}
+
+/* Enough room in *bytes for one more step, at most `most` in all. */
+static int make_room(PyObject **bytes, size_t used, size_t most)
+{
+    size_t size = (size_t)PyBytes_GET_SIZE(*bytes);
+
+    if (used < size || size == most)
+        return 0;
+    size = size > most / 2 ? most : size * 2;
+    return _PyBytes_Resize(bytes, (Py_ssize_t)size);
+}
+
+/* Up to `most` octets, fewer only at the end of the body. Room is made as they
+ * come: nobody can announce a size and have it allocated. */
+static PyObject *read_upto(InputObject *self, size_t most)
+{
+    size_t have = self->len - self->pos;
+    size_t used, got;
+    PyObject *bytes;
+
+    if (self->req == NULL && most > have)
+        most = have;
+    bytes = PyBytes_FromStringAndSize(
+        NULL, (Py_ssize_t)(most <= have          ? most
+                           : most <= INPUT_BLOCK ? most
+                           : have < INPUT_BLOCK  ? INPUT_BLOCK
+                                                 : have));
+    if (bytes == NULL)
+        return NULL;
+    used = take(self, PyBytes_AS_STRING(bytes), most);
+    while (used < most) {
+        if (make_room(&bytes, used, most) < 0)
+            return NULL;
+        if (read_some(self, PyBytes_AS_STRING(bytes) + used,
+                      (size_t)PyBytes_GET_SIZE(bytes) - used, &got) < 0) {
+            Py_DECREF(bytes);
+            return NULL;
+        }
+        if (got == 0)
+            break;
+        used += got;
+    }
+    if (used < (size_t)PyBytes_GET_SIZE(bytes))
+        _PyBytes_Resize(&bytes, (Py_ssize_t)used);
+    return bytes;
+}
+
+/* The optional size of read(), readline() and readlines(): None and negative
+ * numbers mean all. */
+static int parse_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
+                      size_t *size)
+{
+    Py_ssize_t n;
+
+    *size = PY_SSIZE_T_MAX;
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most 1 argument, not %zd",
+                     name, nargs);
+        return -1;
+    }
+    if (nargs == 0 || args[0] == Py_None)
+        return 0;
+    n = PyNumber_AsSsize_t(args[0], NULL);
+    if (n == -1 && PyErr_Occurred())
+        return -1;
+    if (n >= 0)
+        *size = (size_t)n;
+    return 0;
+}
+
+static PyObject *Input_read(PyObject *op, PyObject *const *args,
+                            Py_ssize_t nargs)
+{
+    size_t size;
+
+    if (parse_size("read", args, nargs, &size) < 0 ||
+        check_usable(Input_CAST(op)) < 0)
+        return NULL;
+    return read_upto(Input_CAST(op), size);
+}
+
+/* Append `n` octets to *line, which may be NULL. */
+static int append(PyObject **line, const uint8_t *p, size_t n)
+{
+    Py_ssize_t used = *line == NULL ? 0 : PyBytes_GET_SIZE(*line);
+
+    if (*line == NULL)
+        *line = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
+    else
+        _PyBytes_Resize(line, used + (Py_ssize_t)n);
+    if (*line == NULL)
+        return -1;
+    memcpy(PyBytes_AS_STRING(*line) + used, p, n);
+    return 0;
+}
+
+/* The next line with its end, at most `most` octets; b"" at the end. */
+static PyObject *read_line(InputObject *self, size_t most)
+{
+    PyObject *line = NULL;
+    bool ended = most == 0;
+
+    while (!ended) {
+        Py_ssize_t have = fill(self);
+        const uint8_t *p, *eol;
+        size_t n;
+
+        if (have < 0) {
+            Py_XDECREF(line);
+            return NULL;
+        }
+        if (have == 0)
+            break;
+        p = self->data + self->pos;
+        n = (size_t)have < most ? (size_t)have : most;
+        eol = memchr(p, '\n', n);
+        if (eol != NULL)
+            n = (size_t)(eol - p) + 1;
+        if (append(&line, p, n) < 0)
+            return NULL;
+        self->pos += n;
+        most -= n;
+        ended = eol != NULL || most == 0;
+    }
+    return line != NULL ? line : PyBytes_FromStringAndSize(NULL, 0);
+}
+
+static PyObject *Input_readline(PyObject *op, PyObject *const *args,
+                                Py_ssize_t nargs)
+{
+    size_t size;
+
+    if (parse_size("readline", args, nargs, &size) < 0 ||
+        check_usable(Input_CAST(op)) < 0)
+        return NULL;
+    return read_line(Input_CAST(op), size);
+}
+
+static PyObject *Input_iternext(PyObject *op)
+{
+    PyObject *line;
+
+    if (check_usable(Input_CAST(op)) < 0)
+        return NULL;
+    line = read_line(Input_CAST(op), PY_SSIZE_T_MAX);
+    if (line != NULL && PyBytes_GET_SIZE(line) == 0)
+        Py_CLEAR(line);
+    return line;
+}
+
+static PyObject *Input_readlines(PyObject *op, PyObject *const *args,
+                                 Py_ssize_t nargs)
+{
+    PyObject *lines, *line;
+    size_t hint, total = 0;
+
+    if (parse_size("readlines", args, nargs, &hint) < 0)
+        return NULL;
+    if (hint == 0) /* as io.IOBase has it: no limit */
+        hint = PY_SSIZE_T_MAX;
+    lines = PyList_New(0);
+    while (lines != NULL && total < hint &&
+           (line = Input_iternext(op)) != NULL) {
+        total += (size_t)PyBytes_GET_SIZE(line);
+        if (PyList_Append(lines, line) < 0)
+            Py_CLEAR(lines);
+        Py_DECREF(line);
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(lines);
+    return lines;
+}
+
+static void Input_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyMem_Free(Input_CAST(op)->block);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef Input_methods[] = {
+    {"read", EXT_METHOD(Input_read), METH_FASTCALL,
+     "read(size=-1) -> bytes\n\nUp to size octets; fewer only at the end."},
+    {"readline", EXT_METHOD(Input_readline), METH_FASTCALL,
+     "readline(size=-1) -> bytes\n\nThe next line with its end."},
+    {"readlines", EXT_METHOD(Input_readlines), METH_FASTCALL,
+     "readlines(hint=-1) -> list of bytes"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot Input_slots[] = {
+    {Py_tp_doc, "wsgi.input: the body of a request."},
+    {Py_tp_new, ext_no_new},
+    {Py_tp_dealloc, Input_dealloc},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, Input_iternext},
+    {Py_tp_methods, Input_methods},
+    {0, NULL},
+};
+
+static PyType_Spec Input_spec = {
+    .name = "wsocket._wsocket.Input",
+    .basicsize = sizeof(InputObject),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = Input_slots,
+};
+
+int ext_input_add(PyObject *module, struct ext_state *st)
+{
+    return ext_type_add(module, &Input_spec, &st->input_type, false);
+}
+
+PyObject *ext_input_new_empty(struct ext_state *st)
+{
+    PyObject *op = st->input_type->tp_alloc(st->input_type, 0);
+
+    if (op != NULL)
+        Input_CAST(op)->st = st;
+    return op;
+}
+
+PyObject *ext_input_new(struct ext_state *st, wsk_request *req, bool *whole,
+                        size_t *len)
+{
+    PyObject *op = ext_input_new_empty(st);
+    InputObject *self = Input_CAST(op);
+
+    if (op == NULL)
+        return NULL;
+    *whole = wsk_request_body(req, &self->data, &self->len);
+    if (!*whole) {
+        self->len = 0;
+        self->req = req;
+        self->thread = PyThread_get_thread_ident();
+    }
+    *len = self->len;
+    return op;
+}
+
+bool ext_input_was_cut(PyObject *input)
+{
+    return Input_CAST(input)->cut;
+}
+
+void ext_input_end(PyObject *input)
+{
+    InputObject *self = Input_CAST(input);
+
+    self->req = NULL;
+    self->over = true;
+}

@@ -1,0 +1,25 @@
+/* ext/input: wsgi.input, the body of a request as a file. */
+#ifndef WSK_EXT_INPUT_H
+#define WSK_EXT_INPUT_H
+
+#include "state.h"
+
+int ext_input_add(PyObject *module, struct ext_state *st);
+
+/* The body of `req`. A body that has arrived whole is read in place: then
+ * *whole is set and *len is its length. */
+PyObject *ext_input_new(struct ext_state *st, wsk_request *req, bool *whole,
+                        size_t *len);
+
+/* A body without octets, for an environ made after its request. */
+PyObject *ext_input_new_empty(struct ext_state *st);
+
+/* Whether the body ended before it was complete, and the application has been
+ * told. */
+bool ext_input_was_cut(PyObject *input);
+
+/* The request is over; whoever kept the stream gets a ValueError from now on.
+ */
+void ext_input_end(PyObject *input);
+
+#endif

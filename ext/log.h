@@ -1,0 +1,15 @@
+/* ext/log: wsgi.errors, a text stream that ends in the server's log. */
+#ifndef WSK_EXT_LOG_H
+#define WSK_EXT_LOG_H
+
+#include "state.h"
+
+int ext_log_add(PyObject *module, struct ext_state *st);
+
+/* A new stream. It may outlive the server: see ext_log_detach(). */
+PyObject *ext_log_new(struct ext_state *st, wsk_server *srv);
+
+/* The server goes away: from now on the stream writes to the logger. */
+void ext_log_detach(PyObject *stream);
+
+#endif

@@ -1,0 +1,203 @@
+/* ext/module: the module `wsocket._wsocket`, its state and its functions. */
+#include "environ.h"
+#include "errors.h"
+#include "event.h"
+#include "input.h"
+#include "log.h"
+#include "response.h"
+#include "server.h"
+#include "state.h"
+#include "websocket.h"
+
+static struct PyModuleDef module_def;
+
+struct ext_state *ext_state_of(PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    return PyModule_GetState(PyType_GetModuleByDef(type, &module_def));
+#else
+    /* The same search as PyType_GetModuleByDef(), which came with 3.11. */
+    PyObject *mro = type->tp_mro;
+
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        PyObject *module;
+
+        if (!PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE))
+            continue;
+        module = ((PyHeapTypeObject *)base)->ht_module;
+        if (module != NULL && PyModule_GetDef(module) == &module_def)
+            return PyModule_GetState(module);
+    }
+    Py_UNREACHABLE();
+#endif
+}
+
+int ext_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject **slot,
+                 bool is_public)
+{
+    *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (*slot == NULL)
+        return -1;
+    return is_public ? PyModule_AddType(module, *slot) : 0;
+}
+
+PyObject *ext_no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    return PyErr_Format(PyExc_TypeError, "only the server makes a %s",
+                        type->tp_name);
+}
+
+static const char *kind_name(wsk_option_kind kind)
+{
+    switch (kind) {
+    case WSK_OPTION_TEXT:
+        return "text";
+    case WSK_OPTION_COUNT:
+        return "count";
+    case WSK_OPTION_BYTES:
+        return "bytes";
+    case WSK_OPTION_TIME:
+        return "time";
+    case WSK_OPTION_FLAG:
+        return "flag";
+    }
+    Py_UNREACHABLE();
+}
+
+PyDoc_STRVAR(options_doc,
+             "options() -> list of (name, kind, default, help)\n\n"
+             "Every option a Server takes, in the order of the docs. kind is "
+             "text, count, bytes, time or flag; default is text, or None.");
+
+static PyObject *module_options(PyObject *module, PyObject *unused)
+{
+    size_t n;
+    const wsk_option *options = wsk_options(&n);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+
+    (void)module;
+    (void)unused;
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        PyObject *row = Py_BuildValue("(sszs)", options[i].name,
+                                      kind_name(options[i].kind),
+                                      options[i].default_text, options[i].help);
+
+        if (row == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, row);
+    }
+    return list;
+}
+
+static PyMethodDef module_methods[] = {
+    {"options", module_options, METH_NOARGS, options_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static int add_names(struct ext_state *st)
+{
+#define X(name, text)                                                          \
+    st->names.name = PyUnicode_InternFromString(text);                         \
+    if (st->names.name == NULL)                                                \
+        return -1;
+    EXT_NAMES(X)
+#undef X
+    return 0;
+}
+
+static int add_logger(struct ext_state *st)
+{
+    PyObject *logging = PyImport_ImportModule("logging");
+
+    if (logging == NULL)
+        return -1;
+    st->logger = PyObject_CallMethod(logging, "getLogger", "s", "wsocket");
+    Py_DECREF(logging);
+    return st->logger == NULL ? -1 : 0;
+}
+
+static int module_exec(PyObject *module)
+{
+    struct ext_state *st = PyModule_GetState(module);
+
+    if (add_names(st) < 0 || add_logger(st) < 0 ||
+        ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
+        ext_input_add(module, st) < 0 || ext_log_add(module, st) < 0 ||
+        ext_response_add(module, st) < 0 || ext_event_add(module, st) < 0 ||
+        ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0)
+        return -1;
+    return PyModule_AddStringConstant(module, "__version__", wsk_version());
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct ext_state *st = PyModule_GetState(module);
+
+    Py_VISIT(st->server_type);
+    Py_VISIT(st->input_type);
+    Py_VISIT(st->log_type);
+    Py_VISIT(st->response_type);
+    Py_VISIT(st->websocket_type);
+    Py_VISIT(st->event_type);
+    Py_VISIT(st->WebSocketError);
+    Py_VISIT(st->ProtocolError);
+    Py_VISIT(st->FrameTooLargeException);
+    Py_VISIT(st->logger);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    struct ext_state *st = PyModule_GetState(module);
+
+    Py_CLEAR(st->server_type);
+    Py_CLEAR(st->input_type);
+    Py_CLEAR(st->log_type);
+    Py_CLEAR(st->response_type);
+    Py_CLEAR(st->websocket_type);
+    Py_CLEAR(st->event_type);
+    Py_CLEAR(st->WebSocketError);
+    Py_CLEAR(st->ProtocolError);
+    Py_CLEAR(st->FrameTooLargeException);
+    Py_CLEAR(st->logger);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    struct ext_state *st = PyModule_GetState(module);
+
+    module_clear(module);
+    ext_environ_remove(st);
+#define X(name, text) Py_CLEAR(st->names.name);
+    EXT_NAMES(X)
+#undef X
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "wsocket._wsocket",
+    .m_doc = "HTTP/1.1 and WebSocket server; the part that is written in C.",
+    .m_size = sizeof(struct ext_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__wsocket(void);
+
+PyMODINIT_FUNC PyInit__wsocket(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

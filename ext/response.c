@@ -1,0 +1,577 @@
+/* ext/response: start_response, and the way of a result to the client, as
+ * PEP 3333 orders them. */
+#include "response.h"
+
+#include "errors.h"
+#include "headers.h"
+#include "websocket.h"
+
+/* Byte strings from here on are sent with the GIL dropped. */
+#define LONG_ITEM 65536
+
+enum stage {
+    STAGE_SILENT,  /* start_response was not called */
+    STAGE_READY,   /* it was; nothing can have left */
+    STAGE_STARTED, /* the head is with the server */
+    STAGE_GONE,    /* the client is gone; nobody listens */
+    STAGE_OVER,    /* the request has ended */
+};
+
+typedef struct {
+    PyObject_HEAD vectorcallfunc vectorcall;
+    struct ext_state *st;
+    wsk_request *req;     /* NULL once it is over */
+    PyObject *websocket;  /* NULL: a plain request */
+    unsigned long thread; /* the handler's, which alone may use req */
+    enum stage stage;
+    int code;
+    const char *reason; /* in `status` */
+    PyObject *status;   /* str; keeps the reason alive */
+    struct ext_headers headers;
+} ResponseObject;
+
+#define Response_CAST(op) ((ResponseObject *)(op))
+
+/* ------------------------------------------------------------ the head --- */
+
+static void forget_head(ResponseObject *self)
+{
+    ext_headers_clear(&self->headers);
+    self->reason = NULL;
+    Py_CLEAR(self->status);
+}
+
+/* "404 Not Found". */
+static int set_status(ResponseObject *self, PyObject *status)
+{
+    const char *p = ext_latin1(status, "the status");
+    int code = 0;
+
+    if (p == NULL || ext_check_text(status, p, "the status") < 0)
+        return -1;
+    for (int i = 0; i < 3; i++) {
+        if (p[i] < '0' || p[i] > '9')
+            goto malformed;
+        code = code * 10 + (p[i] - '0');
+    }
+    if (code < 200 || code > 599 || (p[3] != ' ' && p[3] != '\0'))
+        goto malformed;
+    self->code = code;
+    self->reason = p[3] == '\0' || p[4] == '\0' ? NULL : p + 4;
+    self->status = ext_ref(status);
+    return 0;
+
+malformed:
+    PyErr_Format(PyExc_ValueError,
+                 "the status must be like '200 OK', with a code of 200 to 599,"
+                 " not %R",
+                 status);
+    return -1;
+}
+
+/* ------------------------------------------------------------- sending --- */
+
+/* The client went away, which is no error of anybody's; and whatever else the
+ * server may answer. */
+static int check_sent(ResponseObject *self, wsk_status st)
+{
+    if (st == WSK_OK)
+        return 0;
+    if (st == WSK_E_CLOSED) {
+        self->stage = STAGE_GONE;
+        return 0;
+    }
+    ext_raise(self->st, st, "the response");
+    return -1;
+}
+
+/* Give the head to the server. It may have answered by itself, when the body of
+ * the request broke a rule: then nobody waits for ours. */
+static int start(ResponseObject *self, uint64_t length)
+{
+    wsk_status st;
+
+    if (self->stage == STAGE_SILENT) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the application sent a body before it called "
+                        "start_response");
+        return -1;
+    }
+    if (self->stage != STAGE_READY)
+        return 0;
+    if (self->headers.has_length)
+        length = WSK_LENGTH_UNKNOWN; /* the headers say it */
+    st = wsk_request_start(self->req, self->code, self->reason,
+                           self->headers.items, self->headers.n, length);
+    if (st == WSK_E_STATE)
+        st = WSK_E_CLOSED;
+    if (st == WSK_OK)
+        self->stage = STAGE_STARTED;
+    return check_sent(self, st);
+}
+
+static int write_item(ResponseObject *self, PyObject *item)
+{
+    const char *data = PyBytes_AS_STRING(item);
+    size_t len = (size_t)PyBytes_GET_SIZE(item);
+    wsk_status st;
+
+    if (self->stage != STAGE_STARTED)
+        return 0;
+    if (len < LONG_ITEM) {
+        st = wsk_request_write(self->req, data, len);
+    } else {
+        Py_BEGIN_ALLOW_THREADS st = wsk_request_write(self->req, data, len);
+        Py_END_ALLOW_THREADS
+    }
+    return check_sent(self, st);
+}
+
+/* What was written leaves now; a slow reader is waited for. */
+static int flush(ResponseObject *self)
+{
+    wsk_status st;
+
+    if (self->stage != STAGE_STARTED)
+        return 0;
+    st = wsk_request_flush(self->req);
+    if (st == WSK_E_AGAIN) {
+        Py_BEGIN_ALLOW_THREADS st = wsk_request_drain(self->req);
+        Py_END_ALLOW_THREADS
+    }
+    return check_sent(self, st);
+}
+
+/* Too many octets were cut off, too few end the connection; either way the
+ * application announced something else than it sent (RFC 9112 8). */
+static int finish(ResponseObject *self)
+{
+    wsk_status st;
+
+    if (self->stage != STAGE_STARTED)
+        return 0;
+    st = wsk_request_finish(self->req);
+    if (st == WSK_E_ARG) {
+        ext_log_warning(self->st, "the response has another length than its "
+                                  "Content-Length says");
+        return 0;
+    }
+    return check_sent(self, st);
+}
+
+static bool accepted(const ResponseObject *self)
+{
+    return self->websocket != NULL && ext_websocket_accepted(self->websocket);
+}
+
+/* One item of the result. PEP 3333: the head leaves with the first that is not
+ * empty. `length` is that of the whole body where it is known. */
+static int send_item(ResponseObject *self, PyObject *item, uint64_t length)
+{
+    if (accepted(self))
+        return 0;
+    if (!PyBytes_Check(item)) {
+        PyErr_Format(PyExc_TypeError,
+                     "the application must yield bytes, not %.100s%s",
+                     Py_TYPE(item)->tp_name,
+                     PyUnicode_Check(item) ? "; encode the text first" : "");
+        return -1;
+    }
+    if (PyBytes_GET_SIZE(item) == 0)
+        return 0;
+    if (self->stage == STAGE_SILENT && self->websocket != NULL)
+        return 0; /* it may be accepted yet, and then no answer is sent */
+    if (start(self, length) < 0)
+        return -1;
+    return write_item(self, item);
+}
+
+/* An iterator's code runs between two items, so each is flushed before the next
+ * is asked for. */
+static int send_iterable(ResponseObject *self, PyObject *result, bool single)
+{
+    PyObject *iterator = PyObject_GetIter(result);
+    PyObject *item;
+
+    if (iterator == NULL)
+        return -1;
+    while (self->stage != STAGE_GONE &&
+           (item = PyIter_Next(iterator)) != NULL) {
+        uint64_t length = single && PyBytes_Check(item)
+                              ? (uint64_t)PyBytes_GET_SIZE(item)
+                              : WSK_LENGTH_UNKNOWN;
+        int rc = send_item(self, item, length);
+
+        Py_DECREF(item);
+        if (rc < 0 || flush(self) < 0)
+            break;
+    }
+    Py_DECREF(iterator);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* A list or tuple runs no code between its items, so small ones leave together.
+ * It may be changed by another thread while the GIL is dropped. */
+static int send_sequence(ResponseObject *self, PyObject *result, bool single)
+{
+    size_t waiting = 0;
+
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); i++) {
+        PyObject *item = ext_ref(PySequence_Fast_GET_ITEM(result, i));
+        uint64_t length = single && PyBytes_Check(item)
+                              ? (uint64_t)PyBytes_GET_SIZE(item)
+                              : WSK_LENGTH_UNKNOWN;
+        int rc = send_item(self, item, length);
+
+        if (rc == 0 && PyBytes_Check(item))
+            waiting += (size_t)PyBytes_GET_SIZE(item);
+        if (rc == 0 && waiting >= LONG_ITEM) {
+            rc = flush(self);
+            waiting = 0;
+        }
+        Py_DECREF(item);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Whether len(result) is 1; not every iterable has a length. */
+static int has_one_item(PyObject *result)
+{
+    PyTypeObject *type = Py_TYPE(result);
+    Py_ssize_t n;
+
+    if ((type->tp_as_sequence == NULL ||
+         type->tp_as_sequence->sq_length == NULL) &&
+        (type->tp_as_mapping == NULL || type->tp_as_mapping->mp_length == NULL))
+        return 0;
+    n = PyObject_Size(result);
+    return n < 0 ? -1 : n == 1;
+}
+
+/* The result is exhausted. An upgrade that nobody answered is accepted now; a
+ * body without octets gets its head at last. */
+static int send_rest(ResponseObject *self)
+{
+    wsk_str method = wsk_request_head(self->req)->method;
+    /* A HEAD result says nothing about the length that GET would have. */
+    bool is_head = method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
+
+    if (self->websocket != NULL &&
+        (self->stage == STAGE_SILENT || accepted(self)))
+        return ext_websocket_finish(self->websocket);
+    if (self->stage == STAGE_SILENT) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the application returned without having called "
+                        "start_response");
+        return -1;
+    }
+    if (start(self, is_head ? WSK_LENGTH_UNKNOWN : 0) < 0)
+        return -1;
+    return finish(self);
+}
+
+/* PEP 3333: close() is called whatever happened, and once. */
+static void close_result(ResponseObject *self, PyObject *result)
+{
+    PyObject *type, *error, *traceback, *method, *closed;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    method = PyObject_GetAttr(result, self->st->names.close);
+    if (method != NULL) {
+        closed = PyObject_CallNoArgs(method);
+        Py_DECREF(method);
+        Py_XDECREF(closed);
+    } else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+    }
+    if (PyErr_Occurred())
+        ext_log_exception(self->st, "close() of the response failed");
+    PyErr_Restore(type, error, traceback);
+}
+
+/* Mistakes that the error of iteration itself would not explain. */
+static int check_result(PyObject *result)
+{
+    if (PyUnicode_Check(result) || PyBytes_Check(result)) {
+        PyErr_Format(PyExc_TypeError,
+                     "the application returned %.100s; it must return an "
+                     "iterable of bytes, such as a list with one item",
+                     Py_TYPE(result)->tp_name);
+        return -1;
+    }
+    if (Py_TYPE(result)->tp_iter == NULL && !PySequence_Check(result)) {
+        PyErr_Format(PyExc_TypeError,
+                     "the application returned %.100s, not an iterable of "
+                     "bytes",
+                     Py_TYPE(result)->tp_name);
+        return -1;
+    }
+    return 0;
+}
+
+int ext_response_send(PyObject *response, PyObject *result)
+{
+    ResponseObject *self = Response_CAST(response);
+    bool plain = PyList_CheckExact(result) || PyTuple_CheckExact(result);
+    int rc = check_result(result);
+    int single = rc < 0 ? -1 : has_one_item(result);
+
+    if (single < 0)
+        rc = -1;
+    else if (plain)
+        rc = send_sequence(self, result, single);
+    else
+        rc = send_iterable(self, result, single);
+    if (rc == 0)
+        rc = send_rest(self);
+    if (!plain) /* these have no close() */
+        close_result(self, result);
+    return rc;
+}
+
+/* ------------------------------------------------------------- failing --- */
+
+static void log_failure(ResponseObject *self)
+{
+    const wsk_head *head = wsk_request_head(self->req);
+    char what[256];
+
+    /* The target is visible ASCII (RFC 9112 3.2), so it cannot forge a line. */
+    PyOS_snprintf(what, sizeof what, "error in the application: %.*s %.*s",
+                  (int)Py_MIN(head->method.len, 20), head->method.p,
+                  (int)Py_MIN(head->target.len, 180), head->target.p);
+    ext_log_exception(self->st, what);
+}
+
+/* Exceptions that only mean that the client is gone are no news. */
+static bool client_is_gone(ResponseObject *self, bool body_cut)
+{
+    if (self->stage == STAGE_GONE &&
+        PyErr_ExceptionMatches(PyExc_BrokenPipeError))
+        return true; /* write() raised it to end a handler for nobody */
+    if (!body_cut || !PyErr_ExceptionMatches(PyExc_ConnectionAbortedError))
+        return false;
+    if (self->stage == STAGE_STARTED)
+        wsk_request_abort(self->req);
+    return true; /* wsgi.input raised it, and the server has answered 400 */
+}
+
+void ext_response_fail(PyObject *response, bool body_cut)
+{
+    static const char text[] = "Internal Server Error\n";
+    static const wsk_header headers[] = {
+        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
+    };
+    ResponseObject *self = Response_CAST(response);
+
+    if (client_is_gone(self, body_cut)) {
+        PyErr_Clear();
+        return;
+    }
+    log_failure(self);
+    if (accepted(self))
+        ext_websocket_fail(self->websocket);
+    else if (self->stage == STAGE_SILENT || self->stage == STAGE_READY)
+        wsk_request_respond(self->req, 500, headers, 1, text, sizeof text - 1);
+    else
+        wsk_request_abort(self->req);
+}
+
+void ext_response_end(PyObject *response)
+{
+    ResponseObject *self = Response_CAST(response);
+
+    self->stage = STAGE_OVER;
+    self->req = NULL;
+    forget_head(self);
+    Py_CLEAR(self->websocket);
+}
+
+/* -------------------------------------------------------------- calling --- */
+
+static PyObject *Response_write(PyObject *op, PyObject *data)
+{
+    ResponseObject *self = Response_CAST(op);
+
+    if (self->stage == STAGE_OVER)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "write() was called after its request had ended");
+    if (self->thread != PyThread_get_thread_ident())
+        return PyErr_Format(PyExc_RuntimeError,
+                            "write() belongs to the thread of its request");
+    if (send_item(self, data, WSK_LENGTH_UNKNOWN) < 0 || flush(self) < 0)
+        return NULL;
+    if (self->stage == STAGE_GONE) {
+        PyErr_SetString(PyExc_BrokenPipeError,
+                        "the client has closed the connection");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef write_def = {
+    "write", Response_write, METH_O,
+    "write(data)\n\nSend bytes at once; for old applications."};
+
+/* PEP 3333: raise what the application hands over, for it is too late to show
+ * it to the client in another way. */
+static void raise_again(PyObject *exc_info)
+{
+    PyObject *traceback = PyTuple_GET_ITEM(exc_info, 2);
+
+    PyErr_Restore(ext_ref(PyTuple_GET_ITEM(exc_info, 0)),
+                  ext_ref(PyTuple_GET_ITEM(exc_info, 1)),
+                  traceback == Py_None ? NULL : ext_ref(traceback));
+}
+
+/* May the head be set now? */
+static int check_call(const ResponseObject *self, PyObject *exc_info)
+{
+    if (self->stage == STAGE_OVER) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "start_response was called after its request had "
+                        "ended");
+        return -1;
+    }
+    if (exc_info == NULL && self->stage != STAGE_SILENT) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "start_response was called twice without exc_info");
+        return -1;
+    }
+    if (exc_info == NULL)
+        return 0;
+    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
+        PyErr_SetString(PyExc_TypeError,
+                        "exc_info must be a tuple, as sys.exc_info() gives it");
+        return -1;
+    }
+    if (self->stage != STAGE_READY && self->stage != STAGE_SILENT) {
+        raise_again(exc_info);
+        return -1;
+    }
+    return 0;
+}
+
+/* start_response(status, headers, exc_info=None); *exc_info is NULL for None.
+ */
+static int parse_call(PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames, PyObject **exc_info)
+{
+    Py_ssize_t given = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+
+    if (nargs < 2 || nargs + given > 3) {
+        PyErr_Format(PyExc_TypeError,
+                     "start_response() takes 2 or 3 arguments, not %zd",
+                     nargs + given);
+        return -1;
+    }
+    if (given == 1 && PyUnicode_CompareWithASCIIString(
+                          PyTuple_GET_ITEM(kwnames, 0), "exc_info") != 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "start_response() has no keyword argument %R",
+                     PyTuple_GET_ITEM(kwnames, 0));
+        return -1;
+    }
+    *exc_info = nargs + given == 3 && args[2] != Py_None ? args[2] : NULL;
+    return 0;
+}
+
+static PyObject *Response_call(PyObject *op, PyObject *const *args,
+                               size_t nargsf, PyObject *kwnames)
+{
+    ResponseObject *self = Response_CAST(op);
+    PyObject *exc_info;
+
+    if (parse_call(args, PyVectorcall_NARGS(nargsf), kwnames, &exc_info) < 0 ||
+        check_call(self, exc_info) < 0)
+        return NULL;
+    forget_head(self);
+    self->stage = STAGE_SILENT;
+    if (set_status(self, args[0]) < 0 ||
+        ext_headers_fill(&self->headers, args[1]) < 0) {
+        forget_head(self);
+        return NULL;
+    }
+    self->stage = STAGE_READY;
+    /* After 101 this is how a framework reports that the handler crashed. */
+    if (accepted(self) && (exc_info != NULL || self->code >= 500))
+        ext_websocket_fail(self->websocket);
+    return PyCFunction_New(&write_def, op);
+}
+
+/* ---------------------------------------------------------------- type --- */
+
+static int Response_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    ResponseObject *self = Response_CAST(op);
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->websocket);
+    Py_VISIT(self->headers.fields);
+    return 0;
+}
+
+static int Response_clear(PyObject *op)
+{
+    forget_head(Response_CAST(op));
+    Py_CLEAR(Response_CAST(op)->websocket);
+    return 0;
+}
+
+static void Response_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    Response_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMemberDef Response_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(ResponseObject, vectorcall),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot Response_slots[] = {
+    {Py_tp_doc, "start_response(status, headers, exc_info=None) -> write"},
+    {Py_tp_new, ext_no_new},
+    {Py_tp_dealloc, Response_dealloc},
+    {Py_tp_traverse, Response_traverse},
+    {Py_tp_clear, Response_clear},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, Response_members},
+    {0, NULL},
+};
+
+static PyType_Spec Response_spec = {
+    .name = "wsocket._wsocket.StartResponse",
+    .basicsize = sizeof(ResponseObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_HAVE_VECTORCALL,
+    .slots = Response_slots,
+};
+
+int ext_response_add(PyObject *module, struct ext_state *st)
+{
+    return ext_type_add(module, &Response_spec, &st->response_type, false);
+}
+
+PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
+                           PyObject *websocket)
+{
+    PyObject *op = st->response_type->tp_alloc(st->response_type, 0);
+    ResponseObject *self = Response_CAST(op);
+
+    if (op == NULL)
+        return NULL;
+    self->vectorcall = Response_call;
+    self->st = st;
+    self->req = req;
+    self->websocket = websocket == NULL ? NULL : ext_ref(websocket);
+    self->thread = PyThread_get_thread_ident();
+    return op;
+}

@@ -1,0 +1,26 @@
+/* ext/response: start_response, and the way of a result to the client. */
+#ifndef WSK_EXT_RESPONSE_H
+#define WSK_EXT_RESPONSE_H
+
+#include "state.h"
+
+int ext_response_add(PyObject *module, struct ext_state *st);
+
+/* The start_response of one request. `websocket` is its WebSocket, or NULL for
+ * a plain request; once 101 has left nothing of the answer is sent any more. */
+PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
+                           PyObject *websocket);
+
+/* Send what the application returned; `result` is borrowed. -1 with an
+ * exception set. */
+int ext_response_send(PyObject *response, PyObject *result);
+
+/* The exception that is set ends the request: log it, and answer 500, or cut
+ * the answer that has begun so that nobody takes it for complete. `body_cut`:
+ * the application knows that the body of the request is incomplete. */
+void ext_response_fail(PyObject *response, bool body_cut);
+
+/* The request is over; whoever kept the object gets an error from now on. */
+void ext_response_end(PyObject *response);
+
+#endif

@@ -1,0 +1,659 @@
+/* ext/server: the Server type; threads, and the interpreter lock.
+ *
+ * The library asks for threads from anywhere, without the GIL. Handlers want
+ * threads with a lasting thread state (threading.local), so a keeper, itself a
+ * threading.Thread, waits for such demands and starts a threading.Thread for
+ * each. It also lives until the server has stopped, and then tidies up. */
+#include "server.h"
+
+#include "args.h"
+#include "call.h"
+#include "errors.h"
+#include "log.h"
+
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Seconds. A thread that computes gives the GIL away that often while a server
+ * runs; the default of 5 ms would be the latency of everyone else. */
+#define SWITCH_INTERVAL 0.0005
+
+/* How often a stopping server is looked at when nobody joins it. */
+#define STOPPING_TICK_MS 50
+
+/* How long the interpreter's exit waits for handlers; the sockets are closed by
+ * then. */
+#define EXIT_WAIT_MS 1000
+
+enum phase { PHASE_NEW, PHASE_SERVING, PHASE_OVER };
+
+typedef struct {
+    PyObject_HEAD struct ext_state *st;
+    wsk_server *srv;
+    struct ext_caller caller;
+    PyObject *errors; /* wsgi.errors */
+    PyObject *weakrefs;
+    enum phase phase;
+    pid_t pid; /* of the process that started it */
+    unsigned long n_threads;
+
+    /* Under lock. Nobody waits for the GIL, or for anything else but the
+     * condition, while holding it. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned wanted; /* threads the library has asked for */
+    unsigned alive;  /* threads inside wsk_server_work() */
+    bool stopping;
+    bool joined;   /* wsk_server_join() said that it is over */
+    bool released; /* the keeper has tidied up */
+} ServerObject;
+
+#define Server_CAST(op) ((ServerObject *)(op))
+
+/* ---------------------------------------------------------------- hooks --- */
+
+/* One thread of ours, as the library knows it. */
+struct worker {
+    PyThreadState *state; /* while the GIL is not held */
+};
+
+static void hook_enter(void *thread)
+{
+    struct worker *w = thread;
+
+    PyEval_RestoreThread(w->state);
+}
+
+static void hook_leave(void *thread)
+{
+    struct worker *w = thread;
+
+    w->state = PyEval_SaveThread();
+}
+
+static void hook_spawn(void *user)
+{
+    ServerObject *self = user;
+
+    pthread_mutex_lock(&self->lock);
+    self->wanted++;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* -------------------------------------------------------------- options --- */
+
+/* The text of an option's value as wsk_config_set() reads it; a new reference.
+ * NULL without an exception for None: the default. */
+static PyObject *option_text(PyObject *value)
+{
+    if (value == Py_None)
+        return NULL;
+    if (PyBool_Check(value))
+        return PyUnicode_FromString(value == Py_True ? "on" : "off");
+    return PyObject_Str(value);
+}
+
+static bool option_exists(const char *name)
+{
+    size_t n;
+    const wsk_option *options = wsk_options(&n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Texts are borrowed by the configuration, so `kept` holds them. */
+static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
+                      PyObject *value)
+{
+    const char *name = PyUnicode_AsUTF8(key);
+    PyObject *text = option_text(value);
+    const char *octets;
+    Py_ssize_t len;
+    char error[160];
+    int rc = -1;
+
+    if (text == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    octets = PyUnicode_AsUTF8AndSize(text, &len);
+    if (name != NULL && octets != NULL && PyList_Append(kept, text) == 0) {
+        if (strlen(octets) != (size_t)len)
+            PyErr_Format(PyExc_ValueError, "%s holds a NUL", name);
+        else if (wsk_config_set(cfg, name, octets, error) == WSK_OK)
+            rc = 0;
+        else
+            PyErr_SetString(option_exists(name) ? PyExc_ValueError
+                                                : PyExc_TypeError,
+                            error);
+    }
+    Py_DECREF(text);
+    return rc;
+}
+
+static int make_server(ServerObject *self, PyObject *kwargs)
+{
+    const wsk_hooks hooks = {hook_enter, hook_leave, hook_spawn, self};
+    PyObject *kept = PyList_New(0);
+    wsk_server_config cfg;
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+
+    if (kept == NULL)
+        return -1;
+    wsk_config_init(&cfg);
+    while (kwargs != NULL && PyDict_Next(kwargs, &pos, &key, &value))
+        if (set_option(&cfg, kept, key, value) < 0)
+            goto done;
+    self->srv = wsk_server_new(&cfg, ext_call, &self->caller, &hooks);
+    if (self->srv == NULL) {
+        ext_raise(self->st, WSK_E_SYS, "no server can be made");
+        goto done;
+    }
+    self->caller.hide = strcmp(cfg.ws_hide_upgrade, "always") == 0
+                            ? EXT_HIDE_ALWAYS
+                        : strcmp(cfg.ws_hide_upgrade, "never") == 0
+                            ? EXT_HIDE_NEVER
+                            : EXT_HIDE_AUTO;
+    self->errors = ext_log_new(self->st, self->srv);
+    if (self->errors != NULL)
+        ext_environ_init(&self->caller.environ, self->st, self->errors,
+                         cfg.threads > 1);
+done:
+    Py_DECREF(kept);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *Server_new(PyTypeObject *type, PyObject *args,
+                            PyObject *kwargs)
+{
+    PyObject *op;
+    ServerObject *self;
+
+    if (PyTuple_GET_SIZE(args) != 1)
+        return PyErr_Format(PyExc_TypeError,
+                            "Server(app, **options) takes one application");
+    if (!PyCallable_Check(PyTuple_GET_ITEM(args, 0)))
+        return PyErr_Format(PyExc_TypeError,
+                            "the application must be callable, not %.100s",
+                            Py_TYPE(PyTuple_GET_ITEM(args, 0))->tp_name);
+    op = type->tp_alloc(type, 0);
+    if (op == NULL)
+        return NULL;
+    self = Server_CAST(op);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    self->st = ext_state_of(type);
+    self->caller.st = self->st;
+    self->caller.owner = op;
+    self->caller.app = ext_ref(PyTuple_GET_ITEM(args, 0));
+    if (make_server(self, kwargs) < 0) {
+        Py_DECREF(op);
+        return NULL;
+    }
+    return op;
+}
+
+/* ------------------------------------------------- the whole process's --- */
+
+/* sys.name(), or sys.name(seconds); -1 with an exception set. */
+static double switch_interval(const char *name, double seconds)
+{
+    PyObject *sys = PyImport_ImportModule("sys");
+    PyObject *result = NULL;
+    double value = 0.0;
+
+    if (sys != NULL)
+        result = seconds > 0.0 ? PyObject_CallMethod(sys, name, "d", seconds)
+                               : PyObject_CallMethod(sys, name, NULL);
+    Py_XDECREF(sys);
+    if (result == NULL)
+        return -1.0;
+    if (PyFloat_Check(result))
+        value = PyFloat_AS_DOUBLE(result);
+    Py_DECREF(result);
+    return value;
+}
+
+/* The first server shortens the switch interval, if it is longer. */
+static int interval_begin(struct ext_state *st)
+{
+    double now;
+
+    if (st->serving++ > 0)
+        return 0;
+    st->old_interval = 0.0;
+    now = switch_interval("getswitchinterval", 0.0);
+    if (now <= SWITCH_INTERVAL)
+        return now < 0.0 ? -1 : 0;
+    if (switch_interval("setswitchinterval", SWITCH_INTERVAL) < 0.0)
+        return -1;
+    st->old_interval = now;
+    return 0;
+}
+
+/* The last restores it, unless somebody has set another since. */
+static int interval_end(struct ext_state *st)
+{
+    double now;
+
+    if (--st->serving > 0 || st->old_interval <= 0.0)
+        return 0;
+    now = switch_interval("getswitchinterval", 0.0);
+    if (now < 0.0)
+        return -1;
+    if (now < SWITCH_INTERVAL * 0.99 || now > SWITCH_INTERVAL * 1.01)
+        return 0;
+    return switch_interval("setswitchinterval", st->old_interval) < 0.0 ? -1
+                                                                        : 0;
+}
+
+/* atexit.register(self._exit), or unregister. */
+static int at_exit(PyObject *op, const char *what)
+{
+    PyObject *atexit = PyImport_ImportModule("atexit");
+    PyObject *method = PyObject_GetAttrString(op, "_exit");
+    PyObject *result = NULL;
+
+    if (atexit != NULL && method != NULL)
+        result = PyObject_CallMethod(atexit, what, "O", method);
+    Py_XDECREF(atexit);
+    Py_XDECREF(method);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* -------------------------------------------------------------- threads --- */
+
+/* threading.Thread(target=self.<target>, name=name, daemon=True).start() */
+static int start_thread(PyObject *op, const char *target, const char *name)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *method = PyObject_GetAttrString(op, target);
+    PyObject *type = NULL, *args = NULL, *kwargs = NULL;
+    PyObject *thread = NULL, *started = NULL;
+
+    if (threading != NULL)
+        type = PyObject_GetAttrString(threading, "Thread");
+    if (method != NULL)
+        kwargs = Py_BuildValue("{sO ss sO}", "target", method, "name", name,
+                               "daemon", Py_True);
+    args = PyTuple_New(0);
+    if (type != NULL && args != NULL && kwargs != NULL)
+        thread = PyObject_Call(type, args, kwargs);
+    if (thread != NULL)
+        started = PyObject_CallMethod(thread, "start", NULL);
+    Py_XDECREF(threading);
+    Py_XDECREF(method);
+    Py_XDECREF(type);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(thread);
+    Py_XDECREF(started);
+    return started == NULL ? -1 : 0;
+}
+
+PyDoc_STRVAR(work_doc, "Lend this thread to the server.");
+
+static PyObject *Server_work(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    struct worker w;
+
+    (void)unused;
+    w.state = PyEval_SaveThread();
+    wsk_server_work(self->srv, &w);
+    PyEval_RestoreThread(w.state);
+    pthread_mutex_lock(&self->lock);
+    self->alive--;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    Py_RETURN_NONE;
+}
+
+/* Without the GIL: wait until `changed`, or for `ms`. */
+static void wait_changed_locked(ServerObject *self, int ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&self->changed, &self->lock, &until);
+}
+
+/* Without the GIL: wait for something to do. True when a thread is wanted. */
+static bool keeper_wait(ServerObject *self)
+{
+    bool want;
+
+    pthread_mutex_lock(&self->lock);
+    while (self->wanted == 0 && !self->stopping && !self->joined)
+        pthread_cond_wait(&self->changed, &self->lock);
+    if (self->wanted == 0 && !self->joined)
+        wait_changed_locked(self, STOPPING_TICK_MS);
+    want = self->wanted > 0;
+    if (want) {
+        self->wanted--;
+        self->alive++;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return want;
+}
+
+/* Start what was asked for. The system may have no thread to give: the demand
+ * stays, and is met when it has. */
+static void keeper_start(ServerObject *self)
+{
+    char name[32];
+
+    PyOS_snprintf(name, sizeof name, "wsocket-%lu", ++self->n_threads);
+    if (start_thread((PyObject *)self, "_work", name) == 0)
+        return;
+    ext_log_exception(self->st, "no new thread for the server");
+    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&self->lock);
+    self->alive--;
+    self->wanted++;
+    if (!self->joined)
+        wait_changed_locked(self, STOPPING_TICK_MS);
+    pthread_mutex_unlock(&self->lock);
+    Py_END_ALLOW_THREADS
+}
+
+/* Without the GIL: has the server stopped? Then, if no handler is stuck, wait
+ * for the threads, which are about to leave. */
+static bool keeper_done(ServerObject *self)
+{
+    bool stopping;
+    wsk_status st = WSK_E_TIMEOUT;
+
+    pthread_mutex_lock(&self->lock);
+    stopping = self->stopping || self->joined;
+    pthread_mutex_unlock(&self->lock);
+    if (stopping)
+        st = wsk_server_join(self->srv, 0);
+    if (st == WSK_OK) {
+        pthread_mutex_lock(&self->lock);
+        while (self->alive > 0)
+            pthread_cond_wait(&self->changed, &self->lock);
+        pthread_mutex_unlock(&self->lock);
+    }
+    return st != WSK_E_TIMEOUT;
+}
+
+PyDoc_STRVAR(keep_doc, "Start threads as they are wanted, until the end.");
+
+static PyObject *Server_keep(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    bool done = false;
+
+    (void)unused;
+    while (!done) {
+        bool want;
+
+        Py_BEGIN_ALLOW_THREADS want = keeper_wait(self);
+        Py_END_ALLOW_THREADS if (want)
+        {
+            keeper_start(self);
+            continue;
+        }
+        Py_BEGIN_ALLOW_THREADS done = keeper_done(self);
+        Py_END_ALLOW_THREADS
+    }
+    if (interval_end(self->st) < 0 || at_exit(op, "unregister") < 0)
+        ext_log_exception(self->st, "the server could not tidy up");
+    self->phase = PHASE_OVER;
+    pthread_mutex_lock(&self->lock);
+    self->released = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    Py_RETURN_NONE;
+}
+
+/* -------------------------------------------------------------- methods --- */
+
+PyDoc_STRVAR(listen_doc, "listen()\n\nBind and listen, if not done yet.");
+
+static PyObject *Server_listen(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    wsk_status st = wsk_server_listen(self->srv);
+
+    (void)unused;
+    if (st != WSK_OK)
+        return ext_raise(self->st, st, "cannot listen");
+    Py_RETURN_NONE;
+}
+
+/* Nothing was started, or no more: the keeper ends. */
+static void give_up(ServerObject *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->joined = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+PyDoc_STRVAR(start_doc,
+             "start()\n\nListen and begin to serve; returns at once.");
+
+static PyObject *Server_start(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    wsk_status st;
+
+    (void)unused;
+    if (self->phase != PHASE_NEW)
+        return ext_raise(self->st, WSK_E_STATE, "a server starts once");
+    st = wsk_server_listen(self->srv);
+    if (st != WSK_OK)
+        return ext_raise(self->st, st, "cannot listen");
+    if (interval_begin(self->st) < 0 || at_exit(op, "register") < 0)
+        return NULL;
+    self->phase = PHASE_SERVING;
+    self->pid = getpid();
+    if (start_thread(op, "_keep", "wsocket-keeper") < 0) {
+        self->phase = PHASE_OVER;
+        return NULL;
+    }
+    st = wsk_server_start(self->srv);
+    if (st != WSK_OK) {
+        give_up(self);
+        return ext_raise(self->st, st, "the server cannot start");
+    }
+    Py_RETURN_NONE;
+}
+
+static const struct ext_signature stop_sig = {"stop", 0, 1,
+                                              (const char *const[]){"timeout"}};
+
+PyDoc_STRVAR(stop_doc,
+             "stop(timeout=None)\n\n"
+             "Ask the server to stop; returns at once. Running handlers have "
+             "`timeout`\nseconds (default graceful_timeout); 0, or a second "
+             "call, is immediate.");
+
+static PyObject *Server_stop(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames)
+{
+    ServerObject *self = Server_CAST(op);
+    PyObject *timeout;
+    int ms;
+
+    if (ext_args(&stop_sig, args, nargs, kwnames, &timeout) < 0)
+        return NULL;
+    ms = ext_timeout_ms(timeout);
+    if (ms < 0 && PyErr_Occurred())
+        return NULL;
+    if (self->phase != PHASE_SERVING)
+        Py_RETURN_NONE;
+    wsk_server_stop(self->srv, ms);
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    Py_RETURN_NONE;
+}
+
+/* Without the GIL: let the keeper tidy up, and wait for that. */
+static void wait_released(ServerObject *self)
+{
+    give_up(self);
+    pthread_mutex_lock(&self->lock);
+    while (!self->released)
+        pthread_cond_wait(&self->changed, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static const struct ext_signature join_sig = {"join", 0, 1,
+                                              (const char *const[]){"timeout"}};
+
+PyDoc_STRVAR(join_doc,
+             "join(timeout=None) -> bool\n\n"
+             "Wait until the server has stopped: True; False when `timeout` "
+             "seconds are\nover first. TimeoutError when handlers were still "
+             "running after the graceful\ntime: they are abandoned.");
+
+static PyObject *Server_join(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames)
+{
+    ServerObject *self = Server_CAST(op);
+    PyObject *timeout;
+    wsk_status st;
+    int ms;
+
+    if (ext_args(&join_sig, args, nargs, kwnames, &timeout) < 0)
+        return NULL;
+    ms = ext_timeout_ms(timeout);
+    if (ms < 0 && PyErr_Occurred())
+        return NULL;
+    if (self->phase == PHASE_NEW || self->pid != getpid())
+        Py_RETURN_TRUE;
+    Py_BEGIN_ALLOW_THREADS st = wsk_server_join(self->srv, ms);
+    if (st != WSK_E_TIMEOUT)
+        wait_released(self);
+    Py_END_ALLOW_THREADS if (st == WSK_E_STATE) return PyErr_Format(
+        PyExc_TimeoutError, "handlers were still running after the graceful "
+                            "time");
+    return PyBool_FromLong(st == WSK_OK);
+}
+
+/* The interpreter ends: nothing may need it any more. A handler that does not
+ * return is left behind, as every daemon thread is. */
+static PyObject *Server_exit(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+
+    (void)unused;
+    if (self->phase != PHASE_SERVING || self->pid != getpid())
+        Py_RETURN_NONE;
+    wsk_server_stop(self->srv, 0);
+    Py_BEGIN_ALLOW_THREADS wsk_server_join(self->srv, EXIT_WAIT_MS);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+static PyObject *get_port(PyObject *op, void *unused)
+{
+    (void)unused;
+    return PyLong_FromLong(wsk_server_port(Server_CAST(op)->srv));
+}
+
+/* ----------------------------------------------------------------- type --- */
+
+static int Server_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    ServerObject *self = Server_CAST(op);
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->caller.app);
+    Py_VISIT(self->caller.environ.template);
+    Py_VISIT(self->errors);
+    return 0;
+}
+
+static int Server_clear(PyObject *op)
+{
+    Py_CLEAR(Server_CAST(op)->caller.app);
+    return 0;
+}
+
+static void Server_dealloc(PyObject *op)
+{
+    ServerObject *self = Server_CAST(op);
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    if (self->weakrefs != NULL)
+        PyObject_ClearWeakRefs(op);
+    Server_clear(op);
+    ext_environ_clear(&self->caller.environ);
+    if (self->errors != NULL)
+        ext_log_detach(self->errors);
+    Py_CLEAR(self->errors);
+    Py_BEGIN_ALLOW_THREADS wsk_server_free(self->srv);
+    Py_END_ALLOW_THREADS pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef Server_methods[] = {
+    {"listen", Server_listen, METH_NOARGS, listen_doc},
+    {"start", Server_start, METH_NOARGS, start_doc},
+    {"stop", EXT_METHOD(Server_stop), METH_FASTCALL | METH_KEYWORDS, stop_doc},
+    {"join", EXT_METHOD(Server_join), METH_FASTCALL | METH_KEYWORDS, join_doc},
+    {"_work", Server_work, METH_NOARGS, work_doc},
+    {"_keep", Server_keep, METH_NOARGS, keep_doc},
+    {"_exit", Server_exit, METH_NOARGS, "The interpreter ends."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef Server_getset[] = {
+    {"port", get_port, NULL, "The port it listens on; 0 before listen().",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef Server_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(ServerObject, weakrefs),
+     READONLY, NULL},
+    {"app", T_OBJECT, offsetof(ServerObject, caller.app), READONLY,
+     "The application."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(Server_doc, "Server(app, **options)\n\n"
+                         "An HTTP and WebSocket server for a WSGI "
+                         "application; options() lists the\noptions.");
+
+static PyType_Slot Server_slots[] = {
+    {Py_tp_doc, (void *)Server_doc},
+    {Py_tp_new, Server_new},
+    {Py_tp_dealloc, Server_dealloc},
+    {Py_tp_traverse, Server_traverse},
+    {Py_tp_clear, Server_clear},
+    {Py_tp_methods, Server_methods},
+    {Py_tp_getset, Server_getset},
+    {Py_tp_members, Server_members},
+    {0, NULL},
+};
+
+static PyType_Spec Server_spec = {
+    .name = "wsocket._wsocket.Server",
+    .basicsize = sizeof(ServerObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = Server_slots,
+};
+
+int ext_server_add(PyObject *module, struct ext_state *st)
+{
+    return ext_type_add(module, &Server_spec, &st->server_type, true);
+}

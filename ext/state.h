@@ -1,0 +1,75 @@
+/* ext/state: what the files of the extension share. The only room with
+ * Python.h; of the library it sees wsocket.h and nothing else. */
+#ifndef WSK_EXT_STATE_H
+#define WSK_EXT_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include "wsocket.h"
+
+/* Names that are looked up or stored again and again, made once. */
+/* clang-format off */
+#define EXT_NAMES(X)                                                           \
+    X(close, "close")                                                          \
+    X(onconnect, "onconnect")                                                  \
+    X(onmessage, "onmessage")                                                  \
+    X(onclose, "onclose")                                                      \
+    X(input, "wsgi.input")                                                     \
+    X(errors, "wsgi.errors")                                                   \
+    X(websocket, "wsgi.websocket")                                             \
+    X(websocket_version, "wsgi.websocket_version")                             \
+    X(content_type, "CONTENT_TYPE")                                            \
+    X(content_length, "CONTENT_LENGTH")                                        \
+    X(transfer_encoding, "HTTP_TRANSFER_ENCODING")                             \
+    X(http_upgrade, "HTTP_UPGRADE")                                            \
+    X(http_connection, "HTTP_CONNECTION")                                      \
+    X(thirteen, "13")                                                          \
+    X(empty, "")
+/* clang-format on */
+
+struct ext_state {
+    PyTypeObject *server_type;
+    PyTypeObject *input_type;
+    PyTypeObject *log_type;
+    PyTypeObject *response_type;
+    PyTypeObject *websocket_type;
+    PyTypeObject *event_type;
+    PyObject *WebSocketError;
+    PyObject *ProtocolError;
+    PyObject *FrameTooLargeException;
+    PyObject *logger;      /* logging.getLogger("wsocket") */
+    struct ext_keys *keys; /* header names as environ keys; environ.c */
+    struct {
+#define X(name, text) PyObject *name;
+        EXT_NAMES(X)
+#undef X
+    } names;
+
+    /* sys.setswitchinterval() holds for the whole process. */
+    int serving;         /* servers that are started */
+    double old_interval; /* seconds, to restore after the last; 0: leave */
+};
+
+/* The state of the module that made `type` or one of its bases; never NULL for
+ * our types. PyType_GetModuleState() would fail for a Python subclass. */
+struct ext_state *ext_state_of(PyTypeObject *type);
+
+/* Make the type and keep it in *slot; add it to the module if it is public. */
+int ext_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject **slot,
+                 bool is_public);
+
+/* tp_new of the types that only the server makes: says so. */
+PyObject *ext_no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+static inline PyObject *ext_ref(PyObject *o)
+{
+    Py_INCREF(o);
+    return o;
+}
+
+/* METH_FASTCALL and METH_KEYWORDS functions have a type of their own. */
+#define EXT_METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+#endif

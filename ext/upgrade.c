@@ -1,0 +1,123 @@
+/* ext/upgrade: whether an application may see that a request is an upgrade. */
+#include "upgrade.h"
+
+/* Middleware between the server and the application that is looked through. */
+#define MOST_STEPS 8
+
+/* The attribute, or NULL without an exception when there is none. */
+static PyObject *attribute(PyObject *o, const char *name)
+{
+    PyObject *value = PyObject_GetAttrString(o, name);
+
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
+        PyErr_Clear();
+    return value;
+}
+
+/* What a middleware wraps. NULL: nothing, or with an exception set. */
+static PyObject *inner(PyObject *app)
+{
+    static const char *const NAMES[] = {"app", "wsgi_app", "application",
+                                        "__self__"};
+    PyObject *value = NULL;
+
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(NAMES); i++) {
+        value = attribute(app, NAMES[i]);
+        if (value == Py_None)
+            Py_CLEAR(value);
+        if (value != NULL || PyErr_Occurred())
+            break;
+    }
+    return value;
+}
+
+/* The Werkzeug routes of an application. NULL: none, or with an exception. */
+static PyObject *find_url_map(PyObject *app)
+{
+    PyObject *map = NULL;
+
+    app = ext_ref(app);
+    for (int i = 0; i < MOST_STEPS && app != NULL; i++) {
+        map = attribute(app, "url_map");
+        if (map != NULL || PyErr_Occurred())
+            break;
+        Py_SETREF(app, inner(app));
+    }
+    Py_XDECREF(app);
+    return map;
+}
+
+int ext_upgrade_unwanted(PyObject *app, PyObject *environ)
+{
+    PyObject *map = find_url_map(app);
+    PyObject *adapter, *match = NULL;
+
+    if (map == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    if (!PyObject_HasAttrString(map, "bind_to_environ")) {
+        Py_DECREF(map);
+        return 0;
+    }
+    /* The environ is an upgrade's, so only a WebSocket rule matches. */
+    adapter = PyObject_CallMethod(map, "bind_to_environ", "O", environ);
+    if (adapter != NULL)
+        match = PyObject_CallMethod(adapter, "match", NULL);
+    Py_DECREF(map);
+    Py_XDECREF(adapter);
+    Py_XDECREF(match);
+    if (match != NULL)
+        return 0;
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return -1;
+    PyErr_Clear(); /* a mismatch is told by one of many exceptions */
+    return 1;
+}
+
+/* The list without the element `upgrade`; a new str. */
+static PyObject *without_upgrade(const char *list)
+{
+    char *kept = PyMem_Malloc(strlen(list) + 3);
+    size_t n = 0;
+    PyObject *text;
+
+    if (kept == NULL)
+        return PyErr_NoMemory();
+    while (*list != '\0') {
+        size_t len;
+
+        list += strspn(list, ", \t");
+        len = strcspn(list, ", \t");
+        if (len > 0 && (len != 7 || PyOS_strnicmp(list, "upgrade", 7) != 0)) {
+            if (n > 0) {
+                memcpy(kept + n, ", ", 2);
+                n += 2;
+            }
+            memcpy(kept + n, list, len);
+            n += len;
+        }
+        list += len;
+    }
+    text = PyUnicode_FromStringAndSize(kept, (Py_ssize_t)n);
+    PyMem_Free(kept);
+    return text;
+}
+
+int ext_upgrade_hide(const struct ext_state *st, PyObject *environ)
+{
+    PyObject *list =
+        PyDict_GetItemWithError(environ, st->names.http_connection);
+    PyObject *rest;
+    int rc;
+
+    if (list == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    rest = without_upgrade(PyUnicode_AsUTF8(list));
+    if (rest == NULL)
+        return -1;
+    if (PyUnicode_GET_LENGTH(rest) > 0)
+        rc = PyDict_SetItem(environ, st->names.http_connection, rest);
+    else
+        rc = PyDict_DelItem(environ, st->names.http_connection);
+    Py_DECREF(rest);
+    return rc < 0 ? -1 : PyDict_DelItem(environ, st->names.http_upgrade);
+}

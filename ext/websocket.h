@@ -1,0 +1,33 @@
+/* ext/websocket: the WebSocket object that applications see. */
+#ifndef WSK_EXT_WEBSOCKET_H
+#define WSK_EXT_WEBSOCKET_H
+
+#include "environ.h"
+#include "state.h"
+
+int ext_websocket_add(PyObject *module, struct ext_state *st);
+
+/*
+ * The WebSocket of an attempt: undecided until the application uses it.
+ *
+ * environ  of the request; held until ext_websocket_end()
+ * maker    makes environs when the request is over; `owner` keeps it alive
+ */
+PyObject *ext_websocket_new(struct ext_state *st, wsk_request *req,
+                            PyObject *environ, struct ext_environ *maker,
+                            PyObject *owner);
+
+/* Whether 101 has left. */
+bool ext_websocket_accepted(PyObject *websocket);
+
+/* The application returned without an answer, which accepts. It does no harm
+ * when the client is gone. -1 with an exception set. */
+int ext_websocket_finish(PyObject *websocket);
+
+/* The application crashed: close with 1011. */
+void ext_websocket_fail(PyObject *websocket);
+
+/* The handler returns: the object is cut off from the request. */
+void ext_websocket_end(PyObject *websocket);
+
+#endif

@@ -1,0 +1,34 @@
+"""HTTP and WebSockets for any WSGI application, on one port.
+
+    from wsocket import WSocketApp, run
+
+    app = WSocketApp()
+
+    def on_message(message, client):
+        client.send("you said: " + message)
+
+    app.onmessage += on_message
+    run(app)
+
+or from the command line: ``wsocket module:app``.
+"""
+
+from ._wsocket import Event, WebSocket, __version__
+from .app import WSocketApp
+from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
+from .log import log_traceback, logger
+from .server import Server, run
+
+__all__ = [
+    "Event",
+    "FrameTooLargeException",
+    "ProtocolError",
+    "Server",
+    "WSocketApp",
+    "WebSocket",
+    "WebSocketError",
+    "__version__",
+    "log_traceback",
+    "logger",
+    "run",
+]

@@ -1,0 +1,22 @@
+"""The page that ``wsocket`` alone serves: it talks to the echo."""
+
+import importlib.resources
+
+
+def page(environ, start_response):
+    """A WSGI application: the page at ``/``, nothing else.
+
+        from wsocket.demo import page
+    """
+    if environ["PATH_INFO"] != "/":
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"Not Found\n"]
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        start_response(
+            "405 Method Not Allowed",
+            [("Content-Type", "text/plain"), ("Allow", "GET, HEAD")],
+        )
+        return [b"Method Not Allowed\n"]
+    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+    files = importlib.resources.files(__package__)
+    return [files.joinpath("demo.html").read_bytes()]

@@ -1,0 +1,204 @@
+"""A server for a WSGI application, in a program of one's own.
+
+    from wsocket import Server
+
+    with Server(app, port=8000) as server:
+        print("listening on port", server.port)
+        server.join()
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+
+from . import _wsocket, log
+from .app import WSocketApp
+
+
+class Server:
+    """Serve a WSGI application; every option is a keyword.
+
+        server = Server(app, host="", port=8080, threads=16)
+        server.start()
+        ...
+        server.stop()
+        server.join()
+
+    ``wsocket --help`` lists the options. An unknown one is a ``TypeError``
+    that names the nearest.
+    """
+
+    def __init__(self, app=None, host="127.0.0.1", port=8080, **options):
+        self.app = WSocketApp() if app is None else app
+        self.host = host
+        self._port = port
+        self._server = _wsocket.Server(
+            self.app, host=host, port=port, **options
+        )
+
+    @property
+    def port(self):
+        """The TCP port; the real one once the server listens."""
+        return self._server.port or self._port
+
+    @property
+    def url(self):
+        """Where a browser on this machine finds the server."""
+        host = self.host
+        if host in ("", "0.0.0.0", "::"):
+            host = "127.0.0.1"
+        if ":" in host:
+            host = "[%s]" % host
+        return "http://%s:%d/" % (host, self.port)
+
+    def listen(self):
+        """Bind the port now; ``start()`` does it otherwise."""
+        try:
+            self._server.listen()
+        except OSError as exc:
+            raise OSError(
+                exc.errno,
+                "cannot listen on %s port %s: %s"
+                % (self.host or "*", self._port, os.strerror(exc.errno)),
+            ) from None
+
+    def start(self):
+        """Begin to serve and return at once."""
+        self.listen()
+        self._server.start()
+        return self
+
+    def stop(self, timeout=None):
+        """Ask the server to stop, and return at once.
+
+        Running handlers have ``timeout`` seconds, by default
+        ``graceful_timeout``. Zero, or a second call, is immediate.
+        """
+        self._server.stop(timeout)
+
+    def join(self, timeout=None):
+        """Wait until the server has stopped.
+
+        True when it has; False when ``timeout`` seconds are over first.
+        ``TimeoutError`` when handlers were still running after the graceful
+        time: they are abandoned. Signal handlers run meanwhile.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        if timeout is None and main:
+            return _join_in_main_thread(self._server)
+        return self._server.join(timeout)
+
+    def serve_forever(self):
+        """Serve until ``stop()`` is called or Ctrl-C pressed."""
+        self.start()
+        while True:
+            try:
+                return self.join()
+            except KeyboardInterrupt:
+                self.stop()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc_info):
+        self.stop()
+        with contextlib.suppress(TimeoutError):
+            self.join()
+
+
+def run(app=None, host="127.0.0.1", port=8080, **options):
+    """Serve an application until Ctrl-C or SIGTERM.
+
+        run(app)
+        run(app, "", 8000)
+        run("", 8000, app)  # the other order is understood, too
+
+    Without an application it serves a demo.
+    """
+    if isinstance(app, str):
+        app, host, port = port, app, host
+        if not callable(app):
+            app = None
+        if not isinstance(port, int):
+            port = 8080
+    log.show(options.get("log_level") or "info")
+    server = Server(app, host, port, **options)
+    try:
+        serve(server, _name_of(server.app))
+    except TimeoutError as exc:
+        log.logger.warning("%s; they are abandoned", exc)
+
+
+def serve(server, name):
+    """Serve until SIGINT or SIGTERM; a second one is immediate.
+
+    ``TimeoutError`` when handlers were still running at the end.
+    """
+    with _stop_on_signals(server):
+        server.start()
+        print(
+            "wsocket %s serves %s on %s (Ctrl-C stops it)"
+            % (_wsocket.__version__, name, server.url),
+            file=sys.stderr,
+            flush=True,
+        )
+        server.join()
+
+
+def _name_of(app):
+    module = getattr(app, "__module__", None) or type(app).__module__
+    name = getattr(app, "__qualname__", None) or type(app).__qualname__
+    return "%s:%s" % (module, name)
+
+
+@contextlib.contextmanager
+def _stop_on_signals(server):
+    """SIGINT and SIGTERM stop the server. Only the main thread can have it
+    so; a signal that is ignored, as in a shell's background job, stays so."""
+    before = {}
+
+    def stop(number, frame):
+        server.stop()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _join_in_main_thread(server):
+    """Wait where signal handlers can run: they do so between two lines of
+    Python in this thread, which the wake-up descriptor brings about."""
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    result = []
+
+    def join():
+        try:
+            result.append(server.join())
+        except BaseException as exc:
+            result.append(exc)
+        with contextlib.suppress(OSError):  # full is as good as written
+            wake.send(b"\0")
+
+    before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    try:
+        threading.Thread(target=join, name="wsocket-join", daemon=True).start()
+        while not result:
+            woken.recv(4096)
+    finally:
+        signal.set_wakeup_fd(before)
+        if result:  # else the thread still wants to write
+            woken.close()
+            wake.close()
+    if isinstance(result[0], BaseException):
+        raise result[0]
+    return result[0]
