@@ -178,8 +178,7 @@ __attribute__((constructor)) static void read_vectors(void)
     while (fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "### ", 4) == 0) {
-            name[0] = '\0';
-            strncat(name, line + 4, sizeof name - 1);
+            snprintf(name, sizeof name, "%.127s", line + 4);
         } else if (strcmp(line, "```") == 0) {
             inside = !inside;
             if (!inside)
