@@ -51,6 +51,15 @@ def call(args, limit=900, **more):
             return None
 
 
+def quietly(args, **more):
+    """Whether a program succeeds; what it printed is shown only if not."""
+    process = subprocess.run(args, stdout=subprocess.PIPE, text=True,
+                             stderr=subprocess.STDOUT, **more)
+    if process.returncode != 0:
+        print(process.stdout)
+    return process.returncode == 0
+
+
 def must(args, **more):
     if call(args, **more) != 0:
         sys.exit("failed: " + shlex.join(args))
@@ -110,12 +119,13 @@ def install(inside):
     """The package, with assertions on, into the environment of `inside`."""
     folder = os.path.join("build", "python-%d.%d" % version_of(inside))
     tools = os.path.abspath(os.path.dirname(inside))
-    return call([inside, "-m", "pip", "-q", "install", "--no-build-isolation",
-                 "--no-deps", "--force-reinstall", ".",
-                 "-Cbuild-dir=" + folder, "-Csetup-args=-Db_ndebug=false",
-                 "-Csetup-args=-Dwerror=true"],
-                env=dict(os.environ, PATH=tools + os.pathsep +
-                         os.environ["PATH"])) == 0
+    return quietly([inside, "-m", "pip", "-q", "install",
+                    "--no-build-isolation", "--no-deps", "--force-reinstall",
+                    ".", "-Cbuild-dir=" + folder,
+                    "-Csetup-args=-Db_ndebug=false",
+                    "-Csetup-args=-Dwerror=true"],
+                   env=dict(os.environ, PATH=tools + os.pathsep +
+                            os.environ["PATH"]))
 
 
 def meson():
@@ -129,15 +139,12 @@ def build(name, compiler, *options):
     stamp = os.path.join(folder, ".recipe")
     if read(stamp) != recipe:
         shutil.rmtree(folder, ignore_errors=True)
-        if call([meson(), "setup", folder, *options],
-                env=dict(os.environ, CC=compiler),
-                stdout=subprocess.DEVNULL) != 0:
+        if not quietly([meson(), "setup", folder, *options],
+                       env=dict(os.environ, CC=compiler)):
             return None
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(recipe)
-    if call(["ninja", "--quiet", "-C", folder]) != 0:
-        return None
-    return folder
+    return folder if quietly(["ninja", "-C", folder]) else None
 
 
 # --------------------------------------------------------------- stages ---

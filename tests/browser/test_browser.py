@@ -134,19 +134,21 @@ class Page:
 
 def test_the_demo_page_echoes_and_closes(browser, serve):
     page = Page(browser, "http://127.0.0.1:%d/" % serve())
-    page.wait_for("status", r"(?i)\b(open|connected)\b")
+    page.wait_for("state", "^open$")
     page.type("text", "grüße, browser")
-    page.click("send-text")
-    page.wait_for("log", r"(?s)grüße, browser.*grüße, browser")
-    page.click("send-binary")
-    page.wait_for("log", r"(?si)bytes|octets|binary")
-    page.wait_for("latency", r"\d")
+    page.click("send")
+    page.wait_for("log", "(?s)←\\s*grüße, browser.*→\\s*grüße, browser")
+    page.type("text", "abc")
+    page.click("binary")
+    page.wait_for("log", "←\\s*3 octets: 61 62 63")
+    page.wait_for("latency", r"\d ms")
     page.screenshot("demo-open.png")
-    page.type("close-code", "4001")
-    page.type("close-reason", "enough")
+    page.type("code", "4001")
+    page.type("reason", "enough")
     page.click("close")
-    page.wait_for("status", r"(?i)closed")
-    page.wait_for("log", r"(?s)4001.*enough")
+    page.wait_for("state", r"closed \(4001\)")
+    said = page.wait_for("log", "closed: 4001 enough")
+    assert "not clean" not in said
     page.screenshot("demo-closed.png")
     assert page.complaints() == []
 
@@ -172,10 +174,10 @@ def test_idle_connections_disturb_nobody(browser, serve, idle_sockets):
     for _ in range(10):
         idle_sockets(port, b"GET / HTTP/1.1\r\nHost: loc")
     page = Page(browser, "http://127.0.0.1:%d/" % port)
-    page.wait_for("status", r"(?i)\b(open|connected)\b")
+    page.wait_for("state", "^open$")
     page.type("text", "still here")
-    page.click("send-text")
-    page.wait_for("log", "(?s)still here.*still here")
+    page.click("send")
+    page.wait_for("log", "←\\s*still here")
 
 
 def test_a_page_that_is_left_closes_its_socket(browser, serve):
