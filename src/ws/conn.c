@@ -49,9 +49,9 @@ struct wsk_ws {
     struct control *control; /* owned; NULL between control frames */
     uint64_t max_size;       /* octets of a message */
     uint64_t got;            /* octets of the frame's payload that are here */
+    uint64_t fragments;      /* of the message so far */
     size_t pong_end;         /* octets of `out` up to its last pong's end */
     struct wsk__frame frame; /* that is being received */
-    uint32_t fragments;      /* of the message so far */
     uint16_t pong_octets;    /* of pongs in `out`, until all have left */
     uint16_t close_code;     /* for the event, 1006 until a Close comes */
     uint8_t reason_len;      /* of control->in + 2, when a Close has come */
@@ -63,7 +63,7 @@ struct wsk_ws {
     uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
     uint8_t lent;          /* event that next() returned last */
     uint8_t opcode;        /* of the message */
-    struct wsk__utf8 utf8; /* where the text of the message stands */
+    struct wsk__utf8 utf8; /* where its text stands; complete between two */
     bool in_payload;       /* else in the header */
     bool in_message;       /* between the first fragment and the last */
     bool sending;          /* the same, for what the application sends */
@@ -73,13 +73,15 @@ struct wsk_ws {
 };
 
 /* RFC 6455 7.1, the closing handshake: state x act -> state. */
+/* clang-format off */
 static const uint8_t NEXT[4][3] = {
     /*                  SENT_CLOSE     GOT_CLOSE      GOT_EOF   */
-    [WS_OPEN] = {WS_CLOSE_SENT, WS_CLOSE_RCVD, WS_CLOSED},
-    [WS_CLOSE_SENT] = {WS_CLOSE_SENT, WS_CLOSED, WS_CLOSED},
-    [WS_CLOSE_RCVD] = {WS_CLOSED, WS_CLOSE_RCVD, WS_CLOSED},
-    [WS_CLOSED] = {WS_CLOSED, WS_CLOSED, WS_CLOSED},
+    [WS_OPEN]       = { WS_CLOSE_SENT, WS_CLOSE_RCVD, WS_CLOSED },
+    [WS_CLOSE_SENT] = { WS_CLOSE_SENT, WS_CLOSED,     WS_CLOSED },
+    [WS_CLOSE_RCVD] = { WS_CLOSED,     WS_CLOSE_RCVD, WS_CLOSED },
+    [WS_CLOSED]     = { WS_CLOSED,     WS_CLOSED,     WS_CLOSED },
 };
+/* clang-format on */
 
 /* The only writer of ws->state. */
 static void ws_step(wsk_ws *ws, enum ws_act act)
@@ -333,7 +335,7 @@ static void end_frame(wsk_ws *ws)
 static bool fits(const wsk_ws *ws, uint64_t len)
 {
     uint64_t have = wsk__buf_len(&ws->msg);
-    uint64_t cost = (uint64_t)ws->fragments * FRAGMENT_COST;
+    uint64_t cost = ws->fragments * FRAGMENT_COST;
 
     cost = cost > FREE_OVERHEAD ? cost - FREE_OVERHEAD : 0;
     return len <= ws->max_size - have && cost <= ws->max_size - have - len;
@@ -357,7 +359,6 @@ static void begin_fragment(wsk_ws *ws)
         ws->in_message = true;
         ws->opcode = ws->frame.opcode;
         ws->fragments = 0;
-        ws->utf8 = (struct wsk__utf8){0};
     }
     ws->fragments++;
     if (!fits(ws, ws->frame.len))

@@ -59,12 +59,10 @@ bool wsk_ws_next_offer(const wsk_head *head, size_t *pos, wsk_str *name)
 
         if (!wsk__str_ieq(field->name, "sec-websocket-protocol"))
             continue;
-        if (*pos < base + field->value.len) {
-            local = *pos > base ? *pos - base : 0;
-            if (wsk__list_next(field->value, &local, name)) {
-                *pos = base + local;
-                return true;
-            }
+        local = *pos > base ? *pos - base : 0;
+        if (wsk__list_next(field->value, &local, name)) {
+            *pos = base + local;
+            return true;
         }
         base += field->value.len;
     }
