@@ -125,12 +125,10 @@ static void fail(struct wsk_http *h, int status)
 static void end_answer(struct wsk_http *h)
 {
     h->answer = ANSWER_SENT;
-    if (!h->keep_alive || h->eof || h->upgraded || h->body.left > DRAIN_MAX)
+    h->events &= EVENT_FAILED;
+    h->drain = DRAIN_MAX;
+    if (!h->keep_alive || h->eof || h->upgraded || h->body.left > h->drain)
         end_input(h);
-    if (h->input == INPUT_BODY) {
-        h->events = 0;
-        h->drain = DRAIN_MAX;
-    }
     if (h->owner)
         wsk__http_release(h);
 }
@@ -140,8 +138,8 @@ static void end_answer(struct wsk_http *h)
 /* A refusal must have no body even if the request was refused half-read. */
 static bool is_to_head(const uint8_t *text, size_t len)
 {
-    while (len > 0 && (*text == '\r' || *text == '\n'))
-        text++, len--;
+    for (; len >= 2 && memcmp(text, "\r\n", 2) == 0; len -= 2)
+        text += 2;
     return len >= 5 && memcmp(text, "HEAD ", 5) == 0;
 }
 
@@ -239,12 +237,13 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
         break;
     }
     h->wants_100 = false; /* 9110 10.1.1: it did not wait for us */
-    if (draining && *used > h->drain) {
-        end_input(h);
-        return;
+    if (draining) {
+        h->drain -= *used < h->drain ? (uint32_t)*used : h->drain;
+        if (h->drain == 0 || h->body.left > h->drain) {
+            end_input(h);
+            return;
+        }
     }
-    if (draining)
-        h->drain -= (uint32_t)*used;
     if (!wsk__body_done(&h->body))
         return;
     h->input = INPUT_END;
@@ -252,6 +251,15 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
         h->events |= EVENT_END;
     else if (h->answer == ANSWER_DONE)
         await_head(h);
+}
+
+/* One event at a time; but a head and what came of its body may be told after
+ * one call. Not with chunks: those may be malformed, and whoever answers on the
+ * head alone must have the chance first, however the octets came. */
+static bool may_take_more(const struct wsk_http *h)
+{
+    return h->events == 0 ||
+           (h->events == EVENT_HEAD && !h->store->head.chunked);
 }
 
 wsk_status wsk_http_feed(wsk_http *h, const uint8_t *data, size_t len,
@@ -263,8 +271,7 @@ wsk_status wsk_http_feed(wsk_http *h, const uint8_t *data, size_t len,
     assert(!h->eof);
     if (h->input == INPUT_OVER || h->eof)
         return WSK_E_STATE;
-    /* A head and the first of its body may come out of one call. */
-    while (st == WSK_OK && *used < len && !(h->events & ~EVENT_HEAD)) {
+    while (st == WSK_OK && *used < len && may_take_more(h)) {
         size_t n = 0;
 
         switch ((enum input)h->input) {
