@@ -1,8 +1,6 @@
 /* ext/args: arguments of METH_FASTCALL | METH_KEYWORDS functions. */
 #include "args.h"
 
-#include <math.h>
-
 static int find_name(const struct ext_signature *sig, PyObject *name)
 {
     for (int i = 0; i < sig->most; i++)
@@ -48,19 +46,22 @@ int ext_args(const struct ext_signature *sig, PyObject *const *args,
 
 int ext_timeout_ms(PyObject *seconds)
 {
-    double ms;
+    double s;
+    int ms;
 
     if (seconds == NULL || seconds == Py_None)
         return -1;
-    ms = PyFloat_AsDouble(seconds);
-    if (ms == -1.0 && PyErr_Occurred())
+    s = PyFloat_AsDouble(seconds);
+    if (s == -1.0 && PyErr_Occurred())
         return -1;
-    if (isnan(ms)) {
+    if (s != s) {
         PyErr_SetString(PyExc_ValueError, "a timeout must be a number");
         return -1;
     }
-    ms = ceil(ms * 1000.0);
-    if (ms <= 0.0)
+    if (s <= 0.0)
         return 0;
-    return ms >= (double)INT_MAX ? INT_MAX : (int)ms;
+    if (s >= INT_MAX / 1000)
+        return INT_MAX;
+    ms = (int)(s * 1000.0);
+    return ms < s * 1000.0 ? ms + 1 : ms;
 }

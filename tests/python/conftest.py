@@ -1,0 +1,199 @@
+"""Fixtures: a server in this process, one as a program, and raw clients."""
+
+import re
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from websockets.sync.client import connect
+
+import wsocket
+
+PATIENCE = 20  # seconds until something that must happen counts as lost
+
+
+class Raw:
+    """A client that sends exactly what it is told."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, *parts):
+        self.socket.sendall(b"".join(parts))
+
+    def head(self):
+        """The next status code and header fields; names in lower case."""
+        status = int(self.file.readline().split(b" ")[1])
+        headers = {}
+        while True:
+            line = self.file.readline().rstrip(b"\r\n")
+            if not line:
+                return status, headers
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+
+    def chunk(self):
+        """The next chunk; b"" is the last."""
+        data = self.file.read(int(self.file.readline(), 16))
+        self.file.readline()
+        return data
+
+    def response(self, bodiless=False):
+        """The next response as (status, headers, body)."""
+        status, headers = self.head()
+        if bodiless or status in (204, 304):
+            return status, headers, b""
+        if "content-length" in headers:
+            length = int(headers["content-length"])
+            return status, headers, self.file.read(length)
+        if headers.get("transfer-encoding") == "chunked":
+            return status, headers, b"".join(iter(self.chunk, b""))
+        return status, headers, self.file.read()
+
+    def rest(self):
+        """Everything until the server closes."""
+        return self.file.read()
+
+
+class Site:
+    """A server in this process and the ways to reach it."""
+
+    def __init__(self, server):
+        self.server = server
+        self.port = server.port
+
+    def raw(self):
+        return Raw(self.port)
+
+    def get(self, target="/", *headers, method="GET", body=b""):
+        """One request on its own connection: (status, headers, body)."""
+        lines = ["%s %s HTTP/1.1" % (method, target), "Host: test", *headers]
+        lines.append("Connection: close")
+        if body:
+            lines.append("Content-Length: %d" % len(body))
+        with self.raw() as client:
+            head = "\r\n".join(lines) + "\r\n\r\n"
+            client.send(head.encode("latin-1"), body)
+            return client.response(bodiless=method == "HEAD")
+
+    def ws(self, target="/", **options):
+        options.setdefault("proxy", None)
+        options.setdefault("compression", None)
+        try:
+            return connect(
+                "ws://127.0.0.1:%d%s" % (self.port, target), **options
+            )
+        except TypeError:  # before version 15 there was no proxy
+            del options["proxy"]
+            return connect(
+                "ws://127.0.0.1:%d%s" % (self.port, target), **options
+            )
+
+    def stop(self):
+        self.server.stop()
+        return self.server.join(PATIENCE)
+
+
+@pytest.fixture
+def serve():
+    """serve(app, **options): a Site; at the end it must stop cleanly."""
+    sites = []
+
+    def start(app=None, **options):
+        options.setdefault("access_logfile", "none")
+        options.setdefault("graceful_timeout", 5)
+        server = wsocket.Server(app, port=0, **options).start()
+        sites.append(Site(server))
+        return sites[-1]
+
+    yield start
+    for site in sites:
+        assert site.stop()
+
+
+class Program:
+    """``python -m wsocket`` and what it says on standard error."""
+
+    def __init__(self, *args, cwd, command=("-m", "wsocket")):
+        self.process = subprocess.Popen(
+            [sys.executable, *command, *args],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said = ""
+        self.started = threading.Event()
+        self.port = None
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stderr:
+            self.said += line
+            found = re.search(r"http://[^ ]+:(\d+)/", line)
+            if found and self.port is None:
+                self.port = int(found[1])
+                self.started.set()
+        self.started.set()
+
+    def wait_started(self):
+        assert self.started.wait(PATIENCE)
+        assert self.port, self.said
+        return self
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """The exit code; then `said` is complete."""
+        code = self.process.wait(PATIENCE)
+        self.reader.join(PATIENCE)
+        return code
+
+    def raw(self):
+        return Raw(self.port)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """program(*args): start it, with the test's own folder as its own."""
+    programs = []
+
+    def start(*args, **options):
+        options.setdefault("cwd", tmp_path)
+        programs.append(Program(*args, **options))
+        return programs[-1]
+
+    yield start
+    for started in programs:
+        started.process.kill()
+        started.process.wait()
+        started.reader.join(PATIENCE)
+        started.process.stdout.close()
+        started.process.stderr.close()
+
+
+@pytest.fixture
+def eventually():
+    """eventually(condition): wait for what another thread brings about."""
+
+    def wait(condition):
+        tick = threading.Event()
+        for _ in range(PATIENCE * 100):
+            if condition():
+                return
+            tick.wait(0.01)
+        raise AssertionError("it did not happen")
+
+    return wait

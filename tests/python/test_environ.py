@@ -1,0 +1,320 @@
+"""PEP 3333: what the environ of a request holds."""
+
+import gc
+import io
+import wsgiref.validate
+
+import pytest
+from conftest import Site
+
+import wsocket
+
+
+@pytest.fixture
+def site(serve):
+    """Answers with nothing and keeps each environ in site.seen."""
+    seen = []
+
+    def app(environ, start_response):
+        assert type(environ) is dict
+        seen.append(dict(environ))
+        seen[-1]["body"] = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    site = serve(app)
+    site.seen = seen
+    return site
+
+
+def environ_of(site, *args, **kwargs):
+    assert site.get(*args, **kwargs)[0] == 200
+    return site.seen.pop()
+
+
+def test_the_request_line_gives_method_path_query_and_protocol(site):
+    environ = environ_of(site, "/a/b?x=1&y=%20", method="DELETE")
+    assert environ["REQUEST_METHOD"] == "DELETE"
+    assert environ["SCRIPT_NAME"] == ""
+    assert environ["PATH_INFO"] == "/a/b"
+    assert environ["QUERY_STRING"] == "x=1&y=%20"
+    assert environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+    assert environ["RAW_URI"] == environ["REQUEST_URI"] == "/a/b?x=1&y=%20"
+
+
+def test_the_query_string_is_there_when_there_is_none(site):
+    assert environ_of(site, "/")["QUERY_STRING"] == ""
+
+
+@pytest.mark.parametrize(
+    "target, path",
+    [
+        ("/a%20b", "/a b"),
+        ("/a%2Fb", "/a/b"),
+        ("/a%2fb", "/a/b"),
+        ("//a//b", "//a//b"),
+        ("/%c3%a9", "/Ã©"),
+        ("/100%", "/100%"),
+        ("/%zz%4", "/%zz%4"),
+        ("/a+b", "/a+b"),
+        ("/%25", "/%"),
+    ],
+)
+def test_the_path_is_decoded_to_latin1(site, target, path):
+    assert environ_of(site, target)["PATH_INFO"] == path
+
+
+def test_a_path_that_was_decoded_does_not_stay_for_the_next(site):
+    assert environ_of(site, "/a%20b")["PATH_INFO"] == "/a b"
+    assert environ_of(site, "/a%20b")["PATH_INFO"] == "/a b"
+    assert environ_of(site, "/ab")["PATH_INFO"] == "/ab"
+
+
+@pytest.mark.parametrize("target", ["/%00", "/a/%00b", "/%2%00"])
+def test_a_nul_in_the_path_is_refused(site, target):
+    status, headers, _ = site.get(target)
+    assert status == 400
+    assert site.seen == []
+
+
+def test_an_absolute_target_without_path_is_the_root(site):
+    environ = environ_of(site, "http://test")
+    assert environ["PATH_INFO"] == "/"
+
+
+def test_server_and_remote_are_the_ends_of_the_connection(site):
+    environ = environ_of(site, "/", "X-Host: elsewhere")
+    assert environ["SERVER_NAME"] == "127.0.0.1"
+    assert environ["SERVER_PORT"] == str(site.port)
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+    assert 0 < int(environ["REMOTE_PORT"]) < 65536
+    assert environ["HTTP_HOST"] == "test"
+
+
+def test_headers_become_keys(site):
+    environ = environ_of(
+        site,
+        "/",
+        "User-Agent: pytest",
+        "X-Odd-Name: 1",
+        "x-lower: 2",
+        "X.Dot: 3",
+    )
+    assert environ["HTTP_USER_AGENT"] == "pytest"
+    assert environ["HTTP_X_ODD_NAME"] == "1"
+    assert environ["HTTP_X_LOWER"] == "2"
+    assert environ["HTTP_X.DOT"] == "3"
+
+
+def test_values_are_latin1(site):
+    assert environ_of(site, "/", "X-Name: J\xfcrgen")["HTTP_X_NAME"] == "J\xfcrgen"
+
+
+def test_content_type_and_length_have_no_prefix(site):
+    environ = environ_of(
+        site, "/", "Content-Type: text/plain", method="POST", body=b"hello"
+    )
+    assert environ["CONTENT_TYPE"] == "text/plain"
+    assert environ["CONTENT_LENGTH"] == "5"
+    assert environ["body"] == b"hello"
+    assert "HTTP_CONTENT_TYPE" not in environ
+    assert "HTTP_CONTENT_LENGTH" not in environ
+
+
+def test_content_type_and_length_are_absent_when_absent(site):
+    environ = environ_of(site)
+    assert "CONTENT_TYPE" not in environ
+    assert "CONTENT_LENGTH" not in environ
+
+
+def test_repeated_fields_are_joined(site):
+    environ = environ_of(
+        site, "/", "Accept: a", "X-Odd: 1", "accept: b", "X-Odd: 2", "X-Odd: 3"
+    )
+    assert environ["HTTP_ACCEPT"] == "a, b"
+    assert environ["HTTP_X_ODD"] == "1, 2, 3"
+
+
+def test_cookies_are_joined_their_own_way(site):
+    environ = environ_of(site, "/", "Cookie: a=1", "Cookie: b=2")
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
+
+
+def test_a_name_with_an_underscore_cannot_pose_as_another(site):
+    environ = environ_of(site, "/", "X_Real_IP: evil", "X-Real-IP: good")
+    assert environ["HTTP_X_REAL_IP"] == "good"
+
+
+def test_a_header_does_not_stay_for_the_next_request(site):
+    assert environ_of(site, "/", "Accept: a")["HTTP_ACCEPT"] == "a"
+    assert "HTTP_ACCEPT" not in environ_of(site)
+    assert environ_of(site, "/", "Accept: b")["HTTP_ACCEPT"] == "b"
+
+
+def test_more_names_than_are_cached_work_like_all_others(site):
+    for i in range(300):
+        environ = environ_of(
+            site, "/", "X-New-%d: a" % i, "X-New-%d: b" % i, "Accept: c"
+        )
+        assert environ["HTTP_X_NEW_%d" % i] == "a, b"
+        assert environ["HTTP_ACCEPT"] == "c"
+
+
+def test_a_name_too_long_for_the_cache_works_too(site):
+    environ = environ_of(site, "/", "X-%s: 1" % ("a" * 100))
+    assert environ["HTTP_X_" + "A" * 100] == "1"
+
+
+def test_the_constants_of_pep_3333(site):
+    environ = environ_of(site)
+    assert environ["wsgi.version"] == (1, 0)
+    assert environ["wsgi.url_scheme"] == "http"
+    assert environ["wsgi.multithread"] is True
+    assert environ["wsgi.multiprocess"] is False
+    assert environ["wsgi.run_once"] is False
+    assert environ["SERVER_SOFTWARE"].startswith("wsocket/")
+    assert "wsgi.websocket" not in environ
+
+
+def test_one_thread_is_not_multithread(serve):
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ["wsgi.multithread"])
+        start_response("204 No Content", [])
+        return []
+
+    assert serve(app, threads=1).get()[0] == 204
+    assert seen == [False]
+
+
+def test_a_chunked_body_that_has_arrived_has_a_length(site):
+    with site.raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        )
+        assert client.response()[0] == 200
+    environ = site.seen.pop()
+    assert environ["body"] == b"hello world"
+    assert environ["CONTENT_LENGTH"] == "11"
+    assert "HTTP_TRANSFER_ENCODING" not in environ
+    assert environ["wsgi.input_terminated"] is True
+
+
+def test_a_chunked_body_still_to_come_keeps_its_coding(site):
+    with site.raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert client.head()[0] == 100
+        client.send(b"5\r\nhello\r\n0\r\n\r\n")
+        assert client.response()[0] == 200
+    environ = site.seen.pop()
+    assert environ["body"] == b"hello"
+    assert environ["HTTP_TRANSFER_ENCODING"] == "chunked"
+    assert "CONTENT_LENGTH" not in environ
+    assert environ["wsgi.input_terminated"] is True
+
+
+def test_an_application_may_change_its_environ(serve):
+    def app(environ, start_response):
+        fresh = "mine" not in environ and environ["wsgi.url_scheme"] == "http"
+        environ["mine"] = 1
+        environ["wsgi.url_scheme"] = "gopher"
+        start_response("200 OK" if fresh else "500 Stale", [])
+        return []
+
+    site = serve(app)
+    assert [site.get()[0] for _ in range(3)] == [200] * 3
+
+
+def test_errors_end_in_the_log(capfd, serve):
+    def app(environ, start_response):
+        errors = environ["wsgi.errors"]
+        assert errors.write("one ") == 4
+        errors.write("line\nand the ne")
+        errors.writelines(["xt\n", "and a last"])
+        errors.flush()
+        with pytest.raises(TypeError):
+            errors.write(b"bytes")
+        start_response("200 OK", [])
+        return []
+
+    site = serve(app)
+    assert site.get()[0] == 200
+    assert site.stop()
+    lines = [line for line in capfd.readouterr().err.splitlines()]
+    said = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
+    assert said == ["one line", "and the next", "and a last"]
+
+
+def test_a_line_in_the_log_cannot_be_forged(capfd, serve):
+    def app(environ, start_response):
+        environ["wsgi.errors"].write("a\rb\x1b[2J\n\ud800\n")
+        start_response("200 OK", [])
+        return []
+
+    site = serve(app)
+    assert site.get()[0] == 200
+    site.stop()
+    said = capfd.readouterr().err
+    assert "\x1b" not in said and "\r" not in said
+    assert "ud800" in said
+
+
+def test_the_errors_stream_may_outlive_its_server(caplog):
+    kept = []
+
+    def app(environ, start_response):
+        kept.append(environ["wsgi.errors"])
+        start_response("200 OK", [])
+        return []
+
+    server = wsocket.Server(app, port=0, access_logfile="none").start()
+    Site(server).get()
+    server.stop()
+    assert server.join()
+    del server
+    gc.collect()
+    kept[0].write("still here\n")
+    assert "still here" in caplog.text
+
+
+def test_the_file_wrapper_sends_a_file(serve):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](io.BytesIO(b"x" * 100000), 4096)
+
+    assert serve(app).get()[2] == b"x" * 100000
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_validator_of_the_standard_library_agrees(serve):
+    def app(environ, start_response):
+        body = environ["wsgi.input"].read(100)
+        environ["wsgi.errors"].flush()
+        write = start_response("200 OK", [("Content-Type", "text/plain")])
+        assert callable(write)
+        return [b"got ", body]
+
+    site = serve(wsgiref.validate.validator(app))
+    assert site.get()[2] == b"got "
+    assert site.get("/x?y", method="POST", body=b"data")[2] == b"got data"
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_lint_of_werkzeug_agrees(serve):
+    lint = pytest.importorskip("werkzeug.middleware.lint")
+
+    def app(environ, start_response):
+        body = environ["wsgi.input"].read(100)
+        start_response(
+            "200 OK",
+            [("Content-Type", "text/plain"), ("Content-Length", "8")],
+        )
+        return [b"got ", body]
+
+    site = serve(lint.LintMiddleware(app))
+    assert site.get("/x", method="POST", body=b"data")[2] == b"got data"

@@ -1,0 +1,257 @@
+"""PEP 3333: wsgi.input."""
+
+import threading
+
+import pytest
+
+BODY = b"one\ntwo\n\nfour"
+
+
+@pytest.fixture(params=["whole", "streamed"])
+def post(request, serve):
+    """post(use, body): what `use` makes of the stream, for a body that is
+    there when the application is called, and for one that comes later."""
+    streamed = request.param == "streamed"
+
+    def start(use, body=BODY):
+        result = []
+
+        def app(environ, start_response):
+            result.append(use(environ["wsgi.input"]))
+            start_response("204 No Content", [])
+            return []
+
+        with serve(app).raw() as client:
+            client.send(
+                b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n"
+                % len(body)
+            )
+            if not streamed:
+                client.send(b"\r\n", body)
+            else:
+                client.send(b"Expect: 100-continue\r\n\r\n")
+                status = client.head()[0]
+                if status != 100:  # the application did not read
+                    assert status == 204
+                    return result[0]
+                for i in range(0, len(body), 65521):
+                    client.send(body[i : i + 65521])
+            assert client.response()[0] == 204
+        return result[0]
+
+    return start
+
+
+def test_read_ends_at_the_end_of_the_body(post):
+    assert post(lambda stream: [stream.read(), stream.read()]) == [BODY, b""]
+
+
+@pytest.mark.parametrize("size", [-1, None, 1000, 1 << 40])
+def test_read_of_all(post, size):
+    assert post(lambda stream: stream.read(size)) == BODY
+
+
+def test_read_in_pieces(post):
+    def use(stream):
+        return [stream.read(0), stream.read(3), stream.read(5), stream.read(9)]
+
+    assert post(use) == [b"", b"one", b"\ntwo\n", b"\nfour"]
+
+
+def test_readline(post):
+    def use(stream):
+        return [stream.readline() for _ in range(6)]
+
+    assert post(use) == [b"one\n", b"two\n", b"\n", b"four", b"", b""]
+
+
+def test_readline_with_a_size(post):
+    def use(stream):
+        return [stream.readline(n) for n in (2, 0, 5, -1, 1, 9)]
+
+    assert post(use) == [b"on", b"", b"e\n", b"two\n", b"\n", b"four"]
+
+
+def test_readlines_and_iteration(post):
+    lines = [b"one\n", b"two\n", b"\n", b"four"]
+    assert post(lambda stream: stream.readlines()) == lines
+    assert post(lambda stream: stream.readlines(4)) == lines[:1]
+    assert post(lambda stream: stream.readlines(5)) == lines[:2]
+    assert post(list) == lines
+
+
+def test_reading_styles_can_be_mixed(post):
+    def use(stream):
+        return [stream.readline(), stream.read(2), next(stream), stream.read()]
+
+    assert post(use) == [b"one\n", b"tw", b"o\n", b"\nfour"]
+
+
+def test_a_long_body_arrives_complete(post):
+    body = bytes(range(256)) * 4096 + b"\n" + b"x" * 300000
+    assert post(lambda stream: stream.read(), body) == body
+    assert post(lambda stream: b"".join(stream), body) == body
+    assert b"".join(post(lambda s: list(iter(lambda: s.read(7777), b"")), body)) == body
+
+
+def test_an_empty_body(post):
+    assert post(lambda stream: [stream.read(), list(stream)], b"") == [b"", []]
+
+
+def test_wrong_arguments_are_type_errors(post):
+    def use(stream):
+        with pytest.raises(TypeError):
+            stream.read("all")
+        with pytest.raises(TypeError):
+            stream.read(1, 2)
+        return stream.read()
+
+    assert post(use) == BODY
+
+
+def test_only_the_server_makes_one(post):
+    def use(stream):
+        with pytest.raises(TypeError, match="only the server"):
+            type(stream)()
+
+    assert post(use, b"") is None
+
+
+def test_a_body_of_two_megabytes_is_streamed_to_the_application(serve):
+    def app(environ, start_response):
+        total = 0
+        while True:
+            data = environ["wsgi.input"].read(100000)
+            if not data:
+                break
+            total += len(data)
+        start_response("200 OK", [])
+        return [b"%d" % total]
+
+    body = b"x" * 2_000_000
+    assert serve(app).get("/", method="POST", body=body)[2] == b"2000000"
+
+
+@pytest.mark.parametrize("read", ["read", "readline", "readlines", "__next__"])
+def test_a_body_cut_short_is_an_error_not_an_end(serve, read):
+    errors = []
+
+    def app(environ, start_response):
+        try:
+            getattr(environ["wsgi.input"], read)()
+        except ConnectionAbortedError as exc:
+            errors.append(str(exc))
+        start_response("200 OK", [])
+        return [b"complete?"]
+
+    with serve(app).raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert client.head()[0] == 100
+        client.send(b"half")
+        client.socket.shutdown(1)
+        assert client.rest().startswith(b"HTTP/1.1 400 ")
+    assert len(errors) == 1 and "before it was complete" in errors[0]
+
+
+def test_a_cut_body_that_nobody_catches_is_no_error_of_ours(caplog, serve):
+    def app(environ, start_response):
+        environ["wsgi.input"].read()
+
+    with serve(app).raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert client.head()[0] == 100
+        client.send(b"nonsense\r\n")
+        assert client.rest().startswith(b"HTTP/1.1 400 ")
+    assert caplog.records == []
+
+
+def test_kept_after_the_request_it_raises_a_clear_error(serve):
+    kept = []
+
+    def app(environ, start_response):
+        kept.append(environ["wsgi.input"])
+        start_response("200 OK", [])
+        return []
+
+    assert serve(app).get("/", method="POST", body=b"data")[0] == 200
+    for use in (kept[0].read, kept[0].readline, kept[0].readlines):
+        with pytest.raises(ValueError, match="its request had ended"):
+            use()
+    with pytest.raises(ValueError):
+        next(kept[0])
+
+
+def test_another_thread_may_read_what_is_there(serve):
+    def app(environ, start_response):
+        read = []
+        thread = threading.Thread(
+            target=lambda: read.append(environ["wsgi.input"].read())
+        )
+        thread.start()
+        thread.join()
+        start_response("200 OK", [])
+        return read
+
+    assert serve(app).get("/", method="POST", body=b"data")[2] == b"data"
+
+
+def test_another_thread_may_not_wait_for_the_body(serve):
+    def app(environ, start_response):
+        errors = []
+
+        def read():
+            with pytest.raises(RuntimeError, match="thread"):
+                environ["wsgi.input"].read()
+            errors.append(b"refused")
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+        start_response("200 OK", [("Connection", "close")])
+        return errors
+
+    with serve(app).raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert client.response()[2] == b"refused"
+
+
+def test_a_slow_body_delays_nobody_else(serve):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    site = serve(app)
+    with site.raw() as slow:
+        slow.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert slow.head()[0] == 100
+        for _ in range(5):
+            assert site.get()[0] == 200
+        slow.send(b"done")
+        assert slow.response()[2] == b"done"
+
+
+def test_what_was_not_read_does_not_become_a_request(serve):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["PATH_INFO"].encode()]
+
+    with serve(app).raw() as client:
+        client.send(
+            b"POST /1 HTTP/1.1\r\nHost: t\r\nContent-Length: 27\r\n\r\n",
+            b"GET /evil HTTP/1.1\r\nHost: ",
+            b"\nGET /2 HTTP/1.1\r\nHost: t\r\n\r\n"[1:],
+        )
+        assert client.response()[2] == b"/1"
+        assert client.response()[2] == b"/2"
