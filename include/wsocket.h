@@ -295,8 +295,11 @@ WSK_API wsk_status wsk_http_send_body(wsk_http *http, const uint8_t *data,
                                       size_t len);
 
 /**
- * The answer is complete. WSK_OK; WSK_E_ARG when it was longer (cut) or
- * shorter than announced (the connection will close, 9112 8).
+ * The answer is complete. Nothing more is told of its request: what is left of
+ * the body is thrown away if it is short, else the connection will close.
+ *
+ * WSK_OK; WSK_E_ARG when it was longer (cut) or shorter than announced (the
+ * connection will close, 9112 8); WSK_E_STATE; WSK_E_NOMEM (not ended yet).
  */
 WSK_API wsk_status wsk_http_send_end(wsk_http *http);
 

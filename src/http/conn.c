@@ -63,7 +63,7 @@ static void await_head(struct wsk_http *h)
 }
 
 /* The block of a partial head lives on as the text of the request. */
-static void leave_head(struct wsk_http *h, enum input input)
+static void leave_head(struct wsk_http *h)
 {
     uint8_t *text = h->partial.block;
 
@@ -72,7 +72,6 @@ static void leave_head(struct wsk_http *h, enum input input)
     h->run_len = 0;
     h->send_left = 0;
     h->body = (struct wsk__body){0};
-    h->input = (uint8_t)input;
 }
 
 /* The request has been answered, or nobody will ask for its head any more. */
@@ -90,8 +89,10 @@ static void release_head(struct wsk_http *h)
 /* Nothing more is taken. */
 static void end_input(struct wsk_http *h)
 {
-    if (h->input == INPUT_HEAD)
-        leave_head(h, INPUT_OVER);
+    if (h->input == INPUT_HEAD) {
+        wsk__buf_free(&h->partial);
+        leave_head(h);
+    }
     h->input = INPUT_OVER;
     h->keep_alive = false;
 }
@@ -148,7 +149,8 @@ static void open_request(struct wsk_http *h)
     const wsk_head *head = &h->store->head;
     int status;
 
-    leave_head(h, INPUT_BODY);
+    leave_head(h);
+    h->input = INPUT_BODY;
     h->to_head = wsk__str_is(head->method, "HEAD");
     status = wsk__body_begin(&h->body, head, h->limits);
     if (status != 0) {
@@ -535,11 +537,6 @@ bool wsk__http_head_begun(const struct wsk_http *h)
 {
     return h->input == INPUT_HEAD &&
            (h->scan.fields > 0 || h->scan.at > h->scan.line);
-}
-
-struct wsk__buf *wsk__http_out(struct wsk_http *h)
-{
-    return &h->out;
 }
 
 void wsk__http_release(struct wsk_http *h)

@@ -9,12 +9,13 @@
 #include "http/head.h"
 #include "wsocket.h"
 
-/* The state is private to conn.c; only its size matters to who embeds it. */
+/* Who embeds it minds its size and lends to `out`; the rest is conn.c's own. */
 struct wsk_http {
     const wsk_limits *limits;
     struct wsk__head_store *store; /* lent, or `kept`; NULL: none */
     const char *date;              /* borrowed; NULL: none */
-    struct wsk__buf out;
+    struct wsk__buf out; /* while it is empty, a server may lend it a block, and
+                            take that back when it is empty again */
     union {
         struct { /* while input is INPUT_HEAD */
             struct wsk__buf partial;
@@ -76,10 +77,6 @@ bool wsk__http_head_begun(const struct wsk_http *h);
  * the framing is chunked: use wsk_http_send_body().
  */
 size_t wsk__http_admit_body(struct wsk_http *h, size_t len);
-
-/* The queue behind out_buf(), so that a server can lend it a block while it is
- * empty and take the block back when it is empty again. */
-struct wsk__buf *wsk__http_out(struct wsk_http *h);
 
 /* An embedded engine holds the head past wsk_http_send_end(), for a handler
  * that goes on after its answer: now it may go, and the next request come. */

@@ -66,8 +66,8 @@ static bool is_reg_name(const char *p, const char *end)
         if (c == '%') {
             if (end - p < 3 || wsk__hex(p[1]) < 0 || wsk__hex(p[2]) < 0)
                 return false;
-        } else if (!letter && !wsk__is_digit(c) &&
-                   (c == '\0' || strchr("-._~!$&'()*+;=", c) == NULL)) {
+        } else if (!letter && !wsk__is_digit(c) && c != '.' && c != '-' &&
+                   (c == '\0' || strchr("_~!$&'()*+;=", c) == NULL)) {
             return false;
         }
     }

@@ -165,6 +165,20 @@ static bool survey_field(struct survey *s, int status, const wsk_header *h)
     return false;
 }
 
+/* Whether everything that the application chose is legal. */
+static bool survey_reply(struct survey *s, const struct wsk__reply *r,
+                         const char *reason)
+{
+    if (r->status != 101 && (r->status < 200 || r->status > 599))
+        return false;
+    if (!wsk__is_field_value(reason, strlen(reason)))
+        return false;
+    for (size_t i = 0; i < r->n; i++)
+        if (!survey_field(s, r->status, &r->headers[i]))
+            return false;
+    return true;
+}
+
 /* --------------------------------------------------------- decisions --- */
 
 /*
@@ -263,28 +277,20 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
         "Transfer-Encoding: chunked\r\nConnection: Upgrade, close\r\n\r\n";
     struct survey s = {0};
     const char *reason = r->reason ? r->reason : wsk_reason(r->status);
-    size_t reason_len = strlen(reason);
     uint64_t announce;
     uint8_t *room, *to;
 
-    if (r->status != 101 && (r->status < 200 || r->status > 599))
-        return WSK_E_ARG;
-    if (!wsk__is_field_value(reason, reason_len))
-        return WSK_E_ARG;
-    for (size_t i = 0; i < r->n; i++)
-        if (!survey_field(&s, r->status, &r->headers[i]))
-            return WSK_E_ARG;
-    if (!decide_framing(r, &s, &announce))
+    if (!survey_reply(&s, r, reason) || !decide_framing(r, &s, &announce))
         return WSK_E_ARG;
     r->keep_alive &= !s.close && r->framing != WSK__FRAMING_CLOSE;
 
-    to = room = wsk__buf_room(out, sizeof WORST + reason_len + s.octets);
+    to = room = wsk__buf_room(out, sizeof WORST + strlen(reason) + s.octets);
     if (room == NULL)
         return WSK_E_NOMEM;
     to = put_text(to, "HTTP/1.1 ");
     to = put_number(to, (unsigned)r->status, 10);
     *to++ = ' ';
-    to = put(to, reason, reason_len);
+    to = put_text(to, reason);
     to = put_text(to, "\r\n");
     if (r->server && !s.server)
         to = put_text(to, "Server: wsocket\r\n");
@@ -335,6 +341,7 @@ void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *r)
     static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
     const char *reason = wsk_reason(r->status);
     size_t len = strlen("400 ") + strlen(reason) + strlen("\n");
+    uint8_t *to;
 
     r->reason = reason;
     r->headers = &TYPE;
@@ -343,8 +350,8 @@ void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *r)
     r->keep_alive = false;
     if (wsk__reply_head(out, r) != WSK_OK || r->to_head)
         return;
-    uint8_t *room = wsk__buf_room(out, len), *to = room;
-    if (room == NULL)
+    to = wsk__buf_room(out, len);
+    if (to == NULL)
         return;
     to = put_number(to, (unsigned)r->status, 10);
     to = put_text(to, " ");
