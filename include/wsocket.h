@@ -258,7 +258,8 @@ WSK_API wsk_status wsk_http_feed(wsk_http *http, const uint8_t *data,
 /** The next event; WSK_HTTP_NONE when there is none. */
 WSK_API wsk_http_event wsk_http_next(wsk_http *http);
 
-/** The peer will send no more. A request that is cut short fails with 400. */
+/** The peer will send no more than was fed. A request that is cut short fails
+ * with 400; a complete one still gets its answer. */
 WSK_API void wsk_http_feed_eof(wsk_http *http);
 
 /** Owe the peer a 100 (Continue), once and only if the request asked for it

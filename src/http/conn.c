@@ -167,8 +167,8 @@ static void open_request(struct wsk_http *h)
     }
 }
 
-/* A head was found `in_place`, in the caller's octets. Only who lends the store
- * knows to keep those. */
+/* A head was found; `in_place`: in the caller's octets. Who embeds an engine
+ * sees to those; one that stands alone keeps a copy. */
 static wsk_status take_over(struct wsk_http *h, bool in_place)
 {
     uint8_t *text = NULL;
@@ -240,11 +240,11 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
     }
     h->wants_100 = false; /* 9110 10.1.1: it did not wait for us */
     if (draining) {
-        h->drain -= *used < h->drain ? (uint32_t)*used : h->drain;
-        if (h->drain == 0 || h->body.left > h->drain) {
+        if (*used > h->drain || h->body.left > h->drain - *used) {
             end_input(h);
             return;
         }
+        h->drain -= (uint32_t)*used;
     }
     if (!wsk__body_done(&h->body))
         return;

@@ -497,10 +497,28 @@ TEST(a_long_unread_body_is_not_waited_for)
     respond(http, "");
     EXPECT(wsk_http_done(http));
     wsk_http_free(http);
-    http = engine_with("PUT / HTTP/1.1\r\nHost: a\r\n"
-                       "Content-Length: 262145\r\n\r\nx");
+}
+
+TEST(a_shorter_one_is_to_its_last_octet)
+{
+    static const char zeros[262144];
+    wsk_http *http = engine_with("PUT / HTTP/1.1\r\nHost: a\r\n"
+                                 "Content-Length: 262144\r\n\r\n");
+
     respond(http, "");
+    EXPECT(feed(http, zeros, sizeof zeros) == sizeof zeros);
     EXPECT(!wsk_http_done(http));
+    FEED(http, GET);
+    EXPECT_EVENT(http, WSK_HTTP_HEAD);
+    wsk_http_free(http);
+}
+
+TEST(an_unread_body_that_is_cut_short_ends_the_connection_silently)
+{
+    wsk_http *http = engine_with("PUT / HTTP/1.1\r\nHost: a\r\n"
+                                 "Content-Length: 5\r\n\r\n");
+
+    respond(http, "");
     wsk_http_feed_eof(http);
     EXPECT(wsk_http_done(http));
     EXPECT_EVENT(http, WSK_HTTP_NONE);
