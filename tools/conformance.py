@@ -49,8 +49,9 @@ def autobahn():
                            "kosoku"])
     kosoku = os.path.join(os.path.dirname(sys.executable), "kosoku")
     with Server("--ws-max-size", "64m", "--ws-ping-interval", "0") as port:
+        # 12 and 13 are about compression, which is not offered yet.
         return subprocess.call([
-            kosoku, "127.0.0.1:" + port, "-p", "2",
+            kosoku, "127.0.0.1:" + port, "-p", "2", "-x", "12.*", "-x", "13.*",
             "-o", os.path.join(ROOT, "artifacts", "autobahn")])
 
 

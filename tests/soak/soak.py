@@ -83,7 +83,10 @@ def uploads(port, rng):
         client.request("POST", "/body", iter([body]) if chunked else body,
                        {"Transfer-Encoding": "chunked"} if chunked else {},
                        encode_chunked=chunked)
-        assert client.getresponse().read() == body
+        answer = client.getresponse()
+        echo = answer.read()
+        assert echo == body, "%d: %d of %d octets, chunked: %s" % (
+            answer.status, len(echo), len(body), chunked)
     client.close()
 
 
@@ -163,8 +166,9 @@ def main():
     load.stop()
     time.sleep(2)
     verdicts = {
-        "no error of %d rounds; first: %s" % (
-            sum(load.done.values()), load.errors[:3]): not load.errors,
+        "%d errors in %d rounds; first: %s" % (
+            len(load.errors), sum(load.done.values()), load.errors[:5]):
+            not load.errors,
         "memory: %.1f MiB, then %.1f MiB" % (early / MIB, late / MIB):
             late < early * 1.1 + 8 * MIB,
         "files: %d, then %d" % (files, server.files()):
