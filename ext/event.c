@@ -10,7 +10,8 @@
 #define MOST_ARGS 4
 
 typedef struct {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
     struct ext_state *st;
     /* Tuple of (callable, least, most): how many positional arguments it needs
      * and takes. A change makes a new tuple, so that a call under way goes

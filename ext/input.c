@@ -7,7 +7,8 @@
 #define INPUT_BLOCK 16384
 
 typedef struct {
-    PyObject_HEAD struct ext_state *st;
+    PyObject_HEAD
+    struct ext_state *st;
     wsk_request *req;     /* NULL: the body is in `data`, or over */
     unsigned long thread; /* the handler's, which alone may use req */
     bool over;            /* the request has ended */
@@ -47,8 +48,11 @@ static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
     if (self->req == NULL)
         return 0;
     while ((st = wsk_request_read(self->req, data, cap, got)) == WSK_E_AGAIN) {
-        Py_BEGIN_ALLOW_THREADS st = wsk_request_wait(self->req);
-        Py_END_ALLOW_THREADS if (st != WSK_OK) break;
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_request_wait(self->req);
+        Py_END_ALLOW_THREADS
+        if (st != WSK_OK)
+            break;
     }
     if (st != WSK_OK) {
         self->cut = st == WSK_E_CUT;

@@ -4,7 +4,8 @@
 #include "errors.h"
 
 typedef struct {
-    PyObject_HEAD struct ext_state *st;
+    PyObject_HEAD
+    struct ext_state *st;
     wsk_server *srv;   /* NULL once the server is gone */
     PyObject *pending; /* str: a line that has not ended yet, or NULL */
 } LogObject;

@@ -29,7 +29,8 @@
 enum phase { PHASE_NEW, PHASE_SERVING, PHASE_OVER };
 
 typedef struct {
-    PyObject_HEAD struct ext_state *st;
+    PyObject_HEAD
+    struct ext_state *st;
     wsk_server *srv;
     struct ext_caller caller;
     PyObject *errors; /* wsgi.errors */
@@ -358,7 +359,8 @@ static void keeper_start(ServerObject *self)
     if (start_thread((PyObject *)self, "_work", name) == 0)
         return;
     ext_log_exception(self->st, "no new thread for the server");
-    Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&self->lock);
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&self->lock);
     self->alive--;
     self->wanted++;
     if (!self->joined)
@@ -399,13 +401,15 @@ static PyObject *Server_keep(PyObject *op, PyObject *unused)
     while (!done) {
         bool want;
 
-        Py_BEGIN_ALLOW_THREADS want = keeper_wait(self);
-        Py_END_ALLOW_THREADS if (want)
-        {
+        Py_BEGIN_ALLOW_THREADS
+        want = keeper_wait(self);
+        Py_END_ALLOW_THREADS
+        if (want) {
             keeper_start(self);
             continue;
         }
-        Py_BEGIN_ALLOW_THREADS done = keeper_done(self);
+        Py_BEGIN_ALLOW_THREADS
+        done = keeper_done(self);
         Py_END_ALLOW_THREADS
     }
     if (interval_end(self->st) < 0 || at_exit(op, "unregister") < 0)
@@ -537,11 +541,14 @@ static PyObject *Server_join(PyObject *op, PyObject *const *args,
         return NULL;
     if (self->phase == PHASE_NEW || self->pid != getpid())
         Py_RETURN_TRUE;
-    Py_BEGIN_ALLOW_THREADS st = wsk_server_join(self->srv, ms);
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_server_join(self->srv, ms);
     if (st != WSK_E_TIMEOUT)
         wait_released(self);
-    Py_END_ALLOW_THREADS if (st == WSK_E_STATE) return PyErr_Format(
-        PyExc_TimeoutError, "handlers were still running after the graceful "
+    Py_END_ALLOW_THREADS
+    if (st == WSK_E_STATE)
+        return PyErr_Format(PyExc_TimeoutError,
+                            "handlers were still running after the graceful "
                             "time");
     return PyBool_FromLong(st == WSK_OK);
 }
@@ -556,8 +563,10 @@ static PyObject *Server_exit(PyObject *op, PyObject *unused)
     if (self->phase != PHASE_SERVING || self->pid != getpid())
         Py_RETURN_NONE;
     wsk_server_stop(self->srv, 0);
-    Py_BEGIN_ALLOW_THREADS wsk_server_join(self->srv, EXIT_WAIT_MS);
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS
+    wsk_server_join(self->srv, EXIT_WAIT_MS);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
 }
 
 static PyObject *get_port(PyObject *op, void *unused)
@@ -598,8 +607,10 @@ static void Server_dealloc(PyObject *op)
     if (self->errors != NULL)
         ext_log_detach(self->errors);
     Py_CLEAR(self->errors);
-    Py_BEGIN_ALLOW_THREADS wsk_server_free(self->srv);
-    Py_END_ALLOW_THREADS pthread_cond_destroy(&self->changed);
+    Py_BEGIN_ALLOW_THREADS
+    wsk_server_free(self->srv);
+    Py_END_ALLOW_THREADS
+    pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     type->tp_free(op);
     Py_DECREF(type);

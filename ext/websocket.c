@@ -21,7 +21,8 @@
 #define CONTROL_LONGEST 125
 
 typedef struct {
-    PyObject_HEAD struct ext_state *st;
+    PyObject_HEAD
+    struct ext_state *st;
     wsk_request *req;     /* until the handler returns */
     wsk_conn *conn;       /* a reference, once 101 has left */
     unsigned long thread; /* the handler's, which alone may use req */
@@ -213,8 +214,11 @@ static PyObject *receive(WebSocketObject *self, int timeout_ms)
 
     if (open_up(self, "receive") < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS st = wsk_conn_receive(self->conn, timeout_ms, &msg);
-    Py_END_ALLOW_THREADS if (st == WSK_E_CLOSED) return tell_ended(self);
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_receive(self->conn, timeout_ms, &msg);
+    Py_END_ALLOW_THREADS
+    if (st == WSK_E_CLOSED)
+        return tell_ended(self);
     if (st != WSK_OK)
         return ext_raise_websocket(self->st, st, "receive");
     message = message_object(&msg);
@@ -301,8 +305,10 @@ static wsk_status wait_for_reader(WebSocketObject *self)
 
     if (self->app != NULL || wsk_conn_buffered(self->conn) < SEND_LIMIT)
         return WSK_OK;
-    Py_BEGIN_ALLOW_THREADS st = wsk_conn_drain(self->conn, -1);
-    Py_END_ALLOW_THREADS return st;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_drain(self->conn, -1);
+    Py_END_ALLOW_THREADS
+    return st;
 }
 
 static wsk_status send_octets(WebSocketObject *self, const struct octets *o,
@@ -314,8 +320,8 @@ static wsk_status send_octets(WebSocketObject *self, const struct octets *o,
     if (len < LONG_MESSAGE) {
         st = wsk_conn_send(self->conn, opcode, o->p, len, o->text);
     } else {
-        Py_BEGIN_ALLOW_THREADS st =
-            wsk_conn_send(self->conn, opcode, o->p, len, o->text);
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_conn_send(self->conn, opcode, o->p, len, o->text);
         Py_END_ALLOW_THREADS
     }
     return st == WSK_OK ? wait_for_reader(self) : st;

@@ -197,3 +197,20 @@ def eventually():
         raise AssertionError("it did not happen")
 
     return wait
+
+
+@pytest.fixture
+def server_log(capfd, eventually):
+    """server_log(text): the server's own log, once it says that."""
+
+    def wait(text):
+        said = [""]
+
+        def arrived():
+            said[0] += capfd.readouterr().err
+            return text in said[0]
+
+        eventually(arrived)
+        return said[0]
+
+    return wait

@@ -1,0 +1,306 @@
+"""The command ``wsocket``, as a program of its own."""
+
+import re
+import signal
+import sys
+
+import pytest
+from conftest import Raw
+from websockets.sync.client import connect
+
+import wsocket
+from wsocket import cli, _wsocket
+
+APP = """
+import threading, time
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/slow":
+        time.sleep(0.3)
+    if path == "/stuck":
+        while True:
+            pass
+    if path == "/wait":
+        environ["wsgi.errors"].write("waiting\\n")
+        threading.Event().wait()
+    if path == "/boom":
+        raise ValueError("broken")
+    start_response("200 OK", [])
+    return [path.encode()]
+
+application = app
+number = 5
+
+def create_app(name="x", *, mark="!"):
+    def made(environ, start_response):
+        start_response("200 OK", [])
+        return [(name + mark).encode()]
+    return made
+
+class factory:
+    @staticmethod
+    def make():
+        return app
+"""
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path):
+    (tmp_path / "site_app.py").write_text(APP)
+    return tmp_path
+
+
+def ask(program, target="/", *headers):
+    with program.raw() as client:
+        client.send(b"GET %s HTTP/1.1\r\nHost: t\r\n\r\n" % target.encode())
+        return client.response()
+
+
+# -------------------------------------------------------------- starting ---
+
+
+@pytest.mark.parametrize(
+    "spec, answer",
+    [
+        ("site_app:app", b"/"),
+        ("site_app", b"/"),
+        ("site_app:application", b"/"),
+        ("site_app:create_app()", b"x!"),
+        ("site_app:create_app('y', mark='?')", b"y?"),
+        ("site_app:factory.make()", b"/"),
+    ],
+)
+def test_it_serves_what_it_is_told(program, spec, answer):
+    started = program(spec, "--port", "0").wait_started()
+    assert ask(started)[2] == answer
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+
+
+def test_it_says_where_it_serves_what(program):
+    started = program("site_app:app", "--port", "0").wait_started()
+    started.signal(signal.SIGINT)
+    assert started.wait() == 0
+    first = started.said.splitlines()[0]
+    assert first == (
+        "wsocket %s serves site_app:app on http://127.0.0.1:%d/ "
+        "(Ctrl-C stops it)" % (wsocket.__version__, started.port)
+    )
+
+
+def test_without_an_application_it_serves_the_demo(program):
+    started = program("--port", "0").wait_started()
+    status, headers, page = ask(started)
+    assert status == 200 and b"<title>wsocket" in page
+    with connect("ws://127.0.0.1:%d/" % started.port) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def test_every_option_is_an_option_of_the_command(program):
+    started = program("--help")
+    said = started.process.stdout.read()
+    assert started.wait() == 0
+    for name, _, default, _ in _wsocket.options():
+        assert "--" + name.replace("_", "-") in said
+        if default:
+            assert default in said
+
+
+def test_options_arrive(program):
+    started = program(
+        "site_app:app",
+        "--port=0",
+        "--server-header=off",
+        "--max-request-line",
+        "100",
+    ).wait_started()
+    assert "server" not in ask(started)[1]
+    assert ask(started, "/" + "x" * 200)[0] == 414
+
+
+def test_the_version(program):
+    started = program("--version")
+    assert started.process.stdout.read() == "wsocket %s\n" % wsocket.__version__
+    assert started.wait() == 0
+
+
+def test_run_in_a_script_does_the_same(program, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "from site_app import app\n"
+        "from wsocket import run\n"
+        "run('', 0, app)\n"
+        "print('after run')\n"
+    )
+    started = program(command=("script.py",)).wait_started()
+    assert ask(started)[2] == b"/"
+    assert "serves site_app:app" in started.said
+    started.signal(signal.SIGINT)
+    assert started.process.stdout.read().endswith("after run\n")
+    assert started.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "args, heard",
+    [
+        ((), ("demo", "127.0.0.1", 8080)),
+        (("app",), ("app", "127.0.0.1", 8080)),
+        (("app", "localhost", 80), ("app", "localhost", 80)),
+        (("", 80, "app"), ("app", "", 80)),
+        (("localhost", 80), ("demo", "localhost", 80)),
+        (("localhost",), ("demo", "localhost", 8080)),
+    ],
+)
+def test_run_understands_both_orders(monkeypatch, args, heard):
+    def app(environ, start_response):
+        pass
+
+    made = []
+
+    class FakeServer:
+        def __init__(self, app, host, port):
+            self.app = app
+            made.append((app, host, port))
+
+    monkeypatch.setattr("wsocket.server.Server", FakeServer)
+    monkeypatch.setattr("wsocket.server.serve", lambda server, name: None)
+    wsocket.run(*(app if arg == "app" else arg for arg in args))
+    name = "app" if made[0][0] is app else "demo"
+    assert (name, *made[0][1:]) == heard
+
+
+# -------------------------------------------------------------- mistakes ---
+
+
+@pytest.mark.parametrize(
+    "args, text",
+    [
+        (["nowhere:app"], "no module named nowhere (looked in"),
+        (["site_app.inner:app"], "no module named site_app.inner"),
+        (["site_app:ap"], "module site_app has no ap; near: app"),
+        (["site_app:number"], "int objects cannot be called"),
+        (["site_app:create_app(open)"], "a call of one with plain values"),
+        (["site_app:1 +"], "neither a name nor a call"),
+        (["site_app.py"], "is a file; name the module: site_app"),
+        (["./site_app.py:app"], "name the module: site_app"),
+        (["site_app:app", "--threads", "none"], "threads"),
+        (["site_app:app", "--port", "70000"], "port"),
+        (["site_app:app", "--thread", "1"], "unrecognized arguments"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(program, args, text):
+    started = program(*args)
+    assert started.wait() == 2
+    assert text in started.said
+    assert "Traceback" not in started.said
+
+
+def test_a_port_in_use_is_told_in_a_line(program, serve):
+    port = serve().port
+    started = program("site_app:app", "--port", str(port))
+    assert started.wait() == 1
+    assert re.search("127.0.0.1 port %d: .*in use" % port, started.said)
+    assert "Traceback" not in started.said
+
+
+def test_an_error_inside_the_module_shows_its_traceback(program, tmp_path):
+    (tmp_path / "broken.py").write_text("import missing_module\n")
+    started = program("broken:app")
+    assert started.wait() == 1
+    assert "Traceback" in started.said and "missing_module" in started.said
+
+
+def test_an_error_in_a_handler_is_shown_with_its_traceback(program):
+    started = program("site_app:app", "--port", "0").wait_started()
+    assert ask(started, "/boom")[0] == 500
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert "ERROR: error in the application: GET /boom" in started.said
+    assert "ValueError: broken" in started.said
+
+
+# -------------------------------------------------------------- stopping ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_what_has_begun(program, number):
+    started = program("site_app:app", "--port", "0").wait_started()
+    with started.raw() as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")
+        with Raw(started.port) as other:  # by now the first is being served
+            other.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+            other.response()
+        started.signal(number)
+        assert client.response()[2] == b"/slow"
+    assert started.wait() == 0
+
+
+def test_sockets_are_told_with_1001(program):
+    started = program("--port", "0").wait_started()
+    with connect("ws://127.0.0.1:%d/" % started.port) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+        started.signal(signal.SIGTERM)
+        with pytest.raises(Exception) as caught:
+            client.recv()
+        assert caught.value.rcvd.code == 1001
+    assert started.wait() == 0
+
+
+@pytest.mark.parametrize("target", ["/stuck", "/wait"])
+def test_stuck_handlers_are_shown_and_left(program, target):
+    started = program(
+        "site_app:app", "--port", "0", "--graceful-timeout", "0.2"
+    ).wait_started()
+    with started.raw() as client:
+        client.send(b"GET %s HTTP/1.1\r\nHost: t\r\n\r\n" % target.encode())
+        ask(started)
+        started.signal(signal.SIGTERM)
+        assert started.wait() == 1
+    assert "this is where they are" in started.said
+    assert 'site_app.py", line' in started.said
+
+
+def test_a_second_signal_is_immediate(program):
+    started = program("site_app:app", "--port", "0").wait_started()
+    with started.raw() as client:
+        client.send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
+        ask(started)
+        started.signal(signal.SIGTERM)
+        while started.process.poll() is None:
+            started.signal(signal.SIGINT)
+            try:
+                started.process.wait(0.05)
+            except Exception:
+                pass
+    assert started.wait() == 1
+
+
+def test_a_script_that_forgets_to_stop_ends_all_the_same(program, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import sys, threading, urllib.request\n"
+        "from site_app import app\n"
+        "from wsocket import Server\n"
+        "server = Server(app, port=0, access_logfile='none').start()\n"
+        "urllib.request.urlopen(server.url).read()\n"
+        "def ask(path):\n"
+        "    try: urllib.request.urlopen(server.url + path).read()\n"
+        "    except OSError: pass\n"
+        "threading.Thread(target=ask, args=(sys.argv[1],), daemon=True).start()\n"
+        "ask('slow')\n"
+        "print('the end')\n"
+    )
+    for target in ("/", "/stuck", "/wait"):
+        started = program(target, command=("script.py",))
+        assert started.process.stdout.read() == "the end\n"
+        assert started.wait() == 0, started.said
+        assert "Fatal" not in started.said
+
+
+def test_the_loader_leaves_the_current_folder_on_the_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert callable(cli.load("site_app:app"))
+    assert str(tmp_path) in sys.path
+    monkeypatch.delitem(sys.modules, "site_app")
