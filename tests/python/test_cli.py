@@ -122,7 +122,9 @@ def test_options_arrive(program):
 
 def test_the_version(program):
     started = program("--version")
-    assert started.process.stdout.read() == "wsocket %s\n" % wsocket.__version__
+    assert (
+        started.process.stdout.read() == "wsocket %s\n" % wsocket.__version__
+    )
     assert started.wait() == 0
 
 
@@ -298,7 +300,9 @@ def test_a_script_that_forgets_to_stop_ends_all_the_same(program, tmp_path):
         assert "Fatal" not in started.said
 
 
-def test_the_loader_leaves_the_current_folder_on_the_path(monkeypatch, tmp_path):
+def test_the_loader_leaves_the_current_folder_on_the_path(
+    monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert callable(cli.load("site_app:app"))

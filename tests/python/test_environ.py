@@ -107,7 +107,10 @@ def test_headers_become_keys(site):
 
 
 def test_values_are_latin1(site):
-    assert environ_of(site, "/", "X-Name: J\xfcrgen")["HTTP_X_NAME"] == "J\xfcrgen"
+    assert (
+        environ_of(site, "/", "X-Name: J\xfcrgen")["HTTP_X_NAME"]
+        == "J\xfcrgen"
+    )
 
 
 def test_content_type_and_length_have_no_prefix(site):

@@ -58,7 +58,9 @@ def test_clear_length_truth_and_repr():
     event = Event()
     assert not event and repr(event) == "<Event with 0 handlers>"
     event += print
-    assert event and len(event) == 1 and repr(event) == "<Event with 1 handler>"
+    assert (
+        event and len(event) == 1 and repr(event) == "<Event with 1 handler>"
+    )
     event.clear()
     assert not event
 

@@ -91,7 +91,10 @@ def test_a_long_body_arrives_complete(post):
     body = bytes(range(256)) * 4096 + b"\n" + b"x" * 300000
     assert post(lambda stream: stream.read(), body) == body
     assert post(lambda stream: b"".join(stream), body) == body
-    assert b"".join(post(lambda s: list(iter(lambda: s.read(7777), b"")), body)) == body
+    assert (
+        b"".join(post(lambda s: list(iter(lambda: s.read(7777), b"")), body))
+        == body
+    )
 
 
 def test_an_empty_body(post):

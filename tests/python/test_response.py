@@ -159,7 +159,10 @@ def test_status_and_headers_are_sent_as_they_are(serve):
         client.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
         head = client.rest()
     assert head.startswith(b"HTTP/1.1 418 I'm a teapot\r\n")
-    at = [head.index(b) for b in (b"X-First: 1", b"set-Cookie: a=1", b"Set-Cookie: b=\xfc")]
+    at = [
+        head.index(b)
+        for b in (b"X-First: 1", b"set-Cookie: a=1", b"Set-Cookie: b=\xfc")
+    ]
     assert at == sorted(at)
 
 
@@ -216,12 +219,19 @@ def test_the_list_may_be_changed_afterwards(serve):
         ("200 OK", [("", "b")], ValueError, "not a token"),
         ("200 OK", [("X-A:", "b")], ValueError, "not a token"),
         ("200 OK", [("X\xfc", "b")], ValueError, "not a token"),
-        ("200 OK", [("Transfer-Encoding", "chunked")], ValueError, "hop-by-hop"),
+        (
+            "200 OK",
+            [("Transfer-Encoding", "chunked")],
+            ValueError,
+            "hop-by-hop",
+        ),
         ("200 OK", [("keep-alive", "1")], ValueError, "hop-by-hop"),
         ("200 OK", [("UPGRADE", "h2c")], ValueError, "hop-by-hop"),
     ],
 )
-def test_mistakes_are_named_where_they_are_made(serve, status, headers, error, text):
+def test_mistakes_are_named_where_they_are_made(
+    serve, status, headers, error, text
+):
     raised = []
 
     def app(environ, start_response):
@@ -498,7 +508,9 @@ def test_write_to_a_client_that_left_ends_the_handler_quietly(caplog, serve):
         ([bytearray(b"x")], "must yield bytes, not bytearray"),
     ],
 )
-def test_a_wrong_result_is_a_500_that_names_the_mistake(caplog, serve, result, text):
+def test_a_wrong_result_is_a_500_that_names_the_mistake(
+    caplog, serve, result, text
+):
     status, headers, body = serve(answering(result)).get("/wrong?x")
     assert status == 500
     assert body == b"Internal Server Error\n"
@@ -545,7 +557,9 @@ def test_an_error_after_the_first_octet_cuts_the_response(caplog, serve):
 
 
 def test_an_illegal_length_is_a_500(caplog, serve):
-    assert serve(answering([b"x"], [("Content-Length", "many")])).get()[0] == 500
+    assert (
+        serve(answering([b"x"], [("Content-Length", "many")])).get()[0] == 500
+    )
     assert "the response" in caplog.text
 
 

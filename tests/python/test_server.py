@@ -150,7 +150,10 @@ def test_join_waits_for_its_time_only():
 
 
 def test_several_servers_in_one_process():
-    servers = [quiet(lambda e, s, i=i: (s("200 OK", []), [b"%d" % i])[1]) for i in range(3)]
+    servers = [
+        quiet(lambda e, s, i=i: (s("200 OK", []), [b"%d" % i])[1])
+        for i in range(3)
+    ]
     with contextlib.ExitStack() as stack:
         for server in servers:
             stack.enter_context(server)
@@ -161,7 +164,9 @@ def test_several_servers_in_one_process():
 def test_serve_forever_ends_when_it_is_stopped():
     server = quiet()
     result = []
-    thread = threading.Thread(target=lambda: result.append(server.serve_forever()))
+    thread = threading.Thread(
+        target=lambda: result.append(server.serve_forever())
+    )
     thread.start()
     while not server._server.port:
         time.sleep(0.001)

@@ -80,7 +80,9 @@ def test_many_messages_keep_their_order(serve):
     with serve(echo).ws() as client:
         for i in range(300):
             client.send(str(i))
-        assert [client.recv() for i in range(300)] == [str(i) for i in range(300)]
+        assert [client.recv() for i in range(300)] == [
+            str(i) for i in range(300)
+        ]
 
 
 def test_a_fragmented_message_arrives_as_one(serve):
@@ -229,7 +231,11 @@ def test_receive_is_none_once_and_then_an_error(serve):
             with pytest.raises(WebSocketError, match="closed"):
                 websocket.receive()
         assert websocket.closed
-        return websocket.close_code, websocket.close_reason, websocket.close_clean
+        return (
+            websocket.close_code,
+            websocket.close_reason,
+            websocket.close_clean,
+        )
 
     handler = Handler(use)
     with serve(handler).ws() as client:
@@ -333,7 +339,9 @@ def test_any_thread_may_send(serve):
         websocket.accept()
         threads = [
             threading.Thread(
-                target=lambda i=i: [websocket.send("%d" % i) for _ in range(50)]
+                target=lambda i=i: [
+                    websocket.send("%d" % i) for _ in range(50)
+                ]
             )
             for i in range(4)
         ]
@@ -371,9 +379,11 @@ def test_a_slow_reader_slows_its_handler_down(serve):
 
 def test_a_waiting_handler_delays_nobody(serve):
     site = serve(
-        lambda environ, start_response: echo(environ, start_response)
-        if "wsgi.websocket" in environ
-        else [start_response("200 OK", []), b""][1:],
+        lambda environ, start_response: (
+            echo(environ, start_response)
+            if "wsgi.websocket" in environ
+            else [start_response("200 OK", []), b""][1:]
+        ),
         threads=1,
     )
     with contextlib.ExitStack() as stack:
@@ -419,7 +429,9 @@ def test_close_sends_code_and_reason(serve, args, expected):
     assert handler.error is None
 
 
-@pytest.mark.parametrize("code", [0, -1, 999, 1004, 1006, 1015, 2999, 5000, 70000])
+@pytest.mark.parametrize(
+    "code", [0, -1, 999, 1004, 1006, 1015, 2999, 5000, 70000]
+)
 def test_codes_that_may_not_be_sent(serve, code):
     def use(websocket):
         with pytest.raises(ValueError):
@@ -448,7 +460,10 @@ def test_a_handler_that_fails_closes_with_1011(caplog, serve):
     assert "ValueError: broken" in caplog.text
 
 
-@pytest.mark.parametrize("code, expected", [("500", 1011), ("503", 1011), ("200", 1000), ("404", 1000)])
+@pytest.mark.parametrize(
+    "code, expected",
+    [("500", 1011), ("503", 1011), ("200", 1000), ("404", 1000)],
+)
 def test_a_status_after_101_counts_only_as_a_failure(serve, code, expected):
     def app(environ, start_response):
         environ["wsgi.websocket"].accept()
@@ -506,12 +521,18 @@ def test_a_message_too_long_closes_with_1009(serve):
 
 
 def test_a_handler_that_does_nothing_accepts_and_closes(serve):
-    for app in (lambda e, s: [], lambda e, s: [b"ignored"], lambda e, s: iter("")):
+    for app in (
+        lambda e, s: [],
+        lambda e, s: [b"ignored"],
+        lambda e, s: iter(""),
+    ):
         with serve(app).ws() as client:
             assert closing_code(client) == (1000, "")
 
 
-@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "200 OK", "302 Found"])
+@pytest.mark.parametrize(
+    "status", ["401 Unauthorized", "404 Not Found", "200 OK", "302 Found"]
+)
 def test_an_answer_instead_of_a_use_refuses(serve, status):
     kept = []
 
@@ -812,7 +833,9 @@ def test_kept_after_the_server_it_stays_safe(serve):
 
 
 def test_stopping_wakes_handlers_that_wait(serve):
-    handler = Handler(lambda websocket: [websocket.receive(), websocket.close_code])
+    handler = Handler(
+        lambda websocket: [websocket.receive(), websocket.close_code]
+    )
     site = serve(handler)
     with site.ws() as client:
         client.ping().wait(20)
