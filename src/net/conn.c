@@ -179,6 +179,10 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
         pthread_mutex_lock(&conn->lock);
         conn->receiving = false;
         unpin_locked(conn);
+        if (th == NULL) { /* nobody would see that it stays away */
+            conn->rx = WSK__RX_LOOP;
+            wsk__post(conn, WSK__POST_AWAY);
+        }
     } else {
         th = NULL;
     }

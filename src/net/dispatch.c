@@ -258,6 +258,8 @@ void wsk__call_unpark(struct wsk__thread *th)
         return;
     pthread_mutex_lock(&srv->lock);
     srv->n_unparking++;
+    if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
+        wsk__post(th->ws, WSK__POST_AWAY); /* it will not read for a while */
     while (srv->n_running >= srv->cfg.threads && !srv->ended)
         pthread_cond_wait(&srv->slot_free, &srv->lock);
     srv->n_unparking--;
@@ -325,26 +327,39 @@ static struct wsk_conn *next_call(struct wsk__thread *th)
     return conn;
 }
 
+static void serve_request(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    bool upgraded = wsk__http_call(th, conn);
+
+    wsk__call_end(th);
+    wsk__post(conn, WSK__POST_RUN);
+    if (upgraded)
+        wsk_conn_unref(conn);
+}
+
+static void serve_events(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    bool more = wsk__ws_call(th, conn);
+
+    wsk__call_end(th);
+    if (more) {
+        wsk__call_queue(th->srv, conn);
+    } else {
+        wsk__post(conn, WSK__POST_RUN);
+        wsk_conn_unref(conn); /* taken when its events were queued */
+    }
+}
+
 static void serve_queue(struct wsk__thread *th)
 {
     struct wsk_conn *conn;
 
     while (!wsk__forked(th->srv) && (conn = next_call(th)) != NULL) {
-        bool again = false;
-        bool events = conn->ws != NULL;
-
         wsk__gate_enter(th);
-        if (events)
-            again = wsk__ws_call(th, conn);
+        if (conn->ws != NULL)
+            serve_events(th, conn);
         else
-            wsk__http_call(th, conn);
-        wsk__call_end(th);
-        if (again)
-            wsk__call_queue(th->srv, conn);
-        else
-            wsk__post(conn, WSK__POST_RUN);
-        if (events && !again)
-            wsk_conn_unref(conn); /* taken when its events were queued */
+            serve_request(th, conn);
     }
     wsk__gate_leave(th);
 }
@@ -388,9 +403,6 @@ void wsk__dispatch_work(struct wsk__thread *th)
     wsk_server *srv = th->srv;
 
     pthread_mutex_lock(&srv->lock);
-    srv->n_threads++;
-    if (srv->n_awaiting > 0)
-        srv->n_awaiting--;
     while (!srv->ended) {
         bool lead = !srv->led;
 
@@ -408,8 +420,6 @@ void wsk__dispatch_work(struct wsk__thread *th)
             return;
         pthread_mutex_lock(&srv->lock);
     }
-    srv->n_threads--;
-    pthread_cond_broadcast(&srv->changed);
     pthread_mutex_unlock(&srv->lock);
 }
 
@@ -440,6 +450,7 @@ static bool inspect_locked(wsk_server *srv)
 static void *own_thread(void *arg)
 {
     wsk_server_work(arg, NULL);
+    wsk__server_unref(arg);
     return NULL;
 }
 
@@ -448,8 +459,11 @@ static bool spawn_own(wsk_server *srv)
     pthread_t thread;
 
     /* No signal is blocked: what a handler starts would inherit that. */
-    if (pthread_create(&thread, NULL, own_thread, srv) != 0)
+    wsk__server_ref(srv); /* the thread's: it may come after the end */
+    if (pthread_create(&thread, NULL, own_thread, srv) != 0) {
+        wsk__server_unref(srv);
         return false;
+    }
     pthread_detach(thread);
     return true;
 }

@@ -9,6 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum {
+    KEEP_OUT = 128 << 10, /* a larger block is not kept for the next answer */
+    SERVED_MAX = 32,      /* requests of one connection in one go */
+};
+
 /* ---------------------------------------------------------- output --- */
 
 /* The queue of an engine with nothing to say borrows this thread's block, so
@@ -23,8 +28,6 @@ static void lend_out(struct wsk__thread *th, struct wsk__buf *out)
         wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
     }
 }
-
-enum { KEEP_OUT = 128 << 10 };
 
 static void return_out(struct wsk__thread *th, struct wsk__buf *out)
 {
@@ -302,7 +305,7 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
     lend_out(th, &conn->http.out);
 }
 
-void wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
@@ -310,21 +313,27 @@ void wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     open_request(th, conn);
     srv->handler(req, srv->user);
     if (wsk__forked(srv))
-        return;
+        return false;
     if (conn->ws != NULL) {
         wsk__ws_handler_done(conn);
-        wsk_conn_unref(conn); /* the request's, taken by the upgrade */
-        return;
+        return true;
     }
     if (!req->finished)
         wsk_request_finish(req);
+    /* What a streamed body brought along belongs to the next request. */
+    if (th->span.len > 0 && !wsk__buf_put(&conn->in, th->span.p, th->span.len))
+        wsk__http_last(&conn->http);
+    th->span.len = 0;
     close_request(conn);
+    return false;
 }
 
 /* The leader has a request: make the call here, or queue it. False: the lead
  * was lost. */
 static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
 {
+    bool leads, upgraded;
+
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
      * what came behind the request is the next owner's. */
@@ -351,13 +360,15 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
         return true;
     }
     wsk__gate_enter(th);
-    wsk__http_call(th, conn);
-    if (!wsk__call_end(th)) {
+    upgraded = wsk__http_call(th, conn);
+    leads = wsk__call_end(th);
+    if (leads)
+        conn->busy = false;
+    else
         wsk__post(conn, WSK__POST_RUN);
-        return false;
-    }
-    conn->busy = false;
-    return true;
+    if (upgraded)
+        wsk_conn_unref(conn);
+    return leads;
 }
 
 /* Everything is said. Octets the peer sent in vain would turn a plain close
@@ -394,7 +405,11 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     th->span.len = 0;
     set_date(th, conn);
-    for (;;) {
+    for (int served = 0;; served++) {
+        if (served == SERVED_MAX) { /* others have a turn, too */
+            wsk__post(conn, WSK__POST_LOOK);
+            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+        }
         switch (wsk__http_flush(th, conn)) {
         case WSK__IO_GONE:
             wsk__conn_close(conn);

@@ -14,6 +14,7 @@
 enum {
     ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
     ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
+    DISCARDS_MAX = 16,     /* reads of a lingering connection in one go */
     FORCED_MS = 200,       /* for close events, once the drain is over */
 };
 
@@ -198,9 +199,14 @@ void wsk__conn_orphan(struct wsk_conn *conn)
 
 static void discard(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    for (;;) {
-        ssize_t n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
+    for (int reads = 0;; reads++) {
+        ssize_t n;
 
+        if (reads == DISCARDS_MAX) {
+            wsk__post(conn, WSK__POST_LOOK);
+            return;
+        }
+        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -481,10 +487,31 @@ static bool calls_open(wsk_server *srv)
     return open;
 }
 
+/* Calls that were never begun. */
+static void drop_ready(wsk_server *srv)
+{
+    struct wsk_conn *conn;
+
+    pthread_mutex_lock(&srv->lock);
+    conn = srv->ready;
+    srv->ready = NULL;
+    srv->ready_tail = &srv->ready;
+    pthread_mutex_unlock(&srv->lock);
+    while (conn != NULL) {
+        struct wsk_conn *next = conn->ready_next;
+
+        conn->busy = false;
+        if (conn->ws != NULL)
+            wsk_conn_unref(conn); /* taken when its events were queued */
+        conn = next;
+    }
+}
+
 static void end(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
+    drop_ready(srv);
     for (struct wsk_conn *c = srv->conns, *next; c != NULL; c = next) {
         next = c->next;
         if (settle(c))

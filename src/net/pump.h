@@ -21,8 +21,9 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* ---- a thread with a call for `conn` ---- */
 
-/* Answer the open request through the server's handler. */
-void wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn);
+/* Answer the open request through the server's handler. True: it became a
+ * WebSocket, and the caller has a reference to give up once the loop knows. */
+bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* Deliver a WebSocket's events, a bounded number. True: there are more, and
  * the connection must be queued again. */

@@ -271,6 +271,8 @@ wsk_status wsk_request_finish(wsk_request *req)
 
     if (req->finished || req->conn->ws != NULL)
         return WSK_E_STATE;
+    if (wsk__forked(req->conn->srv))
+        return WSK_E_CLOSED;
     if (req->status == 0 && !req->aborted)
         answer_500(req);
     req->finished = true;

@@ -44,7 +44,7 @@ void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
     struct tm tm;
     size_t n;
 
-    if (level < srv->log_level || srv->error_log == NULL)
+    if (level < srv->log_level || srv->error_log == NULL || wsk__forked(srv))
         return;
     gmtime_r(&now, &tm);
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
@@ -349,23 +349,32 @@ static struct wsk__thread *thread_new(wsk_server *srv, void *lent)
     return th;
 }
 
+/* A thread that was asked for has come (+1), or one has gone (-1). */
+static void count_thread(wsk_server *srv, int change)
+{
+    pthread_mutex_lock(&srv->lock);
+    if (change > 0 && srv->n_awaiting > 0)
+        srv->n_awaiting--;
+    srv->n_threads += (unsigned)change;
+    pthread_cond_broadcast(&srv->changed);
+    pthread_mutex_unlock(&srv->lock);
+}
+
 void wsk_server_work(wsk_server *srv, void *lent)
 {
     struct wsk__thread *th = thread_new(srv, lent);
 
-    if (th == NULL) {
-        pthread_mutex_lock(&srv->lock);
-        srv->n_awaiting -= srv->n_awaiting > 0;
-        pthread_mutex_unlock(&srv->lock);
-        return;
-    }
     wsk__server_ref(srv);
-    wsk__self = th;
-    wsk__dispatch_work(th);
-    wsk__self = NULL;
-    if (wsk__forked(srv))
-        return; /* a child's copy of what other threads were using */
-    thread_free(th);
+    count_thread(srv, 1);
+    if (th != NULL) {
+        wsk__self = th;
+        wsk__dispatch_work(th);
+        wsk__self = NULL;
+        if (wsk__forked(srv))
+            return; /* a child's copy of what other threads were using */
+        thread_free(th);
+    }
+    count_thread(srv, -1);
     wsk__server_unref(srv);
 }
 

@@ -12,7 +12,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CALLS_MAX = 32, KEEP_OUT = 4096 };
+enum {
+    CALLS_MAX = 32, /* events of one connection in one go */
+    READS_MAX = 16, /* and reads */
+    KEEP_OUT = 4096,
+};
 
 /* -------------------------------------------------------------- birth --- */
 
@@ -44,6 +48,8 @@ void wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
     pthread_mutex_lock(&th->srv->lock);
     th->ws = conn;
     pthread_mutex_unlock(&th->srv->lock);
+    if (conn->srv->draining) /* it was told before it was a WebSocket */
+        wsk__ws_goaway(conn);
     wsk__post(conn, WSK__POST_LOOK); /* for its deadlines */
 }
 
@@ -98,17 +104,14 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
     data = wsk_http_out_buf(&conn->http, &len); /* what is left of the 101 */
     io = flush_buf(conn, data, len, &sent);
     wsk_http_out_ack(&conn->http, sent);
-    if (io == WSK__IO_DONE) {
-        data = wsk_ws_out_buf(conn->ws, &len);
+    /* An acknowledged octet may make room for a pong that had to wait. */
+    while (io == WSK__IO_DONE &&
+           (data = wsk_ws_out_buf(conn->ws, &len)) != NULL) {
         io = flush_buf(conn, data, len, &sent);
         wsk_ws_out_ack(conn->ws, sent);
     }
-    if (io == WSK__IO_DONE) {
-        struct wsk__buf *out = wsk__ws_out(conn->ws);
-
-        if (out->size > KEEP_OUT) /* an idle connection owns no buffer */
-            wsk__buf_free(out);
-    }
+    if (io == WSK__IO_DONE && wsk__ws_out(conn->ws)->size > KEEP_OUT)
+        wsk__buf_free(wsk__ws_out(conn->ws)); /* idle: it owns no buffer */
     return io;
 }
 
@@ -255,7 +258,7 @@ void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
 /* The leader reads until nothing is there or nobody has room. */
 static void read_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    while (!conn->eof && !conn->drained && wsk__ws_feed_kept_locked(conn) &&
+    while (wsk__ws_feed_kept_locked(conn) && !conn->eof && !conn->drained &&
            !mailbox_full_locked(conn) &&
            wsk__ws_owed_locked(conn) < WSK__SEND_LIMIT) {
         ssize_t n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
@@ -411,8 +414,13 @@ void wsk__ws_bound_queue_locked(struct wsk_conn *conn)
 
 bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    for (;;) {
+    for (int reads = 0;; reads++) {
         bool due, over, again;
+
+        if (reads == READS_MAX) { /* others have a turn, too */
+            wsk__post(conn, WSK__POST_LOOK);
+            return true;
+        }
 
         pthread_mutex_lock(&conn->lock);
         if (conn->kind != WSK__WS) { /* only its events are still owed */
@@ -449,9 +457,10 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
         if (conn->kind != WSK__WS)
             return true;
         pthread_mutex_lock(&conn->lock);
-        again = !conn->calling &&
-                (!conn->drained || wsk__buf_len(&conn->in) > 0 ||
-                 wsk_ws_done(conn->ws) || conn->ended);
+        /* A level-triggered poller must be told that there is room again. */
+        again = !conn->calling && (!conn->srv->edge || !conn->drained ||
+                                   wsk__buf_len(&conn->in) > 0 ||
+                                   wsk_ws_done(conn->ws) || conn->ended);
         pthread_mutex_unlock(&conn->lock);
         if (!again)
             return true;

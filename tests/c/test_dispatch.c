@@ -1,0 +1,473 @@
+/* Who runs what: no handler may delay another connection, whatever it does.
+ * Order is compared, never time: what must not wait is seen to be answered
+ * while the other is still held back. */
+#include "harness.h"
+
+#include "client.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+/* A door that a handler waits at until the test opens it. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    int waiting;
+    bool open;
+} door = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false};
+
+static void door_set(bool open)
+{
+    pthread_mutex_lock(&door.lock);
+    door.open = open;
+    pthread_cond_broadcast(&door.moved);
+    pthread_mutex_unlock(&door.lock);
+}
+
+static void wait_at_door(void)
+{
+    pthread_mutex_lock(&door.lock);
+    door.waiting++;
+    pthread_cond_broadcast(&door.moved);
+    while (!door.open)
+        pthread_cond_wait(&door.moved, &door.lock);
+    door.waiting--;
+    pthread_mutex_unlock(&door.lock);
+}
+
+static void await_waiting(int n)
+{
+    pthread_mutex_lock(&door.lock);
+    while (door.waiting < n)
+        pthread_cond_wait(&door.moved, &door.lock);
+    pthread_mutex_unlock(&door.lock);
+}
+
+static atomic_bool spinning;
+
+static void spin(void)
+{
+    while (atomic_load(&spinning))
+        continue;
+}
+
+static void echo_blocking(wsk_request *req)
+{
+    wsk_message msg;
+    wsk_conn *conn;
+
+    if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) != WSK_OK)
+        return;
+    while (wsk_conn_receive(conn, -1, &msg) == WSK_OK) {
+        if (msg.len == 4 && memcmp(msg.data, "wait", 4) == 0)
+            wait_at_door();
+        wsk_conn_send(conn, msg.opcode, msg.data, msg.len, true);
+        wsk_message_free(&msg);
+    }
+}
+
+static void handler(wsk_request *req, void *user)
+{
+    wsk_str path = wsk_request_head(req)->path;
+
+    (void)user;
+    if (wsk_request_head(req)->websocket) {
+        echo_blocking(req);
+        return;
+    }
+    if (path.len == 5 && memcmp(path.p, "/wait", 5) == 0)
+        wait_at_door();
+    if (path.len == 5 && memcmp(path.p, "/spin", 5) == 0)
+        spin();
+    wsk_request_respond(req, 200, NULL, 0, path.p, path.len);
+}
+
+static void expect_answers(const struct served *s, int n)
+{
+    int fd = dial(s);
+    char body[32];
+
+    for (int i = 0; i < n; i++) {
+        EXPECT(say(fd, GET("/quick")));
+        EXPECT(hear_answer(fd, body, sizeof(body)) == 200);
+        EXPECT(strcmp(body, "/quick") == 0);
+    }
+    close(fd);
+}
+
+TEST(a_handler_that_waits_delays_no_other_connection)
+{
+    struct served s = serve(handler, NULL, NULL);
+    int slow = dial(&s);
+    char body[32];
+
+    door_set(false);
+    say(slow, GET("/wait"));
+    await_waiting(1);
+    expect_answers(&s, 50);
+    EXPECT(!hears(slow, 0));
+    door_set(true);
+    EXPECT(hear_answer(slow, body, sizeof(body)) == 200);
+    close(slow);
+    wsk_server_free(s.srv);
+}
+
+TEST(a_handler_that_computes_delays_no_other_connection)
+{
+    struct served s = serve(handler, NULL, NULL);
+    int slow = dial(&s);
+
+    atomic_store(&spinning, true);
+    say(slow, GET("/spin"));
+    expect_answers(&s, 50);
+    EXPECT(!hears(slow, 0));
+    atomic_store(&spinning, false);
+    EXPECT(hear_answer(slow, NULL, 0) == 200);
+    close(slow);
+    wsk_server_free(s.srv);
+}
+
+TEST(what_was_read_in_one_batch_with_a_slow_request_is_answered)
+{
+    struct served s = serve(handler, NULL, NULL);
+    int fds[40];
+    char body[32];
+
+    door_set(false);
+    for (int i = 0; i < 40; i++)
+        fds[i] = dial(&s);
+    for (int i = 0; i < 40; i++)
+        say(fds[i], i % 10 == 0 ? GET("/wait") : GET("/quick"));
+    for (int i = 0; i < 40; i++)
+        if (i % 10 != 0)
+            EXPECT(hear_answer(fds[i], body, sizeof(body)) == 200);
+    await_waiting(4);
+    door_set(true);
+    for (int i = 0; i < 40; i++) {
+        if (i % 10 == 0)
+            EXPECT(hear_answer(fds[i], body, sizeof(body)) == 200);
+        close(fds[i]);
+    }
+    wsk_server_free(s.srv);
+}
+
+TEST(one_thread_is_enough_beside_open_websockets)
+{
+    struct served s = serve(handler, NULL, "threads=1");
+    int ws[5];
+    char data[126];
+    size_t len = 0;
+
+    for (int i = 0; i < 5; i++)
+        EXPECT((ws[i] = open_ws(&s, UPGRADE("/"))) >= 0);
+    expect_answers(&s, 20);
+    for (int i = 0; i < 5; i++) {
+        say_frame(ws[i], 1, "hi", 2);
+        EXPECT(hear_frame(ws[i], data, &len) == 1);
+        EXPECT(strcmp(data, "hi") == 0);
+        close(ws[i]);
+    }
+    wsk_server_free(s.srv);
+}
+
+TEST(no_more_than_threads_handlers_run_at_once)
+{
+    struct served s = serve(handler, NULL, "threads=2");
+    int fd[3];
+
+    door_set(false);
+    for (int i = 0; i < 3; i++) {
+        fd[i] = dial(&s);
+        say(fd[i], GET("/wait"));
+    }
+    await_waiting(2);
+    EXPECT(!hears(fd[0], 50) && !hears(fd[1], 0) && !hears(fd[2], 0));
+    EXPECT(door.waiting == 2);
+    door_set(true);
+    for (int i = 0; i < 3; i++) {
+        EXPECT(hear_answer(fd[i], NULL, 0) == 200);
+        close(fd[i]);
+    }
+    wsk_server_free(s.srv);
+}
+
+TEST(pings_are_answered_while_every_handler_is_away) /* RFC 6455 5.5.2 */
+{
+    struct served s = serve(handler, NULL, "threads=2");
+    int ws[2];
+    char data[126];
+    size_t len = 0;
+
+    door_set(false);
+    for (int i = 0; i < 2; i++) {
+        EXPECT((ws[i] = open_ws(&s, UPGRADE("/"))) >= 0);
+        say_frame(ws[i], 1, "wait", 4);
+    }
+    await_waiting(2);
+    for (int i = 0; i < 2; i++) {
+        say_frame(ws[i], 9, "still there?", 12);
+        EXPECT(hear_frame(ws[i], data, &len) == 10);
+        EXPECT(strcmp(data, "still there?") == 0);
+    }
+    door_set(true);
+    for (int i = 0; i < 2; i++) {
+        EXPECT(hear_frame(ws[i], data, &len) == 1);
+        close(ws[i]);
+    }
+    wsk_server_free(s.srv);
+}
+
+TEST(messages_that_come_while_the_handler_is_away_wait_in_order)
+{
+    struct served s = serve(handler, NULL, NULL);
+    int ws = open_ws(&s, UPGRADE("/"));
+    char data[126], want[16];
+    size_t len = 0;
+
+    door_set(false);
+    say_frame(ws, 1, "wait", 4);
+    await_waiting(1);
+    for (int i = 0; i < 100; i++) {
+        snprintf(want, sizeof(want), "%d", i);
+        say_frame(ws, 1, want, strlen(want));
+    }
+    usleep(100000); /* long enough for the loop to read on its behalf */
+    door_set(true);
+    EXPECT(hear_frame(ws, data, &len) == 1);
+    for (int i = 0; i < 100; i++) {
+        snprintf(want, sizeof(want), "%d", i);
+        EXPECT(hear_frame(ws, data, &len) == 1 && strcmp(data, want) == 0);
+    }
+    close(ws);
+    wsk_server_free(s.srv);
+}
+
+/* ------------------------------------------------------------- events --- */
+
+struct story {
+    atomic_int connects, messages, closes, wrong;
+};
+
+static void on_connect(wsk_conn *conn, void *user)
+{
+    struct story *story = user;
+
+    (void)conn;
+    if (atomic_fetch_add(&story->connects, 1) != 0)
+        atomic_fetch_add(&story->wrong, 1);
+}
+
+static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
+{
+    struct story *story = user;
+    char want[16];
+    int i = atomic_fetch_add(&story->messages, 1);
+
+    snprintf(want, sizeof(want), "%d", i);
+    if (msg->len != strlen(want) || memcmp(msg->data, want, msg->len) != 0)
+        atomic_fetch_add(&story->wrong, 1);
+    if (i % 50 == 7)
+        usleep(3000); /* late: the lead goes to another thread */
+    wsk_conn_send(conn, msg->opcode, msg->data, msg->len, true);
+}
+
+static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
+{
+    struct story *story = user;
+
+    (void)conn;
+    if (info->code != 1000 || !info->clean)
+        atomic_fetch_add(&story->wrong, 1);
+    atomic_fetch_add(&story->closes, 1);
+}
+
+static const wsk_ws_handlers EVENTS = {
+    .connect = on_connect, .message = on_message, .close = on_close};
+
+static void attach(wsk_request *req, void *user)
+{
+    wsk_conn *conn;
+
+    if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) == WSK_OK)
+        wsk_conn_attach(conn, &EVENTS, user);
+}
+
+static void tell_story(void)
+{
+    struct story story = {0};
+    struct served s = serve(attach, &story, NULL);
+    int ws = open_ws(&s, UPGRADE("/"));
+    char data[126], text[16];
+    size_t len = 0;
+
+    for (int i = 0; i < 500; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        say_frame(ws, 1, text, strlen(text));
+    }
+    for (int i = 0; i < 500; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        EXPECT(hear_frame(ws, data, &len) == 1 && strcmp(data, text) == 0);
+    }
+    say_frame(ws, 8, "\x03\xe8", 2);
+    EXPECT(hear_frame(ws, data, &len) == 8);
+    EXPECT(hears_end(ws));
+    close(ws);
+    wsk_server_free(s.srv);
+    EXPECT(story.connects == 1 && story.messages == 500 && story.closes == 1);
+    EXPECT(story.wrong == 0);
+}
+
+TEST(events_come_in_order_and_close_exactly_once)
+{
+    tell_story();
+}
+
+TEST(events_keep_their_order_when_the_lead_is_taken_at_random)
+{
+    setenv("WSOCKET_STEAL_EVERY", "3", 1);
+    tell_story();
+    unsetenv("WSOCKET_STEAL_EVERY");
+}
+
+TEST(events_keep_their_order_on_the_poll_backend)
+{
+    setenv("WSOCKET_POLLER", "poll", 1);
+    tell_story();
+    unsetenv("WSOCKET_POLLER");
+}
+
+/* ----------------------------------------------------- random hand-off --- */
+
+static void *pipeline(void *arg)
+{
+    int fd = dial(arg);
+    char body[32];
+    long wrong = 0;
+
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 10; i++)
+            say(fd, GET("/a") GET("/bb"));
+        for (int i = 0; i < 20; i++)
+            wrong += hear_answer(fd, body, sizeof(body)) != 200 ||
+                     strcmp(body, i % 2 ? "/bb" : "/a") != 0;
+    }
+    close(fd);
+    return (void *)wrong;
+}
+
+static void pipeline_from_many(void)
+{
+    struct served s = serve(handler, NULL, NULL);
+    pthread_t clients[8];
+    void *wrong;
+
+    for (int i = 0; i < 8; i++)
+        pthread_create(&clients[i], NULL, pipeline, &s);
+    for (int i = 0; i < 8; i++) {
+        pthread_join(clients[i], &wrong);
+        EXPECT(wrong == NULL);
+    }
+    wsk_server_free(s.srv);
+}
+
+TEST(pipelined_requests_keep_their_order)
+{
+    pipeline_from_many();
+}
+
+TEST(pipelined_requests_keep_their_order_when_the_lead_is_taken_at_random)
+{
+    setenv("WSOCKET_STEAL_EVERY", "2", 1);
+    pipeline_from_many();
+    unsetenv("WSOCKET_STEAL_EVERY");
+}
+
+TEST(pipelined_requests_keep_their_order_on_the_poll_backend)
+{
+    setenv("WSOCKET_POLLER", "poll", 1);
+    pipeline_from_many();
+    unsetenv("WSOCKET_POLLER");
+}
+
+/* ---------------------------------------------------------------- stop --- */
+
+TEST(a_stop_lets_a_running_answer_finish_and_sends_1001)
+{
+    struct served s = serve(handler, NULL, NULL);
+    int slow = dial(&s), idle = dial(&s), ws = open_ws(&s, UPGRADE("/"));
+    char data[126];
+    size_t len = 0;
+
+    door_set(false);
+    say(slow, GET("/wait"));
+    await_waiting(1);
+    wsk_server_stop(s.srv, -1);
+    EXPECT(hear_frame(ws, data, &len) == 8);
+    EXPECT(len == 2 && memcmp(data, "\x03\xe9", 2) == 0);
+    say_frame(ws, 8, "\x03\xe9", 2);
+    EXPECT(hears_end(ws) && hears_end(idle));
+    EXPECT(wsk_server_join(s.srv, 0) == WSK_E_TIMEOUT);
+    door_set(true);
+    EXPECT(hear_answer(slow, NULL, 0) == 200);
+    EXPECT(hears_end(slow));
+    EXPECT(wsk_server_join(s.srv, PATIENCE_MS) == WSK_OK);
+    wsk_server_free(s.srv);
+    close(slow);
+    close(idle);
+    close(ws);
+}
+
+TEST(a_stop_abandons_a_stuck_handler_when_its_time_is_up)
+{
+    struct served s = serve(handler, NULL, "graceful_timeout=0.1");
+    int slow = dial(&s);
+
+    door_set(false);
+    say(slow, GET("/wait"));
+    await_waiting(1);
+    wsk_server_stop(s.srv, -1);
+    EXPECT(wsk_server_join(s.srv, PATIENCE_MS) == WSK_E_STATE);
+    EXPECT(hears_end(slow));
+    wsk_server_free(s.srv);
+    door_set(true); /* the abandoned thread frees what it used */
+    close(slow);
+    usleep(50000);
+}
+
+TEST(a_stop_wakes_a_handler_that_waits_in_receive)
+{
+    struct served s = serve(handler, NULL, "ws_close_timeout=0.1");
+    int ws = open_ws(&s, UPGRADE("/"));
+    char data[126];
+    size_t len = 0;
+
+    wsk_server_stop(s.srv, -1);
+    EXPECT(hear_frame(ws, data, &len) == 8);
+    /* No Close from here: the server gives up waiting for it. */
+    EXPECT(wsk_server_join(s.srv, PATIENCE_MS) == WSK_OK);
+    wsk_server_free(s.srv);
+    close(ws);
+}
+
+static void stop_now(wsk_request *req, void *user)
+{
+    (void)user;
+    wsk_server_stop(wsk_request_server(req), -1);
+    wsk_request_respond(req, 200, NULL, 0, "bye", 3);
+}
+
+TEST(a_handler_may_stop_its_own_server)
+{
+    struct served s = serve(stop_now, NULL, NULL);
+    int fd = dial(&s);
+    char body[8];
+
+    say(fd, GET("/"));
+    EXPECT(hear_answer(fd, body, sizeof(body)) == 200);
+    EXPECT(strcmp(body, "bye") == 0);
+    EXPECT(hears_end(fd));
+    EXPECT(wsk_server_join(s.srv, PATIENCE_MS) == WSK_OK);
+    wsk_server_free(s.srv);
+    close(fd);
+}
