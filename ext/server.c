@@ -38,6 +38,7 @@ typedef struct {
     enum phase phase;
     pid_t pid; /* of the process that started it */
     unsigned long n_threads;
+    bool complained; /* that the system has no thread to give */
 
     /* Under lock. Nobody waits for the GIL, or for anything else but the
      * condition, while holding it. */
@@ -356,9 +357,14 @@ static void keeper_start(ServerObject *self)
     char name[32];
 
     PyOS_snprintf(name, sizeof name, "wsocket-%lu", ++self->n_threads);
-    if (start_thread((PyObject *)self, "_work", name) == 0)
+    if (start_thread((PyObject *)self, "_work", name) == 0) {
+        self->complained = false;
         return;
-    ext_log_exception(self->st, "no new thread for the server");
+    }
+    if (!self->complained)
+        ext_log_exception(self->st, "no new thread for the server");
+    self->complained = true;
+    PyErr_Clear();
     Py_BEGIN_ALLOW_THREADS
     pthread_mutex_lock(&self->lock);
     self->alive--;
@@ -390,6 +396,16 @@ static bool keeper_done(ServerObject *self)
     return st != WSK_E_TIMEOUT;
 }
 
+/* Give the process back what start() has changed. */
+static void tidy_up(ServerObject *self)
+{
+    int rc = interval_end(self->st);
+
+    if (at_exit((PyObject *)self, "unregister") < 0 || rc < 0)
+        ext_log_exception(self->st, "the server could not tidy up");
+    self->phase = PHASE_OVER;
+}
+
 PyDoc_STRVAR(keep_doc, "Start threads as they are wanted, until the end.");
 
 static PyObject *Server_keep(PyObject *op, PyObject *unused)
@@ -412,9 +428,7 @@ static PyObject *Server_keep(PyObject *op, PyObject *unused)
         done = keeper_done(self);
         Py_END_ALLOW_THREADS
     }
-    if (interval_end(self->st) < 0 || at_exit(op, "unregister") < 0)
-        ext_log_exception(self->st, "the server could not tidy up");
-    self->phase = PHASE_OVER;
+    tidy_up(self);
     pthread_mutex_lock(&self->lock);
     self->released = true;
     pthread_cond_broadcast(&self->changed);
@@ -423,6 +437,12 @@ static PyObject *Server_keep(PyObject *op, PyObject *unused)
 }
 
 /* -------------------------------------------------------------- methods --- */
+
+/* In a forked child the threads are gone, and their locks may be held. */
+static bool is_ours(const ServerObject *self)
+{
+    return self->phase != PHASE_NEW && self->pid == getpid();
+}
 
 PyDoc_STRVAR(listen_doc, "listen()\n\nBind and listen, if not done yet.");
 
@@ -460,12 +480,15 @@ static PyObject *Server_start(PyObject *op, PyObject *unused)
     st = wsk_server_listen(self->srv);
     if (st != WSK_OK)
         return ext_raise(self->st, st, "cannot listen");
-    if (interval_begin(self->st) < 0 || at_exit(op, "register") < 0)
-        return NULL;
     self->phase = PHASE_SERVING;
     self->pid = getpid();
-    if (start_thread(op, "_keep", "wsocket-keeper") < 0) {
-        self->phase = PHASE_OVER;
+    if (interval_begin(self->st) < 0 || at_exit(op, "register") < 0 ||
+        start_thread(op, "_keep", "wsocket-keeper") < 0) {
+        PyObject *type, *error, *traceback;
+
+        PyErr_Fetch(&type, &error, &traceback);
+        tidy_up(self);
+        PyErr_Restore(type, error, traceback);
         return NULL;
     }
     st = wsk_server_start(self->srv);
@@ -497,7 +520,7 @@ static PyObject *Server_stop(PyObject *op, PyObject *const *args,
     ms = ext_timeout_ms(timeout);
     if (ms < 0 && PyErr_Occurred())
         return NULL;
-    if (self->phase != PHASE_SERVING)
+    if (!is_ours(self))
         Py_RETURN_NONE;
     wsk_server_stop(self->srv, ms);
     pthread_mutex_lock(&self->lock);
@@ -539,7 +562,7 @@ static PyObject *Server_join(PyObject *op, PyObject *const *args,
     ms = ext_timeout_ms(timeout);
     if (ms < 0 && PyErr_Occurred())
         return NULL;
-    if (self->phase == PHASE_NEW || self->pid != getpid())
+    if (!is_ours(self))
         Py_RETURN_TRUE;
     Py_BEGIN_ALLOW_THREADS
     st = wsk_server_join(self->srv, ms);
@@ -560,7 +583,7 @@ static PyObject *Server_exit(PyObject *op, PyObject *unused)
     ServerObject *self = Server_CAST(op);
 
     (void)unused;
-    if (self->phase != PHASE_SERVING || self->pid != getpid())
+    if (!is_ours(self))
         Py_RETURN_NONE;
     wsk_server_stop(self->srv, 0);
     Py_BEGIN_ALLOW_THREADS
@@ -607,11 +630,13 @@ static void Server_dealloc(PyObject *op)
     if (self->errors != NULL)
         ext_log_detach(self->errors);
     Py_CLEAR(self->errors);
-    Py_BEGIN_ALLOW_THREADS
-    wsk_server_free(self->srv);
-    Py_END_ALLOW_THREADS
-    pthread_cond_destroy(&self->changed);
-    pthread_mutex_destroy(&self->lock);
+    if (self->phase == PHASE_NEW || is_ours(self)) {
+        Py_BEGIN_ALLOW_THREADS
+        wsk_server_free(self->srv);
+        Py_END_ALLOW_THREADS
+        pthread_cond_destroy(&self->changed);
+        pthread_mutex_destroy(&self->lock);
+    }
     type->tp_free(op);
     Py_DECREF(type);
 }

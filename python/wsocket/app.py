@@ -19,6 +19,11 @@
     run(app)
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Optional, Union
+
 from . import demo
 from ._wsocket import Event, WebSocket
 
@@ -44,15 +49,23 @@ class WSocketApp:
                 client.send(message)
     """
 
-    websocket_class = WebSocket
+    websocket_class: type[WebSocket] = WebSocket
+    onconnect: Any
+    onmessage: Any
+    onclose: Any
 
-    def __init__(self, app=None, protocol=None, protocols=None):
+    def __init__(
+        self,
+        app: Optional[Callable[..., Iterable[bytes]]] = None,
+        protocol: Union[str, Iterable[str], None] = None,
+        protocols: Union[str, Iterable[str], None] = None,
+    ) -> None:
         self.app = app
         self.protocols = _list_of(protocol) + _list_of(protocols)
         for name in EVENTS:
             setattr(self, name, getattr(self, name, None))
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         """``app.onmessage = handler`` replaces all handlers, ``None`` removes
         them. A handler takes as many of (message, client) as it likes."""
         if name in EVENTS:
@@ -63,7 +76,9 @@ class WSocketApp:
             value.owner = self
         super().__setattr__(name, value)
 
-    def __call__(self, environ, start_response):
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         client = environ.get("wsgi.websocket")
         if client is None:
             return self._serve_page(environ, start_response)
@@ -79,10 +94,12 @@ class WSocketApp:
             client.attach(_echo)
         return []
 
-    def _has_handlers(self):
+    def _has_handlers(self) -> bool:
         return bool(self.onconnect or self.onmessage or self.onclose)
 
-    def _serve_page(self, environ, start_response):
+    def _serve_page(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         if self.app is not None:
             return self.app(environ, start_response)
         if not self._has_handlers():
@@ -91,7 +108,7 @@ class WSocketApp:
         return [b"Only WebSockets are served here.\n"]
 
 
-def _list_of(protocols):
+def _list_of(protocols: Union[str, Iterable[str], None]) -> list[str]:
     if protocols is None:
         return []
     return [protocols] if isinstance(protocols, str) else list(protocols)

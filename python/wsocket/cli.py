@@ -5,6 +5,8 @@
     wsocket                       (a demo)
 """
 
+from __future__ import annotations
+
 import argparse
 import ast
 import difflib
@@ -12,6 +14,9 @@ import faulthandler
 import importlib
 import os
 import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Optional
 
 from . import _wsocket, log
 from .server import Server, serve
@@ -29,7 +34,7 @@ class UsageError(Exception):
     """What the user asked for cannot be done; the text says why."""
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command line; ``argv`` is ``sys.argv[1:]``."""
     parser = make_parser()
     options = vars(parser.parse_args(argv))
@@ -49,9 +54,10 @@ def main(argv=None):
         leave_stuck_handlers(exc)
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsocket",
+        usage="wsocket [options] [module:app]",
         description="Serve a WSGI application: HTTP and WebSockets on one "
         "port. Without one, serve a demo.",
         allow_abbrev=False,
@@ -78,7 +84,7 @@ def make_parser():
     return parser
 
 
-def make_server(app, options):
+def make_server(app: Any, options: dict[str, Any]) -> Server:
     given = {k: v for k, v in options.items() if v is not None}
     given.setdefault("host", "127.0.0.1")
     given.setdefault("port", "8080")
@@ -88,7 +94,7 @@ def make_server(app, options):
         raise UsageError(str(exc)) from None
 
 
-def leave_stuck_handlers(exc):
+def leave_stuck_handlers(exc: BaseException) -> None:
     """A thread that does not return cannot be joined; it would only hold up
     the end. Say where each is, and go."""
     print("wsocket: %s; this is where they are:" % exc, file=sys.stderr)
@@ -98,7 +104,7 @@ def leave_stuck_handlers(exc):
     os._exit(1)
 
 
-def load(spec):
+def load(spec: str) -> Any:
     """The application that ``module:app`` names.
 
         load("flaskr:create_app('test')")
@@ -116,7 +122,7 @@ def load(spec):
     return app
 
 
-def import_module(name):
+def import_module(name: str) -> ModuleType:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if name.endswith(".py") or os.sep in name:
@@ -134,17 +140,18 @@ def import_module(name):
         ) from None
 
 
-def evaluate(module, expression):
+def evaluate(module: ModuleType, expression: str) -> Any:
     """An attribute, dotted or not, or a call of one with literals."""
     try:
-        node = ast.parse(expression, mode="eval").body
-        args, kwargs = [], {}
+        node: Any = ast.parse(expression, mode="eval").body
+        args: list[Any] = []
+        kwargs: dict[Any, Any] = {}
         called = isinstance(node, ast.Call)
         if called:
             args = [ast.literal_eval(arg) for arg in node.args]
             kwargs = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
             node = node.func
-        names = []
+        names: list[str] = []
         while isinstance(node, ast.Attribute):
             names.insert(0, node.attr)
             node = node.value
@@ -154,13 +161,13 @@ def evaluate(module, expression):
             "%r is neither a name nor a call of one with plain values"
             % expression
         ) from None
-    found = module
+    found: Any = module
     for name in names:
         found = attribute_of(found, name, module.__name__)
     return found(*args, **kwargs) if called else found
 
 
-def attribute_of(owner, name, where):
+def attribute_of(owner: object, name: str, where: str) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError:

@@ -1,9 +1,15 @@
 """The page that ``wsocket`` alone serves: it talks to the echo."""
 
+from __future__ import annotations
+
 import importlib.resources
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
-def page(environ, start_response):
+def page(
+    environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
     """A WSGI application: the page at ``/``, nothing else.
 
         from wsocket.demo import page

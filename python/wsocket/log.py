@@ -1,12 +1,14 @@
 """The logger ``wsocket``: errors of applications, with their tracebacks."""
 
+from __future__ import annotations
+
 import logging
 import traceback
 
 logger = logging.getLogger("wsocket")
 
 
-def log_traceback(exc):
+def log_traceback(exc: BaseException) -> str:
     """Log an exception and return its traceback as text.
 
         try:
@@ -21,7 +23,7 @@ def log_traceback(exc):
     return text
 
 
-def show(level="info"):
+def show(level: str = "info") -> None:
     """Show the logger on standard error, as the server's own log looks,
     unless the program has set up its logging."""
     if logger.hasHandlers():

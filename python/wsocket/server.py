@@ -7,15 +7,21 @@
         server.join()
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Optional, Union
 
 from . import _wsocket, log
 from .app import WSocketApp
+
+Application = Callable[..., Iterable[bytes]]
 
 
 class Server:
@@ -31,8 +37,14 @@ class Server:
     that names the nearest.
     """
 
-    def __init__(self, app=None, host="127.0.0.1", port=8080, **options):
-        self.app = WSocketApp() if app is None else app
+    def __init__(
+        self,
+        app: Optional[Application] = None,
+        host: str = "127.0.0.1",
+        port: Union[int, str] = 8080,
+        **options: object,
+    ) -> None:
+        self.app: Application = WSocketApp() if app is None else app
         self.host = host
         self._port = port
         self._server = _wsocket.Server(
@@ -40,12 +52,12 @@ class Server:
         )
 
     @property
-    def port(self):
+    def port(self) -> int:
         """The TCP port; the real one once the server listens."""
-        return self._server.port or self._port
+        return self._server.port or int(self._port)
 
     @property
-    def url(self):
+    def url(self) -> str:
         """Where a browser on this machine finds the server."""
         host = self.host
         if host in ("", "0.0.0.0", "::"):
@@ -54,7 +66,7 @@ class Server:
             host = "[%s]" % host
         return "http://%s:%d/" % (host, self.port)
 
-    def listen(self):
+    def listen(self) -> None:
         """Bind the port now; ``start()`` does it otherwise."""
         try:
             self._server.listen()
@@ -62,16 +74,16 @@ class Server:
             raise OSError(
                 exc.errno,
                 "cannot listen on %s port %s: %s"
-                % (self.host or "*", self._port, os.strerror(exc.errno)),
+                % (self.host or "*", self._port, os.strerror(exc.errno or 0)),
             ) from None
 
-    def start(self):
+    def start(self) -> Server:
         """Begin to serve and return at once."""
         self.listen()
         self._server.start()
         return self
 
-    def stop(self, timeout=None):
+    def stop(self, timeout: Optional[float] = None) -> None:
         """Ask the server to stop, and return at once.
 
         Running handlers have ``timeout`` seconds, by default
@@ -79,7 +91,7 @@ class Server:
         """
         self._server.stop(timeout)
 
-    def join(self, timeout=None):
+    def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until the server has stopped.
 
         True when it has; False when ``timeout`` seconds are over first.
@@ -91,7 +103,7 @@ class Server:
             return _join_in_main_thread(self._server)
         return self._server.join(timeout)
 
-    def serve_forever(self):
+    def serve_forever(self) -> bool:
         """Serve until ``stop()`` is called or Ctrl-C pressed."""
         self.start()
         while True:
@@ -100,16 +112,21 @@ class Server:
             except KeyboardInterrupt:
                 self.stop()
 
-    def __enter__(self):
+    def __enter__(self) -> Server:
         return self.start()
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
         with contextlib.suppress(TimeoutError):
             self.join()
 
 
-def run(app=None, host="127.0.0.1", port=8080, **options):
+def run(
+    app: Any = None,
+    host: Any = "127.0.0.1",
+    port: Any = 8080,
+    **options: Any,
+) -> None:
     """Serve an application until Ctrl-C or SIGTERM.
 
         run(app)
@@ -132,7 +149,7 @@ def run(app=None, host="127.0.0.1", port=8080, **options):
         log.logger.warning("%s; they are abandoned", exc)
 
 
-def serve(server, name):
+def serve(server: Server, name: str) -> None:
     """Serve until SIGINT or SIGTERM; a second one is immediate.
 
     ``TimeoutError`` when handlers were still running at the end.
@@ -148,19 +165,19 @@ def serve(server, name):
         server.join()
 
 
-def _name_of(app):
+def _name_of(app: Application) -> str:
     module = getattr(app, "__module__", None) or type(app).__module__
     name = getattr(app, "__qualname__", None) or type(app).__qualname__
     return "%s:%s" % (module, name)
 
 
 @contextlib.contextmanager
-def _stop_on_signals(server):
+def _stop_on_signals(server: Server) -> Iterator[None]:
     """SIGINT and SIGTERM stop the server. Only the main thread can have it
     so; a signal that is ignored, as in a shell's background job, stays so."""
-    before = {}
+    before: dict[signal.Signals, Any] = {}
 
-    def stop(number, frame):
+    def stop(number: int, frame: object) -> None:
         server.stop()
 
     if threading.current_thread() is threading.main_thread():
@@ -174,19 +191,19 @@ def _stop_on_signals(server):
             signal.signal(number, handler)
 
 
-def _join_in_main_thread(server):
+def _join_in_main_thread(server: _wsocket.Server) -> bool:
     """Wait where signal handlers can run: they do so between two lines of
     Python in this thread, which the wake-up descriptor brings about."""
     woken, wake = socket.socketpair()
     wake.setblocking(False)
-    result = []
+    result: list[Union[bool, BaseException]] = []
 
-    def join():
+    def join() -> None:
         try:
             result.append(server.join())
         except BaseException as exc:
             result.append(exc)
-        with contextlib.suppress(OSError):  # full is as good as written
+        with contextlib.suppress(OSError):  # full, or nobody reads any more
             wake.send(b"\0")
 
     before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
@@ -196,9 +213,8 @@ def _join_in_main_thread(server):
             woken.recv(4096)
     finally:
         signal.set_wakeup_fd(before)
-        if result:  # else the thread still wants to write
-            woken.close()
-            wake.close()
+        woken.close()
+        wake.close()
     if isinstance(result[0], BaseException):
         raise result[0]
     return result[0]
