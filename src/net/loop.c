@@ -185,14 +185,18 @@ static void bury(wsk_server *srv)
 
 void wsk__conn_orphan(struct wsk_conn *conn)
 {
+    bool first;
+
     pthread_mutex_lock(&conn->lock);
+    first = conn->kind != WSK__DEAD;
     conn->kind = WSK__DEAD;
     if (conn->pins == 0 && conn->fd >= 0) {
         close(conn->fd);
         conn->fd = -1;
     }
     pthread_mutex_unlock(&conn->lock);
-    wsk_conn_unref(conn);
+    if (first)
+        wsk_conn_unref(conn); /* the loop's */
 }
 
 /* --------------------------------------------------------- lingering --- */
@@ -510,6 +514,8 @@ static void drop_ready(wsk_server *srv)
 static void end(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
+    struct wsk_conn *conn;
+    unsigned what = 0;
 
     drop_ready(srv);
     for (struct wsk_conn *c = srv->conns, *next; c != NULL; c = next) {
@@ -520,6 +526,11 @@ static void end(struct wsk__thread *th)
     pthread_mutex_lock(&srv->post_lock);
     srv->posts_closed = true;
     pthread_mutex_unlock(&srv->post_lock);
+    while ((conn = next_post(srv, &what)) != NULL) {
+        if (what & WSK__POST_RUN)
+            wsk__conn_orphan(conn);
+        wsk_conn_unref(conn);
+    }
     bury(srv);
     wsk__dispatch_end(srv);
 }

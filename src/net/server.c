@@ -403,7 +403,10 @@ void wsk_server_stop(wsk_server *srv, int drain_ms)
 
 static bool all_gone_locked(const wsk_server *srv)
 {
-    return srv->ended && srv->monitor_gone && srv->n_threads == 0;
+    /* Our own threads come when they were asked for; others perhaps never. */
+    bool expected = srv->hooks.spawn == NULL && srv->n_awaiting > 0;
+
+    return srv->ended && srv->monitor_gone && srv->n_threads == 0 && !expected;
 }
 
 wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)

@@ -394,9 +394,9 @@ static bool over_locked(struct wsk_conn *conn)
            (conn->eof || wsk__ws_owed_locked(conn) == 0);
 }
 
-static void end_transport(struct wsk_conn *conn)
+static void end_transport(struct wsk_conn *conn, bool eof)
 {
-    if (conn->eof)
+    if (eof)
         wsk__conn_close(conn);
     else
         wsk__conn_linger(conn);
@@ -415,7 +415,7 @@ void wsk__ws_bound_queue_locked(struct wsk_conn *conn)
 bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
 {
     for (int reads = 0;; reads++) {
-        bool due, over, again;
+        bool due, over, eof, again;
 
         if (reads == READS_MAX) { /* others have a turn, too */
             wsk__post(conn, WSK__POST_LOOK);
@@ -435,6 +435,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
             read_locked(th, conn);
         wsk__ws_bound_queue_locked(conn);
         over = over_locked(conn);
+        eof = conn->eof;
         due = events_due_locked(conn);
         conn->calling |= due;
         if (!over)
@@ -447,7 +448,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
                     (wsk__ws_owed_locked(conn) > 0 ? (unsigned)WSK__WRITE : 0));
         pthread_mutex_unlock(&conn->lock);
         if (over)
-            end_transport(conn);
+            end_transport(conn, eof);
         else
             wsk__rearm(conn);
         if (!due)
