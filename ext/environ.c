@@ -465,6 +465,17 @@ static int set_slots(struct ext_environ *e, const struct ext_keys *keys,
     return 0;
 }
 
+/* RFC 9112 3.2.2: the authority of an absolute target stands in for Host. */
+static int set_host(const struct ext_state *st, PyObject *environ,
+                    const wsk_head *head)
+{
+    if (head->target.p[0] == '/' || head->host.len == 0)
+        return 0;
+    return set_take(
+        environ, st->names.http_host,
+        PyUnicode_DecodeLatin1(head->host.p, (Py_ssize_t)head->host.len, NULL));
+}
+
 PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
                           const struct ext_source *source)
 {
@@ -477,6 +488,8 @@ PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
     for (size_t i = 0; i < head->n_headers; i++)
         if (set_header(st, environ, &head->headers[i]) < 0)
             goto failed;
+    if (set_host(st, environ, head) < 0)
+        goto failed;
     return environ;
 
 failed:

@@ -23,6 +23,7 @@
     X(content_type, "CONTENT_TYPE")                                            \
     X(content_length, "CONTENT_LENGTH")                                        \
     X(transfer_encoding, "HTTP_TRANSFER_ENCODING")                             \
+    X(http_host, "HTTP_HOST")                                                  \
     X(http_upgrade, "HTTP_UPGRADE")                                            \
     X(http_connection, "HTTP_CONNECTION")                                      \
     X(thirteen, "13")                                                          \

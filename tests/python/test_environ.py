@@ -82,6 +82,13 @@ def test_an_absolute_target_without_path_is_the_root(site):
     assert environ["PATH_INFO"] == "/"
 
 
+def test_the_authority_of_an_absolute_target_is_the_host(site):
+    environ = environ_of(site, "http://other.example:81/a?b")
+    assert environ["HTTP_HOST"] == "other.example:81"
+    assert environ["PATH_INFO"] == "/a"
+    assert environ["REQUEST_URI"] == "http://other.example:81/a?b"
+
+
 def test_server_and_remote_are_the_ends_of_the_connection(site):
     environ = environ_of(site, "/", "X-Host: elsewhere")
     assert environ["SERVER_NAME"] == "127.0.0.1"
