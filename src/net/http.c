@@ -69,28 +69,6 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
 
 /* ----------------------------------------------------------- input --- */
 
-bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    if (th->span.len > 0) {
-        if (!wsk__buf_put(&conn->in, th->span.p, th->span.len))
-            return false;
-        th->span.len = 0;
-    }
-    if (conn->head == NULL)
-        return true;
-    if (wsk__http_keep_head(&conn->http) != WSK_OK)
-        return false;
-    if (conn->body_view.len > 0) {
-        if (!wsk__buf_put(&conn->body, conn->body_view.p, conn->body_view.len))
-            return false;
-        conn->body_view.len = 0;
-    }
-    conn->head = wsk__http_head(&conn->http);
-    wsk__buf_ack(&conn->in, conn->in_fed);
-    conn->in_fed = 0;
-    return true;
-}
-
 /* Body octets: a body that came in one piece stays where it is. */
 static bool take_body(struct wsk_conn *conn, const uint8_t *data, size_t len)
 {
@@ -105,6 +83,69 @@ static bool take_body(struct wsk_conn *conn, const uint8_t *data, size_t len)
 static void out_of_memory(struct wsk_conn *conn)
 {
     wsk__http_fail(&conn->http, 503);
+}
+
+static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
+{
+    switch (ev.kind) {
+    case WSK_HTTP_HEAD:
+        conn->head = ev.head;
+        conn->body_done = false;
+        conn->body_view = (wsk_str){NULL, 0};
+        if (ev.head->expect_continue ||
+            ev.head->content_length > WSK__BODY_MEMORY)
+            return WSK__FEED_READY;
+        return WSK__FEED_MORE;
+    case WSK_HTTP_DATA:
+        if (conn->head == NULL) /* what is left of an answered request */
+            return WSK__FEED_MORE;
+        if (!take_body(conn, ev.data, ev.len)) {
+            out_of_memory(conn);
+            return WSK__FEED_MORE;
+        }
+        return conn->busy || wsk__buf_len(&conn->body) >= WSK__BODY_MEMORY
+                   ? WSK__FEED_DATA
+                   : WSK__FEED_MORE;
+    case WSK_HTTP_END:
+        if (conn->head == NULL)
+            return WSK__FEED_MORE;
+        conn->body_done = true;
+        return WSK__FEED_READY;
+    case WSK_HTTP_FAILED:
+        conn->failed = true;
+        return WSK__FEED_OVER;
+    case WSK_HTTP_NONE:
+        break;
+    }
+    return WSK__FEED_MORE;
+}
+
+bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_http_event ev;
+
+    if (th->span.len > 0) {
+        if (!wsk__buf_put(&conn->in, th->span.p, th->span.len))
+            return false;
+        th->span.len = 0;
+    }
+    if (conn->head == NULL)
+        return true;
+    /* A head that is called for before its body has come may have the beginning
+     * of the body behind it, still in the receive buffer. */
+    while ((ev = wsk_http_next(&conn->http)).kind != WSK_HTTP_NONE)
+        on_event(conn, ev);
+    if (wsk__http_keep_head(&conn->http) != WSK_OK)
+        return false;
+    if (conn->body_view.len > 0) {
+        if (!wsk__buf_put(&conn->body, conn->body_view.p, conn->body_view.len))
+            return false;
+        conn->body_view.len = 0;
+    }
+    conn->head = wsk__http_head(&conn->http);
+    wsk__buf_ack(&conn->in, conn->in_fed);
+    conn->in_fed = 0;
+    return true;
 }
 
 /* Octets into the engine: those that wait in conn->in first. NOTHING: there
@@ -169,41 +210,6 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
     th->span = (wsk_str){(const char *)th->rx, (size_t)n};
     conn->since_ms = wsk__now_ms();
     return WSK__FEED_DATA;
-}
-
-static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
-{
-    switch (ev.kind) {
-    case WSK_HTTP_HEAD:
-        conn->head = ev.head;
-        conn->body_done = false;
-        conn->body_view = (wsk_str){NULL, 0};
-        if (ev.head->expect_continue ||
-            ev.head->content_length > WSK__BODY_MEMORY)
-            return WSK__FEED_READY;
-        return WSK__FEED_MORE;
-    case WSK_HTTP_DATA:
-        if (conn->head == NULL) /* what is left of an answered request */
-            return WSK__FEED_MORE;
-        if (!take_body(conn, ev.data, ev.len)) {
-            out_of_memory(conn);
-            return WSK__FEED_MORE;
-        }
-        return conn->busy || wsk__buf_len(&conn->body) >= WSK__BODY_MEMORY
-                   ? WSK__FEED_DATA
-                   : WSK__FEED_MORE;
-    case WSK_HTTP_END:
-        if (conn->head == NULL)
-            return WSK__FEED_MORE;
-        conn->body_done = true;
-        return WSK__FEED_READY;
-    case WSK_HTTP_FAILED:
-        conn->failed = true;
-        return WSK__FEED_OVER;
-    case WSK_HTTP_NONE:
-        break;
-    }
-    return WSK__FEED_MORE;
 }
 
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
