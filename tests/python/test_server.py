@@ -426,7 +426,7 @@ def test_a_child_of_a_handler_leaves_the_server_alone():
         pid = os.fork()
         if pid == 0:
             server.stop(0)
-            os._exit(7 if server.join() else 1)
+            os._exit(7 if server.join(1) else 1)
         _, status = os.waitpid(pid, 0)
         start_response("200 OK", [])
         return [b"%d" % (status >> 8)]
