@@ -28,7 +28,7 @@ static void put_peer(struct line *l, wsk_str s)
     size_t room = sizeof(l->text) - l->n;
 
     l->n += wsk__log_escape(l->text + l->n, room < PIECE_MAX ? room : PIECE_MAX,
-                            s.p, s.len);
+                            s.p, s.len, true);
 }
 
 static void put_field(struct line *l, wsk_str s)

@@ -103,7 +103,7 @@ static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
             out_of_memory(conn);
             return WSK__FEED_MORE;
         }
-        return conn->busy || wsk__buf_len(&conn->body) >= WSK__BODY_MEMORY
+        return conn->called || wsk__buf_len(&conn->body) >= WSK__BODY_MEMORY
                    ? WSK__FEED_DATA
                    : WSK__FEED_MORE;
     case WSK_HTTP_END:
@@ -286,6 +286,7 @@ static bool refuse_attempt(struct wsk_conn *conn)
 static void close_request(struct wsk_conn *conn)
 {
     wsk__http_release(&conn->http);
+    conn->called = false;
     conn->head = NULL;
     conn->body_view = (wsk_str){NULL, 0};
     wsk__buf_free(&conn->body);
@@ -307,6 +308,7 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
     th->req =
         (struct wsk_request){.conn = conn, .thread = th, .head = conn->head};
+    conn->called = true;
     set_date(th, conn);
     lend_out(th, &conn->http.out);
 }

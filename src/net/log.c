@@ -174,7 +174,8 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
     pthread_mutex_unlock(&log->lock);
 }
 
-size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len)
+size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len,
+                       bool quoted)
 {
     static const char HEX[] = "0123456789abcdef";
     size_t n = 0;
@@ -182,7 +183,7 @@ size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len)
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)src[i];
 
-        if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\') {
+        if (c >= 0x20 && c != 0x7f && !(quoted && (c == '"' || c == '\\'))) {
             if (n + 1 > cap)
                 break;
             dst[n++] = (char)c;

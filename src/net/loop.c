@@ -344,7 +344,8 @@ static bool settle(struct wsk_conn *conn)
 {
     if (conn->busy) {
         pthread_mutex_lock(&conn->lock);
-        conn->busy = conn->kind == WSK__HTTP;
+        if (conn->kind != WSK__HTTP)
+            conn->busy = false;
         pthread_mutex_unlock(&conn->lock);
     }
     return !conn->busy;
@@ -363,11 +364,12 @@ static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
                     unsigned what)
 {
     if (what & WSK__HUP)
-        conn->hup = true;
+        conn->hup_seen = true;
     if (!settle(conn))
         return true; /* whoever has it reads again when done */
     pthread_mutex_lock(&conn->lock);
     conn->drained = false;
+    conn->hup = conn->hup_seen;
     pthread_mutex_unlock(&conn->lock);
     return run(th, conn);
 }
@@ -403,6 +405,7 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
         pthread_mutex_lock(&conn->lock);
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
             conn->drained = false;
+            conn->hup = conn->hup_seen;
             if (!conn->receiving)
                 conn->rx = WSK__RX_LOOP;
         }

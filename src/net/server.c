@@ -50,7 +50,7 @@ void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
     n = (size_t)snprintf(line, sizeof(line), "[%s +0000] [%ld] %s: ", stamp,
                          (long)getpid(), NAME[level]);
-    n += wsk__log_escape(line + n, sizeof(line) - n, text, len);
+    n += wsk__log_escape(line + n, sizeof(line) - n, text, len, false);
     wsk__log_line(srv->error_log, line, n);
 }
 

@@ -86,8 +86,8 @@ struct wsk_conn {
     struct wsk_conn *prev, *next; /* in srv->conns */
     struct wsk__timer timer;
     unsigned want;
-    bool busy; /* a handler owns it, or it waits for one in srv->ready */
-    bool hup;  /* the poller saw an end: read until it shows */
+    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
+    bool hup_seen; /* the poller saw an end */
 
     /* srv->post_lock */
     struct wsk_conn *post_next;
@@ -106,7 +106,9 @@ struct wsk_conn {
     const wsk_head *head; /* of the open request; NULL: none */
     bool body_done;       /* all of the body has been fed */
     bool eof;             /* the peer's end was read */
+    bool called;          /* a handler answers it now */
     bool drained;         /* nothing to read before the next event */
+    bool hup;             /* an end is near: read until it shows */
     bool failed;          /* the answer was a refusal of ours */
     uint64_t since_ms;    /* last progress in the present phase */
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
