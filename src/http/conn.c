@@ -139,9 +139,12 @@ static void end_answer(struct wsk_http *h)
 /* A refusal must have no body even if the request was refused half-read. */
 static bool is_to_head(const uint8_t *text, size_t len)
 {
-    for (; len >= 2 && memcmp(text, "\r\n", 2) == 0; len -= 2)
-        text += 2;
-    return len >= 5 && memcmp(text, "HEAD ", 5) == 0;
+    size_t at = 0;
+
+    while (at < WSK__BLANK_MAX && len - at >= 2 &&
+           memcmp(text + at, "\r\n", 2) == 0)
+        at += 2;
+    return len - at >= 5 && memcmp(text + at, "HEAD ", 5) == 0;
 }
 
 static void open_request(struct wsk_http *h)

@@ -7,7 +7,6 @@
 
 enum {
     METHOD_MAX = 32,    /* no registered method has half of it */
-    BLANK_MAX = 16,     /* octets of empty lines before a request (9112 2.2) */
     LINE_MIN = 4,       /* the shortest field line: "a:" CR LF */
     SPAN_MAX = 1 << 30, /* larger limits count as this: positions are 32 bits */
 };
@@ -38,7 +37,7 @@ static size_t span(uint64_t limit)
 size_t wsk__head_cap(const wsk_limits *limits)
 {
     /* What is behind the last octet that may come without a verdict: CRs. */
-    return BLANK_MAX + span(limits->max_request_line) +
+    return WSK__BLANK_MAX + span(limits->max_request_line) +
            span(limits->max_header_bytes) + 2 * sizeof "\r\n";
 }
 
@@ -358,7 +357,7 @@ static enum wsk__head_result read_lines(struct reader *r,
         if (stop == line) {
             if (s->fields > 0)
                 return WSK__HEAD_OK;
-            if (s->line > BLANK_MAX)
+            if (s->line > WSK__BLANK_MAX)
                 return bad(r, 400);
             continue;
         }

@@ -6,6 +6,9 @@
 
 #include "wsocket.h"
 
+/* Octets of empty lines that may stand before a request (RFC 9112 2.2). */
+enum { WSK__BLANK_MAX = 16 };
+
 enum wsk__head_result {
     WSK__HEAD_PARTIAL, /* no complete head yet */
     WSK__HEAD_OK,
