@@ -198,11 +198,11 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
 
 /* Something was queued: write it, unless the thread that delivers this
  * connection's events does so at the end of the callback anyway. */
-static void queued_locked(wsk_conn *conn)
+static void queued_locked(wsk_conn *conn, size_t before)
 {
     if (conn->cork == NULL || conn->cork != wsk__self)
         wsk__ws_flush_locked(conn);
-    wsk__ws_bound_queue_locked(conn);
+    wsk__ws_bound_queue_locked(conn, before);
     if (!conn->srv->edge && wsk__ws_owed_locked(conn) > 0)
         wsk__post(conn, WSK__POST_LOOK);
 }
@@ -210,6 +210,7 @@ static void queued_locked(wsk_conn *conn)
 wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
                          size_t len, bool valid)
 {
+    size_t before;
     wsk_status st;
 
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
@@ -219,9 +220,10 @@ wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
+    before = wsk__ws_owed_locked(conn);
     st = wsk_ws_send_message(conn->ws, opcode, data, len);
     if (st == WSK_OK)
-        queued_locked(conn);
+        queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
     return st;
 }
@@ -229,14 +231,16 @@ wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
 wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
                                const void *data, size_t len)
 {
+    size_t before;
     wsk_status st;
 
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
+    before = wsk__ws_owed_locked(conn);
     st = wsk_ws_send_frame(conn->ws, opcode, fin, data, len);
     if (st == WSK_OK)
-        queued_locked(conn);
+        queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
     return st;
 }
@@ -252,7 +256,7 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
     st = wsk_ws_send_close(conn->ws, code, reason, len);
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
-        queued_locked(conn);
+        queued_locked(conn, 0);
         wsk__post(conn, WSK__POST_AWAY); /* for the deadline, and the end */
     }
     pthread_mutex_unlock(&conn->lock);

@@ -80,8 +80,9 @@ struct wsk__mail *wsk__ws_next_mail_locked(struct wsk_conn *conn);
 /* Octets that wait to be written. */
 size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
 
-/* A queue that no peer reads is not kept for ever. */
-void wsk__ws_bound_queue_locked(struct wsk_conn *conn);
+/* A queue that no peer reads is not kept for ever: past a bound the connection
+ * fails. A message that found the queue empty (`before`) is never too long. */
+void wsk__ws_bound_queue_locked(struct wsk_conn *conn, size_t before);
 
 /* The handler has returned without attaching: close. */
 void wsk__ws_handler_done(struct wsk_conn *conn);

@@ -402,10 +402,9 @@ static void end_transport(struct wsk_conn *conn, bool eof)
         wsk__conn_linger(conn);
 }
 
-/* An octet queue that no peer reads is not kept for ever. */
-void wsk__ws_bound_queue_locked(struct wsk_conn *conn)
+void wsk__ws_bound_queue_locked(struct wsk_conn *conn, size_t before)
 {
-    if (wsk__ws_owed_locked(conn) > WSK__SEND_MAX &&
+    if (before > 0 && wsk__ws_owed_locked(conn) > WSK__SEND_MAX &&
         wsk_ws_can_send(conn->ws)) {
         wsk__ws_fail(conn->ws, 1013, "too much waits to be read");
         wsk__ws_collect_locked(conn);
@@ -433,7 +432,6 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
             eof_locked(conn);
         if (conn->rx == WSK__RX_LOOP)
             read_locked(th, conn);
-        wsk__ws_bound_queue_locked(conn);
         over = over_locked(conn);
         eof = conn->eof;
         due = events_due_locked(conn);
