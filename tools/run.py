@@ -115,15 +115,17 @@ def other_pythons():
             yield found[-1]
 
 
-def install(inside):
+def install(inside, *setup):
     """The package, with assertions on, into the environment of `inside`."""
-    folder = os.path.join("build", "python-%d.%d" % version_of(inside))
+    folder = os.path.join("build", "python-%d.%d" % version_of(inside) +
+                          "-".join(("",) + setup).replace("/", "-"))
     tools = os.path.abspath(os.path.dirname(inside))
     return quietly([inside, "-m", "pip", "-q", "install",
                     "--no-build-isolation", "--no-deps", "--force-reinstall",
                     ".", "-Cbuild-dir=" + folder,
                     "-Csetup-args=-Db_ndebug=false",
-                    "-Csetup-args=-Dwerror=true"],
+                    "-Csetup-args=-Dwerror=true",
+                    *("-Csetup-args=" + option for option in setup)],
                    env=dict(os.environ, PATH=tools + os.pathsep +
                             os.environ["PATH"]))
 
@@ -249,15 +251,15 @@ def c_counts(log):
     return passed, failed
 
 
-def python_tests(inside, paths, limit=600):
+def python_tests(inside, paths, limit=600, setup=(), **more):
     """pytest in an environment, with the package freshly installed."""
-    if not install(inside):
+    if not install(inside, *setup):
         return 0, 1
     report = os.path.join("build", "report.xml")
     if os.path.exists(report):
         os.remove(report)
     status = call([inside, "-m", "pytest", "-q", "--junitxml", report, *paths],
-                  limit)
+                  limit, **more)
     if not os.path.exists(report):
         return 0, 1
     suite = ElementTree.parse(report).getroot().find("testsuite")
@@ -266,6 +268,48 @@ def python_tests(inside, paths, limit=600):
     failed = sum(bad)
     passed = total - skipped - failed
     return passed, failed + (status != 0 and failed == 0)
+
+
+def python_tests_under_asan():
+    """The extension and the library under ASan and UBSan, in an interpreter
+    that knows neither; memory comes from malloc(), so that they see it all.
+    Leaks are what tests/python/test_leaks.py is for."""
+    library = subprocess.check_output(
+        ["gcc", "-print-file-name=libasan.so"], text=True).strip()
+    settings = {
+        "LD_PRELOAD": library,
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1:abort_on_error=1",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    }
+    return python_tests(
+        environment(os.path.join("build", "venv-asan"), requirements=True),
+        ["tests/python", "-m", "not slow", "--deselect",
+         "tests/python/test_leaks.py"],
+        setup=("-Db_sanitize=address,undefined", "-Db_lundef=false"),
+        env=dict(os.environ, **settings))
+
+
+FOREIGN = ["aarch64-macos", "x86_64-freebsd", "x86_64-linux-musl",
+           "aarch64-linux-gnu"]
+
+
+def foreign_systems():
+    """Systems we cannot run here: every source must compile for each."""
+    inside = os.path.abspath(environment(VENV, requirements=True))
+    sources = [os.path.abspath(path) for path in glob.glob("src/*/*.c")]
+    passed = failed = 0
+    for target in FOREIGN:
+        folder = os.path.join("build", "foreign", target)
+        os.makedirs(folder, exist_ok=True)
+        good = quietly(
+            [inside, "-m", "ziglang", "cc", "-target", target, "-std=c11",
+             "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
+             "-I" + os.path.abspath("include"), "-I" + os.path.abspath("src"),
+             "-c", *sorted(sources)], cwd=folder)
+        passed += good
+        failed += not good
+    return passed, failed
 
 
 def fuzzers():
@@ -352,6 +396,8 @@ def test():
         tally.stage("Python %s tests" % name, python_tests,
                     environment(path, python, requirements=True),
                     ["tests/python"])
+    tally.stage("Python tests under ASan and UBSan", python_tests_under_asan)
+    tally.stage("other systems compile", foreign_systems)
     tally.stage("installed library", script, "tests/install/run")
     tally.end()
 
