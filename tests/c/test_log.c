@@ -1,0 +1,64 @@
+#include "harness.h"
+
+#include "net/log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+TEST(lines_arrive_whole_and_in_order)
+{
+    struct wsk__log *log;
+    char got[64] = {0};
+    int fds[2];
+    ssize_t n;
+
+    EXPECT(pipe(fds) == 0);
+    log = wsk__log_new(fds[1]);
+    wsk__log_line(log, "one", 3);
+    wsk__log_line(log, "two", 3);
+    wsk__log_free(log, 5000);
+    n = read(fds[0], got, sizeof(got));
+    EXPECT_OCTETS(got, (size_t)n, "one\ntwo\n");
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
+{
+    static char text[1000], got[1 << 21];
+    struct wsk__log *log;
+    size_t len = 0;
+    int fds[2];
+    ssize_t n;
+
+    memset(text, 'x', sizeof(text));
+    EXPECT(pipe(fds) == 0);
+    log = wsk__log_new(fds[1]);
+    for (int i = 0; i < 3000; i++)
+        wsk__log_line(log, text, sizeof(text));
+    wsk__log_line(log, "late", 4);
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 2000 && strstr(got, "dropped") == NULL; i++) {
+        n = read(fds[0], got + len, sizeof(got) - 1 - len);
+        if (n > 0)
+            len += (size_t)n;
+        else
+            usleep(1000);
+    }
+    EXPECT(strstr(got, "log lines dropped") != NULL);
+    close(fds[0]); /* the rest has no reader, which ends the writer */
+    wsk__log_free(log, 5000);
+    close(fds[1]);
+}
+
+TEST(a_peer_cannot_forge_a_line)
+{
+    char out[64];
+    size_t n = wsk__log_escape(out, sizeof(out), "a\r\nb\"\\\x7f", 7, true);
+
+    EXPECT_OCTETS(out, n, "a\\x0d\\x0ab\\x22\\x5c\\x7f");
+    n = wsk__log_escape(out, sizeof(out), "a\n\"\\", 4, false);
+    EXPECT_OCTETS(out, n, "a\\x0a\"\\");
+    n = wsk__log_escape(out, 3, "a\nb", 3, true);
+    EXPECT_OCTETS(out, n, "a");
+}
