@@ -27,6 +27,7 @@ void wsk_conn_unref(wsk_conn *conn)
         close(conn->fd);
     if (conn->ws != NULL)
         wsk__ws_destroy(conn);
+    wsk__free(conn->protocol);
     wsk__http_clear(&conn->http);
     wsk__buf_free(&conn->in);
     wsk__buf_free(&conn->body);
@@ -157,6 +158,7 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th = handler_thread(conn);
+    bool waited = false;
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
@@ -179,18 +181,26 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
         pthread_mutex_lock(&conn->lock);
         conn->receiving = false;
         unpin_locked(conn);
-        if (th == NULL) { /* nobody would see that it stays away */
-            conn->rx = WSK__RX_LOOP;
+        if (th == NULL || th->ws != conn) /* no one watches who stays away */
             wsk__post(conn, WSK__POST_AWAY);
-        }
-    } else {
-        th = NULL;
+        waited = true;
+    }
+    if (st == WSK_E_AGAIN) { /* the server was ended under it */
+        wsk_ws_feed_eof(conn->ws);
+        wsk__ws_collect_locked(conn);
+        st = WSK_E_CLOSED;
     }
     if (st == WSK_E_CLOSED)
         wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
     pthread_mutex_unlock(&conn->lock);
-    if (th != NULL && timeout_ms != 0)
+    if (th == NULL)
+        return st;
+    if (!waited)
+        wsk__call_take_turns(th);
+    else if (timeout_ms != 0)
         wsk__call_unpark(th);
+    else
+        wsk__call_is_back(th);
     return st;
 }
 
@@ -203,6 +213,8 @@ static void queued_locked(wsk_conn *conn, size_t before)
     if (conn->cork == NULL || conn->cork != wsk__self)
         wsk__ws_flush_locked(conn);
     wsk__ws_bound_queue_locked(conn, before);
+    if (wsk_ws_done(conn->ws))
+        wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
     if (!conn->srv->edge && wsk__ws_owed_locked(conn) > 0)
         wsk__post(conn, WSK__POST_LOOK);
 }
@@ -268,6 +280,8 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
     wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
     size_t owed;
 
+    if (wsk__forked(conn->srv))
+        return 0;
     pthread_mutex_lock(&c->lock);
     owed = wsk__ws_owed_locked(c);
     pthread_mutex_unlock(&c->lock);
@@ -319,6 +333,8 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
     wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
     bool ended;
 
+    if (wsk__forked(conn->srv))
+        return true;
     pthread_mutex_lock(&c->lock);
     ended = c->ended && c->mail == NULL;
     if (ended && info != NULL)
@@ -332,6 +348,8 @@ bool wsk_conn_can_send(const wsk_conn *conn)
     wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
     bool can;
 
+    if (wsk__forked(conn->srv))
+        return false;
     pthread_mutex_lock(&c->lock);
     can = wsk_ws_can_send(c->ws);
     pthread_mutex_unlock(&c->lock);

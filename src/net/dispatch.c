@@ -14,6 +14,7 @@ enum {
     QUIET_TICKS = 20, /* without a call: the monitor goes to sleep */
     MIN_SPARES = 2,   /* one for the lead, one for a queued call */
     REAP_S = 10,      /* how long a surplus spare waits for work */
+    RESPAWN_MS = 100, /* after the system has refused a thread */
     SLOW_ENTRY_NS = 100000,
     SLOW_ENTRIES = 16, /* fast entries until inline calls are tried again */
 };
@@ -120,12 +121,19 @@ static void wake_monitor_locked(wsk_server *srv)
     }
 }
 
+/* Handlers that come back from receive() go before the queue, but take turns
+ * with it when both wait. */
+static bool queue_may_run_locked(const wsk_server *srv)
+{
+    return srv->n_unparking == 0 || srv->queue_turn;
+}
+
 /* The state has changed: if calls wait and may run, somebody shall run them.
  * One spare always stays back for the lead. */
 static void kick_locked(wsk_server *srv)
 {
     if (srv->ready != NULL && srv->n_running < srv->cfg.threads &&
-        srv->n_fresh == 0 && srv->n_unparking == 0 &&
+        srv->n_fresh == 0 && queue_may_run_locked(srv) &&
         srv->n_spares >= MIN_SPARES)
         order_locked(pop_spare_locked(srv), WSK__CALL);
     if (missing_spares_locked(srv) > 0)
@@ -209,12 +217,17 @@ bool wsk__call_end(struct wsk__thread *th)
 
 void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
 {
+    bool late;
+
     pthread_mutex_lock(&srv->lock);
+    late = srv->ended;
     conn->ready_next = NULL;
     *srv->ready_tail = conn;
     srv->ready_tail = &conn->ready_next;
     kick_locked(srv);
     pthread_mutex_unlock(&srv->lock);
+    if (late)
+        wsk__drop_ready(srv);
 }
 
 void wsk__call_yield(struct wsk__thread *th)
@@ -260,9 +273,11 @@ void wsk__call_unpark(struct wsk__thread *th)
     srv->n_unparking++;
     if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
         wsk__post(th->ws, WSK__POST_AWAY); /* it will not read for a while */
-    while (srv->n_running >= srv->cfg.threads && !srv->ended)
+    while (!srv->ended && (srv->n_running >= srv->cfg.threads ||
+                           (srv->queue_turn && srv->ready != NULL)))
         pthread_cond_wait(&srv->slot_free, &srv->lock);
     srv->n_unparking--;
+    srv->queue_turn = srv->ready != NULL;
     srv->n_parked--;
     th->parked = false;
     th->rearmed = false;
@@ -273,12 +288,65 @@ void wsk__call_unpark(struct wsk__thread *th)
     pthread_mutex_unlock(&srv->lock);
 }
 
+void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    pthread_mutex_lock(&th->srv->lock);
+    th->ws = conn;
+    th->rearmed = false;
+    th->since = th->srv->tick;
+    wake_monitor_locked(th->srv);
+    pthread_mutex_unlock(&th->srv->lock);
+}
+
+void wsk__call_is_back(struct wsk__thread *th)
+{
+    pthread_mutex_lock(&th->srv->lock);
+    th->rearmed = false;
+    th->since = th->srv->tick;
+    wake_monitor_locked(th->srv);
+    pthread_mutex_unlock(&th->srv->lock);
+}
+
+void wsk__call_take_turns(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    bool others;
+
+    pthread_mutex_lock(&srv->lock);
+    others = srv->n_running >= srv->cfg.threads &&
+             (srv->n_unparking > 0 || srv->ready != NULL);
+    pthread_mutex_unlock(&srv->lock);
+    if (others) {
+        wsk__call_park(th);
+        wsk__call_unpark(th);
+    }
+}
+
+bool wsk__socket_reserve(wsk_server *srv)
+{
+    bool free;
+
+    pthread_mutex_lock(&srv->lock);
+    free = srv->n_sockets < srv->cfg.max_parked;
+    srv->n_sockets += free;
+    pthread_mutex_unlock(&srv->lock);
+    return free;
+}
+
+void wsk__socket_release(wsk_server *srv)
+{
+    pthread_mutex_lock(&srv->lock);
+    srv->n_sockets--;
+    pthread_mutex_unlock(&srv->lock);
+}
+
 /* ---------------------------------------------------- the interpreter --- */
 
 void wsk__gate_enter(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
     uint64_t began;
+    unsigned slow;
 
     if (srv->hooks.enter == NULL || th->inside)
         return;
@@ -288,9 +356,9 @@ void wsk__gate_enter(struct wsk__thread *th)
     atomic_store(&th->entering, false);
     th->inside = true;
     if (wsk__now_ns() - began > SLOW_ENTRY_NS)
-        srv->slow_entries = SLOW_ENTRIES;
-    else if (srv->slow_entries > 0)
-        srv->slow_entries--;
+        atomic_store(&srv->slow_entries, SLOW_ENTRIES);
+    else if ((slow = atomic_load(&srv->slow_entries)) > 0)
+        atomic_compare_exchange_strong(&srv->slow_entries, &slow, slow - 1);
 }
 
 void wsk__gate_leave(struct wsk__thread *th)
@@ -312,7 +380,7 @@ static struct wsk_conn *next_call(struct wsk__thread *th)
 
     pthread_mutex_lock(&srv->lock);
     if (!srv->ended && srv->ready != NULL &&
-        srv->n_running < srv->cfg.threads && srv->n_unparking == 0 &&
+        srv->n_running < srv->cfg.threads && queue_may_run_locked(srv) &&
         (th->fresh || srv->n_fresh == 0)) {
         conn = srv->ready;
         srv->ready = conn->ready_next;
@@ -320,6 +388,9 @@ static struct wsk_conn *next_call(struct wsk__thread *th)
             srv->ready_tail = &srv->ready;
         begin_locked(th, conn);
         set_fresh_locked(th, true);
+        srv->queue_turn = false;
+        if (srv->n_unparking > 0)
+            pthread_cond_signal(&srv->slot_free);
     } else {
         set_fresh_locked(th, false);
     }
@@ -478,11 +549,12 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
         } else if (!spawn_own(srv)) {
             wsk__server_logf(srv, WSK_LOG_WARNING,
                              "no new thread: the system refuses");
-            nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
             break;
         }
     }
     pthread_mutex_lock(&srv->lock);
+    if (n > 0)
+        srv->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
     srv->n_awaiting -= n > srv->n_awaiting ? srv->n_awaiting : n;
 }
 
@@ -496,13 +568,12 @@ static void *monitor(void *arg)
     pthread_mutex_lock(&srv->lock);
     while (!srv->ended) {
         missing = missing_spares_locked(srv);
-        if (missing > 0) {
+        if (missing > 0 && wsk__now_ms() >= srv->spawn_after_ms)
             spawn_missing_locked(srv, missing);
-            continue;
-        }
+        missing = missing_spares_locked(srv);
         quiet = calls == srv->calls ? quiet + 1 : 0;
         calls = srv->calls;
-        if (!inspect_locked(srv) && quiet >= QUIET_TICKS) {
+        if (!inspect_locked(srv) && missing == 0 && quiet >= QUIET_TICKS) {
             srv->monitor_asleep = true;
             while (srv->monitor_asleep && !srv->ended)
                 pthread_cond_wait(&srv->monitor_wake, &srv->lock);

@@ -18,6 +18,24 @@ bool wsk__call_end(struct wsk__thread *th);
 /* `conn` is ready to be called by whoever has time. */
 void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
 
+/* ---- a thread in a call ---- */
+
+/* Its request has become a WebSocket: from now on the monitor sees to it that
+ * somebody reads while the handler is away. */
+void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* The handler has read; its absence begins anew. */
+void wsk__call_is_back(struct wsk__thread *th);
+
+/* A handler that always finds a message never waits: if others wait for its
+ * slot, let them go first. */
+void wsk__call_take_turns(struct wsk__thread *th);
+
+/* Blocking WebSockets are bounded by max_parked: reserve a place for an attempt
+ * before its call, release it when its handler has returned. */
+bool wsk__socket_reserve(wsk_server *srv);
+void wsk__socket_release(wsk_server *srv);
+
 /* ---- a thread in a call that is about to wait ---- */
 
 /* For something short and not the application's (a slow reader, a slow body):

@@ -90,6 +90,7 @@ static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
     switch (ev.kind) {
     case WSK_HTTP_HEAD:
         conn->head = ev.head;
+        conn->failed = false;
         conn->body_done = false;
         conn->body_view = (wsk_str){NULL, 0};
         if (ev.head->expect_continue ||
@@ -120,15 +121,21 @@ static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
     return WSK__FEED_MORE;
 }
 
+/* What was received and not fed outlives this thread's receive buffer. */
+static bool keep_span(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t len = th->span.len;
+
+    th->span.len = 0;
+    return len == 0 || wsk__buf_put(&conn->in, th->span.p, len);
+}
+
 bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_http_event ev;
 
-    if (th->span.len > 0) {
-        if (!wsk__buf_put(&conn->in, th->span.p, th->span.len))
-            return false;
-        th->span.len = 0;
-    }
+    if (!keep_span(th, conn))
+        return false;
     if (conn->head == NULL)
         return true;
     /* A head that is called for before its body has come may have the beginning
@@ -255,13 +262,9 @@ static bool refuse_attempt(struct wsk_conn *conn)
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
     wsk_ws_verdict verdict = wsk_ws_judge(conn->head);
     wsk_server *srv = conn->srv;
-    bool full;
     size_t n = 1;
 
-    pthread_mutex_lock(&srv->lock);
-    full = srv->n_parked >= srv->cfg.max_parked;
-    pthread_mutex_unlock(&srv->lock);
-    if (verdict.status == 101 && !full)
+    if (verdict.status == 101 && wsk__socket_reserve(srv))
         return false;
     if (verdict.status == 101) {
         verdict.status = 503;
@@ -286,7 +289,9 @@ static bool refuse_attempt(struct wsk_conn *conn)
 static void close_request(struct wsk_conn *conn)
 {
     wsk__http_release(&conn->http);
+    conn->failed |= !conn->body_done; /* what may still come is not read */
     conn->called = false;
+    conn->head_ms = 0;
     conn->head = NULL;
     conn->body_view = (wsk_str){NULL, 0};
     wsk__buf_free(&conn->body);
@@ -306,6 +311,7 @@ static void set_date(struct wsk__thread *th, struct wsk_conn *conn)
 
 static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
+    th->span.len = 0; /* of another connection */
     th->req =
         (struct wsk_request){.conn = conn, .thread = th, .head = conn->head};
     conn->called = true;
@@ -318,10 +324,14 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
 
+    bool attempt = conn->head->websocket;
+
     open_request(th, conn);
     srv->handler(req, srv->user);
     if (wsk__forked(srv))
         return false;
+    if (attempt)
+        wsk__socket_release(srv);
     if (conn->ws != NULL) {
         wsk__ws_handler_done(conn);
         return true;
@@ -329,11 +339,19 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     if (!req->finished)
         wsk_request_finish(req);
     /* What a streamed body brought along belongs to the next request. */
-    if (th->span.len > 0 && !wsk__buf_put(&conn->in, th->span.p, th->span.len))
+    if (!keep_span(th, conn))
         wsk__http_last(&conn->http);
-    th->span.len = 0;
     close_request(conn);
     return false;
+}
+
+static bool cannot_call(struct wsk_conn *conn)
+{
+    if (conn->head->websocket)
+        wsk__socket_release(conn->srv);
+    out_of_memory(conn);
+    conn->busy = false;
+    return true;
 }
 
 /* The leader has a request: make the call here, or queue it. False: the lead
@@ -345,25 +363,12 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
      * what came behind the request is the next owner's. */
-    if (!conn->body_done ? !wsk__http_hold(th, conn) : false) {
-        out_of_memory(conn);
-        conn->busy = false;
-        return true;
-    }
-    if (th->span.len > 0 &&
-        !wsk__buf_put(&conn->in, th->span.p, th->span.len)) {
-        out_of_memory(conn);
-        conn->busy = false;
-        return true;
-    }
-    th->span.len = 0;
+    if (conn->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
+        return cannot_call(conn);
     wsk__watch(conn, 0);
     if (!wsk__call_begin(th, conn)) {
-        if (!wsk__http_hold(th, conn)) {
-            out_of_memory(conn);
-            conn->busy = false;
-            return true;
-        }
+        if (!wsk__http_hold(th, conn))
+            return cannot_call(conn);
         wsk__call_queue(conn->srv, conn);
         return true;
     }
@@ -383,10 +388,14 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
  * into a reset, which destroys what it has not read yet (RFC 9112 9.6). */
 static void finish_connection(struct wsk_conn *conn)
 {
+    static const struct linger RESET = {.l_onoff = 1};
     char one;
 
-    if (conn->eof || (!conn->failed && wsk__buf_len(&conn->in) == 0 &&
-                      recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
+    if (conn->reset) /* only so can the client tell that its answer is cut */
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+    if (conn->reset || conn->eof ||
+        (!conn->failed && wsk__buf_len(&conn->in) == 0 &&
+         recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
         wsk__conn_close(conn);
     else
         wsk__conn_linger(conn);
@@ -409,9 +418,8 @@ static void await_input(struct wsk_conn *conn)
     wsk__rearm(conn);
 }
 
-bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
+static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    th->span.len = 0;
     set_date(th, conn);
     for (int served = 0;; served++) {
         if (served == SERVED_MAX) { /* others have a turn, too */
@@ -456,6 +464,18 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
                 return wsk__ws_serve(th, conn);
         }
     }
+}
+
+bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    bool leads;
+
+    th->span.len = 0;
+    leads = run(th, conn);
+    /* What is left belongs to a connection that is over: never to the next
+     * one that this thread has to do with. */
+    th->span.len = 0;
+    return leads;
 }
 
 /* -------------------------------------------------------- deadlines --- */

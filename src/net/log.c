@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -49,6 +50,8 @@ static void log_destroy(struct wsk__log *log)
     pthread_cond_destroy(&log->wake);
     pthread_cond_destroy(&log->drained);
     wsk__buf_free(&log->queue);
+    if (log->fd >= 0)
+        close(log->fd);
     wsk__free(log);
 }
 
@@ -107,7 +110,7 @@ struct wsk__log *wsk__log_new(int fd)
 
     if (log == NULL)
         return NULL;
-    log->fd = fd;
+    log->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     wsk__buf_init(&log->queue, QUEUE_CAP);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);

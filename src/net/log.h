@@ -8,7 +8,8 @@
 
 struct wsk__log;
 
-/* fd stays the caller's. NULL when memory or threads are out. */
+/* fd stays the caller's: the log keeps a copy. NULL when memory or threads are
+ * out. */
 struct wsk__log *wsk__log_new(int fd);
 
 /* Flush, for at most wait_ms, and stop the writer. NULL is legal. */

@@ -45,6 +45,7 @@ void wsk__post(struct wsk_conn *conn, unsigned what)
         conn->post_next = NULL;
         *srv->posts_tail = conn;
         srv->posts_tail = &conn->post_next;
+        srv->n_posts++;
     }
     if (!dead)
         conn->post |= what;
@@ -67,19 +68,20 @@ static struct wsk_conn *next_post(wsk_server *srv, unsigned *what)
             srv->posts_tail = &srv->posts;
         *what = conn->post;
         conn->post = 0;
+        srv->n_posts--;
     }
     pthread_mutex_unlock(&srv->post_lock);
     return conn;
 }
 
-static bool posts_wait(wsk_server *srv)
+static size_t count_posts(wsk_server *srv)
 {
-    bool some;
+    size_t n;
 
     pthread_mutex_lock(&srv->post_lock);
-    some = srv->posts != NULL;
+    n = srv->n_posts;
     pthread_mutex_unlock(&srv->post_lock);
-    return some;
+    return n;
 }
 
 /* --------------------------------------------------- leader's services --- */
@@ -494,8 +496,7 @@ static bool calls_open(wsk_server *srv)
     return open;
 }
 
-/* Calls that were never begun. */
-static void drop_ready(wsk_server *srv)
+void wsk__drop_ready(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
@@ -520,7 +521,7 @@ static void end(struct wsk__thread *th)
     struct wsk_conn *conn;
     unsigned what = 0;
 
-    drop_ready(srv);
+    wsk__drop_ready(srv);
     for (struct wsk_conn *c = srv->conns, *next; c != NULL; c = next) {
         next = c->next;
         if (settle(c))
@@ -588,9 +589,12 @@ static bool work_off(struct wsk__thread *th)
     while (srv->ev_i < srv->ev_n)
         if (!on_event(th, &srv->events[srv->ev_i++]))
             return false;
-    while ((conn = next_post(srv, &what)) != NULL)
+    /* Not those that come meanwhile: the poller has its turn, too. */
+    while (srv->posts_due > 0 && (conn = next_post(srv, &what)) != NULL) {
+        srv->posts_due--;
         if (!on_post(th, conn, what))
             return false;
+    }
     srv->now_ms = wsk__now_ms();
     while ((timer = wsk__wheel_next_due(&srv->wheel, srv->now_ms)) != NULL)
         if (!on_timer(th, timer))
@@ -612,11 +616,13 @@ void wsk__lead(struct wsk__thread *th)
         wait_ms = wsk__wheel_wait_ms(&srv->wheel, srv->now_ms);
         atomic_store(&srv->sleeping, true);
         /* A post that came before `sleeping` was set woke nobody. */
-        if (posts_wait(srv))
+        srv->posts_due = count_posts(srv);
+        if (srv->posts_due > 0)
             wait_ms = 0;
         srv->ev_i = 0;
         srv->ev_n =
             wsk__poller_wait(srv->poller, srv->events, WSK__BATCH, wait_ms);
         atomic_store(&srv->sleeping, false);
+        srv->posts_due = count_posts(srv);
     }
 }

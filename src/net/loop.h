@@ -31,6 +31,9 @@ void wsk__conn_close(struct wsk_conn *conn);
 
 /* ---- any thread ---- */
 
+/* Forget calls that will never be begun: the server has ended. */
+void wsk__drop_ready(wsk_server *srv);
+
 /* Free what a dead server left behind with its last busy handler. */
 void wsk__conn_orphan(struct wsk_conn *conn);
 

@@ -66,6 +66,8 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
     *got = 0;
     if (req->finished || conn->ws != NULL)
         return WSK_E_STATE;
+    if (conn->failed)
+        return WSK_E_CUT;
     req->body_touched = true;
     while (body.len == 0 && !conn->body_done) {
         switch (wsk__http_feed_some(req->thread, conn)) {
@@ -119,8 +121,10 @@ wsk_status wsk_request_wait(wsk_request *req)
 {
     struct wsk_conn *conn = req->conn;
 
-    if (conn->body_done || conn->eof)
-        return WSK_OK;
+    if (conn->body_done || conn->eof || conn->failed ||
+        stored_body(conn).len > 0 || req->thread->span.len > 0 ||
+        wsk__buf_len(&conn->in) > conn->in_fed)
+        return WSK_OK; /* there is something to read, or to be told */
     wsk__call_yield(req->thread);
     if (wsk_http_send_continue(&conn->http) != WSK_OK ||
         wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
@@ -282,6 +286,8 @@ wsk_status wsk_request_finish(wsk_request *req)
         return WSK_E_CLOSED;
     }
     st = wsk_http_send_end(&req->conn->http);
+    if (st == WSK_E_NOMEM || st == WSK_E_STATE)
+        wsk__http_cut(&req->conn->http);
     wsk__http_flush(req->thread, req->conn);
     if (st == WSK_E_ARG)
         wsk__server_logf(req->conn->srv, WSK_LOG_WARNING,
@@ -293,6 +299,7 @@ wsk_status wsk_request_finish(wsk_request *req)
 void wsk_request_abort(wsk_request *req)
 {
     req->aborted = true;
+    req->conn->reset = req->status != 0 && req->head->http10;
 }
 
 bool wsk_request_head_sent(const wsk_request *req)
@@ -356,16 +363,17 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     if (ws == NULL)
         return WSK_E_NOMEM;
     st = wsk__http_keep_head(&conn->http);
-    if (st == WSK_OK)
+    if (st == WSK_OK) {
+        conn->head = req->head = wsk__http_head(&conn->http);
+        wsk__buf_ack(&conn->in, conn->in_fed);
+        conn->in_fed = 0;
         st = send_101(req, &verdict, protocol, headers, n);
+    }
     if (st != WSK_OK) {
         wsk_ws_free(ws);
         return st;
     }
     req->status = 101;
-    conn->head = req->head = wsk__http_head(&conn->http);
-    wsk__buf_ack(&conn->in, conn->in_fed);
-    conn->in_fed = 0;
     wsk__access_log(conn->srv, req);
     /* A peer that is gone by now is seen by the first receive(). */
     wsk__http_flush(th, conn);

@@ -109,6 +109,7 @@ struct wsk_conn {
     bool called;          /* a handler answers it now */
     bool drained;         /* nothing to read before the next event */
     bool hup;             /* an end is near: read until it shows */
+    bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
     uint64_t since_ms;    /* last progress in the present phase */
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
@@ -134,6 +135,7 @@ struct wsk_conn {
     const struct wsk__thread *cork; /* this thread flushes by itself later */
     char *protocol;
     wsk_close_info info;
+    uint64_t sent_ms;    /* last octet to the peer */
     uint64_t heard_ms;   /* last octet from the peer */
     uint64_t ping_ms;    /* our ping left then; 0: none is open */
     uint64_t closing_ms; /* our Close was sent then; 0: not yet */
@@ -200,6 +202,7 @@ struct wsk_server {
 
     /* leader */
     struct wsk__ready events[WSK__BATCH];
+    size_t posts_due;  /* posts to heed before the poller's next turn */
     size_t ev_i, ev_n; /* the unread part of a batch moves with the lead */
     struct wsk__wheel wheel;
     struct wsk_conn *conns;
@@ -216,6 +219,7 @@ struct wsk_server {
     /* post_lock */
     pthread_mutex_t post_lock;
     struct wsk_conn *posts, **posts_tail;
+    size_t n_posts;
     bool posts_closed;    /* nobody will look at them any more */
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
 
@@ -227,10 +231,13 @@ struct wsk_server {
     struct wsk_conn *ready, **ready_tail;
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_awaiting;  /* threads asked for, not yet here */
+    unsigned n_sockets;   /* attempts being called, and their sockets */
+    bool queue_turn;      /* the next slot is the queue's */
     unsigned n_unparking; /* parked threads that wait for a slot */
     bool led;             /* some thread leads, or was ordered to */
     bool started, ended, monitor_asleep, monitor_gone;
     uint64_t tick;
+    uint64_t spawn_after_ms;  /* no thread could be made: try again then */
     uint64_t calls;           /* begun since the start */
     atomic_uint slow_entries; /* until inline calls are tried again */
     int steal_every; /* test: steal the lead at every nth call; 0: never */

@@ -45,9 +45,7 @@ void wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
     conn->kind = WSK__WS;
     conn->ws = ws;
     pthread_mutex_unlock(&conn->lock);
-    pthread_mutex_lock(&th->srv->lock);
-    th->ws = conn;
-    pthread_mutex_unlock(&th->srv->lock);
+    wsk__call_upgraded(th, conn);
     if (conn->srv->draining) /* it was told before it was a WebSocket */
         wsk__ws_goaway(conn);
     wsk__post(conn, WSK__POST_LOOK); /* for its deadlines */
@@ -68,7 +66,6 @@ void wsk__ws_destroy(struct wsk_conn *conn)
         free_mail(mail);
     }
     wsk_ws_free(conn->ws);
-    wsk__free(conn->protocol);
 }
 
 /* ------------------------------------------------------------- output --- */
@@ -89,6 +86,7 @@ static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
         if (n < 0)
             return WSK__IO_GONE;
         *sent += (size_t)n;
+        conn->sent_ms = wsk__now_ms();
     }
     return WSK__IO_DONE;
 }
@@ -193,7 +191,8 @@ void wsk__ws_collect_locked(struct wsk_conn *conn)
 static bool mailbox_full_locked(const struct wsk_conn *conn)
 {
     return conn->mail_n >= WSK__INBOX_MAX ||
-           conn->mail_bytes >= conn->srv->cfg.limits.ws_max_size;
+           (conn->mail_n > 0 &&
+            conn->mail_bytes >= conn->srv->cfg.limits.ws_max_size);
 }
 
 /* Feed as much as there is room for messages; returns the octets taken. */
@@ -343,18 +342,23 @@ bool wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn)
 {
     bool more = true;
 
-    pthread_mutex_lock(&conn->lock);
-    conn->cork = th;
-    pthread_mutex_unlock(&conn->lock);
     for (int i = 0; i < CALLS_MAX && more; i++)
         more = deliver_next(conn);
     if (wsk__forked(conn->srv))
         return false;
     pthread_mutex_lock(&conn->lock);
-    conn->cork = NULL;
+    if (conn->cork == th)
+        conn->cork = NULL;
     wsk__ws_flush_locked(conn);
     pthread_mutex_unlock(&conn->lock);
     return more;
+}
+
+static void set_cork(struct wsk_conn *conn, const struct wsk__thread *th)
+{
+    pthread_mutex_lock(&conn->lock);
+    conn->cork = th;
+    pthread_mutex_unlock(&conn->lock);
 }
 
 /* The leader delivers what is due, or queues it. False: the lead was lost. */
@@ -363,7 +367,11 @@ static bool call_events(struct wsk__thread *th, struct wsk_conn *conn)
     bool more;
 
     wsk_conn_ref(conn);
+    /* What its callbacks send leaves together, at their end: while this thread
+     * leads. Whoever takes the lead uncorks. */
+    set_cork(conn, th);
     if (!wsk__call_begin(th, conn)) {
+        set_cork(conn, NULL);
         wsk__call_queue(th->srv, conn); /* with the reference */
         return true;
     }
@@ -472,12 +480,16 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
     uint64_t due = UINT64_MAX;
 
     pthread_mutex_lock(&conn->lock);
-    if (wsk_ws_done(conn->ws))
-        due = conn->heard_ms + WSK__STALL_MS;
-    else if (!wsk_ws_can_send(conn->ws)) {
+    if (!wsk_ws_can_send(conn->ws)) {
+        uint64_t from;
+
         if (conn->closing_ms == 0)
             conn->closing_ms = wsk__now_ms();
-        due = conn->closing_ms + cfg->ws_close_timeout_ms;
+        /* The peer's time to answer begins when our Close has left. */
+        from = conn->sent_ms > conn->closing_ms ? conn->sent_ms
+                                                : conn->closing_ms;
+        due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
+                                                    : cfg->ws_close_timeout_ms);
     } else if (conn->ping_ms > conn->heard_ms && cfg->ws_ping_timeout_ms > 0)
         due = conn->ping_ms + cfg->ws_ping_timeout_ms;
     else if (cfg->ws_ping_interval_ms > 0)
@@ -491,12 +503,15 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 /* Silence for too long: ask for a sign of life, or give up. */
 static void silent_locked(struct wsk_conn *conn)
 {
-    bool reading = conn->rx == WSK__RX_HANDLER
-                       ? conn->receiving
-                       : !mailbox_full_locked(conn) &&
-                             wsk__ws_owed_locked(conn) < WSK__SEND_LIMIT;
+    size_t owed = wsk__ws_owed_locked(conn);
+    bool reading = (conn->rx == WSK__RX_HANDLER ? conn->receiving
+                                                : !mailbox_full_locked(conn)) &&
+                   owed < WSK__SEND_LIMIT;
+    bool taking = owed > 0 && wsk__now_ms() - conn->sent_ms < WSK__STALL_MS;
 
-    if (!reading) { /* the silence may be ours */
+    /* The silence may be ours; and who takes what we send is alive, though our
+     * ping may not have left yet. */
+    if (!reading || taking) {
         conn->heard_ms = wsk__now_ms();
     } else if (conn->ping_ms > conn->heard_ms &&
                conn->srv->cfg.ws_ping_timeout_ms > 0) {
@@ -559,14 +574,16 @@ void wsk__ws_handler_done(struct wsk_conn *conn)
 {
     pthread_mutex_lock(&conn->lock);
     if (conn->handlers == NULL) {
-        wsk_ws_send_close(conn->ws, 1000, NULL, 0);
+        if (wsk_ws_send_close(conn->ws, 1000, NULL, 0) == WSK_E_NOMEM)
+            wsk__ws_fail(conn->ws, 1011, "out of memory");
         wsk__ws_collect_locked(conn);
         /* Nobody will fetch what still comes. */
         for (struct wsk__mail *mail;
              (mail = wsk__ws_next_mail_locked(conn)) != NULL;)
             free_mail(mail);
     }
-    conn->rx = WSK__RX_LOOP;
+    if (!conn->receiving)
+        conn->rx = WSK__RX_LOOP;
     conn->drained = false;
     wsk__ws_flush_locked(conn);
     pthread_mutex_unlock(&conn->lock);
