@@ -128,8 +128,8 @@ void ext_log_exception(const struct ext_state *st, const char *what)
 
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
-    if (traceback != NULL)
-        PyException_SetTraceback(error, traceback);
+    if (traceback != NULL && PyException_SetTraceback(error, traceback) < 0)
+        PyErr_Clear();
 
     if (!log_error(st, what, error)) {
         PyErr_WriteUnraisable(st->logger);

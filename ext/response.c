@@ -417,11 +417,26 @@ static PyMethodDef write_def = {
  * it to the client in another way. */
 static void raise_again(PyObject *exc_info)
 {
+    PyObject *error = PyTuple_GET_ITEM(exc_info, 1);
     PyObject *traceback = PyTuple_GET_ITEM(exc_info, 2);
 
-    PyErr_Restore(ext_ref(PyTuple_GET_ITEM(exc_info, 0)),
-                  ext_ref(PyTuple_GET_ITEM(exc_info, 1)),
+    PyErr_Restore(ext_ref(PyExceptionInstance_Class(error)), ext_ref(error),
                   traceback == Py_None ? NULL : ext_ref(traceback));
+}
+
+/* The interpreter trusts what it is told to raise, so this must be right. */
+static int check_exc_info(PyObject *exc_info)
+{
+    if (PyTuple_Check(exc_info) && PyTuple_GET_SIZE(exc_info) == 3 &&
+        PyExceptionInstance_Check(PyTuple_GET_ITEM(exc_info, 1)) &&
+        (PyTuple_GET_ITEM(exc_info, 2) == Py_None ||
+         PyTraceBack_Check(PyTuple_GET_ITEM(exc_info, 2))))
+        return 0;
+    PyErr_Format(PyExc_TypeError,
+                 "exc_info must be what sys.exc_info() gives inside `except`, "
+                 "(type, exception, traceback), not %R",
+                 exc_info);
+    return -1;
 }
 
 /* May the head be set now? */
@@ -440,11 +455,8 @@ static int check_call(const ResponseObject *self, PyObject *exc_info)
     }
     if (exc_info == NULL)
         return 0;
-    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
-        PyErr_SetString(PyExc_TypeError,
-                        "exc_info must be a tuple, as sys.exc_info() gives it");
+    if (check_exc_info(exc_info) < 0)
         return -1;
-    }
     if (self->stage != STAGE_READY && self->stage != STAGE_SILENT) {
         raise_again(exc_info);
         return -1;

@@ -317,6 +317,48 @@ def test_exc_info_raises_again_what_comes_too_late(caplog, serve):
     assert "ValueError: late" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "exc_info",
+    [
+        (None, None, None),
+        (ValueError, None, None),
+        (ValueError, "text", None),
+        (ValueError, ValueError, None),
+        (ValueError, ValueError("x"), "traceback"),
+        (1, 2, 3),
+        (ValueError, ValueError("x")),
+        ValueError("x"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_no_exc_info_is_a_type_error(serve, exc_info, late):
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        if late:
+            write(b"first ")
+        with pytest.raises(TypeError, match=r"sys.exc_info\(\) gives"):
+            start_response("500 Oh", [], exc_info)
+        return [b"rest"]
+
+    assert serve(app).get()[2].endswith(b"rest")
+
+
+def test_the_class_that_is_raised_again_is_the_exceptions_own(serve):
+    raised = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])(b"first")
+        try:
+            start_response("500 Oh", [], (None, KeyError("x"), None))
+        except KeyError as exc:
+            raised.append(exc)
+        return []
+
+    serve(app).get()
+    assert raised[0].args == ("x",)
+
+
 def test_it_may_be_called_as_late_as_the_first_item(serve):
     def app(environ, start_response):
         yield b""
