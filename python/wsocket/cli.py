@@ -42,11 +42,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         app = load(spec) if spec is not None else None
         server = make_server(app, options)
-        server.listen()
     except UsageError as exc:
         parser.error(str(exc))
+    try:
+        server.listen()
     except OSError as exc:
-        sys.exit("wsocket: error: %s" % exc.strerror)
+        sys.exit("wsocket: error: %s" % (exc.strerror or exc))
     log.show(options["log_level"] or "info")
     try:
         serve(server, spec or "a demo")
@@ -92,6 +93,8 @@ def make_server(app: Any, options: dict[str, Any]) -> Server:
         return Server(app, **given)
     except (TypeError, ValueError) as exc:
         raise UsageError(str(exc)) from None
+    except OSError as exc:
+        sys.exit("wsocket: error: %s" % (exc.strerror or exc))
 
 
 def leave_stuck_handlers(exc: BaseException) -> None:

@@ -152,6 +152,13 @@ def test_run_in_a_script_does_the_same(program, tmp_path):
         (("", 80, "app"), ("app", "", 80)),
         (("localhost", 80), ("demo", "localhost", 80)),
         (("localhost",), ("demo", "localhost", 8080)),
+        (("", {"port": 8000}), ("demo", "", 8000)),
+        (("", "8000", "app"), ("app", "", "8000")),
+        (("", 8000, {"app": "app"}), ("app", "", 8000)),
+        (("", {"port": 8000, "app": "app"}), ("app", "", 8000)),
+        (("app", "0.0.0.0", 8000), ("app", "0.0.0.0", 8000)),
+        (("app", {"port": "8000"}), ("app", "127.0.0.1", "8000")),
+        (({"port": 8000, "host": ""},), ("demo", "", 8000)),
     ],
 )
 def test_run_understands_both_orders(monkeypatch, args, heard):
@@ -167,9 +174,20 @@ def test_run_understands_both_orders(monkeypatch, args, heard):
 
     monkeypatch.setattr("wsocket.server.Server", FakeServer)
     monkeypatch.setattr("wsocket.server.serve", lambda server, name: None)
-    wsocket.run(*(app if arg == "app" else arg for arg in args))
+    named = dict(args[-1]) if args and isinstance(args[-1], dict) else {}
+    args = args[:-1] if named else args
+    if "app" in named:
+        named["app"] = app
+    wsocket.run(*(app if arg == "app" else arg for arg in args), **named)
     name = "app" if made[0][0] is app else "demo"
     assert (name, *made[0][1:]) == heard
+
+
+def test_run_takes_nothing_twice():
+    with pytest.raises(TypeError, match="port"):
+        wsocket.run("", 8000, port=8000)
+    with pytest.raises(TypeError, match="an application, a host and a port"):
+        wsocket.run("", 8000, None, 1)
 
 
 # -------------------------------------------------------------- mistakes ---
@@ -211,6 +229,14 @@ def test_an_error_inside_the_module_shows_its_traceback(program, tmp_path):
     started = program("broken:app")
     assert started.wait() == 1
     assert "Traceback" in started.said and "missing_module" in started.said
+
+
+def test_an_os_error_inside_the_module_shows_its_traceback(program, tmp_path):
+    (tmp_path / "broken.py").write_text("open('missing.cfg')\n")
+    started = program("broken:app")
+    assert started.wait() == 1
+    assert "Traceback" in started.said and "missing.cfg" in started.said
+    assert 'broken.py", line 1' in started.said
 
 
 def test_an_error_in_a_handler_is_shown_with_its_traceback(program):
