@@ -245,7 +245,14 @@ static int has_one_item(PyObject *result)
         (type->tp_as_mapping == NULL || type->tp_as_mapping->mp_length == NULL))
         return 0;
     n = PyObject_Size(result);
-    return n < 0 ? -1 : n == 1;
+    if (n >= 0)
+        return n == 1;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) &&
+        !PyErr_ExceptionMatches(PyExc_AttributeError) &&
+        !PyErr_ExceptionMatches(PyExc_NotImplementedError))
+        return -1;
+    PyErr_Clear(); /* a wrapper of something that has no length */
+    return 0;
 }
 
 /* The result is exhausted. An upgrade that nobody answered is accepted now; a

@@ -605,6 +605,22 @@ def test_an_illegal_length_is_a_500(caplog, serve):
     assert "the response" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error", [TypeError, AttributeError, NotImplementedError]
+)
+def test_a_result_whose_len_is_unknown_is_sent_without_one(serve, error):
+    class Unsized:
+        def __len__(self):
+            raise error("no length yet")
+
+        def __iter__(self):
+            return iter([b"hello"])
+
+    status, headers, body = serve(answering(Unsized())).get()
+    assert (status, body) == (200, b"hello")
+    assert headers["transfer-encoding"] == "chunked"
+
+
 def test_a_failing_len_is_a_500(caplog, serve):
     class Odd(list):
         def __len__(self):
