@@ -373,6 +373,8 @@ static PyObject *send_frame(WebSocketObject *self, PyObject *message,
     octets_release(&o);
     if (PyErr_Occurred())
         return NULL;
+    if (st == WSK_OK && opcode < WSK_CLOSE)
+        st = wait_for_reader(self);
     if (st != WSK_OK)
         return ext_raise_frame(self->st, st, "send_frame");
     Py_RETURN_NONE;

@@ -374,7 +374,7 @@ def test_a_slow_reader_slows_its_handler_down(serve):
         assert not stuck.wait(0.3)
         for _ in range(100):
             assert client.file.read(10 + 1048576)
-    assert handler.wait() == "sent"
+        assert handler.wait() == "sent"
 
 
 def test_a_waiting_handler_delays_nobody(serve):
