@@ -104,11 +104,11 @@ PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
     return raise_as(type, status, what);
 }
 
-/* logger.error(what, exc_info=error); false with an exception set. */
-static bool log_error(const struct ext_state *st, const char *what,
-                      PyObject *error)
+/* logger.level(what, exc_info=error); false with an exception set. */
+static bool log_error(const struct ext_state *st, const char *level,
+                      const char *what, PyObject *error)
 {
-    PyObject *method = PyObject_GetAttrString(st->logger, "error");
+    PyObject *method = PyObject_GetAttrString(st->logger, level);
     PyObject *args = Py_BuildValue("(ss)", "%s", what);
     PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", error);
     PyObject *result = NULL;
@@ -122,7 +122,8 @@ static bool log_error(const struct ext_state *st, const char *what,
     return result != NULL;
 }
 
-void ext_log_exception(const struct ext_state *st, const char *what)
+static void log_exception(const struct ext_state *st, const char *level,
+                          const char *what)
 {
     PyObject *type, *error, *traceback;
 
@@ -131,7 +132,7 @@ void ext_log_exception(const struct ext_state *st, const char *what)
     if (traceback != NULL && PyException_SetTraceback(error, traceback) < 0)
         PyErr_Clear();
 
-    if (!log_error(st, what, error)) {
+    if (!log_error(st, level, what, error)) {
         PyErr_WriteUnraisable(st->logger);
         PyErr_Restore(type, error, traceback);
         PyErr_WriteUnraisable(NULL);
@@ -140,6 +141,16 @@ void ext_log_exception(const struct ext_state *st, const char *what)
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(traceback);
+}
+
+void ext_log_exception(const struct ext_state *st, const char *what)
+{
+    log_exception(st, "error", what);
+}
+
+void ext_log_departure(const struct ext_state *st)
+{
+    log_exception(st, "debug", "a handler ended because its client has left");
 }
 
 void ext_log_warning(const struct ext_state *st, const char *what)

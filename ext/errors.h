@@ -25,6 +25,9 @@ PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
  * must never get lost: when logging fails sys.unraisablehook hears of it. */
 void ext_log_exception(const struct ext_state *st, const char *what);
 
+/* The same for one that only says that the peer has left: for debugging. */
+void ext_log_departure(const struct ext_state *st);
+
 /* One line to the logger; no exception may be set. */
 void ext_log_warning(const struct ext_state *st, const char *what);
 

@@ -353,6 +353,8 @@ static void log_failure(ResponseObject *self)
 /* Exceptions that only mean that the client is gone are no news. */
 static bool client_is_gone(ResponseObject *self, bool body_cut)
 {
+    if (self->websocket != NULL && ext_websocket_has_left(self->websocket))
+        return true;
     if (self->stage == STAGE_GONE &&
         PyErr_ExceptionMatches(PyExc_BrokenPipeError))
         return true; /* write() raised it to end a handler for nobody */
@@ -372,7 +374,7 @@ void ext_response_fail(PyObject *response, bool body_cut)
     ResponseObject *self = Response_CAST(response);
 
     if (client_is_gone(self, body_cut)) {
-        PyErr_Clear();
+        ext_log_departure(self->st);
         return;
     }
     log_failure(self);

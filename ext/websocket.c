@@ -126,6 +126,22 @@ int ext_websocket_finish(PyObject *websocket)
     return -1;
 }
 
+static bool is_closed(const WebSocketObject *self)
+{
+    if (self->conn == NULL)
+        return self->req == NULL;
+    return !wsk_conn_can_send(self->conn) || wsk_conn_closed(self->conn, NULL);
+}
+
+bool ext_websocket_has_left(PyObject *websocket)
+{
+    WebSocketObject *self = WebSocket_CAST(websocket);
+
+    return self->conn != NULL && is_closed(self) &&
+           PyErr_ExceptionMatches(self->st->WebSocketError) &&
+           !PyErr_ExceptionMatches(self->st->ProtocolError);
+}
+
 void ext_websocket_fail(PyObject *websocket)
 {
     WebSocketObject *self = WebSocket_CAST(websocket);
@@ -510,7 +526,9 @@ static void fire_take(WebSocketObject *self, PyObject *name, PyObject *message)
         event = PyObject_GetAttr(self->app, name);
     if (event != NULL)
         result = PyObject_Vectorcall(event, args, message == op ? 1 : 2, NULL);
-    if (result == NULL) {
+    if (result == NULL && ext_websocket_has_left(op)) {
+        ext_log_departure(self->st);
+    } else if (result == NULL) {
         ext_log_exception(self->st, "error in an event handler");
         wsk_conn_close(self->conn, 1011, NULL, 0);
     }
@@ -678,13 +696,6 @@ static int set_protocols(PyObject *op, PyObject *value, void *unused)
         }
     Py_XSETREF(WebSocket_CAST(op)->protocols, names);
     return 0;
-}
-
-static bool is_closed(const WebSocketObject *self)
-{
-    if (self->conn == NULL)
-        return self->req == NULL;
-    return !wsk_conn_can_send(self->conn) || wsk_conn_closed(self->conn, NULL);
 }
 
 static PyObject *get_closed(PyObject *op, void *unused)

@@ -24,6 +24,10 @@ bool ext_websocket_accepted(PyObject *websocket);
  * when the client is gone. -1 with an exception set. */
 int ext_websocket_finish(PyObject *websocket);
 
+/* Whether the exception that is set only means that this WebSocket, once open,
+ * is closed: every handler that uses it ends so when the peer leaves. */
+bool ext_websocket_has_left(PyObject *websocket);
+
 /* The application crashed: close with 1011. */
 void ext_websocket_fail(PyObject *websocket);
 

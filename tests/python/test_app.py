@@ -143,6 +143,22 @@ def test_an_error_is_logged_and_closes_with_1011(caplog, serve, event):
     assert recorder.heard.count(("close", "", 1011)) == 1
 
 
+def test_an_event_for_a_client_that_left_is_no_error(caplog, serve):
+    recorder = Recorder()
+
+    def close(message, client):
+        recorder.close(message, client)
+        client.send("good bye")
+
+    recorder.app.onclose = close
+    site = serve(recorder.app)
+    with site.ws():
+        pass
+    assert recorder.closed.wait(20)
+    assert site.stop()
+    assert "WebSocketError" not in caplog.text
+
+
 def test_an_error_in_onclose_is_logged(caplog, serve):
     recorder = Recorder()
 

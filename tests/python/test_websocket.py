@@ -356,6 +356,59 @@ def test_any_thread_may_send(serve):
     assert sorted(got) == sorted("0123" * 50)
 
 
+def test_a_handler_that_ends_because_the_client_left_is_no_error(
+    caplog, serve
+):
+    def use(websocket):
+        while True:  # receive() is None once, then it raises
+            websocket.receive()
+
+    caplog.set_level(logging.DEBUG, "wsocket")
+    handler = Handler(use)
+    site = serve(handler)
+    with site.ws() as client:
+        client.send("x")
+    handler.wait()
+    assert site.stop()
+    assert isinstance(handler.error, WebSocketError)
+    levels = [r.levelname for r in caplog.records if r.exc_info]
+    assert levels == ["DEBUG"]
+
+
+def test_a_frame_that_breaks_the_protocol_is_an_error_all_the_same(
+    caplog, serve
+):
+    def use(websocket):
+        while websocket.receive() is not None:
+            pass
+        websocket.send_frame("x", 3)
+
+    handler = Handler(use)
+    site = serve(handler)
+    with site.ws():
+        pass
+    handler.wait()
+    assert site.stop()
+    assert "ProtocolError" in caplog.text
+
+
+def test_send_frame_waits_for_a_slow_reader_too(serve):
+    sent = []
+    data = b"x" * 65536
+
+    def use(websocket):
+        for _ in range(640):
+            websocket.send_frame(data, 2)
+            sent.append(len(data))
+
+    handler = Handler(use)
+    with serve(handler).ws(max_size=None) as client:
+        assert not handler.done.wait(0.5)
+        assert sum(sent) < 640 * len(data)
+        for _ in range(640):
+            assert len(client.recv()) == len(data)
+
+
 def test_a_slow_reader_slows_its_handler_down(serve):
     stuck = threading.Event()
 
