@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, overload
 
 from . import _wsocket, log
 from .app import WSocketApp
@@ -121,12 +121,25 @@ class Server:
             self.join()
 
 
+@overload
 def run(
-    app: Any = None,
-    host: Any = "127.0.0.1",
-    port: Any = 8080,
-    **options: Any,
-) -> None:
+    app: Optional[Application] = None,
+    host: str = "127.0.0.1",
+    port: Union[int, str] = 8080,
+    **options: object,
+) -> None: ...
+
+
+@overload
+def run(
+    host: str,
+    port: Union[int, str] = 8080,
+    app: Optional[Application] = None,
+    **options: object,
+) -> None: ...
+
+
+def run(*args: Any, **options: Any) -> None:
     """Serve an application until Ctrl-C or SIGTERM.
 
         run(app)
@@ -135,12 +148,18 @@ def run(
 
     Without an application it serves a demo.
     """
-    if isinstance(app, str):
-        app, host, port = port, app, host
-        if not callable(app):
-            app = None
-        if not isinstance(port, int):
-            port = 8080
+    order = ("app", "host", "port")
+    if args and isinstance(args[0], str):
+        order = ("host", "port", "app")
+    if len(args) > len(order):
+        raise TypeError("run() takes an application, a host and a port")
+    for name, value in zip(order, args):
+        if name in options:
+            raise TypeError("run() got %s twice" % name)
+        options[name] = value
+    app = options.pop("app", None)
+    host = options.pop("host", "127.0.0.1")
+    port = options.pop("port", 8080)
     log.show(options.get("log_level") or "info")
     server = Server(app, host, port, **options)
     try:
