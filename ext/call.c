@@ -74,12 +74,12 @@ static int run(struct ext_caller *c, struct call *k)
     return rc;
 }
 
-static void finish(struct call *k)
+static void finish(const struct ext_caller *c, struct call *k)
 {
     if (k->input != NULL)
         ext_input_end(k->input);
     if (k->websocket != NULL)
-        ext_websocket_end(k->websocket);
+        ext_websocket_end(k->websocket, c->events_only ? c->app : NULL);
     if (k->response != NULL)
         ext_response_end(k->response);
     Py_XDECREF(k->response);
@@ -114,5 +114,5 @@ void ext_call(wsk_request *req, void *caller)
         ext_log_exception(c->st, "no environ could be made"); /* it is a 500 */
     else if (run(c, &k) < 0)
         ext_response_fail(k.response, ext_input_was_cut(k.input));
-    finish(&k);
+    finish(c, &k);
 }

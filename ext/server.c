@@ -663,6 +663,8 @@ static PyMemberDef Server_members[] = {
      READONLY, NULL},
     {"app", T_OBJECT, offsetof(ServerObject, caller.app), READONLY,
      "The application."},
+    {"_events_only", T_BOOL, offsetof(ServerObject, caller.events_only), 0,
+     "The application does not touch environ before it attaches a WebSocket."},
     {NULL, 0, 0, 0, NULL},
 };
 

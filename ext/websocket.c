@@ -926,13 +926,14 @@ PyObject *ext_websocket_new(struct ext_state *st, wsk_request *req,
     return op;
 }
 
-void ext_websocket_end(PyObject *websocket)
+void ext_websocket_end(PyObject *websocket, const PyObject *events)
 {
     WebSocketObject *self = WebSocket_CAST(websocket);
 
     self->req = NULL;
-    /* environ and WebSocket hold each other; unless events may still ask for
-     * what the application has put there, that ends here. */
-    if (self->app == NULL || !self->shown)
+    /* environ and WebSocket hold each other, which ends here, unless events may
+     * still ask for what was put there. Where nobody can have put anything it
+     * is not worth its memory: it is made again when they ask. */
+    if (self->app == NULL || (self->app == events && !self->shown))
         Py_CLEAR(self->environ);
 }

@@ -31,7 +31,9 @@ bool ext_websocket_has_left(PyObject *websocket);
 /* The application crashed: close with 1011. */
 void ext_websocket_fail(PyObject *websocket);
 
-/* The handler returns: the object is cut off from the request. */
-void ext_websocket_end(PyObject *websocket);
+/* The handler returns: the object is cut off from the request. `events`, which
+ * may be NULL, is an application that does not touch environ before it attaches
+ * the WebSocket to itself. */
+void ext_websocket_end(PyObject *websocket, const PyObject *events);
 
 #endif

@@ -83,6 +83,7 @@ class WebSocket:
 
 class Server:
     app: Callable[..., Iterable[bytes]]
+    _events_only: bool
     @property
     def port(self) -> int: ...
     def __init__(

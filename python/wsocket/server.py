@@ -50,6 +50,8 @@ class Server:
         self._server = _wsocket.Server(
             self.app, host=host, port=port, **options
         )
+        call = getattr(type(self.app), "__call__", None)
+        self._server._events_only = call is WSocketApp.__call__
 
     @property
     def port(self) -> int:

@@ -211,6 +211,30 @@ def test_the_client_object_knows_its_request(serve):
     assert told["environ"]["QUERY_STRING"] == "x=1"
 
 
+@pytest.mark.parametrize("way", ["middleware", "subclass", "wrapped"])
+def test_what_a_middleware_puts_into_environ_reaches_the_events(serve, way):
+    class Seen(WSocketApp):
+        def __call__(self, environ, start_response):
+            environ["user"] = "ann"
+            return super().__call__(environ, start_response)
+
+    inner = Seen() if way == "subclass" else WSocketApp()
+    inner.onmessage = lambda message, client: client.send(
+        client.environ["user"] + client.environ["QUERY_STRING"]
+    )
+
+    def middleware(environ, start_response):
+        environ["user"] = "ann"
+        return inner(environ, start_response)
+
+    app = inner if way == "subclass" else middleware
+    if way == "wrapped":
+        app = WSocketApp(middleware)
+    with serve(app).ws("/?x") as client:
+        client.send("who am I?")
+        assert client.recv() == "annx"
+
+
 def test_a_handler_that_waits_stops_no_other_client(serve):
     app, go_on = WSocketApp(), threading.Event()
 
