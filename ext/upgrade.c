@@ -4,13 +4,20 @@
 /* Middleware between the server and the application that is looked through. */
 #define MOST_STEPS 8
 
+/* Nobody has asked the application for this: what fails is not there. Only what
+ * is no Exception, such as a SystemExit, stays set. */
+static void forget_exception(void)
+{
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_Exception))
+        PyErr_Clear();
+}
+
 /* The attribute, or NULL without an exception when there is none. */
 static PyObject *attribute(PyObject *o, const char *name)
 {
     PyObject *value = PyObject_GetAttrString(o, name);
 
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
-        PyErr_Clear();
+    forget_exception();
     return value;
 }
 
@@ -50,7 +57,7 @@ static PyObject *find_url_map(PyObject *app)
 int ext_upgrade_unwanted(PyObject *app, PyObject *environ)
 {
     PyObject *map = find_url_map(app);
-    PyObject *adapter, *match = NULL;
+    PyObject *adapter, *match;
 
     if (map == NULL)
         return PyErr_Occurred() ? -1 : 0;
@@ -60,17 +67,18 @@ int ext_upgrade_unwanted(PyObject *app, PyObject *environ)
     }
     /* The environ is an upgrade's, so only a WebSocket rule matches. */
     adapter = PyObject_CallMethod(map, "bind_to_environ", "O", environ);
-    if (adapter != NULL)
-        match = PyObject_CallMethod(adapter, "match", NULL);
     Py_DECREF(map);
-    Py_XDECREF(adapter);
+    if (adapter == NULL) {
+        forget_exception();
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    match = PyObject_CallMethod(adapter, "match", NULL);
+    Py_DECREF(adapter);
     Py_XDECREF(match);
     if (match != NULL)
         return 0;
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
-        return -1;
-    PyErr_Clear(); /* a mismatch is told by one of many exceptions */
-    return 1;
+    forget_exception(); /* a mismatch is told by one of many */
+    return PyErr_Occurred() ? -1 : 1;
 }
 
 /* The list without the element `upgrade`; a new str. */

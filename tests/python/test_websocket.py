@@ -392,6 +392,28 @@ def test_a_frame_that_breaks_the_protocol_is_an_error_all_the_same(
     assert "ProtocolError" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["url_map", "app", "__self__", "bind"])
+def test_an_application_that_fails_when_it_is_looked_at_is_served(serve, name):
+    class Map:
+        def bind_to_environ(self, environ):
+            raise RuntimeError("no request yet")
+
+    class App:
+        def __getattr__(self, asked):
+            if asked == name:
+                raise RuntimeError("no application yet")
+            if asked == "url_map" and name == "bind":
+                return Map()
+            raise AttributeError(asked)
+
+        def __call__(self, environ, start_response):
+            return echo(environ, start_response)
+
+    with serve(App()).ws() as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
 def test_send_frame_waits_for_a_slow_reader_too(serve):
     sent = []
     data = b"x" * 65536
