@@ -6,6 +6,7 @@
 
 #include "errors.h"
 #include "input.h"
+#include "log.h"
 #include "response.h"
 #include "upgrade.h"
 #include "websocket.h"
@@ -86,6 +87,7 @@ static void finish(const struct ext_caller *c, struct call *k)
     Py_XDECREF(k->websocket);
     Py_XDECREF(k->environ);
     Py_XDECREF(k->input);
+    ext_log_end_line(c->errors);
 }
 
 /* No application expects a NUL in a path, and many a file system call stops at

@@ -1,13 +1,31 @@
-/* ext/log: wsgi.errors, a text stream that ends in the server's log. */
+/* ext/log: wsgi.errors, a text stream that ends in the server's log.
+ *
+ * All requests of a server share one, so each thread has a line of its own:
+ * what two requests write piece by piece does not mix. */
 #include "log.h"
 
 #include "errors.h"
 
+/* A line that has not ended yet; longer ones leave in pieces. */
+#define LINE_LONGEST 4096
+
+/* Threads that may have one. Each handler's is logged when its request ends, so
+ * only the application's own threads could ever be so many. */
+#define MOST_LINES 64
+
+struct line {
+    struct line *next;
+    unsigned long thread; /* that writes it */
+    size_t len;
+    char text[LINE_LONGEST];
+};
+
 typedef struct {
     PyObject_HEAD
     struct ext_state *st;
-    wsk_server *srv;   /* NULL once the server is gone */
-    PyObject *pending; /* str: a line that has not ended yet, or NULL */
+    wsk_server *srv;    /* NULL once the server is gone */
+    struct line *lines; /* of each thread, or NULL */
+    unsigned n_lines;
 } LogObject;
 
 #define Log_CAST(op) ((LogObject *)(op))
@@ -29,6 +47,58 @@ static void put_line(LogObject *self, const char *line, size_t len)
     Py_XDECREF(text);
 }
 
+/* This thread's line leaves the list; NULL when it has none. */
+static struct line *take_line(LogObject *self)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+
+    for (struct line **at = &self->lines; *at != NULL; at = &(*at)->next)
+        if ((*at)->thread == thread) {
+            struct line *line = *at;
+
+            *at = line->next;
+            self->n_lines--;
+            return line;
+        }
+    return NULL;
+}
+
+static void end_line(LogObject *self)
+{
+    struct line *line = self->lines == NULL ? NULL : take_line(self);
+
+    if (line != NULL)
+        put_line(self, line->text, line->len);
+    PyMem_Free(line);
+}
+
+/* Keep what may still go on; what cannot be kept is logged now. */
+static void keep(LogObject *self, const char *p, size_t n)
+{
+    struct line *line = self->lines == NULL ? NULL : take_line(self);
+
+    if (line != NULL && line->len + n > LINE_LONGEST) {
+        put_line(self, line->text, line->len);
+        line->len = 0;
+    }
+    if (line == NULL && n <= LINE_LONGEST && self->n_lines < MOST_LINES) {
+        line = PyMem_Malloc(sizeof *line);
+        if (line != NULL)
+            line->len = 0;
+    }
+    if (line == NULL || n > LINE_LONGEST) {
+        PyMem_Free(line);
+        put_line(self, p, n);
+        return;
+    }
+    memcpy(line->text + line->len, p, n);
+    line->len += n;
+    line->thread = PyThread_get_thread_ident();
+    line->next = self->lines;
+    self->lines = line;
+    self->n_lines++;
+}
+
 /* Log the complete lines of `text`, keep the rest. */
 static int put_text(LogObject *self, PyObject *text)
 {
@@ -42,33 +112,29 @@ static int put_text(LogObject *self, PyObject *text)
     p = PyBytes_AS_STRING(utf8);
     end = p + PyBytes_GET_SIZE(utf8);
     while (p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-        put_line(self, p, (size_t)(eol - p));
+        if (self->lines == NULL) {
+            put_line(self, p, (size_t)(eol - p));
+        } else {
+            keep(self, p, (size_t)(eol - p));
+            end_line(self);
+        }
         p = eol + 1;
     }
-    Py_CLEAR(self->pending);
     if (p < end)
-        self->pending = PyUnicode_DecodeUTF8(p, end - p, NULL);
+        keep(self, p, (size_t)(end - p));
     Py_DECREF(utf8);
-    return PyErr_Occurred() ? -1 : 0;
+    return 0;
 }
 
 static PyObject *Log_write(PyObject *op, PyObject *text)
 {
-    LogObject *self = Log_CAST(op);
-    PyObject *whole;
-    int rc;
-
     if (!PyUnicode_Check(text))
         return PyErr_Format(PyExc_TypeError,
                             "write() argument must be str, not %.100s",
                             Py_TYPE(text)->tp_name);
-    whole = self->pending == NULL ? ext_ref(text)
-                                  : PyUnicode_Concat(self->pending, text);
-    if (whole == NULL)
+    if (put_text(Log_CAST(op), text) < 0)
         return NULL;
-    rc = put_text(self, whole);
-    Py_DECREF(whole);
-    return rc < 0 ? NULL : PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
+    return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
 }
 
 static PyObject *Log_writelines(PyObject *op, PyObject *lines)
@@ -94,26 +160,22 @@ static PyObject *Log_writelines(PyObject *op, PyObject *lines)
 
 static PyObject *Log_flush(PyObject *op, PyObject *unused)
 {
-    LogObject *self = Log_CAST(op);
-
     (void)unused;
-    if (self->pending != NULL) {
-        PyObject *end = PyUnicode_FromString("\n");
-        PyObject *written = end == NULL ? NULL : Log_write(op, end);
-
-        Py_XDECREF(end);
-        if (written == NULL)
-            return NULL;
-        Py_DECREF(written);
-    }
+    end_line(Log_CAST(op));
     Py_RETURN_NONE;
 }
 
 static void Log_dealloc(PyObject *op)
 {
+    LogObject *self = Log_CAST(op);
     PyTypeObject *type = Py_TYPE(op);
 
-    Py_XDECREF(Log_CAST(op)->pending);
+    while (self->lines != NULL) {
+        struct line *line = self->lines;
+
+        self->lines = line->next;
+        PyMem_Free(line);
+    }
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -121,7 +183,8 @@ static void Log_dealloc(PyObject *op)
 static PyMethodDef Log_methods[] = {
     {"write", Log_write, METH_O, "Log the lines of a str."},
     {"writelines", Log_writelines, METH_O, "Log an iterable of str."},
-    {"flush", Log_flush, METH_NOARGS, "Log a line that has not ended yet."},
+    {"flush", Log_flush, METH_NOARGS,
+     "Log this thread's line that has not ended yet."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -154,6 +217,11 @@ PyObject *ext_log_new(struct ext_state *st, wsk_server *srv)
         Log_CAST(op)->srv = srv;
     }
     return op;
+}
+
+void ext_log_end_line(PyObject *stream)
+{
+    end_line(Log_CAST(stream));
 }
 
 void ext_log_detach(PyObject *stream)

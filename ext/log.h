@@ -9,6 +9,9 @@ int ext_log_add(PyObject *module, struct ext_state *st);
 /* A new stream. It may outlive the server: see ext_log_detach(). */
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv);
 
+/* The request of this thread is over: log its line that has not ended yet. */
+void ext_log_end_line(PyObject *stream);
+
 /* The server goes away: from now on the stream writes to the logger. */
 void ext_log_detach(PyObject *stream);
 

@@ -161,6 +161,7 @@ static int make_server(ServerObject *self, PyObject *kwargs)
                             ? EXT_HIDE_NEVER
                             : EXT_HIDE_AUTO;
     self->errors = ext_log_new(self->st, self->srv);
+    self->caller.errors = self->errors;
     if (self->errors != NULL)
         ext_environ_init(&self->caller.environ, self->st, self->errors,
                          cfg.threads > 1);

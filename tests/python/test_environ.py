@@ -2,6 +2,8 @@
 
 import gc
 import io
+import threading
+import time
 import wsgiref.validate
 
 import pytest
@@ -257,6 +259,64 @@ def test_errors_end_in_the_log(server_log, serve):
     lines = server_log("and a last").splitlines()
     said = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
     assert said == ["one line", "and the next", "and a last"]
+
+
+def said_as_errors(log):
+    lines = log.splitlines()
+    return [line.split("error: ", 1)[1] for line in lines if "error: " in line]
+
+
+def test_the_pieces_of_two_requests_are_lines_of_their_own(server_log, serve):
+    both = threading.Barrier(2, timeout=20)
+
+    def app(environ, start_response):
+        for piece in ("a", "b", "c"):
+            both.wait()
+            environ["wsgi.errors"].write(environ["PATH_INFO"] + piece)
+        start_response("200 OK", [])
+        return []
+
+    site = serve(app)
+    threads = [
+        threading.Thread(target=site.get, args=(target,))
+        for target in ("/1", "/2")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    said = said_as_errors(server_log("/1a") + server_log(""))
+    assert sorted(said) == ["/1a/1b/1c", "/2a/2b/2c"]
+
+
+def test_a_line_ends_with_its_request(server_log, serve):
+    def app(environ, start_response):
+        environ["wsgi.errors"].write("for " + environ["PATH_INFO"])
+        start_response("200 OK", [])
+        return []
+
+    site = serve(app, threads=1)
+    site.get("/1")
+    assert said_as_errors(server_log("/1")) == ["for /1"]
+    site.get("/2")
+    assert said_as_errors(server_log("/2")) == ["for /2"]
+
+
+def test_a_line_that_does_not_end_leaves_in_pieces(server_log, serve):
+    began = time.monotonic()
+
+    def app(environ, start_response):
+        for _ in range(100000):
+            environ["wsgi.errors"].write("\xe9" * 10)
+        environ["wsgi.errors"].write("x" * 3000)
+        environ["wsgi.errors"].write("\nthe end\n")
+        start_response("200 OK", [])
+        return []
+
+    serve(app, threads=1).get()
+    said = said_as_errors(server_log("the end"))
+    assert "".join(said) == "\xe9" * 1000000 + "x" * 3000 + "the end"
+    assert time.monotonic() - began < 10
 
 
 def test_a_line_in_the_log_cannot_be_forged(server_log, serve):
