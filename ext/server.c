@@ -26,7 +26,7 @@
  * then. */
 #define EXIT_WAIT_MS 1000
 
-enum phase { PHASE_NEW, PHASE_SERVING, PHASE_OVER };
+enum phase { PHASE_NEW, PHASE_SERVING, PHASE_OVER, PHASE_FAILED };
 
 typedef struct {
     PyObject_HEAD
@@ -38,6 +38,7 @@ typedef struct {
     enum phase phase;
     pid_t pid; /* of the process that started it */
     unsigned long n_threads;
+    bool binding;    /* a thread is in wsk_server_listen() */
     bool complained; /* that the system has no thread to give */
 
     /* Under lock. Nobody waits for the GIL, or for anything else but the
@@ -342,7 +343,7 @@ static bool keeper_wait(ServerObject *self)
         pthread_cond_wait(&self->changed, &self->lock);
     if (self->wanted == 0 && !self->joined)
         wait_changed_locked(self, STOPPING_TICK_MS);
-    want = self->wanted > 0;
+    want = self->wanted > 0 && !self->joined;
     if (want) {
         self->wanted--;
         self->alive++;
@@ -352,15 +353,15 @@ static bool keeper_wait(ServerObject *self)
 }
 
 /* Start what was asked for. The system may have no thread to give: the demand
- * stays, and is met when it has. */
-static void keeper_start(ServerObject *self)
+ * stays, and is met when it has. False after a pause. */
+static bool keeper_start(ServerObject *self)
 {
     char name[32];
 
     PyOS_snprintf(name, sizeof name, "wsocket-%lu", ++self->n_threads);
     if (start_thread((PyObject *)self, "_work", name) == 0) {
         self->complained = false;
-        return;
+        return true;
     }
     if (!self->complained)
         ext_log_exception(self->st, "no new thread for the server");
@@ -374,6 +375,7 @@ static void keeper_start(ServerObject *self)
         wait_changed_locked(self, STOPPING_TICK_MS);
     pthread_mutex_unlock(&self->lock);
     Py_END_ALLOW_THREADS
+    return false;
 }
 
 /* Without the GIL: has the server stopped? Then, if no handler is stuck, wait
@@ -404,7 +406,8 @@ static void tidy_up(ServerObject *self)
 
     if (at_exit((PyObject *)self, "unregister") < 0 || rc < 0)
         ext_log_exception(self->st, "the server could not tidy up");
-    self->phase = PHASE_OVER;
+    if (self->phase != PHASE_FAILED)
+        self->phase = PHASE_OVER;
 }
 
 PyDoc_STRVAR(keep_doc, "Start threads as they are wanted, until the end.");
@@ -421,10 +424,8 @@ static PyObject *Server_keep(PyObject *op, PyObject *unused)
         Py_BEGIN_ALLOW_THREADS
         want = keeper_wait(self);
         Py_END_ALLOW_THREADS
-        if (want) {
-            keeper_start(self);
+        if (want && keeper_start(self))
             continue;
-        }
         Py_BEGIN_ALLOW_THREADS
         done = keeper_done(self);
         Py_END_ALLOW_THREADS
@@ -442,7 +443,31 @@ static PyObject *Server_keep(PyObject *op, PyObject *unused)
 /* In a forked child the threads are gone, and their locks may be held. */
 static bool is_ours(const ServerObject *self)
 {
-    return self->phase != PHASE_NEW && self->pid == getpid();
+    return (self->phase == PHASE_SERVING || self->phase == PHASE_OVER) &&
+           self->pid == getpid();
+}
+
+/* The name of the host may have to be asked for, which takes its time. */
+static int bind_socket(ServerObject *self)
+{
+    wsk_status st = WSK_E_STATE;
+
+    if (self->phase == PHASE_OVER || self->phase == PHASE_FAILED) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "a server starts once; make another one");
+        return -1;
+    }
+    if (!self->binding) {
+        self->binding = true;
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_server_listen(self->srv);
+        Py_END_ALLOW_THREADS
+        self->binding = false;
+    }
+    if (st == WSK_OK)
+        return 0;
+    ext_raise(self->st, st, "cannot listen");
+    return -1;
 }
 
 PyDoc_STRVAR(listen_doc, "listen()\n\nBind and listen, if not done yet.");
@@ -450,11 +475,10 @@ PyDoc_STRVAR(listen_doc, "listen()\n\nBind and listen, if not done yet.");
 static PyObject *Server_listen(PyObject *op, PyObject *unused)
 {
     ServerObject *self = Server_CAST(op);
-    wsk_status st = wsk_server_listen(self->srv);
 
     (void)unused;
-    if (st != WSK_OK)
-        return ext_raise(self->st, st, "cannot listen");
+    if (bind_socket(self) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -476,11 +500,11 @@ static PyObject *Server_start(PyObject *op, PyObject *unused)
     wsk_status st;
 
     (void)unused;
+    if (bind_socket(self) < 0)
+        return NULL;
     if (self->phase != PHASE_NEW)
-        return ext_raise(self->st, WSK_E_STATE, "a server starts once");
-    st = wsk_server_listen(self->srv);
-    if (st != WSK_OK)
-        return ext_raise(self->st, st, "cannot listen");
+        return PyErr_Format(PyExc_RuntimeError,
+                            "a server starts once; this one is serving");
     self->phase = PHASE_SERVING;
     self->pid = getpid();
     if (interval_begin(self->st) < 0 || at_exit(op, "register") < 0 ||
@@ -488,12 +512,14 @@ static PyObject *Server_start(PyObject *op, PyObject *unused)
         PyObject *type, *error, *traceback;
 
         PyErr_Fetch(&type, &error, &traceback);
+        self->phase = PHASE_FAILED;
         tidy_up(self);
         PyErr_Restore(type, error, traceback);
         return NULL;
     }
     st = wsk_server_start(self->srv);
     if (st != WSK_OK) {
+        self->phase = PHASE_FAILED;
         give_up(self);
         return ext_raise(self->st, st, "the server cannot start");
     }
@@ -631,7 +657,8 @@ static void Server_dealloc(PyObject *op)
     if (self->errors != NULL)
         ext_log_detach(self->errors);
     Py_CLEAR(self->errors);
-    if (self->phase == PHASE_NEW || is_ours(self)) {
+    if (self->phase == PHASE_NEW || self->phase == PHASE_FAILED ||
+        is_ours(self)) {
         Py_BEGIN_ALLOW_THREADS
         wsk_server_free(self->srv);
         Py_END_ALLOW_THREADS

@@ -133,6 +133,55 @@ def test_what_was_never_started_stops_at_once():
     assert server.join(0)
 
 
+def no_threads(monkeypatch, name):
+    """Threads whose name begins so cannot be started."""
+    start = threading.Thread.start
+    tried = []
+
+    def fail(thread):
+        if thread.name.startswith(name):
+            tried.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    return tried
+
+
+def test_a_server_that_could_not_start_is_over(monkeypatch):
+    server = quiet()
+    interval = sys.getswitchinterval()
+    no_threads(monkeypatch, "wsocket-keeper")
+    with pytest.raises(RuntimeError, match="new thread"):
+        server.start()
+    assert sys.getswitchinterval() == interval
+    server.stop()
+    assert server._server.join() is True
+    with pytest.raises(RuntimeError, match="starts once"):
+        server.start()
+
+
+def test_where_no_thread_can_be_had_the_server_waits_and_can_be_stopped(
+    monkeypatch, caplog
+):
+    tried = no_threads(monkeypatch, "wsocket-1")
+    server = quiet().start()
+    time.sleep(0.5)
+    assert 1 <= len(tried) < 40
+    server.stop(0)
+    assert server.join(20)
+    assert caplog.text.count("no new thread for the server") == 1
+
+
+def test_a_server_that_was_stopped_says_that_it_starts_once():
+    with quiet() as server:
+        with pytest.raises(RuntimeError, match="starts once; this one is"):
+            server.start()
+    for again in server.start, server.listen:
+        with pytest.raises(RuntimeError, match="starts once; make another"):
+            again()
+
+
 def test_stopping_frees_the_port():
     server = quiet()
     with server:
