@@ -85,10 +85,12 @@ static inline bool say(int fd, const char *text)
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
-#define UPGRADE(path)                                                          \
+/* `fields`: more lines of the head, each with its end. */
+#define UPGRADE_WITH(path, fields)                                             \
     "GET " path " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"               \
-    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"                     \
+    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" fields              \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+#define UPGRADE(path) UPGRADE_WITH(path, "")
 
 /* Exactly n octets; false at an end, an error or out of patience. */
 static inline bool hear_octets(int fd, void *to, size_t n)
