@@ -328,16 +328,18 @@ static wsk_status wait_for_reader(WebSocketObject *self)
 }
 
 static wsk_status send_octets(WebSocketObject *self, const struct octets *o,
-                              wsk_opcode opcode)
+                              wsk_opcode opcode, bool compress)
 {
+    unsigned flags = (o->text ? WSK_SEND_VALID : 0) |
+                     (compress ? 0 : WSK_SEND_PLAIN);
     size_t len = (size_t)o->len;
     wsk_status st;
 
     if (len < LONG_MESSAGE) {
-        st = wsk_conn_send(self->conn, opcode, o->p, len, o->text);
+        st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
     } else {
         Py_BEGIN_ALLOW_THREADS
-        st = wsk_conn_send(self->conn, opcode, o->p, len, o->text);
+        st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
         Py_END_ALLOW_THREADS
     }
     return st == WSK_OK ? wait_for_reader(self) : st;
@@ -352,17 +354,21 @@ static PyObject *WebSocket_send(PyObject *op, PyObject *const *args,
     WebSocketObject *self = WebSocket_CAST(op);
     PyObject *given[3];
     struct octets o;
-    wsk_status st;
-    int binary;
+    wsk_status st = WSK_OK;
+    int binary, compress = 1;
 
-    if (ext_args(&send_sig, args, nargs, kwnames, given) < 0 ||
-        open_up(self, "send") < 0 || octets_get(&o, given[0]) < 0)
+    if (ext_args(&send_sig, args, nargs, kwnames, given) < 0)
+        return NULL;
+    if (given[2] != NULL)
+        compress = PyObject_IsTrue(given[2]);
+    if (compress < 0 || open_up(self, "send") < 0 ||
+        octets_get(&o, given[0]) < 0)
         return NULL;
     binary = !o.text;
     if (given[1] != NULL && given[1] != Py_None)
         binary = PyObject_IsTrue(given[1]);
-    st = binary < 0 ? WSK_OK
-                    : send_octets(self, &o, binary ? WSK_BINARY : WSK_TEXT);
+    if (binary >= 0)
+        st = send_octets(self, &o, binary ? WSK_BINARY : WSK_TEXT, compress);
     octets_release(&o);
     if (binary < 0)
         return NULL;
@@ -746,9 +752,10 @@ static PyObject *get_version(PyObject *op, void *unused)
 
 static PyObject *get_do_compress(PyObject *op, void *unused)
 {
-    (void)op;
+    WebSocketObject *self = WebSocket_CAST(op);
+
     (void)unused;
-    Py_RETURN_FALSE;
+    return PyBool_FromLong(self->conn != NULL && wsk_conn_deflates(self->conn));
 }
 
 static PyObject *get_logger(PyObject *op, void *unused)
@@ -833,7 +840,10 @@ static PyMethodDef WebSocket_methods[] = {
      "WebSocketError;\nTimeoutError after `timeout` seconds."},
     {"send", EXT_METHOD(WebSocket_send), FAST,
      "send(message, binary=None, do_compress=True)\n\n"
-     "Send str as text, bytes as binary, anything else as str(message)."},
+     "Send str as text, bytes as binary, anything else as str(message).\n"
+     "do_compress=False sends it as it is though compression was negotiated:\n"
+     "for what is compressed already, or holds a secret beside a stranger's "
+     "text."},
     {"send_frame", EXT_METHOD(WebSocket_send_frame), FAST,
      "send_frame(message, opcode, do_compress=False, fin=True)\n\n"
      "Send one frame as it is."},

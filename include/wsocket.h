@@ -22,7 +22,7 @@
  *     it is an event, and the answer it deserves is already on its way.
  *   - Times are milliseconds (suffix _ms), sizes are octets.
  *
- * RFC numbers: 9110 and 9112 (HTTP), 6455 (WebSocket).
+ * RFC numbers: 9110 and 9112 (HTTP), 6455 (WebSocket), 7692 (its compression).
  */
 #ifndef WSOCKET_H
 #define WSOCKET_H
@@ -115,6 +115,10 @@ typedef struct wsk_str {
     TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
     TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off") \
     TIME(ws_close_timeout, 5000, "how long to wait for the peer's Close frame")  \
+    TEXT(ws_compression, "no-takeover", "permessage-deflate: off; no-takeover, every message by itself; takeover, messages may refer to earlier ones, which costs memory per connection") \
+    TEXT(ws_compression_level, "fast", "fast, or 1 to 9: smaller messages for more time, by zlib") \
+    BYTES(ws_compression_threshold, 128, "a shorter message is sent uncompressed") \
+    BYTES(ws_compression_memory, 67108864, "for what takeover keeps, all connections together; past it new ones get no-takeover") \
     TEXT(ws_hide_upgrade, "auto", "hide the Upgrade field from Werkzeug apps without a WebSocket route: auto, always or never")
 /* clang-format on */
 
@@ -343,6 +347,34 @@ WSK_API bool wsk_ws_offered(const wsk_head *head, const char *name);
 WSK_API bool wsk_ws_next_offer(const wsk_head *head, size_t *pos,
                                wsk_str *name);
 
+/* ------------------------------------------------ WebSocket compression --- */
+
+/**
+ * What permessage-deflate was agreed to be (RFC 7692 7.1), and how we send by
+ * it. Messages of any window are read.
+ */
+typedef struct wsk_ws_deflate {
+    uint64_t threshold;   /* a shorter message is sent as it is */
+    uint8_t level;        /* 0: fast, ours; 1 to 9: zlib's */
+    uint8_t server_bits;  /* our messages look back 2^this octets, 8..15 */
+    bool server_takeover; /* our messages refer to earlier ones of ours */
+    bool client_takeover; /* theirs do */
+} wsk_ws_deflate;
+
+#define WSK_WS_DEFLATE_TEXT 160
+
+/**
+ * Agree to the first acceptable offer of permessage-deflate, if there is one:
+ * false when there is none. takeover false asks both sides to keep nothing
+ * between messages.
+ *
+ * *agreed  set; level 0, threshold 128: change both as you like
+ * text     NUL-terminated, the value of Sec-WebSocket-Extensions in the 101
+ */
+WSK_API bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
+                                  wsk_ws_deflate *agreed,
+                                  char text[WSK_WS_DEFLATE_TEXT]);
+
 /* ---------------------------------------------------- WebSocket engine --- */
 
 typedef struct wsk_ws wsk_ws; /* one WebSocket; one thread at a time */
@@ -382,6 +414,12 @@ WSK_API wsk_ws *wsk_ws_new_server(const wsk_limits *limits);
 WSK_API void wsk_ws_free(wsk_ws *ws); /* NULL is legal */
 
 /**
+ * Compress messages from now on, as agreed in the handshake (copied). WSK_OK;
+ * WSK_E_ARG (a window or level out of range); WSK_E_STATE (done before).
+ */
+WSK_API wsk_status wsk_ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed);
+
+/**
  * Take octets that arrived from the peer.
  *
  * data, len  borrowed for the call; never kept, never changed
@@ -418,6 +456,18 @@ WSK_API wsk_status wsk_ws_take_message(wsk_ws *ws, void **block);
  */
 WSK_API wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
                                        const uint8_t *data, size_t len);
+
+/** How to send one message: a set of these. */
+enum {
+    WSK_SEND_VALID = 1, /* the text is known to be UTF-8 */
+    WSK_SEND_PLAIN = 2, /* not compressed, whatever was agreed */
+};
+
+/** wsk_ws_send_message() with a say in it; the engine takes all text for valid.
+ */
+WSK_API wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode,
+                                    const uint8_t *data, size_t len,
+                                    unsigned flags);
 
 /**
  * Send one frame of a message in pieces: TEXT or BINARY first, then
@@ -668,6 +718,9 @@ WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
 /** The chosen subprotocol, or NULL; as long as the connection is referenced. */
 WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);
 
+/** True when compression was agreed in the handshake. */
+WSK_API bool wsk_conn_deflates(const wsk_conn *conn);
+
 /**
  * Wait for a message; only in the handler's own thread or one that holds a
  * reference, one thread at a time. Call it with the interpreter left, unless
@@ -686,6 +739,11 @@ WSK_API wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms,
  * `valid`. WSK_OK, WSK_E_CLOSED, WSK_E_NOMEM, WSK_E_ARG (no UTF-8). */
 WSK_API wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode,
                                  const void *data, size_t len, bool valid);
+
+/** The same with a set of WSK_SEND_... flags. */
+WSK_API wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
+                                      const void *data, size_t len,
+                                      unsigned flags);
 
 /** Send one frame; parameters and returns of wsk_ws_send_frame(). */
 WSK_API wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode,

@@ -106,6 +106,8 @@ static const struct rule {
     {"backlog", 1, INT32_MAX, NULL}, /* listen() takes an int */
     {"threads", 1, 10000, NULL},
     {"log_level", 0, 0, "debug info warning error critical"},
+    {"ws_compression", 0, 0, "off no-takeover takeover"},
+    {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9"},
     {"ws_hide_upgrade", 0, 0, "auto always never"},
 };
 

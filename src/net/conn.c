@@ -27,6 +27,7 @@ void wsk_conn_unref(wsk_conn *conn)
         close(conn->fd);
     if (conn->ws != NULL)
         wsk__ws_destroy(conn);
+    wsk__ws_release_deflate(conn);
     wsk__free(conn->protocol);
     wsk__http_clear(&conn->http);
     wsk__buf_free(&conn->in);
@@ -219,25 +220,33 @@ static void queued_locked(wsk_conn *conn, size_t before)
         wsk__post(conn, WSK__POST_LOOK);
 }
 
-wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
-                         size_t len, bool valid)
+wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
+                              const void *data, size_t len, unsigned flags)
 {
     size_t before;
     wsk_status st;
 
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
         return WSK_E_ARG;
-    if (opcode == WSK_TEXT && !valid && !wsk__utf8_valid(data, len))
+    if (opcode == WSK_TEXT && (flags & WSK_SEND_VALID) == 0 &&
+        !wsk__utf8_valid(data, len))
         return WSK_E_ARG;
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
     before = wsk__ws_owed_locked(conn);
-    st = wsk_ws_send_message(conn->ws, opcode, data, len);
+    st = wsk_ws_send_with(conn->ws, opcode, data, len, flags);
     if (st == WSK_OK)
         queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
     return st;
+}
+
+wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
+                         size_t len, bool valid)
+{
+    return wsk_conn_send_with(conn, opcode, data, len,
+                              valid ? WSK_SEND_VALID : 0);
 }
 
 wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
@@ -354,6 +363,11 @@ bool wsk_conn_can_send(const wsk_conn *conn)
     can = wsk_ws_can_send(c->ws);
     pthread_mutex_unlock(&c->lock);
     return can;
+}
+
+bool wsk_conn_deflates(const wsk_conn *conn)
+{
+    return wsk__ws_deflates(conn->ws); /* fixed since the handshake */
 }
 
 wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,

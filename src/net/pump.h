@@ -52,8 +52,13 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
 /* The open request outlives this thread's receive buffer. */
 bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn);
 
-/* What an upgrade needs, made before its 101 is; NULL when memory is out. */
-struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol);
+/* What an upgrade needs, made before its 101 is; NULL when memory is out. The
+ * text is the value of Sec-WebSocket-Extensions, maybe empty: none. */
+struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
+                               char extensions[WSK_WS_DEFLATE_TEXT]);
+
+/* Give back what wsk__ws_prepare() has reserved of ws_compression_memory. */
+void wsk__ws_release_deflate(struct wsk_conn *conn);
 
 /* From now on the connection is a WebSocket, and `th` holds it. */
 void wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,

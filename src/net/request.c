@@ -323,10 +323,10 @@ wsk_status wsk_request_respond(wsk_request *req, int status,
 enum { EXTRA_MAX = 64 };
 
 static wsk_status send_101(wsk_request *req, const wsk_ws_verdict *verdict,
-                           const char *protocol, const wsk_header *headers,
-                           size_t n)
+                           const char *protocol, const char *extensions,
+                           const wsk_header *headers, size_t n)
 {
-    wsk_header all[EXTRA_MAX + 4] = {
+    wsk_header all[EXTRA_MAX + 5] = {
         {{"Upgrade", 7}, {"websocket", 9}},
         {{"Connection", 10}, {"Upgrade", 7}},
         {{"Sec-WebSocket-Accept", 20}, {verdict->accept, WSK_WS_ACCEPT_LEN}},
@@ -338,6 +338,9 @@ static wsk_status send_101(wsk_request *req, const wsk_ws_verdict *verdict,
     if (protocol != NULL)
         all[k++] = (wsk_header){{"Sec-WebSocket-Protocol", 22},
                                 {protocol, strlen(protocol)}};
+    if (extensions[0] != '\0')
+        all[k++] = (wsk_header){{"Sec-WebSocket-Extensions", 24},
+                                {extensions, strlen(extensions)}};
     if (n > 0)
         memcpy(all + k, headers, n * sizeof(*headers));
     return wsk_http_send_head(&req->conn->http, 101, NULL, all, k + n, 0);
@@ -349,6 +352,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
 {
     struct wsk_conn *conn = req->conn;
     struct wsk__thread *th = req->thread;
+    char extensions[WSK_WS_DEFLATE_TEXT];
     wsk_ws_verdict verdict;
     struct wsk_ws *ws;
     wsk_status st;
@@ -359,7 +363,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
     verdict = wsk_ws_judge(req->head);
-    ws = wsk__ws_prepare(conn, protocol);
+    ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
     st = wsk__http_keep_head(&conn->http);
@@ -367,7 +371,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         conn->head = req->head = wsk__http_head(&conn->http);
         wsk__buf_ack(&conn->in, conn->in_fed);
         conn->in_fed = 0;
-        st = send_101(req, &verdict, protocol, headers, n);
+        st = send_101(req, &verdict, protocol, extensions, headers, n);
     }
     if (st != WSK_OK) {
         wsk_ws_free(ws);

@@ -82,6 +82,13 @@ static bool parse_level(const char *name, wsk_log_level *level)
     return false;
 }
 
+/* Of compression: "fast", or a digit of zlib's. */
+static bool is_level(const char *text)
+{
+    return strcmp(text, "fast") == 0 ||
+           (text[0] >= '1' && text[0] <= '9' && text[1] == '\0');
+}
+
 /* From log_level warning on, the default access log is off: whoever asks for
  * less noise means both. */
 static bool open_access_log(wsk_server *srv)
@@ -130,6 +137,7 @@ void wsk__server_unref(wsk_server *srv)
     pthread_cond_destroy(&srv->monitor_wake);
     pthread_cond_destroy(&srv->slot_free);
     pthread_cond_destroy(&srv->changed);
+    wsk__pool_clear(&srv->pool);
     wsk__free(srv->texts);
     wsk__free(srv);
 }
@@ -206,6 +214,7 @@ static bool prepare(wsk_server *srv)
     if (!own_texts(srv))
         return false;
     if (srv->cfg.threads == 0 || srv->cfg.port > UINT16_MAX ||
+        !is_level(srv->cfg.ws_compression_level) ||
         !parse_level(srv->cfg.log_level, &srv->log_level)) {
         errno = EINVAL;
         return false;

@@ -134,6 +134,7 @@ struct wsk_conn {
     void *handlers_user;
     const struct wsk__thread *cork; /* this thread flushes by itself later */
     char *protocol;
+    size_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
     wsk_close_info info;
     uint64_t sent_ms;    /* last octet to the peer */
     uint64_t heard_ms;   /* last octet from the peer */
@@ -190,6 +191,8 @@ struct wsk_server {
     int access_fd;
     unsigned max_connections;
     atomic_uint refs;
+    struct wsk__pool pool;       /* for compression, see ws/pool.h */
+    atomic_size_t deflate_bytes; /* reserved for windows that are kept */
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];

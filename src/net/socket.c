@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
+#include "ws/deflate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,12 +21,56 @@ enum {
 
 /* -------------------------------------------------------------- birth --- */
 
-struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol)
+/* Windows that are kept live under one budget. */
+static bool reserve_deflate(struct wsk_conn *conn, size_t bytes)
+{
+    wsk_server *srv = conn->srv;
+    size_t had = atomic_fetch_add(&srv->deflate_bytes, bytes);
+
+    conn->deflate_bytes = bytes;
+    return had + bytes <= srv->cfg.ws_compression_memory;
+}
+
+void wsk__ws_release_deflate(struct wsk_conn *conn)
+{
+    atomic_fetch_sub(&conn->srv->deflate_bytes, conn->deflate_bytes);
+    conn->deflate_bytes = 0;
+}
+
+/* What the options allow of what the client offers. */
+static bool agree_deflate(struct wsk_conn *conn, wsk_ws_deflate *agreed,
+                          char text[WSK_WS_DEFLATE_TEXT])
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    const char *text_level = cfg->ws_compression_level;
+    uint8_t level = (uint8_t)(text_level[0] == 'f' ? 0 : text_level[0] - '0');
+    bool takeover = strcmp(cfg->ws_compression, "takeover") == 0;
+
+    if (strcmp(cfg->ws_compression, "off") == 0 ||
+        !wsk_ws_agree_deflate(conn->head, takeover, agreed, text))
+        return false;
+    agreed->level = level;
+    if (!reserve_deflate(conn, wsk__deflate_bytes(agreed))) {
+        wsk__ws_release_deflate(conn);
+        wsk_ws_agree_deflate(conn->head, false, agreed, text);
+    }
+    agreed->level = level;
+    agreed->threshold = cfg->ws_compression_threshold;
+    return true;
+}
+
+struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
+                               char extensions[WSK_WS_DEFLATE_TEXT])
 {
     struct wsk_ws *ws = wsk__ws_new(&conn->srv->cfg.limits);
+    wsk_ws_deflate agreed;
 
     wsk__free(conn->protocol); /* of an attempt that failed */
     conn->protocol = NULL;
+    wsk__ws_release_deflate(conn);
+    extensions[0] = '\0';
+    if (ws != NULL && agree_deflate(conn, &agreed, extensions))
+        wsk__ws_set_deflate(ws, &agreed, &conn->srv->pool);
     if (ws == NULL || protocol == NULL)
         return ws;
     conn->protocol = wsk__memdup(protocol, strlen(protocol) + 1);

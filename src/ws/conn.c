@@ -5,7 +5,9 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "ws/deflate.h"
 #include "ws/frame.h"
+#include "ws/inflate.h"
 #include "ws/mask.h"
 
 #include <assert.h>
@@ -14,6 +16,7 @@
 enum {
     REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
     PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
+    PIECE = 4096,         /* octets that are unmasked before they inflate */
     FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
     FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
 };
@@ -44,10 +47,14 @@ struct control {
 };
 
 struct wsk_ws {
-    struct wsk__buf out;     /* frames owed to the peer */
-    struct wsk__buf msg;     /* the message so far, unmasked */
-    struct control *control; /* owned; NULL between control frames */
-    uint64_t max_size;       /* octets of a message */
+    struct wsk__buf out;            /* frames owed to the peer */
+    struct wsk__buf msg;            /* the message so far, unmasked */
+    struct control *control;        /* owned; NULL between control frames */
+    struct wsk__inflater *inflater; /* owned; see end_inflating() */
+    struct wsk__deflater deflater;  /* with context takeover only */
+    struct wsk__pool *pool;         /* borrowed; NULL: none */
+    wsk_ws_deflate deflate;         /* as agreed, if `deflates` */
+    uint64_t max_size;              /* octets of a message */
     uint64_t got;            /* octets of the frame's payload that are here */
     uint64_t fragments;      /* of the message so far */
     size_t pong_end;         /* octets of `out` up to its last pong's end */
@@ -66,6 +73,8 @@ struct wsk_ws {
     struct wsk__utf8 utf8; /* where its text stands; complete between two */
     bool in_payload;       /* else in the header */
     bool in_message;       /* between the first fragment and the last */
+    bool deflates;         /* permessage-deflate was agreed */
+    bool deflated;         /* the message is compressed */
     bool sending;          /* the same, for what the application sends */
     bool pong_due;         /* control->pong waits to be queued */
     bool closed_due;       /* CLOSED waits for next(), behind `ready` */
@@ -94,6 +103,9 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
         if (ws->in_message)
             wsk__buf_free(&ws->msg); /* it can no longer become whole */
         ws->in_message = false;
+        wsk__inflater_release(ws->inflater, ws->pool);
+        ws->inflater = NULL;
+        wsk__deflater_clear(&ws->deflater);
     }
     if (ws->state == WS_CLOSED && was != WS_CLOSED) {
         ws->clean = act != GOT_EOF;
@@ -192,12 +204,48 @@ wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
     return WSK_OK;
 }
 
-wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
-                               const uint8_t *data, size_t len)
+/* A compressed message goes straight to where it leaves from; its header is
+ * written when its size is known. False, and nothing is queued, when it is to
+ * be sent as it is. */
+static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
+                           size_t len)
+{
+    uint8_t *room;
+    size_t size, n;
+
+    if (len > NO_CAP / 2)
+        return false;
+    room = wsk__buf_room(&ws->out, WSK__FRAME_OWN_MAX +
+                                       wsk__deflate_room(&ws->deflate, len));
+    if (room == NULL)
+        return false;
+    size = wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len,
+                        room + WSK__FRAME_OWN_MAX);
+    if (size == 0)
+        return false;
+    n = wsk__frame_write(room, opcode, true, size);
+    room[0] |= WSK__RSV1;
+    memmove(room + n, room + WSK__FRAME_OWN_MAX, size);
+    wsk__buf_grow_tail(&ws->out, n + size);
+    return true;
+}
+
+wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
+                            size_t len, unsigned flags)
 {
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
         return WSK_E_ARG;
+    if (ws->deflates && (flags & WSK_SEND_PLAIN) == 0 && len > 0 &&
+        len >= ws->deflate.threshold && ws->state == WS_OPEN && !ws->sending &&
+        queue_deflated(ws, opcode, data, len))
+        return WSK_OK;
     return wsk_ws_send_frame(ws, opcode, true, data, len);
+}
+
+wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
+                               const uint8_t *data, size_t len)
+{
+    return wsk_ws_send_with(ws, opcode, data, len, 0);
 }
 
 /* 7.4: codes that may stand in a Close frame. 1004 to 1006 and 1015 never do;
@@ -242,10 +290,28 @@ void wsk_ws_out_ack(wsk_ws *ws, size_t n)
 
 /* ------------------------------------------------- frames into messages --- */
 
+/* A compressed message is complete. Without context takeover nothing of it is
+ * kept (RFC 7692 7.1.1.2). */
+static bool end_inflating(wsk_ws *ws)
+{
+    /* No octet at all stands for an empty message. */
+    bool good = ws->inflater == NULL || wsk__inflate_end(ws->inflater);
+
+    if (!ws->deflate.client_takeover) {
+        wsk__inflater_release(ws->inflater, ws->pool);
+        ws->inflater = NULL;
+    }
+    return good;
+}
+
 /* The message is complete: 8.1 forbids that its text ends inside a code
  * point. */
 static void end_message(wsk_ws *ws)
 {
+    if (ws->deflated && !end_inflating(ws)) {
+        fail(ws, 1007, "compressed data is broken");
+        return;
+    }
     if (!wsk__utf8_complete(&ws->utf8)) {
         fail(ws, 1007, "text is not UTF-8");
         return;
@@ -331,12 +397,14 @@ static void end_frame(wsk_ws *ws)
 
 /* Whether another fragment of `len` octets passes the cap. A fragment pins more
  * than its payload, so that the empty ones count too; the first few thousand
- * are free, whatever the cap. */
+ * are free, whatever the cap. What a compressed one comes to is seen when it
+ * inflates. */
 static bool fits(const wsk_ws *ws, uint64_t len)
 {
     uint64_t have = wsk__buf_len(&ws->msg);
     uint64_t cost = ws->fragments * FRAGMENT_COST;
 
+    len = ws->deflated ? 0 : len;
     cost = cost > FREE_OVERHEAD ? cost - FREE_OVERHEAD : 0;
     return len <= ws->max_size - have && cost <= ws->max_size - have - len;
 }
@@ -356,6 +424,7 @@ static void begin_fragment(wsk_ws *ws)
         return;
     }
     if (first) {
+        ws->deflated = ws->frame.rsv1;
         ws->in_message = true;
         ws->opcode = ws->frame.opcode;
         ws->fragments = 0;
@@ -390,7 +459,7 @@ static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
         return n;
 
     if (ws->head_size == WSK__FRAME_START) {
-        wrong = wsk__frame_start(ws->head, &ws->head_size);
+        wrong = wsk__frame_start(ws->head, ws->deflates, &ws->head_size);
     } else {
         wrong = wsk__frame_read(ws->head, &ws->frame);
         if (wrong == NULL)
@@ -417,6 +486,59 @@ static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t n)
     return WSK_OK;
 }
 
+/* What has come out of a piece of a compressed message, from octet `from` on.
+ * Text is looked at first: a fault in it stands before the one that stopped
+ * zlib. */
+static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
+                                 size_t from)
+{
+    size_t n = wsk__buf_len(&ws->msg) - from;
+
+    if (ws->opcode == WSK_TEXT && n > 0 &&
+        !wsk__utf8_feed(&ws->utf8, wsk__buf_data(&ws->msg) + from, n)) {
+        fail(ws, 1007, "text is not UTF-8");
+        return WSK_OK;
+    }
+    switch (result) {
+    case WSK__INFLATED:
+        break;
+    case WSK__INFLATE_NOMEM:
+        return WSK_E_NOMEM;
+    case WSK__INFLATE_TOO_BIG:
+        fail(ws, 1009, "message too big");
+        break;
+    case WSK__INFLATE_BROKEN:
+        fail(ws, 1007, "compressed data is broken");
+        break;
+    }
+    return WSK_OK;
+}
+
+/* The same for a compressed message: *n is how many octets there are, then how
+ * many were taken. */
+static wsk_status take_deflated(wsk_ws *ws, const uint8_t *data, size_t *n)
+{
+    size_t len = *n, piece;
+    wsk_status st = WSK_OK;
+    uint8_t plain[PIECE];
+
+    if (ws->inflater == NULL)
+        ws->inflater = wsk__inflater_new(ws->pool);
+    *n = 0;
+    if (ws->inflater == NULL)
+        return WSK_E_NOMEM;
+    for (; st == WSK_OK && *n < len && ws->state == WS_OPEN; *n += piece) {
+        size_t from = wsk__buf_len(&ws->msg);
+        enum wsk__inflated result;
+
+        piece = len - *n < PIECE ? len - *n : PIECE;
+        wsk__mask_copy(plain, data + *n, piece, ws->frame.key, ws->got + *n);
+        result = wsk__inflate(ws->inflater, plain, &piece, &ws->msg);
+        st = judge_inflated(ws, result, from);
+    }
+    return st;
+}
+
 static wsk_status take_control(wsk_ws *ws, const uint8_t *data, size_t n)
 {
     if (ws->control == NULL)
@@ -430,22 +552,25 @@ static wsk_status take_control(wsk_ws *ws, const uint8_t *data, size_t n)
 /* Octets of a payload; *n is how many there are, then how many were taken. */
 static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
 {
+    bool data_frame = !wsk__frame_is_control(ws->frame.opcode);
     wsk_status st = WSK_OK;
 
     if (*n > ws->frame.len - ws->got)
         *n = (size_t)(ws->frame.len - ws->got);
-    if (wsk__frame_is_control(ws->frame.opcode))
-        st = take_control(ws, data, *n);
-    else if (ws->state == WS_OPEN)
-        st = take_data(ws, data, *n);
-    if (st != WSK_OK) {
-        *n = 0;
-        return st;
+    if (ws->deflated && data_frame && ws->state == WS_OPEN) {
+        st = take_deflated(ws, data, n);
+    } else {
+        if (!data_frame)
+            st = take_control(ws, data, *n);
+        else if (ws->state == WS_OPEN)
+            st = take_data(ws, data, *n);
+        if (st != WSK_OK)
+            *n = 0;
     }
     ws->got += *n;
     if (ws->got == ws->frame.len)
         end_frame(ws);
-    return WSK_OK;
+    return st;
 }
 
 /* -------------------------------------------------------------- events --- */
@@ -591,8 +716,34 @@ void wsk_ws_free(wsk_ws *ws)
         return;
     wsk__buf_free(&ws->out);
     wsk__buf_free(&ws->msg);
+    wsk__inflater_free(ws->inflater);
+    wsk__deflater_clear(&ws->deflater);
     wsk__free(ws->control);
     wsk__free(ws);
+}
+
+wsk_status wsk__ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed,
+                               struct wsk__pool *pool)
+{
+    if (agreed->server_bits < 8 || agreed->server_bits > 15 ||
+        agreed->level > 9)
+        return WSK_E_ARG;
+    if (ws->deflates)
+        return WSK_E_STATE;
+    ws->deflates = true;
+    ws->deflate = *agreed;
+    ws->pool = pool;
+    return WSK_OK;
+}
+
+bool wsk__ws_deflates(const wsk_ws *ws)
+{
+    return ws->deflates;
+}
+
+wsk_status wsk_ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed)
+{
+    return wsk__ws_set_deflate(ws, agreed, NULL);
 }
 
 struct wsk__buf *wsk__ws_out(wsk_ws *ws)

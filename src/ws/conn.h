@@ -4,10 +4,17 @@
 #define WSK_WS_CONN_H
 
 #include "base/buf.h"
+#include "ws/pool.h"
 #include "wsocket.h"
 
 /* As wsk_ws_new_server(), but limits is borrowed for the engine's life. */
 struct wsk_ws *wsk__ws_new(const wsk_limits *limits);
+
+/* As wsk_ws_set_deflate(); states of zlib come from `pool`, which is borrowed
+ * for the engine's life. */
+wsk_status wsk__ws_set_deflate(struct wsk_ws *ws, const wsk_ws_deflate *agreed,
+                               struct wsk__pool *pool);
+bool wsk__ws_deflates(const struct wsk_ws *ws);
 
 /* The queue behind out_buf(), so that a server can lend it a block while it is
  * empty and take the block back when it is empty again. It is read through

@@ -39,13 +39,15 @@ static bool is_known(unsigned opcode)
     return opcode <= WSK_BINARY || (opcode >= WSK_CLOSE && opcode <= WSK_PONG);
 }
 
-const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
+const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START], bool deflate,
                              uint8_t *size)
 {
     uint8_t opcode = head[0] & OPCODE;
     unsigned length = head[1] & LENGTH;
+    /* RFC 7692 6: on the first frame of a message, and on no other. */
+    bool rsv1 = deflate && (opcode == WSK_TEXT || opcode == WSK_BINARY);
 
-    if ((head[0] & RSV) != 0)
+    if ((head[0] & (rsv1 ? RSV & ~WSK__RSV1 : RSV)) != 0)
         return "reserved bit set";
     if (!is_known(opcode))
         return "unknown opcode";
@@ -67,6 +69,7 @@ const char *wsk__frame_read(const uint8_t *head, struct wsk__frame *frame)
     size_t n = extended(length);
 
     frame->fin = (head[0] & FIN) != 0;
+    frame->rsv1 = (head[0] & WSK__RSV1) != 0;
     frame->opcode = head[0] & OPCODE;
     frame->len = n > 0 ? load_be(head + WSK__FRAME_START, n) : length;
     memcpy(frame->key, head + WSK__FRAME_START + n, 4);

@@ -10,6 +10,7 @@ enum {
     WSK__FRAME_HEAD_MAX = 14, /* the longest header */
     WSK__FRAME_OWN_MAX = 10,  /* the longest without a masking key */
     WSK__CONTROL_MAX = 125,   /* payload of a control frame (5.5) */
+    WSK__RSV1 = 0x40,         /* of the first octet: compressed (RFC 7692 6) */
 };
 
 struct wsk__frame {
@@ -17,6 +18,7 @@ struct wsk__frame {
     uint8_t key[4]; /* masking key */
     uint8_t opcode; /* a wsk_opcode */
     bool fin;
+    bool rsv1; /* it begins a compressed message */
 };
 
 static inline bool wsk__frame_is_control(uint8_t opcode)
@@ -25,11 +27,11 @@ static inline bool wsk__frame_is_control(uint8_t opcode)
 }
 
 /*
- * Judge the first two octets of a client's frame. NULL when they are legal;
- * *size is the length of the whole header then, 6..WSK__FRAME_HEAD_MAX. Else
- * what is wrong, in one static line.
+ * Judge the first two octets of a client's frame; `deflate` when messages may
+ * be compressed. NULL when they are legal; *size is the length of the whole
+ * header then, 6..WSK__FRAME_HEAD_MAX. Else what is wrong, in one static line.
  */
-const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
+const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START], bool deflate,
                              uint8_t *size);
 
 /* Read the whole header that wsk__frame_start() let pass. NULL, and *frame is

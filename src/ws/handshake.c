@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/base64.h"
 #include "base/sha1.h"
+#include "ws/extension.h"
 #include "wsocket.h"
 
 /* RFC 6455 1.3. */
@@ -146,6 +147,8 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head)
     if (head->chunked || head->content_length > 0)
         return refuse(400, "a WebSocket handshake has no body");
     why = judge_offers(head);
+    if (why == NULL)
+        why = wsk__extensions_judge(head);
     if (why != NULL)
         return refuse(400, why);
 

@@ -8,7 +8,7 @@ static const char *judge(const char *octets, size_t n, struct wsk__frame *frame)
 {
     unsigned char *head = exact(octets, WSK__FRAME_START);
     uint8_t size = 0;
-    const char *wrong = wsk__frame_start(head, &size);
+    const char *wrong = wsk__frame_start(head, false, &size);
 
     free(head);
     if (wrong != NULL)
@@ -96,9 +96,20 @@ TEST(reserved_bits_are_wrong) /* RFC 6455 5.2; Autobahn 3 */
     for (unsigned rsv = 1; rsv < 8; rsv++)
         for (unsigned op = 0; op < 16; op++) {
             uint8_t head[2] = {(uint8_t)(0x80 | rsv << 4 | op), 0x80}, size;
-            const char *wrong = wsk__frame_start(head, &size);
+            const char *wrong = wsk__frame_start(head, false, &size);
 
             EXPECT(wrong != NULL && strcmp(wrong, "reserved bit set") == 0);
+        }
+}
+
+TEST(rsv1_begins_a_compressed_message) /* RFC 7692 6 */
+{
+    for (unsigned rsv = 1; rsv < 8; rsv++)
+        for (unsigned op = 0; op < 16; op++) {
+            uint8_t head[2] = {(uint8_t)(0x80 | rsv << 4 | op), 0x80}, size;
+            const char *wrong = wsk__frame_start(head, true, &size);
+
+            EXPECT((wrong == NULL) == (rsv == 4 && (op == 1 || op == 2)));
         }
 }
 
@@ -106,7 +117,7 @@ TEST(reserved_opcodes_are_wrong) /* RFC 6455 5.2; Autobahn 4 */
 {
     for (unsigned op = 0; op < 16; op++) {
         uint8_t head[2] = {(uint8_t)(0x80 | op), 0x80}, size;
-        const char *wrong = wsk__frame_start(head, &size);
+        const char *wrong = wsk__frame_start(head, false, &size);
 
         if (op <= 2 || (op >= 8 && op <= 10))
             EXPECT(wrong == NULL);
