@@ -19,12 +19,13 @@ enum {
 _Static_assert(WSK_WS_ACCEPT_LEN == WSK__BASE64_LEN(WSK__SHA1_LEN),
                "the header promises the length of Sec-WebSocket-Accept");
 
-/* How many fields are called `name`; *value is the last one's. */
+/* How many fields are called `name`; *value is the last one's, or {NULL, 0}. */
 static size_t count_fields(const wsk_head *head, const char *name,
                            wsk_str *value)
 {
     size_t count = 0;
 
+    *value = (wsk_str){NULL, 0};
     for (size_t i = 0; i < head->n_headers; i++) {
         if (wsk__str_ieq(head->headers[i].name, name)) {
             *value = head->headers[i].value;

@@ -51,6 +51,7 @@ struct step {
 struct block {
     char *name;
     wsk_limits limits;
+    wsk_ws_deflate deflate; /* server_bits 0: not agreed */
     struct step steps[64];
     size_t n_steps;
     struct octets events; /* as log_event() writes them */
@@ -214,6 +215,9 @@ static void read_line(struct block *b, const char *line)
 
     if ((rest = after(line, "limit")) != NULL)
         b->limits.ws_max_size = strtoull(rest, NULL, 10);
+    else if ((rest = after(line, "deflate")) != NULL)
+        b->deflate = (wsk_ws_deflate){
+            .server_bits = 15, .client_takeover = after(rest, " takeover")};
     else if ((rest = after(line, ">")) != NULL)
         read_octets(rest, &b->out);
     else if (!read_step(b, line) && !read_event(b, line))
@@ -337,11 +341,20 @@ static void act(struct run *r, const struct step *step)
     free(data);
 }
 
+static wsk_ws *new_engine(const struct block *b)
+{
+    wsk_ws *ws = wsk_ws_new_server(&b->limits);
+
+    if (ws != NULL && b->deflate.server_bits != 0)
+        EXPECT(wsk_ws_set_deflate(ws, &b->deflate) == WSK_OK);
+    return ws;
+}
+
 static struct run run(const struct block *b, size_t first, size_t rest)
 {
     struct run r = {0};
 
-    while ((r.ws = wsk_ws_new_server(&b->limits)) == NULL)
+    while ((r.ws = new_engine(b)) == NULL)
         ;
     for (size_t i = 0; i < b->n_steps; i++) {
         const struct step *step = &b->steps[i];
@@ -386,7 +399,7 @@ static void expect_as_written(const struct block *b, size_t first, size_t rest)
 
 TEST(every_block_holds_when_it_comes_whole)
 {
-    EXPECT(n_blocks > 80);
+    EXPECT(n_blocks > 110);
     for (size_t i = 0; i < n_blocks; i++)
         expect_as_written(&blocks[i], SIZE_MAX, 1);
 }
@@ -510,7 +523,7 @@ TEST(every_block_holds_when_one_allocation_fails)
 /* Feed until the first refusal; what counts is that nothing breaks or leaks. */
 static void feed_until_refused(const struct block *b)
 {
-    wsk_ws *ws = wsk_ws_new_server(&b->limits);
+    wsk_ws *ws = new_engine(b);
 
     for (size_t i = 0; ws != NULL && i < b->n_steps; i++) {
         const struct octets *o = &b->steps[i].octets;
