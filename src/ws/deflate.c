@@ -108,67 +108,34 @@ size_t wsk__deflate_room(const wsk_ws_deflate *how, size_t len)
     return how->level == 0 ? wsk__fast_room(len) : len + len / 4 + ZLIB_MORE;
 }
 
-/* Refer to nothing before the next message. */
-static void forget(struct wsk__deflater *d)
-{
-    if (d->past != NULL)
-        wsk__fast_forget(d->past);
-    zlib_free(d->zlib);
-    d->zlib = NULL;
-}
-
-/* With a history the other side's window follows ours, so that it is cheaper to
- * send what did not become shorter than to leave it out of both. */
-static size_t next_message(struct wsk__deflater *d, const wsk_ws_deflate *how,
+static size_t fast_message(struct wsk__deflater *d, const wsk_ws_deflate *how,
                            const uint8_t *data, size_t len, uint8_t *out)
 {
-    size_t size;
-
-    if (how->level == 0) {
-        if (d->past == NULL)
-            d->past = wsk__fast_new(how->server_bits);
-        if (d->past == NULL)
-            return 0;
-        size = wsk__fast_next(d->past, out, data, len);
-        if (size < len)
-            return size;
-        forget(d); /* unlike zlib, it stores nothing as it is */
-        return 0;
-    }
-    if (d->zlib == NULL)
-        d->zlib = zlib_new(how);
-    if (d->zlib == NULL)
-        return 0;
-    size = zlib_message(d->zlib, data, len, out, wsk__deflate_room(how, len));
-    if (size == 0)
-        forget(d);
-    return size;
-}
-
-static size_t lone_message(const wsk_ws_deflate *how, struct wsk__pool *pool,
-                           const uint8_t *data, size_t len, uint8_t *out)
-{
-    z_stream *z;
-    size_t size;
-
-    if (how->level == 0) {
-        size = wsk__fast_alone(out, data, len, how->server_bits);
-    } else {
-        z = zlib_borrow(how, pool);
-        if (z == NULL)
-            return 0;
-        size = zlib_message(z, data, len, out, len);
-        zlib_give_back(z, how, pool);
-    }
-    return size < len ? size : 0;
+    if (!how->server_takeover)
+        return wsk__fast_alone(out, data, len, how->server_bits);
+    if (d->past == NULL)
+        d->past = wsk__fast_new(how->server_bits);
+    return d->past != NULL ? wsk__fast_next(d->past, out, data, len) : 0;
 }
 
 size_t wsk__deflate(struct wsk__deflater *d, const wsk_ws_deflate *how,
                     struct wsk__pool *pool, const uint8_t *data, size_t len,
                     uint8_t *out)
 {
-    return how->server_takeover ? next_message(d, how, data, len, out)
-                                : lone_message(how, pool, data, len, out);
+    size_t size;
+    z_stream *z;
+
+    if (how->level == 0)
+        return fast_message(d, how, data, len, out);
+    z = d->zlib != NULL ? d->zlib : zlib_borrow(how, pool);
+    if (z == NULL)
+        return 0;
+    size = zlib_message(z, data, len, out, wsk__deflate_room(how, len));
+    /* After a failure the next message refers to nothing before it. */
+    d->zlib = how->server_takeover && size > 0 ? z : NULL;
+    if (d->zlib == NULL)
+        zlib_give_back(z, how, pool);
+    return size;
 }
 
 void wsk__deflater_clear(struct wsk__deflater *d)

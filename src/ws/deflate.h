@@ -21,9 +21,8 @@ size_t wsk__deflate_room(const wsk_ws_deflate *how, size_t len);
 
 /*
  * Compress a message of at least one octet; what it returns is sent, or the
- * next one cannot be read. Returns its size, or 0 when the message is to be
- * sent as it is: it would not become shorter, or memory is out. pool may be
- * NULL.
+ * next one cannot be read. Returns its size, or 0 when memory is out and the
+ * message is to be sent as it is. pool may be NULL.
  */
 size_t wsk__deflate(struct wsk__deflater *d, const wsk_ws_deflate *how,
                     struct wsk__pool *pool, const uint8_t *data, size_t len,

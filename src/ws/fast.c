@@ -213,6 +213,45 @@ static size_t finish(struct fast *f, const uint8_t *out)
     return (size_t)(f->out - out);
 }
 
+/* RFC 1951 3.2.4: at most as much as 16 bits can count, and how much. */
+enum { STORED_MOST = 65535, STORED_HEAD = 5 };
+
+static size_t stored_size(size_t len)
+{
+    return len + STORED_HEAD * ((len + STORED_MOST - 1) / STORED_MOST) + 1;
+}
+
+/* Blocks that hold data as it is. An octet of zeros begins each, and the empty
+ * one behind them as well. */
+static void store(uint8_t *out, const uint8_t *data, size_t len)
+{
+    size_t n;
+
+    for (; len > 0; data += n, len -= n) {
+        n = len < STORED_MOST ? len : STORED_MOST;
+        out[0] = 0;
+        out[1] = (uint8_t)n;
+        out[2] = (uint8_t)(n >> 8);
+        out[3] = (uint8_t)~out[1];
+        out[4] = (uint8_t)~out[2];
+        memcpy(out + STORED_HEAD, data, n);
+        out += STORED_HEAD + n;
+    }
+    *out = 0;
+}
+
+/* The end of a message, or of the attempt. */
+static size_t finish_or_store(struct fast *f, uint8_t *out, const uint8_t *data,
+                              size_t len)
+{
+    size_t size = finish(f, out);
+
+    if (size <= stored_size(len))
+        return size;
+    store(out, data, len);
+    return stored_size(len);
+}
+
 /* ------------------------------------------------------------ messages --- */
 
 /* As large as the message is worth clearing it for. */
@@ -234,7 +273,7 @@ size_t wsk__fast_alone(uint8_t *out, const uint8_t *data, size_t len,
 
     memset(table, 0, sizeof(*table) << hash_bits);
     encode(&f, data, 0, len, 0);
-    return finish(&f, out);
+    return finish_or_store(&f, out, data, len);
 }
 
 size_t wsk__fast_bytes(unsigned bits)
@@ -271,19 +310,13 @@ size_t wsk__fast_next(struct wsk__fast_past *past, uint8_t *out,
     struct fast f = begin(out, past->table, HASH_BITS, past->window);
     size_t n;
 
-    for (; len > 0; data += n, len -= n) {
+    for (size_t at = 0; at < len; at += n) {
         make_room(past);
         n = past->size - past->used;
-        n = n < len ? n : len;
-        memcpy(past->octets + past->used, data, n);
+        n = n < len - at ? n : len - at;
+        memcpy(past->octets + past->used, data + at, n);
         encode(&f, past->octets, past->used, past->used + n, past->moved);
         past->used += n;
     }
-    return finish(&f, out);
-}
-
-void wsk__fast_forget(struct wsk__fast_past *past)
-{
-    past->moved = (uint16_t)(past->moved + past->used);
-    past->used = 0;
+    return finish_or_store(&f, out, data, len);
 }

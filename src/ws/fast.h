@@ -10,7 +10,9 @@
 /* Octets of messages before, which the next may refer to. */
 struct wsk__fast_past;
 
-/* Room that `len` octets need when nothing in them repeats. */
+/* Room that `len` octets need while they are compressed. What does not become
+ * shorter is stored as it is then, in 6 octets more (RFC 1951 3.2.4), or 5 for
+ * each further 64 KiB. */
 static inline size_t wsk__fast_room(size_t len)
 {
     return len + len / 8 + 16;
@@ -33,8 +35,4 @@ size_t wsk__fast_bytes(unsigned bits);
  * message becomes part of the past. */
 size_t wsk__fast_next(struct wsk__fast_past *past, uint8_t *out,
                       const uint8_t *data, size_t len);
-
-/* The last message was not sent after all: refer to nothing before the next. */
-void wsk__fast_forget(struct wsk__fast_past *past);
-
 #endif
