@@ -11,6 +11,7 @@ enum {
     MATCH_LEAST = 4,  /* octets that are hashed */
     MATCH_MOST = 258, /* RFC 1951 3.2.5 */
     CHUNK = 16384,    /* octets a past takes in before it moves down */
+    NOTED = 8,        /* octets from one noted place in a match to the next */
     PATIENCE = 5,     /* 2^5 misses in a row lengthen the stride by one */
 };
 
@@ -158,6 +159,19 @@ static inline size_t look_up(struct fast *f, const uint8_t *base, size_t at,
     return distance;
 }
 
+/* A match of n octets at base[at]: note a few places in it, and the end, where
+ * the next match may begin. */
+static inline void remember(struct fast *f, const uint8_t *base, size_t at,
+                            size_t n, size_t end, uint16_t moved)
+{
+    size_t last = at + n - 2;
+
+    for (; at < last; at += NOTED)
+        f->table[hash(f, base + at)] = (uint16_t)(at + moved);
+    if (end - last >= MATCH_LEAST)
+        f->table[hash(f, base + last)] = (uint16_t)(last + moved);
+}
+
 /* Encode base[at..end); base[0..at) came before it. */
 static void encode(struct fast *f, const uint8_t *base, size_t at, size_t end,
                    uint16_t moved)
@@ -173,9 +187,8 @@ static void encode(struct fast *f, const uint8_t *base, size_t at, size_t end,
 
             put_length(f, n);
             put_distance(f, distance);
+            remember(f, base, at, n, end, moved);
             at += n;
-            if (end - at >= 2) /* a cheap second chance for the next one */
-                f->table[hash(f, base + at - 2)] = (uint16_t)(at - 2 + moved);
             misses = 0;
             continue;
         }
