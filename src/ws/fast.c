@@ -166,7 +166,7 @@ static inline void remember(struct fast *f, const uint8_t *base, size_t at,
 {
     size_t last = at + n - 2;
 
-    for (; at < last; at += NOTED)
+    for (; at < last && end - at >= MATCH_LEAST; at += NOTED)
         f->table[hash(f, base + at)] = (uint16_t)(at + moved);
     if (end - last >= MATCH_LEAST)
         f->table[hash(f, base + last)] = (uint16_t)(last + moved);
