@@ -167,6 +167,10 @@ TEST(some_texts_are_chosen_from_a_few)
     EXPECT(set("log_level", "warning") == WSK_OK);
     EXPECT(set("log_level", "warn") == WSK_E_ARG);
     EXPECT(set("log_level", "") == WSK_E_ARG);
+    EXPECT(set("ws_compression", "takeover") == WSK_OK);
+    EXPECT(set("ws_compression", "on") == WSK_E_ARG);
+    EXPECT(set("ws_compression_level", "9") == WSK_OK);
+    EXPECT(set("ws_compression_level", "10") == WSK_E_ARG);
     EXPECT(set("ws_hide_upgrade", "never") == WSK_OK);
     EXPECT(set("ws_hide_upgrade", "auto always") == WSK_E_ARG);
     EXPECT(strcmp(error, "ws_hide_upgrade takes one of auto always never, "

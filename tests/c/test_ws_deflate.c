@@ -282,7 +282,7 @@ static void receive_one(wsk_ws *ws)
 TEST(a_message_by_itself_leaves_no_state_behind) /* RFC 7692 7.1.1 */
 {
     wsk_ws_deflate how = FAST;
-    struct wsk__pool pool = {0};
+    static struct wsk__pool pool;
     wsk_ws *ws, *other;
     long first;
 
