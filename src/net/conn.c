@@ -224,6 +224,7 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                               const void *data, size_t len, unsigned flags)
 {
     size_t before;
+    uint8_t *packed;
     wsk_status st;
 
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
@@ -233,12 +234,15 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
         return WSK_E_ARG;
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
+    packed = wsk__ws_pack(conn->ws, data, &len, flags);
     pthread_mutex_lock(&conn->lock);
     before = wsk__ws_owed_locked(conn);
-    st = wsk_ws_send_with(conn->ws, opcode, data, len, flags);
+    st = packed != NULL ? wsk__ws_send_packed(conn->ws, opcode, packed, len)
+                        : wsk_ws_send_with(conn->ws, opcode, data, len, flags);
     if (st == WSK_OK)
         queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
+    wsk__free(packed);
     return st;
 }
 

@@ -17,6 +17,7 @@ enum {
     REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
     PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
     PIECE = 4096,         /* octets that are unmasked before they inflate */
+    PACK_LEAST = 4096,    /* octets of a message that is worth a block */
     FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
     FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
 };
@@ -213,8 +214,6 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
     uint8_t *room;
     size_t size, n;
 
-    if (len > NO_CAP / 2)
-        return false;
     room = wsk__buf_room(&ws->out, WSK__FRAME_OWN_MAX +
                                        wsk__deflate_room(&ws->deflate, len));
     if (room == NULL)
@@ -230,13 +229,52 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
     return true;
 }
 
+static bool is_compressed(const wsk_ws *ws, size_t len, unsigned flags)
+{
+    return ws->deflates && (flags & WSK_SEND_PLAIN) == 0 && len > 0 &&
+           len >= ws->deflate.threshold && len <= NO_CAP / 2;
+}
+
+uint8_t *wsk__ws_pack(const wsk_ws *ws, const uint8_t *data, size_t *len,
+                      unsigned flags)
+{
+    struct wsk__deflater none = {NULL, NULL};
+    uint8_t *block;
+    size_t size;
+
+    if (*len < PACK_LEAST || !is_compressed(ws, *len, flags) ||
+        ws->deflate.server_takeover)
+        return NULL;
+    block = wsk__alloc(wsk__deflate_room(&ws->deflate, *len));
+    if (block == NULL)
+        return NULL;
+    size = wsk__deflate(&none, &ws->deflate, ws->pool, data, *len, block);
+    if (size == 0) {
+        wsk__free(block);
+        return NULL;
+    }
+    *len = size;
+    return block;
+}
+
+wsk_status wsk__ws_send_packed(wsk_ws *ws, wsk_opcode opcode,
+                               const uint8_t *block, size_t len)
+{
+    wsk_opcode first = (wsk_opcode)(opcode | WSK__RSV1);
+
+    if (ws->state != WS_OPEN)
+        return WSK_E_CLOSED;
+    if (ws->sending)
+        return WSK_E_STATE;
+    return queue_frame(ws, first, true, block, len) ? WSK_OK : WSK_E_NOMEM;
+}
+
 wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
                             size_t len, unsigned flags)
 {
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
         return WSK_E_ARG;
-    if (ws->deflates && (flags & WSK_SEND_PLAIN) == 0 && len > 0 &&
-        len >= ws->deflate.threshold && ws->state == WS_OPEN && !ws->sending &&
+    if (is_compressed(ws, len, flags) && ws->state == WS_OPEN && !ws->sending &&
         queue_deflated(ws, opcode, data, len))
         return WSK_OK;
     return wsk_ws_send_frame(ws, opcode, true, data, len);

@@ -16,6 +16,19 @@ wsk_status wsk__ws_set_deflate(struct wsk_ws *ws, const wsk_ws_deflate *agreed,
                                struct wsk__pool *pool);
 bool wsk__ws_deflates(const struct wsk_ws *ws);
 
+/*
+ * Compress a long message before the caller takes the lock that the engine
+ * stands under: nothing is read here but what is fixed since the handshake.
+ * NULL when wsk_ws_send_with() is to do it, or nobody. Else a block of *len
+ * octets from now on, for wsk__ws_send_packed() and then wsk__free().
+ */
+uint8_t *wsk__ws_pack(const struct wsk_ws *ws, const uint8_t *data, size_t *len,
+                      unsigned flags);
+
+/* Returns of wsk_ws_send_message(). */
+wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode,
+                               const uint8_t *block, size_t len);
+
 /* The queue behind out_buf(), so that a server can lend it a block while it is
  * empty and take the block back when it is empty again. It is read through
  * out_buf() and out_ack() alone, and an ack may fill it anew: look before. */

@@ -231,6 +231,44 @@ TEST(with_takeover_a_repeated_message_is_short) /* RFC 7692 7.1.1.1 */
     }
 }
 
+TEST(a_long_message_can_be_compressed_before_the_lock)
+{
+    wsk_ws *ws = new_with(&FAST, NULL);
+    size_t len = 5000, got;
+    uint8_t *block = wsk__ws_pack(ws, message, &len, 0);
+    const uint8_t *payload;
+    z_stream z;
+
+    EXPECT(block != NULL && len < 5000);
+    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, block, len) == WSK_OK);
+    open_window(&z, 15);
+    EXPECT(take_frame(ws, &payload, &got) == 0xc2);
+    EXPECT(inflates_to(&z, payload, got, message, 5000));
+    inflateEnd(&z);
+    wsk_ws_send_frame(ws, WSK_TEXT, false, message, 1);
+    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, block, len) == WSK_E_STATE);
+    wsk_ws_send_close(ws, 1000, NULL, 0);
+    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, block, len) == WSK_E_CLOSED);
+    wsk__free(block);
+    wsk_ws_free(ws);
+}
+
+TEST(what_is_short_or_plain_or_has_a_history_is_not)
+{
+    wsk_ws_deflate how = FAST;
+    wsk_ws *ws = new_with(&how, NULL);
+    size_t len = 1000;
+
+    EXPECT(wsk__ws_pack(ws, message, &len, 0) == NULL && len == 1000);
+    len = 5000;
+    EXPECT(wsk__ws_pack(ws, message, &len, WSK_SEND_PLAIN) == NULL);
+    wsk_ws_free(ws);
+    how.server_takeover = true;
+    ws = new_with(&how, NULL);
+    EXPECT(wsk__ws_pack(ws, message, &len, 0) == NULL && len == 5000);
+    wsk_ws_free(ws);
+}
+
 TEST(parameters_out_of_range_are_refused)
 {
     wsk_ws *ws = wsk_ws_new_server(NULL);
