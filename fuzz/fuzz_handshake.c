@@ -26,6 +26,7 @@ static const char *const NAMES[] = {
     "Sec-WebSocket-Version",
     "Host",
     "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
 };
 
 static wsk_header fields[MAX_FIELDS];
@@ -40,7 +41,7 @@ static size_t split(const char *data, size_t len)
         size_t line = nl ? (size_t)(nl - data) : len;
 
         if (line > 0) {
-            const char *name = NAMES[(unsigned char)data[0] % 6];
+            const char *name = NAMES[(unsigned char)data[0] % 7];
 
             fields[n].name = (wsk_str){name, strlen(name)};
             fields[n++].value = wsk__str_trim((wsk_str){data + 1, line - 1});
@@ -71,6 +72,20 @@ static void check_offers(const wsk_head *head, bool accepted)
         }
     }
     REQUIRE(!wsk_ws_next_offer(head, &pos, &offer));
+}
+
+static void check_deflate(const wsk_head *head)
+{
+    char text[WSK_WS_DEFLATE_TEXT];
+    wsk_ws_deflate agreed;
+
+    memset(text, 'x', sizeof(text));
+    if (!wsk_ws_agree_deflate(head, true, &agreed, text))
+        return;
+    REQUIRE(memchr(text, '\0', sizeof(text)) != NULL);
+    REQUIRE(agreed.server_bits >= 8 && agreed.server_bits <= 15);
+    REQUIRE(agreed.server_takeover ==
+            (strstr(text, "server_no_context_takeover") == NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -104,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         REQUIRE(verdict.accept[WSK_WS_ACCEPT_LEN - 1] == '=');
     }
     check_offers(&head, verdict.status == 101);
+    check_deflate(&head);
     free(copy);
     return 0;
 }
