@@ -5,7 +5,7 @@
 #include "state.h"
 
 /* More fields than this need an allocation. */
-#define EXT_FEW_HEADERS 16
+#define EXT_FEW_HEADERS 12
 
 struct ext_headers {
     PyObject *fields; /* tuple; keeps the text alive */
