@@ -175,8 +175,10 @@ def serve(server: Server, name: str) -> None:
 
     ``TimeoutError`` when handlers were still running at the end.
     """
-    with _stop_on_signals(server):
+    with _stop_on_signals(server) as asked:
         server.start()
+        if asked:  # before there was anything to stop
+            server.stop()
         print(
             "wsocket %s serves %s on %s (Ctrl-C stops it)"
             % (_wsocket.__version__, name, server.url),
@@ -193,20 +195,23 @@ def _name_of(app: Application) -> str:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(server: Server) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the server. Only the main thread can have it
-    so; a signal that is ignored, as in a shell's background job, stays so."""
+def _stop_on_signals(server: Server) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM stop the server; gives those that came. Only the
+    main thread can have it so; a signal that is ignored, as in a shell's
+    background job, or handled outside Python, stays so."""
     before: dict[signal.Signals, Any] = {}
+    asked: list[int] = []
 
     def stop(number: int, frame: object) -> None:
+        asked.append(number)
         server.stop()
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, stop)
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -14,6 +15,7 @@ from conftest import Site
 
 import wsocket
 from wsocket import Server, _wsocket
+from wsocket.server import serve
 
 
 def hello(environ, start_response):
@@ -223,6 +225,36 @@ def test_serve_forever_ends_when_it_is_stopped():
     server.stop()
     thread.join(20)
     assert result == [True]
+
+
+def test_a_signal_that_comes_before_the_start_is_obeyed(monkeypatch):
+    server = quiet()
+    start = Server.start
+
+    def late(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return start(self)
+
+    monkeypatch.setattr(Server, "start", late)
+    watch = threading.Timer(10, server.stop)
+    watch.start()
+    began = time.monotonic()
+    serve(server, "hello")
+    watch.cancel()
+    assert time.monotonic() - began < 5
+
+
+def test_a_signal_that_is_handled_outside_python_stays_so(monkeypatch):
+    server = quiet()
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        monkeypatch.setattr(signal, "getsignal", lambda number: None)
+        threading.Timer(0.3, server.stop).start()
+        serve(server, "hello")
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_timer_of_the_main_thread_runs_while_it_serves():
