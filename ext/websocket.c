@@ -150,6 +150,26 @@ void ext_websocket_fail(PyObject *websocket)
         wsk_conn_close(self->conn, 1011, NULL, 0);
 }
 
+/* RFC 6455 4.2.2: what is negotiated; the server says it itself. */
+static int check_handshake(const struct ext_headers *set)
+{
+    static const char prefix[] = "sec-websocket-";
+    size_t n = sizeof prefix - 1;
+
+    for (size_t i = 0; i < set->n; i++) {
+        wsk_str name = set->items[i].name;
+
+        if (name.len < n || PyOS_strnicmp(name.p, prefix, (Py_ssize_t)n) != 0)
+            continue;
+        PyErr_Format(PyExc_ValueError,
+                     "%.100s is the server's to send; accept() takes a "
+                     "subprotocol, and other headers",
+                     name.p);
+        return -1;
+    }
+    return 0;
+}
+
 /* A list of (name, value), or a dict. */
 static int fill_headers(struct ext_headers *set, PyObject *headers)
 {
@@ -158,7 +178,7 @@ static int fill_headers(struct ext_headers *set, PyObject *headers)
     int rc = list == NULL ? -1 : ext_headers_fill(set, list);
 
     Py_XDECREF(list);
-    return rc;
+    return rc < 0 ? -1 : check_handshake(set);
 }
 
 static const struct ext_signature accept_sig = {
