@@ -597,15 +597,44 @@ static const wsk_ws_handlers EVENTS = {
     .close = on_close,
 };
 
+/* Anything will do that has all three events. */
+static int check_events(const WebSocketObject *self, PyObject *app)
+{
+    PyObject *const names[] = {self->st->names.onconnect,
+                               self->st->names.onmessage,
+                               self->st->names.onclose};
+
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
+        PyObject *event = PyObject_GetAttr(app, names[i]);
+
+        if (event == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
+            PyErr_Format(PyExc_TypeError,
+                         "attach() needs an object with onconnect, onmessage "
+                         "and onclose, not %.100s",
+                         Py_TYPE(app)->tp_name);
+        if (event == NULL)
+            return -1;
+        Py_DECREF(event);
+    }
+    return 0;
+}
+
 static PyObject *WebSocket_attach(PyObject *op, PyObject *app)
 {
     WebSocketObject *self = WebSocket_CAST(op);
     wsk_status st;
 
+    if (check_events(self, app) < 0)
+        return NULL;
+    if (self->req == NULL || self->thread != PyThread_get_thread_ident())
+        return PyErr_Format(self->st->WebSocketError,
+                            "attach: only the handler may do it, in its own "
+                            "thread and before it returns");
     if (open_up(self, "attach") < 0)
         return NULL;
     if (self->app != NULL)
-        return ext_raise_websocket(self->st, WSK_E_STATE, "attach");
+        return PyErr_Format(self->st->WebSocketError,
+                            "attach: the WebSocket is attached already");
     self->app = ext_ref(app);
     st = wsk_conn_attach(self->conn, &EVENTS, ext_ref(op));
     if (st != WSK_OK) {

@@ -414,6 +414,57 @@ def test_an_application_that_fails_when_it_is_looked_at_is_served(serve, name):
         assert client.recv() == "hello"
 
 
+@pytest.mark.parametrize(
+    "name", ["Sec-WebSocket-Accept", "sec-websocket-protocol"]
+)
+def test_accept_leaves_what_is_negotiated_to_the_server(serve, name):
+    def use(websocket):
+        with pytest.raises(ValueError, match=name + " is the server's"):
+            websocket.accept(headers=[("X-Fine", "1"), (name, "x")])
+        websocket.accept(headers=[("X-Fine", "1")])
+        return "accepted"
+
+    handler = Handler(use)
+    with serve(handler).ws():
+        assert handler.wait() == "accepted"
+
+
+def test_attach_needs_events(serve):
+    def use(websocket):
+        with pytest.raises(TypeError, match="onmessage and onclose, not int"):
+            websocket.attach(1)
+        return "refused"
+
+    handler = Handler(use)
+    with serve(handler).ws():
+        assert handler.wait() == "refused"
+
+
+def test_only_the_handler_attaches(serve):
+    errors = []
+    kept = []
+
+    def attach(websocket):
+        try:
+            websocket.attach(wsocket.WSocketApp())
+        except WebSocketError as exc:
+            errors.append(str(exc))
+
+    def use(websocket):
+        websocket.accept()
+        thread = threading.Thread(target=attach, args=(websocket,))
+        thread.start()
+        thread.join()
+        kept.append(websocket)
+
+    site = serve(Handler(use))
+    with site.ws() as client, contextlib.suppress(ConnectionClosed):
+        client.recv()
+    attach(kept[0])
+    assert len(errors) == 2
+    assert all("only the handler may do it" in error for error in errors)
+
+
 def test_send_frame_waits_for_a_slow_reader_too(serve):
     sent = []
     data = b"x" * 65536
