@@ -208,8 +208,8 @@ static unsigned connection_limit(unsigned asked)
 
 static bool prepare(wsk_server *srv)
 {
-    const char *poller = getenv("WSOCKET_POLLER");
-    const char *steal = getenv("WSOCKET_STEAL_EVERY");
+    const char *poller = getenv("WSK_TEST_POLLER");
+    const char *steal = getenv("WSK_TEST_STEAL_EVERY");
 
     if (!own_texts(srv))
         return false;

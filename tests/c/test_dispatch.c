@@ -325,16 +325,16 @@ TEST(events_come_in_order_and_close_exactly_once)
 
 TEST(events_keep_their_order_when_the_lead_is_taken_at_random)
 {
-    setenv("WSOCKET_STEAL_EVERY", "3", 1);
+    setenv("WSK_TEST_STEAL_EVERY", "3", 1);
     tell_story();
-    unsetenv("WSOCKET_STEAL_EVERY");
+    unsetenv("WSK_TEST_STEAL_EVERY");
 }
 
 TEST(events_keep_their_order_on_the_poll_backend)
 {
-    setenv("WSOCKET_POLLER", "poll", 1);
+    setenv("WSK_TEST_POLLER", "poll", 1);
     tell_story();
-    unsetenv("WSOCKET_POLLER");
+    unsetenv("WSK_TEST_POLLER");
 }
 
 /* ----------------------------------------------------- random hand-off --- */
@@ -378,16 +378,16 @@ TEST(pipelined_requests_keep_their_order)
 
 TEST(pipelined_requests_keep_their_order_when_the_lead_is_taken_at_random)
 {
-    setenv("WSOCKET_STEAL_EVERY", "2", 1);
+    setenv("WSK_TEST_STEAL_EVERY", "2", 1);
     pipeline_from_many();
-    unsetenv("WSOCKET_STEAL_EVERY");
+    unsetenv("WSK_TEST_STEAL_EVERY");
 }
 
 TEST(pipelined_requests_keep_their_order_on_the_poll_backend)
 {
-    setenv("WSOCKET_POLLER", "poll", 1);
+    setenv("WSK_TEST_POLLER", "poll", 1);
     pipeline_from_many();
-    unsetenv("WSOCKET_POLLER");
+    unsetenv("WSK_TEST_POLLER");
 }
 
 /* ---------------------------------------------------------------- stop --- */

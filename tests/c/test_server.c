@@ -609,9 +609,9 @@ TEST(octets_of_a_refused_request_reach_no_other_connection)
     pthread_t asking[ASKING], others[OTHERS];
     void *wrong;
 
-    setenv("WSOCKET_STEAL_EVERY", "3", 1);
+    setenv("WSK_TEST_STEAL_EVERY", "3", 1);
     s = serve(watch_for_smuggled, NULL, "threads=3");
-    unsetenv("WSOCKET_STEAL_EVERY");
+    unsetenv("WSK_TEST_STEAL_EVERY");
     flooding = true;
     for (int i = 0; i < OTHERS; i++)
         pthread_create(&others[i], NULL, i < 3 ? smuggle : chat, &s);
