@@ -151,6 +151,22 @@ static void give_lead_locked(struct wsk__thread *th)
         order_locked(spare, WSK__LEAD);
 }
 
+/* A thread that is about to wait neither leads nor serves the queue. */
+static void step_back_locked(struct wsk__thread *th)
+{
+    if (th->leads)
+        give_lead_locked(th);
+    set_fresh_locked(th, false);
+}
+
+/* The monitor counts from now on. */
+static void watch_anew_locked(struct wsk__thread *th)
+{
+    th->rearmed = false;
+    th->since = th->srv->tick;
+    wake_monitor_locked(th->srv);
+}
+
 /* Take the lead from a thread that is late. What it was about to send in this
  * turn is sent by the new leader. */
 static void steal_locked(struct wsk__thread *th)
@@ -169,11 +185,9 @@ static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
     th->in_call = true;
     th->conn = conn;
     th->ws = NULL;
-    th->rearmed = false;
-    th->since = srv->tick;
     link_running_locked(th);
     srv->calls++;
-    wake_monitor_locked(srv);
+    watch_anew_locked(th);
 }
 
 bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
@@ -237,9 +251,7 @@ void wsk__call_yield(struct wsk__thread *th)
     if (wsk__forked(srv))
         return;
     pthread_mutex_lock(&srv->lock);
-    if (th->leads)
-        give_lead_locked(th);
-    set_fresh_locked(th, false);
+    step_back_locked(th);
     kick_locked(srv);
     pthread_mutex_unlock(&srv->lock);
 }
@@ -251,11 +263,8 @@ void wsk__call_park(struct wsk__thread *th)
     if (wsk__forked(srv))
         return;
     pthread_mutex_lock(&srv->lock);
-    if (th->leads)
-        give_lead_locked(th);
-    set_fresh_locked(th, false);
+    step_back_locked(th);
     unlink_running_locked(th);
-    th->parked = true;
     srv->n_parked++;
     if (srv->n_unparking > 0)
         pthread_cond_signal(&srv->slot_free);
@@ -279,11 +288,8 @@ void wsk__call_unpark(struct wsk__thread *th)
     srv->n_unparking--;
     srv->queue_turn = srv->ready != NULL;
     srv->n_parked--;
-    th->parked = false;
-    th->rearmed = false;
-    th->since = srv->tick;
     link_running_locked(th);
-    wake_monitor_locked(srv);
+    watch_anew_locked(th);
     kick_locked(srv);
     pthread_mutex_unlock(&srv->lock);
 }
@@ -292,18 +298,14 @@ void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
 {
     pthread_mutex_lock(&th->srv->lock);
     th->ws = conn;
-    th->rearmed = false;
-    th->since = th->srv->tick;
-    wake_monitor_locked(th->srv);
+    watch_anew_locked(th);
     pthread_mutex_unlock(&th->srv->lock);
 }
 
 void wsk__call_is_back(struct wsk__thread *th)
 {
     pthread_mutex_lock(&th->srv->lock);
-    th->rearmed = false;
-    th->since = th->srv->tick;
-    wake_monitor_locked(th->srv);
+    watch_anew_locked(th);
     pthread_mutex_unlock(&th->srv->lock);
 }
 

@@ -123,8 +123,7 @@ struct wsk_conn {
     bool receiving; /* a thread is inside wsk_conn_receive() */
     bool calling;   /* its events are being delivered, or queued */
     bool connect_due, close_fired;
-    bool ended; /* info is set; no more messages will come */
-    bool close_logged;
+    bool ended;     /* info is set; no more messages will come */
     bool shut;      /* the descriptor was shut down */
     unsigned pins;  /* threads that use fd without the lock */
     bool close_due; /* the last pin closes fd */
@@ -155,7 +154,7 @@ struct wsk__thread {
     pthread_cond_t wake;
     enum wsk__order order;
     bool leads;
-    bool in_call, parked;
+    bool in_call;
     bool fresh; /* takes calls from srv->ready and is not known to be slow */
     atomic_bool entering;  /* waits for the interpreter */
     bool rearmed;          /* the loop was told to read for its WebSocket */
