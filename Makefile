@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV = .venv
 PREFIX ?= /usr/local
 SECONDS ?= 60
+BENCH ?= http
 
 run = $(PYTHON) tools/run.py
 
@@ -16,7 +17,7 @@ help:
 	@echo 'make test         everything: sanitizers, Pythons, examples, browser'
 	@echo 'make fuzz         each fuzzer for SECONDS=60'
 	@echo 'make soak         mixed load for SECONDS=60; memory and files must not grow'
-	@echo 'make bench        requests and CPU beside other servers (BENCH=...)'
+	@echo 'make bench        CPU beside other servers, BENCH=http or BENCH=ws'
 	@echo 'make conformance  the Autobahn cases; CONFORMANCE=dir for other probers'
 	@echo 'make install      libwsocket, header and wsocket.pc to PREFIX=/usr/local'
 	@echo 'make clean        delete build/ and .venv/'

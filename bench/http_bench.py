@@ -1,0 +1,157 @@
+"""HTTP requests by wrk: keep-alive but in one row, one small app in all."""
+
+import functools
+import http.client
+import os
+import re
+import time
+
+import http_app
+import rig
+
+FLOOR = "null"
+
+# name: path, connections, arguments of wrk
+CLOSE = ["-H", "Connection: close"]
+ROWS = {
+    "hello": ("/", 64, []),
+    "hello, 512 connections": ("/", 512, []),
+    "10 KB body": ("/10k", 64, []),
+    "generator of 10 items": ("/items", 64, []),
+    "POST 1 KB": ("/post", 64, ["-s", "post.lua"]),
+    "static 10 KB": ("/static/10k.txt", 64, []),
+    "Connection: close": ("/", 64, CLOSE),
+}
+ONLY_HELLO = ["hello", "hello, 512 connections"]
+
+BIN = rig.VENV + "/bin/"
+SERVERS = {
+    "null": [os.path.join(rig.FOLDER, "null"), "{port}"],
+    "wsocket-c": [os.path.join(rig.FOLDER, "hello"), "{port}"],
+    "wsocket": [rig.PYTHON, "-m", "wsocket", "--port", "{port}",
+                "--access-logfile", "none", "--static",
+                "/static=" + http_app.FILES, "http_app:app"],
+    "fastwsgi": [rig.PYTHON, "http_fastwsgi.py", "{port}"],
+    "bjoern": [rig.PYTHON, "http_bjoern.py", "{port}"],
+    "granian": [BIN + "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+                "--port", "{port}", "--no-ws", "--static-path-route", "/static",
+                "--static-path-mount", http_app.FILES, "http_app:app"],
+    "uwsgi": [BIN + "uwsgi", "--http11-socket", "127.0.0.1:{port}",
+              "--module", "http_app:app", "--master", "--disable-logging",
+              "--threads", "64", "--static-map", "/static=" + http_app.FILES],
+    "gunicorn-gthread": [BIN + "gunicorn", "-k", "gthread", "--threads", "4",
+                         "-b", "127.0.0.1:{port}", "http_app:app"],
+    "socketify": [rig.PYTHON, "-m", "socketify", "http_app:app", "--interface",
+                  "wsgi", "--host", "127.0.0.1", "--port", "{port}",
+                  "--disable-listen-log", "true"],
+}
+FROM_PYPI = {"fastwsgi": "fastwsgi", "bjoern": "bjoern", "granian": "granian",
+             "uwsgi": "uwsgi", "gunicorn-gthread": "gunicorn",
+             "socketify": "socketify"}
+MODULES = {"uwsgi": "os", "gunicorn-gthread": "gunicorn"}
+
+
+def prepare(wanted):
+    """Build and install what is needed; the servers that can be run."""
+    rig.build_library()
+    if not rig.build_program("null"):
+        raise SystemExit("bench/null.c does not compile")
+    os.makedirs(http_app.FILES, exist_ok=True)
+    with open(os.path.join(http_app.FILES, "10k.txt"), "wb") as file:
+        file.write(http_app.BODY)
+    able = []
+    for name in wanted:
+        package = FROM_PYPI.get(name)
+        if name == "wsocket":
+            rig.install_package()
+        elif package and not rig.have(MODULES.get(name, package), package) or (
+                name == "uwsgi" and not os.path.exists(BIN + "uwsgi") and
+                not rig.quietly(rig.pip("uwsgi"))):
+            print("left out: %s cannot be installed here" % name)
+            continue
+        able.append(name)
+    return able
+
+
+# ------------------------------------------------------------- checking ---
+
+def fetch(port, path):
+    """The body, and the seconds until its first octet."""
+    conn = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    began = time.monotonic()
+    if path == "/post":
+        conn.request("POST", path, b"x" * 1024)
+    else:
+        conn.request("GET", path)
+    answer = conn.getresponse()
+    first = answer.read(1)
+    waited = time.monotonic() - began
+    body = first + answer.read()
+    conn.close()
+    return body, waited
+
+
+def faults(port, rows):
+    """What this server does not do as PEP 3333 has it, by row."""
+    for row in rows:
+        path = ROWS[row][0]
+        try:
+            body, _ = fetch(port, path)
+        except (OSError, http.client.HTTPException) as exc:
+            yield row, "fails: %s" % type(exc).__name__
+            continue
+        if body != http_app.ANSWERS[path]:
+            yield row, "answers wrongly"
+        elif path == "/items":
+            body, waited = fetch(port, "/late")
+            if waited > 0.25:
+                yield row, "late: holds items back"
+
+
+def rows_of(server, rows):
+    """What there is to measure: the C servers answer all with hello."""
+    if server in ("null", "wsocket-c"):
+        return [row for row in rows if row in ONLY_HELLO or
+                server == "wsocket-c" and row == "Connection: close"]
+    return rows
+
+
+def check(servers):
+    notes = {}
+    for server in servers:
+        if server in ("null", "wsocket-c"):
+            continue
+        with rig.serving(SERVERS[server]) as (port, _):
+            for row, fault in faults(port, ROWS):
+                notes[server, row] = fault
+    return notes
+
+
+# ------------------------------------------------------------ measuring ---
+
+def number(pattern, text):
+    found = re.search(pattern, text)
+    return float(found[1]) if found else 0.0
+
+
+def wrk(port, row, seconds):
+    path, connections, more = ROWS[row]
+    began = time.monotonic()
+    text = rig.load(["wrk", "-t1", "-c%d" % connections, "-d%gs" % seconds,
+                     *more, "http://127.0.0.1:%d%s" % (port, path)])
+    bad = number(r"Non-2xx or 3xx responses: (\d+)", text)
+    found = re.search(r"Socket errors: connect (\d+), read (\d+), "
+                      r"write (\d+), timeout (\d+)", text)
+    errors = int(bad) + sum(map(int, found.groups() if found else ()))
+    return (number(r"(\d+) requests in", text), time.monotonic() - began,
+            errors)
+
+
+def play(server, rows, seconds, notes):
+    measured = {}
+    with rig.serving(SERVERS[server]) as (port, session):
+        for row in rows_of(server, rows):
+            wrk(port, row, 1)
+            measured[row] = rig.measure(session, functools.partial(
+                wrk, port, row, seconds))
+    return measured
