@@ -21,7 +21,8 @@ ROWS = {
 WSOCKET = [rig.PYTHON, "-m", "wsocket", "--port", "{port}",
            "--access-logfile", "none"]
 SERVERS = {
-    "wsocket-c": [os.path.join(rig.FOLDER, "echo"), "{port}"],
+    "wsocket-c": [os.path.join(rig.FOLDER, "echo"),
+                  "port={port}"],
     "wsocket-events": [*WSOCKET, "ws_events:app"],
     "wsocket-blocking": [*WSOCKET, "ws_blocking:app"],
     "libwebsockets": [os.path.join(rig.FOLDER, "ws_lws"), "{port}"],

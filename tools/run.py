@@ -210,12 +210,14 @@ def quiet_loader():
     return []
 
 
-def c_tests(name, *args, sanitizer=None, only=""):
+def sanitized(name, sanitizer):
+    """build/NAME with the C tests and examples under a sanitizer."""
+    return build(name, "gcc", "-Dpython=disabled", "-Dexamples=enabled",
+                 "-Db_sanitize=" + sanitizer, "-Db_lundef=false")
+
+
+def c_tests(folder, *args, only=""):
     """The C tests of a build folder; every program prints its own count."""
-    options = ["-Dpython=disabled"]
-    if sanitizer:
-        options += ["-Db_sanitize=" + sanitizer, "-Db_lundef=false"]
-    folder = build(name, "gcc", *options)
     if folder is None:
         return 0, 1
     listed = subprocess.check_output([meson(), "test", "-C", folder, "--list"],
@@ -359,14 +361,22 @@ def fuzz_briefly():
     return sum(good), len(good) - sum(good)
 
 
-def script(path):
+def script(*command):
     """A program that prints its own count as its last line."""
-    process = subprocess.run([path], stdout=subprocess.PIPE, text=True)
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     lines = process.stdout.strip().split("\n")
     said = re.match(r"(\d+) passed, (\d+) failed$", lines[-1])
     if not said or process.returncode != 0:
         print(process.stdout)
     return (int(said[1]), int(said[2])) if said else (0, 1)
+
+
+def autobahn(inside):
+    """The cases of the protocol; kosoku needs Python 3.10."""
+    if version_of(inside) < (3, 10):
+        print("left out: kosoku needs Python 3.10")
+        return 0, 0
+    return script(inside, "tools/autobahn.py")
 
 
 # ------------------------------------------------------------- commands ---
@@ -384,11 +394,11 @@ def check():
 
 
 def asan():
-    return c_tests("asan", sanitizer="address,undefined")
+    return c_tests(sanitized("asan", "address,undefined"))
 
 
 def tsan():
-    return c_tests("tsan", *quiet_loader(), sanitizer="thread",
+    return c_tests(sanitized("tsan", "thread"), *quiet_loader(),
                    only="dispatch")
 
 
@@ -403,6 +413,7 @@ def test():
     inside = environment(VENV, requirements=True)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])
     tally.stage("browser tests", python_tests, inside, ["tests/browser"])
+    tally.stage("Autobahn cases", autobahn, inside)
     for python in other_pythons():
         name = "%d.%d" % version_of(python)
         path = os.path.join("build", "venv-" + name)
@@ -431,6 +442,12 @@ def with_package(script, *args):
     sys.exit(not install(inside) or call([inside, script, *args], None) != 0)
 
 
+def conformance(*args):
+    if sanitized("asan", "address,undefined") is None:
+        sys.exit(1)
+    with_package("tools/conformance.py", *args)
+
+
 def install_into(path):
     inside = environment(path)
     if not install(inside):
@@ -450,8 +467,7 @@ def main():
     commands = {"check": check, "test": test, "fuzz": fuzz,
                 "install": install_into, "library": library,
                 "soak": functools.partial(with_package, "tests/soak/soak.py"),
-                "conformance": functools.partial(with_package,
-                                                 "tools/conformance.py")}
+                "conformance": conformance}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

@@ -2,13 +2,16 @@
  * echo: a WebSocket server that sends back what it gets.
  *
  *   cc echo.c $(pkg-config --cflags --libs wsocket) -o echo
- *   ./echo 8080
+ *   ./echo port=8080 ws_max_size=64k
+ *
+ * Every option of docs/reference/options.md can be given.
  */
 #include <wsocket.h>
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static wsk_server *server;
 
@@ -47,18 +50,36 @@ static void stop(int signo)
     wsk_server_stop(server, -1); /* may be called from a signal handler */
 }
 
+/* NAME=VALUE, as often as you like. */
+static bool configure(wsk_server_config *cfg, char **args)
+{
+    char error[160];
+
+    wsk_config_init(cfg);
+    for (; *args != NULL; args++) {
+        char *value = strchr(*args, '=');
+
+        if (value == NULL) {
+            fprintf(stderr, "not NAME=VALUE: %s\n", *args);
+            return false;
+        }
+        *value++ = '\0';
+        if (wsk_config_set(cfg, *args, value, error) != WSK_OK) {
+            fprintf(stderr, "%s\n", error);
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     wsk_server_config cfg;
     wsk_router *router = wsk_router_new();
-    char error[160];
     wsk_status st;
 
-    wsk_config_init(&cfg);
-    if (argc > 1 && wsk_config_set(&cfg, "port", argv[1], error) != WSK_OK) {
-        fprintf(stderr, "%s\n", error);
+    if (!configure(&cfg, argv + (argc > 0)))
         return EXIT_FAILURE;
-    }
     if (router == NULL || wsk_route_ws(router, "/", &events, NULL) != WSK_OK) {
         fprintf(stderr, "out of memory\n");
         return EXIT_FAILURE;
