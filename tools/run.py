@@ -3,7 +3,8 @@
 
     tools/run.py check | test
     tools/run.py install VENV | library PREFIX
-    tools/run.py fuzz SECONDS | soak SECONDS | conformance [DIR]
+    tools/run.py fuzz SECONDS | soak SECONDS | slow SECONDS
+    tools/run.py conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
@@ -467,6 +468,7 @@ def main():
     commands = {"check": check, "test": test, "fuzz": fuzz,
                 "install": install_into, "library": library,
                 "soak": functools.partial(with_package, "tests/soak/soak.py"),
+                "slow": functools.partial(with_package, "tests/soak/slow.py"),
                 "conformance": conformance}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)

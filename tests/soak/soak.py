@@ -27,14 +27,14 @@ MIB = 1 << 20
 
 
 class Server:
-    """`python -m wsocket` over the app of this folder."""
+    """`python -m wsocket` over an app of this folder."""
 
-    def __init__(self):
+    def __init__(self, app="app:app"):
         self.log = open(os.path.join(HERE, "..", "..", "build", "soak.log"),
                         "w+", encoding="utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wsocket", "--port", "0", "--access-logfile",
-             "none", "--log-level", "critical", "app:app"], cwd=HERE,
+             "none", "--log-level", "critical", app], cwd=HERE,
             stdout=self.log, stderr=self.log)
         self.port = self.wait_for_port()
 
