@@ -647,6 +647,27 @@ WSK_API wsk_status wsk_request_start(wsk_request *req, int status,
 WSK_API wsk_status wsk_request_write(wsk_request *req, const void *data,
                                      size_t len);
 
+/**
+ * Body octets of the answer from a file, behind what was written: `length` from
+ * `offset` on. What the client does not take at once is sent by the server when
+ * the handler has long returned; a slow reader holds no thread. May wait for
+ * the disk: call it with the interpreter left.
+ *
+ * fd  a regular file, open for reading; stays the caller's, who may close it as
+ *     soon as this returns (a duplicate is kept while it is needed). Its own
+ *     position is neither used nor moved
+ *
+ * A small piece is read at once, in one packet with the head. For HEAD, 204 and
+ * 304 nothing is read; octets past the announced length are dropped.
+ *
+ * WSK_OK; WSK_E_SYS with errno (the file cannot be read, or is shorter:
+ * ENODATA), WSK_E_NOMEM: the answer is cut, as by wsk_request_abort(), and so
+ * it is when the file becomes shorter later; WSK_E_ARG (past 2^63, nothing
+ * sent); WSK_E_STATE; WSK_E_CLOSED.
+ */
+WSK_API wsk_status wsk_request_send_file(wsk_request *req, int fd,
+                                         uint64_t offset, uint64_t length);
+
 /** Send now what was written. WSK_OK; WSK_E_AGAIN when so much waits for a slow
  * reader that the caller should wsk_request_drain(); WSK_E_CLOSED. */
 WSK_API wsk_status wsk_request_flush(wsk_request *req);

@@ -331,6 +331,22 @@ bool wsk__reply_chunk(struct wsk__buf *out, const uint8_t *data, size_t len)
     return true;
 }
 
+bool wsk__reply_chunk_open(struct wsk__buf *out, size_t len)
+{
+    uint8_t *room = wsk__buf_room(out, 16 + 2), *to;
+
+    if (room == NULL)
+        return false;
+    to = put_text(put_number(room, len, 16), "\r\n");
+    wsk__buf_grow_tail(out, (size_t)(to - room));
+    return true;
+}
+
+bool wsk__reply_chunk_close(struct wsk__buf *out)
+{
+    return wsk__buf_put(out, "\r\n", 2);
+}
+
 bool wsk__reply_last_chunk(struct wsk__buf *out)
 {
     return wsk__buf_put(out, "0\r\n\r\n", 5);

@@ -44,6 +44,11 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *reply);
 /* Append `len` > 0 octets as one chunk; false when out of memory. */
 bool wsk__reply_chunk(struct wsk__buf *out, const uint8_t *data, size_t len);
 
+/* Append what stands before and behind a chunk of `len` > 0 octets that come
+ * from elsewhere; false when out of memory. */
+bool wsk__reply_chunk_open(struct wsk__buf *out, size_t len);
+bool wsk__reply_chunk_close(struct wsk__buf *out);
+
 /* Append the last chunk; false when out of memory. */
 bool wsk__reply_last_chunk(struct wsk__buf *out);
 

@@ -3,7 +3,7 @@
 #include "base/utf8.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
-#include "net/pump.h"
+#include "net/parts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -29,6 +29,7 @@ void wsk_conn_unref(wsk_conn *conn)
         wsk__ws_destroy(conn);
     wsk__ws_release_deflate(conn);
     wsk__free(conn->protocol);
+    wsk__parts_free(conn);
     wsk__http_clear(&conn->http);
     wsk__buf_free(&conn->in);
     wsk__buf_free(&conn->body);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
+#include "net/parts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -43,15 +44,23 @@ static void return_out(struct wsk__thread *th, struct wsk__buf *out)
     }
 }
 
-enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+uint64_t wsk__http_owed(const struct wsk_conn *conn)
 {
-    size_t len;
-    const uint8_t *data = wsk_http_out_buf(&conn->http, &len);
+    size_t queued;
 
-    if (wsk__forked(conn->srv))
-        return WSK__IO_GONE;
-    while (len > 0) {
-        ssize_t n = send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    wsk_http_out_buf(&conn->http, &queued);
+    return queued + wsk__parts_owed(conn);
+}
+
+enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *len)
+{
+    /* What follows may fill the same packet. */
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (conn->parts ? MSG_MORE : 0);
+
+    while (*len > 0) {
+        size_t owed;
+        const uint8_t *data = wsk_http_out_buf(&conn->http, &owed);
+        ssize_t n = send(conn->fd, data, *len, flags);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -60,11 +69,27 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
         if (n < 0)
             return WSK__IO_GONE;
         wsk_http_out_ack(&conn->http, (size_t)n);
+        *len -= (size_t)n;
         conn->since_ms = wsk__now_ms();
-        data = wsk_http_out_buf(&conn->http, &len);
+    }
+    return WSK__IO_DONE;
+}
+
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    enum wsk__io io = WSK__IO_DONE;
+    size_t len;
+
+    if (wsk__forked(conn->srv))
+        return WSK__IO_GONE;
+    if (conn->parts != NULL)
+        io = wsk__parts_flush(conn);
+    if (io == WSK__IO_DONE) {
+        wsk_http_out_buf(&conn->http, &len);
+        io = wsk__http_flush_queue(conn, &len);
     }
     return_out(th, &conn->http.out);
-    return WSK__IO_DONE;
+    return io;
 }
 
 /* ----------------------------------------------------------- input --- */
@@ -435,6 +460,10 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             wsk__watch(conn, WSK__WRITE);
             wsk__rearm(conn);
             return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+        case WSK__IO_LATER:
+            wsk__watch(conn, 0);
+            wsk__rearm(conn);
+            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         case WSK__IO_DONE:
             break;
         }
@@ -483,12 +512,10 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
 uint64_t wsk__http_deadline(const struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    size_t owed;
 
     if (conn->busy)
         return UINT64_MAX;
-    wsk_http_out_buf(&conn->http, &owed);
-    if (owed > 0 || conn->head != NULL)
+    if (wsk__http_owed(conn) > 0 || conn->head != NULL)
         return conn->since_ms + WSK__STALL_MS;
     if (wsk__http_head_begun(&conn->http))
         return conn->head_ms + cfg->head_timeout_ms;
@@ -497,13 +524,10 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
 
 bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    size_t owed;
-
     set_date(th, conn);
-    wsk_http_out_buf(&conn->http, &owed);
     /* A connection with no octet of a request ends in silence: browsers open
      * some ahead of time, and a 408 would be taken for an answer. */
-    if (owed == 0 &&
+    if (wsk__http_owed(conn) == 0 &&
         (conn->head != NULL || wsk__http_head_begun(&conn->http))) {
         wsk__http_fail(&conn->http, 408);
         wsk__http_flush(th, conn);

@@ -6,6 +6,10 @@
 
 #include <sys/types.h>
 
+#ifndef MSG_MORE /* only Linux has it */
+#define MSG_MORE 0
+#endif
+
 /* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
 
 bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn);
@@ -31,9 +35,21 @@ bool wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* ---- owner ---- */
 
-enum wsk__io { WSK__IO_DONE, WSK__IO_WAIT, WSK__IO_GONE };
+enum wsk__io {
+    WSK__IO_DONE,
+    WSK__IO_WAIT,  /* the kernel's buffer is full */
+    WSK__IO_LATER, /* a post will come */
+    WSK__IO_GONE,
+};
 
-/* Write what the engine owes. WAIT: the kernel's buffer is full. */
+/* Octets of the answer that have not left. */
+uint64_t wsk__http_owed(const struct wsk_conn *conn);
+
+/* Write *n octets of what the engine owes, less those of them that have left.
+ */
+enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *n);
+
+/* Write what the engine owes, parts included. */
 enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn);
 
 /*

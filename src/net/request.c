@@ -2,19 +2,23 @@
 #include "net/access.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
-#include "net/pump.h"
+#include "net/parts.h"
 
 #include "base/mem.h"
+#include "http/reply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     HIGH_WATER = 256 << 10, /* past it flush() asks for a drain() */
     LOW_WATER = 64 << 10,
     COPY_MAX = 16 << 10, /* a longer run of body is written without a copy */
+    FILE_COPY_MAX = 64 << 10, /* a longer piece of a file, too */
 };
 
 const wsk_head *wsk_request_head(const wsk_request *req)
@@ -209,7 +213,8 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    if (len > COPY_MAX && wsk__http_admit_body(&conn->http, 0) != SIZE_MAX)
+    if (len > COPY_MAX && conn->parts == NULL &&
+        wsk__http_admit_body(&conn->http, 0) != SIZE_MAX)
         return write_beside(req, data, len);
     st = wsk_http_send_body(&conn->http, data, len);
     if (st == WSK_OK)
@@ -219,10 +224,67 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
     return st;
 }
 
+/* A small piece, read right behind the queue: head and body leave together. */
+static wsk_status copy_file(struct wsk_conn *conn, int fd, uint64_t offset,
+                            size_t n)
+{
+    uint8_t *room = wsk__buf_room(&conn->http.out, n);
+    size_t done = 0;
+
+    if (room == NULL)
+        return WSK_E_NOMEM;
+    while (done < n) {
+        ssize_t got = pread(fd, room + done, n - done, (off_t)(offset + done));
+
+        if (got == 0)
+            errno = ENODATA;
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return WSK_E_SYS;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    wsk__buf_grow_tail(&conn->http.out, n);
+    return WSK_OK;
+}
+
+wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
+                                 uint64_t length)
+{
+    struct wsk_conn *conn = req->conn;
+    bool chunked;
+    size_t n;
+    wsk_status st;
+
+    if (req->finished || req->status == 0)
+        return WSK_E_STATE;
+    if (req->aborted || wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    if (length > (SIZE_MAX >> 1) || offset > (uint64_t)INT64_MAX - length)
+        return WSK_E_ARG;
+    n = wsk__http_admit_body(&conn->http, (size_t)length);
+    chunked = n == SIZE_MAX;
+    n = chunked ? (size_t)length : n;
+    if (n == 0)
+        return WSK_OK;
+    if (chunked && !wsk__reply_chunk_open(&conn->http.out, n))
+        st = WSK_E_NOMEM;
+    else if (n <= FILE_COPY_MAX)
+        st = copy_file(conn, fd, offset, n);
+    else
+        st = wsk__parts_add_file(conn, fd, offset, n,
+                                 conn->http.framing ==
+                                     (uint8_t)WSK__FRAMING_CLOSE);
+    if (st == WSK_OK && chunked && !wsk__reply_chunk_close(&conn->http.out))
+        st = WSK_E_NOMEM;
+    if (st == WSK_OK)
+        req->sent += n;
+    else
+        wsk_request_abort(req);
+    return st;
+}
+
 wsk_status wsk_request_flush(wsk_request *req)
 {
     struct wsk_conn *conn = req->conn;
-    size_t owed;
 
     if (req->aborted)
         return WSK_E_CLOSED;
@@ -232,8 +294,8 @@ wsk_status wsk_request_flush(wsk_request *req)
     case WSK__IO_GONE:
         return gone(req);
     case WSK__IO_WAIT:
-        wsk_http_out_buf(&conn->http, &owed);
-        return owed > HIGH_WATER ? WSK_E_AGAIN : WSK_OK;
+    case WSK__IO_LATER:
+        return wsk__http_owed(conn) > HIGH_WATER ? WSK_E_AGAIN : WSK_OK;
     case WSK__IO_DONE:
         break;
     }
@@ -243,7 +305,6 @@ wsk_status wsk_request_flush(wsk_request *req)
 wsk_status wsk_request_drain(wsk_request *req)
 {
     struct wsk_conn *conn = req->conn;
-    size_t owed;
 
     if (req->aborted)
         return WSK_E_CLOSED;
@@ -251,8 +312,7 @@ wsk_status wsk_request_drain(wsk_request *req)
     for (;;) {
         if (wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
             return gone(req);
-        wsk_http_out_buf(&conn->http, &owed);
-        if (owed <= LOW_WATER)
+        if (wsk__http_owed(conn) <= LOW_WATER)
             return WSK_OK;
         if (!wait_for(conn, POLLOUT))
             return gone(req);
@@ -366,6 +426,10 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
+    if (conn->nonblocking) { /* receive() waits in recv() */
+        fcntl(conn->fd, F_SETFL, 0);
+        conn->nonblocking = false;
+    }
     st = wsk__http_keep_head(&conn->http);
     if (st == WSK_OK) {
         conn->head = req->head = wsk__http_head(&conn->http);

@@ -225,6 +225,7 @@ static bool prepare(wsk_server *srv)
         return false;
     srv->edge = wsk__poller_is_edge(srv->poller);
     srv->wake_source = WSK__SOURCE_WAKE;
+    srv->plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
     srv->steal_every = steal != NULL ? atoi(steal) : 0;
     wsk__wheel_init(&srv->wheel, wsk__now_ms());
     srv->error_log = wsk__log_new(STDERR_FILENO);

@@ -92,6 +92,7 @@ struct wsk_conn {
     /* srv->post_lock */
     struct wsk_conn *post_next;
     unsigned post;
+    struct wsk_conn *cold_next; /* in srv->cold */
 
     /* srv->lock */
     struct wsk_conn *ready_next;
@@ -115,6 +116,10 @@ struct wsk_conn {
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
     uint64_t lingered;    /* octets thrown away */
     enum wsk__kind kind;  /* a WebSocket's changes under lock */
+
+    /* owner: what net/parts sends */
+    struct wsk__part *parts;
+    bool nonblocking; /* the descriptor itself is, for sendfile() */
 
     /* lock: everything of a WebSocket */
     pthread_mutex_t lock;
@@ -225,6 +230,10 @@ struct wsk_server {
     bool posts_closed;    /* nobody will look at them any more */
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
 
+    /* post_lock: connections whose files are to be read ahead */
+    struct wsk_conn *cold;
+    bool reading; /* a thread does so */
+
     /* lock: dispatch */
     pthread_mutex_t lock;
     pthread_cond_t monitor_wake, slot_free, changed;
@@ -243,6 +252,8 @@ struct wsk_server {
     uint64_t calls;           /* begun since the start */
     atomic_uint slow_entries; /* until inline calls are tried again */
     int steal_every; /* test: steal the lead at every nth call; 0: never */
+
+    bool plain_files; /* test: no sendfile(), as on other systems */
 
     atomic_int stop_asked; /* calls of stop() */
     atomic_int stop_ms;    /* what the first said */

@@ -1,0 +1,324 @@
+#include "net/parts.h"
+
+#include "base/mem.h"
+#include "net/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#endif
+
+enum {
+    STEP = 256 << 10,    /* of a file, between two looks at the disk */
+    GO_MAX = 1024 << 10, /* of one connection, until others have a turn */
+    COPY = 64 << 10,
+};
+
+struct wsk__part {
+    struct wsk__part *next;
+    size_t before; /* octets of the queue that leave ahead of it */
+    uint64_t offset, left;
+    uint64_t warm; /* up to here the file has been seen in memory */
+    int fd;
+    bool ends_by_close; /* nothing else shows the client where the body ends */
+    atomic_bool asked;  /* the reader has it, and nobody else touches it */
+};
+
+/* -------------------------------------------------------------- queue --- */
+
+wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
+                               uint64_t length, bool ends_by_close)
+{
+    struct wsk__part *part = wsk__calloc(sizeof(*part));
+    struct wsk__part **at = &conn->parts;
+    size_t before;
+
+    if (part == NULL)
+        return WSK_E_NOMEM;
+    part->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (part->fd < 0) {
+        wsk__free(part);
+        return WSK_E_SYS;
+    }
+    wsk_http_out_buf(&conn->http, &before);
+    for (; *at != NULL; at = &(*at)->next)
+        before -= (*at)->before;
+    part->before = before;
+    part->offset = offset;
+    part->left = length;
+    part->ends_by_close = ends_by_close;
+    *at = part;
+    return WSK_OK;
+}
+
+static void drop_first(struct wsk_conn *conn)
+{
+    struct wsk__part *part = conn->parts;
+
+    conn->parts = part->next;
+    close(part->fd);
+    wsk__free(part);
+}
+
+void wsk__parts_free(struct wsk_conn *conn)
+{
+    while (conn->parts != NULL)
+        drop_first(conn);
+}
+
+uint64_t wsk__parts_owed(const struct wsk_conn *conn)
+{
+    uint64_t owed = 0;
+
+    for (const struct wsk__part *p = conn->parts; p != NULL; p = p->next)
+        owed += p->left;
+    return owed;
+}
+
+/* ------------------------------------------------------------- reader --- */
+
+/*
+ * The loop must not wait for a disk. What is not in memory is read there by a
+ * thread that lives as long as such files wait, and tells the loop.
+ */
+
+static void read_ahead(struct wsk__part *part)
+{
+    char trash[COPY];
+    uint64_t end = part->offset + (part->left < STEP ? part->left : STEP);
+    uint64_t at = part->offset;
+
+    while (at < end) {
+        size_t n = end - at < COPY ? (size_t)(end - at) : COPY;
+        ssize_t got = pread(part->fd, trash, n, (off_t)at);
+
+        if (got <= 0) /* sending finds the same, and says so */
+            break;
+        at += (uint64_t)got;
+    }
+    part->warm = end;
+    atomic_store(&part->asked, false);
+}
+
+static void *reader(void *arg)
+{
+    wsk_server *srv = arg;
+    struct wsk_conn *conn;
+
+    for (;;) {
+        pthread_mutex_lock(&srv->post_lock);
+        conn = srv->cold;
+        if (conn != NULL)
+            srv->cold = conn->cold_next;
+        srv->reading = conn != NULL;
+        pthread_mutex_unlock(&srv->post_lock);
+        if (conn == NULL)
+            break;
+        read_ahead(conn->parts);
+        wsk__post(conn, WSK__POST_LOOK);
+        wsk_conn_unref(conn);
+    }
+    wsk__server_unref(srv);
+    return NULL;
+}
+
+static bool start_reader(wsk_server *srv)
+{
+    pthread_t thread;
+    sigset_t all, old;
+    int failed;
+
+    wsk__server_ref(srv);
+    sigfillset(&all); /* the process's signals are for its own threads */
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    failed = pthread_create(&thread, NULL, reader, srv);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed)
+        wsk__server_unref(srv);
+    else
+        pthread_detach(thread);
+    return !failed;
+}
+
+/* False: there is no thread to be had, so the file is read where it is sent. */
+static bool ask_reader(struct wsk_conn *conn, struct wsk__part *part)
+{
+    wsk_server *srv = conn->srv;
+    struct wsk_conn **at = &srv->cold;
+    bool running;
+
+    pthread_mutex_lock(&srv->post_lock);
+    running = srv->reading;
+    if (!running)
+        running = srv->reading = start_reader(srv);
+    if (running) {
+        atomic_store(&part->asked, true);
+        wsk_conn_ref(conn);
+        while (*at != NULL)
+            at = &(*at)->cold_next;
+        conn->cold_next = NULL;
+        *at = conn;
+    }
+    pthread_mutex_unlock(&srv->post_lock);
+    return running;
+}
+
+/* Whether the next n octets can be had without the disk; when that cannot be
+ * asked, they cannot. The kernel reads ahead in runs, so that both ends of one
+ * speak for what lies between. */
+static bool in_memory(const wsk_server *srv, struct wsk__part *part, size_t n)
+{
+#if defined(__linux__) && defined(RWF_NOWAIT)
+    uint64_t ends[2] = {part->offset, part->offset + n - 1};
+    char one;
+    struct iovec iov = {&one, 1};
+
+    if (part->offset + n <= part->warm || srv->plain_files)
+        return part->offset + n <= part->warm;
+    for (int i = 0; i < 2; i++)
+        if (preadv2(part->fd, &iov, 1, (off_t)ends[i], RWF_NOWAIT) < 0)
+            return false;
+    part->warm = part->offset + n;
+    return true;
+#else
+    (void)srv;
+    return part->offset + n <= part->warm;
+#endif
+}
+
+/* --------------------------------------------------------------- send --- */
+
+/* Through a buffer: where there is no sendfile(), or it refuses this file. */
+static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__part *part,
+                         size_t n)
+{
+    char data[COPY];
+    ssize_t got, sent;
+
+    got = pread(part->fd, data, n < COPY ? n : COPY, (off_t)part->offset);
+    if (got <= 0) {
+        errno = got < 0 ? EIO : 0;
+        return got;
+    }
+    do
+        sent = send(conn->fd, data, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+#if defined(__linux__)
+/* sendfile() knows neither MSG_DONTWAIT nor MSG_NOSIGNAL. */
+static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
+                         size_t n)
+{
+    static const struct timespec NOW;
+    off_t offset = (off_t)part->offset;
+    sigset_t pipe, old, pending;
+    ssize_t sent;
+    int saved;
+
+    if (conn->srv->plain_files)
+        return copy_file(conn, part, n);
+    if (!conn->nonblocking) {
+        fcntl(conn->fd, F_SETFL, O_NONBLOCK);
+        conn->nonblocking = true;
+    }
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    do
+        sent = sendfile(conn->fd, part->fd, &offset, n);
+    while (sent < 0 && errno == EINTR);
+    saved = errno;
+    /* It is raised also by a call that had sent something before. */
+    if (sent < (ssize_t)n && !sigismember(&old, SIGPIPE) &&
+        sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &NOW);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (sent < 0 && (saved == EINVAL || saved == ENOSYS))
+        return copy_file(conn, part, n);
+    errno = saved;
+    return sent;
+}
+#else
+static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
+                         size_t n)
+{
+    return copy_file(conn, part, n);
+}
+#endif
+
+/* The file has become shorter, or cannot be read. */
+static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__part *part)
+{
+    static const struct linger RESET = {.l_onoff = 1};
+
+    if (part->ends_by_close)
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+    wsk__server_logf(conn->srv, WSK_LOG_WARNING,
+                     "a file ended before all of it was sent that was "
+                     "announced: the answer is cut");
+    return WSK__IO_GONE;
+}
+
+static enum wsk__io later(struct wsk_conn *conn)
+{
+    if (conn->called) /* its handler goes on, or the loop after it */
+        return WSK__IO_WAIT;
+    wsk__post(conn, WSK__POST_LOOK);
+    return WSK__IO_LATER;
+}
+
+static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
+                              size_t *budget)
+{
+    while (part->left > 0) {
+        size_t n = part->left < STEP ? (size_t)part->left : STEP;
+        ssize_t sent;
+
+        if (*budget < n)
+            return later(conn);
+        /* A handler may wait for a disk: it is watched. */
+        if (!conn->called && !in_memory(conn->srv, part, n) &&
+            ask_reader(conn, part))
+            return WSK__IO_LATER;
+        sent = send_file(conn, part, n);
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return WSK__IO_WAIT;
+        if (sent == 0 || (sent < 0 && errno == EIO))
+            return cut(conn, part);
+        if (sent < 0)
+            return WSK__IO_GONE;
+        part->offset += (uint64_t)sent;
+        part->left -= (uint64_t)sent;
+        *budget -= (size_t)sent;
+        conn->since_ms = wsk__now_ms();
+    }
+    return WSK__IO_DONE;
+}
+
+enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
+{
+    size_t budget = GO_MAX;
+
+    while (conn->parts != NULL) {
+        struct wsk__part *part = conn->parts;
+        enum wsk__io io;
+
+        if (atomic_load(&part->asked))
+            return WSK__IO_LATER;
+        io = wsk__http_flush_queue(conn, &part->before);
+        if (io == WSK__IO_DONE)
+            io = send_part(conn, part, &budget);
+        if (io != WSK__IO_DONE)
+            return io;
+        drop_first(conn);
+    }
+    return WSK__IO_DONE;
+}
