@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -220,8 +219,8 @@ def _stop_on_signals(server: Server) -> Iterator[list[int]]:
 def _join_in_main_thread(server: _wsocket.Server) -> bool:
     """Wait where signal handlers can run: they do so between two lines of
     Python in this thread, which the wake-up descriptor brings about."""
-    woken, wake = socket.socketpair()
-    wake.setblocking(False)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
     result: list[Union[bool, BaseException]] = []
 
     def join() -> None:
@@ -230,17 +229,17 @@ def _join_in_main_thread(server: _wsocket.Server) -> bool:
         except BaseException as exc:
             result.append(exc)
         with contextlib.suppress(OSError):  # full, or nobody reads any more
-            wake.send(b"\0")
+            os.write(wake, b"\0")
 
-    before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     try:
         threading.Thread(target=join, name="wsocket-join", daemon=True).start()
         while not result:
-            woken.recv(4096)
+            os.read(woken, 4096)
     finally:
         signal.set_wakeup_fd(before)
-        woken.close()
-        wake.close()
+        os.close(woken)
+        os.close(wake)
     if isinstance(result[0], BaseException):
         raise result[0]
     return result[0]
