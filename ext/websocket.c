@@ -41,12 +41,19 @@ typedef struct {
 
 /* ------------------------------------------------------------ accepting --- */
 
-/* The head of the handshake; NULL when the request is over without 101. */
-static const wsk_head *head_of(const WebSocketObject *self)
+/* The head of the handshake; NULL when the request is over without 101, and
+ * with an exception when memory is out. *made is for wsk_free(). */
+static const wsk_head *head_of(const WebSocketObject *self, wsk_head **made)
 {
-    if (self->conn != NULL)
-        return wsk_conn_head(self->conn);
-    return self->req != NULL ? wsk_request_head(self->req) : NULL;
+    *made = NULL;
+    if (self->req != NULL)
+        return wsk_request_head(self->req);
+    if (self->conn == NULL)
+        return NULL;
+    *made = wsk_conn_head(self->conn);
+    if (*made == NULL)
+        PyErr_NoMemory();
+    return *made;
 }
 
 /* RFC 6455 4.2.2: one of the client's subprotocols, or none. The preference is
@@ -75,7 +82,7 @@ static wsk_status upgrade(WebSocketObject *self, const char *protocol,
     wsk_status st;
 
     if (protocol == NULL)
-        protocol = choose_protocol(self, head_of(self));
+        protocol = choose_protocol(self, wsk_request_head(self->req));
     st = wsk_request_upgrade(self->req, protocol,
                              headers == NULL ? NULL : headers->items,
                              headers == NULL ? 0 : headers->n, &conn);
@@ -649,12 +656,17 @@ static PyObject *WebSocket_attach(PyObject *op, PyObject *app)
 
 static PyObject *make_environ(WebSocketObject *self)
 {
-    PyObject *input = ext_input_new_empty(self->st);
-    struct ext_source source = {.head = wsk_conn_head(self->conn)};
-    PyObject *environ;
+    wsk_head *head = wsk_conn_head(self->conn);
+    struct ext_source source = {.head = head};
+    PyObject *input, *environ;
 
-    if (input == NULL)
+    if (head == NULL)
+        return PyErr_NoMemory();
+    input = ext_input_new_empty(self->st);
+    if (input == NULL) {
+        wsk_free(head);
         return NULL;
+    }
     source.peer = wsk_conn_peer(self->conn, &source.peer_port);
     source.local = wsk_conn_local(self->conn, &source.local_port);
     environ = ext_environ_new(self->maker, self->st, &source);
@@ -666,6 +678,7 @@ static PyObject *make_environ(WebSocketObject *self)
                         self->st->names.thirteen) < 0))
         Py_CLEAR(environ);
     Py_DECREF(input);
+    wsk_free(head);
     return environ;
 }
 
@@ -687,24 +700,36 @@ static PyObject *get_environ(PyObject *op, void *unused)
 
 static PyObject *get_origin(PyObject *op, void *unused)
 {
-    const wsk_head *head = head_of(WebSocket_CAST(op));
+    wsk_head *made;
+    const wsk_head *head = head_of(WebSocket_CAST(op), &made);
     wsk_str origin = {NULL, 0};
+    PyObject *text;
 
     (void)unused;
     if (head != NULL)
         origin = wsk_head_get(head, "origin");
-    if (origin.p == NULL)
-        Py_RETURN_NONE;
-    return PyUnicode_DecodeLatin1(origin.p, (Py_ssize_t)origin.len, NULL);
+    if (origin.p != NULL)
+        text = PyUnicode_DecodeLatin1(origin.p, (Py_ssize_t)origin.len, NULL);
+    else
+        text = PyErr_Occurred() ? NULL : ext_ref(Py_None);
+    wsk_free(made);
+    return text;
 }
 
 static PyObject *get_path(PyObject *op, void *unused)
 {
-    const wsk_head *head = head_of(WebSocket_CAST(op));
+    wsk_head *made;
+    const wsk_head *head = head_of(WebSocket_CAST(op), &made);
+    PyObject *path;
 
     (void)unused;
-    return head != NULL ? ext_environ_path(head)
-                        : ext_ref(WebSocket_CAST(op)->st->names.empty);
+    if (head != NULL)
+        path = ext_environ_path(head);
+    else
+        path = PyErr_Occurred() ? NULL
+                                : ext_ref(WebSocket_CAST(op)->st->names.empty);
+    wsk_free(made);
+    return path;
 }
 
 static PyObject *get_protocol(PyObject *op, void *unused)
@@ -716,7 +741,7 @@ static PyObject *get_protocol(PyObject *op, void *unused)
     if (self->conn != NULL)
         name = wsk_conn_protocol(self->conn);
     else if (self->req != NULL)
-        name = choose_protocol(self, head_of(self));
+        name = choose_protocol(self, wsk_request_head(self->req));
     if (name == NULL)
         Py_RETURN_NONE;
     return PyUnicode_FromString(name);

@@ -730,9 +730,13 @@ typedef struct wsk_close_info {
 WSK_API wsk_conn *wsk_conn_ref(wsk_conn *conn); /* returns conn */
 WSK_API void wsk_conn_unref(wsk_conn *conn);
 
-/** The head of the opening handshake; as long as the connection is referenced.
- */
-WSK_API const wsk_head *wsk_conn_head(const wsk_conn *conn);
+/** The head of the opening handshake, unpacked anew from the octets that are
+ * kept of it: free it with wsk_free(), before the reference to the connection
+ * is given up. NULL when out of memory. */
+WSK_API wsk_head *wsk_conn_head(const wsk_conn *conn);
+
+/** Numeric addresses as of wsk_request_peer(); as long as the connection is
+ * referenced. */
 WSK_API const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
 

@@ -536,6 +536,12 @@ const wsk_head *wsk__http_head(const struct wsk_http *h)
     return open ? &h->store->head : NULL;
 }
 
+const char *wsk__http_head_text(const struct wsk_http *h, size_t *len)
+{
+    *len = h->store->len;
+    return h->store->head.method.p;
+}
+
 bool wsk__http_head_begun(const struct wsk_http *h)
 {
     return h->input == INPUT_HEAD &&

@@ -66,6 +66,9 @@ wsk_status wsk__http_keep_head(struct wsk_http *h);
  * released; NULL when none is open. */
 const wsk_head *wsk__http_head(const struct wsk_http *h);
 
+/* The octets of that head, from the method to the last empty line. */
+const char *wsk__http_head_text(const struct wsk_http *h, size_t *len);
+
 /* Whether a head has begun to arrive: then its deadline runs, not that of an
  * idle connection. */
 bool wsk__http_head_begun(const struct wsk_http *h);

@@ -64,7 +64,7 @@ void wsk__access_log(wsk_server *srv, const wsk_request *req)
     if (srv->access_log == NULL)
         return;
     l.n = 0;
-    put(&l, req->conn->peer.text[0] ? req->conn->peer.text : "-");
+    put(&l, req->conn->h->peer.text[0] ? req->conn->h->peer.text : "-");
     put_time(&l);
     put_peer(&l, head->method);
     put(&l, " ");

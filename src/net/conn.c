@@ -26,40 +26,59 @@ void wsk_conn_unref(wsk_conn *conn)
     if (conn->fd >= 0)
         close(conn->fd);
     if (conn->ws != NULL)
-        wsk__ws_destroy(conn);
-    wsk__ws_release_deflate(conn);
-    wsk__free(conn->protocol);
-    wsk__parts_free(conn);
-    wsk__http_clear(&conn->http);
-    wsk__buf_free(&conn->in);
-    wsk__buf_free(&conn->body);
+        wsk__ws_discard(conn->srv, conn->ws);
+    if (conn->h != NULL)
+        wsk__parts_free(conn);
+    wsk__exchange_free(conn->h);
     pthread_mutex_destroy(&conn->lock);
     wsk__server_unref(conn->srv);
     wsk__free(conn);
 }
 
-const wsk_head *wsk_conn_head(const wsk_conn *conn)
+/* ---------------------------------------------------------- handshake --- */
+
+wsk_head *wsk_conn_head(const wsk_conn *conn)
 {
-    return conn->head;
+    const struct wsk__handshake *kept = conn->ws->handshake;
+    const wsk_limits *limits = &conn->srv->cfg.limits;
+    struct wsk__head_store *store = wsk__head_store_new(limits);
+    struct wsk__head_scan scan = {0};
+    size_t used;
+    int status;
+
+    /* It passed once, so it passes again. */
+    if (store == NULL ||
+        wsk__head_parse(kept->text + kept->head_at, kept->head_len, &scan,
+                        limits, store, &used, &status) != WSK__HEAD_OK) {
+        wsk__free(store);
+        return NULL;
+    }
+    return &store->head;
 }
 
 const char *wsk_conn_protocol(const wsk_conn *conn)
 {
-    return conn->protocol;
+    const struct wsk__handshake *kept = conn->ws->handshake;
+
+    return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 {
+    const struct wsk__handshake *kept = conn->ws->handshake;
+
     if (port != NULL)
-        *port = conn->peer.port;
-    return conn->peer.text;
+        *port = kept->peer_port;
+    return kept->text;
 }
 
 const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
 {
+    const struct wsk__handshake *kept = conn->ws->handshake;
+
     if (port != NULL)
-        *port = conn->local.port;
-    return conn->local.text;
+        *port = kept->local_port;
+    return kept->text + kept->local_at;
 }
 
 void wsk_message_free(wsk_message *msg)
@@ -84,13 +103,13 @@ static wsk_status take_locked(wsk_conn *conn, wsk_message *msg)
     struct wsk__mail *mail;
 
     wsk__ws_feed_kept_locked(conn);
-    mail = wsk__ws_next_mail_locked(conn);
+    mail = wsk__ws_next_mail(conn->ws);
     if (mail != NULL) {
         *msg = mail->msg;
         wsk__free(mail);
         return WSK_OK;
     }
-    return conn->ended ? WSK_E_CLOSED : WSK_E_AGAIN;
+    return conn->ws->ended ? WSK_E_CLOSED : WSK_E_AGAIN;
 }
 
 /* Wait until the descriptor has something, and read it. -2: the time is up. */
@@ -149,7 +168,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms,
 
 static void unpin_locked(wsk_conn *conn)
 {
-    if (--conn->pins == 0 && conn->close_due) {
+    if (--conn->ws->pins == 0 && conn->ws->close_due) {
         close(conn->fd);
         conn->fd = -1;
     }
@@ -167,28 +186,28 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
-    if (conn->receiving || conn->handlers != NULL) {
+    if (conn->ws->receiving || conn->ws->handlers != NULL) {
         pthread_mutex_unlock(&conn->lock);
         return WSK_E_STATE;
     }
     st = take_locked(conn, msg);
     if (st == WSK_E_AGAIN && conn->fd >= 0) {
-        conn->receiving = true;
-        conn->rx = WSK__RX_HANDLER;
-        conn->pins++;
+        conn->ws->receiving = true;
+        conn->ws->rx = WSK__RX_HANDLER;
+        conn->ws->pins++;
         pthread_mutex_unlock(&conn->lock);
         if (th != NULL && timeout_ms != 0)
             wsk__call_park(th);
         st = receive_own(conn, until, msg);
         pthread_mutex_lock(&conn->lock);
-        conn->receiving = false;
+        conn->ws->receiving = false;
         unpin_locked(conn);
         if (th == NULL || th->ws != conn) /* no one watches who stays away */
             wsk__post(conn, WSK__POST_AWAY);
         waited = true;
     }
     if (st == WSK_E_AGAIN) { /* the server was ended under it */
-        wsk_ws_feed_eof(conn->ws);
+        wsk_ws_feed_eof(&conn->ws->engine);
         wsk__ws_collect_locked(conn);
         st = WSK_E_CLOSED;
     }
@@ -212,10 +231,10 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
  * connection's events does so at the end of the callback anyway. */
 static void queued_locked(wsk_conn *conn, size_t before)
 {
-    if (conn->cork == NULL || conn->cork != wsk__self)
+    if (conn->ws->cork == NULL || conn->ws->cork != wsk__self)
         wsk__ws_flush_locked(conn);
     wsk__ws_bound_queue_locked(conn, before);
-    if (wsk_ws_done(conn->ws))
+    if (wsk_ws_done(&conn->ws->engine))
         wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
     if (!conn->srv->edge && wsk__ws_owed_locked(conn) > 0)
         wsk__post(conn, WSK__POST_LOOK);
@@ -235,11 +254,12 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
         return WSK_E_ARG;
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    packed = wsk__ws_pack(conn->ws, data, &len, flags);
+    packed = wsk__ws_pack(&conn->ws->engine, data, &len, flags);
     pthread_mutex_lock(&conn->lock);
     before = wsk__ws_owed_locked(conn);
-    st = packed != NULL ? wsk__ws_send_packed(conn->ws, opcode, packed, len)
-                        : wsk_ws_send_with(conn->ws, opcode, data, len, flags);
+    st = packed != NULL
+             ? wsk__ws_send_packed(&conn->ws->engine, opcode, packed, len)
+             : wsk_ws_send_with(&conn->ws->engine, opcode, data, len, flags);
     if (st == WSK_OK)
         queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
@@ -264,7 +284,7 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
     before = wsk__ws_owed_locked(conn);
-    st = wsk_ws_send_frame(conn->ws, opcode, fin, data, len);
+    st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
     if (st == WSK_OK)
         queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
@@ -279,7 +299,7 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
-    st = wsk_ws_send_close(conn->ws, code, reason, len);
+    st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
         queued_locked(conn, 0);
@@ -325,7 +345,7 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
         else if (now >= until)
             st = WSK_E_TIMEOUT;
         p.fd = conn->fd;
-        conn->pins += st == WSK_E_AGAIN;
+        conn->ws->pins += st == WSK_E_AGAIN;
         pthread_mutex_unlock(&conn->lock);
         if (st != WSK_E_AGAIN)
             break;
@@ -350,9 +370,9 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
     if (wsk__forked(conn->srv))
         return true;
     pthread_mutex_lock(&c->lock);
-    ended = c->ended && c->mail == NULL;
+    ended = c->ws->ended && c->ws->mail == NULL;
     if (ended && info != NULL)
-        *info = c->info;
+        *info = wsk__ws_close_info(c->ws);
     pthread_mutex_unlock(&c->lock);
     return ended;
 }
@@ -365,14 +385,14 @@ bool wsk_conn_can_send(const wsk_conn *conn)
     if (wsk__forked(conn->srv))
         return false;
     pthread_mutex_lock(&c->lock);
-    can = wsk_ws_can_send(c->ws);
+    can = wsk_ws_can_send(&c->ws->engine);
     pthread_mutex_unlock(&c->lock);
     return can;
 }
 
 bool wsk_conn_deflates(const wsk_conn *conn)
 {
-    return wsk__ws_deflates(conn->ws); /* fixed since the handshake */
+    return wsk__ws_deflates(&conn->ws->engine); /* fixed since the handshake */
 }
 
 wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
@@ -381,10 +401,10 @@ wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
     wsk_status st = WSK_E_STATE;
 
     pthread_mutex_lock(&conn->lock);
-    if (conn->handlers == NULL && !conn->receiving) {
-        conn->handlers = handlers;
-        conn->handlers_user = user;
-        conn->connect_due = true;
+    if (conn->ws->handlers == NULL && !conn->ws->receiving) {
+        conn->ws->handlers = handlers;
+        conn->ws->handlers_user = user;
+        conn->ws->connect_due = true;
         st = WSK_OK;
     }
     pthread_mutex_unlock(&conn->lock);

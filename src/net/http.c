@@ -15,6 +15,34 @@ enum {
     SERVED_MAX = 32,      /* requests of one connection in one go */
 };
 
+/* ------------------------------------------------------------ life --- */
+
+struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
+                                        const struct sockaddr_storage *peer,
+                                        const struct sockaddr_storage *local)
+{
+    struct wsk__exchange *h = wsk__calloc(sizeof(*h));
+
+    if (h == NULL)
+        return NULL;
+    wsk__address_of(peer, &h->peer);
+    wsk__address_of(local, &h->local);
+    wsk__http_init(&h->http, limits);
+    wsk__buf_init(&h->in, SIZE_MAX / 4);
+    wsk__buf_init(&h->body, SIZE_MAX / 4);
+    return h;
+}
+
+void wsk__exchange_free(struct wsk__exchange *h)
+{
+    if (h == NULL)
+        return;
+    wsk__http_clear(&h->http);
+    wsk__buf_free(&h->in);
+    wsk__buf_free(&h->body);
+    wsk__free(h);
+}
+
 /* ---------------------------------------------------------- output --- */
 
 /* The queue of an engine with nothing to say borrows this thread's block, so
@@ -48,18 +76,18 @@ uint64_t wsk__http_owed(const struct wsk_conn *conn)
 {
     size_t queued;
 
-    wsk_http_out_buf(&conn->http, &queued);
+    wsk_http_out_buf(&conn->h->http, &queued);
     return queued + wsk__parts_owed(conn);
 }
 
 enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *len)
 {
     /* What follows may fill the same packet. */
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (conn->parts ? MSG_MORE : 0);
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (conn->h->parts ? MSG_MORE : 0);
 
     while (*len > 0) {
         size_t owed;
-        const uint8_t *data = wsk_http_out_buf(&conn->http, &owed);
+        const uint8_t *data = wsk_http_out_buf(&conn->h->http, &owed);
         ssize_t n = send(conn->fd, data, *len, flags);
 
         if (n < 0 && errno == EINTR)
@@ -68,7 +96,7 @@ enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *len)
             return WSK__IO_WAIT;
         if (n < 0)
             return WSK__IO_GONE;
-        wsk_http_out_ack(&conn->http, (size_t)n);
+        wsk_http_out_ack(&conn->h->http, (size_t)n);
         *len -= (size_t)n;
         conn->since_ms = wsk__now_ms();
     }
@@ -82,13 +110,13 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
 
     if (wsk__forked(conn->srv))
         return WSK__IO_GONE;
-    if (conn->parts != NULL)
+    if (conn->h->parts != NULL)
         io = wsk__parts_flush(conn);
     if (io == WSK__IO_DONE) {
-        wsk_http_out_buf(&conn->http, &len);
+        wsk_http_out_buf(&conn->h->http, &len);
         io = wsk__http_flush_queue(conn, &len);
     }
-    return_out(th, &conn->http.out);
+    return_out(th, &conn->h->http.out);
     return io;
 }
 
@@ -97,48 +125,49 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
 /* Body octets: a body that came in one piece stays where it is. */
 static bool take_body(struct wsk_conn *conn, const uint8_t *data, size_t len)
 {
-    if (!conn->head->chunked && wsk__buf_len(&conn->body) == 0 &&
-        conn->body_view.len == 0 && len == conn->head->content_length) {
-        conn->body_view = (wsk_str){(const char *)data, len};
+    if (!conn->h->head->chunked && wsk__buf_len(&conn->h->body) == 0 &&
+        conn->h->body_view.len == 0 && len == conn->h->head->content_length) {
+        conn->h->body_view = (wsk_str){(const char *)data, len};
         return true;
     }
-    return wsk__buf_put(&conn->body, data, len);
+    return wsk__buf_put(&conn->h->body, data, len);
 }
 
 static void out_of_memory(struct wsk_conn *conn)
 {
-    wsk__http_fail(&conn->http, 503);
+    wsk__http_fail(&conn->h->http, 503);
 }
 
 static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
 {
     switch (ev.kind) {
     case WSK_HTTP_HEAD:
-        conn->head = ev.head;
-        conn->failed = false;
-        conn->body_done = false;
-        conn->body_view = (wsk_str){NULL, 0};
+        conn->h->head = ev.head;
+        conn->h->failed = false;
+        conn->h->body_done = false;
+        conn->h->body_view = (wsk_str){NULL, 0};
         if (ev.head->expect_continue ||
             ev.head->content_length > WSK__BODY_MEMORY)
             return WSK__FEED_READY;
         return WSK__FEED_MORE;
     case WSK_HTTP_DATA:
-        if (conn->head == NULL) /* what is left of an answered request */
+        if (conn->h->head == NULL) /* what is left of an answered request */
             return WSK__FEED_MORE;
         if (!take_body(conn, ev.data, ev.len)) {
             out_of_memory(conn);
             return WSK__FEED_MORE;
         }
-        return conn->called || wsk__buf_len(&conn->body) >= WSK__BODY_MEMORY
+        return conn->h->called ||
+                       wsk__buf_len(&conn->h->body) >= WSK__BODY_MEMORY
                    ? WSK__FEED_DATA
                    : WSK__FEED_MORE;
     case WSK_HTTP_END:
-        if (conn->head == NULL)
+        if (conn->h->head == NULL)
             return WSK__FEED_MORE;
-        conn->body_done = true;
+        conn->h->body_done = true;
         return WSK__FEED_READY;
     case WSK_HTTP_FAILED:
-        conn->failed = true;
+        conn->h->failed = true;
         return WSK__FEED_OVER;
     case WSK_HTTP_NONE:
         break;
@@ -152,7 +181,7 @@ static bool keep_span(struct wsk__thread *th, struct wsk_conn *conn)
     size_t len = th->span.len;
 
     th->span.len = 0;
-    return len == 0 || wsk__buf_put(&conn->in, th->span.p, len);
+    return len == 0 || wsk__buf_put(&conn->h->in, th->span.p, len);
 }
 
 bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
@@ -161,26 +190,27 @@ bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
 
     if (!keep_span(th, conn))
         return false;
-    if (conn->head == NULL)
+    if (conn->h->head == NULL)
         return true;
     /* A head that is called for before its body has come may have the beginning
      * of the body behind it, still in the receive buffer. */
-    while ((ev = wsk_http_next(&conn->http)).kind != WSK_HTTP_NONE)
+    while ((ev = wsk_http_next(&conn->h->http)).kind != WSK_HTTP_NONE)
         on_event(conn, ev);
-    if (wsk__http_keep_head(&conn->http) != WSK_OK)
+    if (wsk__http_keep_head(&conn->h->http) != WSK_OK)
         return false;
-    if (conn->body_view.len > 0) {
-        if (!wsk__buf_put(&conn->body, conn->body_view.p, conn->body_view.len))
+    if (conn->h->body_view.len > 0) {
+        if (!wsk__buf_put(&conn->h->body, conn->h->body_view.p,
+                          conn->h->body_view.len))
             return false;
-        conn->body_view.len = 0;
+        conn->h->body_view.len = 0;
     }
-    conn->head = wsk__http_head(&conn->http);
-    wsk__buf_ack(&conn->in, conn->in_fed);
-    conn->in_fed = 0;
+    conn->h->head = wsk__http_head(&conn->h->http);
+    wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+    conn->h->in_fed = 0;
     return true;
 }
 
-/* Octets into the engine: those that wait in conn->in first. NOTHING: there
+/* Octets into the engine: those that wait in conn->h->in first. NOTHING: there
  * are none. */
 enum fed { FED_SOME, FED_NOTHING, FED_OVER };
 
@@ -189,12 +219,13 @@ static enum fed feed_waiting(struct wsk__thread *th, struct wsk_conn *conn)
     size_t used = 0;
     wsk_status st = WSK_OK;
 
-    if (wsk__buf_len(&conn->in) > conn->in_fed) {
-        st = wsk_http_feed(&conn->http, wsk__buf_data(&conn->in) + conn->in_fed,
-                           wsk__buf_len(&conn->in) - conn->in_fed, &used);
-        conn->in_fed += used;
+    if (wsk__buf_len(&conn->h->in) > conn->h->in_fed) {
+        st = wsk_http_feed(&conn->h->http,
+                           wsk__buf_data(&conn->h->in) + conn->h->in_fed,
+                           wsk__buf_len(&conn->h->in) - conn->h->in_fed, &used);
+        conn->h->in_fed += used;
     } else if (th->span.len > 0) {
-        st = wsk_http_feed(&conn->http, (const uint8_t *)th->span.p,
+        st = wsk_http_feed(&conn->h->http, (const uint8_t *)th->span.p,
                            th->span.len, &used);
         th->span.p += used;
         th->span.len -= used;
@@ -217,9 +248,9 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
         out_of_memory(conn);
         return WSK__FEED_DATA; /* the engine has something to say */
     }
-    if (conn->head == NULL) {
-        wsk__buf_ack(&conn->in, conn->in_fed);
-        conn->in_fed = 0;
+    if (conn->h->head == NULL) {
+        wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+        conn->h->in_fed = 0;
     }
     if (conn->eof)
         return WSK__FEED_OVER;
@@ -233,7 +264,7 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
     if (n <= 0) {
         conn->eof = true;
         if (n == 0)
-            wsk_http_feed_eof(&conn->http);
+            wsk_http_feed_eof(&conn->h->http);
         return n == 0 ? WSK__FEED_DATA : WSK__FEED_OVER;
     }
     /* A short read has emptied the descriptor: what comes later is a new event
@@ -248,7 +279,7 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk_conn *conn)
 {
     for (;;) {
-        wsk_http_event ev = wsk_http_next(&conn->http);
+        wsk_http_event ev = wsk_http_next(&conn->h->http);
         enum wsk__feed got;
 
         if (ev.kind != WSK_HTTP_NONE) {
@@ -257,10 +288,10 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                 return got;
             continue;
         }
-        if (wsk_http_done(&conn->http))
+        if (wsk_http_done(&conn->h->http))
             return WSK__FEED_OVER;
-        if (conn->head == NULL)
-            wsk__http_lend(&conn->http, th->heads);
+        if (conn->h->head == NULL)
+            wsk__http_lend(&conn->h->http, th->heads);
         switch (feed_waiting(th, conn)) {
         case FED_SOME:
             continue;
@@ -285,7 +316,7 @@ static bool refuse_attempt(struct wsk_conn *conn)
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
-    wsk_ws_verdict verdict = wsk_ws_judge(conn->head);
+    wsk_ws_verdict verdict = wsk_ws_judge(conn->h->head);
     wsk_server *srv = conn->srv;
     size_t n = 1;
 
@@ -300,30 +331,31 @@ static bool refuse_attempt(struct wsk_conn *conn)
     } else if (verdict.status == 405) {
         headers[n++] = ALLOW;
     }
-    if (wsk_http_send_head(&conn->http, verdict.status, NULL, headers, n,
+    if (wsk_http_send_head(&conn->h->http, verdict.status, NULL, headers, n,
                            strlen(verdict.reason)) != WSK_OK ||
-        wsk_http_send_body(&conn->http, (const uint8_t *)verdict.reason,
+        wsk_http_send_body(&conn->h->http, (const uint8_t *)verdict.reason,
                            strlen(verdict.reason)) != WSK_OK ||
-        wsk_http_send_end(&conn->http) != WSK_OK)
-        wsk__http_fail(&conn->http, 503);
-    conn->failed = true;
+        wsk_http_send_end(&conn->h->http) != WSK_OK)
+        wsk__http_fail(&conn->h->http, 503);
+    conn->h->failed = true;
     return true;
 }
 
 /* The answer is complete: forget the request. */
 static void close_request(struct wsk_conn *conn)
 {
-    wsk__http_release(&conn->http);
-    conn->failed |= !conn->body_done; /* what may still come is not read */
-    conn->called = false;
-    conn->head_ms = 0;
-    conn->head = NULL;
-    conn->body_view = (wsk_str){NULL, 0};
-    wsk__buf_free(&conn->body);
-    wsk__buf_ack(&conn->in, conn->in_fed);
-    conn->in_fed = 0;
-    if (wsk__buf_len(&conn->in) == 0)
-        wsk__buf_free(&conn->in);
+    wsk__http_release(&conn->h->http);
+    conn->h->failed |=
+        !conn->h->body_done; /* what may still come is not read */
+    conn->h->called = false;
+    conn->h->head_ms = 0;
+    conn->h->head = NULL;
+    conn->h->body_view = (wsk_str){NULL, 0};
+    wsk__buf_free(&conn->h->body);
+    wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+    conn->h->in_fed = 0;
+    if (wsk__buf_len(&conn->h->in) == 0)
+        wsk__buf_free(&conn->h->in);
     conn->since_ms = wsk__now_ms();
 }
 
@@ -331,17 +363,17 @@ static void close_request(struct wsk_conn *conn)
 static void set_date(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__date_refresh(&th->date);
-    wsk_http_set_date(&conn->http, th->date.text);
+    wsk_http_set_date(&conn->h->http, th->date.text);
 }
 
 static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
     th->span.len = 0; /* of another connection */
     th->req =
-        (struct wsk_request){.conn = conn, .thread = th, .head = conn->head};
-    conn->called = true;
+        (struct wsk_request){.conn = conn, .thread = th, .head = conn->h->head};
+    conn->h->called = true;
     set_date(th, conn);
-    lend_out(th, &conn->http.out);
+    lend_out(th, &conn->h->http.out);
 }
 
 bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
@@ -349,7 +381,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
 
-    bool attempt = conn->head->websocket;
+    bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
     srv->handler(req, srv->user);
@@ -359,20 +391,22 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__socket_release(srv);
     if (conn->ws != NULL) {
         wsk__ws_handler_done(conn);
+        wsk__exchange_free(conn->h);
+        conn->h = NULL;
         return true;
     }
     if (!req->finished)
         wsk_request_finish(req);
     /* What a streamed body brought along belongs to the next request. */
     if (!keep_span(th, conn))
-        wsk__http_last(&conn->http);
+        wsk__http_last(&conn->h->http);
     close_request(conn);
     return false;
 }
 
 static bool cannot_call(struct wsk_conn *conn)
 {
-    if (conn->head->websocket)
+    if (conn->h->head->websocket)
         wsk__socket_release(conn->srv);
     out_of_memory(conn);
     conn->busy = false;
@@ -388,7 +422,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
      * what came behind the request is the next owner's. */
-    if (conn->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
+    if (conn->h->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
     if (!wsk__call_begin(th, conn)) {
@@ -416,10 +450,10 @@ static void finish_connection(struct wsk_conn *conn)
     static const struct linger RESET = {.l_onoff = 1};
     char one;
 
-    if (conn->reset) /* only so can the client tell that its answer is cut */
+    if (conn->h->reset) /* only so can the client tell that its answer is cut */
         setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
-    if (conn->reset || conn->eof ||
-        (!conn->failed && wsk__buf_len(&conn->in) == 0 &&
+    if (conn->h->reset || conn->eof ||
+        (!conn->h->failed && wsk__buf_len(&conn->h->in) == 0 &&
          recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
         wsk__conn_close(conn);
     else
@@ -429,16 +463,16 @@ static void finish_connection(struct wsk_conn *conn)
 /* Nothing to read now. */
 static void await_input(struct wsk_conn *conn)
 {
-    bool begun = wsk__http_head_begun(&conn->http);
+    bool begun = wsk__http_head_begun(&conn->h->http);
 
-    if (conn->srv->draining && conn->head == NULL && !begun) {
+    if (conn->srv->draining && conn->h->head == NULL && !begun) {
         wsk__conn_close(conn);
         return;
     }
     if (!begun)
-        conn->head_ms = 0;
-    else if (conn->head_ms == 0)
-        conn->head_ms = wsk__now_ms();
+        conn->h->head_ms = 0;
+    else if (conn->h->head_ms == 0)
+        conn->h->head_ms = wsk__now_ms();
     wsk__watch(conn, WSK__READ);
     wsk__rearm(conn);
 }
@@ -481,7 +515,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             return true;
         case WSK__FEED_READY:
         case WSK__FEED_DATA: /* too much to store: the handler streams it */
-            if (conn->head->websocket && refuse_attempt(conn)) {
+            if (conn->h->head->websocket && refuse_attempt(conn)) {
                 close_request(conn);
                 continue;
             }
@@ -515,10 +549,10 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
 
     if (conn->busy)
         return UINT64_MAX;
-    if (wsk__http_owed(conn) > 0 || conn->head != NULL)
+    if (wsk__http_owed(conn) > 0 || conn->h->head != NULL)
         return conn->since_ms + WSK__STALL_MS;
-    if (wsk__http_head_begun(&conn->http))
-        return conn->head_ms + cfg->head_timeout_ms;
+    if (wsk__http_head_begun(&conn->h->http))
+        return conn->h->head_ms + cfg->head_timeout_ms;
     return conn->since_ms + cfg->keep_alive_ms;
 }
 
@@ -528,8 +562,8 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
     /* A connection with no octet of a request ends in silence: browsers open
      * some ahead of time, and a 408 would be taken for an answer. */
     if (wsk__http_owed(conn) == 0 &&
-        (conn->head != NULL || wsk__http_head_begun(&conn->http))) {
-        wsk__http_fail(&conn->http, 408);
+        (conn->h->head != NULL || wsk__http_head_begun(&conn->h->http))) {
+        wsk__http_fail(&conn->h->http, 408);
         wsk__http_flush(th, conn);
         wsk__conn_linger(conn);
     } else {

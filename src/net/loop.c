@@ -48,7 +48,7 @@ void wsk__post(struct wsk_conn *conn, unsigned what)
         srv->n_posts++;
     }
     if (!dead)
-        conn->post |= what;
+        conn->post = (uint8_t)(conn->post | what);
     pthread_mutex_unlock(&srv->post_lock);
     if (dead && (what & WSK__POST_RUN))
         wsk__conn_orphan(conn);
@@ -94,14 +94,15 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
         return;
     if (srv->edge) {
         /* Only a WebSocket that its handler reads is worth a system call. */
-        bool handlers = conn->kind == WSK__WS && conn->rx == WSK__RX_HANDLER;
+        bool handlers = conn->kind == WSK__WS &&
+                        conn->ws->rx == WSK__RX_HANDLER;
 
         want = handlers ? 0 : WSK__READ;
     }
     if (want == conn->want)
         return;
     wsk__poller_want(srv->poller, conn->fd, conn, conn->want, want, false);
-    conn->want = want;
+    conn->want = (uint8_t)want;
 }
 
 static uint64_t deadline(struct wsk_conn *conn)
@@ -151,9 +152,10 @@ void wsk__conn_close(struct wsk_conn *conn)
     wsk__poller_remove(srv->poller, conn->fd);
     conn->kind = WSK__DEAD;
     conn->eof = true;
-    if (conn->pins > 0) { /* a thread waits on it: wake it, it closes */
+    if (conn->ws != NULL &&
+        conn->ws->pins > 0) { /* a thread waits on it: wake it, it closes */
         shutdown(conn->fd, SHUT_RDWR);
-        conn->close_due = true;
+        conn->ws->close_due = true;
     } else {
         close(conn->fd);
         conn->fd = -1;
@@ -192,7 +194,7 @@ void wsk__conn_orphan(struct wsk_conn *conn)
     pthread_mutex_lock(&conn->lock);
     first = conn->kind != WSK__DEAD;
     conn->kind = WSK__DEAD;
-    if (conn->pins == 0 && conn->fd >= 0) {
+    if ((conn->ws == NULL || conn->ws->pins == 0) && conn->fd >= 0) {
         close(conn->fd);
         conn->fd = -1;
     }
@@ -255,8 +257,6 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
     socklen_t len = sizeof(local);
     int on = 1;
 
-    if (!wsk__poller_add(srv->poller, fd, conn, false))
-        return false;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     getsockname(fd, (struct sockaddr *)&local, &len);
     conn->source = WSK__SOURCE_CONN;
@@ -266,13 +266,12 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
     conn->want = WSK__READ;
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
-    wsk__address_of(sa, &conn->peer);
-    wsk__address_of(&local, &conn->local);
-    wsk__http_init(&conn->http, &srv->cfg.limits);
-    wsk__buf_init(&conn->in, SIZE_MAX / 4);
-    wsk__buf_init(&conn->body, SIZE_MAX / 4);
+    conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
+    if (conn->h == NULL || !wsk__poller_add(srv->poller, fd, conn, false)) {
+        wsk__exchange_free(conn->h);
+        return false;
+    }
     pthread_mutex_init(&conn->lock, NULL);
-    conn->mail_tail = &conn->mail;
     wsk__server_ref(srv);
     return true;
 }
@@ -408,11 +407,11 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
             conn->drained = false;
             conn->hup = conn->hup_seen;
-            if (!conn->receiving)
-                conn->rx = WSK__RX_LOOP;
+            if (conn->ws != NULL && !conn->ws->receiving)
+                conn->ws->rx = WSK__RX_LOOP;
         }
-        if (what & WSK__POST_UNCORK)
-            conn->cork = NULL;
+        if (conn->ws != NULL && (what & WSK__POST_UNCORK))
+            conn->ws->cork = NULL;
         pthread_mutex_unlock(&conn->lock);
         leads = run(th, conn);
     }

@@ -36,7 +36,7 @@ wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
                                uint64_t length, bool ends_by_close)
 {
     struct wsk__part *part = wsk__calloc(sizeof(*part));
-    struct wsk__part **at = &conn->parts;
+    struct wsk__part **at = &conn->h->parts;
     size_t before;
 
     if (part == NULL)
@@ -46,7 +46,7 @@ wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
         wsk__free(part);
         return WSK_E_SYS;
     }
-    wsk_http_out_buf(&conn->http, &before);
+    wsk_http_out_buf(&conn->h->http, &before);
     for (; *at != NULL; at = &(*at)->next)
         before -= (*at)->before;
     part->before = before;
@@ -59,16 +59,16 @@ wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
 
 static void drop_first(struct wsk_conn *conn)
 {
-    struct wsk__part *part = conn->parts;
+    struct wsk__part *part = conn->h->parts;
 
-    conn->parts = part->next;
+    conn->h->parts = part->next;
     close(part->fd);
     wsk__free(part);
 }
 
 void wsk__parts_free(struct wsk_conn *conn)
 {
-    while (conn->parts != NULL)
+    while (conn->h->parts != NULL)
         drop_first(conn);
 }
 
@@ -76,7 +76,7 @@ uint64_t wsk__parts_owed(const struct wsk_conn *conn)
 {
     uint64_t owed = 0;
 
-    for (const struct wsk__part *p = conn->parts; p != NULL; p = p->next)
+    for (const struct wsk__part *p = conn->h->parts; p != NULL; p = p->next)
         owed += p->left;
     return owed;
 }
@@ -115,12 +115,12 @@ static void *reader(void *arg)
         pthread_mutex_lock(&srv->post_lock);
         conn = srv->cold;
         if (conn != NULL)
-            srv->cold = conn->cold_next;
+            srv->cold = conn->h->cold_next;
         srv->reading = conn != NULL;
         pthread_mutex_unlock(&srv->post_lock);
         if (conn == NULL)
             break;
-        read_ahead(conn->parts);
+        read_ahead(conn->h->parts);
         wsk__post(conn, WSK__POST_LOOK);
         wsk_conn_unref(conn);
     }
@@ -161,8 +161,8 @@ static bool ask_reader(struct wsk_conn *conn, struct wsk__part *part)
         atomic_store(&part->asked, true);
         wsk_conn_ref(conn);
         while (*at != NULL)
-            at = &(*at)->cold_next;
-        conn->cold_next = NULL;
+            at = &(*at)->h->cold_next;
+        conn->h->cold_next = NULL;
         *at = conn;
     }
     pthread_mutex_unlock(&srv->post_lock);
@@ -225,9 +225,9 @@ static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
 
     if (conn->srv->plain_files)
         return copy_file(conn, part, n);
-    if (!conn->nonblocking) {
+    if (!conn->h->nonblocking) {
         fcntl(conn->fd, F_SETFL, O_NONBLOCK);
-        conn->nonblocking = true;
+        conn->h->nonblocking = true;
     }
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
@@ -269,7 +269,7 @@ static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__part *part)
 
 static enum wsk__io later(struct wsk_conn *conn)
 {
-    if (conn->called) /* its handler goes on, or the loop after it */
+    if (conn->h->called) /* its handler goes on, or the loop after it */
         return WSK__IO_WAIT;
     wsk__post(conn, WSK__POST_LOOK);
     return WSK__IO_LATER;
@@ -285,7 +285,7 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
         if (*budget < n)
             return later(conn);
         /* A handler may wait for a disk: it is watched. */
-        if (!conn->called && !in_memory(conn->srv, part, n) &&
+        if (!conn->h->called && !in_memory(conn->srv, part, n) &&
             ask_reader(conn, part))
             return WSK__IO_LATER;
         sent = send_file(conn, part, n);
@@ -307,8 +307,8 @@ enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
 {
     size_t budget = GO_MAX;
 
-    while (conn->parts != NULL) {
-        struct wsk__part *part = conn->parts;
+    while (conn->h->parts != NULL) {
+        struct wsk__part *part = conn->h->parts;
         enum wsk__io io;
 
         if (atomic_load(&part->asked))

@@ -65,20 +65,28 @@ enum wsk__feed {
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk_conn *conn);
 
+/* HTTP's share of a connection: made when it comes; given back with it, or when
+ * it has become a WebSocket. */
+struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
+                                        const struct sockaddr_storage *peer,
+                                        const struct sockaddr_storage *local);
+void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
+
 /* The open request outlives this thread's receive buffer. */
 bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* What an upgrade needs, made before its 101 is; NULL when memory is out. The
  * text is the value of Sec-WebSocket-Extensions, maybe empty: none. */
-struct wsk_ws *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
-                               char extensions[WSK_WS_DEFLATE_TEXT]);
+struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
+                                    char extensions[WSK_WS_DEFLATE_TEXT]);
 
-/* Give back what wsk__ws_prepare() has reserved of ws_compression_memory. */
-void wsk__ws_release_deflate(struct wsk_conn *conn);
+/* Free it: the upgrade came to nothing, or the last reference is gone. */
+void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws);
 
-/* From now on the connection is a WebSocket, and `th` holds it. */
-void wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
-                  struct wsk_ws *ws);
+/* From now on the connection is a WebSocket, and `th` holds it. False when
+ * memory is out: it is still HTTP's. */
+bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
+                  struct wsk__socket *ws);
 
 /* ---- lock held: WebSockets ---- */
 
@@ -96,7 +104,10 @@ void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
 bool wsk__ws_feed_kept_locked(struct wsk_conn *conn);
 
 /* The oldest mail, now the caller's (free both it and its message); or NULL. */
-struct wsk__mail *wsk__ws_next_mail_locked(struct wsk_conn *conn);
+struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws);
+
+/* How it ended, once it has. */
+wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws);
 
 /* Octets that wait to be written. */
 size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
@@ -112,7 +123,5 @@ void wsk__ws_goaway(struct wsk_conn *conn); /* 1001, if it is a WebSocket */
 
 /* The transport is given up; its events are still delivered. */
 void wsk__ws_lost(struct wsk_conn *conn);
-
-void wsk__ws_destroy(struct wsk_conn *conn); /* the last reference is gone */
 
 #endif

@@ -31,33 +31,40 @@ wsk_server *wsk_request_server(const wsk_request *req)
     return req->conn->srv;
 }
 
+static const char *address(const struct wsk__address *a, uint16_t *port)
+{
+    if (port != NULL)
+        *port = a->port;
+    return a->text;
+}
+
 const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
 {
-    return wsk_conn_peer(req->conn, port);
+    return address(&req->conn->h->peer, port);
 }
 
 const char *wsk_request_local(const wsk_request *req, uint16_t *port)
 {
-    return wsk_conn_local(req->conn, port);
+    return address(&req->conn->h->local, port);
 }
 
 /* -------------------------------------------------------------- body --- */
 
 static wsk_str stored_body(const struct wsk_conn *conn)
 {
-    if (conn->body_view.len > 0)
-        return conn->body_view;
-    return (wsk_str){(const char *)wsk__buf_data(&conn->body),
-                     wsk__buf_len(&conn->body)};
+    if (conn->h->body_view.len > 0)
+        return conn->h->body_view;
+    return (wsk_str){(const char *)wsk__buf_data(&conn->h->body),
+                     wsk__buf_len(&conn->h->body)};
 }
 
 static void ack_body(struct wsk_conn *conn, size_t n)
 {
-    if (conn->body_view.len > 0) {
-        conn->body_view.p += n;
-        conn->body_view.len -= n;
+    if (conn->h->body_view.len > 0) {
+        conn->h->body_view.p += n;
+        conn->h->body_view.len -= n;
     } else {
-        wsk__buf_ack(&conn->body, n);
+        wsk__buf_ack(&conn->h->body, n);
     }
 }
 
@@ -70,15 +77,15 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
     *got = 0;
     if (req->finished || conn->ws != NULL)
         return WSK_E_STATE;
-    if (conn->failed)
+    if (conn->h->failed)
         return WSK_E_CUT;
     req->body_touched = true;
-    while (body.len == 0 && !conn->body_done) {
+    while (body.len == 0 && !conn->h->body_done) {
         switch (wsk__http_feed_some(req->thread, conn)) {
         case WSK__FEED_MORE:
             return WSK_E_AGAIN;
         case WSK__FEED_OVER:
-            conn->failed = true;
+            conn->h->failed = true;
             return WSK_E_CUT;
         case WSK__FEED_READY:
         case WSK__FEED_DATA:
@@ -98,7 +105,7 @@ bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
 {
     wsk_str body;
 
-    if (!req->conn->body_done || req->body_touched)
+    if (!req->conn->h->body_done || req->body_touched)
         return false;
     body = stored_body(req->conn);
     *data = (const uint8_t *)body.p;
@@ -125,17 +132,17 @@ wsk_status wsk_request_wait(wsk_request *req)
 {
     struct wsk_conn *conn = req->conn;
 
-    if (conn->body_done || conn->eof || conn->failed ||
+    if (conn->h->body_done || conn->eof || conn->h->failed ||
         stored_body(conn).len > 0 || req->thread->span.len > 0 ||
-        wsk__buf_len(&conn->in) > conn->in_fed)
+        wsk__buf_len(&conn->h->in) > conn->h->in_fed)
         return WSK_OK; /* there is something to read, or to be told */
     wsk__call_yield(req->thread);
-    if (wsk_http_send_continue(&conn->http) != WSK_OK ||
+    if (wsk_http_send_continue(&conn->h->http) != WSK_OK ||
         wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
         return WSK_E_CUT;
     if (!wait_for(conn, POLLIN)) {
-        wsk__http_fail(&conn->http, 408);
-        conn->failed = true;
+        wsk__http_fail(&conn->h->http, 408);
+        conn->h->failed = true;
         return WSK_E_CUT;
     }
     conn->drained = false;
@@ -159,8 +166,8 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
     if (req->finished || req->conn->ws != NULL)
         return WSK_E_STATE;
     if (req->conn->srv->draining)
-        wsk__http_last(&req->conn->http);
-    st = wsk_http_send_head(&req->conn->http, status, reason, headers, n,
+        wsk__http_last(&req->conn->h->http);
+    st = wsk_http_send_head(&req->conn->h->http, status, reason, headers, n,
                             length);
     if (st == WSK_OK)
         req->status = status;
@@ -173,8 +180,8 @@ static wsk_status write_beside(wsk_request *req, const uint8_t *data,
                                size_t len)
 {
     struct wsk_conn *conn = req->conn;
-    size_t owed, n = wsk__http_admit_body(&conn->http, len);
-    const uint8_t *queued = wsk_http_out_buf(&conn->http, &owed);
+    size_t owed, n = wsk__http_admit_body(&conn->h->http, len);
+    const uint8_t *queued = wsk_http_out_buf(&conn->h->http, &owed);
     struct iovec iov[2] = {{(void *)(uintptr_t)queued, owed},
                            {(void *)(uintptr_t)data, n}};
     struct msghdr msg = {.msg_iov = owed ? iov : iov + 1,
@@ -191,13 +198,13 @@ static wsk_status write_beside(wsk_request *req, const uint8_t *data,
     req->sent += n;
     req->head_left = true;
     if ((size_t)sent < owed) {
-        wsk_http_out_ack(&conn->http, (size_t)sent);
+        wsk_http_out_ack(&conn->h->http, (size_t)sent);
         sent = 0;
     } else {
-        wsk_http_out_ack(&conn->http, owed);
+        wsk_http_out_ack(&conn->h->http, owed);
         sent -= (ssize_t)owed;
     }
-    if (!wsk__buf_put(&conn->http.out, data + sent, n - (size_t)sent)) {
+    if (!wsk__buf_put(&conn->h->http.out, data + sent, n - (size_t)sent)) {
         wsk_request_abort(req);
         return WSK_E_NOMEM;
     }
@@ -213,10 +220,10 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    if (len > COPY_MAX && conn->parts == NULL &&
-        wsk__http_admit_body(&conn->http, 0) != SIZE_MAX)
+    if (len > COPY_MAX && conn->h->parts == NULL &&
+        wsk__http_admit_body(&conn->h->http, 0) != SIZE_MAX)
         return write_beside(req, data, len);
-    st = wsk_http_send_body(&conn->http, data, len);
+    st = wsk_http_send_body(&conn->h->http, data, len);
     if (st == WSK_OK)
         req->sent += len;
     else if (st == WSK_E_NOMEM)
@@ -228,7 +235,7 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
 static wsk_status copy_file(struct wsk_conn *conn, int fd, uint64_t offset,
                             size_t n)
 {
-    uint8_t *room = wsk__buf_room(&conn->http.out, n);
+    uint8_t *room = wsk__buf_room(&conn->h->http.out, n);
     size_t done = 0;
 
     if (room == NULL)
@@ -242,7 +249,7 @@ static wsk_status copy_file(struct wsk_conn *conn, int fd, uint64_t offset,
             return WSK_E_SYS;
         done += got > 0 ? (size_t)got : 0;
     }
-    wsk__buf_grow_tail(&conn->http.out, n);
+    wsk__buf_grow_tail(&conn->h->http.out, n);
     return WSK_OK;
 }
 
@@ -260,20 +267,20 @@ wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
         return WSK_E_CLOSED;
     if (length > (SIZE_MAX >> 1) || offset > (uint64_t)INT64_MAX - length)
         return WSK_E_ARG;
-    n = wsk__http_admit_body(&conn->http, (size_t)length);
+    n = wsk__http_admit_body(&conn->h->http, (size_t)length);
     chunked = n == SIZE_MAX;
     n = chunked ? (size_t)length : n;
     if (n == 0)
         return WSK_OK;
-    if (chunked && !wsk__reply_chunk_open(&conn->http.out, n))
+    if (chunked && !wsk__reply_chunk_open(&conn->h->http.out, n))
         st = WSK_E_NOMEM;
     else if (n <= FILE_COPY_MAX)
         st = copy_file(conn, fd, offset, n);
     else
         st = wsk__parts_add_file(conn, fd, offset, n,
-                                 conn->http.framing ==
+                                 conn->h->http.framing ==
                                      (uint8_t)WSK__FRAMING_CLOSE);
-    if (st == WSK_OK && chunked && !wsk__reply_chunk_close(&conn->http.out))
+    if (st == WSK_OK && chunked && !wsk__reply_chunk_close(&conn->h->http.out))
         st = WSK_E_NOMEM;
     if (st == WSK_OK)
         req->sent += n;
@@ -342,12 +349,12 @@ wsk_status wsk_request_finish(wsk_request *req)
     req->finished = true;
     wsk__access_log(req->conn->srv, req);
     if (req->aborted) {
-        wsk__http_cut(&req->conn->http);
+        wsk__http_cut(&req->conn->h->http);
         return WSK_E_CLOSED;
     }
-    st = wsk_http_send_end(&req->conn->http);
+    st = wsk_http_send_end(&req->conn->h->http);
     if (st == WSK_E_NOMEM || st == WSK_E_STATE)
-        wsk__http_cut(&req->conn->http);
+        wsk__http_cut(&req->conn->h->http);
     wsk__http_flush(req->thread, req->conn);
     if (st == WSK_E_ARG)
         wsk__server_logf(req->conn->srv, WSK_LOG_WARNING,
@@ -359,7 +366,7 @@ wsk_status wsk_request_finish(wsk_request *req)
 void wsk_request_abort(wsk_request *req)
 {
     req->aborted = true;
-    req->conn->reset = req->status != 0 && req->head->http10;
+    req->conn->h->reset = req->status != 0 && req->head->http10;
 }
 
 bool wsk_request_head_sent(const wsk_request *req)
@@ -403,7 +410,7 @@ static wsk_status send_101(wsk_request *req, const wsk_ws_verdict *verdict,
                                 {extensions, strlen(extensions)}};
     if (n > 0)
         memcpy(all + k, headers, n * sizeof(*headers));
-    return wsk_http_send_head(&req->conn->http, 101, NULL, all, k + n, 0);
+    return wsk_http_send_head(&req->conn->h->http, 101, NULL, all, k + n, 0);
 }
 
 wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
@@ -414,7 +421,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     struct wsk__thread *th = req->thread;
     char extensions[WSK_WS_DEFLATE_TEXT];
     wsk_ws_verdict verdict;
-    struct wsk_ws *ws;
+    struct wsk__socket *ws;
     wsk_status st;
 
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
@@ -426,27 +433,31 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
-    if (conn->nonblocking) { /* receive() waits in recv() */
+    if (conn->h->nonblocking) { /* receive() waits in recv() */
         fcntl(conn->fd, F_SETFL, 0);
-        conn->nonblocking = false;
+        conn->h->nonblocking = false;
     }
-    st = wsk__http_keep_head(&conn->http);
+    st = wsk__http_keep_head(&conn->h->http);
     if (st == WSK_OK) {
-        conn->head = req->head = wsk__http_head(&conn->http);
-        wsk__buf_ack(&conn->in, conn->in_fed);
-        conn->in_fed = 0;
+        conn->h->head = req->head = wsk__http_head(&conn->h->http);
+        wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+        conn->h->in_fed = 0;
         st = send_101(req, &verdict, protocol, extensions, headers, n);
     }
     if (st != WSK_OK) {
-        wsk_ws_free(ws);
+        wsk__ws_discard(conn->srv, ws);
         return st;
     }
     req->status = 101;
     wsk__access_log(conn->srv, req);
     /* A peer that is gone by now is seen by the first receive(). */
     wsk__http_flush(th, conn);
-    wsk__http_upgraded(&conn->http);
-    wsk__ws_open(th, conn, ws);
+    wsk__http_upgraded(&conn->h->http);
+    if (!wsk__ws_open(th, conn, ws)) {
+        wsk__ws_discard(conn->srv, ws);
+        wsk_request_abort(req);
+        return WSK_E_NOMEM;
+    }
     *out = conn;
     return WSK_OK;
 }

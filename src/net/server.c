@@ -335,6 +335,7 @@ static void thread_free(struct wsk__thread *th)
 {
     pthread_cond_destroy(&th->wake);
     wsk__buf_free(&th->spare_out);
+    wsk__out_free(th->ws_out);
     wsk__free(th->heads);
     wsk__free(th->rx);
     wsk__free(th);

@@ -76,74 +76,99 @@ struct wsk__mail {
     wsk_message msg;
 };
 
-struct wsk_conn {
-    enum wsk__source source; /* fixed */
-    wsk_server *srv;         /* fixed */
-    atomic_uint refs;
-    struct wsk__address peer, local; /* fixed */
-
-    /* leader */
-    struct wsk_conn *prev, *next; /* in srv->conns */
-    struct wsk__timer timer;
-    unsigned want;
-    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
-    bool hup_seen; /* the poller saw an end */
-
-    /* srv->post_lock */
-    struct wsk_conn *post_next;
-    unsigned post;
-    struct wsk_conn *cold_next; /* in srv->cold */
-
-    /* srv->lock */
-    struct wsk_conn *ready_next;
-
-    /* owner */
-    int fd;
+/* HTTP's share of a connection; a WebSocket whose handler has returned needs it
+ * no more and has given it back. Owner, addresses fixed. */
+struct wsk__exchange {
+    struct wsk__address peer, local;
     struct wsk_http http;
     struct wsk__buf in;   /* received, not yet fed */
     size_t in_fed;        /* octets of `in` fed but still pointed at */
     struct wsk__buf body; /* of the open request, as far as it is stored */
     wsk_str body_view;    /* the whole body where it was received, or none */
     const wsk_head *head; /* of the open request; NULL: none */
+    uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
     bool body_done;       /* all of the body has been fed */
-    bool eof;             /* the peer's end was read */
     bool called;          /* a handler answers it now */
-    bool drained;         /* nothing to read before the next event */
-    bool hup;             /* an end is near: read until it shows */
     bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
-    uint64_t since_ms;    /* last progress in the present phase */
-    uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
-    uint64_t lingered;    /* octets thrown away */
-    enum wsk__kind kind;  /* a WebSocket's changes under lock */
 
     /* owner: what net/parts sends */
-    struct wsk__part *parts;
     bool nonblocking; /* the descriptor itself is, for sendfile() */
+    struct wsk__part *parts;
 
-    /* lock: everything of a WebSocket */
-    pthread_mutex_t lock;
-    struct wsk_ws *ws;
-    enum wsk__rx rx;
-    bool receiving; /* a thread is inside wsk_conn_receive() */
-    bool calling;   /* its events are being delivered, or queued */
-    bool connect_due, close_fired;
-    bool ended;     /* info is set; no more messages will come */
-    bool shut;      /* the descriptor was shut down */
-    unsigned pins;  /* threads that use fd without the lock */
-    bool close_due; /* the last pin closes fd */
-    struct wsk__mail *mail, **mail_tail;
-    size_t mail_n, mail_bytes;
+    struct wsk_conn *cold_next; /* srv->post_lock: in srv->cold */
+};
+
+/* What is kept of an opening handshake, in one block. Fixed. */
+struct wsk__handshake {
+    uint16_t peer_port, local_port;
+    uint16_t local_at, protocol_at; /* in text; protocol_at 0: none */
+    uint32_t head_at, head_len;
+    char text[]; /* peer, local and protocol, each with its NUL; the octets of
+                    the head */
+};
+
+/* A WebSocket; under its connection's lock, unless fixed. */
+struct wsk__socket {
+    struct wsk_ws engine;
+    struct wsk__handshake *handshake; /* fixed */
     const wsk_ws_handlers *handlers;
     void *handlers_user;
     const struct wsk__thread *cork; /* this thread flushes by itself later */
-    char *protocol;
-    size_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
-    wsk_close_info info;
-    uint64_t sent_ms;    /* last octet to the peer */
-    uint64_t heard_ms;   /* last octet from the peer */
-    uint64_t ping_ms;    /* our ping left then; 0: none is open */
-    uint64_t closing_ms; /* our Close was sent then; 0: not yet */
+    struct wsk__mail *mail;         /* the newest, of a ring; or NULL */
+    size_t mail_bytes;
+    uint64_t sent_ms;       /* last octet to the peer */
+    uint64_t ping_ms;       /* our ping left then; 0: none is open */
+    uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
+    struct wsk__buf in;     /* received, and found no room */
+    char *reason;           /* of the peer's Close, or NULL */
+    uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
+    uint32_t mail_n;
+    uint32_t pins; /* threads that use fd without the lock */
+    uint16_t code; /* how it ended, with reason */
+    uint8_t reason_len;
+    uint8_t rx;     /* an enum wsk__rx */
+    bool clean;     /* of its end */
+    bool receiving; /* a thread is inside wsk_conn_receive() */
+    bool calling;   /* its events are being delivered, or queued */
+    bool connect_due, close_fired;
+    bool ended;     /* the above is set; no more messages will come */
+    bool shut;      /* the descriptor was shut down */
+    bool close_due; /* the last pin closes fd */
+};
+
+struct wsk_conn {
+    enum wsk__source source; /* fixed */
+    atomic_uint refs;
+    wsk_server *srv; /* fixed */
+
+    /* leader */
+    struct wsk_conn *prev, *next; /* in srv->conns */
+    struct wsk__timer timer;
+    uint8_t want;
+    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
+    bool hup_seen; /* the poller saw an end */
+
+    /* srv->post_lock */
+    uint8_t post;
+    struct wsk_conn *post_next;
+
+    /* srv->lock */
+    struct wsk_conn *ready_next;
+
+    /* owner */
+    struct wsk__exchange *h;
+    struct wsk__socket *ws; /* NULL until the 101 has left */
+    uint64_t since_ms;      /* last progress in the present phase; the last
+                               octet from a WebSocket's peer */
+    uint64_t lingered;      /* octets thrown away */
+    int fd;
+    uint8_t kind; /* an enum wsk__kind; a WebSocket's changes under lock */
+    bool eof;     /* the peer's end was read */
+    bool drained; /* nothing to read before the next event */
+    bool hup;     /* an end is near: read until it shows */
+
+    pthread_mutex_t lock; /* of a WebSocket */
 };
 
 /* ----------------------------------------------------------- threads --- */
@@ -173,6 +198,7 @@ struct wsk__thread {
     wsk_str span; /* received into rx, not yet fed */
     struct wsk__head_store *heads;
     struct wsk__buf spare_out; /* a block that connections borrow */
+    struct wsk__out *ws_out;   /* and a queue that WebSockets do */
     struct wsk__date date;
     struct wsk_request req;
 };

@@ -4,9 +4,6 @@
 #include "ws/conn.h"
 
 #include "base/mem.h"
-#include "base/utf8.h"
-#include "ws/deflate.h"
-#include "ws/frame.h"
 #include "ws/inflate.h"
 #include "ws/mask.h"
 
@@ -17,6 +14,7 @@ enum {
     REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
     PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
     PIECE = 4096,         /* octets that are unmasked before they inflate */
+    KEEP_OUT = 131072,    /* octets of a queue that is kept for others */
     PACK_LEAST = 4096,    /* octets of a message that is worth a block */
     FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
     FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
@@ -41,47 +39,6 @@ enum ws_act {
     GOT_EOF, /* or we will read no more: it comes to the same */
 };
 
-/* Memory a connection needs only now and then. */
-struct control {
-    uint8_t in[WSK__CONTROL_MAX];   /* payload of a control frame, unmasked */
-    uint8_t pong[WSK__CONTROL_MAX]; /* of the pong that is due */
-};
-
-struct wsk_ws {
-    struct wsk__buf out;            /* frames owed to the peer */
-    struct wsk__buf msg;            /* the message so far, unmasked */
-    struct control *control;        /* owned; NULL between control frames */
-    struct wsk__inflater *inflater; /* owned; see end_inflating() */
-    struct wsk__deflater deflater;  /* with context takeover only */
-    struct wsk__pool *pool;         /* borrowed; NULL: none */
-    wsk_ws_deflate deflate;         /* as agreed, if `deflates` */
-    uint64_t max_size;              /* octets of a message */
-    uint64_t got;            /* octets of the frame's payload that are here */
-    uint64_t fragments;      /* of the message so far */
-    size_t pong_end;         /* octets of `out` up to its last pong's end */
-    struct wsk__frame frame; /* that is being received */
-    uint16_t pong_octets;    /* of pongs in `out`, until all have left */
-    uint16_t close_code;     /* for the event, 1006 until a Close comes */
-    uint8_t reason_len;      /* of control->in + 2, when a Close has come */
-    uint8_t pong_len;        /* of control->pong, when pong_due */
-    uint8_t head[WSK__FRAME_HEAD_MAX];
-    uint8_t head_len;      /* octets of head that are here */
-    uint8_t head_size;     /* octets of head that are known to come */
-    uint8_t state;         /* an enum ws_state; written by ws_step() only */
-    uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
-    uint8_t lent;          /* event that next() returned last */
-    uint8_t opcode;        /* of the message */
-    struct wsk__utf8 utf8; /* where its text stands; complete between two */
-    bool in_payload;       /* else in the header */
-    bool in_message;       /* between the first fragment and the last */
-    bool deflates;         /* permessage-deflate was agreed */
-    bool deflated;         /* the message is compressed */
-    bool sending;          /* the same, for what the application sends */
-    bool pong_due;         /* control->pong waits to be queued */
-    bool closed_due;       /* CLOSED waits for next(), behind `ready` */
-    bool clean;            /* both Close frames were exchanged */
-};
-
 /* RFC 6455 7.1, the closing handshake: state x act -> state. */
 /* clang-format off */
 static const uint8_t NEXT[4][3] = {
@@ -93,6 +50,14 @@ static const uint8_t NEXT[4][3] = {
 };
 /* clang-format on */
 
+static void drop_message(wsk_ws *ws)
+{
+    if (ws->msg != NULL)
+        wsk__buf_free(ws->msg);
+    wsk__free(ws->msg);
+    ws->msg = NULL;
+}
+
 /* The only writer of ws->state. */
 static void ws_step(wsk_ws *ws, enum ws_act act)
 {
@@ -102,7 +67,7 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
     if (was == WS_OPEN) {
         ws->pong_due = false; /* nothing follows a Close (5.5.1) */
         if (ws->in_message)
-            wsk__buf_free(&ws->msg); /* it can no longer become whole */
+            drop_message(ws); /* it can no longer become whole */
         ws->in_message = false;
         wsk__inflater_release(ws->inflater, ws->pool);
         ws->inflater = NULL;
@@ -116,6 +81,18 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
 
 /* ------------------------------------------------------------- sending --- */
 
+/* Room for n more octets of frames; NULL when memory is out. */
+static uint8_t *out_room(wsk_ws *ws, size_t n)
+{
+    if (ws->out == NULL) {
+        ws->out = wsk__calloc(sizeof(*ws->out));
+        if (ws->out == NULL)
+            return NULL;
+        wsk__buf_init(&ws->out->buf, NO_CAP);
+    }
+    return wsk__buf_room(&ws->out->buf, n);
+}
+
 static bool queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
                         const uint8_t *data, size_t len)
 {
@@ -125,13 +102,13 @@ static bool queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
 
     if (len > NO_CAP - n)
         return false;
-    room = wsk__buf_room(&ws->out, n + len);
+    room = out_room(ws, n + len);
     if (room == NULL)
         return false;
     memcpy(room, head, n);
     if (len > 0)
         memcpy(room + n, data, len);
-    wsk__buf_grow_tail(&ws->out, n + len);
+    wsk__buf_grow_tail(&ws->out->buf, n + len);
     return true;
 }
 
@@ -167,11 +144,11 @@ static void fail(wsk_ws *ws, uint16_t code, const char *reason)
 /* False when the pong cannot leave yet: too many wait, or memory is out. */
 static bool queue_pong(wsk_ws *ws, const uint8_t *payload, uint8_t len)
 {
-    if (ws->pong_octets > PONGS_MAX ||
+    if ((ws->out != NULL && ws->out->pong_octets > PONGS_MAX) ||
         !queue_frame(ws, WSK_PONG, true, payload, len))
         return false;
-    ws->pong_octets = (uint16_t)(ws->pong_octets + WSK__FRAME_START + len);
-    ws->pong_end = wsk__buf_len(&ws->out);
+    ws->out->pong_octets += WSK__FRAME_START + (size_t)len;
+    ws->out->pong_end = wsk__buf_len(&ws->out->buf);
     return true;
 }
 
@@ -214,8 +191,8 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
     uint8_t *room;
     size_t size, n;
 
-    room = wsk__buf_room(&ws->out, WSK__FRAME_OWN_MAX +
-                                       wsk__deflate_room(&ws->deflate, len));
+    room =
+        out_room(ws, WSK__FRAME_OWN_MAX + wsk__deflate_room(&ws->deflate, len));
     if (room == NULL)
         return false;
     size = wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len,
@@ -225,7 +202,7 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
     n = wsk__frame_write(room, opcode, true, size);
     room[0] |= WSK__RSV1;
     memmove(room + n, room + WSK__FRAME_OWN_MAX, size);
-    wsk__buf_grow_tail(&ws->out, n + size);
+    wsk__buf_grow_tail(&ws->out->buf, n + size);
     return true;
 }
 
@@ -310,20 +287,61 @@ wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
     return queue_close(ws, code, reason, len) ? WSK_OK : WSK_E_NOMEM;
 }
 
+bool wsk__ws_send_before(wsk_ws *ws, const uint8_t *data, size_t len)
+{
+    uint8_t *room = out_room(ws, len);
+
+    if (room == NULL)
+        return false;
+    memcpy(room, data, len);
+    wsk__buf_grow_tail(&ws->out->buf, len);
+    return true;
+}
+
 const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len)
 {
-    *len = wsk__buf_len(&ws->out);
-    return *len > 0 ? wsk__buf_data(&ws->out) : NULL;
+    *len = ws->out != NULL ? wsk__buf_len(&ws->out->buf) : 0;
+    return *len > 0 ? wsk__buf_data(&ws->out->buf) : NULL;
 }
 
 void wsk_ws_out_ack(wsk_ws *ws, size_t n)
 {
-    assert(n <= wsk__buf_len(&ws->out));
-    wsk__buf_ack(&ws->out, n);
-    ws->pong_end = n < ws->pong_end ? ws->pong_end - n : 0;
-    if (ws->pong_end == 0)
-        ws->pong_octets = 0;
+    struct wsk__out *out = ws->out;
+
+    assert(n <= (out != NULL ? wsk__buf_len(&out->buf) : 0));
+    if (n == 0)
+        return;
+    wsk__buf_ack(&out->buf, n);
+    out->pong_end = n < out->pong_end ? out->pong_end - n : 0;
+    if (out->pong_end == 0)
+        out->pong_octets = 0;
     queue_due_pong(ws);
+}
+
+void wsk__ws_lend(wsk_ws *ws, struct wsk__out **spare)
+{
+    if (ws->out == NULL) {
+        ws->out = *spare;
+        *spare = NULL;
+    }
+}
+
+void wsk__ws_return(wsk_ws *ws, struct wsk__out **spare)
+{
+    if (ws->out == NULL || wsk__buf_len(&ws->out->buf) > 0)
+        return;
+    if (*spare == NULL && ws->out->buf.size <= KEEP_OUT)
+        *spare = ws->out;
+    else
+        wsk__out_free(ws->out);
+    ws->out = NULL;
+}
+
+void wsk__out_free(struct wsk__out *out)
+{
+    if (out != NULL)
+        wsk__buf_free(&out->buf);
+    wsk__free(out);
 }
 
 /* ------------------------------------------------- frames into messages --- */
@@ -439,8 +457,8 @@ static void end_frame(wsk_ws *ws)
  * inflates. */
 static bool fits(const wsk_ws *ws, uint64_t len)
 {
-    uint64_t have = wsk__buf_len(&ws->msg);
-    uint64_t cost = ws->fragments * FRAGMENT_COST;
+    uint64_t have = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
+    uint64_t cost = (uint64_t)ws->fragments * FRAGMENT_COST;
 
     len = ws->deflated ? 0 : len;
     cost = cost > FREE_OVERHEAD ? cost - FREE_OVERHEAD : 0;
@@ -467,7 +485,7 @@ static void begin_fragment(wsk_ws *ws)
         ws->opcode = ws->frame.opcode;
         ws->fragments = 0;
     }
-    ws->fragments++;
+    ws->fragments += ws->fragments < UINT32_MAX;
     if (!fits(ws, ws->frame.len))
         fail(ws, 1009, "message too big");
 }
@@ -508,17 +526,28 @@ static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
     return n;
 }
 
+/* Where the message grows; false when memory is out. */
+static bool have_message(wsk_ws *ws)
+{
+    if (ws->msg != NULL)
+        return true;
+    ws->msg = wsk__alloc(sizeof(*ws->msg));
+    if (ws->msg != NULL)
+        wsk__buf_init(ws->msg, (size_t)ws->max_size);
+    return ws->msg != NULL;
+}
+
 /* Unmask a piece of a message to where the message grows. Nothing is taken
  * when memory is out. The size was judged on the header, but what is reserved
  * follows what has arrived: an announcement costs us nothing. */
 static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t n)
 {
-    uint8_t *room = wsk__buf_room(&ws->msg, n);
+    uint8_t *room = have_message(ws) ? wsk__buf_room(ws->msg, n) : NULL;
 
     if (room == NULL)
         return WSK_E_NOMEM;
     wsk__mask_copy(room, data, n, ws->frame.key, ws->got);
-    wsk__buf_grow_tail(&ws->msg, n);
+    wsk__buf_grow_tail(ws->msg, n);
     if (ws->opcode == WSK_TEXT && !wsk__utf8_feed(&ws->utf8, room, n))
         fail(ws, 1007, "text is not UTF-8");
     return WSK_OK;
@@ -530,10 +559,10 @@ static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t n)
 static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
                                  size_t from)
 {
-    size_t n = wsk__buf_len(&ws->msg) - from;
+    size_t n = wsk__buf_len(ws->msg) - from;
 
     if (ws->opcode == WSK_TEXT && n > 0 &&
-        !wsk__utf8_feed(&ws->utf8, wsk__buf_data(&ws->msg) + from, n)) {
+        !wsk__utf8_feed(&ws->utf8, wsk__buf_data(ws->msg) + from, n)) {
         fail(ws, 1007, "text is not UTF-8");
         return WSK_OK;
     }
@@ -563,15 +592,15 @@ static wsk_status take_deflated(wsk_ws *ws, const uint8_t *data, size_t *n)
     if (ws->inflater == NULL)
         ws->inflater = wsk__inflater_new(ws->pool);
     *n = 0;
-    if (ws->inflater == NULL)
+    if (ws->inflater == NULL || !have_message(ws))
         return WSK_E_NOMEM;
     for (; st == WSK_OK && *n < len && ws->state == WS_OPEN; *n += piece) {
-        size_t from = wsk__buf_len(&ws->msg);
+        size_t from = wsk__buf_len(ws->msg);
         enum wsk__inflated result;
 
         piece = len - *n < PIECE ? len - *n : PIECE;
         wsk__mask_copy(plain, data + *n, piece, ws->frame.key, ws->got + *n);
-        result = wsk__inflate(ws->inflater, plain, &piece, &ws->msg);
+        result = wsk__inflate(ws->inflater, plain, &piece, ws->msg);
         st = judge_inflated(ws, result, from);
     }
     return st;
@@ -623,7 +652,7 @@ static bool event_waits(const wsk_ws *ws)
 static void take_back(wsk_ws *ws)
 {
     if (ws->lent == WSK_WS_MESSAGE)
-        wsk__buf_free(&ws->msg);
+        drop_message(ws);
     ws->lent = WSK_WS_NONE;
     if (!event_waits(ws) && !ws->in_payload && !ws->pong_due) {
         wsk__free(ws->control);
@@ -671,9 +700,9 @@ static wsk_ws_event describe(const wsk_ws *ws, uint8_t kind)
         break;
     case WSK_WS_MESSAGE:
         ev.opcode = (wsk_opcode)ws->opcode;
-        ev.len = wsk__buf_len(&ws->msg);
+        ev.len = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
         if (ev.len > 0)
-            ev.data = wsk__buf_data(&ws->msg);
+            ev.data = wsk__buf_data(ws->msg);
         break;
     case WSK_WS_PING:
     case WSK_WS_PONG:
@@ -715,48 +744,56 @@ wsk_status wsk_ws_take_message(wsk_ws *ws, void **block)
 {
     if (ws->lent != WSK_WS_MESSAGE)
         return WSK_E_STATE;
-    *block = ws->msg.block;
-    wsk__buf_init(&ws->msg, ws->msg.cap);
+    *block = NULL;
+    if (ws->msg != NULL) {
+        *block = ws->msg->block;
+        ws->msg->block = NULL;
+    }
+    drop_message(ws);
     ws->lent = WSK_WS_NONE;
     return WSK_OK;
 }
 
 /* ---------------------------------------------------------- connection --- */
 
-wsk_ws *wsk__ws_new(const wsk_limits *limits)
+void wsk__ws_init(wsk_ws *ws, const wsk_limits *limits)
 {
-    wsk_ws *ws = wsk__calloc(sizeof(*ws));
-
-    if (ws == NULL)
-        return NULL;
-    ws->max_size = limits->ws_max_size < NO_CAP ? limits->ws_max_size : NO_CAP;
-    wsk__buf_init(&ws->out, NO_CAP);
-    wsk__buf_init(&ws->msg, (size_t)ws->max_size);
-    ws->state = WS_OPEN;
-    ws->head_size = WSK__FRAME_START;
-    ws->close_code = NO_CLOSE;
-    return ws;
+    *ws = (wsk_ws){
+        .max_size = limits->ws_max_size < NO_CAP ? limits->ws_max_size : NO_CAP,
+        .head_size = WSK__FRAME_START,
+        .close_code = NO_CLOSE,
+        .state = WS_OPEN,
+    };
 }
 
 wsk_ws *wsk_ws_new_server(const wsk_limits *limits)
 {
+    wsk_ws *ws = wsk__alloc(sizeof(*ws));
     wsk_limits defaults;
 
-    if (limits != NULL)
-        return wsk__ws_new(limits);
-    wsk_limits_init(&defaults);
-    return wsk__ws_new(&defaults);
+    if (ws == NULL)
+        return NULL;
+    if (limits == NULL) {
+        wsk_limits_init(&defaults);
+        limits = &defaults;
+    }
+    wsk__ws_init(ws, limits);
+    return ws;
+}
+
+void wsk__ws_clear(wsk_ws *ws)
+{
+    wsk__out_free(ws->out);
+    drop_message(ws);
+    wsk__inflater_free(ws->inflater);
+    wsk__deflater_clear(&ws->deflater);
+    wsk__free(ws->control);
 }
 
 void wsk_ws_free(wsk_ws *ws)
 {
-    if (ws == NULL)
-        return;
-    wsk__buf_free(&ws->out);
-    wsk__buf_free(&ws->msg);
-    wsk__inflater_free(ws->inflater);
-    wsk__deflater_clear(&ws->deflater);
-    wsk__free(ws->control);
+    if (ws != NULL)
+        wsk__ws_clear(ws);
     wsk__free(ws);
 }
 
@@ -782,11 +819,6 @@ bool wsk__ws_deflates(const wsk_ws *ws)
 wsk_status wsk_ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed)
 {
     return wsk__ws_set_deflate(ws, agreed, NULL);
-}
-
-struct wsk__buf *wsk__ws_out(wsk_ws *ws)
-{
-    return &ws->out;
 }
 
 void wsk__ws_fail(wsk_ws *ws, uint16_t code, const char *reason)

@@ -1,14 +1,68 @@
 /* ws/conn: one WebSocket connection: messages, the close table, and the one
- * fail() door. */
+ * fail() door. The server embeds the struct; everyone else sees wsocket.h. */
 #ifndef WSK_WS_CONN_H
 #define WSK_WS_CONN_H
 
 #include "base/buf.h"
+#include "base/utf8.h"
+#include "ws/deflate.h"
+#include "ws/frame.h"
 #include "ws/pool.h"
 #include "wsocket.h"
 
-/* As wsk_ws_new_server(), but limits is borrowed for the engine's life. */
-struct wsk_ws *wsk__ws_new(const wsk_limits *limits);
+/* Frames owed to the peer. */
+struct wsk__out {
+    struct wsk__buf buf;
+    size_t pong_end;    /* octets of buf up to its last pong's end */
+    size_t pong_octets; /* of pongs in buf, until all have left */
+};
+
+/* Memory a connection needs only now and then. */
+struct wsk__control {
+    uint8_t in[WSK__CONTROL_MAX];   /* payload of a control frame, unmasked */
+    uint8_t pong[WSK__CONTROL_MAX]; /* of the pong that is due */
+};
+
+/* Who embeds it minds its size: an idle connection owns nothing more. All is
+ * conn.c's own. */
+struct wsk_ws {
+    struct wsk__out *out; /* owned; NULL while nothing is owed */
+    struct wsk__buf *msg; /* the message so far, unmasked; owned, or NULL */
+    struct wsk__control *control;   /* owned; NULL between control frames */
+    struct wsk__inflater *inflater; /* owned; see end_inflating() */
+    struct wsk__deflater deflater;  /* with context takeover only */
+    struct wsk__pool *pool;         /* borrowed; NULL: none */
+    wsk_ws_deflate deflate;         /* as agreed, if `deflates` */
+    uint64_t max_size;              /* octets of a message */
+    uint64_t got;            /* octets of the frame's payload that are here */
+    struct wsk__frame frame; /* that is being received */
+    uint32_t fragments;      /* of the message so far */
+    uint16_t close_code;     /* for the event, 1006 until a Close comes */
+    uint8_t reason_len;      /* of control->in + 2, when a Close has come */
+    uint8_t pong_len;        /* of control->pong, when pong_due */
+    uint8_t head[WSK__FRAME_HEAD_MAX];
+    uint8_t head_len;      /* octets of head that are here */
+    uint8_t head_size;     /* octets of head that are known to come */
+    uint8_t state;         /* an enum ws_state; written by ws_step() only */
+    uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
+    uint8_t lent;          /* event that next() returned last */
+    uint8_t opcode;        /* of the message */
+    struct wsk__utf8 utf8; /* where its text stands; complete between two */
+    bool in_payload;       /* else in the header */
+    bool in_message;       /* between the first fragment and the last */
+    bool deflates;         /* permessage-deflate was agreed */
+    bool deflated;         /* the message is compressed */
+    bool sending;          /* the same, for what the application sends */
+    bool pong_due;         /* control->pong waits to be queued */
+    bool closed_due;       /* CLOSED waits for next(), behind `ready` */
+    bool clean;            /* both Close frames were exchanged */
+};
+
+/* An engine in memory of the caller's. No more is taken. */
+void wsk__ws_init(struct wsk_ws *ws, const wsk_limits *limits);
+
+/* Give back all memory. */
+void wsk__ws_clear(struct wsk_ws *ws);
 
 /* As wsk_ws_set_deflate(); states of zlib come from `pool`, which is borrowed
  * for the engine's life. */
@@ -29,10 +83,18 @@ uint8_t *wsk__ws_pack(const struct wsk_ws *ws, const uint8_t *data, size_t *len,
 wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode,
                                const uint8_t *block, size_t len);
 
-/* The queue behind out_buf(), so that a server can lend it a block while it is
- * empty and take the block back when it is empty again. It is read through
- * out_buf() and out_ack() alone, and an ack may fill it anew: look before. */
-struct wsk__buf *wsk__ws_out(struct wsk_ws *ws);
+/* Octets that are no frame, and leave before all frames: what is left of a
+ * handshake's answer. False when memory is out. */
+bool wsk__ws_send_before(struct wsk_ws *ws, const uint8_t *data, size_t len);
+
+/*
+ * The queue behind out_buf(), *spare, is lent to an engine that owes nothing,
+ * so that sending takes no memory; and taken back when all has left. NULL:
+ * there is none to lend; one that holds much is freed instead.
+ */
+void wsk__ws_lend(struct wsk_ws *ws, struct wsk__out **spare);
+void wsk__ws_return(struct wsk_ws *ws, struct wsk__out **spare);
+void wsk__out_free(struct wsk__out *out); /* NULL is legal */
 
 /* A deadline has passed: fail the connection as RFC 6455 7.1.7 says, sending
  * `code` if a Close may still be sent; locally it is 1006. */

@@ -130,11 +130,11 @@ TEST(an_idle_engine_keeps_no_memory)
         FEED_FRAME(ws, WSK_TEXT, "hello");
         EXPECT_EVENT(ws, WSK_WS_MESSAGE, "hello");
         EXPECT(wsk_ws_next(ws).kind == WSK_WS_NONE);
-        EXPECT(allocations == 1);
+        EXPECT(allocations == 2);
         FEED_FRAME(ws, WSK_PONG, "p");
         EXPECT_EVENT(ws, WSK_WS_PONG, "p");
         EXPECT(wsk_ws_next(ws).kind == WSK_WS_NONE);
-        EXPECT(allocations == 2);
+        EXPECT(allocations == 3);
     }
     wsk__mem_set_gate(NULL);
     wsk_ws_free(ws);

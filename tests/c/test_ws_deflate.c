@@ -335,7 +335,7 @@ TEST(a_message_by_itself_leaves_no_state_behind) /* RFC 7692 7.1.1 */
     allocations = 0;
     receive_one(other); /* what the one has left in the pool is enough */
     wsk_ws_send_message(other, WSK_BINARY, message, 1000);
-    EXPECT(allocations == 2 && first > 6);
+    EXPECT(allocations == 4 && first > 6);
     wsk__mem_set_gate(NULL);
     wsk_ws_free(ws);
     wsk_ws_free(other);
@@ -349,7 +349,7 @@ TEST(the_fast_compressor_needs_no_memory_but_the_queue)
     wsk__mem_set_gate(count);
     allocations = 0;
     wsk_ws_send_message(ws, WSK_BINARY, message, 5000);
-    EXPECT(allocations == 1);
+    EXPECT(allocations == 2);
     wsk__mem_set_gate(NULL);
     wsk_ws_free(ws);
 }
@@ -371,7 +371,7 @@ TEST(without_memory_to_compress_a_message_goes_as_it_is)
             wsk__mem_set_gate(refuse_later);
             st = wsk_ws_send_message(ws, WSK_BINARY, message, 3000);
             wsk__mem_set_gate(NULL);
-            EXPECT(st == WSK_OK || (nth == 0 && st == WSK_E_NOMEM));
+            EXPECT(st == WSK_OK || (nth < 2 && st == WSK_E_NOMEM));
             if (st == WSK_OK) {
                 int first = take_frame(ws, &payload, &len);
 
