@@ -703,17 +703,15 @@ static PyObject *get_origin(PyObject *op, void *unused)
     wsk_head *made;
     const wsk_head *head = head_of(WebSocket_CAST(op), &made);
     wsk_str origin = {NULL, 0};
-    PyObject *text;
+    PyObject *text = NULL;
 
     (void)unused;
     if (head != NULL)
         origin = wsk_head_get(head, "origin");
     if (origin.p != NULL)
         text = PyUnicode_DecodeLatin1(origin.p, (Py_ssize_t)origin.len, NULL);
-    else
-        text = PyErr_Occurred() ? NULL : ext_ref(Py_None);
     wsk_free(made);
-    return text;
+    return text == NULL && !PyErr_Occurred() ? ext_ref(Py_None) : text;
 }
 
 static PyObject *get_path(PyObject *op, void *unused)
