@@ -9,6 +9,7 @@
 #include "errors.h"
 #include "headers.h"
 #include "input.h"
+#include "message.h"
 
 /* Octets that may wait for a slow reader before send() waits too. */
 #define SEND_LIMIT (1024 * 1024)
@@ -224,15 +225,6 @@ done:
 
 /* ------------------------------------------------------------ receiving --- */
 
-static PyObject *message_object(const wsk_message *msg)
-{
-    const char *p = (const char *)msg->data;
-    Py_ssize_t n = (Py_ssize_t)msg->len;
-
-    return msg->opcode == WSK_TEXT ? PyUnicode_DecodeUTF8(p, n, NULL)
-                                   : PyBytes_FromStringAndSize(p, n);
-}
-
 /* The connection has ended: None once, which ends a loop, then an error. */
 static PyObject *tell_ended(WebSocketObject *self)
 {
@@ -264,7 +256,7 @@ static PyObject *receive(WebSocketObject *self, int timeout_ms)
         return tell_ended(self);
     if (st != WSK_OK)
         return ext_raise_websocket(self->st, st, "receive");
-    message = message_object(&msg);
+    message = ext_message_object(&msg);
     wsk_message_free(&msg);
     return message;
 }
@@ -301,46 +293,6 @@ static PyObject *WebSocket_iternext(PyObject *op)
 
 /* -------------------------------------------------------------- sending --- */
 
-/* What is sent: octets, and whether they are known to be UTF-8. */
-struct octets {
-    const char *p;
-    Py_ssize_t len;
-    bool text;
-    PyObject *held;   /* the str of something else, or NULL */
-    Py_buffer buffer; /* buffer.obj is NULL when unused */
-};
-
-/* A str is its UTF-8, bytes-like objects are what they hold, everything else
- * is str(object). */
-static int octets_get(struct octets *o, PyObject *message)
-{
-    *o = (struct octets){.text = true};
-    if (!PyUnicode_Check(message) && PyObject_CheckBuffer(message)) {
-        if (PyObject_GetBuffer(message, &o->buffer, PyBUF_SIMPLE) < 0)
-            return -1;
-        o->p = o->buffer.buf;
-        o->len = o->buffer.len;
-        o->text = false;
-        return 0;
-    }
-    if (!PyUnicode_Check(message)) {
-        message = o->held = PyObject_Str(message);
-        if (message == NULL)
-            return -1;
-    }
-    o->p = PyUnicode_AsUTF8AndSize(message, &o->len);
-    if (o->p == NULL)
-        Py_CLEAR(o->held);
-    return o->p == NULL ? -1 : 0;
-}
-
-static void octets_release(struct octets *o)
-{
-    if (o->buffer.obj != NULL)
-        PyBuffer_Release(&o->buffer);
-    Py_XDECREF(o->held);
-}
-
 /* A slow reader slows its own handler down, not a callback for others. */
 static wsk_status wait_for_reader(WebSocketObject *self)
 {
@@ -354,7 +306,7 @@ static wsk_status wait_for_reader(WebSocketObject *self)
     return st;
 }
 
-static wsk_status send_octets(WebSocketObject *self, const struct octets *o,
+static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
                               wsk_opcode opcode, bool compress)
 {
     unsigned flags = (o->text ? WSK_SEND_VALID : 0) |
@@ -380,7 +332,7 @@ static PyObject *WebSocket_send(PyObject *op, PyObject *const *args,
 {
     WebSocketObject *self = WebSocket_CAST(op);
     PyObject *given[3];
-    struct octets o;
+    struct ext_octets o;
     wsk_status st = WSK_OK;
     int binary, compress = 1;
 
@@ -389,14 +341,14 @@ static PyObject *WebSocket_send(PyObject *op, PyObject *const *args,
     if (given[2] != NULL)
         compress = PyObject_IsTrue(given[2]);
     if (compress < 0 || open_up(self, "send") < 0 ||
-        octets_get(&o, given[0]) < 0)
+        ext_octets_get(&o, given[0]) < 0)
         return NULL;
     binary = !o.text;
     if (given[1] != NULL && given[1] != Py_None)
         binary = PyObject_IsTrue(given[1]);
     if (binary >= 0)
         st = send_octets(self, &o, binary ? WSK_BINARY : WSK_TEXT, compress);
-    octets_release(&o);
+    ext_octets_release(&o);
     if (binary < 0)
         return NULL;
     if (st != WSK_OK)
@@ -407,10 +359,10 @@ static PyObject *WebSocket_send(PyObject *op, PyObject *const *args,
 static PyObject *send_frame(WebSocketObject *self, PyObject *message,
                             long opcode, bool fin)
 {
-    struct octets o;
+    struct ext_octets o;
     wsk_status st = WSK_E_ARG;
 
-    if (octets_get(&o, message) < 0)
+    if (ext_octets_get(&o, message) < 0)
         return NULL;
     if (opcode >= WSK_CLOSE && o.len > CONTROL_LONGEST)
         PyErr_Format(self->st->FrameTooLargeException,
@@ -419,7 +371,7 @@ static PyObject *send_frame(WebSocketObject *self, PyObject *message,
     else if (opcode >= WSK_CONTINUATION && opcode <= WSK_PONG)
         st = wsk_conn_send_frame(self->conn, (wsk_opcode)opcode, fin, o.p,
                                  (size_t)o.len);
-    octets_release(&o);
+    ext_octets_release(&o);
     if (PyErr_Occurred())
         return NULL;
     if (st == WSK_OK && opcode < WSK_CLOSE)
@@ -486,16 +438,16 @@ static PyObject *WebSocket_pong(PyObject *op, PyObject *const *args,
 
 static int close_with(WebSocketObject *self, long code, PyObject *reason)
 {
-    struct octets o;
+    struct ext_octets o;
     wsk_status st = WSK_E_ARG;
 
     if (self->conn == NULL && self->req == NULL)
         return 0; /* as closed as it can be */
-    if (open_up(self, "close") < 0 || octets_get(&o, reason) < 0)
+    if (open_up(self, "close") < 0 || ext_octets_get(&o, reason) < 0)
         return -1;
     if (code >= 0 && code <= UINT16_MAX)
         st = wsk_conn_close(self->conn, (uint16_t)code, o.p, (size_t)o.len);
-    octets_release(&o);
+    ext_octets_release(&o);
     if (st == WSK_OK || st == WSK_E_CLOSED)
         return 0;
     ext_raise_websocket(self->st, st, "close");
@@ -583,7 +535,7 @@ static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
     WebSocketObject *self = user;
 
     (void)conn;
-    fire_take(self, self->st->names.onmessage, message_object(msg));
+    fire_take(self, self->st->names.onmessage, ext_message_object(msg));
 }
 
 /* The last event: give back the reference of attach(). */
