@@ -1,0 +1,62 @@
+/* ext/websocket_object: what the files of the WebSocket type share. */
+#ifndef WSK_EXT_WEBSOCKET_OBJECT_H
+#define WSK_EXT_WEBSOCKET_OBJECT_H
+
+#include "websocket.h"
+
+typedef struct {
+    PyObject_HEAD
+    struct ext_state *st;
+    wsk_request *req;     /* until the handler returns */
+    wsk_conn *conn;       /* a reference, once 101 has left */
+    unsigned long thread; /* the handler's, which alone may use req */
+    struct ext_environ *maker;
+    PyObject *owner;     /* keeps maker alive */
+    PyObject *environ;   /* or NULL: made on demand */
+    PyObject *protocols; /* tuple of str, the preferred first; or NULL */
+    PyObject *app;       /* the events it is attached to, or NULL */
+    PyObject *dict;
+    PyObject *weakrefs;
+    bool shown;      /* the application has seen environ */
+    bool told_ended; /* receive() has returned None */
+} WebSocketObject;
+
+#define WebSocket_CAST(op) ((WebSocketObject *)(op))
+
+/* ---- accepting ---- */
+
+/* The head of the handshake; NULL when the request is over without 101, and
+ * with an exception when memory is out. *made is for wsk_free(). */
+const wsk_head *ext_ws_head(const WebSocketObject *self, wsk_head **made);
+
+/* One of the client's subprotocols; NULL: none. */
+const char *ext_ws_choose_protocol(const WebSocketObject *self,
+                                   const wsk_head *head);
+
+/* Open the WebSocket if it is undecided. -1 with an exception set. */
+int ext_ws_open(WebSocketObject *self, const char *what);
+
+bool ext_ws_is_closed(const WebSocketObject *self);
+
+/* ---- methods and attributes ---- */
+
+PyObject *ext_ws_receive(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames);
+PyObject *ext_ws_iternext(PyObject *op);
+PyObject *ext_ws_attach(PyObject *op, PyObject *app);
+PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames);
+PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
+                            Py_ssize_t nargs, PyObject *kwnames);
+PyObject *ext_ws_ping(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames);
+PyObject *ext_ws_pong(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames);
+PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames);
+PyObject *ext_ws_enter(PyObject *op, PyObject *unused);
+PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ext_ws_repr(PyObject *op);
+extern PyGetSetDef ext_ws_getset[];
+
+#endif

@@ -1,0 +1,228 @@
+/* ext/ws_attributes: what a WebSocket tells of itself. */
+#include "websocket_object.h"
+
+#include "input.h"
+
+/* ----------------------------------------------------------- attributes --- */
+
+static PyObject *make_environ(WebSocketObject *self)
+{
+    wsk_head *head = wsk_conn_head(self->conn);
+    struct ext_source source = {.head = head};
+    PyObject *input, *environ;
+
+    if (head == NULL)
+        return PyErr_NoMemory();
+    input = ext_input_new_empty(self->st);
+    if (input == NULL) {
+        wsk_free(head);
+        return NULL;
+    }
+    source.peer = wsk_conn_peer(self->conn, &source.peer_port);
+    source.local = wsk_conn_local(self->conn, &source.local_port);
+    environ = ext_environ_new(self->maker, self->st, &source);
+    if (environ != NULL &&
+        (PyDict_SetItem(environ, self->st->names.input, input) < 0 ||
+         PyDict_SetItem(environ, self->st->names.websocket, (PyObject *)self) <
+             0 ||
+         PyDict_SetItem(environ, self->st->names.websocket_version,
+                        self->st->names.thirteen) < 0))
+        Py_CLEAR(environ);
+    Py_DECREF(input);
+    wsk_free(head);
+    return environ;
+}
+
+static PyObject *get_environ(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    if (self->environ == NULL && self->conn == NULL)
+        return PyErr_Format(self->st->WebSocketError,
+                            "environ: the request is over");
+    if (self->environ == NULL)
+        self->environ = make_environ(self);
+    if (self->environ == NULL)
+        return NULL;
+    self->shown = true;
+    return ext_ref(self->environ);
+}
+
+static PyObject *get_origin(PyObject *op, void *unused)
+{
+    wsk_head *made;
+    const wsk_head *head = ext_ws_head(WebSocket_CAST(op), &made);
+    wsk_str origin = {NULL, 0};
+    PyObject *text = NULL;
+
+    (void)unused;
+    if (head != NULL)
+        origin = wsk_head_get(head, "origin");
+    if (origin.p != NULL)
+        text = PyUnicode_DecodeLatin1(origin.p, (Py_ssize_t)origin.len, NULL);
+    wsk_free(made);
+    return text == NULL && !PyErr_Occurred() ? ext_ref(Py_None) : text;
+}
+
+static PyObject *get_path(PyObject *op, void *unused)
+{
+    wsk_head *made;
+    const wsk_head *head = ext_ws_head(WebSocket_CAST(op), &made);
+    PyObject *path;
+
+    (void)unused;
+    if (head != NULL)
+        path = ext_environ_path(head);
+    else
+        path = PyErr_Occurred() ? NULL
+                                : ext_ref(WebSocket_CAST(op)->st->names.empty);
+    wsk_free(made);
+    return path;
+}
+
+static PyObject *get_protocol(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+    const char *name = NULL;
+
+    (void)unused;
+    if (self->conn != NULL)
+        name = wsk_conn_protocol(self->conn);
+    else if (self->req != NULL)
+        name = ext_ws_choose_protocol(self, wsk_request_head(self->req));
+    if (name == NULL)
+        Py_RETURN_NONE;
+    return PyUnicode_FromString(name);
+}
+
+static PyObject *get_protocols(PyObject *op, void *unused)
+{
+    PyObject *protocols = WebSocket_CAST(op)->protocols;
+
+    (void)unused;
+    return protocols != NULL ? ext_ref(protocols) : PyTuple_New(0);
+}
+
+static int set_protocols(PyObject *op, PyObject *value, void *unused)
+{
+    PyObject *names;
+
+    (void)unused;
+    if (value == NULL || PyUnicode_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "protocols must be a list of str");
+        return -1;
+    }
+    names = PySequence_Tuple(value);
+    if (names == NULL)
+        return -1;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
+        if (!PyUnicode_Check(PyTuple_GET_ITEM(names, i)) ||
+            PyUnicode_AsUTF8(PyTuple_GET_ITEM(names, i)) == NULL) {
+            Py_DECREF(names);
+            PyErr_SetString(PyExc_TypeError, "a subprotocol must be a str");
+            return -1;
+        }
+    Py_XSETREF(WebSocket_CAST(op)->protocols, names);
+    return 0;
+}
+
+static PyObject *get_closed(PyObject *op, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(ext_ws_is_closed(WebSocket_CAST(op)));
+}
+
+/* How it ended; false while it has not. */
+static bool close_info(const WebSocketObject *self, wsk_close_info *info)
+{
+    return self->conn != NULL && wsk_conn_closed(self->conn, info);
+}
+
+static PyObject *get_close_code(PyObject *op, void *unused)
+{
+    wsk_close_info info;
+
+    (void)unused;
+    if (!close_info(WebSocket_CAST(op), &info))
+        Py_RETURN_NONE;
+    return PyLong_FromLong(info.code);
+}
+
+static PyObject *get_close_reason(PyObject *op, void *unused)
+{
+    wsk_close_info info;
+
+    (void)unused;
+    if (!close_info(WebSocket_CAST(op), &info))
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeUTF8(info.reason, info.len, "replace");
+}
+
+static PyObject *get_close_clean(PyObject *op, void *unused)
+{
+    wsk_close_info info;
+
+    (void)unused;
+    return PyBool_FromLong(close_info(WebSocket_CAST(op), &info) && info.clean);
+}
+
+static PyObject *get_version(PyObject *op, void *unused)
+{
+    (void)unused;
+    return ext_ref(WebSocket_CAST(op)->st->names.thirteen);
+}
+
+static PyObject *get_do_compress(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    return PyBool_FromLong(self->conn != NULL && wsk_conn_deflates(self->conn));
+}
+
+static PyObject *get_logger(PyObject *op, void *unused)
+{
+    (void)unused;
+    return ext_ref(WebSocket_CAST(op)->st->logger);
+}
+
+PyObject *ext_ws_repr(PyObject *op)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+    PyObject *path = get_path(op, NULL);
+    wsk_close_info info;
+    PyObject *text;
+
+    if (path == NULL)
+        return NULL;
+    if (close_info(self, &info))
+        text = PyUnicode_FromFormat("<WebSocket %R closed %d>", path,
+                                    (int)info.code);
+    else
+        text = PyUnicode_FromFormat("<WebSocket %R %s>", path,
+                                    self->conn != NULL  ? "open"
+                                    : self->req != NULL ? "undecided"
+                                                        : "refused");
+    Py_DECREF(path);
+    return text;
+}
+
+PyGetSetDef ext_ws_getset[] = {
+    {"environ", get_environ, NULL, "The environ of the handshake.", NULL},
+    {"origin", get_origin, NULL, "The Origin header, or None.", NULL},
+    {"path", get_path, NULL, "PATH_INFO, without the query.", NULL},
+    {"protocol", get_protocol, NULL, "The chosen subprotocol, or None.", NULL},
+    {"protocols", get_protocols, set_protocols,
+     "Subprotocols to choose from, the preferred first.", NULL},
+    {"version", get_version, NULL, "The protocol version, '13'.", NULL},
+    {"closed", get_closed, NULL, "True when nothing can be sent.", NULL},
+    {"close_code", get_close_code, NULL, "How it ended, or None.", NULL},
+    {"close_reason", get_close_reason, NULL, "Its reason, or None.", NULL},
+    {"close_clean", get_close_clean, NULL,
+     "True when both sides said that it ends.", NULL},
+    {"do_compress", get_do_compress, NULL,
+     "True when compression was negotiated.", NULL},
+    {"logger", get_logger, NULL, "The logger 'wsocket'.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};

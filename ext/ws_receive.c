@@ -1,0 +1,182 @@
+/* ext/ws_receive: what arrives on a WebSocket, asked for or as events. */
+#include "websocket_object.h"
+
+#include "args.h"
+#include "errors.h"
+#include "message.h"
+
+/* ------------------------------------------------------------ receiving --- */
+
+/* The connection has ended: None once, which ends a loop, then an error. */
+static PyObject *tell_ended(WebSocketObject *self)
+{
+    wsk_close_info info;
+
+    if (!self->told_ended) {
+        self->told_ended = true;
+        Py_RETURN_NONE;
+    }
+    if (!wsk_conn_closed(self->conn, &info))
+        info.code = 1006;
+    return PyErr_Format(self->st->WebSocketError,
+                        "receive: the WebSocket is closed (%d)",
+                        (int)info.code);
+}
+
+static PyObject *receive(WebSocketObject *self, int timeout_ms)
+{
+    wsk_message msg;
+    wsk_status st;
+    PyObject *message;
+
+    if (ext_ws_open(self, "receive") < 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_receive(self->conn, timeout_ms, &msg);
+    Py_END_ALLOW_THREADS
+    if (st == WSK_E_CLOSED)
+        return tell_ended(self);
+    if (st != WSK_OK)
+        return ext_raise_websocket(self->st, st, "receive");
+    message = ext_message_object(&msg);
+    wsk_message_free(&msg);
+    return message;
+}
+
+static const struct ext_signature receive_sig = {
+    "receive", 0, 1, (const char *const[]){"timeout"}};
+
+PyObject *ext_ws_receive(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames)
+{
+    PyObject *timeout;
+    int ms;
+
+    if (ext_args(&receive_sig, args, nargs, kwnames, &timeout) < 0)
+        return NULL;
+    ms = ext_timeout_ms(timeout);
+    if (ms < 0 && PyErr_Occurred())
+        return NULL;
+    return receive(WebSocket_CAST(op), ms);
+}
+
+PyObject *ext_ws_iternext(PyObject *op)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+    PyObject *message;
+
+    if (self->told_ended)
+        return NULL;
+    message = receive(self, -1);
+    if (message == Py_None)
+        Py_CLEAR(message);
+    return message;
+}
+
+/* --------------------------------------------------------------- events --- */
+
+/* Call an event of the application. `message` is stolen, may be NULL with an
+ * exception set, and is left out when it is the WebSocket itself. What goes
+ * wrong is logged, and ends the connection. */
+static void fire_take(WebSocketObject *self, PyObject *name, PyObject *message)
+{
+    PyObject *op = (PyObject *)self;
+    PyObject *args[2] = {message, op};
+    PyObject *event = NULL, *result = NULL;
+
+    if (message != NULL)
+        event = PyObject_GetAttr(self->app, name);
+    if (event != NULL)
+        result = PyObject_Vectorcall(event, args, message == op ? 1 : 2, NULL);
+    if (result == NULL && ext_websocket_has_left(op)) {
+        ext_log_departure(self->st);
+    } else if (result == NULL) {
+        ext_log_exception(self->st, "error in an event handler");
+        wsk_conn_close(self->conn, 1011, NULL, 0);
+    }
+    Py_XDECREF(message);
+    Py_XDECREF(event);
+    Py_XDECREF(result);
+}
+
+static void on_connect(wsk_conn *conn, void *user)
+{
+    WebSocketObject *self = user;
+
+    (void)conn;
+    fire_take(self, self->st->names.onconnect, ext_ref(user));
+}
+
+static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
+{
+    WebSocketObject *self = user;
+
+    (void)conn;
+    fire_take(self, self->st->names.onmessage, ext_message_object(msg));
+}
+
+/* The last event: give back the reference of attach(). */
+static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
+{
+    WebSocketObject *self = user;
+
+    (void)conn;
+    fire_take(self, self->st->names.onclose,
+              PyUnicode_DecodeUTF8(info->reason, info->len, "replace"));
+    Py_CLEAR(self->environ); /* it holds the WebSocket in turn */
+    Py_DECREF(user);
+}
+
+static const wsk_ws_handlers EVENTS = {
+    .connect = on_connect,
+    .message = on_message,
+    .close = on_close,
+};
+
+/* Anything will do that has all three events. */
+static int check_events(const WebSocketObject *self, PyObject *app)
+{
+    PyObject *const names[] = {self->st->names.onconnect,
+                               self->st->names.onmessage,
+                               self->st->names.onclose};
+
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
+        PyObject *event = PyObject_GetAttr(app, names[i]);
+
+        if (event == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))
+            PyErr_Format(PyExc_TypeError,
+                         "attach() needs an object with onconnect, onmessage "
+                         "and onclose, not %.100s",
+                         Py_TYPE(app)->tp_name);
+        if (event == NULL)
+            return -1;
+        Py_DECREF(event);
+    }
+    return 0;
+}
+
+PyObject *ext_ws_attach(PyObject *op, PyObject *app)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+    wsk_status st;
+
+    if (check_events(self, app) < 0)
+        return NULL;
+    if (self->req == NULL || self->thread != PyThread_get_thread_ident())
+        return PyErr_Format(self->st->WebSocketError,
+                            "attach: only the handler may do it, in its own "
+                            "thread and before it returns");
+    if (ext_ws_open(self, "attach") < 0)
+        return NULL;
+    if (self->app != NULL)
+        return PyErr_Format(self->st->WebSocketError,
+                            "attach: the WebSocket is attached already");
+    self->app = ext_ref(app);
+    st = wsk_conn_attach(self->conn, &EVENTS, ext_ref(op));
+    if (st != WSK_OK) {
+        Py_CLEAR(self->app);
+        Py_DECREF(op);
+        return ext_raise_websocket(self->st, st, "attach");
+    }
+    Py_RETURN_NONE;
+}
