@@ -255,31 +255,41 @@ static PyObject *Event_vectorcall(PyObject *op, PyObject *const *given,
 
 /* ----------------------------------------------------------------- type --- */
 
+/* Arguments are for __init__, which a subclass may define as it likes. */
 static PyObject *Event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *op;
-    EventObject *self;
+    PyObject *op = type->tp_alloc(type, 0);
+    EventObject *self = Event_CAST(op);
 
-    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0)
-        return PyErr_Format(PyExc_TypeError,
-                            "Event() takes handlers, no keyword arguments");
-    op = type->tp_alloc(type, 0);
+    (void)args;
+    (void)kwargs;
     if (op == NULL)
         return NULL;
-    self = Event_CAST(op);
     self->vectorcall = Event_vectorcall;
     self->st = ext_state_of(type);
     self->handlers = PyTuple_New(0);
     if (self->handlers == NULL)
-        goto failed;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++)
-        if (add_handler(self, PyTuple_GET_ITEM(args, i)) < 0)
-            goto failed;
+        Py_CLEAR(op);
     return op;
+}
 
-failed:
-    Py_DECREF(op);
-    return NULL;
+static int Event_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    PyObject *none;
+
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0) {
+        PyErr_SetString(PyExc_TypeError,
+                        "Event() takes handlers, no keyword arguments");
+        return -1;
+    }
+    none = PyTuple_New(0);
+    if (none == NULL)
+        return -1;
+    Py_SETREF(Event_CAST(op)->handlers, none);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++)
+        if (add_handler(Event_CAST(op), PyTuple_GET_ITEM(args, i)) < 0)
+            return -1;
+    return 0;
 }
 
 static Py_ssize_t Event_length(PyObject *op)
@@ -366,6 +376,7 @@ PyDoc_STRVAR(Event_doc,
 static PyType_Slot Event_slots[] = {
     {Py_tp_doc, (void *)Event_doc},
     {Py_tp_new, Event_new},
+    {Py_tp_init, Event_init},
     {Py_tp_dealloc, Event_dealloc},
     {Py_tp_traverse, Event_traverse},
     {Py_tp_clear, Event_clear},

@@ -1,7 +1,9 @@
 /* ext/module: the module `wsocket._wsocket`, its state and its functions. */
+#include "answer.h"
 #include "environ.h"
 #include "errors.h"
 #include "event.h"
+#include "framework.h"
 #include "input.h"
 #include "log.h"
 #include "response.h"
@@ -128,7 +130,8 @@ static int module_exec(PyObject *module)
         ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
         ext_input_add(module, st) < 0 || ext_log_add(module, st) < 0 ||
         ext_response_add(module, st) < 0 || ext_event_add(module, st) < 0 ||
-        ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0)
+        ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0 ||
+        ext_answer_add(module, st) < 0 || ext_framework_add(module, st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
@@ -143,6 +146,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->response_type);
     Py_VISIT(st->websocket_type);
     Py_VISIT(st->event_type);
+    Py_VISIT(st->answer_type);
+    Py_VISIT(st->framework_type);
+    Py_VISIT(st->html_headers);
     Py_VISIT(st->WebSocketError);
     Py_VISIT(st->ProtocolError);
     Py_VISIT(st->FrameTooLargeException);
@@ -160,6 +166,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->response_type);
     Py_CLEAR(st->websocket_type);
     Py_CLEAR(st->event_type);
+    Py_CLEAR(st->answer_type);
+    Py_CLEAR(st->framework_type);
+    Py_CLEAR(st->html_headers);
     Py_CLEAR(st->WebSocketError);
     Py_CLEAR(st->ProtocolError);
     Py_CLEAR(st->FrameTooLargeException);

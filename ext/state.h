@@ -26,6 +26,12 @@
     X(http_host, "HTTP_HOST")                                                  \
     X(http_upgrade, "HTTP_UPGRADE")                                            \
     X(http_connection, "HTTP_CONNECTION")                                      \
+    X(request_method, "REQUEST_METHOD")                                        \
+    X(path_info, "PATH_INFO")                                                  \
+    X(serve, "serve")                                                          \
+    X(ok, "200 OK")                                                            \
+    X(html, "text/html; charset=utf-8")                                        \
+    X(text, "text/plain; charset=utf-8")                                       \
     X(thirteen, "13")                                                          \
     X(empty, "")
 /* clang-format on */
@@ -37,11 +43,14 @@ struct ext_state {
     PyTypeObject *response_type;
     PyTypeObject *websocket_type;
     PyTypeObject *event_type;
+    PyTypeObject *answer_type;
+    PyTypeObject *framework_type;
     PyObject *WebSocketError;
     PyObject *ProtocolError;
     PyObject *FrameTooLargeException;
-    PyObject *logger;      /* logging.getLogger("wsocket") */
-    struct ext_keys *keys; /* header names as environ keys; environ.c */
+    PyObject *logger;       /* logging.getLogger("wsocket") */
+    PyObject *html_headers; /* a list that nobody changes; answer.c */
+    struct ext_keys *keys;  /* header names as environ keys; environ.c */
     struct {
 #define X(name, text) PyObject *name;
         EXT_NAMES(X)

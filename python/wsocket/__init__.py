@@ -13,16 +13,19 @@
 or from the command line: ``wsocket module:app``.
 """
 
-from ._wsocket import Event, WebSocket, __version__
+from ._wsocket import Event, Response, WebSocket, __version__
 from .app import WSocketApp
 from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
+from .framework import Framework
 from .log import log_traceback, logger
 from .server import Server, run
 
 __all__ = [
     "Event",
     "FrameTooLargeException",
+    "Framework",
     "ProtocolError",
+    "Response",
     "Server",
     "WSocketApp",
     "WebSocket",

@@ -81,6 +81,37 @@ class WebSocket:
         traceback: Optional[TracebackType],
     ) -> bool: ...
 
+class Response:
+    environ: dict[str, Any]
+    app: Callable[..., Any]
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+        app: Callable[..., Any],
+        debug: Optional[bool] = None,
+    ) -> None: ...
+    def __call__(
+        self,
+        status: Union[int, str, None] = None,
+        headers: Optional[Headers] = None,
+        exc_info: Any = None,
+    ) -> Callable[[object], Any]: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def process_response(self) -> Iterable[bytes]: ...
+    def close(self) -> None: ...
+
+class Router:
+    routes: dict[str, Callable[..., Any]]
+    debug: Optional[bool]
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]: ...
+    def find_route(
+        self, environ: dict[str, Any]
+    ) -> Optional[Callable[..., Any]]: ...
+
 class Server:
     app: Callable[..., Iterable[bytes]]
     _events_only: bool

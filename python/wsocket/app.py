@@ -26,18 +26,22 @@ from typing import Any, Optional, Union
 
 from . import demo
 from ._wsocket import Event, WebSocket
+from .framework import Framework
 
 EVENTS = ("onconnect", "onmessage", "onclose")
 
 
-class WSocketApp:
-    """Event handlers for WebSockets, around a WSGI application.
+class WSocketApp(Framework):
+    """Event handlers for WebSockets, routes, and a middleware: all at once.
 
     ``WSocketApp(app)``
         gives plain requests to ``app``, and WebSockets too, as
         ``environ["wsgi.websocket"]``.
     ``WSocketApp()`` with handlers in ``onconnect``, ``onmessage``, ``onclose``
         serves WebSockets by events; no thread waits for a connection.
+    ``WSocketApp()`` with routes
+        is a ``Framework``; a WebSocket goes to the events, if there are any,
+        else to the route of its path.
     ``WSocketApp()`` alone
         is a demo that echoes.
 
@@ -49,6 +53,11 @@ class WSocketApp:
                 client.send(message)
     """
 
+    #: What the key of a handshake is hashed with (RFC 6455 1.3).
+    GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    #: The version of RFC 6455.
+    SUPPORTED_VERSIONS = ("13",)
+    #: The class of the client objects, a subclass of WebSocket.
     websocket_class: type[WebSocket] = WebSocket
     onconnect: Any
     onmessage: Any
@@ -59,7 +68,13 @@ class WSocketApp:
         app: Optional[Callable[..., Iterable[bytes]]] = None,
         protocol: Union[str, Iterable[str], None] = None,
         protocols: Union[str, Iterable[str], None] = None,
+        debug: Optional[bool] = None,
     ) -> None:
+        super().__init__(debug)
+        if app is not None and not callable(app):
+            raise TypeError(
+                "the application must be callable, not %r" % (app,)
+            )
         self.app = app
         self.protocols = _list_of(protocol) + _list_of(protocols)
         for name in EVENTS:
@@ -76,36 +91,36 @@ class WSocketApp:
             value.owner = self
         super().__setattr__(name, value)
 
-    def __call__(
+    def serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        """What is neither a plain request nor for a route of its own."""
         client = environ.get("wsgi.websocket")
-        if client is None:
-            return self._serve_page(environ, start_response)
-        if self.protocols:
-            client.protocols = self.protocols
-        if self.websocket_class is not WebSocket:
-            client.__class__ = self.websocket_class
-        if self._has_handlers():
-            client.attach(self)
-        elif self.app is not None:
+        if client is not None:
+            if self.protocols:
+                client.protocols = self.protocols
+            if self.websocket_class is not WebSocket:
+                client.__class__ = self.websocket_class
+            if self._has_handlers():
+                client.attach(self)
+                return []
+        handler = self.find_route(environ)
+        if handler is None and self.app is not None:
             return self.app(environ, start_response)
-        else:
+        if handler is None and self._is_demo():
+            if client is None:
+                return demo.page(environ, start_response)
             client.attach(_echo)
-        return []
+            return []
+        return self.respond(
+            handler or self.not_found, environ, start_response
+        )
 
     def _has_handlers(self) -> bool:
         return bool(self.onconnect or self.onmessage or self.onclose)
 
-    def _serve_page(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        if self.app is not None:
-            return self.app(environ, start_response)
-        if not self._has_handlers():
-            return demo.page(environ, start_response)
-        start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"Only WebSockets are served here.\n"]
+    def _is_demo(self) -> bool:
+        return not self.routes and not self._has_handlers()
 
 
 def _list_of(protocols: Union[str, Iterable[str], None]) -> list[str]:

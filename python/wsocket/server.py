@@ -49,8 +49,12 @@ class Server:
         self._server = _wsocket.Server(
             self.app, host=host, port=port, **options
         )
-        call = getattr(type(self.app), "__call__", None)
-        self._server._events_only = call is WSocketApp.__call__
+        kind = type(self.app)
+        self._server._events_only = (
+            issubclass(kind, WSocketApp)
+            and kind.__call__ is WSocketApp.__call__
+            and kind.serve is WSocketApp.serve
+        )
 
     @property
     def port(self) -> int:

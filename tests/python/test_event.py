@@ -195,3 +195,17 @@ def test_a_cycle_through_an_event_is_collected():
     del owner
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
+
+
+def test_a_subclass_may_take_arguments_of_its_own():
+    class Named(Event):
+        def __init__(self, name, *handlers, loud=False):
+            super().__init__(*handlers)
+            self.name, self.loud = name, loud
+
+    heard = []
+    event = Named("x", heard.append, loud=True)
+    event("hello")
+    assert (event.name, event.loud, heard) == ("x", True, ["hello"])
+    event.__init__("y")
+    assert (event.name, len(event)) == ("y", 0)

@@ -1,0 +1,10 @@
+/* ext/framework: paths to handlers, the part of the Framework that every
+ * request goes through. */
+#ifndef WSK_EXT_FRAMEWORK_H
+#define WSK_EXT_FRAMEWORK_H
+
+#include "state.h"
+
+int ext_framework_add(PyObject *module, struct ext_state *st);
+
+#endif
