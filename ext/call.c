@@ -27,10 +27,9 @@ static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
     k->websocket =
         ext_websocket_new(st, req, k->environ, &c->environ, c->owner);
     if (k->websocket == NULL ||
-        PyDict_SetItem(k->environ, st->names.websocket, k->websocket) < 0 ||
-        PyDict_SetItem(k->environ, st->names.websocket_version,
-                       st->names.thirteen) < 0)
+        ext_websocket_announce(k->websocket, k->environ) < 0)
         return -1;
+    ext_websocket_prefer(k->websocket, c->protocols);
     if (c->hide == EXT_HIDE_AUTO)
         hide = ext_upgrade_unwanted(c->app, k->environ);
     return hide > 0 ? ext_upgrade_hide(st, k->environ) : hide;

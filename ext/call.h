@@ -9,9 +9,10 @@
 struct ext_caller {
     struct ext_state *st;
     PyObject *app;
-    PyObject *owner;  /* the Server it is a part of; borrowed */
-    PyObject *errors; /* wsgi.errors; borrowed from the owner */
-    char events_only; /* the app is WSocketApp's own code, called directly */
+    PyObject *owner;     /* the Server it is a part of; borrowed */
+    PyObject *errors;    /* wsgi.errors; borrowed from the owner */
+    PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
+    char events_only;    /* the app is WSocketApp's own code, called directly */
     struct ext_environ environ;
     enum ext_hide { EXT_HIDE_AUTO, EXT_HIDE_ALWAYS, EXT_HIDE_NEVER } hide;
 };

@@ -87,6 +87,16 @@ static void hook_spawn(void *user)
 
 /* -------------------------------------------------------------- options --- */
 
+/* A list option: its elements, with commas between. */
+static PyObject *joined(PyObject *list)
+{
+    PyObject *comma = PyUnicode_FromString(",");
+    PyObject *text = comma == NULL ? NULL : PyUnicode_Join(comma, list);
+
+    Py_XDECREF(comma);
+    return text;
+}
+
 /* The text of an option's value as wsk_config_set() reads it; a new reference.
  * NULL without an exception for None: the default. */
 static PyObject *option_text(PyObject *value)
@@ -95,6 +105,8 @@ static PyObject *option_text(PyObject *value)
         return NULL;
     if (PyBool_Check(value))
         return PyUnicode_FromString(value == Py_True ? "on" : "off");
+    if (PyList_Check(value) || PyTuple_Check(value))
+        return joined(value);
     return PyObject_Str(value);
 }
 
@@ -137,6 +149,30 @@ static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
     return rc;
 }
 
+/* The elements of a list option as a tuple of str. */
+static PyObject *names_in(const char *text)
+{
+    PyObject *all = PyUnicode_FromString(text);
+    PyObject *comma = PyUnicode_FromString(",");
+    PyObject *names = NULL, *tuple = NULL;
+
+    if (all != NULL && comma != NULL)
+        names = PyUnicode_Split(all, comma, -1);
+    for (Py_ssize_t i = 0; names != NULL && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name =
+            PyObject_CallMethod(PyList_GET_ITEM(names, i), "strip", NULL);
+
+        if (name == NULL || PyList_SetItem(names, i, name) < 0)
+            Py_CLEAR(names);
+    }
+    if (names != NULL)
+        tuple = PyList_AsTuple(names);
+    Py_XDECREF(all);
+    Py_XDECREF(comma);
+    Py_XDECREF(names);
+    return tuple;
+}
+
 static int make_server(ServerObject *self, PyObject *kwargs)
 {
     const wsk_hooks hooks = {hook_enter, hook_leave, hook_spawn, self};
@@ -163,7 +199,9 @@ static int make_server(ServerObject *self, PyObject *kwargs)
                             : EXT_HIDE_AUTO;
     self->errors = ext_log_new(self->st, self->srv);
     self->caller.errors = self->errors;
-    if (self->errors != NULL)
+    if (cfg.ws_subprotocols != NULL)
+        self->caller.protocols = names_in(cfg.ws_subprotocols);
+    if (self->errors != NULL && !PyErr_Occurred())
         ext_environ_init(&self->caller.environ, self->st, self->errors,
                          cfg.threads > 1);
 done:
@@ -633,6 +671,7 @@ static int Server_traverse(PyObject *op, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->caller.app);
+    Py_VISIT(self->caller.protocols);
     Py_VISIT(self->caller.environ.template);
     Py_VISIT(self->errors);
     return 0;
@@ -653,6 +692,7 @@ static void Server_dealloc(PyObject *op)
     if (self->weakrefs != NULL)
         PyObject_ClearWeakRefs(op);
     Server_clear(op);
+    Py_CLEAR(self->caller.protocols);
     ext_environ_clear(&self->caller.environ);
     if (self->errors != NULL)
         ext_log_detach(self->errors);

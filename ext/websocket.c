@@ -44,18 +44,22 @@ const char *ext_ws_choose_protocol(const WebSocketObject *self,
     return NULL;
 }
 
-/* Send 101. `protocol` NULL chooses; headers may be NULL. */
-static wsk_status upgrade(WebSocketObject *self, const char *protocol,
-                          const struct ext_headers *headers)
+/* Send 101, with the extra headers. `protocol` NULL chooses. */
+static wsk_status upgrade(WebSocketObject *self, const char *protocol)
 {
+    struct ext_headers set = {0};
     wsk_conn *conn;
-    wsk_status st;
+    wsk_status st = WSK_OK;
 
     if (protocol == NULL)
         protocol = ext_ws_choose_protocol(self, wsk_request_head(self->req));
-    st = wsk_request_upgrade(self->req, protocol,
-                             headers == NULL ? NULL : headers->items,
-                             headers == NULL ? 0 : headers->n, &conn);
+    if (self->extra != NULL && ext_headers_fill(&set, self->extra) < 0) {
+        PyErr_Clear(); /* they were checked before */
+        st = WSK_E_NOMEM;
+    }
+    if (st == WSK_OK)
+        st = wsk_request_upgrade(self->req, protocol, set.items, set.n, &conn);
+    ext_headers_clear(&set);
     if (st == WSK_OK)
         self->conn = wsk_conn_ref(conn);
     return st;
@@ -80,7 +84,7 @@ int ext_ws_open(WebSocketObject *self, const char *what)
                      what);
         return -1;
     }
-    st = upgrade(self, NULL, NULL);
+    st = upgrade(self, NULL);
     if (st == WSK_OK)
         return 0;
     ext_raise_websocket(self->st, st, what);
@@ -95,7 +99,7 @@ bool ext_websocket_accepted(PyObject *websocket)
 int ext_websocket_finish(PyObject *websocket)
 {
     WebSocketObject *self = WebSocket_CAST(websocket);
-    wsk_status st = self->conn != NULL ? WSK_OK : upgrade(self, NULL, NULL);
+    wsk_status st = self->conn != NULL ? WSK_OK : upgrade(self, NULL);
 
     if (st == WSK_OK || st == WSK_E_CLOSED)
         return 0;
@@ -147,15 +151,30 @@ static int check_handshake(const struct ext_headers *set)
     return 0;
 }
 
-/* A list of (name, value), or a dict. */
-static int fill_headers(struct ext_headers *set, PyObject *headers)
+PyObject *ext_ws_headers(PyObject *given)
 {
-    PyObject *list = PyDict_Check(headers) ? PyDict_Items(headers)
-                                           : PySequence_List(headers);
-    int rc = list == NULL ? -1 : ext_headers_fill(set, list);
+    PyObject *list = PyDict_Check(given) ? PyDict_Items(given)
+                                         : PySequence_List(given);
+    struct ext_headers set = {0};
 
-    Py_XDECREF(list);
-    return rc < 0 ? -1 : check_handshake(set);
+    if (list != NULL &&
+        (ext_headers_fill(&set, list) < 0 || check_handshake(&set) < 0))
+        Py_CLEAR(list);
+    ext_headers_clear(&set);
+    return list;
+}
+
+/* Behind those that are there. */
+static int add_headers(WebSocketObject *self, PyObject *given)
+{
+    PyObject *list = ext_ws_headers(given);
+
+    if (list != NULL && self->extra != NULL)
+        Py_SETREF(list, PySequence_Concat(self->extra, list));
+    if (list == NULL)
+        return -1;
+    Py_XSETREF(self->extra, list);
+    return 0;
 }
 
 static const struct ext_signature accept_sig = {
@@ -165,7 +184,6 @@ static PyObject *WebSocket_accept(PyObject *op, PyObject *const *args,
                                   Py_ssize_t nargs, PyObject *kwnames)
 {
     WebSocketObject *self = WebSocket_CAST(op);
-    struct ext_headers headers = {0};
     const char *protocol = NULL;
     PyObject *given[2];
     wsk_status st = WSK_E_STATE;
@@ -178,17 +196,13 @@ static PyObject *WebSocket_accept(PyObject *op, PyObject *const *args,
             return NULL;
     }
     if (given[0] != NULL && given[0] != Py_None &&
-        fill_headers(&headers, given[0]) < 0)
-        goto done;
+        add_headers(self, given[0]) < 0)
+        return NULL;
     if (self->conn == NULL && self->req != NULL &&
         self->thread == PyThread_get_thread_ident())
-        st = upgrade(self, protocol, &headers);
+        st = upgrade(self, protocol);
     if (st != WSK_OK)
-        ext_raise_websocket(self->st, st, "accept");
-done:
-    ext_headers_clear(&headers);
-    if (PyErr_Occurred())
-        return NULL;
+        return ext_raise_websocket(self->st, st, "accept");
     Py_RETURN_NONE;
 }
 
@@ -202,6 +216,7 @@ static int WebSocket_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->owner);
     Py_VISIT(self->environ);
     Py_VISIT(self->protocols);
+    Py_VISIT(self->extra);
     Py_VISIT(self->app);
     Py_VISIT(self->dict);
     return 0;
@@ -214,6 +229,7 @@ static int WebSocket_clear(PyObject *op)
 
     Py_CLEAR(self->environ);
     Py_CLEAR(self->protocols);
+    Py_CLEAR(self->extra);
     Py_CLEAR(self->app);
     Py_CLEAR(self->dict);
     return 0;
@@ -324,11 +340,31 @@ PyObject *ext_websocket_new(struct ext_state *st, wsk_request *req,
     return op;
 }
 
+int ext_websocket_announce(PyObject *websocket, PyObject *environ)
+{
+    const struct ext_state *st = WebSocket_CAST(websocket)->st;
+    PyObject *version = ext_ws_version(websocket, NULL);
+    int rc = -1;
+
+    if (version != NULL &&
+        PyDict_SetItem(environ, st->names.websocket, websocket) == 0)
+        rc = PyDict_SetItem(environ, st->names.websocket_version, version);
+    Py_XDECREF(version);
+    return rc;
+}
+
+void ext_websocket_prefer(PyObject *websocket, PyObject *protocols)
+{
+    Py_XINCREF(protocols);
+    Py_XSETREF(WebSocket_CAST(websocket)->protocols, protocols);
+}
+
 void ext_websocket_end(PyObject *websocket, const PyObject *events)
 {
     WebSocketObject *self = WebSocket_CAST(websocket);
 
     self->req = NULL;
+    Py_CLEAR(self->extra);
     /* environ and WebSocket hold each other, which ends here, unless events may
      * still ask for what was put there. Where nobody can have put anything it
      * is not worth its memory: it is made again when they ask. */

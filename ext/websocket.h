@@ -17,6 +17,13 @@ PyObject *ext_websocket_new(struct ext_state *st, wsk_request *req,
                             PyObject *environ, struct ext_environ *maker,
                             PyObject *owner);
 
+/* Put it into an environ, and its version. -1 with an exception set. */
+int ext_websocket_announce(PyObject *websocket, PyObject *environ);
+
+/* Subprotocols to choose from until the application says others: a tuple of
+ * str, or NULL. */
+void ext_websocket_prefer(PyObject *websocket, PyObject *protocols);
+
 /* Whether 101 has left. */
 bool ext_websocket_accepted(PyObject *websocket);
 

@@ -14,6 +14,7 @@ typedef struct {
     PyObject *owner;     /* keeps maker alive */
     PyObject *environ;   /* or NULL: made on demand */
     PyObject *protocols; /* tuple of str, the preferred first; or NULL */
+    PyObject *extra;     /* list of headers for the 101, or NULL */
     PyObject *app;       /* the events it is attached to, or NULL */
     PyObject *dict;
     PyObject *weakrefs;
@@ -32,6 +33,10 @@ const wsk_head *ext_ws_head(const WebSocketObject *self, wsk_head **made);
 /* One of the client's subprotocols; NULL: none. */
 const char *ext_ws_choose_protocol(const WebSocketObject *self,
                                    const wsk_head *head);
+
+/* A dict or iterable of (name, value) as a list of headers for a 101, checked;
+ * NULL with an exception set. */
+PyObject *ext_ws_headers(PyObject *given);
 
 /* Open the WebSocket if it is undecided. -1 with an exception set. */
 int ext_ws_open(WebSocketObject *self, const char *what);
@@ -57,6 +62,7 @@ PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 PyObject *ext_ws_enter(PyObject *op, PyObject *unused);
 PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ext_ws_repr(PyObject *op);
+PyObject *ext_ws_version(PyObject *op, void *unused);
 extern PyGetSetDef ext_ws_getset[];
 
 #endif

@@ -23,10 +23,7 @@ static PyObject *make_environ(WebSocketObject *self)
     environ = ext_environ_new(self->maker, self->st, &source);
     if (environ != NULL &&
         (PyDict_SetItem(environ, self->st->names.input, input) < 0 ||
-         PyDict_SetItem(environ, self->st->names.websocket, (PyObject *)self) <
-             0 ||
-         PyDict_SetItem(environ, self->st->names.websocket_version,
-                        self->st->names.thirteen) < 0))
+         ext_websocket_announce((PyObject *)self, environ) < 0))
         Py_CLEAR(environ);
     Py_DECREF(input);
     wsk_free(head);
@@ -58,7 +55,7 @@ static PyObject *get_origin(PyObject *op, void *unused)
 
     (void)unused;
     if (head != NULL)
-        origin = wsk_head_get(head, "origin");
+        origin = wsk_ws_origin(head);
     if (origin.p != NULL)
         text = PyUnicode_DecodeLatin1(origin.p, (Py_ssize_t)origin.len, NULL);
     wsk_free(made);
@@ -127,6 +124,28 @@ static int set_protocols(PyObject *op, PyObject *value, void *unused)
     return 0;
 }
 
+static PyObject *get_extra(PyObject *op, void *unused)
+{
+    PyObject *extra = WebSocket_CAST(op)->extra;
+
+    (void)unused;
+    return extra != NULL ? PySequence_List(extra) : PyList_New(0);
+}
+
+static int set_extra(PyObject *op, PyObject *value, void *unused)
+{
+    PyObject *list = NULL;
+
+    (void)unused;
+    if (value != NULL) {
+        list = ext_ws_headers(value);
+        if (list == NULL)
+            return -1;
+    }
+    Py_XSETREF(WebSocket_CAST(op)->extra, list);
+    return 0;
+}
+
 static PyObject *get_closed(PyObject *op, void *unused)
 {
     (void)unused;
@@ -167,10 +186,25 @@ static PyObject *get_close_clean(PyObject *op, void *unused)
     return PyBool_FromLong(close_info(WebSocket_CAST(op), &info) && info.clean);
 }
 
-static PyObject *get_version(PyObject *op, void *unused)
+PyObject *ext_ws_version(PyObject *op, void *unused)
 {
+    WebSocketObject *self = WebSocket_CAST(op);
+    wsk_head *made;
+    const wsk_head *head = ext_ws_head(self, &made);
+    PyObject *version = self->st->names.thirteen;
+    wsk_str said = {NULL, 0};
+
     (void)unused;
-    return ext_ref(WebSocket_CAST(op)->st->names.thirteen);
+    if (head == NULL && PyErr_Occurred())
+        return NULL;
+    if (head != NULL)
+        said = wsk_head_get(head, "sec-websocket-version");
+    if (said.len == 1) /* a draft's, of ws_allow_drafts */
+        version = PyUnicode_DecodeLatin1(said.p, 1, NULL);
+    else
+        Py_INCREF(version);
+    wsk_free(made);
+    return version;
 }
 
 static PyObject *get_do_compress(PyObject *op, void *unused)
@@ -215,7 +249,10 @@ PyGetSetDef ext_ws_getset[] = {
     {"protocol", get_protocol, NULL, "The chosen subprotocol, or None.", NULL},
     {"protocols", get_protocols, set_protocols,
      "Subprotocols to choose from, the preferred first.", NULL},
-    {"version", get_version, NULL, "The protocol version, '13'.", NULL},
+    {"accept_headers", get_extra, set_extra,
+     "Headers for the 101, a list of (name, value).", NULL},
+    {"version", ext_ws_version, NULL,
+     "The protocol version, '13', or of a draft '8' or '7'.", NULL},
     {"closed", get_closed, NULL, "True when nothing can be sent.", NULL},
     {"close_code", get_close_code, NULL, "How it ended, or None.", NULL},
     {"close_reason", get_close_reason, NULL, "Its reason, or None.", NULL},

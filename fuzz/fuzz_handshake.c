@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     head.content_length = (copy[0] & 12) == 12 ? 8 : 0;
     head.n_headers = split(copy + 1, len - 1);
 
-    verdict = wsk_ws_judge(&head);
+    verdict = wsk_ws_judge(&head, false);
     REQUIRE(verdict.status == 101 || verdict.status == 400 ||
             verdict.status == 405 || verdict.status == 426);
     REQUIRE(verdict.reason != NULL);

@@ -119,6 +119,9 @@ typedef struct wsk_str {
     TEXT(ws_compression_level, "fast", "fast, or 1 to 9: smaller messages for more time, by zlib") \
     BYTES(ws_compression_threshold, 128, "a shorter message is sent uncompressed") \
     BYTES(ws_compression_memory, 67108864, "for what takeover keeps, all connections together; past it new ones get no-takeover") \
+    TEXT(ws_origins, "same", "whose pages may open WebSockets: same (same host and port; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403") \
+    TEXT(ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; commas between") \
+    FLAG(ws_allow_drafts, false, "accept the drafts of the protocol that call themselves version 7 and 8") \
     TEXT(ws_hide_upgrade, "auto", "hide the Upgrade field from Werkzeug apps without a WebSocket route: auto, always or never")
 /* clang-format on */
 
@@ -333,8 +336,24 @@ typedef struct wsk_ws_verdict {
     char accept[WSK_WS_ACCEPT_LEN]; /* Sec-WebSocket-Accept; set on 101 */
 } wsk_ws_verdict;
 
-/** Judge a WebSocket attempt (head->websocket). A pure function. */
-WSK_API wsk_ws_verdict wsk_ws_judge(const wsk_head *head);
+/** Judge a WebSocket attempt (head->websocket). A pure function. `drafts` takes
+ * versions 7 and 8 as well, whose frames are those of 13. */
+WSK_API wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts);
+
+/** Whose page it is: the value of Origin, in the drafts Sec-WebSocket-Origin.
+ * {NULL, 0} from what is no browser; of several, an empty text. */
+WSK_API wsk_str wsk_ws_origin(const wsk_head *head);
+
+/**
+ * Whether a page from `origin` may open a WebSocket on `host` (RFC 6455 10.2).
+ * A pure function.
+ *
+ * origin   as wsk_ws_origin() has it; without one the answer is true
+ * host     "example.com:8080", as the client named it
+ * allowed  as the option ws_origins has it
+ */
+WSK_API bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host,
+                                   const char *allowed);
 
 /** Whether the client offered the subprotocol `name` (NUL-terminated, compared
  * to the letter, RFC 6455 4.1). */
@@ -346,6 +365,16 @@ WSK_API bool wsk_ws_offered(const wsk_head *head, const char *name);
  */
 WSK_API bool wsk_ws_next_offer(const wsk_head *head, size_t *pos,
                                wsk_str *name);
+
+#define WSK_WS_PROTOCOL_MAX 128
+
+/**
+ * The first of the names in `preferred` (commas between; NULL is an empty list)
+ * that the client offered, NUL-terminated in `name`; false when there is none,
+ * and for names that do not fit.
+ */
+WSK_API bool wsk_ws_choose(const wsk_head *head, const char *preferred,
+                           char name[WSK_WS_PROTOCOL_MAX]);
 
 /* ------------------------------------------------ WebSocket compression --- */
 
@@ -608,6 +637,9 @@ WSK_API const wsk_head *wsk_request_head(const wsk_request *req);
 
 /** The server that runs the handler. */
 WSK_API wsk_server *wsk_request_server(const wsk_request *req);
+
+/** The option ws_subprotocols, for wsk_ws_choose(); maybe NULL. */
+WSK_API const char *wsk_request_subprotocols(const wsk_request *req);
 
 /** Numeric address of the peer ("127.0.0.1", "::1"; "" for Unix sockets) and
  * its port, or of our own end; until the handler returns. */

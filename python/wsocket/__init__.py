@@ -17,6 +17,7 @@ from ._wsocket import Event, Response, WebSocket, __version__
 from .app import WSocketApp
 from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
 from .framework import Framework
+from .handshake import Gate
 from .log import log_traceback, logger
 from .server import Server, run
 
@@ -24,6 +25,7 @@ __all__ = [
     "Event",
     "FrameTooLargeException",
     "Framework",
+    "Gate",
     "ProtocolError",
     "Response",
     "Server",

@@ -26,6 +26,7 @@ class Event:
 
 class WebSocket:
     protocols: Sequence[str]
+    accept_headers: Headers
     @property
     def environ(self) -> dict[str, Any]: ...
     @property

@@ -19,6 +19,7 @@ from typing import Any, Optional, Union, overload
 
 from . import _wsocket, log
 from .app import WSocketApp
+from .handshake import Gate
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -33,7 +34,8 @@ class Server:
         server.join()
 
     ``wsocket --help`` lists the options. An unknown one is a ``TypeError``
-    that names the nearest.
+    that names the nearest. ``ws_origins`` and ``ws_subprotocols`` may be
+    callables, and ``on_handshake`` is asked about each WebSocket: see ``Gate``.
     """
 
     def __init__(
@@ -44,12 +46,13 @@ class Server:
         **options: object,
     ) -> None:
         self.app: Application = WSocketApp() if app is None else app
+        served = _gated(self.app, options)
         self.host = host
         self._port = port
         self._server = _wsocket.Server(
-            self.app, host=host, port=port, **options
+            served, host=host, port=port, **options
         )
-        kind = type(self.app)
+        kind = type(served)
         self._server._events_only = (
             issubclass(kind, WSocketApp)
             and kind.__call__ is WSocketApp.__call__
@@ -124,6 +127,20 @@ class Server:
         self.stop()
         with contextlib.suppress(TimeoutError):
             self.join()
+
+
+def _gated(app: Application, options: dict[str, Any]) -> Application:
+    """The application behind the callables among the options, which are taken
+    out."""
+    asked: dict[str, Any] = {"on_handshake": options.pop("on_handshake", None)}
+    if callable(options.get("ws_origins")):
+        asked["origins"] = options["ws_origins"]
+        options["ws_origins"] = "*"
+    if callable(options.get("ws_subprotocols")):
+        asked["subprotocols"] = options.pop("ws_subprotocols")
+    if any(asked.values()):
+        return Gate(app, **asked)
+    return app
 
 
 @overload

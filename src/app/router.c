@@ -116,11 +116,18 @@ static void refuse(wsk_request *req, int status, const wsk_header *headers,
 static void open_socket(wsk_request *req, const struct route *route)
 {
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
+    const wsk_head *head = wsk_request_head(req);
+    const char *protocol = NULL;
+    char name[WSK_WS_PROTOCOL_MAX];
     wsk_conn *conn;
 
-    if (!wsk_request_head(req)->websocket)
+    if (!head->websocket) {
         refuse(req, 426, &UPGRADE, 1);
-    else if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) == WSK_OK)
+        return;
+    }
+    if (wsk_ws_choose(head, wsk_request_subprotocols(req), name))
+        protocol = name;
+    if (wsk_request_upgrade(req, protocol, NULL, 0, &conn) == WSK_OK)
         wsk_conn_attach(conn, route->to.handlers, route->to.user);
 }
 

@@ -307,26 +307,48 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
 
 /* ------------------------------------------------------------ calls --- */
 
+/* May this attempt become a WebSocket? Then a place is reserved for it. */
+static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_head *head = conn->h->head;
+    wsk_ws_verdict verdict = wsk_ws_judge(head, cfg->ws_allow_drafts);
+    wsk_str origin = wsk_ws_origin(head);
+
+    if (verdict.status != 101)
+        return verdict;
+    if (!wsk_ws_origin_allowed(origin, head->host, cfg->ws_origins)) {
+        wsk__server_logf(conn->srv, WSK_LOG_WARNING,
+                         "WebSocket refused: ws_origins (%s) does not allow "
+                         "pages of %.*s on %.*s",
+                         cfg->ws_origins, (int)origin.len, origin.p,
+                         (int)head->host.len, head->host.p);
+        verdict.status = 403;
+        verdict.reason = "pages of this origin may not open WebSockets here";
+    } else if (!wsk__socket_reserve(conn->srv)) {
+        verdict.status = 503;
+        verdict.reason = "too many WebSockets are open";
+    }
+    return verdict;
+}
+
 /* A WebSocket attempt that can be no WebSocket is answered here: no handler
  * needs to know why (RFC 6455 4.2, 4.4). */
 static bool refuse_attempt(struct wsk_conn *conn)
 {
-    static const wsk_header VERSION = {{"Sec-WebSocket-Version", 21},
-                                       {"13", 2}};
+    static const wsk_header VERSION[] = {
+        {{"Sec-WebSocket-Version", 21}, {"13", 2}},
+        {{"Sec-WebSocket-Version", 21}, {"13, 8, 7", 8}}};
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
-    wsk_ws_verdict verdict = wsk_ws_judge(conn->h->head);
-    wsk_server *srv = conn->srv;
+    wsk_ws_verdict verdict = judge_attempt(conn);
     size_t n = 1;
 
-    if (verdict.status == 101 && wsk__socket_reserve(srv))
+    if (verdict.status == 101)
         return false;
-    if (verdict.status == 101) {
-        verdict.status = 503;
-        verdict.reason = "too many WebSockets are open";
-    } else if (verdict.status == 426) {
-        headers[n++] = VERSION;
+    if (verdict.status == 426) {
+        headers[n++] = VERSION[conn->srv->cfg.ws_allow_drafts];
         headers[n++] = UPGRADE;
     } else if (verdict.status == 405) {
         headers[n++] = ALLOW;

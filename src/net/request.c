@@ -38,6 +38,11 @@ static const char *address(const struct wsk__address *a, uint16_t *port)
     return a->text;
 }
 
+const char *wsk_request_subprotocols(const wsk_request *req)
+{
+    return req->conn->srv->cfg.ws_subprotocols;
+}
+
 const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
 {
     return address(&req->conn->h->peer, port);
@@ -429,7 +434,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         return WSK_E_STATE;
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
-    verdict = wsk_ws_judge(req->head);
+    verdict = wsk_ws_judge(req->head, conn->srv->cfg.ws_allow_drafts);
     ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;

@@ -83,6 +83,36 @@ bool wsk_ws_offered(const wsk_head *head, const char *name)
     return false;
 }
 
+bool wsk_ws_choose(const wsk_head *head, const char *preferred,
+                   char name[WSK_WS_PROTOCOL_MAX])
+{
+    wsk_str list = {preferred, preferred != NULL ? strlen(preferred) : 0};
+    wsk_str item;
+    size_t pos = 0;
+
+    while (wsk__list_next(list, &pos, &item)) {
+        if (item.len >= WSK_WS_PROTOCOL_MAX)
+            continue;
+        memcpy(name, item.p, item.len);
+        name[item.len] = '\0';
+        if (wsk_ws_offered(head, name))
+            return true;
+    }
+    return false;
+}
+
+wsk_str wsk_ws_origin(const wsk_head *head)
+{
+    static const wsk_str several = {"", 0};
+    wsk_str origin, draft;
+    size_t n = count_fields(head, "origin", &origin);
+
+    n += count_fields(head, "sec-websocket-origin", &draft);
+    if (n > 1)
+        return several;
+    return origin.p != NULL ? origin : draft;
+}
+
 /* 4.1, item 10 of the requirements: tokens, each of them once. NULL when that
  * is so. */
 static const char *judge_offers(const wsk_head *head)
@@ -121,7 +151,14 @@ static wsk_ws_verdict refuse(int status, const char *reason)
     return (wsk_ws_verdict){.status = status, .reason = reason};
 }
 
-wsk_ws_verdict wsk_ws_judge(const wsk_head *head)
+/* The drafts 7 to 12 of RFC 6455 called themselves 7 and 8. */
+static bool speaks(wsk_str version, bool drafts)
+{
+    return wsk__str_is(version, "13") ||
+           (drafts && (wsk__str_is(version, "8") || wsk__str_is(version, "7")));
+}
+
+wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts)
 {
     wsk_ws_verdict verdict = {.status = 101, .reason = "a valid handshake"};
     wsk_str version, key;
@@ -138,7 +175,7 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head)
     n = count_fields(head, "sec-websocket-version", &version);
     if (n == 0)
         return refuse(400, "Sec-WebSocket-Version is missing");
-    if (n > 1 || !wsk__str_is(version, "13"))
+    if (n > 1 || !speaks(version, drafts))
         return refuse(426, "only WebSocket version 13 is spoken here");
     n = count_fields(head, "sec-websocket-key", &key);
     if (n != 1 || !wsk__base64_is_16_octets(key.p, key.len))

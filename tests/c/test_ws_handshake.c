@@ -5,6 +5,7 @@
 /* A head whose strings lie in blocks of their exact size. */
 static wsk_header fields[16];
 static wsk_head head;
+static bool drafts;
 
 static wsk_str copy(const char *text)
 {
@@ -50,7 +51,7 @@ static void begin_valid(const char *without)
 
 static int judged(void)
 {
-    wsk_ws_verdict verdict = wsk_ws_judge(&head);
+    wsk_ws_verdict verdict = wsk_ws_judge(&head, drafts);
 
     EXPECT(verdict.reason != NULL && verdict.reason[0] != '\0');
     return verdict.status;
@@ -74,7 +75,7 @@ TEST(the_example_of_the_rfc_is_accepted) /* RFC 6455 1.3 */
     wsk_ws_verdict verdict;
 
     begin_valid("");
-    verdict = wsk_ws_judge(&head);
+    verdict = wsk_ws_judge(&head, drafts);
     EXPECT(verdict.status == 101);
     EXPECT_OCTETS(verdict.accept, sizeof(verdict.accept),
                   "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -259,5 +260,52 @@ TEST(without_offers_there_is_nothing_to_walk)
     begin_valid("");
     EXPECT(!wsk_ws_next_offer(&head, &pos, &offer));
     EXPECT(!wsk_ws_offered(&head, "chat"));
+    end();
+}
+
+TEST(the_first_preferred_protocol_that_was_offered_is_chosen)
+{
+    char name[WSK_WS_PROTOCOL_MAX];
+
+    begin_valid("");
+    add("Sec-WebSocket-Protocol", "soap, wamp, mqtt");
+    EXPECT(wsk_ws_choose(&head, "v9, wamp,soap", name));
+    EXPECT(strcmp(name, "wamp") == 0);
+    EXPECT(!wsk_ws_choose(&head, "v9", name));
+    EXPECT(!wsk_ws_choose(&head, "", name));
+    EXPECT(!wsk_ws_choose(&head, NULL, name));
+    end();
+}
+
+TEST(drafts_are_refused_unless_they_are_asked_for) /* RFC 6455 4.4 */
+{
+    EXPECT(judged_with("Sec-WebSocket-Version", "8") == 426);
+    drafts = true;
+    EXPECT(judged_with("Sec-WebSocket-Version", "8") == 101);
+    EXPECT(judged_with("Sec-WebSocket-Version", "7") == 101);
+    EXPECT(judged_with("Sec-WebSocket-Version", "9") == 426);
+    drafts = false;
+}
+
+static bool origin_is(const char *want)
+{
+    wsk_str origin = wsk_ws_origin(&head);
+
+    return origin.p != NULL && origin.len == strlen(want) &&
+           memcmp(origin.p, want, origin.len) == 0;
+}
+
+TEST(an_origin_is_said_once_or_is_none)
+{
+    begin_valid("");
+    EXPECT(wsk_ws_origin(&head).p == NULL);
+    add("Origin", "http://example.com");
+    EXPECT(origin_is("http://example.com"));
+    add("Origin", "http://evil.example");
+    EXPECT(origin_is(""));
+    end();
+    begin_valid("");
+    add("Sec-WebSocket-Origin", "http://example.com");
+    EXPECT(origin_is("http://example.com"));
     end();
 }

@@ -864,7 +864,7 @@ def test_what_the_object_tells_about_itself(serve):
         return websocket.origin
 
     handler = Handler(use)
-    with serve(handler).ws("/a%20b?q=1", origin="http://x"):
+    with serve(handler, ws_origins="*").ws("/a%20b?q=1", origin="http://x"):
         pass
     assert handler.wait() == "http://x"
     assert handler.error is None

@@ -1,0 +1,113 @@
+"""What an application may decide about a WebSocket before it begins.
+
+    def on_handshake(environ):
+        if "session" not in environ.get("HTTP_COOKIE", ""):
+            return 401, [("Content-Type", "text/plain")], b"Who are you?"
+
+    run(app, on_handshake=on_handshake)
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable, Iterable
+from typing import Any, Optional, Union
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: ``None`` or ``True``: go on. A dict or list: headers for the 101. ``False``:
+#: 403. A status, or ``(status, headers, body)``: the answer instead.
+Verdict = Union[
+    None,
+    bool,
+    int,
+    str,
+    dict[str, str],
+    list[tuple[str, str]],
+    tuple[Union[int, str], list[tuple[str, str]], Union[str, bytes]],
+]
+OnHandshake = Callable[[Environ], Verdict]
+Origins = Callable[[Optional[str], Environ], bool]
+Subprotocols = Callable[[list[str], Environ], Optional[str]]
+
+TEXT = [("Content-Type", "text/plain; charset=utf-8")]
+
+
+class Gate:
+    """Asks callables about each WebSocket attempt; plain requests pass.
+
+        app = Gate(app, on_handshake=lambda environ: {"X-Room": "1"})
+
+    ``origins(origin, environ)``
+        whether this page may connect; ``origin`` is ``None`` without one.
+    ``subprotocols(offered, environ)``
+        one of the subprotocols that the client offers, or ``None``.
+    ``on_handshake(environ)``
+        ``None`` to go on, a dict of headers to go on and send them along, or
+        an answer: ``False`` (403), a status, ``(status, headers, body)``.
+
+    An exception in one of them is a 500.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        origins: Optional[Origins] = None,
+        subprotocols: Optional[Subprotocols] = None,
+        on_handshake: Optional[OnHandshake] = None,
+    ) -> None:
+        self.app = app
+        self.origins = origins
+        self.subprotocols = subprotocols
+        self.on_handshake = on_handshake
+
+    def __call__(
+        self, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        ws = environ.get("wsgi.websocket")
+        if ws is not None:
+            answer = self._judge(ws, environ, start_response)
+            if answer is not None:
+                return answer
+        return self.app(environ, start_response)
+
+    def _judge(
+        self, ws: Any, environ: Environ, start_response: StartResponse
+    ) -> Optional[list[bytes]]:
+        if self.origins is not None and not self.origins(ws.origin, environ):
+            return refuse(False, start_response)
+        if self.on_handshake is not None:
+            verdict = self.on_handshake(environ)
+            if isinstance(verdict, (dict, list)):
+                ws.accept_headers = verdict
+            elif verdict is not None and verdict is not True:
+                return refuse(verdict, start_response)
+        if self.subprotocols is not None:
+            offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
+            names = [name.strip() for name in offered.split(",")]
+            choice = self.subprotocols([n for n in names if n], environ)
+            ws.protocols = [] if choice is None else [choice]
+        return None
+
+
+def refuse(verdict: Any, start_response: StartResponse) -> list[bytes]:
+    """Answer an attempt as a verdict says."""
+    headers, body = TEXT, None
+    if isinstance(verdict, tuple):
+        verdict, headers, body = verdict
+    if verdict is False:
+        verdict = http.HTTPStatus.FORBIDDEN
+    if isinstance(verdict, int):
+        status = http.HTTPStatus(verdict)
+        verdict = "%d %s" % (status.value, status.phrase)
+    if not isinstance(verdict, str):
+        raise TypeError(
+            "on_handshake() returns None, headers, False, a status or "
+            "(status, headers, body), not %r" % (verdict,)
+        )
+    if body is None:
+        body = verdict + "\n"
+    start_response(verdict, list(headers))
+    return [body.encode() if isinstance(body, str) else body]
