@@ -9,7 +9,7 @@ BENCH ?= http
 
 run = $(PYTHON) tools/run.py
 
-.PHONY: help run test check fuzz soak slow faults bench conformance install clean
+.PHONY: help run test check fuzz soak slow endings faults bench conformance install clean
 
 help:
 	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
@@ -18,6 +18,7 @@ help:
 	@echo 'make fuzz         each fuzzer for SECONDS=60'
 	@echo 'make soak         mixed load for SECONDS=60; memory and files must not grow'
 	@echo 'make slow         slow clients by the hundred for SECONDS=60 each kind'
+	@echo 'make endings      10,000 connections of each ending; nothing is left behind'
 	@echo 'make faults       system calls that fail, one kind after the other'
 	@echo 'make bench        CPU beside other servers, BENCH=http or BENCH=ws'
 	@echo 'make conformance  the Autobahn cases; CONFORMANCE=dir for other probers'
@@ -48,6 +49,10 @@ soak:
 slow:
 	@PYTHON=$(PYTHON) tools/bootstrap build bench slow
 	@$(run) slow $(SECONDS)
+
+endings:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) endings
 
 faults:
 	@PYTHON=$(PYTHON) tools/bootstrap build faults

@@ -4,7 +4,7 @@
     tools/run.py check | test
     tools/run.py install VENV | library PREFIX
     tools/run.py fuzz SECONDS | soak SECONDS | slow SECONDS
-    tools/run.py faults | conformance [DIR]
+    tools/run.py endings | faults | conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
@@ -469,6 +469,8 @@ def main():
                 "install": install_into, "library": library,
                 "soak": functools.partial(with_package, "tests/soak/soak.py"),
                 "slow": functools.partial(with_package, "tests/soak/slow.py"),
+                "endings": functools.partial(with_package,
+                                             "tests/soak/endings.py"),
                 "faults": functools.partial(with_package,
                                             "tests/faults/run.py"),
                 "conformance": conformance}

@@ -29,12 +29,12 @@ MIB = 1 << 20
 class Server:
     """`python -m wsocket` over an app of this folder."""
 
-    def __init__(self, app="app:app"):
+    def __init__(self, app="app:app", *options):
         self.log = open(os.path.join(HERE, "..", "..", "build", "soak.log"),
                         "w+", encoding="utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wsocket", "--port", "0", "--access-logfile",
-             "none", "--log-level", "critical", app], cwd=HERE,
+             "none", "--log-level", "critical", *options, app], cwd=HERE,
             stdout=self.log, stderr=self.log)
         self.port = self.wait_for_port()
 
