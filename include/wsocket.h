@@ -693,7 +693,7 @@ WSK_API wsk_status wsk_request_write(wsk_request *req, const void *data,
  * 304 nothing is read; octets past the announced length are dropped.
  *
  * WSK_OK; WSK_E_SYS with errno (the file cannot be read, or is shorter:
- * ENODATA), WSK_E_NOMEM: the answer is cut, as by wsk_request_abort(), and so
+ * EIO), WSK_E_NOMEM: the answer is cut, as by wsk_request_abort(), and so
  * it is when the file becomes shorter later; WSK_E_ARG (past 2^63, nothing
  * sent); WSK_E_STATE; WSK_E_CLOSED.
  */

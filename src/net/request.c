@@ -249,7 +249,7 @@ static wsk_status copy_file(struct wsk_conn *conn, int fd, uint64_t offset,
         ssize_t got = pread(fd, room + done, n - done, (off_t)(offset + done));
 
         if (got == 0)
-            errno = ENODATA;
+            errno = EIO;
         if (got == 0 || (got < 0 && errno != EINTR))
             return WSK_E_SYS;
         done += got > 0 ? (size_t)got : 0;
