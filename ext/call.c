@@ -8,6 +8,7 @@
 #include "input.h"
 #include "log.h"
 #include "response.h"
+#include "socket.h"
 #include "upgrade.h"
 #include "websocket.h"
 
@@ -16,6 +17,7 @@ struct call {
     PyObject *input;
     PyObject *environ;
     PyObject *websocket; /* NULL: a plain request */
+    PyObject *socket;    /* the same */
     PyObject *response;
 };
 
@@ -33,6 +35,16 @@ static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
     if (c->hide == EXT_HIDE_AUTO)
         hide = ext_upgrade_unwanted(c->app, k->environ);
     return hide > 0 ? ext_upgrade_hide(st, k->environ) : hide;
+}
+
+/* As werkzeug's and gunicorn's servers have it. */
+static int add_socket(struct ext_state *st, struct call *k, wsk_request *req)
+{
+    k->socket = ext_socket_new(st, req);
+    if (k->socket == NULL ||
+        PyDict_SetItem(k->environ, st->names.werkzeug_socket, k->socket) < 0)
+        return -1;
+    return PyDict_SetItem(k->environ, st->names.gunicorn_socket, k->socket);
 }
 
 static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
@@ -54,7 +66,8 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     if (whole && source.head->chunked &&
         ext_environ_set_length(st, k->environ, len) < 0)
         return -1;
-    if (source.head->websocket && add_websocket(c, k, req) < 0)
+    if (source.head->websocket &&
+        (add_websocket(c, k, req) < 0 || add_socket(st, k, req) < 0))
         return -1;
     k->response = ext_response_new(st, req, k->websocket);
     return k->response == NULL ? -1 : 0;
@@ -74,16 +87,30 @@ static int run(struct ext_caller *c, struct call *k)
     return rc;
 }
 
+/* Under gunicorn a StopIteration is how a handler says that it has answered on
+ * the socket by itself. */
+static bool has_left_quietly(const struct call *k)
+{
+    if (k->socket == NULL || !ext_socket_taken(k->socket) ||
+        !PyErr_ExceptionMatches(PyExc_StopIteration))
+        return false;
+    PyErr_Clear();
+    return true;
+}
+
 static void finish(const struct ext_caller *c, struct call *k)
 {
     if (k->input != NULL)
         ext_input_end(k->input);
     if (k->websocket != NULL)
         ext_websocket_end(k->websocket, c->events_only ? c->app : NULL);
+    if (k->socket != NULL)
+        ext_socket_end(k->socket);
     if (k->response != NULL)
         ext_response_end(k->response);
     Py_XDECREF(k->response);
     Py_XDECREF(k->websocket);
+    Py_XDECREF(k->socket);
     Py_XDECREF(k->environ);
     Py_XDECREF(k->input);
     ext_log_end_line(c->errors);
@@ -113,7 +140,7 @@ void ext_call(wsk_request *req, void *caller)
     }
     if (prepare(c, &k, req) < 0)
         ext_log_exception(c->st, "no environ could be made"); /* it is a 500 */
-    else if (run(c, &k) < 0)
+    else if (run(c, &k) < 0 && !has_left_quietly(&k))
         ext_response_fail(k.response, ext_input_was_cut(k.input));
     finish(c, &k);
 }

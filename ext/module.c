@@ -8,6 +8,7 @@
 #include "log.h"
 #include "response.h"
 #include "server.h"
+#include "socket.h"
 #include "state.h"
 #include "websocket.h"
 
@@ -130,8 +131,9 @@ static int module_exec(PyObject *module)
         ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
         ext_input_add(module, st) < 0 || ext_log_add(module, st) < 0 ||
         ext_response_add(module, st) < 0 || ext_event_add(module, st) < 0 ||
-        ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0 ||
-        ext_answer_add(module, st) < 0 || ext_framework_add(module, st) < 0)
+        ext_socket_add(module, st) < 0 || ext_websocket_add(module, st) < 0 ||
+        ext_server_add(module, st) < 0 || ext_answer_add(module, st) < 0 ||
+        ext_framework_add(module, st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
@@ -146,6 +148,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->response_type);
     Py_VISIT(st->websocket_type);
     Py_VISIT(st->event_type);
+    Py_VISIT(st->socket_type);
     Py_VISIT(st->answer_type);
     Py_VISIT(st->framework_type);
     Py_VISIT(st->html_headers);
@@ -166,6 +169,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->response_type);
     Py_CLEAR(st->websocket_type);
     Py_CLEAR(st->event_type);
+    Py_CLEAR(st->socket_type);
     Py_CLEAR(st->answer_type);
     Py_CLEAR(st->framework_type);
     Py_CLEAR(st->html_headers);

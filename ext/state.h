@@ -20,6 +20,8 @@
     X(errors, "wsgi.errors")                                                   \
     X(websocket, "wsgi.websocket")                                             \
     X(websocket_version, "wsgi.websocket_version")                             \
+    X(werkzeug_socket, "werkzeug.socket")                                      \
+    X(gunicorn_socket, "gunicorn.socket")                                      \
     X(content_type, "CONTENT_TYPE")                                            \
     X(content_length, "CONTENT_LENGTH")                                        \
     X(transfer_encoding, "HTTP_TRANSFER_ENCODING")                             \
@@ -43,6 +45,7 @@ struct ext_state {
     PyTypeObject *response_type;
     PyTypeObject *websocket_type;
     PyTypeObject *event_type;
+    PyTypeObject *socket_type;
     PyTypeObject *answer_type;
     PyTypeObject *framework_type;
     PyObject *WebSocketError;

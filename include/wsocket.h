@@ -725,6 +725,20 @@ WSK_API wsk_status wsk_request_respond(wsk_request *req, int status,
                                        const void *body, size_t len);
 
 /**
+ * Take the connection of a WebSocket attempt over: the handler speaks on it
+ * by itself, 101 included. The server has answered then, holds no place of
+ * `threads` for the handler, and closes the connection when it returns. A stop
+ * ends the handler's input at once, and all at the end of graceful_timeout.
+ *
+ * *fd         the connection, blocking; the caller's to close
+ * *data, *len octets that came behind the head; until the handler returns
+ *
+ * WSK_OK; WSK_E_STATE (no attempt, or answered already); WSK_E_SYS.
+ */
+WSK_API wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
+                                           const uint8_t **data, size_t *len);
+
+/**
  * Answer a WebSocket attempt with 101.
  *
  * protocol  the chosen subprotocol, NUL-terminated; NULL for none

@@ -217,7 +217,10 @@ bool wsk__call_end(struct wsk__thread *th)
     if (wsk__forked(srv))
         return false;
     pthread_mutex_lock(&srv->lock);
-    unlink_running_locked(th);
+    if (th->in_call)
+        unlink_running_locked(th);
+    else /* it left before: wsk__call_leave() */
+        srv->n_parked--;
     th->in_call = false;
     th->conn = NULL;
     th->ws = NULL;
@@ -292,6 +295,12 @@ void wsk__call_unpark(struct wsk__thread *th)
     watch_anew_locked(th);
     kick_locked(srv);
     pthread_mutex_unlock(&srv->lock);
+}
+
+void wsk__call_leave(struct wsk__thread *th)
+{
+    wsk__call_park(th);
+    th->in_call = false; /* read by this thread only */
 }
 
 void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)

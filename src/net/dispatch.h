@@ -46,6 +46,10 @@ void wsk__call_yield(struct wsk__thread *th);
 void wsk__call_park(struct wsk__thread *th);
 void wsk__call_unpark(struct wsk__thread *th);
 
+/* It has taken its connection over and may stay for long: from now on it holds
+ * no slot. */
+void wsk__call_leave(struct wsk__thread *th);
+
 /* ---- the interpreter ---- */
 
 void wsk__gate_enter(struct wsk__thread *th); /* idempotent */

@@ -419,6 +419,10 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     }
     if (!req->finished)
         wsk_request_finish(req);
+    if (conn->taken) { /* by this thread; no octet of HTTP follows */
+        wsk__http_cut(&conn->h->http);
+        conn->h->failed = true;
+    }
     /* What a streamed body brought along belongs to the next request. */
     if (!keep_span(th, conn))
         wsk__http_last(&conn->h->http);

@@ -93,9 +93,9 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
     if (conn->fd < 0)
         return;
     if (srv->edge) {
-        /* Only a WebSocket that its handler reads is worth a system call. */
-        bool handlers = conn->kind == WSK__WS &&
-                        conn->ws->rx == WSK__RX_HANDLER;
+        /* Only what its handler reads by itself is worth a system call. */
+        bool handlers = conn->kind == WSK__WS ? conn->ws->rx == WSK__RX_HANDLER
+                                              : conn->taken && conn->busy;
 
         want = handlers ? 0 : WSK__READ;
     }
@@ -157,6 +157,8 @@ void wsk__conn_close(struct wsk_conn *conn)
         shutdown(conn->fd, SHUT_RDWR);
         conn->ws->close_due = true;
     } else {
+        if (conn->taken) /* the handler's descriptor would keep it open */
+            shutdown(conn->fd, SHUT_RDWR);
         close(conn->fd);
         conn->fd = -1;
     }
@@ -352,6 +354,16 @@ static bool settle(struct wsk_conn *conn)
     return !conn->busy;
 }
 
+static bool is_taken(struct wsk_conn *conn)
+{
+    bool taken;
+
+    pthread_mutex_lock(&conn->lock);
+    taken = conn->taken;
+    pthread_mutex_unlock(&conn->lock);
+    return taken;
+}
+
 static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     if (conn->kind == WSK__LINGER)
@@ -366,8 +378,11 @@ static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
 {
     if (what & WSK__HUP)
         conn->hup_seen = true;
-    if (!settle(conn))
+    if (!settle(conn)) {
+        if (is_taken(conn))
+            wsk__watch(conn, 0);
         return true; /* whoever has it reads again when done */
+    }
     pthread_mutex_lock(&conn->lock);
     conn->drained = false;
     conn->hup = conn->hup_seen;
@@ -460,6 +475,7 @@ static void begin_drain(wsk_server *srv)
     srv->n_listeners = 0;
     for (struct wsk_conn *c = srv->conns; c != NULL; c = c->next) {
         wsk__ws_goaway(c);
+        wsk__taken_goaway(c);
         wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
     }
     wsk__timer_set(&srv->wheel, &srv->drain_timer,

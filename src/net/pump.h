@@ -121,6 +121,9 @@ void wsk__ws_handler_done(struct wsk_conn *conn);
 
 void wsk__ws_goaway(struct wsk_conn *conn); /* 1001, if it is a WebSocket */
 
+/* The handler that has taken it over, if there is one, reads an end. */
+void wsk__taken_goaway(struct wsk_conn *conn);
+
 /* The transport is given up; its events are still delivered. */
 void wsk__ws_lost(struct wsk_conn *conn);
 

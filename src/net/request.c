@@ -429,6 +429,8 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     struct wsk__socket *ws;
     wsk_status st;
 
+    if (conn->taken)
+        return WSK_E_CLOSED;
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
         wsk__forked(conn->srv))
         return WSK_E_STATE;

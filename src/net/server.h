@@ -135,6 +135,7 @@ struct wsk__socket {
     bool ended;     /* the above is set; no more messages will come */
     bool shut;      /* the descriptor was shut down */
     bool close_due; /* the last pin closes fd */
+    bool taken;     /* a handler has a descriptor of its own */
 };
 
 struct wsk_conn {
@@ -168,7 +169,8 @@ struct wsk_conn {
     bool drained; /* nothing to read before the next event */
     bool hup;     /* an end is near: read until it shows */
 
-    pthread_mutex_t lock; /* of a WebSocket */
+    pthread_mutex_t lock; /* of a WebSocket, and of what is taken over */
+    bool taken;           /* lock: its handler has a descriptor of its own */
 };
 
 /* ----------------------------------------------------------- threads --- */

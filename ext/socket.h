@@ -1,0 +1,19 @@
+/* ext/socket: the connection of an upgrade, as other servers show it. */
+#ifndef WSK_EXT_SOCKET_H
+#define WSK_EXT_SOCKET_H
+
+#include "state.h"
+
+int ext_socket_add(PyObject *module, struct ext_state *st);
+
+/* A socket that takes the connection over when its first method is looked up.
+ */
+PyObject *ext_socket_new(struct ext_state *st, wsk_request *req);
+
+/* Whether it has. */
+bool ext_socket_taken(PyObject *socket);
+
+/* The handler returns: it is too late for that. */
+void ext_socket_end(PyObject *socket);
+
+#endif
