@@ -54,10 +54,51 @@ static PyObject *find_url_map(PyObject *app)
     return map;
 }
 
+/* What a map says of the path; UNKNOWN also with an exception set. */
+enum rule { RULE_MATCHES, RULE_NOT_FOUND, RULE_UNKNOWN };
+
+/* No match is told by one of many exceptions: that there is no such path, by
+ * the one with the code 404. */
+static enum rule why_no_match(void)
+{
+    PyObject *type, *error, *traceback, *code;
+    bool not_found;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    code = attribute(error, "code");
+    not_found = code != NULL && PyLong_Check(code) &&
+                PyLong_AsLong(code) == 404;
+    Py_XDECREF(code);
+    PyErr_Clear();
+    PyErr_Restore(type, error, traceback);
+    forget_exception();
+    return not_found ? RULE_NOT_FOUND : RULE_UNKNOWN;
+}
+
+static enum rule ask(PyObject *adapter, PyObject *websocket)
+{
+    PyObject *method = attribute(adapter, "match");
+    PyObject *none = PyTuple_New(0);
+    PyObject *kwargs = Py_BuildValue("{sO}", "websocket", websocket);
+    PyObject *match = NULL;
+
+    if (method != NULL && none != NULL && kwargs != NULL)
+        match = PyObject_Call(method, none, kwargs);
+    Py_XDECREF(method);
+    Py_XDECREF(none);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(match);
+    if (match != NULL)
+        return RULE_MATCHES;
+    return PyErr_Occurred() ? why_no_match() : RULE_UNKNOWN;
+}
+
 int ext_upgrade_unwanted(PyObject *app, PyObject *environ)
 {
     PyObject *map = find_url_map(app);
-    PyObject *adapter, *match;
+    PyObject *adapter;
+    int unwanted;
 
     if (map == NULL)
         return PyErr_Occurred() ? -1 : 0;
@@ -65,20 +106,18 @@ int ext_upgrade_unwanted(PyObject *app, PyObject *environ)
         Py_DECREF(map);
         return 0;
     }
-    /* The environ is an upgrade's, so only a WebSocket rule matches. */
     adapter = PyObject_CallMethod(map, "bind_to_environ", "O", environ);
     Py_DECREF(map);
     if (adapter == NULL) {
         forget_exception();
         return PyErr_Occurred() ? -1 : 0;
     }
-    match = PyObject_CallMethod(adapter, "match", NULL);
+    /* Where the map has no rule at all, a middleware between it and us may
+     * serve the path, such as Socket.IO's. */
+    unwanted = ask(adapter, Py_True) != RULE_MATCHES && !PyErr_Occurred() &&
+               ask(adapter, Py_False) != RULE_NOT_FOUND;
     Py_DECREF(adapter);
-    Py_XDECREF(match);
-    if (match != NULL)
-        return 0;
-    forget_exception(); /* a mismatch is told by one of many */
-    return PyErr_Occurred() ? -1 : 1;
+    return PyErr_Occurred() ? -1 : unwanted;
 }
 
 /* The list without the element `upgrade`; a new str. */

@@ -5,9 +5,9 @@
 #include "state.h"
 
 /*
- * Werkzeug answers 400 to an upgrade on a rule without websocket=True, so such
- * applications must not see the fields. 1: hide them; 0: do not; -1 with an
- * exception set.
+ * Werkzeug answers 400 to an upgrade on a rule without websocket=True, so the
+ * application must not see the fields where the path has such a rule only.
+ * 1: hide them; 0: do not; -1 with an exception set.
  */
 int ext_upgrade_unwanted(PyObject *app, PyObject *environ);
 
