@@ -17,21 +17,33 @@ from ._wsocket import Event, Response, WebSocket, __version__
 from .app import WSocketApp
 from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
 from .framework import Framework
+from .handlers import (
+    FixedHandler,
+    FixedServerHandler,
+    ThreadingWSGIServer,
+    WebSocketHandler,
+    WSocketHandler,
+)
 from .handshake import Gate
 from .log import log_traceback, logger
 from .server import Server, run
 
 __all__ = [
     "Event",
+    "FixedHandler",
+    "FixedServerHandler",
     "FrameTooLargeException",
     "Framework",
     "Gate",
     "ProtocolError",
     "Response",
     "Server",
+    "ThreadingWSGIServer",
     "WSocketApp",
+    "WSocketHandler",
     "WebSocket",
     "WebSocketError",
+    "WebSocketHandler",
     "__version__",
     "log_traceback",
     "logger",

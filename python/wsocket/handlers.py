@@ -1,0 +1,454 @@
+"""The classes of wsgiref, made fit for HTTP/1.1 and WebSockets.
+
+    from wsgiref.simple_server import make_server
+    from wsocket import FixedHandler
+
+    with make_server("", 8000, app, handler_class=FixedHandler) as server:
+        server.serve_forever()
+
+They are real subclasses, so they fit wherever wsgiref's do. ``wsocket.Server``
+is faster by far, and fit for the open internet; these are not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import socket
+import socketserver
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Optional
+from wsgiref.simple_server import (
+    ServerHandler,
+    WSGIRequestHandler,
+    WSGIServer,
+)
+
+from .app import WSocketApp
+from .log import logger
+
+Application = Callable[..., Any]
+
+LINE_LONGEST = 65536
+DISCARD_MOST = 65536  # octets of a body that nobody has read
+LINGER = 1.0  # seconds
+
+CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class FixedServerHandler(ServerHandler):
+    """One answer: ``wsgiref.simple_server.ServerHandler`` for HTTP/1.1.
+
+    The body is framed by its length, by chunks, or by the end of the
+    connection. ``Connection`` and ``Upgrade`` may be set; names and values of
+    headers must be ``str`` and hold no line breaks, also under ``-O``.
+    """
+
+    http_version = "1.1"
+
+    #: The answer was sent whole, so that another may follow.
+    completed = False
+    _bodiless = False
+    _chunked = False
+    _left: Optional[int] = None  # octets of the announced length
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], Any]:
+        if exc_info:
+            try:
+                if self.headers_sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # it refers to this frame
+        elif self.headers is not None:
+            raise AssertionError("Headers already set!")
+        self._validate_status(self._checked(status, "Status"))
+        made = self.headers_class(headers)
+        for name, value in headers:
+            self._checked(name, "Header name")
+            self._checked(value, "Header value")
+            if name.lower() == "transfer-encoding":
+                raise AssertionError("Transfer-Encoding is the server's to set")
+        self.status, self.headers = status, made
+        return self.write
+
+    def _checked(self, text: Any, what: str) -> str:
+        if type(text) is not str:
+            raise AssertionError(
+                "%s must be of type str (got %r)" % (what, text)
+            )
+        if CONTROL.search(text):
+            raise AssertionError(
+                "%s holds a control character: %r" % (what, text)
+            )
+        return text
+
+    def _validate_status(self, status: str) -> None:
+        if len(status) < 4:
+            raise AssertionError("Status must be at least 4 characters")
+        if not status[:3].isdigit():
+            raise AssertionError("Status message must begin w/3-digit code")
+        if status[3] != " ":
+            raise AssertionError(
+                "Status message must have a space after code"
+            )
+
+    # ------------------------------------------------------------ framing ---
+
+    def cleanup_headers(self) -> None:
+        code = self.status[:3]
+        none = code in ("204", "304") or code < "200"
+        self._bodiless = none or self.environ["REQUEST_METHOD"] == "HEAD"
+        modern = self.environ["SERVER_PROTOCOL"] >= "HTTP/1.1"
+        if none:
+            if code != "304":
+                del self.headers["Content-Length"]
+        else:
+            super().cleanup_headers()
+        length = self.headers["Content-Length"]
+        if length is not None:
+            self._left = int(length)
+        elif not none and modern:
+            self.headers["Transfer-Encoding"] = "chunked"
+            self._chunked = not self._bodiless
+        self._set_connection(modern, none or modern or length is not None)
+
+    def _set_connection(self, modern: bool, ends: bool) -> None:
+        """RFC 9112 9.3: what each side may take for granted."""
+        request = getattr(self, "request_handler", None)
+        own = (self.headers["Connection"] or "").lower()
+        if "upgrade" in own:
+            return
+        if request is None or not ends or "close" in own:
+            if request is not None:
+                request.close_connection = True
+        if request is None or request.close_connection:
+            self.headers["Connection"] = "close"
+        elif not modern:
+            self.headers["Connection"] = "keep-alive"
+
+    def write(self, data: bytes) -> None:
+        if type(data) is not bytes:
+            raise AssertionError("write() argument must be a bytes instance")
+        if not self.status:
+            raise AssertionError("write() before start_response()")
+        if not self.headers_sent:
+            self.bytes_sent = len(data)  # a length may be made of it
+            self.send_headers()
+        else:
+            self.bytes_sent += len(data)
+        self._write_body(data)
+        self._flush()
+
+    def _write_body(self, data: bytes) -> None:
+        if self._bodiless or not data:
+            return
+        if self._left is not None:
+            data = data[: self._left]
+            self._left -= len(data)
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._write(data)
+
+    def finish_content(self) -> None:
+        if not self.headers_sent:
+            if self.environ["REQUEST_METHOD"] != "HEAD":
+                self.headers.setdefault("Content-Length", "0")
+            self.send_headers()
+        if self._chunked:
+            self._write(b"0\r\n\r\n")
+        self._flush()
+        self.completed = (self._bodiless or not self._left) and (
+            not self.status.startswith("1")
+        )
+
+    def close(self) -> None:
+        if self.status is not None and hasattr(self, "request_handler"):
+            super().close()
+        else:
+            super(ServerHandler, self).close()
+
+
+class _Body(io.RawIOBase):
+    """The body of one request, and not an octet more."""
+
+    def __init__(self, request: FixedHandler, length: Optional[int]) -> None:
+        self.request = request
+        self.chunked = length is None
+        self.left = length or 0  # in this chunk, or at all
+        self.ended = length == 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.ended:
+            return 0
+        self.request.send_continue()
+        if self.chunked and self.left == 0 and not self._next_chunk():
+            return 0
+        view = memoryview(buffer)[: self.left]
+        got: int = self.request.rfile.readinto1(view)
+        if got == 0:
+            raise self._cut("the body is incomplete")
+        self.left -= got
+        if self.left == 0:
+            if not self.chunked:
+                self.ended = True
+            elif self.request.rfile.readline(3) not in (b"\r\n", b"\n"):
+                raise self._cut("a chunk is longer than it says")
+        return got
+
+    def _next_chunk(self) -> bool:
+        """RFC 9112 7.1; extensions and trailers are skipped."""
+        line = self.request.rfile.readline(1024)
+        size = re.fullmatch(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;.*)?\r?\n", line)
+        if size is None:
+            raise self._cut("a chunk has no size")
+        self.left = int(size[1], 16)
+        if self.left > 0:
+            return True
+        for _ in range(100):
+            line = self.request.rfile.readline(8192)
+            if line in (b"\r\n", b"\n"):
+                self.ended = True
+                return False
+            if not line.endswith(b"\n"):
+                break
+        raise self._cut("the trailers do not end")
+
+    def _cut(self, why: str) -> Exception:
+        self.ended = True
+        self.request.close_connection = True
+        return ConnectionAbortedError(why)
+
+    def skip(self) -> bool:
+        """Read what nobody has read, if it is not too much: whether it ended."""
+        with contextlib.suppress(OSError):
+            for _ in range(DISCARD_MOST // 4096):
+                if not self.read(4096):
+                    break
+        return self.ended
+
+
+class FixedHandler(WSGIRequestHandler):
+    """``wsgiref.simple_server.WSGIRequestHandler`` with WebSockets and
+    HTTP/1.1.
+
+    The application is wrapped in ``WSocketApp``, once. Connections are kept
+    alive where the server has a thread for each. No address is looked up, and
+    what the logger cannot write is lost without an error.
+    """
+
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # what cannot be read gets a head
+    wbufsize = -1  # a head and what follows it leave together
+    disable_nagle_algorithm = True
+    server_handler_class = FixedServerHandler
+
+    #: Seconds that a client may take for the next request, or a part of it.
+    keepalive_timeout = 30.0
+
+    _owes_continue = False
+
+    # ------------------------------------------------------------- logging ---
+
+    def address_string(self) -> str:
+        return str(self.client_address[0]) if self.client_address else ""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        with contextlib.suppress(Exception):
+            line = CONTROL.sub(
+                lambda found: "\\x%02x" % ord(found[0]), format % args
+            )
+            sys.stderr.write(
+                "%s - - [%s] %s\n"
+                % (self.address_string(), self.log_date_time_string(), line)
+            )
+
+    # ------------------------------------------------------------ requests ---
+
+    def handle(self) -> None:
+        self.close_connection = True
+        self.handle_one_request()
+        while not self.close_connection:
+            self.handle_one_request()
+
+    def handle_one_request(self) -> None:
+        try:
+            body = self._read_request()
+        except OSError:  # too late, or gone
+            self.close_connection = True
+            return
+        if body is None:
+            self.close_connection = True
+            return
+        environ = self.get_environ()
+        environ["wsgi.input_terminated"] = True
+        # A WebSocket takes the stream over, with what is buffered in it.
+        stream: Any = io.BufferedReader(body)
+        if "HTTP_UPGRADE" in environ and body.ended:
+            stream = self.rfile
+        handler = self.server_handler_class(
+            stream,
+            self.wfile,
+            self.get_stderr(),
+            environ,
+            multithread=self._has_threads(),
+        )
+        handler.request_handler = self
+        handler.run(self.get_app())
+        if not handler.completed:
+            self.close_connection = True
+        self._end_body(body)
+
+    def _has_threads(self) -> bool:
+        return isinstance(self.server, socketserver.ThreadingMixIn)
+
+    def get_app(self) -> Application:
+        """The server's application with WebSockets; wrapped once."""
+        app = self.server.get_app()
+        if isinstance(app, WSocketApp):
+            return app
+        wrapped = getattr(self.server, "_wsocket_app", None)
+        if wrapped is None or wrapped.app is not app:
+            wrapped = self.server._wsocket_app = WSocketApp(app)
+        return wrapped
+
+    def _read_request(self) -> Optional[_Body]:
+        """The next head; None when there is none, or it was refused."""
+        self._set_timeout(self.keepalive_timeout)
+        self.raw_requestline = self.rfile.readline(LINE_LONGEST + 1)
+        if self.raw_requestline in (b"\r\n", b"\n"):  # RFC 9112 2.2
+            self.raw_requestline = self.rfile.readline(LINE_LONGEST + 1)
+        if len(self.raw_requestline) > LINE_LONGEST:
+            self.requestline = self.request_version = self.command = ""
+            self.protocol_version = "HTTP/1.0"  # it has said no other
+            self.send_error(414)
+            return None
+        self._owes_continue = False
+        if not self.raw_requestline or not self.parse_request():
+            return None
+        body = self._open_body()
+        self._set_timeout(self.timeout)
+        self.close_connection = not self._may_stay()
+        return body
+
+    def _set_timeout(self, seconds: Optional[float]) -> None:
+        if isinstance(self.connection, socket.socket):
+            self.connection.settimeout(seconds)
+
+    def _may_stay(self) -> bool:
+        """RFC 9112 9.3. Without threads a client that stays would keep all
+        others waiting."""
+        if not self._has_threads():
+            return False
+        fields = ",".join(self.headers.get_all("connection", []))
+        options = {option.strip().lower() for option in fields.split(",")}
+        if self.request_version >= "HTTP/1.1":
+            return "close" not in options
+        return "keep-alive" in options
+
+    def _open_body(self) -> Optional[_Body]:
+        """RFC 9112 6.3, and what would let two readers find two requests."""
+        modern = self.request_version >= "HTTP/1.1"
+        codings = self.headers.get_all("transfer-encoding", [])
+        lengths = set(self.headers.get_all("content-length", []))
+        hosts = self.headers.get_all("host", [])
+        for name in [name for name in self.headers if "_" in name]:
+            del self.headers[name]  # would be another one's in the environ
+        if self.headers.defects or self.headers.get_payload():
+            return self._refuse(400, "Bad header")
+        if len(hosts) > 1 or (modern and not hosts):
+            return self._refuse(400, "One Host is needed")
+        if codings and (lengths or not modern):
+            return self._refuse(400, "Bad Transfer-Encoding")
+        if codings:
+            if [coding.strip().lower() for coding in codings] != ["chunked"]:
+                return self._refuse(501, "Unknown Transfer-Encoding")
+            return _Body(self, None)
+        length = lengths.pop().strip() if lengths else "0"
+        if lengths or not re.fullmatch("[0-9]{1,18}", length):
+            return self._refuse(400, "Bad Content-Length")
+        return _Body(self, int(length))
+
+    def _refuse(self, code: int, message: str) -> None:
+        self.send_error(code, message)
+
+    def handle_expect_100(self) -> bool:
+        """The client is told to go on when the application reads."""
+        self._owes_continue = True
+        return True
+
+    def send_continue(self) -> None:
+        """Say 100 (Continue) once, if the client waits for it."""
+        if self._owes_continue:
+            self._owes_continue = False
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+
+    def _end_body(self, body: _Body) -> None:
+        """Nothing of this request may be taken for the next one, and closing
+        with unread input would destroy the answer (RFC 9112 9.6)."""
+        if body.ended:
+            return
+        if self._owes_continue or not body.skip():
+            self.close_connection = True
+            self._linger()
+
+    def _linger(self) -> None:
+        if not isinstance(self.connection, socket.socket):
+            return
+        until = time.monotonic() + LINGER
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER)
+            while time.monotonic() < until:
+                if not self.connection.recv(65536):
+                    break
+
+
+class WebSocketHandler(FixedHandler):
+    """The same under its other names."""
+
+
+WSocketHandler = WebSocketHandler
+
+
+class ThreadingWSGIServer(socketserver.ThreadingMixIn, WSGIServer):
+    """``wsgiref.simple_server.WSGIServer`` with a thread for each connection,
+    so that one that is idle, as browsers open them, keeps nobody waiting.
+
+        server = ThreadingWSGIServer(("", 8000), FixedHandler)
+        server.set_app(app)
+        server.serve_forever()
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        server_address: tuple[str, int],
+        RequestHandlerClass: Any = WebSocketHandler,
+        bind_and_activate: bool = True,
+    ) -> None:
+        if ":" in server_address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(server_address, RequestHandlerClass, bind_and_activate)
+
+    def server_bind(self) -> None:
+        """Without asking for the name of the address, as its ancestor does."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, (ConnectionError, TimeoutError)):
+            logger.error("error in a connection", exc_info=error)
