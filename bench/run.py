@@ -2,12 +2,13 @@
 """wsocket beside other servers, on this machine: CPU per request or message.
 
     bench/run.py http [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
+    bench/run.py framework [--rounds N] [--seconds S] [SERVER...]
     bench/run.py ws   [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
 
 Each server runs on core 0, the load on core 1, access logs off, the same octets
 from all. Rounds are interleaved. The figure to trust is CPU beside the floor
-(`null`, which does only what no server can avoid; for WebSockets our own echo
-in C); how many there are per second depends on how fast the load is.
+(`null`, which does only what no server can avoid; a bare WSGI application for
+frameworks; for WebSockets our own echo in C); how many there are per second depends on how fast the load is.
 """
 
 import argparse
@@ -15,11 +16,12 @@ import os
 import shutil
 import sys
 
+import framework_bench
 import http_bench
 import rig
 import ws_bench
 
-BENCHES = {"http": http_bench, "ws": ws_bench}
+BENCHES = {"http": http_bench, "framework": framework_bench, "ws": ws_bench}
 
 
 def main():
