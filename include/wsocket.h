@@ -868,15 +868,16 @@ WSK_API void wsk_router_free(wsk_router *router); /* after its server */
 
 /**
  * Answer requests for `path` (NUL-terminated, copied): an exact path, or one
- * that ends in '*' for every path with that beginning. An exact path wins over
- * a '*', a longer '*' over a shorter; a second handler for the same path
- * replaces the first. Unknown paths are answered 404. WSK_OK, WSK_E_NOMEM,
- * WSK_E_ARG (no path begins without '/').
+ * that ends in '*' for every path with that beginning; percent-decoded. An
+ * exact path wins over a '*', a longer '*' over a shorter; a second handler for
+ * the same path replaces the first. Unknown paths are answered 404. WSK_OK,
+ * WSK_E_NOMEM, WSK_E_ARG (no path begins without '/').
  */
 WSK_API wsk_status wsk_route(wsk_router *router, const char *path,
                              wsk_handler *handler, void *user);
 
-/** Accept WebSockets at `path`, with events; plain requests there get 426. */
+/** Accept WebSockets at `path`, with events. Plain requests there go to its
+ * wsk_route(), if it has one, else they get 426. */
 WSK_API wsk_status wsk_route_ws(wsk_router *router, const char *path,
                                 const wsk_ws_handlers *handlers, void *user);
 

@@ -1,19 +1,18 @@
 /* app/router: paths to handlers, for programs that want no more than that. */
 #include "wsocket.h"
 
+#include "base/ascii.h"
 #include "base/mem.h"
 
 #include <string.h>
 
-struct target {
-    wsk_handler *handler;            /* NULL: events */
-    const wsk_ws_handlers *handlers; /* borrowed */
-    void *user;
-};
-
+/* A path may have both: the handler for pages, the events for WebSockets. */
 struct route {
     struct route *next;
-    struct target to;
+    wsk_handler *handler; /* or NULL */
+    void *user;
+    const wsk_ws_handlers *events; /* borrowed; or NULL */
+    void *events_user;
     size_t len;  /* of path, without the '*' */
     bool prefix; /* it ended in '*' */
     char path[];
@@ -63,30 +62,68 @@ static struct route *route_at(wsk_router *router, const char *path)
     return r;
 }
 
-static wsk_status add(wsk_router *router, const char *path, struct target to)
+static wsk_status add(wsk_router *router, const char *path,
+                      struct route **route)
 {
-    struct route *r;
-
     if (path[0] != '/' && strcmp(path, "*") != 0)
         return WSK_E_ARG;
-    r = route_at(router, path);
-    if (r == NULL)
-        return WSK_E_NOMEM;
-    r->to = to;
-    return WSK_OK;
+    *route = route_at(router, path);
+    return *route == NULL ? WSK_E_NOMEM : WSK_OK;
 }
 
 wsk_status wsk_route(wsk_router *router, const char *path, wsk_handler *handler,
                      void *user)
 {
-    return add(router, path, (struct target){.handler = handler, .user = user});
+    struct route *r;
+    wsk_status st = add(router, path, &r);
+
+    if (st != WSK_OK)
+        return st;
+    r->handler = handler;
+    r->user = user;
+    return WSK_OK;
 }
 
 wsk_status wsk_route_ws(wsk_router *router, const char *path,
                         const wsk_ws_handlers *handlers, void *user)
 {
-    return add(router, path,
-               (struct target){.handlers = handlers, .user = user});
+    struct route *r;
+    wsk_status st = add(router, path, &r);
+
+    if (st != WSK_OK)
+        return st;
+    r->events = handlers;
+    r->events_user = user;
+    return WSK_OK;
+}
+
+/* The next octet of a path, percent-decoded (RFC 3986 2.1); what is no octet
+ * in hexadecimal stands for itself. */
+static char next_octet(wsk_str path, size_t *at)
+{
+    const char *p = path.p + *at;
+    int high, low;
+
+    if (*p == '%' && path.len - *at > 2) {
+        high = wsk__hex(p[1]);
+        low = wsk__hex(p[2]);
+        if (high >= 0 && low >= 0) {
+            *at += 3;
+            return (char)(high * 16 + low);
+        }
+    }
+    *at += 1;
+    return *p;
+}
+
+static bool matches(const struct route *r, wsk_str path)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < r->len; i++)
+        if (at == path.len || next_octet(path, &at) != r->path[i])
+            return false;
+    return r->prefix || at == path.len;
 }
 
 /* An exact path wins, then the longest beginning. */
@@ -95,11 +132,11 @@ static const struct route *find(const wsk_router *router, wsk_str path)
     const struct route *best = NULL;
 
     for (const struct route *r = router->routes; r != NULL; r = r->next) {
-        if (r->len > path.len || memcmp(r->path, path.p, r->len) != 0)
+        if (!matches(r, path))
             continue;
-        if (!r->prefix && r->len == path.len)
+        if (!r->prefix)
             return r;
-        if (r->prefix && (best == NULL || r->len > best->len))
+        if (best == NULL || r->len > best->len)
             best = r;
     }
     return best;
@@ -115,30 +152,29 @@ static void refuse(wsk_request *req, int status, const wsk_header *headers,
 
 static void open_socket(wsk_request *req, const struct route *route)
 {
-    static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     const wsk_head *head = wsk_request_head(req);
     const char *protocol = NULL;
     char name[WSK_WS_PROTOCOL_MAX];
     wsk_conn *conn;
 
-    if (!head->websocket) {
-        refuse(req, 426, &UPGRADE, 1);
-        return;
-    }
     if (wsk_ws_choose(head, wsk_request_subprotocols(req), name))
         protocol = name;
     if (wsk_request_upgrade(req, protocol, NULL, 0, &conn) == WSK_OK)
-        wsk_conn_attach(conn, route->to.handlers, route->to.user);
+        wsk_conn_attach(conn, route->events, route->events_user);
 }
 
 void wsk_router_handler(wsk_request *req, void *router)
 {
-    const struct route *route = find(router, wsk_request_head(req)->path);
+    static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
+    const wsk_head *head = wsk_request_head(req);
+    const struct route *route = find(router, head->path);
 
     if (route == NULL)
         refuse(req, 404, NULL, 0);
-    else if (route->to.handler != NULL)
-        route->to.handler(req, route->to.user);
-    else
+    else if (head->websocket && route->events != NULL)
         open_socket(req, route);
+    else if (route->handler != NULL)
+        route->handler(req, route->user);
+    else
+        refuse(req, 426, &UPGRADE, 1);
 }

@@ -83,3 +83,43 @@ TEST(a_websocket_route_answers_others_426) /* RFC 9110 15.5.22 */
     wsk_server_free(s.srv);
     wsk_router_free(router);
 }
+
+TEST(a_path_may_have_pages_and_websockets)
+{
+    wsk_router *router = wsk_router_new();
+    struct served s;
+    char body[64], data[126];
+    size_t len = 0;
+    int ws;
+
+    EXPECT(wsk_route_ws(router, "*", &ECHO, NULL) == WSK_OK);
+    EXPECT(wsk_route(router, "*", say_user, "page") == WSK_OK);
+    s = serve(wsk_router_handler, router, NULL);
+    EXPECT(ask(&s, "/x", body) == 200 && strcmp(body, "page") == 0);
+    ws = open_ws(&s, UPGRADE("/x"));
+    EXPECT(ws >= 0);
+    say_frame(ws, 2, "hi", 2);
+    EXPECT(hear_frame(ws, data, &len) == 2 && strcmp(data, "hi") == 0);
+    close(ws);
+    wsk_server_free(s.srv);
+    wsk_router_free(router);
+}
+
+TEST(a_path_is_compared_without_its_percents) /* RFC 3986 6.2.2.2 */
+{
+    wsk_router *router = wsk_router_new();
+    struct served s;
+    char body[64];
+
+    EXPECT(wsk_route(router, "/a b", say_user, "ab") == WSK_OK);
+    EXPECT(wsk_route(router, "/c/*", say_user, "c") == WSK_OK);
+    s = serve(wsk_router_handler, router, NULL);
+    EXPECT(ask(&s, "/a%20b", body) == 200 && strcmp(body, "ab") == 0);
+    EXPECT(ask(&s, "/%61%20%62", body) == 200);
+    EXPECT(ask(&s, "/%63%2f", body) == 200 && strcmp(body, "c") == 0);
+    EXPECT(ask(&s, "/a%20", body) == 404);
+    EXPECT(ask(&s, "/c%2", body) != 200);
+    EXPECT(ask(&s, "/c%252fx", body) == 404);
+    wsk_server_free(s.srv);
+    wsk_router_free(router);
+}
