@@ -27,7 +27,7 @@ static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
     int hide = c->hide == EXT_HIDE_ALWAYS;
 
     k->websocket =
-        ext_websocket_new(st, req, k->environ, &c->environ, c->owner);
+        ext_websocket_new(st, c->app, req, k->environ, &c->environ, c->owner);
     if (k->websocket == NULL ||
         ext_websocket_announce(k->websocket, k->environ) < 0)
         return -1;

@@ -16,6 +16,9 @@
     X(onconnect, "onconnect")                                                  \
     X(onmessage, "onmessage")                                                  \
     X(onclose, "onclose")                                                      \
+    X(websocket_class, "websocket_class")                                      \
+    X(on_ping, "on_ping")                                                      \
+    X(on_pong, "on_pong")                                                      \
     X(input, "wsgi.input")                                                     \
     X(errors, "wsgi.errors")                                                   \
     X(websocket, "wsgi.websocket")                                             \
@@ -79,6 +82,12 @@ PyObject *ext_no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 static inline PyObject *ext_ref(PyObject *o)
 {
     Py_INCREF(o);
+    return o;
+}
+
+static inline PyObject *ext_xref(PyObject *o)
+{
+    Py_XINCREF(o);
     return o;
 }
 

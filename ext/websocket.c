@@ -8,6 +8,7 @@
 #include "args.h"
 #include "errors.h"
 #include "headers.h"
+#include "websocket_doc.h"
 
 /* ------------------------------------------------------------ accepting --- */
 
@@ -86,7 +87,7 @@ int ext_ws_open(WebSocketObject *self, const char *what)
     }
     st = upgrade(self, NULL);
     if (st == WSK_OK)
-        return 0;
+        return ext_ws_hear(self);
     ext_raise_websocket(self->st, st, what);
     return -1;
 }
@@ -177,6 +178,59 @@ static int add_headers(WebSocketObject *self, PyObject *given)
     return 0;
 }
 
+/* Every subprotocol that the client offered, as a str for people. */
+static PyObject *list_offers(const wsk_head *head)
+{
+    PyObject *text = NULL;
+    size_t pos = 0;
+    wsk_str name;
+
+    while (wsk_ws_next_offer(head, &pos, &name)) {
+        PyObject *one =
+            PyUnicode_DecodeLatin1(name.p, (Py_ssize_t)name.len, NULL);
+        PyObject *more = one != NULL && text != NULL
+                             ? PyUnicode_FromFormat("%U, %U", text, one)
+                             : ext_xref(one);
+
+        Py_XDECREF(one);
+        Py_XSETREF(text, more);
+        if (text == NULL)
+            return NULL;
+    }
+    return text != NULL ? text : PyUnicode_FromString("none");
+}
+
+/* Why it cannot be opened now; NULL when it can. */
+static const char *cannot_accept(const WebSocketObject *self)
+{
+    if (self->conn != NULL)
+        return "the WebSocket is open already; only the first use of it can "
+               "accept";
+    if (self->req == NULL)
+        return "the request is over: it was refused, or its client is gone";
+    if (self->thread != PyThread_get_thread_ident())
+        return "only the handler's own thread can do that";
+    return NULL;
+}
+
+/* -1 with an exception set. */
+static int check_offered(const WebSocketObject *self, const char *protocol)
+{
+    const wsk_head *head = wsk_request_head(self->req);
+    PyObject *offers;
+
+    if (wsk_ws_offered(head, protocol))
+        return 0;
+    offers = list_offers(head);
+    if (offers != NULL)
+        PyErr_Format(PyExc_ValueError,
+                     "accept: the client did not offer the subprotocol '%s'; "
+                     "it offers: %U",
+                     protocol, offers);
+    Py_XDECREF(offers);
+    return -1;
+}
+
 static const struct ext_signature accept_sig = {
     "accept", 0, 2, (const char *const[]){"headers", "subprotocol"}};
 
@@ -184,25 +238,31 @@ static PyObject *WebSocket_accept(PyObject *op, PyObject *const *args,
                                   Py_ssize_t nargs, PyObject *kwnames)
 {
     WebSocketObject *self = WebSocket_CAST(op);
-    const char *protocol = NULL;
+    const char *protocol = NULL, *wrong;
     PyObject *given[2];
-    wsk_status st = WSK_E_STATE;
+    wsk_status st;
 
     if (ext_args(&accept_sig, args, nargs, kwnames, given) < 0)
         return NULL;
+    wrong = cannot_accept(self);
+    if (wrong != NULL)
+        return PyErr_Format(self->st->WebSocketError, "accept: %s", wrong);
     if (given[1] != NULL && given[1] != Py_None) {
         protocol = PyUnicode_AsUTF8(given[1]);
-        if (protocol == NULL)
+        if (protocol == NULL || check_offered(self, protocol) < 0)
             return NULL;
     }
     if (given[0] != NULL && given[0] != Py_None &&
         add_headers(self, given[0]) < 0)
         return NULL;
-    if (self->conn == NULL && self->req != NULL &&
-        self->thread == PyThread_get_thread_ident())
-        st = upgrade(self, protocol);
+    st = upgrade(self, protocol);
+    if (st == WSK_E_STATE)
+        return PyErr_Format(self->st->WebSocketError,
+                            "accept: start_response has answered already");
     if (st != WSK_OK)
         return ext_raise_websocket(self->st, st, "accept");
+    if (ext_ws_hear(self) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -218,6 +278,8 @@ static int WebSocket_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->protocols);
     Py_VISIT(self->extra);
     Py_VISIT(self->app);
+    Py_VISIT(self->on_ping);
+    Py_VISIT(self->on_pong);
     Py_VISIT(self->dict);
     return 0;
 }
@@ -231,6 +293,8 @@ static int WebSocket_clear(PyObject *op)
     Py_CLEAR(self->protocols);
     Py_CLEAR(self->extra);
     Py_CLEAR(self->app);
+    Py_CLEAR(self->on_ping);
+    Py_CLEAR(self->on_pong);
     Py_CLEAR(self->dict);
     return 0;
 }
@@ -246,6 +310,8 @@ static void WebSocket_dealloc(PyObject *op)
     WebSocket_clear(op);
     if (self->conn != NULL)
         wsk_conn_unref(self->conn);
+    if (self->stream_lock != NULL)
+        PyThread_free_lock(self->stream_lock);
     Py_XDECREF(self->owner);
     type->tp_free(op);
     Py_DECREF(type);
@@ -254,32 +320,15 @@ static void WebSocket_dealloc(PyObject *op)
 #define FAST (METH_FASTCALL | METH_KEYWORDS)
 
 static PyMethodDef WebSocket_methods[] = {
-    {"accept", EXT_METHOD(WebSocket_accept), FAST,
-     "accept(headers=None, subprotocol=None)\n\n"
-     "Open the WebSocket now; the first use of it does the same."},
-    {"receive", EXT_METHOD(ext_ws_receive), FAST,
-     "receive(timeout=None) -> str or bytes\n\n"
-     "Wait for a message. None once the peer has closed, then "
-     "WebSocketError;\nTimeoutError after `timeout` seconds."},
-    {"send", EXT_METHOD(ext_ws_send), FAST,
-     "send(message, binary=None, do_compress=True)\n\n"
-     "Send str as text, bytes as binary, anything else as str(message).\n"
-     "do_compress=False sends it as it is though compression was negotiated:\n"
-     "for what is compressed already, or holds a secret beside a stranger's "
-     "text."},
-    {"send_frame", EXT_METHOD(ext_ws_send_frame), FAST,
-     "send_frame(message, opcode, do_compress=False, fin=True)\n\n"
-     "Send one frame as it is."},
-    {"ping", EXT_METHOD(ext_ws_ping), FAST, "ping(payload=b'')"},
-    {"pong", EXT_METHOD(ext_ws_pong), FAST,
-     "pong(payload=b'')\n\nUnasked; pings are answered without it."},
-    {"close", EXT_METHOD(ext_ws_close), FAST,
-     "close(code=1000, message=b'')\n\n"
-     "Begin the closing handshake; the server completes it."},
-    {"attach", ext_ws_attach, METH_O,
-     "attach(app)\n\n"
-     "Give the WebSocket to app.onconnect, app.onmessage and app.onclose.\n"
-     "The handler may return; no thread waits for the messages."},
+    {"accept", EXT_METHOD(WebSocket_accept), FAST, DOC_ACCEPT},
+    {"receive", EXT_METHOD(ext_ws_receive), FAST, DOC_RECEIVE},
+    {"send", EXT_METHOD(ext_ws_send), FAST, DOC_SEND},
+    {"send_frame", EXT_METHOD(ext_ws_send_frame), FAST, DOC_SEND_FRAME},
+    {"send_stream", ext_ws_send_stream, METH_O, DOC_SEND_STREAM},
+    {"ping", EXT_METHOD(ext_ws_ping), FAST, DOC_PING},
+    {"pong", EXT_METHOD(ext_ws_pong), FAST, DOC_PONG},
+    {"close", EXT_METHOD(ext_ws_close), FAST, DOC_CLOSE},
+    {"attach", ext_ws_attach, METH_O, DOC_ATTACH},
     {"__enter__", ext_ws_enter, METH_NOARGS, NULL},
     {"__exit__", EXT_METHOD(ext_ws_exit), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
@@ -293,16 +342,8 @@ static PyMemberDef WebSocket_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-PyDoc_STRVAR(WebSocket_doc,
-             "One WebSocket, as environ['wsgi.websocket'] has it.\n\n"
-             "    def app(environ, start_response):\n"
-             "        ws = environ['wsgi.websocket']\n"
-             "        for message in ws:\n"
-             "            ws.send(message)\n"
-             "        return []");
-
 static PyType_Slot WebSocket_slots[] = {
-    {Py_tp_doc, (void *)WebSocket_doc}, {Py_tp_new, ext_no_new},
+    {Py_tp_doc, (void *)DOC_WEBSOCKET}, {Py_tp_new, ext_no_new},
     {Py_tp_dealloc, WebSocket_dealloc}, {Py_tp_traverse, WebSocket_traverse},
     {Py_tp_clear, WebSocket_clear},     {Py_tp_repr, ext_ws_repr},
     {Py_tp_iter, PyObject_SelfIter},    {Py_tp_iternext, ext_ws_iternext},
@@ -322,13 +363,32 @@ int ext_websocket_add(PyObject *module, struct ext_state *st)
     return ext_type_add(module, &WebSocket_spec, &st->websocket_type, true);
 }
 
-PyObject *ext_websocket_new(struct ext_state *st, wsk_request *req,
-                            PyObject *environ, struct ext_environ *maker,
-                            PyObject *owner)
+/* The application's websocket_class, a new reference; or ours, where there is
+ * none that will do. NULL: what is no Exception was raised. */
+static PyTypeObject *class_for(const struct ext_state *st, PyObject *app)
 {
-    PyObject *op = st->websocket_type->tp_alloc(st->websocket_type, 0);
+    PyObject *type = PyObject_GetAttr(app, st->names.websocket_class);
+
+    if (type == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception))
+            return NULL;
+        PyErr_Clear();
+    }
+    if (type == NULL || !PyType_Check(type) ||
+        !PyType_IsSubtype((PyTypeObject *)type, st->websocket_type))
+        Py_XSETREF(type, ext_ref((PyObject *)st->websocket_type));
+    return (PyTypeObject *)type;
+}
+
+PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
+                            wsk_request *req, PyObject *environ,
+                            struct ext_environ *maker, PyObject *owner)
+{
+    PyTypeObject *type = class_for(st, app);
+    PyObject *op = type == NULL ? NULL : type->tp_alloc(type, 0);
     WebSocketObject *self = WebSocket_CAST(op);
 
+    Py_XDECREF(type);
     if (op == NULL)
         return NULL;
     self->st = st;

@@ -4,6 +4,14 @@
 
 #include "websocket.h"
 
+/* What send() does about a slow reader; see DOC_SEND_POLICY. */
+enum ext_policy {
+    EXT_POLICY_DEFAULT,
+    EXT_POLICY_WAIT,
+    EXT_POLICY_DROP,
+    EXT_POLICY_CLOSE,
+};
+
 typedef struct {
     PyObject_HEAD
     struct ext_state *st;
@@ -18,6 +26,11 @@ typedef struct {
     PyObject *app;       /* the events it is attached to, or NULL */
     PyObject *dict;
     PyObject *weakrefs;
+    PyObject *on_ping, *on_pong;    /* or NULL */
+    PyThread_type_lock stream_lock; /* held by send_stream(); or NULL */
+    unsigned long streamer;         /* the thread that holds it; 0: none */
+    unsigned streams_ended;
+    enum ext_policy policy;
     bool shown;      /* the application has seen environ */
     bool told_ended; /* receive() has returned None */
 } WebSocketObject;
@@ -43,6 +56,27 @@ int ext_ws_open(WebSocketObject *self, const char *what);
 
 bool ext_ws_is_closed(const WebSocketObject *self);
 
+/* ---- hooks ---- */
+
+/* Have pings and pongs told if somebody wants to know. -1 with an exception. */
+int ext_ws_hear(WebSocketObject *self);
+
+/* Call the hook for a ping or pong, if there is one. -1 with an exception. */
+int ext_ws_tell(WebSocketObject *self, const wsk_message *msg);
+
+/* ---- sending ---- */
+
+/* WSK_OK, and whatever wsk_conn_drain() says. */
+wsk_status ext_ws_wait_for_reader(WebSocketObject *self);
+
+/* Whether to try again what the engine refused because of a message in pieces.
+ * `ended` is streams_ended, from before the first try. */
+bool ext_ws_await_stream(WebSocketObject *self, unsigned ended);
+
+/* NULL, with the exception for what came of sending. */
+PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
+                            const char *what);
+
 /* ---- methods and attributes ---- */
 
 PyObject *ext_ws_receive(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -53,6 +87,7 @@ PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
                             Py_ssize_t nargs, PyObject *kwnames);
+PyObject *ext_ws_send_stream(PyObject *op, PyObject *iterable);
 PyObject *ext_ws_ping(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_pong(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -63,6 +98,12 @@ PyObject *ext_ws_enter(PyObject *op, PyObject *unused);
 PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ext_ws_repr(PyObject *op);
 PyObject *ext_ws_version(PyObject *op, void *unused);
+PyObject *ext_ws_get_hook(PyObject *op, void *pong);
+int ext_ws_set_hook(PyObject *op, PyObject *hook, void *pong);
+PyObject *ext_ws_get_latency(PyObject *op, void *unused);
+PyObject *ext_ws_get_buffered(PyObject *op, void *unused);
+PyObject *ext_ws_get_policy(PyObject *op, void *unused);
+int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused);
 extern PyGetSetDef ext_ws_getset[];
 
 #endif

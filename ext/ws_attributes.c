@@ -2,6 +2,7 @@
 #include "websocket_object.h"
 
 #include "input.h"
+#include "websocket_doc.h"
 
 /* ----------------------------------------------------------- attributes --- */
 
@@ -260,6 +261,12 @@ PyGetSetDef ext_ws_getset[] = {
      "True when both sides said that it ends.", NULL},
     {"do_compress", get_do_compress, NULL,
      "True when compression was negotiated.", NULL},
+    {"on_ping", ext_ws_get_hook, ext_ws_set_hook, DOC_ON_PING, NULL},
+    {"on_pong", ext_ws_get_hook, ext_ws_set_hook, DOC_ON_PONG, (void *)"pong"},
+    {"latency", ext_ws_get_latency, NULL, DOC_LATENCY, NULL},
+    {"buffered_amount", ext_ws_get_buffered, NULL, DOC_BUFFERED_AMOUNT, NULL},
+    {"send_policy", ext_ws_get_policy, ext_ws_set_policy, DOC_SEND_POLICY,
+     NULL},
     {"logger", get_logger, NULL, "The logger 'wsocket'.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

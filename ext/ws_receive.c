@@ -5,6 +5,8 @@
 #include "errors.h"
 #include "message.h"
 
+#include <time.h>
+
 /* ------------------------------------------------------------ receiving --- */
 
 /* The connection has ended: None once, which ends a loop, then an error. */
@@ -23,21 +25,66 @@ static PyObject *tell_ended(WebSocketObject *self)
                         (int)info.code);
 }
 
+static PyObject *raise_receive(WebSocketObject *self, wsk_status st)
+{
+    if (st == WSK_E_STATE)
+        return PyErr_Format(
+            self->st->WebSocketError,
+            self->app != NULL
+                ? "receive: the messages of this WebSocket go to onmessage"
+                : "receive: another thread is receiving; one at a time can");
+    return ext_raise_websocket(self->st, st, "receive");
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The next thing that comes, be it a ping; WSK_E_TIMEOUT at until_ms. */
+static wsk_status next_message(WebSocketObject *self, int timeout_ms,
+                               int64_t until_ms, wsk_message *msg)
+{
+    wsk_status st;
+
+    if (timeout_ms > 0) {
+        int64_t left = until_ms - now_ms();
+
+        timeout_ms = left > 0 ? (int)left : 0;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_receive(self->conn, timeout_ms, msg);
+    Py_END_ALLOW_THREADS
+    return st;
+}
+
 static PyObject *receive(WebSocketObject *self, int timeout_ms)
 {
+    int64_t until_ms = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
     wsk_message msg;
     wsk_status st;
     PyObject *message;
 
     if (ext_ws_open(self, "receive") < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    st = wsk_conn_receive(self->conn, timeout_ms, &msg);
-    Py_END_ALLOW_THREADS
-    if (st == WSK_E_CLOSED)
-        return tell_ended(self);
-    if (st != WSK_OK)
-        return ext_raise_websocket(self->st, st, "receive");
+    for (;;) {
+        int rc;
+
+        st = next_message(self, timeout_ms, until_ms, &msg);
+        if (st == WSK_E_CLOSED)
+            return tell_ended(self);
+        if (st != WSK_OK)
+            return raise_receive(self, st);
+        if (msg.opcode < WSK_CLOSE)
+            break;
+        rc = ext_ws_tell(self, &msg);
+        wsk_message_free(&msg);
+        if (rc < 0)
+            return NULL;
+    }
     message = ext_message_object(&msg);
     wsk_message_free(&msg);
     return message;
@@ -75,9 +122,19 @@ PyObject *ext_ws_iternext(PyObject *op)
 
 /* --------------------------------------------------------------- events --- */
 
+/* An event of this WebSocket's went wrong: that is logged, and ends it. */
+static void end_for_error(WebSocketObject *self)
+{
+    if (ext_websocket_has_left((PyObject *)self)) {
+        ext_log_departure(self->st);
+        return;
+    }
+    ext_log_exception(self->st, "error in an event handler");
+    wsk_conn_close(self->conn, 1011, NULL, 0);
+}
+
 /* Call an event of the application. `message` is stolen, may be NULL with an
- * exception set, and is left out when it is the WebSocket itself. What goes
- * wrong is logged, and ends the connection. */
+ * exception set, and is left out when it is the WebSocket itself. */
 static void fire_take(WebSocketObject *self, PyObject *name, PyObject *message)
 {
     PyObject *op = (PyObject *)self;
@@ -88,15 +145,20 @@ static void fire_take(WebSocketObject *self, PyObject *name, PyObject *message)
         event = PyObject_GetAttr(self->app, name);
     if (event != NULL)
         result = PyObject_Vectorcall(event, args, message == op ? 1 : 2, NULL);
-    if (result == NULL && ext_websocket_has_left(op)) {
-        ext_log_departure(self->st);
-    } else if (result == NULL) {
-        ext_log_exception(self->st, "error in an event handler");
-        wsk_conn_close(self->conn, 1011, NULL, 0);
-    }
+    if (result == NULL)
+        end_for_error(self);
     Py_XDECREF(message);
     Py_XDECREF(event);
     Py_XDECREF(result);
+}
+
+static void on_control(wsk_conn *conn, const wsk_message *msg, void *user)
+{
+    WebSocketObject *self = user;
+
+    (void)conn;
+    if (ext_ws_tell(self, msg) < 0)
+        end_for_error(self);
 }
 
 static void on_connect(wsk_conn *conn, void *user)
@@ -130,6 +192,8 @@ static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
 static const wsk_ws_handlers EVENTS = {
     .connect = on_connect,
     .message = on_message,
+    .ping = on_control,
+    .pong = on_control,
     .close = on_close,
 };
 
@@ -178,5 +242,7 @@ PyObject *ext_ws_attach(PyObject *op, PyObject *app)
         Py_DECREF(op);
         return ext_raise_websocket(self->st, st, "attach");
     }
+    if (ext_ws_hear(self) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }

@@ -15,17 +15,101 @@
 /* RFC 6455 5.5. */
 #define CONTROL_LONGEST 125
 
-/* -------------------------------------------------------------- sending --- */
+/* ------------------------------------------------------------- mistakes --- */
 
-/* A slow reader slows its own handler down, not a callback for others. */
-static wsk_status wait_for_reader(WebSocketObject *self)
+PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
+                            const char *what)
+{
+    PyObject *error = self->st->WebSocketError;
+    wsk_close_info info;
+
+    if (st == WSK_E_CLOSED && wsk_conn_closed(self->conn, &info))
+        return PyErr_Format(error, "%s: the WebSocket is closed (%d)", what,
+                            (int)info.code);
+    if (st == WSK_E_STATE)
+        return PyErr_Format(
+            self->st->ProtocolError,
+            "%s: a message that was begun in pieces is not finished; "
+            "end it with send_frame(b'', 0)",
+            what);
+    if (st == WSK_E_ARG)
+        return PyErr_Format(PyExc_ValueError,
+                            "%s: these bytes are not UTF-8, so they cannot be "
+                            "sent as text; send them as binary",
+                            what);
+    return ext_raise_websocket(self->st, st, what);
+}
+
+/* ------------------------------------------------------------- policies --- */
+
+static const char *const POLICIES[] = {"wait", "drop", "close"};
+
+static enum ext_policy policy_of(const WebSocketObject *self)
+{
+    if (self->policy != EXT_POLICY_DEFAULT)
+        return self->policy;
+    return self->app != NULL ? EXT_POLICY_CLOSE : EXT_POLICY_WAIT;
+}
+
+PyObject *ext_ws_get_policy(PyObject *op, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(
+        POLICIES[policy_of(WebSocket_CAST(op)) - EXT_POLICY_WAIT]);
+}
+
+int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused)
+{
+    (void)unused;
+    for (size_t i = 0; value != NULL && i < Py_ARRAY_LENGTH(POLICIES); i++)
+        if (PyUnicode_Check(value) &&
+            PyUnicode_CompareWithASCIIString(value, POLICIES[i]) == 0) {
+            WebSocket_CAST(op)->policy =
+                (enum ext_policy)(EXT_POLICY_WAIT + (int)i);
+            return 0;
+        }
+    PyErr_SetString(PyExc_ValueError,
+                    "send_policy must be 'wait', 'drop' or 'close'");
+    return -1;
+}
+
+PyObject *ext_ws_get_buffered(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    return PyLong_FromSize_t(self->conn != NULL ? wsk_conn_buffered(self->conn)
+                                                : 0);
+}
+
+/* What waits for a slow reader is bounded by the server itself, which closes
+ * with 1013; so that is all that the policy `close` needs. A stream cannot be
+ * dropped in part, so it waits. */
+wsk_status ext_ws_wait_for_reader(WebSocketObject *self)
 {
     wsk_status st;
 
-    if (self->app != NULL || wsk_conn_buffered(self->conn) < SEND_LIMIT)
+    if (policy_of(self) == EXT_POLICY_CLOSE ||
+        wsk_conn_buffered(self->conn) < SEND_LIMIT)
         return WSK_OK;
     Py_BEGIN_ALLOW_THREADS
     st = wsk_conn_drain(self->conn, -1);
+    Py_END_ALLOW_THREADS
+    return st;
+}
+
+/* -------------------------------------------------------------- sending --- */
+
+static wsk_status send_once(WebSocketObject *self, const struct ext_octets *o,
+                            wsk_opcode opcode, unsigned flags)
+{
+    size_t len = (size_t)o->len;
+    wsk_status st;
+
+    if (len < LONG_MESSAGE)
+        return wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
     Py_END_ALLOW_THREADS
     return st;
 }
@@ -35,17 +119,17 @@ static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
 {
     unsigned flags = (o->text ? WSK_SEND_VALID : 0) |
                      (compress ? 0 : WSK_SEND_PLAIN);
-    size_t len = (size_t)o->len;
+    bool drops = self->policy == EXT_POLICY_DROP;
+    unsigned ended;
     wsk_status st;
 
-    if (len < LONG_MESSAGE) {
-        st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
-        Py_END_ALLOW_THREADS
-    }
-    return st == WSK_OK ? wait_for_reader(self) : st;
+    if (drops && wsk_conn_buffered(self->conn) >= SEND_LIMIT)
+        return WSK_OK;
+    do {
+        ended = self->streams_ended;
+        st = send_once(self, o, opcode, flags);
+    } while (st == WSK_E_STATE && ext_ws_await_stream(self, ended));
+    return st == WSK_OK && !drops ? ext_ws_wait_for_reader(self) : st;
 }
 
 static const struct ext_signature send_sig = {
@@ -76,32 +160,98 @@ PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (binary < 0)
         return NULL;
     if (st != WSK_OK)
-        return ext_raise_websocket(self->st, st, "send");
+        return ext_ws_raise_send(self, st, "send");
     Py_RETURN_NONE;
 }
 
-static PyObject *send_frame(WebSocketObject *self, PyObject *message,
-                            long opcode, bool fin)
+/* --------------------------------------------------------------- frames --- */
+
+/* One frame, as send_frame() was asked for it. */
+struct frame {
+    PyObject *message;
+    long opcode;
+    int compress;
+    int fin;
+};
+
+/* What RFC 6455 5.2 to 5.5 forbid whatever came before. */
+static int check_frame(const struct ext_state *st, const struct frame *f)
+{
+    const char *wrong = NULL;
+
+    if (f->opcode == WSK_CLOSE)
+        wrong = "close() sends opcode 8, and ends the connection as well";
+    else if (f->opcode > WSK_CLOSE && f->opcode <= WSK_PONG && !f->fin)
+        wrong = "a ping or pong cannot be in pieces; leave fin=False out";
+    else if (f->compress &&
+             (f->opcode < WSK_TEXT || f->opcode > WSK_BINARY || !f->fin))
+        wrong = "only a whole message (opcode 1 or 2, fin=True) can be "
+                "compressed; leave do_compress=True out";
+    else if (f->opcode < 0 || f->opcode > WSK_PONG ||
+             (f->opcode > WSK_BINARY && f->opcode < WSK_CLOSE)) {
+        PyErr_Format(st->ProtocolError,
+                     "send_frame: %ld is no opcode; 1 is text, 2 binary, 0 "
+                     "continues them, 9 is a ping, 10 a pong",
+                     f->opcode);
+        return -1;
+    }
+    if (wrong == NULL)
+        return 0;
+    PyErr_Format(st->ProtocolError, "send_frame: %s", wrong);
+    return -1;
+}
+
+static PyObject *raise_frame(WebSocketObject *self, wsk_status st,
+                             const struct frame *f)
+{
+    if (st == WSK_E_STATE && f->opcode == WSK_CONTINUATION)
+        return PyErr_Format(
+            self->st->ProtocolError,
+            "send_frame: opcode 0 continues a message, and none was begun "
+            "with fin=False");
+    return ext_ws_raise_send(self, st, "send_frame");
+}
+
+static wsk_status send_octets_frame(WebSocketObject *self,
+                                    const struct ext_octets *o,
+                                    const struct frame *f)
+{
+    unsigned ended;
+    wsk_status st;
+
+    if (f->compress)
+        return send_octets(self, o, (wsk_opcode)f->opcode, true);
+    do {
+        ended = self->streams_ended;
+        st = wsk_conn_send_frame(self->conn, (wsk_opcode)f->opcode, f->fin,
+                                 o->p, (size_t)o->len);
+    } while (st == WSK_E_STATE && f->opcode != WSK_CONTINUATION &&
+             ext_ws_await_stream(self, ended));
+    return st == WSK_OK && f->opcode < WSK_CLOSE ? ext_ws_wait_for_reader(self)
+                                                 : st;
+}
+
+static PyObject *send_frame(WebSocketObject *self, const struct frame *f)
 {
     struct ext_octets o;
-    wsk_status st = WSK_E_ARG;
+    wsk_status st = WSK_OK;
 
-    if (ext_octets_get(&o, message) < 0)
+    if (ext_octets_get(&o, f->message) < 0)
         return NULL;
-    if (opcode >= WSK_CLOSE && o.len > CONTROL_LONGEST)
+    if (f->opcode > WSK_CLOSE && o.len > CONTROL_LONGEST)
         PyErr_Format(self->st->FrameTooLargeException,
                      "a control frame holds at most %d octets, not %zd",
                      CONTROL_LONGEST, o.len);
-    else if (opcode >= WSK_CONTINUATION && opcode <= WSK_PONG)
-        st = wsk_conn_send_frame(self->conn, (wsk_opcode)opcode, fin, o.p,
-                                 (size_t)o.len);
+    else if (f->opcode == WSK_CONTINUATION &&
+             self->streamer == PyThread_get_thread_ident())
+        st = WSK_E_STATE; /* the message is send_stream()'s */
+    else
+        st = send_octets_frame(self, &o, f);
     ext_octets_release(&o);
     if (PyErr_Occurred())
         return NULL;
-    if (st == WSK_OK && opcode < WSK_CLOSE)
-        st = wait_for_reader(self);
     if (st != WSK_OK)
-        return ext_raise_frame(self->st, st, "send_frame");
+        return raise_frame(self, st, f);
     Py_RETURN_NONE;
 }
 
@@ -114,19 +264,22 @@ PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
 {
     WebSocketObject *self = WebSocket_CAST(op);
     PyObject *given[4];
-    long opcode;
-    int fin = 1;
+    struct frame f = {.fin = 1};
 
     if (ext_args(&send_frame_sig, args, nargs, kwnames, given) < 0)
         return NULL;
-    opcode = PyLong_AsLong(given[1]);
-    if (opcode == -1 && PyErr_Occurred())
+    f.message = given[0];
+    f.opcode = PyLong_AsLong(given[1]);
+    if (f.opcode == -1 && PyErr_Occurred())
         return NULL;
+    if (given[2] != NULL)
+        f.compress = PyObject_IsTrue(given[2]);
     if (given[3] != NULL)
-        fin = PyObject_IsTrue(given[3]);
-    if (fin < 0 || ext_ws_open(self, "send_frame") < 0)
+        f.fin = PyObject_IsTrue(given[3]);
+    if (f.compress < 0 || f.fin < 0 || check_frame(self->st, &f) < 0 ||
+        ext_ws_open(self, "send_frame") < 0)
         return NULL;
-    return send_frame(self, given[0], opcode, fin);
+    return send_frame(self, &f);
 }
 
 static const struct ext_signature ping_sig = {"ping", 0, 1,
@@ -137,13 +290,14 @@ static PyObject *send_control(PyObject *op, PyObject *const *args,
                               wsk_opcode opcode)
 {
     WebSocketObject *self = WebSocket_CAST(op);
-    PyObject *payload;
+    struct frame f = {.opcode = (long)opcode, .fin = 1};
 
-    if (ext_args(&ping_sig, args, nargs, kwnames, &payload) < 0 ||
+    if (ext_args(&ping_sig, args, nargs, kwnames, &f.message) < 0 ||
         ext_ws_open(self, "ping") < 0)
         return NULL;
-    return send_frame(self, payload == NULL ? self->st->names.empty : payload,
-                      opcode, true);
+    if (f.message == NULL)
+        f.message = self->st->names.empty;
+    return send_frame(self, &f);
 }
 
 PyObject *ext_ws_ping(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -160,6 +314,25 @@ PyObject *ext_ws_pong(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 
 /* -------------------------------------------------------------- closing --- */
 
+static int raise_close(WebSocketObject *self, wsk_status st, long code)
+{
+    bool known = (code >= 1000 && code <= 1003) ||
+                 (code >= 1007 && code <= 1014) ||
+                 (code >= 3000 && code <= 4999);
+
+    if (st != WSK_E_ARG)
+        ext_raise_websocket(self->st, st, "close");
+    else if (known)
+        PyErr_SetString(PyExc_ValueError, "close: the reason is not UTF-8");
+    else
+        PyErr_Format(PyExc_ValueError,
+                     "close: %ld cannot be sent; 1000 is a normal end, 1011 "
+                     "an error here, 3000 to 4999 are yours (1001-1003 and "
+                     "1007-1014 are in RFC 6455 7.4)",
+                     code);
+    return -1;
+}
+
 static int close_with(WebSocketObject *self, long code, PyObject *reason)
 {
     struct ext_octets o;
@@ -172,10 +345,7 @@ static int close_with(WebSocketObject *self, long code, PyObject *reason)
     if (code >= 0 && code <= UINT16_MAX)
         st = wsk_conn_close(self->conn, (uint16_t)code, o.p, (size_t)o.len);
     ext_octets_release(&o);
-    if (st == WSK_OK || st == WSK_E_CLOSED)
-        return 0;
-    ext_raise_websocket(self->st, st, "close");
-    return -1;
+    return st == WSK_OK || st == WSK_E_CLOSED ? 0 : raise_close(self, st, code);
 }
 
 static const struct ext_signature close_sig = {

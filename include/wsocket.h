@@ -757,7 +757,7 @@ WSK_API wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
 
 /** A message. Owned by whoever received it: wsk_message_free(). */
 typedef struct wsk_message {
-    wsk_opcode opcode; /* WSK_TEXT or WSK_BINARY */
+    wsk_opcode opcode; /* WSK_TEXT or WSK_BINARY; WSK_PING, WSK_PONG */
     const uint8_t *data;
     size_t len;
     void *block; /* private */
@@ -791,6 +791,18 @@ WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);
 
 /** True when compression was agreed in the handshake. */
 WSK_API bool wsk_conn_deflates(const wsk_conn *conn);
+
+/** Round trip of the last of our pings that was answered, whoever sent it, in
+ * microseconds; false when there is none yet. */
+WSK_API bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us);
+
+/**
+ * Whether pings and pongs of the peer are told to the application: as events,
+ * or by wsk_conn_receive() with the opcode WSK_PING or WSK_PONG. They are not,
+ * until wsk_conn_attach() is given a ping or a pong. Pings are answered all the
+ * same. At most 16 of them wait; what comes then is not told.
+ */
+WSK_API void wsk_conn_hear_pings(wsk_conn *conn, bool hear);
 
 /**
  * Wait for a message; only in the handler's own thread or one that holds a

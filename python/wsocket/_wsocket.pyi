@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
-from typing import Any, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 __version__: str
 
@@ -49,6 +49,13 @@ class WebSocket:
     def do_compress(self) -> bool: ...
     @property
     def logger(self) -> Logger: ...
+    on_ping: Optional[Callable[[bytes], Any]]
+    on_pong: Optional[Callable[[bytes], Any]]
+    @property
+    def latency(self) -> Optional[float]: ...
+    @property
+    def buffered_amount(self) -> int: ...
+    send_policy: Literal["wait", "drop", "close"]
     def accept(
         self,
         headers: Optional[Headers] = None,
@@ -67,6 +74,9 @@ class WebSocket:
         opcode: int,
         do_compress: bool = False,
         fin: bool = True,
+    ) -> None: ...
+    def send_stream(
+        self, iterable: Union[Iterable[str], Iterable[bytes]], /
     ) -> None: ...
     def ping(self, payload: Message = b"") -> None: ...
     def pong(self, payload: Message = b"") -> None: ...

@@ -99,7 +99,7 @@ class WSocketApp(Framework):
         if client is not None:
             if self.protocols:
                 client.protocols = self.protocols
-            if self.websocket_class is not WebSocket:
+            if type(client) is not self.websocket_class:
                 client.__class__ = self.websocket_class
             if self._has_handlers():
                 client.attach(self)

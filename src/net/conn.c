@@ -285,6 +285,8 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
     pthread_mutex_lock(&conn->lock);
     before = wsk__ws_owed_locked(conn);
     st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
+    if (st == WSK_OK && opcode == WSK_PING)
+        wsk__ws_pinged_locked(conn->ws, data, len);
     if (st == WSK_OK)
         queued_locked(conn, before);
     pthread_mutex_unlock(&conn->lock);
@@ -395,6 +397,27 @@ bool wsk_conn_deflates(const wsk_conn *conn)
     return wsk__ws_deflates(&conn->ws->engine); /* fixed since the handshake */
 }
 
+bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us)
+{
+    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
+
+    if (wsk__forked(conn->srv))
+        return false;
+    pthread_mutex_lock(&c->lock);
+    *us = c->ws->latency_us;
+    pthread_mutex_unlock(&c->lock);
+    return *us != UINT32_MAX;
+}
+
+void wsk_conn_hear_pings(wsk_conn *conn, bool hear)
+{
+    if (wsk__forked(conn->srv))
+        return;
+    pthread_mutex_lock(&conn->lock);
+    conn->ws->hear = hear;
+    pthread_mutex_unlock(&conn->lock);
+}
+
 wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
                            void *user)
 {
@@ -405,6 +428,7 @@ wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
         conn->ws->handlers = handlers;
         conn->ws->handlers_user = user;
         conn->ws->connect_due = true;
+        conn->ws->hear |= handlers->ping != NULL || handlers->pong != NULL;
         st = WSK_OK;
     }
     pthread_mutex_unlock(&conn->lock);

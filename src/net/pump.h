@@ -106,6 +106,10 @@ bool wsk__ws_feed_kept_locked(struct wsk_conn *conn);
 /* The oldest mail, now the caller's (free both it and its message); or NULL. */
 struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws);
 
+/* A ping of ours has been queued, and the time to its answer runs. */
+void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
+                           size_t len);
+
 /* How it ended, once it has. */
 wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws);
 

@@ -119,15 +119,20 @@ struct wsk__socket {
     size_t mail_bytes;
     uint64_t sent_ms;       /* last octet to the peer */
     uint64_t ping_ms;       /* our ping left then; 0: none is open */
+    uint64_t asked_ns;      /* the newest ping was sent then; 0: answered */
+    uint32_t asked_hash;    /* of its payload */
+    uint32_t latency_us;    /* of the last answered; UINT32_MAX: none was */
     uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
     struct wsk__buf in;     /* received, and found no room */
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
-    uint32_t mail_n;
-    uint32_t pins; /* threads that use fd without the lock */
-    uint16_t code; /* how it ended, with reason */
+    uint32_t mail_n;        /* messages in it */
+    uint32_t control_n;     /* pings and pongs in it */
+    uint32_t pins;          /* threads that use fd without the lock */
+    uint16_t code;          /* how it ended, with reason */
     uint8_t reason_len;
     uint8_t rx;     /* an enum wsk__rx */
+    bool hear;      /* pings and pongs come into the mail */
     bool clean;     /* of its end */
     bool receiving; /* a thread is inside wsk_conn_receive() */
     bool calling;   /* its events are being delivered, or queued */

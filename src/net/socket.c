@@ -115,6 +115,7 @@ struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
     if (agree_deflate(conn, ws, &agreed, extensions))
         wsk__ws_set_deflate(&ws->engine, &agreed, &conn->srv->pool);
     ws->rx = WSK__RX_HANDLER;
+    ws->latency_us = UINT32_MAX;
     return ws;
 }
 
@@ -225,14 +226,50 @@ size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
 
 /* -------------------------------------------------------------- input --- */
 
+/* Pings that nobody fetches must not stand in the way of messages. */
 static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
 {
     if (kind == WSK_WS_MESSAGE)
         return true;
-    if (ws->handlers == NULL)
+    if (!ws->hear || ws->control_n >= WSK__INBOX_MAX)
         return false;
+    if (ws->handlers == NULL)
+        return true;
     return kind == WSK_WS_PING ? ws->handlers->ping != NULL
                                : ws->handlers->pong != NULL;
+}
+
+/* FNV-1a: tells the pongs of our pings from others, in four octets. */
+static uint32_t hash_of(const uint8_t *data, size_t len)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ data[i]) * 16777619u;
+    return hash;
+}
+
+void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
+                           size_t len)
+{
+    uint32_t hash = hash_of(data, len);
+
+    if (ws->asked_ns != 0 && ws->asked_hash == hash)
+        return; /* its pong could be the answer to either */
+    ws->asked_ns = wsk__now_ns();
+    ws->asked_hash = hash;
+}
+
+static void ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
+{
+    uint64_t us;
+
+    ws->ping_ms = 0;
+    if (ws->asked_ns == 0 || ws->asked_hash != hash_of(ev->data, ev->len))
+        return;
+    us = (wsk__now_ns() - ws->asked_ns) / 1000;
+    ws->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
+    ws->asked_ns = 0;
 }
 
 static void put_mail(struct wsk__socket *ws, struct wsk__mail *mail)
@@ -243,7 +280,10 @@ static void put_mail(struct wsk__socket *ws, struct wsk__mail *mail)
     if (newest != NULL)
         newest->next = mail;
     ws->mail = mail;
-    ws->mail_n++;
+    if (mail->kind == WSK_WS_MESSAGE)
+        ws->mail_n++;
+    else
+        ws->control_n++;
     ws->mail_bytes += mail->msg.len;
 }
 
@@ -300,7 +340,7 @@ void wsk__ws_collect_locked(struct wsk_conn *conn)
         if (ev.kind == WSK_WS_NONE)
             return;
         if (ev.kind == WSK_WS_PONG)
-            conn->ws->ping_ms = 0;
+            ponged_locked(conn->ws, &ev);
         if (ev.kind == WSK_WS_CLOSED)
             end_locked(conn->ws, &ev);
         else if (wants(conn->ws, ev.kind) && !keep_locked(conn->ws, &ev))
@@ -390,7 +430,7 @@ static void read_locked(struct wsk__thread *th, struct wsk_conn *conn)
         conn->drained = n > 0 && (size_t)n < WSK__RX_SIZE && !conn->hup;
         wsk__ws_received_locked(conn, th->rx, n);
         wsk__ws_flush_locked(conn);
-        if (conn->ws->mail_n > 0)
+        if (conn->ws->mail != NULL)
             return; /* deliver before the next read: fair to the others */
     }
 }
@@ -415,7 +455,10 @@ struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws)
         ws->mail = NULL;
     else
         newest->next = oldest->next;
-    ws->mail_n--;
+    if (oldest->kind == WSK_WS_MESSAGE)
+        ws->mail_n--;
+    else
+        ws->control_n--;
     ws->mail_bytes -= oldest->msg.len;
     return oldest;
 }
@@ -647,7 +690,9 @@ static void silent_locked(struct wsk_conn *conn)
         wsk__ws_fail(&conn->ws->engine, 1011, "no answer to a ping");
         wsk__ws_collect_locked(conn);
     } else {
-        wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0);
+        if (wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0) ==
+            WSK_OK)
+            wsk__ws_pinged_locked(conn->ws, NULL, 0);
         conn->ws->ping_ms = wsk__now_ms();
         if (conn->ws->ping_ms <= conn->since_ms)
             conn->ws->ping_ms = conn->since_ms + 1;
