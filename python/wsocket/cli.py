@@ -2,6 +2,7 @@
 
     wsocket module:app
     wsocket --port 8000 --threads 16 'module:create_app()'
+    wsocket --config wsocket.toml
     wsocket                       (a demo)
 """
 
@@ -13,12 +14,14 @@ import difflib
 import faulthandler
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Optional
 
-from . import _wsocket, log
+from . import _wsocket, config, log
+from .config import UsageError
 from .server import Server, serve
 
 METAVARS = {
@@ -27,28 +30,50 @@ METAVARS = {
     "bytes": "SIZE",
     "time": "SECONDS",
     "flag": "on|off",
+    "list": "ITEM",
 }
 
-
-class UsageError(Exception):
-    """What the user asked for cannot be done; the text says why."""
+# Of --help; an option stands in the first group whose pattern it matches.
+GROUPS = [
+    ("WebSocket", r"ws_"),
+    ("where to listen", r"host|port|bind|backlog"),
+    ("logs", r"access_|error_|log_"),
+    ("behind a proxy", r"trusted_|proxy_"),
+    ("deadlines", r".*_timeout|keep_alive|.*_rate"),
+    ("limits", r"max_|.*_limit|.*_memory|threads"),
+    ("answers", r""),
+]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command line; ``argv`` is ``sys.argv[1:]``."""
     parser = make_parser()
-    options = vars(parser.parse_args(argv))
-    spec = options.pop("app")
     try:
+        given = parse(parser, argv)
+        action = given.pop("action")
+        options, warnings = config.gather(given, os.environ)
+        spec = options.pop("app", None)
+        if not {"bind", "host", "port"} & set(options):
+            bind = config.inherited(os.environ)
+            if bind:
+                options["bind"] = bind
+        for text in warnings:
+            print("wsocket: warning: %s" % text, file=sys.stderr)
+        if action == "print":
+            show_config(spec, options)
+            return
         app = load(spec) if spec is not None else None
         server = make_server(app, options)
     except UsageError as exc:
         parser.error(str(exc))
+    if action == "check":
+        print("wsocket: the options are good")
+        return
     try:
         server.listen()
     except OSError as exc:
         sys.exit("wsocket: error: %s" % (exc.strerror or exc))
-    log.show(options["log_level"] or "info")
+    log.show(options.get("log_level", "info"))
     try:
         serve(server, spec or "a demo")
     except TimeoutError as exc:
@@ -74,23 +99,70 @@ def make_parser() -> argparse.ArgumentParser:
         action="version",
         version="wsocket %s" % _wsocket.__version__,
     )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a TOML file with a table [wsocket]; the environment "
+        "(WSOCKET_PORT=80) and this command line win over it",
+    )
+    parser.add_argument(
+        "--check-config",
+        dest="action",
+        action="store_const",
+        const="check",
+        help="say whether all of it is good, and end",
+    )
+    parser.add_argument(
+        "--print-config",
+        dest="action",
+        action="store_const",
+        const="print",
+        help="print what is set, as a file would have it, and end",
+    )
+    groups = {title: parser.add_argument_group(title) for title, _ in GROUPS}
     for name, kind, default, help in _wsocket.options():
         if default is not None:
             help = "%s (default: %s)" % (help, default or "empty")
-        parser.add_argument(
+        title = next(t for t, p in GROUPS if re.match(p, name))
+        groups[title].add_argument(
             "--" + name.replace("_", "-"),
             metavar=METAVARS[kind],
+            action="append" if kind == "list" else "store",
             help=help.replace("%", "%%"),
         )
     return parser
 
 
+def parse(
+    parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]
+) -> dict[str, Any]:
+    """The arguments; the nearest option is named for one that is none."""
+    known, unknown = parser.parse_known_args(argv)
+    for text in unknown:
+        flags = [f for f in parser._option_string_actions if f[:2] == "--"]
+        if text.startswith("--"):
+            flag = text.partition("=")[0]
+            raise UsageError(
+                "unknown option %s; did you mean %s?"
+                % (flag, config.nearest(flag, flags))
+            )
+    if unknown:
+        raise UsageError("unrecognized arguments: %s" % " ".join(unknown))
+    given = vars(known)
+    for name, value in given.items():
+        if isinstance(value, list) and len(value) == 1:
+            given[name] = value[0]  # commas may stand in it
+    return given
+
+
+def show_config(spec: Optional[str], options: dict[str, Any]) -> None:
+    shown = {"app": spec} if spec is not None else {}
+    print(config.as_toml({**shown, **options}))
+
+
 def make_server(app: Any, options: dict[str, Any]) -> Server:
-    given = {k: v for k, v in options.items() if v is not None}
-    given.setdefault("host", "127.0.0.1")
-    given.setdefault("port", "8080")
     try:
-        return Server(app, **given)
+        return Server(app, **options)
     except (TypeError, ValueError) as exc:
         raise UsageError(str(exc)) from None
     except OSError as exc:
@@ -113,6 +185,10 @@ def load(spec: str) -> Any:
         load("flaskr:create_app('test')")
     """
     module_name, _, expression = spec.partition(":")
+    if not module_name:
+        raise UsageError(
+            "%r names no module: it takes the form module:app" % spec
+        )
     module = import_module(module_name)
     if not expression:
         expression = "app" if hasattr(module, "app") else "application"

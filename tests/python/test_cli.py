@@ -206,7 +206,10 @@ def test_run_takes_nothing_twice():
         (["./site_app.py:app"], "name the module: site_app"),
         (["site_app:app", "--threads", "none"], "threads"),
         (["site_app:app", "--port", "70000"], "port"),
-        (["site_app:app", "--thread", "1"], "unrecognized arguments"),
+        (["site_app:app", "--thread", "1"], "--thread; did you mean --threads?"),
+        (["site_app:app", "--prot=1"], "--prot; did you mean --port?"),
+        (["site_app:app", "extra"], "unrecognized arguments: extra"),
+        ([":app"], "names no module"),
     ],
 )
 def test_mistakes_are_told_in_a_line(program, args, text):
@@ -220,7 +223,7 @@ def test_a_port_in_use_is_told_in_a_line(program, serve):
     port = serve().port
     started = program("site_app:app", "--port", str(port))
     assert started.wait() == 1
-    assert re.search("127.0.0.1 port %d: .*in use" % port, started.said)
+    assert re.search("127.0.0.1:%d: .*in use" % port, started.said)
     assert "Traceback" not in started.said
 
 

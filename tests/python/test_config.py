@@ -1,0 +1,171 @@
+"""Options from the command line, the environment and a file."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from wsocket import config
+from wsocket.config import UsageError
+
+pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "wsocket.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def gather(command_line=None, environ=None, path=None):
+    given = dict(command_line or {}, config=path)
+    return config.gather(given, environ or {})[0]
+
+
+def test_the_command_line_wins_over_environment_and_file(file):
+    path = file("[wsocket]\nthreads = 1\nkeep_alive = 1.5\nbacklog = 5\n")
+    environ = {"WSOCKET_THREADS": "2", "WSOCKET_KEEP_ALIVE": "2", "X": "y"}
+    assert gather({"threads": "3"}, environ, path) == {
+        "threads": "3",
+        "keep_alive": "2",
+        "backlog": 5,
+    }
+
+
+def test_the_file_may_be_named_by_the_environment(file):
+    path = file("[wsocket]\nport = 81\n")
+    assert gather({}, {"WSOCKET_CONFIG": path}) == {"port": 81}
+
+
+def test_where_to_listen_is_replaced_as_a_whole(file):
+    path = file("[wsocket]\nbind = ['127.0.0.1:1', 'unix:/x']\n")
+    assert gather({"port": "9"}, {}, path) == {"port": "9"}
+    assert gather({}, {"WSOCKET_BIND": "fd:3"}, path) == {"bind": "fd:3"}
+    path = file("[wsocket]\nhost = 'x'\nport = 1\n")
+    assert gather({"bind": "fd:3"}, {}, path) == {"bind": "fd:3"}
+    with pytest.raises(UsageError, match="takes the place of host and port"):
+        gather({"bind": "fd:3", "port": "1"})
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("[wsocket]\n\nprot = 1\n", "line 3: .*'prot'; did you mean 'port'"),
+        ("[wsocket]\nport = 'x'\n", "line 2: port takes a number from 0 to"),
+        ("[wsocket]\nport = 70000\n", "line 2: port takes a number"),
+        ("[wsocket]\nport = [1]\n", "line 2: port takes one value"),
+        ("[wsocket]\nbind = ['nowhere']\n", "line 2: bind takes host:port"),
+        ("[wsocket]\ndate_header = 'yes'\n", "takes on or off, not 'yes'"),
+        ("[wsocket]\napp = 5\n", "line 2: app takes"),
+        ("[wsocket\n", "wsocket.toml: .*line 1"),
+        ("[other]\n", r"has no table \[wsocket\]"),
+        ("wsocket = 1\n", r"has no table \[wsocket\]"),
+    ],
+)
+def test_mistakes_in_a_file_are_told_with_their_line(file, text, said):
+    with pytest.raises(UsageError, match=said):
+        gather({}, {}, file(text))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UsageError, match="cannot read .*none.toml: No such"):
+        gather({}, {}, str(tmp_path / "none.toml"))
+    (tmp_path / "bad.toml").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="bad.toml: it is not UTF-8"):
+        gather({}, {}, str(tmp_path / "bad.toml"))
+
+
+def test_mistakes_in_the_environment_name_the_variable():
+    with pytest.raises(UsageError, match="WSOCKET_PORT: port takes"):
+        gather({}, {"WSOCKET_PORT": "tcp://10.0.0.1:80"})
+    options, warnings = config.gather({}, {"WSOCKET_PROT": "1"})
+    assert options == {}
+    assert "did you mean WSOCKET_PORT?" in warnings[0]
+
+
+def test_every_kind_of_value_can_be_written_in_a_file(file):
+    path = file(
+        "[wsocket]\nserver_header = false\nmax_body = '2m'\n"
+        "max_headers = 50\nkeep_alive = 0.5\nstatic = {'/a' = '.'}\n"
+    )
+    assert gather({}, {}, path)["static"] == {"/a": "."}
+
+
+def test_what_is_printed_is_read_again(file):
+    options = {
+        "app": "site:app",
+        "port": "80",
+        "max_body": "2m",
+        "date_header": True,
+        "bind": ["unix:/x", 'unix:/"quoted"\\'],
+        "static": {"/a": "b"},
+    }
+    del options["bind"], options["port"]
+    again = gather({}, {}, file(config.as_toml(options)))
+    assert again == dict(options, static=["/a=b"])
+    bind = {"bind": ["unix:/x", 'unix:/"quoted"\\', "unix:/\t"]}
+    assert gather({}, {}, file(config.as_toml(bind))) == bind
+
+
+def test_sockets_of_systemd_are_found():  # sd_listen_fds(3)
+    environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "X": "1"}
+    assert config.inherited(environ) == ["fd:3", "fd:4"]
+    assert environ == {"X": "1"}
+    environ = {"LISTEN_PID": "1", "LISTEN_FDS": "2"}
+    assert config.inherited(environ) == []
+    assert len(environ) == 2
+
+
+def run(*args, **environ):
+    return subprocess.run(
+        [sys.executable, "-m", "wsocket", *args],
+        env=dict(os.environ, **environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_command_checks_and_prints(file):
+    path = file("[wsocket]\nthreads = 7\n")
+    said = run("--config", path, "--print-config", WSOCKET_PORT="0")
+    assert said.stdout == "[wsocket]\nthreads = 7\nport = 0\n"
+    said = run("--config", path, "--check-config")
+    assert (said.returncode, said.stdout[-5:]) == (0, "good\n")
+    path = file("[wsocket]\nthread = 7\n")
+    said = run("--config", path, "--check-config")
+    assert said.returncode == 2
+    assert "line 2: unknown option 'thread'" in said.stderr
+
+
+def test_an_application_may_be_named_in_the_file(program, file):
+    path = file("[wsocket]\napp = 'wsocket.demo:nothing'\n")
+    started = program("--config", path)
+    assert started.wait() == 2
+    assert "wsocket.demo has no nothing" in started.said
+
+
+def test_a_socket_of_systemd_is_served(tmp_path):
+    code = (
+        "import os, socket\n"
+        "s = socket.create_server(('127.0.0.1', 0))\n"
+        "os.dup2(s.fileno(), 3)\n"
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
+        "from wsocket import cli\n"
+        "cli.main([])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        line = process.stderr.readline()
+        process.terminate()
+    assert "on http://127.0.0.1:" in line
