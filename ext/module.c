@@ -66,14 +66,17 @@ static const char *kind_name(wsk_option_kind kind)
         return "time";
     case WSK_OPTION_FLAG:
         return "flag";
+    case WSK_OPTION_LIST:
+        return "list";
     }
     Py_UNREACHABLE();
 }
 
-PyDoc_STRVAR(options_doc,
-             "options() -> list of (name, kind, default, help)\n\n"
-             "Every option a Server takes, in the order of the docs. kind is "
-             "text, count, bytes, time or flag; default is text, or None.");
+PyDoc_STRVAR(
+    options_doc,
+    "options() -> list of (name, kind, default, help)\n\n"
+    "Every option a Server takes, in the order of the docs. kind is "
+    "text, count, bytes, time, flag or list; default is text, or None.");
 
 static PyObject *module_options(PyObject *module, PyObject *unused)
 {

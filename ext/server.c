@@ -97,28 +97,65 @@ static PyObject *joined(PyObject *list)
     return text;
 }
 
-/* The text of an option's value as wsk_config_set() reads it; a new reference.
- * NULL without an exception for None: the default. */
-static PyObject *option_text(PyObject *value)
-{
-    if (value == Py_None)
-        return NULL;
-    if (PyBool_Check(value))
-        return PyUnicode_FromString(value == Py_True ? "on" : "off");
-    if (PyList_Check(value) || PyTuple_Check(value))
-        return joined(value);
-    return PyObject_Str(value);
-}
-
-static bool option_exists(const char *name)
+static const wsk_option *option_named(const char *name)
 {
     size_t n;
     const wsk_option *options = wsk_options(&n);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; name != NULL && i < n; i++)
         if (strcmp(options[i].name, name) == 0)
-            return true;
-    return false;
+            return &options[i];
+    return NULL;
+}
+
+/* "url=folder" of an item of a dictionary, or the text of a list's. */
+static PyObject *item_text(PyObject *dict, PyObject *item)
+{
+    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, item) : NULL;
+
+    if (value != NULL)
+        return PyUnicode_FromFormat("%S=%S", item, value);
+    return PyErr_Occurred() ? NULL : PyObject_Str(item);
+}
+
+/* Items on lines of their own, as wsk_config_set() reads a list. */
+static PyObject *list_text(PyObject *value)
+{
+    PyObject *dict = PyDict_Check(value) ? value : NULL;
+    PyObject *lines = PyUnicode_FromString("\n");
+    PyObject *items = PySequence_List(value);
+
+    for (Py_ssize_t i = 0;
+         items != NULL && lines != NULL && i < PyList_GET_SIZE(items); i++) {
+        PyObject *text = item_text(dict, PyList_GET_ITEM(items, i));
+        PyObject *longer =
+            text != NULL ? PyUnicode_FromFormat("%U%U\n", lines, text) : NULL;
+
+        Py_XDECREF(text);
+        Py_SETREF(lines, longer);
+    }
+    if (items == NULL)
+        Py_CLEAR(lines);
+    Py_XDECREF(items);
+    return lines;
+}
+
+/* The text of an option's value as wsk_config_set() reads it; a new reference.
+ * NULL without an exception for None: the default. */
+static PyObject *option_text(const wsk_option *option, PyObject *value)
+{
+    bool list = option != NULL && option->kind == WSK_OPTION_LIST;
+
+    if (value == Py_None)
+        return NULL;
+    if (PyBool_Check(value))
+        return PyUnicode_FromString(value == Py_True ? "on" : "off");
+    if (list &&
+        (PyDict_Check(value) || PyList_Check(value) || PyTuple_Check(value)))
+        return list_text(value);
+    if (PyList_Check(value) || PyTuple_Check(value))
+        return joined(value);
+    return PyObject_Str(value);
 }
 
 /* Texts are borrowed by the configuration, so `kept` holds them. */
@@ -126,7 +163,8 @@ static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
                       PyObject *value)
 {
     const char *name = PyUnicode_AsUTF8(key);
-    PyObject *text = option_text(value);
+    const wsk_option *option = option_named(name);
+    PyObject *text = option_text(option, value);
     const char *octets;
     Py_ssize_t len;
     char error[160];
@@ -141,8 +179,7 @@ static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
         else if (wsk_config_set(cfg, name, octets, error) == WSK_OK)
             rc = 0;
         else
-            PyErr_SetString(option_exists(name) ? PyExc_ValueError
-                                                : PyExc_TypeError,
+            PyErr_SetString(option != NULL ? PyExc_ValueError : PyExc_TypeError,
                             error);
     }
     Py_DECREF(text);
@@ -171,6 +208,31 @@ static PyObject *names_in(const char *text)
     Py_XDECREF(comma);
     Py_XDECREF(names);
     return tuple;
+}
+
+PyDoc_STRVAR(check_doc,
+             "check(name, value)\n\n"
+             "Whether the option takes the value: TypeError for an unknown "
+             "name,\nValueError for a value out of range.");
+
+static PyObject *Server_check(PyObject *unused, PyObject *args)
+{
+    PyObject *key, *value, *kept;
+    wsk_server_config cfg;
+    int rc;
+
+    (void)unused;
+    if (!PyArg_ParseTuple(args, "UO:check", &key, &value))
+        return NULL;
+    kept = PyList_New(0);
+    if (kept == NULL)
+        return NULL;
+    wsk_config_init(&cfg);
+    rc = set_option(&cfg, kept, key, value);
+    Py_DECREF(kept);
+    if (rc < 0)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static int make_server(ServerObject *self, PyObject *kwargs)
@@ -485,6 +547,16 @@ static bool is_ours(const ServerObject *self)
            self->pid == getpid();
 }
 
+/* OSError(errno, text) turns itself into PermissionError and the like. */
+static void raise_os_error(const char *text)
+{
+    PyObject *args = Py_BuildValue("is", errno, text);
+
+    if (args != NULL)
+        PyErr_SetObject(PyExc_OSError, args);
+    Py_XDECREF(args);
+}
+
 /* The name of the host may have to be asked for, which takes its time. */
 static int bind_socket(ServerObject *self)
 {
@@ -504,7 +576,10 @@ static int bind_socket(ServerObject *self)
     }
     if (st == WSK_OK)
         return 0;
-    ext_raise(self->st, st, "cannot listen");
+    if (st == WSK_E_SYS && wsk_server_error(self->srv)[0] != '\0')
+        raise_os_error(wsk_server_error(self->srv));
+    else
+        ext_raise(self->st, st, "cannot listen");
     return -1;
 }
 
@@ -657,6 +732,24 @@ static PyObject *Server_exit(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *get_urls(PyObject *op, void *unused)
+{
+    PyObject *urls = PyList_New(0);
+    const char *url;
+
+    (void)unused;
+    for (size_t i = 0; urls != NULL &&
+                       (url = wsk_server_url(Server_CAST(op)->srv, i)) != NULL;
+         i++) {
+        PyObject *text = PyUnicode_DecodeFSDefault(url);
+
+        if (text == NULL || PyList_Append(urls, text) < 0)
+            Py_CLEAR(urls);
+        Py_XDECREF(text);
+    }
+    return urls;
+}
+
 static PyObject *get_port(PyObject *op, void *unused)
 {
     (void)unused;
@@ -710,6 +803,7 @@ static void Server_dealloc(PyObject *op)
 }
 
 static PyMethodDef Server_methods[] = {
+    {"check", Server_check, METH_VARARGS | METH_STATIC, check_doc},
     {"listen", Server_listen, METH_NOARGS, listen_doc},
     {"start", Server_start, METH_NOARGS, start_doc},
     {"stop", EXT_METHOD(Server_stop), METH_FASTCALL | METH_KEYWORDS, stop_doc},
@@ -721,6 +815,7 @@ static PyMethodDef Server_methods[] = {
 };
 
 static PyGetSetDef Server_getset[] = {
+    {"urls", get_urls, NULL, "Where it listens; empty before listen().", NULL},
     {"port", get_port, NULL, "The port it listens on; 0 before listen().",
      NULL},
     {NULL, NULL, NULL, NULL, NULL},

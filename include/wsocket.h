@@ -87,6 +87,9 @@ typedef struct wsk_str {
  *   BYTES(name, default, help)  uint64_t name; text forms accept k, m, g
  *   TIME(name, default, help)   uint32_t name##_ms; text forms are seconds
  *   FLAG(name, default, help)   bool name; text forms are on and off
+ *   LIST(name, field, help)     const char *field: elements between line ends,
+ *                               or between commas if there is no line end; NULL
+ *                               is none
  *
  * A TEXT default may be NULL: not set.
  */
@@ -123,8 +126,13 @@ typedef struct wsk_str {
     TEXT(ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; commas between") \
     FLAG(ws_allow_drafts, false, "accept the drafts of the protocol that call themselves version 7 and 8") \
     TEXT(ws_hide_upgrade, "auto", "hide the Upgrade field from Werkzeug apps without a WebSocket route: auto, always or never")
+
+#define WSK_LIST_OPTIONS(LIST)                                                 \
+    LIST(bind, bind, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
+    LIST(static, static_folders, "/url=folder: files that are served without the application; repeatable")
 /* clang-format on */
 
+#define WSK_FIELD_LIST(name, field, help) const char *field;
 #define WSK_FIELD_TEXT(name, dflt, help) const char *name;
 #define WSK_FIELD_COUNT(name, dflt, help) uint32_t name;
 #define WSK_FIELD_BYTES(name, dflt, help) uint64_t name;
@@ -141,6 +149,7 @@ typedef struct wsk_limits {
 typedef struct wsk_server_config {
     WSK_SERVER_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
                        WSK_FIELD_TIME, WSK_FIELD_FLAG)
+    WSK_LIST_OPTIONS(WSK_FIELD_LIST)
     wsk_limits limits;
 } wsk_server_config;
 
@@ -150,6 +159,7 @@ typedef enum wsk_option_kind {
     WSK_OPTION_BYTES,
     WSK_OPTION_TIME,
     WSK_OPTION_FLAG,
+    WSK_OPTION_LIST,
 } wsk_option_kind;
 
 /** One row of the list, for programs that read options from text. */
@@ -172,7 +182,8 @@ WSK_API void wsk_config_init(wsk_server_config *cfg);
 /**
  * Set one option from text: "8080", "1.5" seconds, "64k", "on".
  *
- * value    borrowed for as long as `cfg` is used, where the option is TEXT
+ * value    borrowed for as long as `cfg` is used, where the option is TEXT or
+ *          LIST
  * error    at least 160 octets, or NULL; receives one line that says what is
  *          accepted (and, for an unknown name, the nearest known one)
  *
@@ -593,7 +604,16 @@ WSK_API void wsk_server_free(wsk_server *srv);
 /** Bind and listen, if not done yet. WSK_E_SYS with errno on failure. */
 WSK_API wsk_status wsk_server_listen(wsk_server *srv);
 
-/** The port of the first listener; 0 before wsk_server_listen(). */
+/** One line on why wsk_server_listen() or wsk_server_start() said WSK_E_SYS,
+ * for a person: it names the address or the file. Empty before; the server's.
+ */
+WSK_API const char *wsk_server_error(const wsk_server *srv);
+
+/** Where it listens: "http://127.0.0.1:8080/" or "unix:/run/app.sock", the i-th
+ * of them; NULL past the last, and before wsk_server_listen(). The server's. */
+WSK_API const char *wsk_server_url(const wsk_server *srv, size_t i);
+
+/** The port of the first TCP listener; 0 before wsk_server_listen(). */
 WSK_API uint16_t wsk_server_port(const wsk_server *srv);
 
 /** Listen and begin to serve, on threads of the server's own or the spawn

@@ -7,7 +7,7 @@
 import ctypes
 import sys
 
-KINDS = ["text", "number", "octets", "seconds", "on or off"]
+KINDS = ["text", "number", "octets", "seconds", "on or off", "list"]
 
 INTRODUCTION = """\
 # Options

@@ -138,9 +138,11 @@ def line_of(text: str, name: str) -> str:
 
 
 def check(name: str, value: object, where: str) -> None:
-    if value is None or isinstance(value, (list, dict)):
-        if KINDS.get(name, "list") != "list":
-            raise UsageError("%s: %s takes one value" % (where, name))
+    takes = {"list": (list, dict), "text": list}.get(KINDS.get(name, "list"))
+    if isinstance(value, (list, dict)) and not (
+        takes and isinstance(value, takes)
+    ):
+        raise UsageError("%s: %s takes one value" % (where, name))
     try:
         _wsocket.Server.check(name, value)
     except (TypeError, ValueError) as exc:

@@ -67,6 +67,9 @@ class Server:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the server."""
+        urls = self.urls
+        if urls:
+            return urls[0]
         host = self.host
         if host in ("", "0.0.0.0", "::"):
             host = "127.0.0.1"
@@ -74,20 +77,20 @@ class Server:
             host = "[%s]" % host
         return "http://%s:%d/" % (host, self.port)
 
+    @property
+    def urls(self) -> list[str]:
+        """Every place it listens at; empty until it does.
+
+        A Unix socket is shown as ``unix:/run/app.sock``.
+        """
+        return self._server.urls
+
     def listen(self) -> None:
         """Bind the port now; ``start()`` does it otherwise."""
-        try:
-            self._server.listen()
-        except OSError as exc:
-            raise OSError(
-                exc.errno,
-                "cannot listen on %s port %s: %s"
-                % (self.host or "*", self._port, os.strerror(exc.errno or 0)),
-            ) from None
+        self._server.listen()
 
     def start(self) -> Server:
         """Begin to serve and return at once."""
-        self.listen()
         self._server.start()
         return self
 
@@ -201,7 +204,11 @@ def serve(server: Server, name: str) -> None:
             server.stop()
         print(
             "wsocket %s serves %s on %s (Ctrl-C stops it)"
-            % (_wsocket.__version__, name, server.url),
+            % (
+                _wsocket.__version__,
+                name,
+                " and ".join(dict.fromkeys(server.urls)),
+            ),
             file=sys.stderr,
             flush=True,
         )

@@ -1,5 +1,5 @@
 /* base/options: the option list of wsocket.h as data, and options from text. */
-#include "wsocket.h"
+#include "base/items.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,9 +48,11 @@ const char *wsk_status_text(wsk_status st)
     {#name, WSK_OPTION_TIME, SECONDS_TEXT(dflt), help},
 #define ROW_FLAG(name, dflt, help)                                             \
     {#name, WSK_OPTION_FLAG, FLAG_TEXT_##dflt, help},
+#define ROW_LIST(name, field, help) {#name, WSK_OPTION_LIST, NULL, help},
 
 static const wsk_option ROWS[] = {
-    WSK_SERVER_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME, ROW_FLAG)
+    WSK_SERVER_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME,
+                       ROW_FLAG) WSK_LIST_OPTIONS(ROW_LIST)
         WSK_LIMIT_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME, ROW_FLAG)};
 
 enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
@@ -58,13 +60,15 @@ enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 /* Where the field of each row lies in a wsk_server_config. */
 #define AT(name, dflt, help) offsetof(wsk_server_config, name),
 #define AT_TIME(name, dflt, help) offsetof(wsk_server_config, name##_ms),
+#define AT_LIST(name, field, help) offsetof(wsk_server_config, field),
 #define AT_LIMIT(name, dflt, help) offsetof(wsk_server_config, limits.name),
 #define AT_LIMIT_TIME(name, dflt, help)                                        \
     offsetof(wsk_server_config, limits.name##_ms),
 
 static const size_t OFFSETS[] = {
-    WSK_SERVER_OPTIONS(AT, AT, AT, AT_TIME, AT) WSK_LIMIT_OPTIONS(
-        AT_LIMIT, AT_LIMIT, AT_LIMIT, AT_LIMIT_TIME, AT_LIMIT)};
+    WSK_SERVER_OPTIONS(AT, AT, AT, AT_TIME, AT) WSK_LIST_OPTIONS(AT_LIST)
+        WSK_LIMIT_OPTIONS(AT_LIMIT, AT_LIMIT, AT_LIMIT, AT_LIMIT_TIME,
+                          AT_LIMIT)};
 
 const wsk_option *wsk_options(size_t *n)
 {
@@ -96,24 +100,42 @@ void wsk_config_init(wsk_server_config *cfg)
 
 /* ------------------------------------------------------- from text --- */
 
+static bool good_bind(wsk_str item)
+{
+    struct wsk__bind bind;
+
+    return wsk__bind_parse(item, &bind);
+}
+
+static bool good_static(wsk_str item)
+{
+    wsk_str url, folder;
+
+    return wsk__static_parse(item, &url, &folder);
+}
+
 /* What the kind of an option alone does not say about its values. */
 static const struct rule {
     const char *name;
     uint32_t min, max;   /* of a COUNT */
-    const char *choices; /* of a TEXT: words between blanks */
+    const char *choices; /* of a TEXT: words between blanks; of a LIST: what
+                            it takes, for a person */
+    bool (*good)(wsk_str item);
 } RULES[] = {
-    {"port", 0, 65535, NULL},
-    {"backlog", 1, INT32_MAX, NULL}, /* listen() takes an int */
-    {"threads", 1, 10000, NULL},
-    {"log_level", 0, 0, "debug info warning error critical"},
-    {"ws_compression", 0, 0, "off no-takeover takeover"},
-    {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9"},
-    {"ws_hide_upgrade", 0, 0, "auto always never"},
+    {"port", 0, 65535, NULL, NULL},
+    {"backlog", 1, INT32_MAX, NULL, NULL}, /* listen() takes an int */
+    {"threads", 1, 10000, NULL, NULL},
+    {"log_level", 0, 0, "debug info warning error critical", NULL},
+    {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind},
+    {"static", 0, 0, "/url=folder", good_static},
+    {"ws_compression", 0, 0, "off no-takeover takeover", NULL},
+    {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL},
+    {"ws_hide_upgrade", 0, 0, "auto always never", NULL},
 };
 
 static const struct rule *rule_of(const char *name)
 {
-    static const struct rule any = {NULL, 0, UINT32_MAX, NULL};
+    static const struct rule any = {NULL, 0, UINT32_MAX, NULL, NULL};
 
     for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++)
         if (strcmp(RULES[i].name, name) == 0)
@@ -242,6 +264,17 @@ static size_t distance(const char *name, const char *text)
     return row[len];
 }
 
+static bool are_good(const char *list, const struct rule *rule)
+{
+    size_t pos = 0;
+    wsk_str item;
+
+    while (wsk__items_next(list, &pos, &item))
+        if (!rule->good(item))
+            return false;
+    return true;
+}
+
 static const char *nearest_name(const char *text)
 {
     size_t best = SIZE_MAX;
@@ -310,6 +343,9 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
     case WSK_OPTION_TIME:
         snprintf(wanted, sizeof wanted, "seconds, such as 10 or 0.5");
         break;
+    case WSK_OPTION_LIST:
+        snprintf(wanted, sizeof wanted, "%s", rule->choices);
+        break;
     case WSK_OPTION_FLAG:
         snprintf(wanted, sizeof wanted, "on or off");
         break;
@@ -335,6 +371,11 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
     switch (ROWS[row].kind) {
     case WSK_OPTION_TEXT:
         if (!is_choice(text, rule->choices))
+            return false;
+        STORE(const char *, text);
+        return true;
+    case WSK_OPTION_LIST:
+        if (!are_good(text, rule))
             return false;
         STORE(const char *, text);
         return true;

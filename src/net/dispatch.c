@@ -190,6 +190,15 @@ static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
     watch_anew_locked(th);
 }
 
+static void begin_inline_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+
+    begin_locked(th, conn);
+    if (srv->steal_every > 0 && srv->calls % (uint64_t)srv->steal_every == 0)
+        steal_locked(th);
+}
+
 bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_server *srv = th->srv;
@@ -199,12 +208,21 @@ bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
     now = srv->slow_entries == 0 && srv->n_running < srv->cfg.threads &&
           srv->n_spares > 0 && srv->n_fresh == 0 && srv->ready == NULL &&
           srv->n_unparking == 0;
-    if (now) {
-        begin_locked(th, conn);
-        if (srv->steal_every > 0 &&
-            srv->calls % (uint64_t)srv->steal_every == 0)
-            steal_locked(th);
-    }
+    if (now)
+        begin_inline_locked(th, conn);
+    pthread_mutex_unlock(&srv->lock);
+    return now;
+}
+
+bool wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+    bool now;
+
+    pthread_mutex_lock(&srv->lock);
+    now = srv->n_spares > 0;
+    if (now)
+        begin_inline_locked(th, conn);
     pthread_mutex_unlock(&srv->lock);
     return now;
 }
@@ -437,11 +455,12 @@ static void serve_queue(struct wsk__thread *th)
     struct wsk_conn *conn;
 
     while (!wsk__forked(th->srv) && (conn = next_call(th)) != NULL) {
-        wsk__gate_enter(th);
-        if (conn->ws != NULL)
+        if (conn->ws != NULL) {
+            wsk__gate_enter(th);
             serve_events(th, conn);
-        else
+        } else {
             serve_request(th, conn);
+        }
     }
     wsk__gate_leave(th);
 }

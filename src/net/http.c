@@ -5,6 +5,7 @@
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/parts.h"
+#include "net/static.h"
 
 #include <errno.h>
 #include <string.h>
@@ -406,7 +407,13 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
-    srv->handler(req, srv->user);
+    if (wsk__static_is(srv->statics, conn->h->head)) {
+        wsk__gate_leave(th);
+        wsk__static_answer(srv->statics, req);
+    } else {
+        wsk__gate_enter(th);
+        srv->handler(req, srv->user);
+    }
     if (wsk__forked(srv))
         return false;
     if (attempt)
@@ -451,13 +458,14 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     if (conn->h->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
-    if (!wsk__call_begin(th, conn)) {
+    if (wsk__static_is(conn->srv->statics, conn->h->head)
+            ? !wsk__call_begin_aside(th, conn)
+            : !wsk__call_begin(th, conn)) {
         if (!wsk__http_hold(th, conn))
             return cannot_call(conn);
         wsk__call_queue(conn->srv, conn);
         return true;
     }
-    wsk__gate_enter(th);
     upgraded = wsk__http_call(th, conn);
     leads = wsk__call_end(th);
     if (leads)

@@ -1,5 +1,7 @@
 #include "net/listen.h"
 
+#include "base/mem.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +9,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 void wsk__address_of(const struct sockaddr_storage *sa,
@@ -34,10 +38,110 @@ void wsk__address_of(const struct sockaddr_storage *sa,
     }
 }
 
+/* ---------------------------------------------------------- bookkeeping --- */
+
+static wsk_status refuse(struct wsk__places *s, const char *where,
+                         const char *why)
+{
+    int saved = errno;
+
+    snprintf(s->error, sizeof(s->error), "cannot listen on %s: %s", where,
+             why != NULL ? why : strerror(saved));
+    errno = saved;
+    return WSK_E_SYS;
+}
+
+static char *copy_text(const char *text)
+{
+    return wsk__memdup(text, strlen(text) + 1);
+}
+
+/* Takes fd. */
+static wsk_status add(struct wsk__places *s, int fd, const char *url)
+{
+    struct wsk__place *place = &s->at[s->n];
+
+    *place = (struct wsk__place){.fd = fd, .url = copy_text(url)};
+    if (place->url == NULL) {
+        close(fd);
+        return WSK_E_NOMEM;
+    }
+    s->n++;
+    return WSK_OK;
+}
+
+static void remove_file(const struct wsk__place *place)
+{
+    struct stat st;
+
+    if (lstat(place->path, &st) == 0 && st.st_dev == place->dev &&
+        st.st_ino == place->ino)
+        unlink(place->path);
+}
+
+void wsk__place_close(struct wsk__places *s, size_t i, bool tidy)
+{
+    struct wsk__place *place = &s->at[i];
+
+    if (place->path != NULL && tidy)
+        remove_file(place);
+    if (place->fd >= 0)
+        close(place->fd);
+    place->fd = -1;
+    wsk__free(place->path);
+    place->path = NULL;
+}
+
+static bool family_of(int fd, struct sockaddr_storage *sa)
+{
+    socklen_t len = sizeof(*sa);
+
+    memset(sa, 0, sizeof(*sa));
+    return getsockname(fd, (struct sockaddr *)sa, &len) == 0;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage sa;
+    struct wsk__address a;
+
+    if (!family_of(fd, &sa))
+        return 0;
+    wsk__address_of(&sa, &a);
+    return a.port;
+}
+
+uint16_t wsk__places_port(const struct wsk__places *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        uint16_t port = port_of(s->at[i].fd);
+
+        if (port != 0)
+            return port;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ TCP --- */
+
+static int listen_now(int fd, unsigned backlog)
+{
+    return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog);
+}
+
+static int close_with_errno(int fd)
+{
+    int saved = errno;
+
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
 static int listen_at(const struct addrinfo *ai, unsigned backlog)
 {
     int fd = socket(ai->ai_family, ai->ai_socktype, ai->ai_protocol);
-    int on = 1, saved;
+    int on = 1;
 
     if (fd < 0)
         return -1;
@@ -47,24 +151,9 @@ static int listen_at(const struct addrinfo *ai, unsigned backlog)
     if (ai->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
-        listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) == 0)
+        listen_now(fd, backlog) == 0)
         return fd;
-    saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_storage sa = {0};
-    socklen_t len = sizeof(sa);
-    struct wsk__address a;
-
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
-        return 0;
-    wsk__address_of(&sa, &a);
-    return a.port;
+    return close_with_errno(fd);
 }
 
 static void set_port(struct addrinfo *ai, uint16_t port)
@@ -83,57 +172,206 @@ static bool family_missing(int err)
     return err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
 }
 
-static wsk_status listen_all(struct addrinfo *list, unsigned backlog, int *fds,
-                             size_t *n, uint16_t *port)
+/* Where a browser on this machine finds what listens at `host`. */
+static void tcp_url(char *url, size_t size, const char *host, uint16_t port)
 {
+    const char *name = host;
+
+    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ||
+        strcmp(host, "::") == 0)
+        name = "127.0.0.1";
+    snprintf(url, size, strchr(name, ':') ? "http://[%s]:%u/" : "http://%s:%u/",
+             name, (unsigned)port);
+}
+
+static wsk_status listen_all(struct wsk__places *s, const char *host,
+                             struct addrinfo *list, uint16_t port,
+                             unsigned backlog)
+{
+    size_t first = s->n;
     int saved = EADDRNOTAVAIL;
 
-    *n = 0;
-    for (struct addrinfo *ai = list; ai && *n < WSK__LISTENERS;
+    for (struct addrinfo *ai = list; ai && s->n < WSK__LISTENERS;
          ai = ai->ai_next) {
-        set_port(ai, *port);
-        fds[*n] = listen_at(ai, backlog);
-        if (fds[*n] >= 0) {
-            if (*port == 0)
-                *port = port_of(fds[*n]);
-            ++*n;
-        } else {
+        char url[300];
+        int fd;
+
+        if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
+            continue;
+        set_port(ai, port);
+        fd = listen_at(ai, backlog);
+        if (fd < 0) {
             saved = errno;
             if (!family_missing(errno))
                 break;
+            continue;
+        }
+        port = port != 0 ? port : port_of(fd);
+        tcp_url(url, sizeof(url), host, port);
+        if (add(s, fd, url) != WSK_OK) {
+            saved = ENOMEM;
+            break;
         }
     }
-    if (*n > 0 && (saved == EADDRNOTAVAIL || family_missing(saved)))
+    if (s->n > first && family_missing(saved))
         return WSK_OK;
-    while (*n > 0)
-        close(fds[--*n]);
+    while (s->n > first) {
+        wsk__place_close(s, --s->n, false);
+        wsk__free(s->at[s->n].url);
+    }
     errno = saved;
     return WSK_E_SYS;
 }
 
-wsk_status wsk__listen(const char *host, uint16_t port, unsigned backlog,
-                       int *fds, size_t *n, uint16_t *bound)
+static wsk_status listen_tcp(struct wsk__places *s, const char *host,
+                             uint16_t port, unsigned backlog)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     wsk_status st = WSK_E_SYS;
+    char where[300];
 
+    snprintf(where, sizeof(where), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
+             host[0] ? host : "*", (unsigned)port);
     /* With port 0 the second family may find the first one's port taken. */
     for (int tries = port == 0 ? 8 : 1; st != WSK_OK && tries > 0; tries--) {
         int err = getaddrinfo(host[0] ? host : NULL, "0", &hints, &list);
 
         if (err != 0) {
             errno = err == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
-            return WSK_E_SYS;
+            return refuse(s, where,
+                          err == EAI_SYSTEM ? NULL : gai_strerror(err));
         }
-        *bound = port;
-        st = listen_all(list, backlog, fds, n, bound);
+        st = listen_all(s, host, list, port, backlog);
         err = errno;
         freeaddrinfo(list);
         errno = err;
         if (st != WSK_OK && errno != EADDRINUSE)
             break;
     }
-    return st;
+    return st == WSK_OK ? st : refuse(s, where, NULL);
+}
+
+/* --------------------------------------------------------- Unix sockets --- */
+
+/* A socket file stays when its server is killed. */
+static bool is_stale(const struct sockaddr_un *sa)
+{
+    struct stat st;
+    bool refused;
+    int fd;
+
+    if (lstat(sa->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0)
+        return false;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    refused = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 &&
+              errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+static int bind_unix(const struct sockaddr_un *sa, unsigned mode)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int rc;
+
+    if (fd < 0)
+        return -1;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
+    if (rc != 0 && errno == EADDRINUSE && is_stale(sa) &&
+        unlink(sa->sun_path) == 0)
+        rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
+    else if (rc != 0 && access(sa->sun_path, F_OK) == 0)
+        errno = EADDRINUSE; /* connect() had its own word */
+    /* Nobody can connect yet, so the mode is never wider than asked for. */
+    if (rc == 0 && mode != 0)
+        rc = chmod(sa->sun_path, (mode_t)mode);
+    return rc == 0 ? fd : close_with_errno(fd);
+}
+
+static wsk_status listen_unix(struct wsk__places *s, const char *path,
+                              unsigned mode, unsigned backlog)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct wsk__place *place = &s->at[s->n];
+    char url[300];
+    struct stat st;
+    wsk_status status;
+    int fd;
+
+    snprintf(url, sizeof(url), "unix:%s", path);
+    if (strlen(path) >= sizeof(sa.sun_path)) {
+        errno = ENAMETOOLONG;
+        return refuse(s, url, NULL);
+    }
+    memcpy(sa.sun_path, path, strlen(path) + 1);
+    fd = bind_unix(&sa, mode);
+    if (fd < 0 || listen_now(fd, backlog) != 0 || stat(path, &st) != 0) {
+        if (fd >= 0)
+            close_with_errno(fd);
+        return refuse(s, url, NULL);
+    }
+    status = add(s, fd, url);
+    if (status == WSK_OK) {
+        place->path = copy_text(path);
+        place->dev = st.st_dev;
+        place->ino = st.st_ino;
+    }
+    return status;
+}
+
+/* -------------------------------------------------- inherited and general ---
+ */
+
+static wsk_status take_fd(struct wsk__places *s, int fd)
+{
+    struct sockaddr_storage sa;
+    struct wsk__address a;
+    char url[300];
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+
+    snprintf(url, sizeof(url), "fd:%d", fd);
+    if (!family_of(fd, &sa))
+        return refuse(s, url, NULL);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 ||
+        !listening) {
+        errno = EINVAL;
+        return refuse(s, url, "it is no listening socket");
+    }
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    wsk__address_of(&sa, &a);
+    if (sa.ss_family == AF_INET || sa.ss_family == AF_INET6)
+        tcp_url(url, sizeof(url), a.text, a.port);
+    return add(s, fd, url);
+}
+
+wsk_status wsk__listen(struct wsk__places *s, const struct wsk__bind *b,
+                       unsigned backlog)
+{
+    char host[256];
+
+    if (s->n == WSK__LISTENERS) {
+        errno = EMFILE;
+        return refuse(s, "so many places", NULL);
+    }
+    if (b->host.len > 0)
+        memcpy(host, b->host.p, b->host.len);
+    host[b->host.len] = '\0';
+    switch (b->kind) {
+    case WSK__BIND_TCP:
+        return listen_tcp(s, host, (uint16_t)b->number, backlog);
+    case WSK__BIND_UNIX:
+        return listen_unix(s, host, b->number, backlog);
+    case WSK__BIND_FD:
+        return take_fd(s, (int)b->number);
+    }
+    return WSK_E_ARG;
 }

@@ -134,8 +134,8 @@ static void pause_accepting(wsk_server *srv, bool pause)
     if (srv->accept_paused == pause || srv->draining)
         return;
     srv->accept_paused = pause;
-    for (size_t i = 0; i < srv->n_listeners; i++)
-        wsk__poller_want(srv->poller, srv->listeners[i].fd, &srv->listeners[i],
+    for (size_t i = 0; i < srv->places.n; i++)
+        wsk__poller_want(srv->poller, srv->places.at[i].fd, &srv->listeners[i],
                          pause ? WSK__READ : 0, pause ? 0 : WSK__READ, true);
     if (pause)
         wsk__timer_set(&srv->wheel, &srv->accept_timer,
@@ -321,7 +321,7 @@ static void on_listener(wsk_server *srv, struct wsk__listener *listener)
             pause_accepting(srv, true);
             return;
         }
-        fd = accept_one(listener->fd, &sa);
+        fd = accept_one(srv->places.at[listener->i].fd, &sa);
         if (fd >= 0) {
             welcome(srv, fd, &sa);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
@@ -468,11 +468,10 @@ static void begin_drain(wsk_server *srv)
 
     pause_accepting(srv, true);
     srv->draining = true;
-    for (size_t i = 0; i < srv->n_listeners; i++) {
-        wsk__poller_remove(srv->poller, srv->listeners[i].fd);
-        close(srv->listeners[i].fd);
+    for (size_t i = 0; i < srv->places.n; i++) {
+        wsk__poller_remove(srv->poller, srv->places.at[i].fd);
+        wsk__place_close(&srv->places, i, true);
     }
-    srv->n_listeners = 0;
     for (struct wsk_conn *c = srv->conns; c != NULL; c = c->next) {
         wsk__ws_goaway(c);
         wsk__taken_goaway(c);

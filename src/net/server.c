@@ -3,6 +3,7 @@
 #include "net/dispatch.h"
 #include "net/log.h"
 #include "net/loop.h"
+#include "net/static.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,12 +118,21 @@ void wsk__server_ref(wsk_server *srv)
     atomic_fetch_add(&srv->refs, 1);
 }
 
+static void forget_places(wsk_server *srv)
+{
+    for (size_t i = 0; i < srv->places.n; i++) {
+        wsk__place_close(&srv->places, i, !wsk__forked(srv));
+        wsk__free(srv->places.at[i].url);
+    }
+    srv->places.n = 0;
+}
+
 void wsk__server_unref(wsk_server *srv)
 {
     if (atomic_fetch_sub(&srv->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < srv->n_listeners; i++)
-        close(srv->listeners[i].fd);
+    forget_places(srv);
+    wsk__statics_free(srv->statics);
     if (srv->wake_fds[0] >= 0)
         close(srv->wake_fds[0]);
     if (srv->wake_fds[1] >= 0 && srv->wake_fds[1] != srv->wake_fds[0])
@@ -151,8 +161,10 @@ static bool own_texts(wsk_server *srv)
 
 #define TEXT(name, dflt, help)                                                 \
     size += cfg->name != NULL ? strlen(cfg->name) + 1 : 0;
+#define LIST(name, field, help) TEXT(field, NULL, help)
 #define NONE(name, dflt, help)
     WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+    WSK_LIST_OPTIONS(LIST)
 #undef TEXT
     srv->texts = at = wsk__alloc(size);
     if (at == NULL)
@@ -165,7 +177,9 @@ static bool own_texts(wsk_server *srv)
         at += n;                                                               \
     }
     WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+    WSK_LIST_OPTIONS(LIST)
 #undef TEXT
+#undef LIST
 #undef NONE
     return true;
 }
@@ -287,23 +301,54 @@ void wsk_server_free(wsk_server *srv)
 
 wsk_status wsk_server_listen(wsk_server *srv)
 {
-    int fds[WSK__LISTENERS];
-    size_t n;
-    wsk_status st;
+    struct wsk__bind bind = {
+        WSK__BIND_TCP, {srv->cfg.host, strlen(srv->cfg.host)}, srv->cfg.port};
+    size_t pos = 0;
+    wsk_status st = WSK_OK;
+    wsk_str item;
 
-    if (srv->n_listeners > 0)
+    if (srv->listening)
         return WSK_OK;
     if (srv->started)
         return WSK_E_STATE;
-    st = wsk__listen(srv->cfg.host, (uint16_t)srv->cfg.port, srv->cfg.backlog,
-                     fds, &n, &srv->port);
-    if (st != WSK_OK)
+    if (!wsk__items_next(srv->cfg.bind, &pos, &item)) {
+        st = wsk__listen(&srv->places, &bind, srv->cfg.backlog);
+    } else {
+        do
+            st = wsk__bind_parse(item, &bind)
+                     ? wsk__listen(&srv->places, &bind, srv->cfg.backlog)
+                     : WSK_E_ARG;
+        while (st == WSK_OK && wsk__items_next(srv->cfg.bind, &pos, &item));
+    }
+    if (st == WSK_OK && srv->statics == NULL) {
+        srv->statics = wsk__statics_new(srv->cfg.static_folders,
+                                        srv->places.error,
+                                        sizeof(srv->places.error));
+        if (srv->statics == NULL && srv->cfg.static_folders != NULL)
+            st = WSK_E_SYS;
+    }
+    if (st != WSK_OK) {
+        int saved = errno;
+
+        forget_places(srv);
+        errno = saved;
         return st;
-    for (size_t i = 0; i < n; i++)
-        srv->listeners[i] =
-            (struct wsk__listener){WSK__SOURCE_LISTENER, fds[i]};
-    srv->n_listeners = n;
+    }
+    for (size_t i = 0; i < srv->places.n; i++)
+        srv->listeners[i] = (struct wsk__listener){WSK__SOURCE_LISTENER, i};
+    srv->port = wsk__places_port(&srv->places);
+    srv->listening = true;
     return WSK_OK;
+}
+
+const char *wsk_server_error(const wsk_server *srv)
+{
+    return srv->places.error;
+}
+
+const char *wsk_server_url(const wsk_server *srv, size_t i)
+{
+    return i < srv->places.n ? srv->places.at[i].url : NULL;
 }
 
 uint16_t wsk_server_port(const wsk_server *srv)
@@ -320,8 +365,8 @@ wsk_status wsk_server_start(wsk_server *srv)
     st = wsk_server_listen(srv);
     if (st != WSK_OK)
         return st;
-    for (size_t i = 0; i < srv->n_listeners; i++)
-        if (!wsk__poller_add(srv->poller, srv->listeners[i].fd,
+    for (size_t i = 0; i < srv->places.n; i++)
+        if (!wsk__poller_add(srv->poller, srv->places.at[i].fd,
                              &srv->listeners[i], true))
             return WSK_E_SYS;
     atomic_store(&srv->forks, atomic_load(&wsk__fork_count));

@@ -214,7 +214,7 @@ struct wsk__thread {
 
 struct wsk__listener {
     enum wsk__source source;
-    int fd;
+    size_t i; /* in srv->places */
 };
 
 struct wsk_server {
@@ -233,7 +233,9 @@ struct wsk_server {
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];
-    size_t n_listeners;
+    struct wsk__places places;
+    bool listening;
+    struct wsk__statics *statics; /* NULL: none */
     uint16_t port;
     struct wsk__poller *poller;
     bool edge;

@@ -88,7 +88,7 @@ def test_the_list_of_options():
     assert len(names) == len(set(names)) > 15
     assert {"host", "port", "threads", "ws_max_size"} <= set(names)
     for name, kind, default, help in options:
-        assert kind in ("text", "count", "bytes", "time", "flag")
+        assert kind in ("text", "count", "bytes", "time", "flag", "list")
         assert default is None or isinstance(default, str)
         assert help
     # Every default is itself a legal value.
@@ -114,7 +114,7 @@ def test_a_port_in_use_is_an_error_that_says_so():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="127.0.0.1 port %d.*in use" % port):
+        with pytest.raises(OSError, match="127.0.0.1:%d.*in use" % port):
             Server(hello, port=port).start()
 
 

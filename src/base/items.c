@@ -1,0 +1,116 @@
+#include "base/items.h"
+
+#include "base/ascii.h"
+
+bool wsk__items_next(const char *list, size_t *pos, wsk_str *item)
+{
+    const char *ends;
+
+    if (list == NULL)
+        return false;
+    ends = strchr(list, '\n') != NULL ? "\n" : ",";
+    while (list[*pos] != '\0') {
+        const char *p = list + *pos;
+        size_t len = strcspn(p, ends);
+
+        *pos += len + (p[len] != '\0');
+        *item = wsk__str_trim((wsk_str){p, len});
+        if (item->len > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool read_digits(wsk_str text, unsigned base, unsigned max,
+                        unsigned *out)
+{
+    unsigned n = 0;
+
+    if (text.len == 0 || text.len > 10)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)text.p[i] - '0';
+
+        if (digit >= base || n > (max - digit) / base)
+            return false;
+        n = n * base + digit;
+    }
+    *out = n;
+    return true;
+}
+
+/* Cut `text` at its last colon. */
+static bool split_last(wsk_str text, wsk_str *before, wsk_str *after)
+{
+    size_t i = text.len;
+
+    while (i > 0 && text.p[i - 1] != ':')
+        i--;
+    if (i == 0)
+        return false;
+    *before = (wsk_str){text.p, i - 1};
+    *after = (wsk_str){text.p + i, text.len - i};
+    return true;
+}
+
+static bool begins(wsk_str text, const char *with)
+{
+    size_t n = strlen(with);
+
+    return text.len >= n && memcmp(text.p, with, n) == 0;
+}
+
+static bool parse_unix(wsk_str path, struct wsk__bind *bind)
+{
+    wsk_str before, mode;
+
+    bind->kind = WSK__BIND_UNIX;
+    bind->host = path;
+    bind->number = 0;
+    if (split_last(path, &before, &mode) && before.len > 0 && mode.len >= 3 &&
+        read_digits(mode, 8, 0777, &bind->number))
+        bind->host = before;
+    /* sockaddr_un has some 100 octets; an abstract name has no file. */
+    return bind->host.len > 0 && bind->host.len < 100;
+}
+
+bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind)
+{
+    wsk_str port;
+
+    if (begins(item, "unix:"))
+        return parse_unix((wsk_str){item.p + 5, item.len - 5}, bind);
+    if (begins(item, "fd:")) {
+        bind->kind = WSK__BIND_FD;
+        bind->host = (wsk_str){NULL, 0};
+        return read_digits((wsk_str){item.p + 3, item.len - 3}, 10, INT32_MAX,
+                           &bind->number);
+    }
+    bind->kind = WSK__BIND_TCP;
+    if (!split_last(item, &bind->host, &port) ||
+        !read_digits(port, 10, 65535, &bind->number))
+        return false;
+    if (bind->host.len >= 2 && bind->host.p[0] == '[' &&
+        bind->host.p[bind->host.len - 1] == ']') {
+        bind->host.p++;
+        bind->host.len -= 2;
+        return bind->host.len > 0;
+    }
+    /* Without brackets nobody could tell the port from the address. */
+    return bind->host.len < 256 &&
+           (bind->host.len == 0 ||
+            memchr(bind->host.p, ':', bind->host.len) == NULL);
+}
+
+bool wsk__static_parse(wsk_str item, wsk_str *url, wsk_str *folder)
+{
+    const char *equals = memchr(item.p, '=', item.len);
+
+    if (equals == NULL || item.p[0] != '/')
+        return false;
+    *url = (wsk_str){item.p, (size_t)(equals - item.p)};
+    while (url->len > 0 && url->p[url->len - 1] == '/')
+        url->len--;
+    *folder = (wsk_str){equals + 1, item.len - (size_t)(equals + 1 - item.p)};
+    return folder->len > 0;
+}
