@@ -320,6 +320,7 @@ int ext_response_send(PyObject *response, PyObject *result)
 {
     ResponseObject *self = Response_CAST(response);
     bool plain = PyList_CheckExact(result) || PyTuple_CheckExact(result);
+    bool closed = plain; /* lists and tuples have no close() */
     int rc = check_result(result);
     int single = rc < 0 ? -1 : has_one_item(result);
 
@@ -329,9 +330,15 @@ int ext_response_send(PyObject *response, PyObject *result)
         rc = send_sequence(self, result, single);
     else
         rc = send_iterable(self, result, single);
+    /* To return is to accept, and a result that can be closed has not returned
+     * before that: close() may still answer. */
+    if (rc == 0 && !closed && self->websocket != NULL) {
+        close_result(self, result);
+        closed = true;
+    }
     if (rc == 0)
         rc = send_rest(self);
-    if (!plain) /* these have no close() */
+    if (!closed)
         close_result(self, result);
     return rc;
 }
