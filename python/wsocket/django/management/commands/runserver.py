@@ -1,0 +1,41 @@
+"""``manage.py runserver`` on wsocket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.apps import apps
+
+from wsocket import Server
+
+if apps.is_installed("django.contrib.staticfiles"):
+    from django.contrib.staticfiles.management.commands import runserver
+else:
+    from django.core.management.commands import runserver
+
+
+class DevelopmentServer:
+    """What Django asks of ``wsgiref``'s server, done by ours."""
+
+    def __init__(
+        self, address: tuple[str, int], handler: type, ipv6: bool = False
+    ) -> None:
+        self.server = Server(self.call, *address)
+        self.server.listen()
+        self.server_port = self.server.port
+
+    def set_app(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+
+    def call(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+    def serve_forever(self) -> None:
+        self.server.serve_forever()
+
+
+class Command(runserver.Command):  # type: ignore[misc, name-defined]
+    """Django's command, with another server."""
+
+    server_cls = DevelopmentServer
