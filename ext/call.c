@@ -51,20 +51,19 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
 {
     struct ext_source source = {.head = wsk_request_head(req)};
     struct ext_state *st = c->st;
-    bool whole;
-    size_t len;
+    uint64_t length = wsk_request_body_length(req);
 
     source.peer = wsk_request_peer(req, &source.peer_port);
     source.local = wsk_request_local(req, &source.local_port);
-    k->input = ext_input_new(st, req, &whole, &len);
+    k->input = ext_input_new(st, req);
     if (k->input == NULL)
         return -1;
     k->environ = ext_environ_new(&c->environ, st, &source);
     if (k->environ == NULL ||
         PyDict_SetItem(k->environ, st->names.input, k->input) < 0)
         return -1;
-    if (whole && source.head->chunked &&
-        ext_environ_set_length(st, k->environ, len) < 0)
+    if (source.head->chunked && length != WSK_LENGTH_UNKNOWN &&
+        ext_environ_set_length(st, k->environ, length) < 0)
         return -1;
     if (source.head->websocket &&
         (add_websocket(c, k, req) < 0 || add_socket(st, k, req) < 0))

@@ -497,10 +497,11 @@ failed:
     return NULL;
 }
 
-int ext_environ_set_length(struct ext_state *st, PyObject *environ, size_t len)
+int ext_environ_set_length(struct ext_state *st, PyObject *environ,
+                           uint64_t len)
 {
     if (set_take(environ, st->names.content_length,
-                 PyUnicode_FromFormat("%zu", len)) < 0)
+                 PyUnicode_FromFormat("%llu", (unsigned long long)len)) < 0)
         return -1;
     return PyDict_DelItem(environ, st->names.transfer_encoding);
 }

@@ -57,7 +57,8 @@ PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
 
 /* A chunked body has arrived whole: applications see its length instead of its
  * coding, for frameworks read an empty body without CONTENT_LENGTH. */
-int ext_environ_set_length(struct ext_state *st, PyObject *environ, size_t len);
+int ext_environ_set_length(struct ext_state *st, PyObject *environ,
+                           uint64_t len);
 
 /* PATH_INFO of a head: percent-decoded, as latin-1. */
 PyObject *ext_environ_path(const wsk_head *head);

@@ -319,21 +319,18 @@ PyObject *ext_input_new_empty(struct ext_state *st)
     return op;
 }
 
-PyObject *ext_input_new(struct ext_state *st, wsk_request *req, bool *whole,
-                        size_t *len)
+PyObject *ext_input_new(struct ext_state *st, wsk_request *req)
 {
     PyObject *op = ext_input_new_empty(st);
     InputObject *self = Input_CAST(op);
 
     if (op == NULL)
         return NULL;
-    *whole = wsk_request_body(req, &self->data, &self->len);
-    if (!*whole) {
+    if (!wsk_request_body(req, &self->data, &self->len)) {
         self->len = 0;
         self->req = req;
         self->thread = PyThread_get_thread_ident();
     }
-    *len = self->len;
     return op;
 }
 

@@ -6,10 +6,8 @@
 
 int ext_input_add(PyObject *module, struct ext_state *st);
 
-/* The body of `req`. A body that has arrived whole is read in place: then
- * *whole is set and *len is its length. */
-PyObject *ext_input_new(struct ext_state *st, wsk_request *req, bool *whole,
-                        size_t *len);
+/* The body of `req`, read in place where that can be. */
+PyObject *ext_input_new(struct ext_state *st, wsk_request *req);
 
 /* A body without octets, for an environ made after its request. */
 PyObject *ext_input_new_empty(struct ext_state *st);

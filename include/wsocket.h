@@ -110,6 +110,8 @@ typedef struct wsk_str {
     COUNT(threads, 64, "handlers that may run at once; those parked in receive() are not counted") \
     COUNT(max_parked, 10000, "WebSocket handlers that may wait in receive(); past it an upgrade is answered 503") \
     COUNT(max_connections, 0, "open connections; accepting pauses at it; 0 takes the file descriptor limit") \
+    TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue; always; never, the handler reads it as it comes") \
+    BYTES(body_memory, 1048576, "a longer buffered body goes to a temporary file in TMPDIR or /tmp; 507 when there is no room for it") \
     TIME(head_timeout, 10000, "from the first octet of a request to its complete head") \
     TIME(keep_alive, 75000, "idle time between requests before a silent close") \
     TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
@@ -672,12 +674,17 @@ WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
  * *got   octets copied, 0 at the end of the body
  *
  * WSK_OK; WSK_E_AGAIN (none yet: wsk_request_wait()); WSK_E_CUT (the body is
- * malformed or the client is gone; a 400 follows); WSK_E_NOMEM.
+ * malformed or the client is gone; a 400 follows); WSK_E_SYS (the temporary
+ * file of a long body cannot be read).
  */
 WSK_API wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                                     size_t *got);
 
-/** The whole body without a copy, when it has arrived and nothing of it was
+/** Octets of the body once all of it has arrived, read or not;
+ * WSK_LENGTH_UNKNOWN while it is still coming. */
+WSK_API uint64_t wsk_request_body_length(const wsk_request *req);
+
+/** The whole body without a copy, when it is in memory and nothing of it was
  * read: true, and *data until the handler returns. */
 WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
                               size_t *len);

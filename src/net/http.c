@@ -5,6 +5,7 @@
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/parts.h"
+#include "net/spill.h"
 #include "net/static.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
     wsk__buf_init(&h->body, SIZE_MAX / 4);
+    h->spill_fd = -1;
     return h;
 }
 
@@ -41,6 +43,7 @@ void wsk__exchange_free(struct wsk__exchange *h)
     wsk__http_clear(&h->http);
     wsk__buf_free(&h->in);
     wsk__buf_free(&h->body);
+    wsk__spill_clear(h);
     wsk__free(h);
 }
 
@@ -126,6 +129,7 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
 /* Body octets: a body that came in one piece stays where it is. */
 static bool take_body(struct wsk_conn *conn, const uint8_t *data, size_t len)
 {
+    conn->h->body_len += len;
     if (!conn->h->head->chunked && wsk__buf_len(&conn->h->body) == 0 &&
         conn->h->body_view.len == 0 && len == conn->h->head->content_length) {
         conn->h->body_view = (wsk_str){(const char *)data, len};
@@ -139,18 +143,28 @@ static void out_of_memory(struct wsk_conn *conn)
     wsk__http_fail(&conn->h->http, 503);
 }
 
+static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
+{
+    conn->h->head = head;
+    conn->h->failed = false;
+    conn->h->body_done = false;
+    conn->h->body_len = 0;
+    conn->h->body_view = (wsk_str){NULL, 0};
+    if (!head->expect_continue)
+        return WSK__FEED_MORE;
+    /* The handler shall decide whether the body is wanted at all. */
+    if (conn->srv->buffering != WSK__BUFFER_ALWAYS)
+        return WSK__FEED_READY;
+    if (wsk_http_send_continue(&conn->h->http) != WSK_OK)
+        out_of_memory(conn);
+    return WSK__FEED_SAY;
+}
+
 static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
 {
     switch (ev.kind) {
     case WSK_HTTP_HEAD:
-        conn->h->head = ev.head;
-        conn->h->failed = false;
-        conn->h->body_done = false;
-        conn->h->body_view = (wsk_str){NULL, 0};
-        if (ev.head->expect_continue ||
-            ev.head->content_length > WSK__BODY_MEMORY)
-            return WSK__FEED_READY;
-        return WSK__FEED_MORE;
+        return begin_request(conn, ev.head);
     case WSK_HTTP_DATA:
         if (conn->h->head == NULL) /* what is left of an answered request */
             return WSK__FEED_MORE;
@@ -158,10 +172,9 @@ static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
             out_of_memory(conn);
             return WSK__FEED_MORE;
         }
-        return conn->h->called ||
-                       wsk__buf_len(&conn->h->body) >= WSK__BODY_MEMORY
-                   ? WSK__FEED_DATA
-                   : WSK__FEED_MORE;
+        if (conn->h->called)
+            return WSK__FEED_DATA;
+        return wsk__spill_due(conn) ? WSK__FEED_SPILL : WSK__FEED_MORE;
     case WSK_HTTP_END:
         if (conn->h->head == NULL)
             return WSK__FEED_MORE;
@@ -276,6 +289,13 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
     return WSK__FEED_DATA;
 }
 
+/* Whether the open request can be called with what has come so far. */
+static bool is_ready(const struct wsk_conn *conn)
+{
+    return conn->h->head != NULL && !conn->h->called &&
+           (conn->h->body_done || conn->srv->buffering == WSK__BUFFER_NEVER);
+}
+
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk_conn *conn)
 {
@@ -299,7 +319,7 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
         case FED_OVER:
             return WSK__FEED_OVER;
         case FED_NOTHING:
-            got = receive(th, conn);
+            got = is_ready(conn) ? WSK__FEED_READY : receive(th, conn);
             if (got != WSK__FEED_DATA)
                 return got;
         }
@@ -375,6 +395,7 @@ static void close_request(struct wsk_conn *conn)
     conn->h->head = NULL;
     conn->h->body_view = (wsk_str){NULL, 0};
     wsk__buf_free(&conn->h->body);
+    wsk__spill_clear(conn->h);
     wsk__buf_ack(&conn->h->in, conn->h->in_fed);
     conn->h->in_fed = 0;
     if (wsk__buf_len(&conn->h->in) == 0)
@@ -511,6 +532,28 @@ static void await_input(struct wsk_conn *conn)
     wsk__rearm(conn);
 }
 
+/* So much of a body has come that it must go to a file. True: the disk has it.
+ */
+static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (!wsk__http_hold(th, conn)) {
+        out_of_memory(conn);
+        return false;
+    }
+    wsk__watch(conn, 0);
+    return wsk__spill_write(conn);
+}
+
+static void refuse_spilled(struct wsk_conn *conn)
+{
+    int status = wsk__spill_failed(conn);
+
+    if (status == 0)
+        return;
+    conn->h->spill_errno = 0;
+    wsk__http_fail(&conn->h->http, status);
+}
+
 static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     set_date(th, conn);
@@ -547,8 +590,15 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
                 finish_connection(conn);
             }
             return true;
+        case WSK__FEED_SAY:
+            continue;
+        case WSK__FEED_SPILL:
+            if (spill(th, conn))
+                return true;
+            refuse_spilled(conn);
+            continue;
+        case WSK__FEED_DATA:
         case WSK__FEED_READY:
-        case WSK__FEED_DATA: /* too much to store: the handler streams it */
             if (conn->h->head->websocket && refuse_attempt(conn)) {
                 close_request(conn);
                 continue;
@@ -568,6 +618,11 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
     bool leads;
 
     th->span.len = 0;
+    if (atomic_load(&conn->h->at_disk)) {
+        wsk__watch(conn, 0); /* it will be looked at again */
+        return true;
+    }
+    refuse_spilled(conn);
     leads = run(th, conn);
     /* What is left belongs to a connection that is over: never to the next
      * one that this thread has to do with. */
@@ -581,7 +636,7 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
 
-    if (conn->busy)
+    if (conn->busy || atomic_load(&conn->h->at_disk))
         return UINT64_MAX;
     if (wsk__http_owed(conn) > 0 || conn->h->head != NULL)
         return conn->since_ms + WSK__STALL_MS;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "net/dispatch.h"
 #include "net/pump.h"
+#include "net/spill.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -174,6 +175,7 @@ void wsk__conn_close(struct wsk_conn *conn)
     conn->prev = NULL;
     conn->next = srv->graveyard;
     srv->graveyard = conn;
+    wsk__spill_drop(conn);
     if (srv->accept_paused && srv->n_conns < srv->max_connections)
         pause_accepting(srv, false);
 }

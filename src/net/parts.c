@@ -1,11 +1,11 @@
 #include "net/parts.h"
 
 #include "base/mem.h"
+#include "net/disk.h"
 #include "net/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -27,7 +27,6 @@ struct wsk__part {
     uint64_t warm; /* up to here the file has been seen in memory */
     int fd;
     bool ends_by_close; /* nothing else shows the client where the body ends */
-    atomic_bool asked;  /* the reader has it, and nobody else touches it */
 };
 
 /* -------------------------------------------------------------- queue --- */
@@ -81,15 +80,13 @@ uint64_t wsk__parts_owed(const struct wsk_conn *conn)
     return owed;
 }
 
-/* ------------------------------------------------------------- reader --- */
+/* --------------------------------------------------------------- disk --- */
 
-/*
- * The loop must not wait for a disk. What is not in memory is read there by a
- * thread that lives as long as such files wait, and tells the loop.
- */
-
-static void read_ahead(struct wsk__part *part)
+/* The loop must not wait for a disk: what is not in memory is read by a thread
+ * that may. */
+static void read_ahead(struct wsk_conn *conn)
 {
+    struct wsk__part *part = conn->h->parts;
     char trash[COPY];
     uint64_t end = part->offset + (part->left < STEP ? part->left : STEP);
     uint64_t at = part->offset;
@@ -103,70 +100,6 @@ static void read_ahead(struct wsk__part *part)
         at += (uint64_t)got;
     }
     part->warm = end;
-    atomic_store(&part->asked, false);
-}
-
-static void *reader(void *arg)
-{
-    wsk_server *srv = arg;
-    struct wsk_conn *conn;
-
-    for (;;) {
-        pthread_mutex_lock(&srv->post_lock);
-        conn = srv->cold;
-        if (conn != NULL)
-            srv->cold = conn->h->cold_next;
-        srv->reading = conn != NULL;
-        pthread_mutex_unlock(&srv->post_lock);
-        if (conn == NULL)
-            break;
-        read_ahead(conn->h->parts);
-        wsk__post(conn, WSK__POST_LOOK);
-        wsk_conn_unref(conn);
-    }
-    wsk__server_unref(srv);
-    return NULL;
-}
-
-static bool start_reader(wsk_server *srv)
-{
-    pthread_t thread;
-    sigset_t all, old;
-    int failed;
-
-    wsk__server_ref(srv);
-    sigfillset(&all); /* the process's signals are for its own threads */
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    failed = pthread_create(&thread, NULL, reader, srv);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (failed)
-        wsk__server_unref(srv);
-    else
-        pthread_detach(thread);
-    return !failed;
-}
-
-/* False: there is no thread to be had, so the file is read where it is sent. */
-static bool ask_reader(struct wsk_conn *conn, struct wsk__part *part)
-{
-    wsk_server *srv = conn->srv;
-    struct wsk_conn **at = &srv->cold;
-    bool running;
-
-    pthread_mutex_lock(&srv->post_lock);
-    running = srv->reading;
-    if (!running)
-        running = srv->reading = start_reader(srv);
-    if (running) {
-        atomic_store(&part->asked, true);
-        wsk_conn_ref(conn);
-        while (*at != NULL)
-            at = &(*at)->h->cold_next;
-        conn->h->cold_next = NULL;
-        *at = conn;
-    }
-    pthread_mutex_unlock(&srv->post_lock);
-    return running;
 }
 
 /* Whether the next n octets can be had without the disk; when that cannot be
@@ -286,7 +219,7 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
             return later(conn);
         /* A handler may wait for a disk: it is watched. */
         if (!conn->h->called && !in_memory(conn->srv, part, n) &&
-            ask_reader(conn, part))
+            wsk__disk_ask(conn, read_ahead))
             return WSK__IO_LATER;
         sent = send_file(conn, part, n);
         if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
@@ -311,7 +244,7 @@ enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
         struct wsk__part *part = conn->h->parts;
         enum wsk__io io;
 
-        if (atomic_load(&part->asked))
+        if (atomic_load(&conn->h->at_disk))
             return WSK__IO_LATER;
         io = wsk__http_flush_queue(conn, &part->before);
         if (io == WSK__IO_DONE)

@@ -60,6 +60,8 @@ enum wsk__feed {
     WSK__FEED_MORE,  /* nothing there now */
     WSK__FEED_READY, /* conn->head is set; call it */
     WSK__FEED_DATA,  /* octets were added to conn->body, or it is done */
+    WSK__FEED_SPILL, /* so many that they must go to a file first */
+    WSK__FEED_SAY,   /* the engine owes the peer something */
     WSK__FEED_OVER,  /* failed, or the peer is gone */
 };
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,

@@ -3,6 +3,7 @@
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/parts.h"
+#include "net/spill.h"
 
 #include "base/mem.h"
 #include "http/reply.h"
@@ -85,6 +86,8 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
     if (conn->h->failed)
         return WSK_E_CUT;
     req->body_touched = true;
+    if (conn->h->spill_read < conn->h->spilled)
+        return wsk__spill_read(conn, data, cap, got);
     while (body.len == 0 && !conn->h->body_done) {
         switch (wsk__http_feed_some(req->thread, conn)) {
         case WSK__FEED_MORE:
@@ -94,6 +97,8 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
             return WSK_E_CUT;
         case WSK__FEED_READY:
         case WSK__FEED_DATA:
+        case WSK__FEED_SPILL:
+        case WSK__FEED_SAY:
             body = stored_body(conn);
         }
     }
@@ -106,11 +111,18 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
     return WSK_OK;
 }
 
+uint64_t wsk_request_body_length(const wsk_request *req)
+{
+    return req->conn->h->body_done ? req->conn->h->body_len
+                                   : WSK_LENGTH_UNKNOWN;
+}
+
 bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
 {
     wsk_str body;
 
-    if (!req->conn->h->body_done || req->body_touched)
+    if (!req->conn->h->body_done || req->body_touched ||
+        req->conn->h->spilled > 0)
         return false;
     body = stored_body(req->conn);
     *data = (const uint8_t *)body.p;

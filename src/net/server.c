@@ -148,6 +148,7 @@ void wsk__server_unref(wsk_server *srv)
     pthread_cond_destroy(&srv->slot_free);
     pthread_cond_destroy(&srv->changed);
     wsk__pool_clear(&srv->pool);
+    wsk__free(srv->temp_dir);
     wsk__free(srv->texts);
     wsk__free(srv);
 }
@@ -182,6 +183,25 @@ static bool own_texts(wsk_server *srv)
 #undef LIST
 #undef NONE
     return true;
+}
+
+static bool prepare_bodies(wsk_server *srv)
+{
+    static const char *const NAME[] = {"auto", "always", "never"};
+    const char *dir = getenv("TMPDIR");
+    size_t i = 0;
+
+    while (i < 3 && strcmp(srv->cfg.buffer_body, NAME[i]) != 0)
+        i++;
+    if (i == 3) {
+        errno = EINVAL;
+        return false;
+    }
+    srv->buffering = (enum wsk__buffering)i;
+    if (dir == NULL || *dir == '\0')
+        dir = "/tmp";
+    srv->temp_dir = wsk__memdup(dir, strlen(dir) + 1);
+    return srv->temp_dir != NULL;
 }
 
 static bool open_wake(int fds[2])
@@ -233,6 +253,8 @@ static bool prepare(wsk_server *srv)
         errno = EINVAL;
         return false;
     }
+    if (!prepare_bodies(srv))
+        return false;
     srv->max_connections = connection_limit(srv->cfg.max_connections);
     srv->poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
     if (srv->poller == NULL || !open_wake(srv->wake_fds))
@@ -271,6 +293,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     srv->wake_fds[0] = srv->wake_fds[1] = srv->access_fd = -1;
     srv->posts_tail = &srv->posts;
     srv->ready_tail = &srv->ready;
+    srv->disk_tail = &srv->disk;
     atomic_init(&srv->refs, 1);
     atomic_init(&srv->forks, atomic_load(&wsk__fork_count));
     pthread_mutex_init(&srv->lock, NULL);

@@ -22,11 +22,10 @@
 #include <stdatomic.h>
 
 enum {
-    WSK__RX_SIZE = 65536,       /* a thread's receive buffer */
-    WSK__BATCH = 256,           /* events per look at the poller */
-    WSK__BODY_MEMORY = 1 << 20, /* a longer body is streamed */
-    WSK__STALL_MS = 30000,      /* no octet moved: give the peer up */
-    WSK__LINGER_MS = 5000,      /* discarding after our half-close */
+    WSK__RX_SIZE = 65536,  /* a thread's receive buffer */
+    WSK__BATCH = 256,      /* events per look at the poller */
+    WSK__STALL_MS = 30000, /* no octet moved: give the peer up */
+    WSK__LINGER_MS = 5000, /* discarding after our half-close */
     WSK__LINGER_BYTES = 64 << 20,
     WSK__INBOX_MAX = 16,       /* messages waiting for a handler */
     WSK__SEND_LIMIT = 1 << 20, /* past it reading from that peer stops */
@@ -34,6 +33,13 @@ enum {
 };
 
 /* What a poller event points at: its first member. */
+/* Which bodies are complete before their request is called. */
+enum wsk__buffering {
+    WSK__BUFFER_AUTO,   /* those that do not wait for a 100 (Continue) */
+    WSK__BUFFER_ALWAYS, /* those, too */
+    WSK__BUFFER_NEVER,  /* those that have come with their head */
+};
+
 enum wsk__source { WSK__SOURCE_WAKE, WSK__SOURCE_LISTENER, WSK__SOURCE_CONN };
 
 /* ---------------------------------------------------------- requests --- */
@@ -85,6 +91,11 @@ struct wsk__exchange {
     size_t in_fed;        /* octets of `in` fed but still pointed at */
     struct wsk__buf body; /* of the open request, as far as it is stored */
     wsk_str body_view;    /* the whole body where it was received, or none */
+    uint64_t body_len;    /* octets of it that have come */
+    uint64_t spilled;     /* those of them that are in a file, before `body` */
+    uint64_t spill_read;  /* and have been read from there */
+    int spill_fd;         /* that file, which has no name; -1: none */
+    int spill_errno;      /* why it could not be written; 0: it could */
     const wsk_head *head; /* of the open request; NULL: none */
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
     bool body_done;       /* all of the body has been fed */
@@ -96,7 +107,9 @@ struct wsk__exchange {
     bool nonblocking; /* the descriptor itself is, for sendfile() */
     struct wsk__part *parts;
 
-    struct wsk_conn *cold_next; /* srv->post_lock: in srv->cold */
+    atomic_bool at_disk; /* what disk_job works on is its own */
+    void (*disk_job)(struct wsk_conn *conn);
+    struct wsk_conn *disk_next; /* srv->post_lock: in srv->disk */
 };
 
 /* What is kept of an opening handshake, in one block. Fixed. */
@@ -226,6 +239,8 @@ struct wsk_server {
     wsk_log_level log_level;
     struct wsk__log *access_log, *error_log;
     int access_fd;
+    enum wsk__buffering buffering; /* cfg.buffer_body */
+    char *temp_dir;
     unsigned max_connections;
     atomic_uint refs;
     struct wsk__pool pool;       /* for compression, see ws/pool.h */
@@ -265,9 +280,9 @@ struct wsk_server {
     bool posts_closed;    /* nobody will look at them any more */
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
 
-    /* post_lock: connections whose files are to be read ahead */
-    struct wsk_conn *cold;
-    bool reading; /* a thread does so */
+    /* post_lock: connections that wait for a disk */
+    struct wsk_conn *disk, **disk_tail;
+    bool disk_runs; /* net/disk's thread */
 
     /* lock: dispatch */
     pthread_mutex_t lock;

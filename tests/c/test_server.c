@@ -162,7 +162,7 @@ TEST(an_upgrade_that_fails_forgets_its_protocol) /* LeakSanitizer looks on */
 TEST(an_early_answer_reaches_a_client_that_still_sends) /* RFC 9112 9.6 */
 {
     static const char body[2000];
-    struct served s = serve(plain, NULL, NULL);
+    struct served s = serve(plain, NULL, "buffer_body=never");
     int fd = dial(&s);
 
     say(fd, "POST /early HTTP/1.1\r\nHost: x\r\n"

@@ -7,11 +7,13 @@ import pytest
 BODY = b"one\ntwo\n\nfour"
 
 
-@pytest.fixture(params=["whole", "streamed"])
+@pytest.fixture(params=["whole", "streamed", "spilled"])
 def post(request, serve):
     """post(use, body): what `use` makes of the stream, for a body that is
-    there when the application is called, and for one that comes later."""
+    there when the application is called, for one that comes later, and for one
+    that lies in a file."""
     streamed = request.param == "streamed"
+    options = {"body_memory": 0} if request.param == "spilled" else {}
 
     def start(use, body=BODY):
         result = []
@@ -21,13 +23,14 @@ def post(request, serve):
             start_response("204 No Content", [])
             return []
 
-        with serve(app).raw() as client:
+        with serve(app, **options).raw() as client:
             client.send(
                 b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n"
                 % len(body)
             )
             if not streamed:
-                client.send(b"\r\n", body)
+                client.send(b"\r\n", body[:1])
+                client.send(body[1:])
             else:
                 client.send(b"Expect: 100-continue\r\n\r\n")
                 status = client.head()[0]
@@ -258,3 +261,32 @@ def test_what_was_not_read_does_not_become_a_request(serve):
         )
         assert client.response()[2] == b"/1"
         assert client.response()[2] == b"/2"
+
+
+@pytest.mark.parametrize("mode", ["auto", "always", "never"])
+def test_a_chunked_body_has_a_length_when_it_is_buffered(serve, mode):
+    """Frameworks read an empty body without CONTENT_LENGTH (PEP 3333)."""
+    seen = {}
+
+    def app(environ, start_response):
+        seen.update(environ, body=environ["wsgi.input"].read())
+        start_response("204 No Content", [])
+        return []
+
+    body = b"x" * 3000000
+    with serve(app, buffer_body=mode).raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        for at in range(0, len(body), 100000):
+            client.send(b"186a0\r\n", body[at : at + 100000], b"\r\n")
+        client.send(b"0\r\n\r\n")
+        assert client.response()[0] == 204
+    assert seen["body"] == body
+    assert seen["wsgi.input_terminated"] is True
+    if mode == "never":
+        assert "CONTENT_LENGTH" not in seen
+        assert seen["HTTP_TRANSFER_ENCODING"] == "chunked"
+    else:
+        assert seen["CONTENT_LENGTH"] == "3000000"
+        assert "HTTP_TRANSFER_ENCODING" not in seen

@@ -1,0 +1,15 @@
+/* net/disk: one thread that waits for disks in the loop's place. It lives for
+ * as long as there is something to do. */
+#ifndef WSK_NET_DISK_H
+#define WSK_NET_DISK_H
+
+#include "net/server.h"
+
+/*
+ * Run `job` there. Until then the connection is at the disk (conn->h->at_disk),
+ * and what the job works on is its own; then the loop looks at the connection.
+ * False: there is no thread to be had. Owner; not while it is at the disk.
+ */
+bool wsk__disk_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn));
+
+#endif
