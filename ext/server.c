@@ -826,6 +826,8 @@ static PyMemberDef Server_members[] = {
      READONLY, NULL},
     {"app", T_OBJECT, offsetof(ServerObject, caller.app), READONLY,
      "The application."},
+    {"_environ", T_OBJECT, offsetof(ServerObject, caller.environ.template),
+     READONLY, NULL},
     {"_events_only", T_BOOL, offsetof(ServerObject, caller.events_only), 0,
      "The application does not touch environ before it attaches a WebSocket."},
     {NULL, 0, 0, 0, NULL},

@@ -1,0 +1,201 @@
+"""wsocket.gunicorn.Worker under the real gunicorn."""
+
+import os
+import re
+import signal
+import socket
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+pytest.importorskip("gunicorn")
+
+APP = """
+import os, time
+
+def app(environ, start_response):
+    ws = environ.get("wsgi.websocket")
+    if ws is not None:
+        ws.send(str(os.getpid()))
+        for message in ws:
+            ws.send(message)
+        return []
+    if environ["PATH_INFO"] == "/slow":
+        open("begun", "w").close()
+        time.sleep(float(environ["QUERY_STRING"]))
+    if environ["PATH_INFO"] == "/crash":
+        raise ValueError("broken on purpose")
+    body = "WORD %d %s" % (os.getpid(), environ["wsgi.multiprocess"])
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body.encode()]
+"""
+
+
+@pytest.fixture
+def gunicorn(program, tmp_path):
+    """gunicorn(*args): its master, which serves the application above."""
+
+    def start(*args, bind="127.0.0.1:0"):
+        (tmp_path / "app.py").write_text(APP)
+        (tmp_path / "gunicorn.conf.py").write_text(
+            "control_socket_disable = True"  # older ones do not know it
+        )
+        return program(
+            *("-b", bind, *args, "app:app"),
+            command=("-m", "gunicorn", "-k", "wsocket.gunicorn.Worker"),
+        )
+
+    return start
+
+
+def get(client, target="/", close=False):
+    client.send(
+        b"GET %s HTTP/1.1\r\nHost: t\r\n%s\r\n"
+        % (target.encode(), b"Connection: close\r\n" if close else b"")
+    )
+    status, headers, body = client.response()
+    return status, body.decode()
+
+
+def ws(master):
+    return connect("ws://127.0.0.1:%d/" % master.port, close_timeout=20)
+
+
+def worker_of(master):
+    with master.raw() as client:
+        return int(get(client, close=True)[1].split()[1])
+
+
+def test_pages_and_websockets(gunicorn):
+    master = gunicorn("--threads", "2").wait_started()
+    with master.raw() as client:
+        for _ in range(3):
+            assert get(client)[0] == 200
+        assert get(client, "/crash")[0] == 500
+    with ws(master) as one, ws(master) as two, ws(master) as three:
+        for client in (one, two, three):
+            assert int(client.recv()) != master.process.pid
+            client.send("hello")
+            assert client.recv() == "hello"
+    master.signal(signal.SIGTERM)
+    assert master.wait() == 0
+    assert "ValueError: broken on purpose" in master.said
+
+
+def test_several_workers_share_the_listener(gunicorn, eventually):
+    master = gunicorn("--workers", "3").wait_started()
+    seen = set()
+    eventually(lambda: seen.add(worker_of(master)) or len(seen) == 3)
+    with master.raw() as client:
+        assert get(client)[1].endswith("True")  # wsgi.multiprocess
+
+
+def test_a_unix_socket(gunicorn, tmp_path, eventually):
+    path = str(tmp_path / "here.sock")
+    gunicorn(bind="unix:" + path)
+    eventually(lambda: os.path.exists(path))
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(20)
+    client.connect(path)
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    assert client.recv(12) == b"HTTP/1.1 200"
+    client.close()
+
+
+def test_term_ends_sockets_and_lets_requests_end(gunicorn, tmp_path, eventually):
+    master = gunicorn("--threads", "4").wait_started()
+    with ws(master) as client, master.raw() as slow:
+        client.recv()
+        slow.send(b"GET /slow?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        eventually((tmp_path / "begun").exists)
+        master.signal(signal.SIGTERM)
+        assert slow.response()[0] == 200
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+        assert client.close_code == 1001
+    assert master.wait() == 0
+
+
+def test_int_does_not_wait(gunicorn, tmp_path, eventually):
+    master = gunicorn("--graceful-timeout", "600").wait_started()
+    with master.raw() as slow:
+        slow.send(b"GET /slow?600 HTTP/1.1\r\nHost: t\r\n\r\n")
+        eventually((tmp_path / "begun").exists)
+        master.signal(signal.SIGINT)
+        assert master.wait() == 0
+
+
+def test_hup_brings_new_code_and_drops_no_connection(
+    gunicorn, tmp_path, eventually
+):
+    master = gunicorn("--workers", "2").wait_started()
+    with ws(master) as client:
+        client.recv()
+        (tmp_path / "app.py").write_text(APP.replace("WORD", "NEWS"))
+        master.signal(signal.SIGHUP)
+
+        def is_new():
+            with master.raw() as plain:
+                status, body = get(plain, close=True)
+            assert status == 200
+            return body.startswith("NEWS")
+
+        eventually(is_new)
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+        assert client.close_code == 1001
+
+
+def test_max_requests_replaces_the_worker(gunicorn, eventually):
+    master = gunicorn("--max-requests", "5").wait_started()
+    first = worker_of(master)
+    eventually(lambda: worker_of(master) != first)
+    assert "Autorestarting" in master.said
+
+
+def test_settings_are_the_servers(gunicorn):
+    master = gunicorn(
+        *("--limit-request-line", "100", "--limit-request-fields", "10"),
+        *("--access-logfile", "-", "--keep-alive", "0"),
+    ).wait_started()
+    with master.raw() as client:
+        assert get(client, "/" + "x" * 200, close=True)[0] == 414
+    with master.raw() as client:
+        client.send(
+            b"GET / HTTP/1.1\r\nHost: t\r\n", b"X: y\r\n" * 20, b"\r\n"
+        )
+        assert client.head()[0] == 431
+    with master.raw() as client:
+        assert get(client, "/logged", close=True)[0] == 200
+    master.signal(signal.SIGTERM)
+    assert master.wait() == 0
+    said = master.process.stdout.read()
+    assert re.search(r'"GET /logged HTTP/1.1" 200', said)
+
+
+def test_options_of_the_environment(gunicorn, monkeypatch):
+    monkeypatch.setenv("WSOCKET_WS_MAX_SIZE", "10")
+    with ws(gunicorn().wait_started()) as client:
+        client.recv()
+        client.send("x" * 11)
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+        assert client.close_code == 1009
+
+
+def test_tls_is_refused_by_name(gunicorn, tmp_path):
+    pem = tmp_path / "key.pem"
+    pem.write_text("")
+    master = gunicorn("--certfile", str(pem), "--keyfile", str(pem))
+    assert master.wait() != 0
+    assert "wsocket's worker speaks no TLS" in master.said
+
+
+def test_a_request_may_outlast_the_timeout_and_the_worker_lives(gunicorn):
+    master = gunicorn("--timeout", "1", "--threads", "2").wait_started()
+    with master.raw() as client:
+        first = worker_of(master)
+        assert get(client, "/slow?3")[0] == 200
+        assert worker_of(master) == first
+    assert "TIMEOUT" not in master.said
