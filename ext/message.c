@@ -1,12 +1,35 @@
 #include "message.h"
 
-PyObject *ext_message_object(const wsk_message *msg)
+/* Unmasked straight into the str that it becomes, if it is ASCII. */
+static PyObject *text_object(const wsk_message *msg)
 {
-    const char *p = (const char *)msg->data;
-    Py_ssize_t n = (Py_ssize_t)msg->len;
+    PyObject *ascii = PyUnicode_New((Py_ssize_t)msg->len, 127), *text;
+    void *octets;
 
-    return msg->opcode == WSK_TEXT ? PyUnicode_DecodeUTF8(p, n, NULL)
-                                   : PyBytes_FromStringAndSize(p, n);
+    if (ascii == NULL || msg->len == 0)
+        return ascii;
+    octets = PyUnicode_DATA(ascii);
+    if (wsk_message_copy(msg, octets))
+        return ascii;
+    text = PyUnicode_DecodeUTF8(octets, (Py_ssize_t)msg->len, NULL);
+    Py_DECREF(ascii);
+    return text;
+}
+
+PyObject *ext_message_object(wsk_conn *conn, const wsk_message *msg)
+{
+    PyObject *bytes, *text;
+
+    if (msg->opcode == WSK_TEXT) {
+        text = text_object(msg);
+        if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+            wsk_conn_bad_text(conn);
+        return text;
+    }
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)msg->len);
+    if (bytes != NULL && msg->len > 0)
+        wsk_message_copy(msg, PyBytes_AS_STRING(bytes));
+    return bytes;
 }
 
 int ext_octets_get(struct ext_octets *o, PyObject *message)

@@ -4,8 +4,9 @@
 
 #include "state.h"
 
-/* A new str or bytes. */
-PyObject *ext_message_object(const wsk_message *msg);
+/* A new str or bytes; the message may be masked. What claims to be text and is
+ * none fails the connection, with UnicodeDecodeError set. */
+PyObject *ext_message_object(wsk_conn *conn, const wsk_message *msg);
 
 /* What is sent: octets, and whether they are known to be UTF-8. */
 struct ext_octets {
@@ -17,8 +18,7 @@ struct ext_octets {
 };
 
 /* A str is its UTF-8, bytes-like objects are what they hold, everything else
- * is str(object). Release it. -1 with an exception
- * set. */
+ * is str(object). Release it. -1 with an exception set. */
 int ext_octets_get(struct ext_octets *o, PyObject *message);
 void ext_octets_release(struct ext_octets *o);
 

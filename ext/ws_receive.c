@@ -56,7 +56,7 @@ static wsk_status next_message(WebSocketObject *self, int timeout_ms,
         timeout_ms = left > 0 ? (int)left : 0;
     }
     Py_BEGIN_ALLOW_THREADS
-    st = wsk_conn_receive(self->conn, timeout_ms, msg);
+    st = wsk_conn_receive_masked(self->conn, timeout_ms, msg);
     Py_END_ALLOW_THREADS
     return st;
 }
@@ -85,8 +85,12 @@ static PyObject *receive(WebSocketObject *self, int timeout_ms)
         if (rc < 0)
             return NULL;
     }
-    message = ext_message_object(&msg);
+    message = ext_message_object(self->conn, &msg);
     wsk_message_free(&msg);
+    if (message == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+        PyErr_Clear();
+        return tell_ended(self);
+    }
     return message;
 }
 
@@ -172,9 +176,13 @@ static void on_connect(wsk_conn *conn, void *user)
 static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
 {
     WebSocketObject *self = user;
+    PyObject *message = ext_message_object(conn, msg);
 
-    (void)conn;
-    fire_take(self, self->st->names.onmessage, ext_message_object(msg));
+    /* What is no text is the peer's fault, and has been told to it. */
+    if (message == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+        PyErr_Clear();
+    else
+        fire_take(self, self->st->names.onmessage, message);
 }
 
 /* The last event: give back the reference of attach(). */
@@ -195,6 +203,7 @@ static const wsk_ws_handlers EVENTS = {
     .ping = on_control,
     .pong = on_control,
     .close = on_close,
+    .masked = true,
 };
 
 /* Anything will do that has all three events. */

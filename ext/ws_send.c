@@ -5,9 +5,6 @@
 #include "errors.h"
 #include "message.h"
 
-/* Octets that may wait for a slow reader before send() waits too. */
-#define SEND_LIMIT (1024 * 1024)
-
 /* Messages from here on are sent with the GIL dropped: they are checked and
  * copied. */
 #define LONG_MESSAGE 16384
@@ -89,8 +86,7 @@ wsk_status ext_ws_wait_for_reader(WebSocketObject *self)
 {
     wsk_status st;
 
-    if (policy_of(self) == EXT_POLICY_CLOSE ||
-        wsk_conn_buffered(self->conn) < SEND_LIMIT)
+    if (policy_of(self) == EXT_POLICY_CLOSE || !wsk_conn_is_full(self->conn))
         return WSK_OK;
     Py_BEGIN_ALLOW_THREADS
     st = wsk_conn_drain(self->conn, -1);
@@ -123,12 +119,14 @@ static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
     unsigned ended;
     wsk_status st;
 
-    if (drops && wsk_conn_buffered(self->conn) >= SEND_LIMIT)
+    if (drops && wsk_conn_is_full(self->conn))
         return WSK_OK;
     do {
         ended = self->streams_ended;
         st = send_once(self, o, opcode, flags);
     } while (st == WSK_E_STATE && ext_ws_await_stream(self, ended));
+    if (st == WSK_E_AGAIN)
+        return WSK_OK; /* ws_send_policy wants it dropped */
     return st == WSK_OK && !drops ? ext_ws_wait_for_reader(self) : st;
 }
 

@@ -101,7 +101,8 @@ typedef struct wsk_str {
     BYTES(max_body, 1073741824, "longest request body; a longer one is answered 413; 0 is no limit") \
     FLAG(server_header, true, "add a Server field to responses that have none") \
     FLAG(date_header, true, "add a Date field to responses that have none")    \
-    BYTES(ws_max_size, 1048576, "longest WebSocket message; a longer one closes with 1009")
+    BYTES(ws_max_size, 1048576, "longest WebSocket message; a longer one closes with 1009") \
+    FLAG(ws_allow_unmasked, false, "read frames of clients that do not mask them, too")
 
 #define WSK_SERVER_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                     \
     TEXT(host, "127.0.0.1", "address to listen on; localhost binds both families, an empty text every address") \
@@ -120,6 +121,10 @@ typedef struct wsk_str {
     TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
     TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off") \
     TIME(ws_close_timeout, 5000, "how long to wait for the peer's Close frame")  \
+    COUNT(ws_max_queue, 16, "messages, or ws_max_size octets of them, that wait for a handler; past it reading from that peer pauses") \
+    BYTES(ws_send_limit, 1048576, "octets that wait to leave; past it that peer is not read from, and send() in a blocking handler waits") \
+    BYTES(ws_send_max, 16777216, "octets that wait to leave at most, where send() cannot wait; past it ws_send_policy acts") \
+    TEXT(ws_send_policy, "close", "what happens past ws_send_max: close, with 1013; or drop, the newest message") \
     TEXT(ws_compression, "no-takeover", "permessage-deflate: off; no-takeover, every message by itself; takeover, messages may refer to earlier ones, which costs memory per connection") \
     TEXT(ws_compression_level, "fast", "fast, or 1 to 9: smaller messages for more time, by zlib") \
     BYTES(ws_compression_threshold, 128, "a shorter message is sent uncompressed") \
@@ -787,10 +792,23 @@ typedef struct wsk_message {
     wsk_opcode opcode; /* WSK_TEXT or WSK_BINARY; WSK_PING, WSK_PONG */
     const uint8_t *data;
     size_t len;
-    void *block; /* private */
+    void *block;    /* private */
+    bool masked;    /* only where it was asked for: see wsk_message_copy() */
+    uint8_t key[4]; /* private */
 } wsk_message;
 
 WSK_API void wsk_message_free(wsk_message *msg);
+
+/**
+ * Copy a message's msg->len octets to `to`, without their mask if it is still
+ * on. True when all of them are ASCII.
+ *
+ * A message that comes masked lies where it was received, and text has not been
+ * looked at: that is for whoever asked for masked messages, who has a place for
+ * the octets anyway and looks while it copies. If it is no UTF-8:
+ * wsk_conn_bad_text().
+ */
+WSK_API bool wsk_message_copy(const wsk_message *msg, void *to);
 
 /** How a WebSocket ended. */
 typedef struct wsk_close_info {
@@ -845,8 +863,19 @@ WSK_API void wsk_conn_hear_pings(wsk_conn *conn, bool hear);
 WSK_API wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms,
                                     wsk_message *msg);
 
+/** The same, but the message may come masked: it is not owned then, and lies
+ * there until this thread receives again or its handler returns. */
+WSK_API wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
+                                           wsk_message *msg);
+
+/** A text that came masked is no UTF-8: fail the connection with 1007 (RFC 6455
+ * 8.1). */
+WSK_API void wsk_conn_bad_text(wsk_conn *conn);
+
 /** Send a message; any thread; never blocks. Text is checked for UTF-8 unless
- * `valid`. WSK_OK, WSK_E_CLOSED, WSK_E_NOMEM, WSK_E_ARG (no UTF-8). */
+ * `valid`. WSK_OK, WSK_E_CLOSED, WSK_E_NOMEM, WSK_E_ARG (no UTF-8);
+ * WSK_E_AGAIN (more than ws_send_max would wait to leave, and ws_send_policy
+ * dropped it). */
 WSK_API wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode,
                                  const void *data, size_t len, bool valid);
 
@@ -864,8 +893,10 @@ WSK_API wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode,
 WSK_API wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code,
                                   const void *reason, size_t len);
 
-/** Octets that were sent but have not left yet. */
+/** Octets that were sent but have not left yet; and whether they are more than
+ * ws_send_limit: then who can should wsk_conn_drain(). */
 WSK_API size_t wsk_conn_buffered(const wsk_conn *conn);
+WSK_API bool wsk_conn_is_full(const wsk_conn *conn);
 
 /** Block until little is buffered. Call it with the interpreter left. WSK_OK,
  * WSK_E_TIMEOUT, WSK_E_CLOSED. */
@@ -889,6 +920,7 @@ typedef struct wsk_ws_handlers {
     void (*ping)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*pong)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*close)(wsk_conn *conn, const wsk_close_info *info, void *user);
+    bool masked; /* message takes them with their mask on */
 } wsk_ws_handlers;
 
 /** Attach an upgraded connection to events; `handlers` is borrowed for the

@@ -131,6 +131,8 @@ static const struct rule {
     {"static", 0, 0, "/url=folder", good_static},
     {"ws_compression", 0, 0, "off no-takeover takeover", NULL},
     {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL},
+    {"ws_max_queue", 1, UINT32_MAX, NULL, NULL},
+    {"ws_send_policy", 0, 0, "close drop", NULL},
     {"ws_hide_upgrade", 0, 0, "auto always never", NULL},
 };
 

@@ -4,6 +4,7 @@
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/parts.h"
+#include "ws/mask.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -81,10 +82,30 @@ const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
     return kept->text + kept->local_at;
 }
 
+/* ----------------------------------------------------------- messages --- */
+
 void wsk_message_free(wsk_message *msg)
 {
     wsk__free(msg->block);
     *msg = (wsk_message){.opcode = msg->opcode};
+}
+
+bool wsk_message_copy(const wsk_message *msg, void *to)
+{
+    static const uint8_t none[4];
+
+    return wsk__mask_copy(to, msg->data, msg->len,
+                          msg->masked ? msg->key : none, 0);
+}
+
+void wsk_conn_bad_text(wsk_conn *conn)
+{
+    pthread_mutex_lock(&conn->lock);
+    wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
+    wsk__ws_collect_locked(conn);
+    wsk__ws_flush_locked(conn);
+    pthread_mutex_unlock(&conn->lock);
+    wsk__post(conn, WSK__POST_AWAY); /* for its end */
 }
 
 /* ------------------------------------------------------------ receive --- */
@@ -97,24 +118,9 @@ static struct wsk__thread *handler_thread(const wsk_conn *conn)
     return th != NULL && th->srv == conn->srv && th->in_call ? th : NULL;
 }
 
-/* What is there already. WSK_E_AGAIN: nothing. */
-static wsk_status take_locked(wsk_conn *conn, wsk_message *msg)
-{
-    struct wsk__mail *mail;
-
-    wsk__ws_feed_kept_locked(conn);
-    mail = wsk__ws_next_mail(conn->ws);
-    if (mail != NULL) {
-        *msg = mail->msg;
-        wsk__free(mail);
-        return WSK_OK;
-    }
-    return conn->ws->ended ? WSK_E_CLOSED : WSK_E_AGAIN;
-}
-
 /* Wait until the descriptor has something, and read it. -2: the time is up. */
-static ssize_t read_own(wsk_conn *conn, uint8_t *rx, uint64_t until_ms,
-                        bool backlog)
+static ssize_t read_own(wsk_conn *conn, uint8_t *rx, size_t size,
+                        uint64_t until_ms, bool backlog)
 {
     struct pollfd p = {.fd = conn->fd,
                        .events = backlog ? (short)(POLLOUT) : (short)POLLIN};
@@ -135,32 +141,39 @@ static ssize_t read_own(wsk_conn *conn, uint8_t *rx, uint64_t until_ms,
             return -1;
         }
     }
-    n = recv(conn->fd, rx, STACK_RX, flags);
+    n = recv(conn->fd, rx, size, flags);
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         return 0; /* a reset is an end */
     return n;
 }
 
-/* The receive half belongs to this thread: read until there is a message. */
-static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms,
-                              wsk_message *msg)
+/* The receive half belongs to this thread: read until there is a message. `own`
+ * is where it may read to and lend from, or NULL. */
+static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
+                              uint8_t *lend, wsk_message *msg)
 {
-    uint8_t rx[STACK_RX];
+    uint8_t stack[STACK_RX];
+    uint8_t *rx = own != NULL ? own : stack;
+    size_t size = own != NULL ? (size_t)WSK__RX_SIZE : sizeof(stack);
     wsk_status st = WSK_E_AGAIN;
     bool backlog = false;
 
     while (st == WSK_E_AGAIN) {
-        ssize_t n = read_own(conn, rx, until_ms, backlog);
+        ssize_t n = read_own(conn, rx, size, until_ms, backlog);
+        bool got;
 
         if (n == -2)
             return WSK_E_TIMEOUT;
         pthread_mutex_lock(&conn->lock);
-        if (n >= 0)
-            wsk__ws_received_locked(conn, rx, n);
+        got = n >= 0 ? wsk__ws_received_locked(conn, rx, n, lend, msg)
+                     : wsk__ws_fetch_locked(conn, lend, msg);
         wsk__ws_flush_locked(conn);
         /* Who does not read what we send is not read from. */
-        backlog = wsk__ws_owed_locked(conn) >= WSK__SEND_LIMIT;
-        st = take_locked(conn, msg);
+        backlog = wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit;
+        if (got)
+            st = WSK_OK;
+        else if (conn->ws->ended)
+            st = WSK_E_CLOSED;
         pthread_mutex_unlock(&conn->lock);
     }
     return st;
@@ -174,76 +187,133 @@ static void unpin_locked(wsk_conn *conn)
     }
 }
 
-wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
+/* The first look, without waiting. WSK_E_AGAIN: conn->fd is this thread's to
+ * read from. */
+static wsk_status begin_receive(wsk_conn *conn, uint8_t *lend, wsk_message *msg)
+{
+    struct wsk__socket *ws = conn->ws;
+    wsk_status st = WSK_E_STATE;
+
+    pthread_mutex_lock(&conn->lock);
+    if (!ws->receiving && ws->handlers == NULL) {
+        if (wsk__ws_fetch_locked(conn, lend, msg))
+            st = WSK_OK;
+        else
+            st = ws->ended || conn->fd < 0 ? WSK_E_CLOSED : WSK_E_AGAIN;
+        wsk__ws_flush_locked(conn); /* pongs */
+        if (st == WSK_E_AGAIN) {
+            ws->receiving = true;
+            ws->rx = WSK__RX_HANDLER;
+            ws->pins++;
+        }
+        if (st == WSK_E_CLOSED)
+            wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
+    }
+    pthread_mutex_unlock(&conn->lock);
+    return st;
+}
+
+static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
+                              wsk_status st)
+{
+    pthread_mutex_lock(&conn->lock);
+    conn->ws->receiving = false;
+    unpin_locked(conn);
+    if (st == WSK_E_CLOSED || th == NULL || th->ws != conn)
+        wsk__post(conn, WSK__POST_AWAY); /* no one watches who stays away */
+    pthread_mutex_unlock(&conn->lock);
+    return st;
+}
+
+static wsk_status receive(wsk_conn *conn, int timeout_ms, bool lend,
+                          wsk_message *msg)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th = handler_thread(conn);
-    bool waited = false;
+    uint8_t *own = th != NULL && th->ws == conn ? th->rx : NULL;
+    uint8_t *at = lend ? own : NULL;
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    pthread_mutex_lock(&conn->lock);
-    if (conn->ws->receiving || conn->ws->handlers != NULL) {
-        pthread_mutex_unlock(&conn->lock);
-        return WSK_E_STATE;
-    }
-    st = take_locked(conn, msg);
-    if (st == WSK_E_AGAIN && conn->fd >= 0) {
-        conn->ws->receiving = true;
-        conn->ws->rx = WSK__RX_HANDLER;
-        conn->ws->pins++;
-        pthread_mutex_unlock(&conn->lock);
-        if (th != NULL && timeout_ms != 0)
-            wsk__call_park(th);
-        st = receive_own(conn, until, msg);
-        pthread_mutex_lock(&conn->lock);
-        conn->ws->receiving = false;
-        unpin_locked(conn);
-        if (th == NULL || th->ws != conn) /* no one watches who stays away */
-            wsk__post(conn, WSK__POST_AWAY);
-        waited = true;
-    }
-    if (st == WSK_E_AGAIN) { /* the server was ended under it */
-        wsk_ws_feed_eof(&conn->ws->engine);
-        wsk__ws_collect_locked(conn);
-        st = WSK_E_CLOSED;
-    }
-    if (st == WSK_E_CLOSED)
-        wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
-    pthread_mutex_unlock(&conn->lock);
-    if (th == NULL)
+    st = begin_receive(conn, at, msg);
+    if (st == WSK_E_STATE)
         return st;
-    if (!waited)
-        wsk__call_take_turns(th);
-    else if (timeout_ms != 0)
+    if (st != WSK_E_AGAIN) {
+        if (th != NULL)
+            wsk__call_take_turns(th);
+        return st;
+    }
+    if (th != NULL && timeout_ms != 0)
+        wsk__call_park(th);
+    st = end_receive(conn, th, receive_own(conn, until, own, at, msg));
+    if (th != NULL && timeout_ms != 0)
         wsk__call_unpark(th);
-    else
+    else if (th != NULL)
         wsk__call_is_back(th);
     return st;
 }
 
+wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
+{
+    return receive(conn, timeout_ms, false, msg);
+}
+
+wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
+                                   wsk_message *msg)
+{
+    return receive(conn, timeout_ms, true, msg);
+}
+
 /* --------------------------------------------------------------- send --- */
+
+/* Something is about to be queued: this thread lends the queue. */
+static void queue_locked(wsk_conn *conn)
+{
+    if (wsk__self != NULL)
+        wsk__ws_lend(&conn->ws->engine, &wsk__self->ws_out);
+}
 
 /* Something was queued: write it, unless the thread that delivers this
  * connection's events does so at the end of the callback anyway. */
-static void queued_locked(wsk_conn *conn, size_t before)
+static void queued_locked(wsk_conn *conn)
 {
-    if (conn->ws->cork == NULL || conn->ws->cork != wsk__self)
+    if (!conn->ws->corked || conn->ws->caller != wsk__self)
         wsk__ws_flush_locked(conn);
-    wsk__ws_bound_queue_locked(conn, before);
     if (wsk_ws_done(&conn->ws->engine))
         wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
     if (!conn->srv->edge && wsk__ws_owed_locked(conn) > 0)
         wsk__post(conn, WSK__POST_LOOK);
 }
 
+/* A queue that no peer reads is not kept for ever. A message that finds it
+ * empty is never too long. */
+static wsk_status bound_queue_locked(wsk_conn *conn, size_t len)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    size_t owed = wsk__ws_owed_locked(conn);
+
+    if (owed == 0 || owed + len <= cfg->ws_send_max ||
+        !wsk_ws_can_send(&conn->ws->engine))
+        return WSK_OK;
+    wsk__ws_flush_locked(conn);
+    owed = wsk__ws_owed_locked(conn);
+    if (owed == 0 || owed + len <= cfg->ws_send_max)
+        return WSK_OK;
+    if (cfg->ws_send_policy[0] == 'd')
+        return WSK_E_AGAIN;
+    wsk__ws_fail(&conn->ws->engine, 1013, "too much waits to be read");
+    wsk__ws_collect_locked(conn);
+    wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
+    return WSK_E_CLOSED;
+}
+
 wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                               const void *data, size_t len, unsigned flags)
 {
-    size_t before;
+    struct wsk_ws *engine = &conn->ws->engine;
     uint8_t *packed;
     wsk_status st;
 
@@ -254,14 +324,15 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
         return WSK_E_ARG;
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    packed = wsk__ws_pack(&conn->ws->engine, data, &len, flags);
+    packed = wsk__ws_pack(engine, data, &len, flags);
     pthread_mutex_lock(&conn->lock);
-    before = wsk__ws_owed_locked(conn);
-    st = packed != NULL
-             ? wsk__ws_send_packed(&conn->ws->engine, opcode, packed, len)
-             : wsk_ws_send_with(&conn->ws->engine, opcode, data, len, flags);
-    if (st == WSK_OK)
-        queued_locked(conn, before);
+    st = bound_queue_locked(conn, len);
+    queue_locked(conn);
+    if (st == WSK_OK && packed != NULL)
+        st = wsk__ws_send_packed(engine, opcode, packed, len);
+    else if (st == WSK_OK)
+        st = wsk_ws_send_with(engine, opcode, data, len, flags);
+    queued_locked(conn);
     pthread_mutex_unlock(&conn->lock);
     wsk__free(packed);
     return st;
@@ -277,18 +348,19 @@ wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
 wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
                                const void *data, size_t len)
 {
-    size_t before;
     wsk_status st;
 
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     pthread_mutex_lock(&conn->lock);
-    before = wsk__ws_owed_locked(conn);
-    st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
+    /* Of a message that has begun, no piece is dropped. */
+    st = opcode == WSK_CONTINUATION ? WSK_OK : bound_queue_locked(conn, len);
+    queue_locked(conn);
+    if (st == WSK_OK)
+        st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
     if (st == WSK_OK && opcode == WSK_PING)
         wsk__ws_pinged_locked(conn->ws, data, len);
-    if (st == WSK_OK)
-        queued_locked(conn, before);
+    queued_locked(conn);
     pthread_mutex_unlock(&conn->lock);
     return st;
 }
@@ -304,7 +376,7 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
     st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
-        queued_locked(conn, 0);
+        queued_locked(conn);
         wsk__post(conn, WSK__POST_AWAY); /* for the deadline, and the end */
     }
     pthread_mutex_unlock(&conn->lock);
@@ -324,10 +396,16 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
     return owed;
 }
 
+bool wsk_conn_is_full(const wsk_conn *conn)
+{
+    return wsk_conn_buffered(conn) > conn->srv->cfg.ws_send_limit;
+}
+
 wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
+    uint64_t limit = conn->srv->cfg.ws_send_limit;
     struct wsk__thread *th = handler_thread(conn);
     wsk_status st = WSK_E_AGAIN;
 
@@ -342,7 +420,8 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
         if (conn->kind != WSK__WS || conn->eof ||
             wsk__ws_flush_locked(conn) == WSK__IO_GONE)
             st = WSK_E_CLOSED;
-        else if (wsk__ws_owed_locked(conn) <= DRAINED)
+        else if (wsk__ws_owed_locked(conn) <=
+                 (limit < DRAINED ? limit : DRAINED))
             st = WSK_OK;
         else if (now >= until)
             st = WSK_E_TIMEOUT;

@@ -140,11 +140,14 @@ static void kick_locked(wsk_server *srv)
         wake_monitor_locked(srv);
 }
 
+/* What its thread was about to send in this turn is sent by the new leader. */
 static void give_lead_locked(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
     struct wsk__thread *spare = pop_spare_locked(srv);
 
+    if (th->conn != NULL)
+        wsk__post(th->conn, WSK__POST_UNCORK);
     th->leads = false;
     srv->led = spare != NULL; /* else the next thread that comes takes it */
     if (spare != NULL)
@@ -167,15 +170,12 @@ static void watch_anew_locked(struct wsk__thread *th)
     wake_monitor_locked(th->srv);
 }
 
-/* Take the lead from a thread that is late. What it was about to send in this
- * turn is sent by the new leader. */
+/* Take the lead from a thread that is late. */
 static void steal_locked(struct wsk__thread *th)
 {
     give_lead_locked(th);
     if (atomic_load(&th->entering))
         set_fresh_locked(th, true); /* it will serve the queue once inside */
-    if (th->conn != NULL)
-        wsk__post(th->conn, WSK__POST_UNCORK);
 }
 
 static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
@@ -342,6 +342,7 @@ void wsk__call_take_turns(struct wsk__thread *th)
     bool others;
 
     pthread_mutex_lock(&srv->lock);
+    watch_anew_locked(th);
     others = srv->n_running >= srv->cfg.threads &&
              (srv->n_unparking > 0 || srv->ready != NULL);
     pthread_mutex_unlock(&srv->lock);
@@ -439,10 +440,10 @@ static void serve_request(struct wsk__thread *th, struct wsk_conn *conn)
 
 static void serve_events(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    bool more = wsk__ws_call(th, conn);
+    enum wsk__calls calls = wsk__ws_call(th, conn, false);
 
     wsk__call_end(th);
-    if (more) {
+    if (calls == WSK__CALLS_MORE) {
         wsk__call_queue(th->srv, conn);
     } else {
         wsk__post(conn, WSK__POST_RUN);

@@ -95,8 +95,10 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
         return;
     if (srv->edge) {
         /* Only what its handler reads by itself is worth a system call. */
-        bool handlers = conn->kind == WSK__WS ? conn->ws->rx == WSK__RX_HANDLER
-                                              : conn->taken && conn->busy;
+        bool handlers = conn->kind == WSK__WS
+                            ? conn->ws->rx == WSK__RX_HANDLER &&
+                                  conn->ws->handlers == NULL
+                            : conn->taken && conn->busy;
 
         want = handlers ? 0 : WSK__READ;
     }
@@ -123,8 +125,11 @@ static uint64_t deadline(struct wsk_conn *conn)
 
 void wsk__rearm(struct wsk_conn *conn)
 {
-    uint64_t due = deadline(conn);
+    wsk__rearm_at(conn, deadline(conn));
+}
 
+void wsk__rearm_at(struct wsk_conn *conn, uint64_t due)
+{
     if (due != UINT64_MAX &&
         (conn->timer.next == NULL || due < conn->timer.due_ms))
         wsk__timer_set(&conn->srv->wheel, &conn->timer, due);
@@ -424,11 +429,11 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
             conn->drained = false;
             conn->hup = conn->hup_seen;
-            if (conn->ws != NULL && !conn->ws->receiving)
+            if (conn->ws != NULL && !conn->ws->receiving && !conn->ws->calling)
                 conn->ws->rx = WSK__RX_LOOP;
         }
         if (conn->ws != NULL && (what & WSK__POST_UNCORK))
-            conn->ws->cork = NULL;
+            conn->ws->corked = false;
         pthread_mutex_unlock(&conn->lock);
         leads = run(th, conn);
     }

@@ -17,6 +17,7 @@ void wsk__wake(wsk_server *srv);
 
 /* A connection's phase has changed: its deadline may be nearer than armed. */
 void wsk__rearm(struct wsk_conn *conn);
+void wsk__rearm_at(struct wsk_conn *conn, uint64_t due_ms);
 
 /* Tell a level-triggered poller what is awaited now. */
 void wsk__watch(struct wsk_conn *conn, unsigned want);

@@ -29,9 +29,15 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
  * WebSocket, and the caller has a reference to give up once the loop knows. */
 bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn);
 
-/* Deliver a WebSocket's events, a bounded number. True: there are more, and
- * the connection must be queued again. */
-bool wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn);
+/* Deliver a WebSocket's events, a bounded number; `in_hand`: this thread was
+ * leading and has some already. */
+enum wsk__calls {
+    WSK__CALLS_DONE,
+    WSK__CALLS_LOOK, /* but the leader has to look at it */
+    WSK__CALLS_MORE, /* the connection must be queued again */
+};
+enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
+                             bool in_hand);
 
 /* ---- owner ---- */
 
@@ -98,12 +104,14 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
 /* Everything the engine has to say, into the mail. */
 void wsk__ws_collect_locked(struct wsk_conn *conn);
 
-/* n octets, or an end, came from the descriptor. */
-void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
-                             ssize_t n);
+/* For receive(), the next message: from the mail, or from what was received
+ * earlier. One that stood there whole is masked and lies in `rx`
+ * (WSK__RX_SIZE); NULL: it is unmasked and owned. False: none. */
+bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg);
 
-/* What was received earlier and found no room. False: still no room. */
-bool wsk__ws_feed_kept_locked(struct wsk_conn *conn);
+/* The same, once n octets, or an end, came from the descriptor. */
+bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
+                             ssize_t n, uint8_t *rx, wsk_message *msg);
 
 /* The oldest mail, now the caller's (free both it and its message); or NULL. */
 struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws);
@@ -117,10 +125,6 @@ wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws);
 
 /* Octets that wait to be written. */
 size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
-
-/* A queue that no peer reads is not kept for ever: past a bound the connection
- * fails. A message that found the queue empty (`before`) is never too long. */
-void wsk__ws_bound_queue_locked(struct wsk_conn *conn, size_t before);
 
 /* The handler has returned without attaching: close. */
 void wsk__ws_handler_done(struct wsk_conn *conn);

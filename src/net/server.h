@@ -27,9 +27,6 @@ enum {
     WSK__STALL_MS = 30000, /* no octet moved: give the peer up */
     WSK__LINGER_MS = 5000, /* discarding after our half-close */
     WSK__LINGER_BYTES = 64 << 20,
-    WSK__INBOX_MAX = 16,       /* messages waiting for a handler */
-    WSK__SEND_LIMIT = 1 << 20, /* past it reading from that peer stops */
-    WSK__SEND_MAX = 16 << 20,  /* past it the connection closes, 1013 */
 };
 
 /* What a poller event points at: its first member. */
@@ -64,8 +61,11 @@ enum wsk__kind {
     WSK__DEAD,   /* closed; memory lives as long as it is referenced */
 };
 
-/* Who reads from a WebSocket's descriptor. */
-enum wsk__rx { WSK__RX_LOOP, WSK__RX_HANDLER };
+/* Who reads for a WebSocket: its descriptor, and what was kept of it. */
+enum wsk__rx {
+    WSK__RX_LOOP,
+    WSK__RX_HANDLER, /* the thread in receive(), or that delivers its events */
+};
 
 /* What another thread asks the leader to look at. */
 enum {
@@ -78,7 +78,7 @@ enum {
 /* Something that came for a handler. */
 struct wsk__mail {
     struct wsk__mail *next;
-    wsk_ws_event_kind kind; /* MESSAGE, PING or PONG */
+    wsk_ws_event_kind kind; /* MESSAGE, PING or PONG; NONE where none is */
     wsk_message msg;
 };
 
@@ -127,8 +127,8 @@ struct wsk__socket {
     struct wsk__handshake *handshake; /* fixed */
     const wsk_ws_handlers *handlers;
     void *handlers_user;
-    const struct wsk__thread *cork; /* this thread flushes by itself later */
-    struct wsk__mail *mail;         /* the newest, of a ring; or NULL */
+    struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
+    struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
     size_t mail_bytes;
     uint64_t sent_ms;       /* last octet to the peer */
     uint64_t ping_ms;       /* our ping left then; 0: none is open */
@@ -136,7 +136,8 @@ struct wsk__socket {
     uint32_t asked_hash;    /* of its payload */
     uint32_t latency_us;    /* of the last answered; UINT32_MAX: none was */
     uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
-    struct wsk__buf in;     /* received, and found no room */
+    uint64_t calling_ms;    /* its events were handed out then */
+    struct wsk__buf in;     /* received, not yet fed */
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
     uint32_t mail_n;        /* messages in it */
@@ -149,6 +150,7 @@ struct wsk__socket {
     bool clean;     /* of its end */
     bool receiving; /* a thread is inside wsk_conn_receive() */
     bool calling;   /* its events are being delivered, or queued */
+    bool corked;    /* what its caller sends leaves at the callback's end */
     bool connect_due, close_fired;
     bool ended;     /* the above is set; no more messages will come */
     bool shut;      /* the descriptor was shut down */
@@ -219,6 +221,9 @@ struct wsk__thread {
     struct wsk__head_store *heads;
     struct wsk__buf spare_out; /* a block that connections borrow */
     struct wsk__out *ws_out;   /* and a queue that WebSockets do */
+    wsk_str ws_span; /* received into rx, not yet fed, for a WebSocket whose
+                        caller this thread is; under that one's lock */
+    struct wsk__mail item; /* the event it delivers next; or kind NONE */
     struct wsk__date date;
     struct wsk_request req;
 };

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 enum {
-    CALLS_MAX = 32, /* events of one connection in one go */
-    READS_MAX = 16, /* and reads */
+    CALLS_MAX = 32,    /* events of one connection in one go */
+    READS_MAX = 16,    /* and reads */
+    CONTROLS_MAX = 16, /* pings and pongs that wait for a handler */
+    AWAY_MS = 50,      /* then the loop reads for who delivers its events */
 };
 
 /* -------------------------------------------------------------- birth --- */
@@ -231,7 +233,7 @@ static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
 {
     if (kind == WSK_WS_MESSAGE)
         return true;
-    if (!ws->hear || ws->control_n >= WSK__INBOX_MAX)
+    if (!ws->hear || ws->control_n >= CONTROLS_MAX)
         return false;
     if (ws->handlers == NULL)
         return true;
@@ -272,10 +274,23 @@ static void ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
     ws->asked_ns = 0;
 }
 
-static void put_mail(struct wsk__socket *ws, struct wsk__mail *mail)
+static void out_of_memory(struct wsk_conn *conn)
 {
-    struct wsk__mail *newest = ws->mail;
+    wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
+}
 
+/* Append a copy of *item, whose message becomes the mailbox's. */
+static void post_mail(struct wsk_conn *conn, const struct wsk__mail *item)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail *newest = ws->mail;
+    struct wsk__mail *mail = wsk__memdup(item, sizeof(*item));
+
+    if (mail == NULL) {
+        wsk__free(item->msg.block);
+        out_of_memory(conn);
+        return;
+    }
     mail->next = newest != NULL ? newest->next : mail;
     if (newest != NULL)
         newest->next = mail;
@@ -287,26 +302,18 @@ static void put_mail(struct wsk__socket *ws, struct wsk__mail *mail)
     ws->mail_bytes += mail->msg.len;
 }
 
-static bool keep_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
+/* The event as mail that owns its octets. False: memory is out. */
+static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
+                       struct wsk__mail *item)
 {
-    struct wsk__mail *mail = wsk__calloc(sizeof(*mail));
-
-    if (mail == NULL)
-        return false;
-    mail->kind = ev->kind;
-    mail->msg.opcode = ev->opcode;
-    mail->msg.len = ev->len;
+    *item = (struct wsk__mail){.kind = ev->kind,
+                               .msg = {.opcode = ev->opcode, .len = ev->len}};
     if (ev->kind == WSK_WS_MESSAGE)
-        wsk_ws_take_message(&ws->engine, &mail->msg.block);
+        wsk_ws_take_message(&ws->engine, &item->msg.block);
     else
-        mail->msg.block = wsk__memdup(ev->data, ev->len);
-    mail->msg.data = mail->msg.block;
-    if (ev->kind != WSK_WS_MESSAGE && mail->msg.block == NULL) {
-        wsk__free(mail);
-        return false;
-    }
-    put_mail(ws, mail);
-    return true;
+        item->msg.block = wsk__memdup(ev->data, ev->len);
+    item->msg.data = item->msg.block;
+    return ev->kind == WSK_WS_MESSAGE || item->msg.block != NULL;
 }
 
 /* Without memory for its reason the end comes without one. */
@@ -331,62 +338,135 @@ wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws)
     return info;
 }
 
+/* What the engine says until something is for the application: *item then.
+ * False: it says nothing more. */
+static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    for (;;) {
+        wsk_ws_event ev = wsk_ws_next(&ws->engine);
+
+        if (ev.kind == WSK_WS_NONE)
+            return false;
+        if (ev.kind == WSK_WS_PONG)
+            ponged_locked(ws, &ev);
+        if (ev.kind == WSK_WS_CLOSED) {
+            end_locked(ws, &ev);
+        } else if (wants(ws, ev.kind)) {
+            if (take_event(ws, &ev, item))
+                return true;
+            out_of_memory(conn);
+        }
+    }
+}
+
 /* Everything the engine has to say, into the mail. */
 void wsk__ws_collect_locked(struct wsk_conn *conn)
 {
-    for (;;) {
-        wsk_ws_event ev = wsk_ws_next(&conn->ws->engine);
+    struct wsk__mail item;
 
-        if (ev.kind == WSK_WS_NONE)
-            return;
-        if (ev.kind == WSK_WS_PONG)
-            ponged_locked(conn->ws, &ev);
-        if (ev.kind == WSK_WS_CLOSED)
-            end_locked(conn->ws, &ev);
-        else if (wants(conn->ws, ev.kind) && !keep_locked(conn->ws, &ev))
-            wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
+    while (hear_locked(conn, &item))
+        post_mail(conn, &item);
+}
+
+/* Feed what *span holds, up to the next event for the application. What stands
+ * behind that is not looked at before it has been delivered: a message is not
+ * lost, nor its answer, to what came after it. A message that stands there
+ * whole is lent: masked, and as long as those octets. False: *span is empty. */
+static bool pull_locked(struct wsk_conn *conn, wsk_str *span,
+                        struct wsk__mail *item)
+{
+    struct wsk_ws *engine = &conn->ws->engine;
+
+    while (!hear_locked(conn, item)) {
+        const uint8_t *data = (const uint8_t *)span->p;
+        size_t used = 0;
+        wsk_status st = WSK_OK;
+
+        if (span->len == 0)
+            return false;
+        item->kind = WSK_WS_NONE;
+        used = wsk__ws_take_whole(engine, data, span->len, &item->msg);
+        if (used > 0)
+            item->kind = WSK_WS_MESSAGE;
+        else
+            st = wsk_ws_feed(engine, data, span->len, &used);
+        if (st == WSK_E_NOMEM)
+            out_of_memory(conn);
+        if (st == WSK_E_STATE)
+            used = span->len; /* over: the rest is nobody's */
+        span->p += used;
+        span->len -= used;
+        if (item->kind != WSK_WS_NONE)
+            return true;
     }
+    return true;
+}
+
+/* Take the mask off a lent message, to `to`. False: it is no text (8.1), and
+ * the connection has failed. */
+static bool unmask_locked(struct wsk_conn *conn, wsk_message *msg, void *to)
+{
+    if (!wsk_message_copy(msg, to) && msg->opcode == WSK_TEXT &&
+        !wsk__utf8_valid(to, msg->len)) {
+        wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
+        return false;
+    }
+    msg->data = to;
+    msg->masked = false;
+    return true;
+}
+
+/* A lent message outlives the octets it was received in. False: there is none,
+ * and the connection has failed. */
+static bool own_locked(struct wsk_conn *conn, wsk_message *msg)
+{
+    if (!msg->masked)
+        return true;
+    msg->block = wsk__alloc(msg->len);
+    if (msg->block == NULL) {
+        out_of_memory(conn);
+        return false;
+    }
+    if (unmask_locked(conn, msg, msg->block))
+        return true;
+    wsk__free(msg->block);
+    return false;
+}
+
+/* What is left of *span is fed later, before what is kept already. */
+static void keep_span_locked(struct wsk_conn *conn, wsk_str *span)
+{
+    struct wsk__buf *in = &conn->ws->in, later = *in;
+
+    if (span->len == 0)
+        return;
+    wsk__buf_init(in, later.cap);
+    if (!wsk__buf_put(in, span->p, span->len) ||
+        !wsk__buf_put(in, wsk__buf_data(&later), wsk__buf_len(&later)))
+        out_of_memory(conn);
+    wsk__buf_free(&later);
+    span->len = 0;
 }
 
 static bool mailbox_full_locked(const struct wsk_conn *conn)
 {
-    return conn->ws->mail_n >= WSK__INBOX_MAX ||
+    const wsk_server_config *cfg = &conn->srv->cfg;
+
+    return conn->ws->mail_n >= cfg->ws_max_queue ||
            (conn->ws->mail_n > 0 &&
-            conn->ws->mail_bytes >= conn->srv->cfg.limits.ws_max_size);
+            conn->ws->mail_bytes >= cfg->limits.ws_max_size);
 }
 
-/* Feed as much as there is room for messages; returns the octets taken. */
-static size_t feed_locked(struct wsk_conn *conn, const uint8_t *data,
-                          size_t len)
+/* Into the mailbox, as far as there is room. */
+static void store_locked(struct wsk_conn *conn, wsk_str *span)
 {
-    size_t at = 0;
+    struct wsk__mail item;
 
-    while (at < len && !mailbox_full_locked(conn)) {
-        size_t used;
-        wsk_status st =
-            wsk_ws_feed(&conn->ws->engine, data + at, len - at, &used);
-
-        at += used;
-        if (st == WSK_E_NOMEM)
-            wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
-        wsk__ws_collect_locked(conn);
-        if (st == WSK_E_STATE)
-            return len; /* over: the rest is nobody's */
-    }
-    return at;
-}
-
-/* What was received earlier and found no room. False: still no room. */
-bool wsk__ws_feed_kept_locked(struct wsk_conn *conn)
-{
-    size_t used = feed_locked(conn, wsk__buf_data(&conn->ws->in),
-                              wsk__buf_len(&conn->ws->in));
-
-    wsk__buf_ack(&conn->ws->in, used);
-    if (wsk__buf_len(&conn->ws->in) > 0)
-        return false;
-    wsk__buf_free(&conn->ws->in);
-    return true;
+    while (!mailbox_full_locked(conn) && pull_locked(conn, span, &item))
+        if (own_locked(conn, &item.msg))
+            post_mail(conn, &item);
 }
 
 static void eof_locked(struct wsk_conn *conn)
@@ -396,43 +476,126 @@ static void eof_locked(struct wsk_conn *conn)
     wsk__ws_collect_locked(conn);
 }
 
-/* n octets (or an end) came from the descriptor. */
-void wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
-                             ssize_t n)
+/* Read once from the descriptor into the thread's buffer; an end is seen to.
+ * The octets, 0 when there are none. */
+static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    size_t used;
+    ssize_t n;
+
+    if (conn->eof || conn->drained || mailbox_full_locked(conn) ||
+        wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
+        return 0;
+    do
+        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        conn->drained = true;
+        return 0;
+    }
+    if (n <= 0) {
+        eof_locked(conn);
+        return 0;
+    }
+    /* A short read has emptied the descriptor: no second one is needed. */
+    conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
+    conn->since_ms = wsk__now_ms();
+    return (size_t)n;
+}
+
+/* The leader reads for a handler that is away, once. */
+static void read_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__buf kept = conn->ws->in;
+    wsk_str span = {(const char *)wsk__buf_data(&kept), wsk__buf_len(&kept)};
+
+    if (mailbox_full_locked(conn))
+        return;
+    if (span.len == 0)
+        span = (wsk_str){(const char *)th->rx, receive_locked(th, conn)};
+    wsk__buf_init(&conn->ws->in, kept.cap);
+    store_locked(conn, &span);
+    keep_span_locked(conn, &span);
+    wsk__buf_free(&kept);
+    wsk__ws_flush_locked(conn);
+}
+
+/* Octets for a thread that delivers what is in them itself: what was kept, or
+ * what `th`, the leader, may receive. */
+static void take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
+                                bool leads)
+{
+    struct wsk__buf *in = &conn->ws->in;
+    size_t n = wsk__buf_len(in);
+
+    if (n == 0) {
+        wsk__buf_free(in);
+        n = leads ? receive_locked(th, conn) : 0;
+    } else {
+        n = n < WSK__RX_SIZE ? n : WSK__RX_SIZE;
+        memcpy(th->rx, wsk__buf_data(in), n);
+        wsk__buf_ack(in, n);
+    }
+    th->ws_span = (wsk_str){(const char *)th->rx, n};
+}
+
+/* ------------------------------------------------------------ receive --- */
+
+/* A message for receive(). A lent one moves to rx, where it may lie; without
+ * it, is made its own. */
+static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
+                          uint8_t *rx, wsk_message *msg)
+{
+    if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
+        if (!own_locked(conn, &item->msg))
+            return false;
+    } else if (item->msg.data < rx || item->msg.data >= rx + WSK__RX_SIZE) {
+        memcpy(rx, item->msg.data, item->msg.len);
+        item->msg.data = rx;
+    }
+    *msg = item->msg;
+    return true;
+}
+
+bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
+{
+    struct wsk__buf *in = &conn->ws->in;
+    struct wsk__mail *mail = wsk__ws_next_mail(conn->ws), item;
+    wsk_str span = {(const char *)wsk__buf_data(in), wsk__buf_len(in)};
+    bool got = mail != NULL;
+
+    if (got) {
+        *msg = mail->msg;
+        wsk__free(mail);
+        return true;
+    }
+    while (!got && pull_locked(conn, &span, &item))
+        got = settle_locked(conn, &item, rx, msg);
+    wsk__buf_ack(in, wsk__buf_len(in) - span.len);
+    if (wsk__buf_len(in) == 0)
+        wsk__buf_free(in);
+    return got;
+}
+
+bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
+                             ssize_t n, uint8_t *rx, wsk_message *msg)
+{
+    wsk_str span = {(const char *)data, n > 0 ? (size_t)n : 0};
+    struct wsk__mail item;
+    bool got = false;
 
     if (n <= 0) {
         eof_locked(conn);
-        return;
+        return wsk__ws_fetch_locked(conn, rx, msg);
     }
     conn->since_ms = wsk__now_ms();
-    used = feed_locked(conn, data, (size_t)n);
-    if (used < (size_t)n &&
-        !wsk__buf_put(&conn->ws->in, data + used, (size_t)n - used)) {
-        wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
-        wsk__ws_collect_locked(conn);
+    while (!got && pull_locked(conn, &span, &item)) {
+        /* The rest goes before rx is written to. */
+        keep_span_locked(conn, &span);
+        got = settle_locked(conn, &item, rx, msg);
+        if (!got)
+            return wsk__ws_fetch_locked(conn, rx, msg);
     }
-}
-
-/* The leader reads until nothing is there or nobody has room. */
-static void read_locked(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    while (wsk__ws_feed_kept_locked(conn) && !conn->eof && !conn->drained &&
-           !mailbox_full_locked(conn) &&
-           wsk__ws_owed_locked(conn) < WSK__SEND_LIMIT) {
-        ssize_t n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        conn->drained = n > 0 && (size_t)n < WSK__RX_SIZE && !conn->hup;
-        wsk__ws_received_locked(conn, th->rx, n);
-        wsk__ws_flush_locked(conn);
-        if (conn->ws->mail != NULL)
-            return; /* deliver before the next read: fair to the others */
-    }
+    return got;
 }
 
 /* ------------------------------------------------------------- events --- */
@@ -463,103 +626,209 @@ struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws)
     return oldest;
 }
 
-static void deliver(struct wsk_conn *conn, struct wsk__mail *mail)
+static void bad_text(struct wsk_conn *conn)
+{
+    pthread_mutex_lock(&conn->lock);
+    wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
+    pthread_mutex_unlock(&conn->lock);
+}
+
+/* The event in hand. A masked message lies in this thread's own buffer. */
+static void deliver_item(struct wsk__thread *th, struct wsk_conn *conn)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
     void *user = conn->ws->handlers_user;
+    wsk_message *msg = &th->item.msg;
+    wsk_ws_event_kind kind = th->item.kind;
 
-    if (mail->kind == WSK_WS_MESSAGE && on->message != NULL)
-        on->message(conn, &mail->msg, user);
-    else if (mail->kind == WSK_WS_PING && on->ping != NULL)
-        on->ping(conn, &mail->msg, user);
-    else if (mail->kind == WSK_WS_PONG && on->pong != NULL)
-        on->pong(conn, &mail->msg, user);
-    free_mail(mail);
+    if (msg->masked && !on->masked) {
+        uint8_t *at = th->rx + ((const uint8_t *)msg->data - th->rx);
+
+        if (!wsk_message_copy(msg, at) && msg->opcode == WSK_TEXT &&
+            !wsk__utf8_valid(at, msg->len)) {
+            bad_text(conn);
+            kind = WSK_WS_NONE;
+        }
+        msg->masked = false;
+    }
+    if (kind == WSK_WS_MESSAGE && on->message != NULL)
+        on->message(conn, msg, user);
+    else if (kind == WSK_WS_PING && on->ping != NULL)
+        on->ping(conn, msg, user);
+    else if (kind == WSK_WS_PONG && on->pong != NULL)
+        on->pong(conn, msg, user);
+    wsk_message_free(msg);
+    th->item.kind = WSK_WS_NONE;
 }
 
-/* One event, if one is due. False: none. */
-static bool deliver_next(struct wsk_conn *conn)
+enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_CLOSE };
+
+static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail *mail;
+
+    if (th->item.kind != WSK_WS_NONE)
+        return DUE_ITEM;
+    if (ws->connect_due) {
+        ws->connect_due = false;
+        return DUE_CONNECT;
+    }
+    mail = wsk__ws_next_mail(ws);
+    if (mail != NULL) {
+        th->item = *mail;
+        wsk__free(mail);
+        return DUE_ITEM;
+    }
+    if (ws->caller == th && th->ws_span.len == 0 && wsk__buf_len(&ws->in) > 0)
+        take_in_hand_locked(th, conn, false);
+    if (ws->caller == th && pull_locked(conn, &th->ws_span, &th->item))
+        return DUE_ITEM;
+    if (ws->ended && !ws->close_fired) {
+        ws->close_fired = true;
+        return DUE_CLOSE;
+    }
+    return DUE_NOTHING;
+}
+
+static void deliver(struct wsk__thread *th, struct wsk_conn *conn, enum due due)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
-    struct wsk__mail *mail = NULL;
-    bool connect = false, close = false;
+    wsk_close_info info;
 
-    pthread_mutex_lock(&conn->lock);
-    if (conn->ws->connect_due) {
-        connect = true;
-        conn->ws->connect_due = false;
-    } else {
-        mail = wsk__ws_next_mail(conn->ws);
-        close = mail == NULL && conn->ws->ended && !conn->ws->close_fired;
-        conn->ws->close_fired |= close;
-        conn->ws->calling = mail != NULL || close;
+    switch (due) {
+    case DUE_NOTHING:
+        break;
+    case DUE_CONNECT:
+        if (on->connect != NULL)
+            on->connect(conn, conn->ws->handlers_user);
+        break;
+    case DUE_ITEM:
+        deliver_item(th, conn);
+        break;
+    case DUE_CLOSE:
+        info = wsk__ws_close_info(conn->ws);
+        if (on->close != NULL)
+            on->close(conn, &info, conn->ws->handlers_user);
+        break;
     }
-    pthread_mutex_unlock(&conn->lock);
-    if (connect && on->connect != NULL)
-        on->connect(conn, conn->ws->handlers_user);
-    if (mail != NULL)
-        deliver(conn, mail);
-    if (close && on->close != NULL) {
-        wsk_close_info info = wsk__ws_close_info(conn->ws);
-
-        on->close(conn, &info, conn->ws->handlers_user);
-    }
-    return connect || mail != NULL || close;
 }
 
-bool wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn)
+/* `th` delivers no more for now. */
+static void let_go_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    bool more = true;
+    struct wsk__socket *ws = conn->ws;
 
-    for (int i = 0; i < CALLS_MAX && more; i++)
-        more = deliver_next(conn);
-    if (wsk__forked(conn->srv))
-        return false;
-    pthread_mutex_lock(&conn->lock);
-    if (conn->ws->cork == th)
-        conn->ws->cork = NULL;
+    if (ws->caller == th) {
+        keep_span_locked(conn, &th->ws_span);
+        ws->caller = NULL;
+        ws->corked = false;
+    }
+    wsk__ws_collect_locked(conn);
     wsk__ws_flush_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
-    return more;
 }
 
-static void set_cork(struct wsk_conn *conn, const struct wsk__thread *th)
+/* All events have been delivered, and the loop reads again. Whether it has to
+ * look at once: a level-triggered poller must be told that there is room. */
+static enum wsk__calls finish_locked(struct wsk__thread *th,
+                                     struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    let_go_locked(th, conn);
+    if (ws->mail != NULL || (ws->ended && !ws->close_fired))
+        return WSK__CALLS_MORE;
+    ws->calling = false;
+    ws->rx = WSK__RX_LOOP;
+    return !conn->srv->edge || !conn->drained || wsk__buf_len(&ws->in) > 0 ||
+                   wsk_ws_done(&ws->engine) || conn->kind != WSK__WS
+               ? WSK__CALLS_LOOK
+               : WSK__CALLS_DONE;
+}
+
+enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
+                             bool in_hand)
+{
+    struct wsk__socket *ws = conn->ws;
+    enum due due = in_hand && th->item.kind != WSK_WS_NONE ? DUE_ITEM
+                                                           : DUE_NOTHING;
+    enum wsk__calls calls = WSK__CALLS_MORE;
+
+    for (int i = 0; i < CALLS_MAX && calls == WSK__CALLS_MORE; i++) {
+        if (due == DUE_NOTHING) {
+            pthread_mutex_lock(&conn->lock);
+            if (!in_hand && ws->caller == NULL && ws->rx == WSK__RX_HANDLER) {
+                ws->caller = th;
+                th->ws_span.len = 0;
+            }
+            due = next_due_locked(th, conn);
+            if (due == DUE_NOTHING)
+                calls = finish_locked(th, conn);
+            pthread_mutex_unlock(&conn->lock);
+        }
+        deliver(th, conn, due);
+        due = DUE_NOTHING;
+        if (wsk__forked(conn->srv))
+            return WSK__CALLS_DONE;
+    }
+    if (calls == WSK__CALLS_MORE) {
+        pthread_mutex_lock(&conn->lock);
+        let_go_locked(th, conn);
+        pthread_mutex_unlock(&conn->lock);
+    }
+    return calls;
+}
+
+/* Nobody calls now: what is in hand waits where others find it. */
+static void stow(struct wsk__thread *th, struct wsk_conn *conn)
 {
     pthread_mutex_lock(&conn->lock);
-    conn->ws->cork = th;
+    if (th->item.kind != WSK_WS_NONE && own_locked(conn, &th->item.msg))
+        post_mail(conn, &th->item);
+    th->item.kind = WSK_WS_NONE;
+    let_go_locked(th, conn);
+    pthread_mutex_unlock(&conn->lock);
+}
+
+/* There is more for the leader to deliver, in its next look. */
+static void go_on(struct wsk_conn *conn)
+{
+    pthread_mutex_lock(&conn->lock);
+    conn->ws->calling = false;
+    conn->ws->rx = WSK__RX_LOOP;
     pthread_mutex_unlock(&conn->lock);
 }
 
 /* The leader delivers what is due, or queues it. False: the lead was lost. */
-static bool call_events(struct wsk__thread *th, struct wsk_conn *conn)
+static bool call_events(struct wsk__thread *th, struct wsk_conn *conn,
+                        enum wsk__calls *calls)
 {
-    bool more;
+    bool leads;
 
     wsk_conn_ref(conn);
-    /* What its callbacks send leaves together, at their end: while this thread
-     * leads. Whoever takes the lead uncorks. */
-    set_cork(conn, th);
+    *calls = WSK__CALLS_DONE;
     if (!wsk__call_begin(th, conn)) {
-        set_cork(conn, NULL);
+        stow(th, conn);
+        if (conn->kind == WSK__WS)
+            wsk__rearm(conn);
         wsk__call_queue(th->srv, conn); /* with the reference */
         return true;
     }
     wsk__gate_enter(th);
-    more = wsk__ws_call(th, conn);
-    if (!wsk__call_end(th)) {
-        if (more) {
-            wsk__call_queue(th->srv, conn);
-        } else {
-            wsk__post(conn, WSK__POST_RUN);
-            wsk_conn_unref(conn);
-        }
+    *calls = wsk__ws_call(th, conn, true);
+    leads = wsk__call_end(th);
+    if (*calls == WSK__CALLS_MORE && !leads) {
+        wsk__call_queue(th->srv, conn);
         return false;
     }
-    if (more)
-        wsk__call_queue(th->srv, conn);
-    else
-        wsk_conn_unref(conn);
-    return true;
+    if (*calls == WSK__CALLS_MORE) {
+        go_on(conn);
+        *calls = WSK__CALLS_LOOK;
+    }
+    if (!leads)
+        wsk__post(conn, WSK__POST_RUN);
+    wsk_conn_unref(conn);
+    return leads;
 }
 
 /* ------------------------------------------------------------- leader --- */
@@ -579,94 +848,134 @@ static void end_transport(struct wsk_conn *conn, bool eof)
         wsk__conn_linger(conn);
 }
 
-void wsk__ws_bound_queue_locked(struct wsk_conn *conn, size_t before)
+/* Its events have been handed out, and whoever has them is late. */
+static bool is_handed_out(const struct wsk__socket *ws)
 {
-    if (before > 0 && wsk__ws_owed_locked(conn) > WSK__SEND_MAX &&
-        wsk_ws_can_send(&conn->ws->engine)) {
-        wsk__ws_fail(&conn->ws->engine, 1013, "too much waits to be read");
-        wsk__ws_collect_locked(conn);
+    return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
+}
+
+static uint64_t deadline_locked(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    struct wsk__socket *ws = conn->ws;
+    uint64_t due = UINT64_MAX, heard = conn->since_ms;
+
+    if (!wsk_ws_can_send(&ws->engine)) {
+        uint64_t from;
+
+        if (ws->closing_ms == 0)
+            ws->closing_ms = wsk__now_ms();
+        /* The peer's time to answer begins when our Close has left. */
+        from = ws->sent_ms > ws->closing_ms ? ws->sent_ms : ws->closing_ms;
+        due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
+                                                    : cfg->ws_close_timeout_ms);
+    } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
+        due = ws->ping_ms + cfg->ws_ping_timeout_ms;
+    } else if (cfg->ws_ping_interval_ms > 0) {
+        due = (ws->ping_ms > heard ? ws->ping_ms : heard) +
+              cfg->ws_ping_interval_ms;
     }
+    if (is_handed_out(ws) && due > ws->calling_ms + AWAY_MS)
+        due = ws->calling_ms + AWAY_MS;
+    return due;
+}
+
+/* The thread at hand delivers the events that are due: until it is late, only
+ * it reads for this WebSocket, and what its callbacks send leaves together. */
+static void hand_over_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    ws->calling = true;
+    ws->caller = th;
+    ws->corked = true;
+    ws->rx = WSK__RX_HANDLER;
+    ws->calling_ms = wsk__now_ms();
+}
+
+/* Look for something that concerns a handler; true: an event is due. */
+static bool look_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (wsk__ws_flush_locked(conn) == WSK__IO_GONE && !conn->eof)
+        eof_locked(conn);
+    if (ws->rx == WSK__RX_LOOP && !events_due_locked(conn)) {
+        if (ws->handlers == NULL || ws->calling) {
+            read_locked(th, conn);
+        } else {
+            take_in_hand_locked(th, conn, true);
+            pull_locked(conn, &th->ws_span, &th->item);
+            if (th->item.kind == WSK_WS_NONE)
+                wsk__ws_flush_locked(conn); /* pongs */
+        }
+    }
+    return th->item.kind != WSK_WS_NONE || events_due_locked(conn);
+}
+
+static unsigned wanted_locked(const struct wsk_conn *conn)
+{
+    unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
+
+    if (conn->ws->rx == WSK__RX_LOOP && !mailbox_full_locked(conn) &&
+        !conn->eof)
+        want |= WSK__READ;
+    return want;
+}
+
+/* There may be more to read, and it may be read. */
+static bool unread_locked(const struct wsk_conn *conn)
+{
+    return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
+           !mailbox_full_locked(conn) &&
+           wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
 }
 
 bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    for (int reads = 0;; reads++) {
-        bool due, over, eof, again;
-
-        if (reads == READS_MAX) { /* others have a turn, too */
-            wsk__post(conn, WSK__POST_LOOK);
-            return true;
-        }
+    for (int reads = 0; reads < READS_MAX; reads++) {
+        bool due, alive, over = false, eof, again;
+        uint64_t deadline = UINT64_MAX;
+        enum wsk__calls calls;
 
         pthread_mutex_lock(&conn->lock);
-        if (conn->kind != WSK__WS) { /* only its events are still owed */
-            due = events_due_locked(conn);
-            conn->ws->calling |= due;
-            pthread_mutex_unlock(&conn->lock);
-            return due ? call_events(th, conn) : true;
-        }
-        if (wsk__ws_flush_locked(conn) == WSK__IO_GONE && !conn->eof)
-            eof_locked(conn);
-        if (conn->ws->rx == WSK__RX_LOOP)
-            read_locked(th, conn);
-        over = over_locked(conn);
+        th->ws_span.len = 0;
+        alive = conn->kind == WSK__WS; /* else only its events are owed */
+        due = alive ? look_locked(th, conn) : events_due_locked(conn);
+        if (due)
+            hand_over_locked(th, conn);
+        again = alive && unread_locked(conn);
         eof = conn->eof;
-        due = events_due_locked(conn);
-        conn->ws->calling |= due;
-        if (!over)
-            wsk__watch(
-                conn,
-                (conn->ws->rx == WSK__RX_LOOP && !mailbox_full_locked(conn) &&
-                         !conn->eof
-                     ? (unsigned)WSK__READ
-                     : 0) |
-                    (wsk__ws_owed_locked(conn) > 0 ? (unsigned)WSK__WRITE : 0));
+        if (alive)
+            over = over_locked(conn);
+        if (alive && !over) {
+            wsk__watch(conn, wanted_locked(conn));
+            deadline = deadline_locked(conn);
+        }
         pthread_mutex_unlock(&conn->lock);
         if (over)
             end_transport(conn, eof);
-        else
-            wsk__rearm(conn);
+        else if (alive)
+            wsk__rearm_at(conn, deadline);
+        if (!due && (!again || over))
+            return true;
         if (!due)
-            return true;
-        if (!call_events(th, conn))
+            continue;
+        if (!call_events(th, conn, &calls))
             return false;
-        if (conn->kind != WSK__WS)
-            return true;
-        pthread_mutex_lock(&conn->lock);
-        /* A level-triggered poller must be told that there is room again. */
-        again = !conn->ws->calling &&
-                (!conn->srv->edge || !conn->drained ||
-                 wsk__buf_len(&conn->ws->in) > 0 ||
-                 wsk_ws_done(&conn->ws->engine) || conn->ws->ended);
-        pthread_mutex_unlock(&conn->lock);
-        if (!again)
+        if (calls != WSK__CALLS_LOOK || conn->kind != WSK__WS)
             return true;
     }
+    wsk__post(conn, WSK__POST_LOOK); /* others have a turn, too */
+    return true;
 }
 
 uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
-    uint64_t due = UINT64_MAX;
+    uint64_t due;
 
     pthread_mutex_lock(&conn->lock);
-    if (!wsk_ws_can_send(&conn->ws->engine)) {
-        uint64_t from;
-
-        if (conn->ws->closing_ms == 0)
-            conn->ws->closing_ms = wsk__now_ms();
-        /* The peer's time to answer begins when our Close has left. */
-        from = conn->ws->sent_ms > conn->ws->closing_ms ? conn->ws->sent_ms
-                                                        : conn->ws->closing_ms;
-        due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
-                                                    : cfg->ws_close_timeout_ms);
-    } else if (conn->ws->ping_ms > conn->since_ms &&
-               cfg->ws_ping_timeout_ms > 0)
-        due = conn->ws->ping_ms + cfg->ws_ping_timeout_ms;
-    else if (cfg->ws_ping_interval_ms > 0)
-        due = (conn->ws->ping_ms > conn->since_ms ? conn->ws->ping_ms
-                                                  : conn->since_ms) +
-              cfg->ws_ping_interval_ms;
+    due = deadline_locked(conn);
     pthread_mutex_unlock(&conn->lock);
     return due;
 }
@@ -678,7 +987,7 @@ static void silent_locked(struct wsk_conn *conn)
     bool reading = (conn->ws->rx == WSK__RX_HANDLER
                         ? conn->ws->receiving
                         : !mailbox_full_locked(conn)) &&
-                   owed < WSK__SEND_LIMIT;
+                   owed <= conn->srv->cfg.ws_send_limit;
     bool taking = owed > 0 && wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 
     /* The silence may be ours; and who takes what we send is alive, though our
@@ -708,10 +1017,26 @@ static void shut_locked(struct wsk_conn *conn)
     }
 }
 
+/* Whoever delivers its events has been away for long: from now on the loop
+ * reads, so that pings are answered and closes seen. */
+static void take_over_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->caller != NULL)
+        keep_span_locked(conn, &ws->caller->ws_span);
+    ws->caller = NULL;
+    ws->rx = WSK__RX_LOOP;
+    conn->drained = false;
+}
+
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
     pthread_mutex_lock(&conn->lock);
-    if (wsk_ws_can_send(&conn->ws->engine)) {
+    if (is_handed_out(conn->ws) &&
+        conn->ws->calling_ms + AWAY_MS <= conn->srv->now_ms) {
+        take_over_locked(conn);
+    } else if (wsk_ws_can_send(&conn->ws->engine)) {
         silent_locked(conn);
         wsk__ws_flush_locked(conn);
         if (wsk_ws_done(&conn->ws->engine))
@@ -756,7 +1081,7 @@ void wsk__ws_handler_done(struct wsk_conn *conn)
              (mail = wsk__ws_next_mail(conn->ws)) != NULL;)
             free_mail(mail);
     }
-    if (!conn->ws->receiving)
+    if (!conn->ws->receiving && !conn->ws->calling)
         conn->ws->rx = WSK__RX_LOOP;
     conn->drained = false;
     wsk__ws_flush_locked(conn);

@@ -505,7 +505,7 @@ static void begin_payload(wsk_ws *ws)
 static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
 {
     size_t n = (size_t)(ws->head_size - ws->head_len);
-    const char *wrong;
+    const char *wrong = NULL;
 
     if (n > len)
         n = len;
@@ -514,9 +514,10 @@ static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
     if (ws->head_len < ws->head_size)
         return n;
 
-    if (ws->head_size == WSK__FRAME_START) {
-        wrong = wsk__frame_start(ws->head, ws->deflates, &ws->head_size);
-    } else {
+    if (ws->head_size == WSK__FRAME_START)
+        wrong = wsk__frame_start(ws->head, (enum wsk__masking)ws->masking,
+                                 ws->deflates, &ws->head_size);
+    if (wrong == NULL && ws->head_len == ws->head_size) {
         wrong = wsk__frame_read(ws->head, &ws->frame);
         if (wrong == NULL)
             begin_payload(ws);
@@ -543,12 +544,14 @@ static bool have_message(wsk_ws *ws)
 static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t n)
 {
     uint8_t *room = have_message(ws) ? wsk__buf_room(ws->msg, n) : NULL;
+    bool ascii;
 
     if (room == NULL)
         return WSK_E_NOMEM;
-    wsk__mask_copy(room, data, n, ws->frame.key, ws->got);
+    ascii = wsk__mask_copy(room, data, n, ws->frame.key, ws->got) &&
+            wsk__utf8_complete(&ws->utf8);
     wsk__buf_grow_tail(ws->msg, n);
-    if (ws->opcode == WSK_TEXT && !wsk__utf8_feed(&ws->utf8, room, n))
+    if (ws->opcode == WSK_TEXT && !ascii && !wsk__utf8_feed(&ws->utf8, room, n))
         fail(ws, 1007, "text is not UTF-8");
     return WSK_OK;
 }
@@ -684,6 +687,32 @@ wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
     return st;
 }
 
+size_t wsk__ws_take_whole(wsk_ws *ws, const uint8_t *data, size_t len,
+                          wsk_message *msg)
+{
+    struct wsk__frame frame;
+    uint8_t size;
+
+    if (event_waits(ws) || ws->state != WS_OPEN || ws->in_message ||
+        ws->in_payload || ws->head_len > 0 || len < WSK__FRAME_START ||
+        (data[0] != WSK__WHOLE_TEXT && data[0] != WSK__WHOLE_BINARY))
+        return 0;
+    /* What a header can break is told by wsk_ws_feed(). */
+    if (wsk__frame_start(data, (enum wsk__masking)ws->masking, false, &size) !=
+            NULL ||
+        len < size || wsk__frame_read(data, &frame) != NULL ||
+        frame.len > ws->max_size || frame.len > len - size)
+        return 0;
+    take_back(ws);
+    queue_due_pong(ws);
+    *msg = (wsk_message){.opcode = (wsk_opcode)frame.opcode,
+                         .data = data + size,
+                         .len = (size_t)frame.len,
+                         .masked = true};
+    memcpy(msg->key, frame.key, sizeof(msg->key));
+    return size + msg->len;
+}
+
 void wsk_ws_feed_eof(wsk_ws *ws)
 {
     ws_step(ws, GOT_EOF);
@@ -762,6 +791,7 @@ void wsk__ws_init(wsk_ws *ws, const wsk_limits *limits)
         .max_size = limits->ws_max_size < NO_CAP ? limits->ws_max_size : NO_CAP,
         .head_size = WSK__FRAME_START,
         .close_code = NO_CLOSE,
+        .masking = limits->ws_allow_unmasked ? WSK__MASK_MAY : WSK__MASK_MUST,
         .state = WS_OPEN,
     };
 }

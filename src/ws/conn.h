@@ -43,6 +43,7 @@ struct wsk_ws {
     uint8_t head[WSK__FRAME_HEAD_MAX];
     uint8_t head_len;      /* octets of head that are here */
     uint8_t head_size;     /* octets of head that are known to come */
+    uint8_t masking;       /* an enum wsk__masking */
     uint8_t state;         /* an enum ws_state; written by ws_step() only */
     uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
     uint8_t lent;          /* event that next() returned last */
@@ -69,6 +70,15 @@ void wsk__ws_clear(struct wsk_ws *ws);
 wsk_status wsk__ws_set_deflate(struct wsk_ws *ws, const wsk_ws_deflate *agreed,
                                struct wsk__pool *pool);
 bool wsk__ws_deflates(const struct wsk_ws *ws);
+
+/*
+ * Take a message that stands whole in data[0..len), in one frame and
+ * uncompressed, where it stands: msg->data points there, still masked, and
+ * nobody has looked whether its text is UTF-8. Returns the octets of its frame,
+ * or 0 when wsk_ws_feed() is to see what there is.
+ */
+size_t wsk__ws_take_whole(struct wsk_ws *ws, const uint8_t *data, size_t len,
+                          wsk_message *msg);
 
 /*
  * Compress a long message before the caller takes the lock that the engine

@@ -39,7 +39,8 @@ static bool is_known(unsigned opcode)
     return opcode <= WSK_BINARY || (opcode >= WSK_CLOSE && opcode <= WSK_PONG);
 }
 
-const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START], bool deflate,
+const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
+                             enum wsk__masking masking, bool deflate,
                              uint8_t *size)
 {
     uint8_t opcode = head[0] & OPCODE;
@@ -57,9 +58,10 @@ const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START], bool deflate,
         if (length > WSK__CONTROL_MAX)
             return "control frame too long";
     }
-    if ((head[1] & MASKED) == 0)
+    if ((head[1] & MASKED) == 0 && masking == WSK__MASK_MUST)
         return "frame not masked"; /* 5.1 */
-    *size = (uint8_t)(WSK__FRAME_START + extended(length) + 4);
+    *size = (uint8_t)(WSK__FRAME_START + extended(length) +
+                      ((head[1] & MASKED) != 0 ? 4 : 0));
     return NULL;
 }
 
@@ -72,7 +74,9 @@ const char *wsk__frame_read(const uint8_t *head, struct wsk__frame *frame)
     frame->rsv1 = (head[0] & WSK__RSV1) != 0;
     frame->opcode = head[0] & OPCODE;
     frame->len = n > 0 ? load_be(head + WSK__FRAME_START, n) : length;
-    memcpy(frame->key, head + WSK__FRAME_START + n, 4);
+    memset(frame->key, 0, 4);
+    if ((head[1] & MASKED) != 0)
+        memcpy(frame->key, head + WSK__FRAME_START + n, 4);
     if (frame->len >> 63 != 0)
         return "length with the top bit set";
     if ((n == 2 && frame->len < LENGTH_16) || (n == 8 && frame->len <= 0xffff))

@@ -10,12 +10,14 @@ enum {
     WSK__FRAME_HEAD_MAX = 14, /* the longest header */
     WSK__FRAME_OWN_MAX = 10,  /* the longest without a masking key */
     WSK__CONTROL_MAX = 125,   /* payload of a control frame (5.5) */
-    WSK__RSV1 = 0x40,         /* of the first octet: compressed (RFC 7692 6) */
+    WSK__WHOLE_TEXT = 0x81,   /* first octets of messages in one frame */
+    WSK__WHOLE_BINARY = 0x82,
+    WSK__RSV1 = 0x40, /* of the first octet: compressed (RFC 7692 6) */
 };
 
 struct wsk__frame {
     uint64_t len;   /* octets of payload, below 2^63 */
-    uint8_t key[4]; /* masking key */
+    uint8_t key[4]; /* masking key; all zero without one */
     uint8_t opcode; /* a wsk_opcode */
     bool fin;
     bool rsv1; /* it begins a compressed message */
@@ -26,12 +28,17 @@ static inline bool wsk__frame_is_control(uint8_t opcode)
     return (opcode & 0x8) != 0;
 }
 
+/* Whether the peer masks its frames (5.1). */
+enum wsk__masking { WSK__MASK_MUST, WSK__MASK_MAY };
+
 /*
- * Judge the first two octets of a client's frame; `deflate` when messages may
- * be compressed. NULL when they are legal; *size is the length of the whole
- * header then, 6..WSK__FRAME_HEAD_MAX. Else what is wrong, in one static line.
+ * Judge the first two octets of a peer's frame; `deflate` when messages may be
+ * compressed. NULL when they are legal; *size is the length of the whole header
+ * then, WSK__FRAME_START..WSK__FRAME_HEAD_MAX. Else what is wrong, in one
+ * static line.
  */
-const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START], bool deflate,
+const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
+                             enum wsk__masking masking, bool deflate,
                              uint8_t *size);
 
 /* Read the whole header that wsk__frame_start() let pass. NULL, and *frame is

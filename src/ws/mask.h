@@ -1,16 +1,19 @@
-/* ws/mask: the masking of RFC 6455 5.3, fused with the copy it comes with. */
+/* ws/mask: the masking of RFC 6455 5.3, fused with the copy it comes with, and
+ * with a look at the result. */
 #ifndef WSK_WS_MASK_H
 #define WSK_WS_MASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
  * dst[i] = src[i] ^ key[(offset + i) % 4] for n octets that stand `offset`
  * octets behind the start of their payload. Masking and unmasking are the same.
- * dst and src do not overlap.
+ * dst and src are the same place, or do not overlap. Returns whether all of dst
+ * is ASCII.
  */
-void wsk__mask_copy(uint8_t *restrict dst, const uint8_t *restrict src,
-                    size_t n, const uint8_t key[4], uint64_t offset);
+bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
+                    const uint8_t key[4], uint64_t offset);
 
 #endif

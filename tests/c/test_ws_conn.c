@@ -790,3 +790,60 @@ TEST(limits_are_copied)
     EXPECT_EVENT(ws, WSK_WS_MESSAGE, "more than one");
     wsk_ws_free(ws);
 }
+
+/* ------------------------------------------------------ whole messages --- */
+
+TEST(a_whole_message_is_lent_and_everything_else_is_fed)
+{
+    wsk_ws *ws = new_with_limit(5);
+    wsk_message msg;
+    size_t used;
+    uint8_t out[5];
+
+    /* Nothing is taken that is not there to its last octet. */
+    for (size_t n = 0; n < 11; n++)
+        EXPECT(wsk__ws_take_whole(ws, octets("\x81\x85\1\2\3\4hello"), n,
+                                  &msg) == 0);
+    EXPECT(wsk__ws_take_whole(ws, octets("\x81\x85\1\2\3\4\x69\x67\x6f\x68n"),
+                              11, &msg) == 11);
+    EXPECT(msg.masked && msg.opcode == WSK_TEXT && msg.len == 5);
+    EXPECT(wsk_message_copy(&msg, out));
+    EXPECT_OCTETS(out, 5, "hello");
+    /* Too long, a fragment, a control frame, no mask, a length not in its
+     * shortest form: feed() knows what to say. */
+    EXPECT(!wsk__ws_take_whole(ws, octets("\x82\x86\0\0\0\0sixsix"), 12, &msg));
+    EXPECT(!wsk__ws_take_whole(ws, octets("\1\x81\0\0\0\0a"), 7, &msg));
+    EXPECT(!wsk__ws_take_whole(ws, octets("\x89\x81\0\0\0\0a"), 7, &msg));
+    EXPECT(!wsk__ws_take_whole(ws, octets("\x82\1a"), 3, &msg));
+    EXPECT(!wsk__ws_take_whole(ws, octets("\x82\xfe\0\1\0\0\0\0a"), 9, &msg));
+    /* Nor is one inside another message, or behind an event. */
+    wsk_ws_feed(ws, octets("\1\x81\0\0\0\0a"), 7, &used);
+    EXPECT(!wsk__ws_take_whole(ws, octets("\x82\x81\0\0\0\0a"), 7, &msg));
+    wsk_ws_feed(ws, octets("\x80\x81\0\0\0\0b"), 7, &used);
+    EXPECT(!wsk__ws_take_whole(ws, octets("\x82\x81\0\0\0\0a"), 7, &msg));
+    EXPECT_EVENT(ws, WSK_WS_MESSAGE, "ab");
+    EXPECT(wsk__ws_take_whole(ws, octets("\x82\x80\0\0\0\0"), 6, &msg) == 6);
+    EXPECT(msg.len == 0 && msg.opcode == WSK_BINARY);
+    wsk_ws_free(ws);
+}
+
+TEST(frames_without_a_mask_are_read_where_that_is_allowed) /* RFC 6455 5.1 */
+{
+    wsk_limits limits;
+    wsk_message msg;
+    wsk_ws *ws;
+    size_t used;
+
+    wsk_limits_init(&limits);
+    limits.ws_allow_unmasked = true;
+    ws = wsk_ws_new_server(&limits);
+    EXPECT(wsk__ws_take_whole(ws, octets("\x82\2hi"), 4, &msg) == 4);
+    EXPECT_OCTETS(msg.data, msg.len, "hi");
+    wsk_ws_feed(ws, octets("\x82\2hi"), 4, &used);
+    EXPECT_EVENT(ws, WSK_WS_MESSAGE, "hi");
+    wsk_ws_feed(ws, octets("\x89\0"), 2, &used);
+    EXPECT_EVENT(ws, WSK_WS_PING, "");
+    FEED_FRAME(ws, WSK_TEXT, "masked");
+    EXPECT_EVENT(ws, WSK_WS_MESSAGE, "masked");
+    wsk_ws_free(ws);
+}

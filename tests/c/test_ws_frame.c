@@ -8,7 +8,7 @@ static const char *judge(const char *octets, size_t n, struct wsk__frame *frame)
 {
     unsigned char *head = exact(octets, WSK__FRAME_START);
     uint8_t size = 0;
-    const char *wrong = wsk__frame_start(head, false, &size);
+    const char *wrong = wsk__frame_start(head, WSK__MASK_MUST, false, &size);
 
     free(head);
     if (wrong != NULL)
@@ -96,7 +96,8 @@ TEST(reserved_bits_are_wrong) /* RFC 6455 5.2; Autobahn 3 */
     for (unsigned rsv = 1; rsv < 8; rsv++)
         for (unsigned op = 0; op < 16; op++) {
             uint8_t head[2] = {(uint8_t)(0x80 | rsv << 4 | op), 0x80}, size;
-            const char *wrong = wsk__frame_start(head, false, &size);
+            const char *wrong =
+                wsk__frame_start(head, WSK__MASK_MUST, false, &size);
 
             EXPECT(wrong != NULL && strcmp(wrong, "reserved bit set") == 0);
         }
@@ -107,7 +108,8 @@ TEST(rsv1_begins_a_compressed_message) /* RFC 7692 6 */
     for (unsigned rsv = 1; rsv < 8; rsv++)
         for (unsigned op = 0; op < 16; op++) {
             uint8_t head[2] = {(uint8_t)(0x80 | rsv << 4 | op), 0x80}, size;
-            const char *wrong = wsk__frame_start(head, true, &size);
+            const char *wrong =
+                wsk__frame_start(head, WSK__MASK_MUST, true, &size);
 
             EXPECT((wrong == NULL) == (rsv == 4 && (op == 1 || op == 2)));
         }
@@ -117,7 +119,8 @@ TEST(reserved_opcodes_are_wrong) /* RFC 6455 5.2; Autobahn 4 */
 {
     for (unsigned op = 0; op < 16; op++) {
         uint8_t head[2] = {(uint8_t)(0x80 | op), 0x80}, size;
-        const char *wrong = wsk__frame_start(head, false, &size);
+        const char *wrong =
+            wsk__frame_start(head, WSK__MASK_MUST, false, &size);
 
         if (op <= 2 || (op >= 8 && op <= 10))
             EXPECT(wrong == NULL);

@@ -42,3 +42,38 @@ TEST(offsets_past_32_bits_count)
                    (UINT64_C(1) << 40) + 1);
     EXPECT_OCTETS(out, 4, "\xfa\x21\x3d\x37");
 }
+
+TEST(octets_may_be_unmasked_where_they_stand)
+{
+    uint8_t *at = malloc(1000);
+    int wrong = 0;
+
+    for (int i = 0; i < 1000; i++)
+        at[i] = (uint8_t)(i % 127) ^ KEY[i % 4];
+    wsk__mask_copy(at, at, 1000, KEY, 0);
+    for (int i = 0; i < 1000; i++)
+        wrong += at[i] != i % 127;
+    EXPECT(wrong == 0);
+    free(at);
+}
+
+/* Every length around the widths of vectors, the odd octet in every place. */
+TEST(one_octet_that_is_not_ascii_is_seen_wherever_it_stands)
+{
+    uint8_t *src = calloc(400, 1), *dst = malloc(400);
+    int wrong = 0;
+
+    for (size_t n = 0; n < 400; n += n < 80 ? 1 : 37) {
+        for (size_t i = 0; i < n; i++)
+            src[i] = 'a' ^ KEY[i % 4];
+        wrong += !wsk__mask_copy(dst, src, n, KEY, 0);
+        for (size_t at = 0; at < n; at++) {
+            src[at] ^= 0x80;
+            wrong += wsk__mask_copy(dst, src, n, KEY, 0);
+            src[at] ^= 0x80;
+        }
+    }
+    EXPECT(wrong == 0);
+    free(src);
+    free(dst);
+}

@@ -1,0 +1,345 @@
+"""What a WebSocket peer may make the server hold, do and wait for: each limit
+from both sides. Frames are written by hand (RFC 6455 5.2)."""
+
+import struct
+import threading
+import time
+
+import pytest
+
+import wsocket
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def frame(opcode, payload=b"", key=b"\x01\x02\x03\x04"):
+    """A final frame; key None leaves it unmasked."""
+    size, bit = len(payload), 0x80 if key else 0
+    if size < 126:
+        head = struct.pack("!BB", 0x80 | opcode, bit | size)
+    elif size < 65536:
+        head = struct.pack("!BBH", 0x80 | opcode, bit | 126, size)
+    else:
+        head = struct.pack("!BBQ", 0x80 | opcode, bit | 127, size)
+    if key is None:
+        return head + payload
+    pattern = (key * (size // 4 + 1))[:size]
+    masked = int.from_bytes(payload, "big") ^ int.from_bytes(pattern, "big")
+    return head + key + masked.to_bytes(size, "big")
+
+
+def read_frame(client):
+    """(opcode, payload); (None, b"") at the end."""
+    head = client.file.read(2)
+    if len(head) < 2:
+        return None, b""
+    size = head[1]
+    if size >= 126:
+        more = 2 if size == 126 else 8
+        size = int.from_bytes(client.file.read(more), "big")
+    return head[0] & 15, client.file.read(size)
+
+
+def close_code(payload):
+    return int.from_bytes(payload[:2], "big")
+
+
+def open_raw(site, *frames):
+    client = site.raw()
+    client.send(HANDSHAKE, *frames)
+    assert client.head()[0] == 101
+    return client
+
+
+def event_app(**handlers):
+    app = wsocket.WSocketApp()
+    for name, handler in handlers.items():
+        setattr(app, name, handler)
+    return app
+
+
+def event_echo():
+    return event_app(onmessage=lambda message, client: client.send(message))
+
+
+def blocking_echo(environ, start_response):
+    ws = environ["wsgi.websocket"]
+    for message in ws:
+        ws.send(message)
+    return []
+
+
+BOTH = pytest.mark.parametrize("echo", [event_echo, lambda: blocking_echo])
+
+
+# -------------------------------------------------------- one at a time ---
+
+
+@BOTH
+def test_a_message_is_answered_before_the_broken_frame_behind_it(serve, echo):
+    with open_raw(serve(echo())) as client:
+        client.send(frame(TEXT, b"good"), b"\xf0\x80\0\0\0\0")
+        assert read_frame(client) == (TEXT, b"good")
+        opcode, payload = read_frame(client)
+        assert (opcode, close_code(payload)) == (CLOSE, 1002)
+
+
+@BOTH
+def test_messages_that_come_together_are_answered_in_order(serve, echo):
+    texts = [b"%d" % i + b"x" * (i % 200) for i in range(500)]
+    with open_raw(serve(echo()), *[frame(TEXT, t) for t in texts]) as client:
+        assert [read_frame(client)[1] for _ in texts] == texts
+
+
+@BOTH
+def test_text_that_is_no_utf8_closes_with_1007(serve, echo):
+    """RFC 6455 8.1, also behind a good message in the same segment."""
+    with open_raw(serve(echo())) as client:
+        client.send(
+            frame(TEXT, "grüße".encode()),
+            frame(TEXT, b"\xed\xa0\x80"),
+            frame(TEXT, b"never looked at"),
+        )
+        assert read_frame(client) == (TEXT, "grüße".encode())
+        opcode, payload = read_frame(client)
+        assert (opcode, close_code(payload)) == (CLOSE, 1007)
+        assert read_frame(client) == (None, b"")
+
+
+@BOTH
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 200000])
+def test_a_message_of_any_size_comes_back(serve, echo, size):
+    with open_raw(serve(echo())) as client:
+        for opcode in (TEXT, BINARY):
+            payload = bytes(i % 127 for i in range(size))
+            client.send(frame(opcode, payload))
+            assert read_frame(client) == (opcode, payload)
+
+
+def test_a_ping_behind_a_message_is_answered_while_its_handler_blocks(serve):
+    release = threading.Event()
+    app = event_app(onmessage=lambda message, client: release.wait(20))
+    with open_raw(serve(app)) as client:
+        client.send(frame(TEXT, b"wait"), frame(PING, b"alive?"))
+        assert read_frame(client) == (PONG, b"alive?")
+        release.set()
+
+
+# -------------------------------------------------------------- masking ---
+
+
+def test_unmasked_frames_are_refused_unless_allowed(serve):
+    """RFC 6455 5.1; ws_allow_unmasked."""
+    plain = frame(TEXT, b"bare", key=None)
+    with open_raw(serve(event_echo())) as client:
+        client.send(plain)
+        assert close_code(read_frame(client)[1]) == 1002
+    with open_raw(serve(event_echo(), ws_allow_unmasked=True)) as client:
+        client.send(
+            plain,
+            frame(TEXT, b"", key=None),
+            frame(TEXT, b"masked"),
+            frame(PING, b"p", key=None),
+            frame(BINARY, b"b" * 70000, key=None),
+        )
+        assert read_frame(client) == (TEXT, b"bare")
+        assert read_frame(client) == (TEXT, b"")
+        assert read_frame(client) == (TEXT, b"masked")
+        assert read_frame(client) == (PONG, b"p")
+        assert read_frame(client) == (BINARY, b"b" * 70000)
+
+
+# ------------------------------------------------------ waiting messages ---
+
+
+def absent_handler(release, heard):
+    """Sends "here", and receives only when it is told to."""
+
+    def app(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        ws.send("here")
+        release.wait(20)
+        heard.extend(ws)
+        return []
+
+    return app
+
+
+@pytest.mark.parametrize("messages, answered", [(3, True), (4, False)])
+def test_reading_pauses_when_ws_max_queue_messages_wait(
+    serve, eventually, messages, answered
+):
+    release, heard = threading.Event(), []
+    site = serve(absent_handler(release, heard), ws_max_queue=4)
+    sent = [b"%d" % i for i in range(messages)]
+    with open_raw(site) as client:
+        assert read_frame(client) == (TEXT, b"here")
+        client.send(*[frame(TEXT, text) for text in sent], frame(PING, b"p"))
+        if not answered:
+            client.socket.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                client.socket.recv(1)
+            client.socket.settimeout(20)
+            release.set()
+        assert read_frame(client) == (PONG, b"p")
+        release.set()
+        client.send(frame(CLOSE, b"\x03\xe8"))
+        assert read_frame(client)[0] == CLOSE
+    eventually(lambda: heard == [text.decode() for text in sent])
+
+
+# ------------------------------------------------------------ slow readers ---
+
+MEBI = b"m" * (1 << 20)
+
+
+def open_burst(serve, count, **options):
+    """The client of an event app that answers with `count` MiB, then "end"; it
+    has read nothing when the app is through."""
+    through = threading.Event()
+
+    def onmessage(message, client):
+        try:
+            for _ in range(count):
+                client.send(MEBI)
+            client.send("end")
+        finally:
+            through.set()
+
+    client = open_raw(serve(event_app(onmessage=onmessage), **options))
+    client.send(frame(TEXT, b"go"))
+    assert through.wait(20)
+    return client
+
+
+def read_burst(client):
+    sizes = []
+    while True:
+        opcode, payload = read_frame(client)
+        if opcode != BINARY:
+            return sizes, opcode, payload
+        sizes.append(len(payload))
+
+
+def test_a_slow_reader_is_closed_with_1013_past_ws_send_max(serve):
+    with open_burst(serve, 40, ws_send_max="4m") as client:
+        sizes, opcode, payload = read_burst(client)
+        assert (opcode, close_code(payload)) == (CLOSE, 1013)
+        assert set(sizes) == {len(MEBI)} and 3 <= len(sizes) < 40
+        assert read_frame(client) == (None, b"")
+
+
+def test_below_ws_send_max_nothing_is_lost(serve):
+    with open_burst(serve, 40, ws_send_max="64m") as client:
+        assert read_burst(client) == ([len(MEBI)] * 40, TEXT, b"end")
+
+
+def test_messages_for_a_slow_reader_are_dropped_where_the_policy_says_so(serve):
+    options = {"ws_send_max": "4m", "ws_send_policy": "drop"}
+    with open_burst(serve, 40, **options) as client:
+        sizes, opcode, payload = read_burst(client)
+        assert (opcode, payload) == (TEXT, b"end")  # so little found room
+        assert set(sizes) == {len(MEBI)} and 3 <= len(sizes) < 40
+
+
+def test_a_single_message_is_never_too_long_to_send(serve):
+    big = b"b" * 300000
+    app = event_app(onmessage=lambda message, client: client.send(big))
+    with open_raw(serve(app, ws_send_max="64k")) as client:
+        client.send(frame(TEXT, b"go"))
+        assert read_frame(client) == (BINARY, big)
+
+
+@BOTH
+def test_who_does_not_read_is_not_read_from_past_ws_send_limit(serve, echo):
+    """An echo to a slow reader limits itself, and loses nothing."""
+    site = serve(echo(), ws_send_limit="64k")
+    message = frame(BINARY, b"x" * 65536)
+    with open_raw(site) as client:
+        client.socket.settimeout(1)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            for _ in range(2000):
+                client.socket.sendall(message)
+                sent += 1
+        assert sent < 2000  # the kernel's buffers hold some
+
+
+# --------------------------------------------------------------- floods ---
+
+
+@BOTH
+def test_a_flood_of_pings_ends_with_the_newest_answered(serve, echo):
+    """RFC 6455 5.5.3; nothing is read until all are sent."""
+    with open_raw(serve(echo())) as client:
+
+        def flood():
+            for i in range(200):
+                client.send(*[frame(PING, b"%d" % j) for j in range(500)])
+            client.send(frame(PING, b"last"), frame(TEXT, b"still here"))
+
+        sender = threading.Thread(target=flood)
+        sender.start()
+        pongs = 0
+        while True:
+            opcode, payload = read_frame(client)
+            if opcode == TEXT:
+                break
+            assert opcode == PONG
+            pongs += 1
+            last = payload
+        sender.join()
+        assert payload == b"still here"
+        assert last == b"last" or read_frame(client) == (PONG, b"last")
+        assert pongs > 0
+
+
+def test_a_flood_of_closes_is_answered_once(serve):
+    ended = []
+    app = event_app(
+        onmessage=lambda message, client: None,
+        onclose=lambda message, client: ended.append(client.close_code),
+    )
+    site = serve(app)
+    with open_raw(site) as client:
+        client.send(*[frame(CLOSE, b"\x0f\xa0" + b"bye")] * 1000)
+        opcode, payload = read_frame(client)
+        assert (opcode, close_code(payload)) == (CLOSE, 4000)
+        assert read_frame(client) == (None, b"")
+    assert site.stop()
+    assert ended == [4000]
+
+
+def test_one_chatty_peer_does_not_keep_others_waiting(serve):
+    site = serve(event_echo())
+    over = threading.Event()
+
+    def chatter():
+        with open_raw(site) as client:
+            block = frame(TEXT, b"chat") * 2000
+            client.socket.setblocking(False)
+            while not over.is_set():
+                for act in (
+                    lambda: client.socket.send(block),
+                    lambda: client.socket.recv(1 << 16),
+                ):
+                    try:
+                        act()
+                    except BlockingIOError:
+                        time.sleep(0.0001)
+
+    thread = threading.Thread(target=chatter)
+    thread.start()
+    try:
+        with open_raw(site) as client:
+            for i in range(100):
+                client.send(frame(TEXT, b"%d" % i))
+                assert read_frame(client) == (TEXT, b"%d" % i)
+    finally:
+        over.set()
+        thread.join()
