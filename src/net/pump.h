@@ -104,6 +104,41 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
 /* Everything the engine has to say, into the mail. */
 void wsk__ws_collect_locked(struct wsk_conn *conn);
 
+/* ---- lock held: what has come, see inbox.c ---- */
+
+/* Reading pauses: ws_max_queue messages wait, or ws_max_size octets. */
+bool wsk__ws_mail_full_locked(const struct wsk_conn *conn);
+
+/* Append a copy of *item, whose message becomes the mailbox's. */
+void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item);
+
+/* The peer will send no more. */
+void wsk__ws_eof_locked(struct wsk_conn *conn);
+
+/*
+ * Feed what *span holds, up to the next event for the application. What stands
+ * behind that is not looked at before it has been delivered: a message is not
+ * lost, nor its answer, to what came after it. A message that stands there
+ * whole is lent: masked, and as long as those octets. False: *span is empty.
+ */
+bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
+                         struct wsk__mail *item);
+
+/* A lent message outlives the octets it was received in. False: there is none,
+ * and the connection has failed. */
+bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg);
+
+/* What is left of *span is fed later, before what is kept already. */
+void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span);
+
+/* The leader reads for a handler that is away, once. */
+void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* Octets for a thread that delivers what is in them itself, in th->ws_span:
+ * what was kept, or what `th`, if it leads, may receive. */
+void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
+                                 bool leads);
+
 /* For receive(), the next message: from the mail, or from what was received
  * earlier. One that stood there whole is masked and lies in `rx`
  * (WSK__RX_SIZE); NULL: it is unmasked and owned. False: none. */

@@ -14,10 +14,9 @@
 #include <unistd.h>
 
 enum {
-    CALLS_MAX = 32,    /* events of one connection in one go */
-    READS_MAX = 16,    /* and reads */
-    CONTROLS_MAX = 16, /* pings and pongs that wait for a handler */
-    AWAY_MS = 50,      /* then the loop reads for who delivers its events */
+    CALLS_MAX = 32, /* events of one connection in one go */
+    READS_MAX = 16, /* and reads */
+    AWAY_MS = 50,   /* then the loop reads for who delivers its events */
 };
 
 /* -------------------------------------------------------------- birth --- */
@@ -226,378 +225,6 @@ size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
     return len;
 }
 
-/* -------------------------------------------------------------- input --- */
-
-/* Pings that nobody fetches must not stand in the way of messages. */
-static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
-{
-    if (kind == WSK_WS_MESSAGE)
-        return true;
-    if (!ws->hear || ws->control_n >= CONTROLS_MAX)
-        return false;
-    if (ws->handlers == NULL)
-        return true;
-    return kind == WSK_WS_PING ? ws->handlers->ping != NULL
-                               : ws->handlers->pong != NULL;
-}
-
-/* FNV-1a: tells the pongs of our pings from others, in four octets. */
-static uint32_t hash_of(const uint8_t *data, size_t len)
-{
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ data[i]) * 16777619u;
-    return hash;
-}
-
-void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
-                           size_t len)
-{
-    uint32_t hash = hash_of(data, len);
-
-    if (ws->asked_ns != 0 && ws->asked_hash == hash)
-        return; /* its pong could be the answer to either */
-    ws->asked_ns = wsk__now_ns();
-    ws->asked_hash = hash;
-}
-
-static void ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
-{
-    uint64_t us;
-
-    ws->ping_ms = 0;
-    if (ws->asked_ns == 0 || ws->asked_hash != hash_of(ev->data, ev->len))
-        return;
-    us = (wsk__now_ns() - ws->asked_ns) / 1000;
-    ws->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
-    ws->asked_ns = 0;
-}
-
-static void out_of_memory(struct wsk_conn *conn)
-{
-    wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
-}
-
-/* Append a copy of *item, whose message becomes the mailbox's. */
-static void post_mail(struct wsk_conn *conn, const struct wsk__mail *item)
-{
-    struct wsk__socket *ws = conn->ws;
-    struct wsk__mail *newest = ws->mail;
-    struct wsk__mail *mail = wsk__memdup(item, sizeof(*item));
-
-    if (mail == NULL) {
-        wsk__free(item->msg.block);
-        out_of_memory(conn);
-        return;
-    }
-    mail->next = newest != NULL ? newest->next : mail;
-    if (newest != NULL)
-        newest->next = mail;
-    ws->mail = mail;
-    if (mail->kind == WSK_WS_MESSAGE)
-        ws->mail_n++;
-    else
-        ws->control_n++;
-    ws->mail_bytes += mail->msg.len;
-}
-
-/* The event as mail that owns its octets. False: memory is out. */
-static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
-                       struct wsk__mail *item)
-{
-    *item = (struct wsk__mail){.kind = ev->kind,
-                               .msg = {.opcode = ev->opcode, .len = ev->len}};
-    if (ev->kind == WSK_WS_MESSAGE)
-        wsk_ws_take_message(&ws->engine, &item->msg.block);
-    else
-        item->msg.block = wsk__memdup(ev->data, ev->len);
-    item->msg.data = item->msg.block;
-    return ev->kind == WSK_WS_MESSAGE || item->msg.block != NULL;
-}
-
-/* Without memory for its reason the end comes without one. */
-static void end_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
-{
-    ws->ended = true;
-    ws->code = ev->code;
-    ws->clean = ev->clean;
-    if (ev->len > 0)
-        ws->reason = wsk__memdup(ev->data, ev->len);
-    if (ws->reason != NULL)
-        ws->reason_len = (uint8_t)ev->len;
-}
-
-wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws)
-{
-    wsk_close_info info = {
-        .code = ws->code, .clean = ws->clean, .len = ws->reason_len};
-
-    if (info.len > 0)
-        memcpy(info.reason, ws->reason, info.len);
-    return info;
-}
-
-/* What the engine says until something is for the application: *item then.
- * False: it says nothing more. */
-static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
-{
-    struct wsk__socket *ws = conn->ws;
-
-    for (;;) {
-        wsk_ws_event ev = wsk_ws_next(&ws->engine);
-
-        if (ev.kind == WSK_WS_NONE)
-            return false;
-        if (ev.kind == WSK_WS_PONG)
-            ponged_locked(ws, &ev);
-        if (ev.kind == WSK_WS_CLOSED) {
-            end_locked(ws, &ev);
-        } else if (wants(ws, ev.kind)) {
-            if (take_event(ws, &ev, item))
-                return true;
-            out_of_memory(conn);
-        }
-    }
-}
-
-/* Everything the engine has to say, into the mail. */
-void wsk__ws_collect_locked(struct wsk_conn *conn)
-{
-    struct wsk__mail item;
-
-    while (hear_locked(conn, &item))
-        post_mail(conn, &item);
-}
-
-/* Feed what *span holds, up to the next event for the application. What stands
- * behind that is not looked at before it has been delivered: a message is not
- * lost, nor its answer, to what came after it. A message that stands there
- * whole is lent: masked, and as long as those octets. False: *span is empty. */
-static bool pull_locked(struct wsk_conn *conn, wsk_str *span,
-                        struct wsk__mail *item)
-{
-    struct wsk_ws *engine = &conn->ws->engine;
-
-    while (!hear_locked(conn, item)) {
-        const uint8_t *data = (const uint8_t *)span->p;
-        size_t used = 0;
-        wsk_status st = WSK_OK;
-
-        if (span->len == 0)
-            return false;
-        item->kind = WSK_WS_NONE;
-        used = wsk__ws_take_whole(engine, data, span->len, &item->msg);
-        if (used > 0)
-            item->kind = WSK_WS_MESSAGE;
-        else
-            st = wsk_ws_feed(engine, data, span->len, &used);
-        if (st == WSK_E_NOMEM)
-            out_of_memory(conn);
-        if (st == WSK_E_STATE)
-            used = span->len; /* over: the rest is nobody's */
-        span->p += used;
-        span->len -= used;
-        if (item->kind != WSK_WS_NONE)
-            return true;
-    }
-    return true;
-}
-
-/* Take the mask off a lent message, to `to`. False: it is no text (8.1), and
- * the connection has failed. */
-static bool unmask_locked(struct wsk_conn *conn, wsk_message *msg, void *to)
-{
-    if (!wsk_message_copy(msg, to) && msg->opcode == WSK_TEXT &&
-        !wsk__utf8_valid(to, msg->len)) {
-        wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
-        return false;
-    }
-    msg->data = to;
-    msg->masked = false;
-    return true;
-}
-
-/* A lent message outlives the octets it was received in. False: there is none,
- * and the connection has failed. */
-static bool own_locked(struct wsk_conn *conn, wsk_message *msg)
-{
-    if (!msg->masked)
-        return true;
-    msg->block = wsk__alloc(msg->len);
-    if (msg->block == NULL) {
-        out_of_memory(conn);
-        return false;
-    }
-    if (unmask_locked(conn, msg, msg->block))
-        return true;
-    wsk__free(msg->block);
-    return false;
-}
-
-/* What is left of *span is fed later, before what is kept already. */
-static void keep_span_locked(struct wsk_conn *conn, wsk_str *span)
-{
-    struct wsk__buf *in = &conn->ws->in, later = *in;
-
-    if (span->len == 0)
-        return;
-    wsk__buf_init(in, later.cap);
-    if (!wsk__buf_put(in, span->p, span->len) ||
-        !wsk__buf_put(in, wsk__buf_data(&later), wsk__buf_len(&later)))
-        out_of_memory(conn);
-    wsk__buf_free(&later);
-    span->len = 0;
-}
-
-static bool mailbox_full_locked(const struct wsk_conn *conn)
-{
-    const wsk_server_config *cfg = &conn->srv->cfg;
-
-    return conn->ws->mail_n >= cfg->ws_max_queue ||
-           (conn->ws->mail_n > 0 &&
-            conn->ws->mail_bytes >= cfg->limits.ws_max_size);
-}
-
-/* Into the mailbox, as far as there is room. */
-static void store_locked(struct wsk_conn *conn, wsk_str *span)
-{
-    struct wsk__mail item;
-
-    while (!mailbox_full_locked(conn) && pull_locked(conn, span, &item))
-        if (own_locked(conn, &item.msg))
-            post_mail(conn, &item);
-}
-
-static void eof_locked(struct wsk_conn *conn)
-{
-    conn->eof = true;
-    wsk_ws_feed_eof(&conn->ws->engine);
-    wsk__ws_collect_locked(conn);
-}
-
-/* Read once from the descriptor into the thread's buffer; an end is seen to.
- * The octets, 0 when there are none. */
-static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    ssize_t n;
-
-    if (conn->eof || conn->drained || mailbox_full_locked(conn) ||
-        wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
-        return 0;
-    do
-        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        conn->drained = true;
-        return 0;
-    }
-    if (n <= 0) {
-        eof_locked(conn);
-        return 0;
-    }
-    /* A short read has emptied the descriptor: no second one is needed. */
-    conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
-    conn->since_ms = wsk__now_ms();
-    return (size_t)n;
-}
-
-/* The leader reads for a handler that is away, once. */
-static void read_locked(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    struct wsk__buf kept = conn->ws->in;
-    wsk_str span = {(const char *)wsk__buf_data(&kept), wsk__buf_len(&kept)};
-
-    if (mailbox_full_locked(conn))
-        return;
-    if (span.len == 0)
-        span = (wsk_str){(const char *)th->rx, receive_locked(th, conn)};
-    wsk__buf_init(&conn->ws->in, kept.cap);
-    store_locked(conn, &span);
-    keep_span_locked(conn, &span);
-    wsk__buf_free(&kept);
-    wsk__ws_flush_locked(conn);
-}
-
-/* Octets for a thread that delivers what is in them itself: what was kept, or
- * what `th`, the leader, may receive. */
-static void take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
-                                bool leads)
-{
-    struct wsk__buf *in = &conn->ws->in;
-    size_t n = wsk__buf_len(in);
-
-    if (n == 0) {
-        wsk__buf_free(in);
-        n = leads ? receive_locked(th, conn) : 0;
-    } else {
-        n = n < WSK__RX_SIZE ? n : WSK__RX_SIZE;
-        memcpy(th->rx, wsk__buf_data(in), n);
-        wsk__buf_ack(in, n);
-    }
-    th->ws_span = (wsk_str){(const char *)th->rx, n};
-}
-
-/* ------------------------------------------------------------ receive --- */
-
-/* A message for receive(). A lent one moves to rx, where it may lie; without
- * it, is made its own. */
-static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
-                          uint8_t *rx, wsk_message *msg)
-{
-    if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
-        if (!own_locked(conn, &item->msg))
-            return false;
-    } else if (item->msg.data < rx || item->msg.data >= rx + WSK__RX_SIZE) {
-        memcpy(rx, item->msg.data, item->msg.len);
-        item->msg.data = rx;
-    }
-    *msg = item->msg;
-    return true;
-}
-
-bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
-{
-    struct wsk__buf *in = &conn->ws->in;
-    struct wsk__mail *mail = wsk__ws_next_mail(conn->ws), item;
-    wsk_str span = {(const char *)wsk__buf_data(in), wsk__buf_len(in)};
-    bool got = mail != NULL;
-
-    if (got) {
-        *msg = mail->msg;
-        wsk__free(mail);
-        return true;
-    }
-    while (!got && pull_locked(conn, &span, &item))
-        got = settle_locked(conn, &item, rx, msg);
-    wsk__buf_ack(in, wsk__buf_len(in) - span.len);
-    if (wsk__buf_len(in) == 0)
-        wsk__buf_free(in);
-    return got;
-}
-
-bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
-                             ssize_t n, uint8_t *rx, wsk_message *msg)
-{
-    wsk_str span = {(const char *)data, n > 0 ? (size_t)n : 0};
-    struct wsk__mail item;
-    bool got = false;
-
-    if (n <= 0) {
-        eof_locked(conn);
-        return wsk__ws_fetch_locked(conn, rx, msg);
-    }
-    conn->since_ms = wsk__now_ms();
-    while (!got && pull_locked(conn, &span, &item)) {
-        /* The rest goes before rx is written to. */
-        keep_span_locked(conn, &span);
-        got = settle_locked(conn, &item, rx, msg);
-        if (!got)
-            return wsk__ws_fetch_locked(conn, rx, msg);
-    }
-    return got;
-}
-
 /* ------------------------------------------------------------- events --- */
 
 static bool events_due_locked(const struct wsk_conn *conn)
@@ -605,25 +232,6 @@ static bool events_due_locked(const struct wsk_conn *conn)
     return conn->ws->handlers != NULL && !conn->ws->calling &&
            (conn->ws->connect_due || conn->ws->mail != NULL ||
             (conn->ws->ended && !conn->ws->close_fired));
-}
-
-struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws)
-{
-    struct wsk__mail *newest = ws->mail, *oldest;
-
-    if (newest == NULL)
-        return NULL;
-    oldest = newest->next;
-    if (oldest == newest)
-        ws->mail = NULL;
-    else
-        newest->next = oldest->next;
-    if (oldest->kind == WSK_WS_MESSAGE)
-        ws->mail_n--;
-    else
-        ws->control_n--;
-    ws->mail_bytes -= oldest->msg.len;
-    return oldest;
 }
 
 static void bad_text(struct wsk_conn *conn)
@@ -681,8 +289,8 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
         return DUE_ITEM;
     }
     if (ws->caller == th && th->ws_span.len == 0 && wsk__buf_len(&ws->in) > 0)
-        take_in_hand_locked(th, conn, false);
-    if (ws->caller == th && pull_locked(conn, &th->ws_span, &th->item))
+        wsk__ws_take_in_hand_locked(th, conn, false);
+    if (ws->caller == th && wsk__ws_pull_locked(conn, &th->ws_span, &th->item))
         return DUE_ITEM;
     if (ws->ended && !ws->close_fired) {
         ws->close_fired = true;
@@ -720,7 +328,7 @@ static void let_go_locked(struct wsk__thread *th, struct wsk_conn *conn)
     struct wsk__socket *ws = conn->ws;
 
     if (ws->caller == th) {
-        keep_span_locked(conn, &th->ws_span);
+        wsk__ws_keep_span_locked(conn, &th->ws_span);
         ws->caller = NULL;
         ws->corked = false;
     }
@@ -783,8 +391,8 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
 static void stow(struct wsk__thread *th, struct wsk_conn *conn)
 {
     pthread_mutex_lock(&conn->lock);
-    if (th->item.kind != WSK_WS_NONE && own_locked(conn, &th->item.msg))
-        post_mail(conn, &th->item);
+    if (th->item.kind != WSK_WS_NONE && wsk__ws_own_locked(conn, &th->item.msg))
+        wsk__ws_post_locked(conn, &th->item);
     th->item.kind = WSK_WS_NONE;
     let_go_locked(th, conn);
     pthread_mutex_unlock(&conn->lock);
@@ -899,13 +507,13 @@ static bool look_locked(struct wsk__thread *th, struct wsk_conn *conn)
     struct wsk__socket *ws = conn->ws;
 
     if (wsk__ws_flush_locked(conn) == WSK__IO_GONE && !conn->eof)
-        eof_locked(conn);
+        wsk__ws_eof_locked(conn);
     if (ws->rx == WSK__RX_LOOP && !events_due_locked(conn)) {
         if (ws->handlers == NULL || ws->calling) {
-            read_locked(th, conn);
+            wsk__ws_read_locked(th, conn);
         } else {
-            take_in_hand_locked(th, conn, true);
-            pull_locked(conn, &th->ws_span, &th->item);
+            wsk__ws_take_in_hand_locked(th, conn, true);
+            wsk__ws_pull_locked(conn, &th->ws_span, &th->item);
             if (th->item.kind == WSK_WS_NONE)
                 wsk__ws_flush_locked(conn); /* pongs */
         }
@@ -917,7 +525,7 @@ static unsigned wanted_locked(const struct wsk_conn *conn)
 {
     unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
 
-    if (conn->ws->rx == WSK__RX_LOOP && !mailbox_full_locked(conn) &&
+    if (conn->ws->rx == WSK__RX_LOOP && !wsk__ws_mail_full_locked(conn) &&
         !conn->eof)
         want |= WSK__READ;
     return want;
@@ -927,7 +535,7 @@ static unsigned wanted_locked(const struct wsk_conn *conn)
 static bool unread_locked(const struct wsk_conn *conn)
 {
     return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
-           !mailbox_full_locked(conn) &&
+           !wsk__ws_mail_full_locked(conn) &&
            wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
 }
 
@@ -986,7 +594,7 @@ static void silent_locked(struct wsk_conn *conn)
     size_t owed = wsk__ws_owed_locked(conn);
     bool reading = (conn->ws->rx == WSK__RX_HANDLER
                         ? conn->ws->receiving
-                        : !mailbox_full_locked(conn)) &&
+                        : !wsk__ws_mail_full_locked(conn)) &&
                    owed <= conn->srv->cfg.ws_send_limit;
     bool taking = owed > 0 && wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 
@@ -1024,7 +632,7 @@ static void take_over_locked(struct wsk_conn *conn)
     struct wsk__socket *ws = conn->ws;
 
     if (ws->caller != NULL)
-        keep_span_locked(conn, &ws->caller->ws_span);
+        wsk__ws_keep_span_locked(conn, &ws->caller->ws_span);
     ws->caller = NULL;
     ws->rx = WSK__RX_LOOP;
     conn->drained = false;
@@ -1042,7 +650,7 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
         if (wsk_ws_done(&conn->ws->engine))
             shut_locked(conn);
     } else {
-        eof_locked(conn); /* the peer had its time */
+        wsk__ws_eof_locked(conn); /* the peer had its time */
         shut_locked(conn);
     }
     pthread_mutex_unlock(&conn->lock);
@@ -1063,7 +671,7 @@ void wsk__ws_goaway(struct wsk_conn *conn)
 void wsk__ws_lost(struct wsk_conn *conn)
 {
     pthread_mutex_lock(&conn->lock);
-    eof_locked(conn);
+    wsk__ws_eof_locked(conn);
     shut_locked(conn);
     pthread_mutex_unlock(&conn->lock);
     wsk__post(conn, WSK__POST_LOOK);
