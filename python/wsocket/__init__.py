@@ -15,6 +15,7 @@ or from the command line: ``wsocket module:app``.
 
 from ._wsocket import Event, Response, WebSocket, __version__
 from .app import WSocketApp
+from .classic import WSocketServer, make_server
 from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
 from .framework import Framework
 from .handlers import (
@@ -41,11 +42,13 @@ __all__ = [
     "ThreadingWSGIServer",
     "WSocketApp",
     "WSocketHandler",
+    "WSocketServer",
     "WebSocket",
     "WebSocketError",
     "WebSocketHandler",
     "__version__",
     "log_traceback",
     "logger",
+    "make_server",
     "run",
 ]

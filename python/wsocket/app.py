@@ -27,6 +27,7 @@ from typing import Any, Optional, Union
 from . import demo
 from ._wsocket import Event, WebSocket
 from .framework import Framework
+from .handshake import OnHandshake, judge
 
 EVENTS = ("onconnect", "onmessage", "onclose")
 
@@ -46,7 +47,8 @@ class WSocketApp(Framework):
         is a demo that echoes.
 
     ``protocol`` (or ``protocols``) are the subprotocols to choose from, the
-    preferred first. A subclass may define the handlers as methods:
+    preferred first. ``on_handshake(environ)`` may refuse a WebSocket, see
+    ``Gate``. A subclass may define this and the handlers as methods:
 
         class Chat(WSocketApp):
             def onmessage(self, message, client):
@@ -55,10 +57,12 @@ class WSocketApp(Framework):
 
     #: What the key of a handshake is hashed with (RFC 6455 1.3).
     GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    #: The version of RFC 6455.
+    #: RFC 6455 is 13; with "8" and "7" our server takes its drafts, too.
     SUPPORTED_VERSIONS = ("13",)
     #: The class of the client objects, a subclass of WebSocket.
     websocket_class: type[WebSocket] = WebSocket
+    #: Asked about each WebSocket before it begins; or None.
+    on_handshake: Optional[OnHandshake] = None
     onconnect: Any
     onmessage: Any
     onclose: Any
@@ -69,6 +73,7 @@ class WSocketApp(Framework):
         protocol: Union[str, Iterable[str], None] = None,
         protocols: Union[str, Iterable[str], None] = None,
         debug: Optional[bool] = None,
+        on_handshake: Optional[OnHandshake] = None,
     ) -> None:
         super().__init__(debug)
         if app is not None and not callable(app):
@@ -77,6 +82,8 @@ class WSocketApp(Framework):
             )
         self.app = app
         self.protocols = _list_of(protocol) + _list_of(protocols)
+        if on_handshake is not None:
+            self.on_handshake = on_handshake
         for name in EVENTS:
             setattr(self, name, getattr(self, name, None))
 
@@ -101,6 +108,14 @@ class WSocketApp(Framework):
                 client.protocols = self.protocols
             if type(client) is not self.websocket_class:
                 client.__class__ = self.websocket_class
+            if self.on_handshake is not None:
+                # As the client's, so that it keeps what is put into it.
+                environ = client.environ
+                answer = judge(
+                    self.on_handshake, client, environ, start_response
+                )
+                if answer is not None:
+                    return answer
             if self._has_handlers():
                 client.attach(self)
                 return []

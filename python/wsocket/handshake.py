@@ -79,17 +79,30 @@ class Gate:
         if self.origins is not None and not self.origins(ws.origin, environ):
             return refuse(False, start_response)
         if self.on_handshake is not None:
-            verdict = self.on_handshake(environ)
-            if isinstance(verdict, (dict, list)):
-                ws.accept_headers = verdict
-            elif verdict is not None and verdict is not True:
-                return refuse(verdict, start_response)
+            answer = judge(self.on_handshake, ws, environ, start_response)
+            if answer is not None:
+                return answer
         if self.subprotocols is not None:
             offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
             names = [name.strip() for name in offered.split(",")]
             choice = self.subprotocols([n for n in names if n], environ)
             ws.protocols = [] if choice is None else [choice]
         return None
+
+
+def judge(
+    on_handshake: OnHandshake,
+    ws: Any,
+    environ: Environ,
+    start_response: StartResponse,
+) -> Optional[list[bytes]]:
+    """Ask on_handshake(); what it answers instead, or ``None``."""
+    verdict = on_handshake(environ)
+    if isinstance(verdict, (dict, list)):
+        ws.accept_headers = verdict
+    elif verdict is not None and verdict is not True:
+        return refuse(verdict, start_response)
+    return None
 
 
 def refuse(verdict: Any, start_response: StartResponse) -> list[bytes]:

@@ -23,6 +23,9 @@ from .handshake import Gate
 
 Application = Callable[..., Iterable[bytes]]
 
+# What run() may be given to serve with, instead of the server in C.
+CLASSES = ("server_class", "server_cls", "handler_class", "handler_cls")
+
 
 class Server:
     """Serve a WSGI application; every option is a keyword.
@@ -46,6 +49,10 @@ class Server:
         **options: object,
     ) -> None:
         self.app: Application = WSocketApp() if app is None else app
+        if isinstance(self.app, WSocketApp) and (
+            set(self.app.SUPPORTED_VERSIONS) - {"13"}
+        ):
+            options.setdefault("ws_allow_drafts", True)
         served = _gated(self.app, options)
         self.host = host
         self._port = port
@@ -171,7 +178,8 @@ def run(*args: Any, **options: Any) -> None:
         run(app, "", 8000)
         run("", 8000, app)  # the other order is understood, too
 
-    Without an application it serves a demo.
+    Without an application it serves a demo. ``server_class`` and
+    ``handler_class`` (or ``..._cls``) are served with instead, if given.
     """
     order = ("app", "host", "port")
     if args and isinstance(args[0], str):
@@ -186,6 +194,11 @@ def run(*args: Any, **options: Any) -> None:
     host = options.pop("host", "127.0.0.1")
     port = options.pop("port", 8080)
     log.show(options.get("log_level") or "info")
+    if any(options.get(name) is not None for name in CLASSES):
+        _run_classes(app, host, port, options)
+        return
+    for name in CLASSES:
+        options.pop(name, None)
     server = Server(app, host, port, **options)
     try:
         serve(server, _name_of(server.app))
@@ -193,12 +206,41 @@ def run(*args: Any, **options: Any) -> None:
         log.logger.warning("%s; they are abandoned", exc)
 
 
+def _run_classes(
+    app: Optional[Application],
+    host: str,
+    port: Union[int, str],
+    options: dict[str, Any],
+) -> None:
+    from .classic import make_server  # which is built on this file
+
+    app = WSocketApp() if app is None else app
+    server = make_server(host, int(port), app, **options)
+    # In a thread, so that a signal finds this one free to stop it.
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with server, _stop_on_signals(server.shutdown):
+        print(
+            "wsocket %s serves %s on http://%s:%d/ (Ctrl-C stops it)"
+            % (
+                _wsocket.__version__,
+                _name_of(app),
+                host or "127.0.0.1",
+                server.server_address[1],
+            ),
+            file=sys.stderr,
+            flush=True,
+        )
+        while thread.is_alive():
+            thread.join(1)
+
+
 def serve(server: Server, name: str) -> None:
     """Serve until SIGINT or SIGTERM; a second one is immediate.
 
     ``TimeoutError`` when handlers were still running at the end.
     """
-    with _stop_on_signals(server) as asked:
+    with _stop_on_signals(server.stop) as asked:
         server.start()
         if asked:  # before there was anything to stop
             server.stop()
@@ -222,8 +264,8 @@ def _name_of(app: Application) -> str:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(server: Server) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop the server; gives those that came. Only the
+def _stop_on_signals(stop_it: Callable[[], None]) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM stop a server; gives those that came. Only the
     main thread can have it so; a signal that is ignored, as in a shell's
     background job, or handled outside Python, stays so."""
     before: dict[signal.Signals, Any] = {}
@@ -231,7 +273,7 @@ def _stop_on_signals(server: Server) -> Iterator[list[int]]:
 
     def stop(number: int, frame: object) -> None:
         asked.append(number)
-        server.stop()
+        stop_it()
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

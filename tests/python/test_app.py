@@ -268,6 +268,36 @@ def test_the_handlers_of_a_class(serve):
         assert client.recv() == "ABC"
 
 
+@pytest.mark.parametrize("way", ["argument", "method", "assigned"])
+def test_a_hook_may_refuse_a_websocket_or_add_to_the_101(serve, way):
+    def on_handshake(environ):
+        environ["user"] = environ["QUERY_STRING"]
+        if environ["QUERY_STRING"] != "ann":
+            return 401, [("X-Why", "no")], "who are you?"
+        return {"X-User": "ann"}
+
+    class Own(WSocketApp):
+        def on_handshake(self, environ):
+            return on_handshake(environ)
+
+    if way == "argument":
+        app = WSocketApp(on_handshake=on_handshake)
+    else:
+        app = Own() if way == "method" else WSocketApp()
+    if way == "assigned":
+        app.on_handshake = on_handshake
+    app.onmessage += lambda message, client: client.send(client.environ["user"])
+    site = serve(app)
+    with site.ws("/?ann") as client:
+        assert client.response.headers["X-User"] == "ann"
+        client.send("who am I?")
+        assert client.recv() == "ann"
+    with pytest.raises(InvalidStatus) as caught:
+        site.ws("/?bob")
+    assert caught.value.response.status_code == 401
+    assert caught.value.response.headers["X-Why"] == "no"
+
+
 # ------------------------------------------------------------ attributes ---
 
 
