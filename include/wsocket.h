@@ -291,6 +291,16 @@ WSK_API void wsk_http_feed_eof(wsk_http *http);
  * and the answer has not begun (9110 10.1.1). WSK_OK also when none is due. */
 WSK_API wsk_status wsk_http_send_continue(wsk_http *http);
 
+/**
+ * Owe the peer a 103 (Early Hints, RFC 8297) ahead of the answer; as often as
+ * liked. HTTP/1.0 gets none. headers as for wsk_http_send_head(), but nothing
+ * about framing or connection. WSK_OK; WSK_E_ARG (an illegal header, nothing
+ * sent); WSK_E_STATE (no request is open, or its answer has begun);
+ * WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_http_send_hints(wsk_http *http,
+                                       const wsk_header *headers, size_t n);
+
 #define WSK_LENGTH_UNKNOWN UINT64_MAX
 
 /**
@@ -699,6 +709,11 @@ WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
  */
 WSK_API wsk_status wsk_request_wait(wsk_request *req);
 
+/** Send a 103 (Early Hints) now; parameters and returns of
+ * wsk_http_send_hints(), or WSK_E_CLOSED. */
+WSK_API wsk_status wsk_request_hints(wsk_request *req,
+                                     const wsk_header *headers, size_t n);
+
 /** Begin the answer; parameters and returns of wsk_http_send_head(). Nothing
  * leaves before the first body octet, a flush or the end. */
 WSK_API wsk_status wsk_request_start(wsk_request *req, int status,
@@ -710,6 +725,24 @@ WSK_API wsk_status wsk_request_start(wsk_request *req, int status,
  * client is gone; else the returns of wsk_http_send_body(). */
 WSK_API wsk_status wsk_request_write(wsk_request *req, const void *data,
                                      size_t len);
+
+/**
+ * Body octets of the answer that are not copied: they stay as they are until
+ * release(user), which is called exactly once, when they have left or never
+ * will: by this thread at its next lend or when the handler returns, or by
+ * another, between the hooks enter() and leave(), when it has long returned. A
+ * slow reader holds no thread. Nothing is sent before a flush or the end. Call
+ * it inside the hooks.
+ *
+ * len  may be 0: then release(user) tells when all that was written before has
+ *      left
+ *
+ * WSK_OK; otherwise nothing was lent, and release is not called: WSK_E_NOMEM
+ * (the answer is cut), WSK_E_STATE, WSK_E_CLOSED.
+ */
+WSK_API wsk_status wsk_request_lend(wsk_request *req, const void *data,
+                                    size_t len, void (*release)(void *user),
+                                    void *user);
 
 /**
  * Body octets of the answer from a file, behind what was written: `length` from

@@ -356,6 +356,15 @@ wsk_status wsk_http_send_continue(wsk_http *h)
     return WSK_OK;
 }
 
+wsk_status wsk_http_send_hints(wsk_http *h, const wsk_header *headers, size_t n)
+{
+    if (h->answer != ANSWER_DUE)
+        return WSK_E_STATE;
+    if (h->store->head.http10) /* 9110 15.2: it knows no 1xx */
+        return WSK_OK;
+    return wsk__reply_hints(&h->out, headers, n);
+}
+
 /* Whether the connection may live on after an answer with `status`. */
 static bool may_keep_alive(const struct wsk_http *h, int status)
 {

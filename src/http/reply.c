@@ -313,6 +313,27 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
     return WSK_OK;
 }
 
+wsk_status wsk__reply_hints(struct wsk__buf *out, const wsk_header *headers,
+                            size_t n)
+{
+    static const char LINE[] = "HTTP/1.1 103 Early Hints\r\n";
+    const struct wsk__reply r = {.status = 103, .headers = headers, .n = n};
+    struct survey s = {0};
+    uint8_t *room, *to;
+
+    for (size_t i = 0; i < n; i++)
+        if (!survey_field(&s, r.status, &headers[i]) ||
+            field_of(headers[i].name) != FIELD_PLAIN)
+            return WSK_E_ARG;
+    to = room = wsk__buf_room(out, sizeof LINE + 2 + s.octets);
+    if (room == NULL)
+        return WSK_E_NOMEM;
+    to = put_fields(put_text(to, LINE), &r);
+    to = put_text(to, "\r\n");
+    wsk__buf_grow_tail(out, (size_t)(to - room));
+    return WSK_OK;
+}
+
 bool wsk__reply_chunk(struct wsk__buf *out, const uint8_t *data, size_t len)
 {
     enum { FRAMING = 16 + 2 + 2 }; /* the longest size and two CRLFs */

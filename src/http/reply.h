@@ -41,6 +41,10 @@ struct wsk__reply {
  */
 wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *reply);
 
+/* Append a 103 (RFC 8297). Returns of wsk__reply_head(). */
+wsk_status wsk__reply_hints(struct wsk__buf *out, const wsk_header *headers,
+                            size_t n);
+
 /* Append `len` > 0 octets as one chunk; false when out of memory. */
 bool wsk__reply_chunk(struct wsk__buf *out, const uint8_t *data, size_t len);
 

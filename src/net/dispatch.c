@@ -132,8 +132,10 @@ static bool queue_may_run_locked(const wsk_server *srv)
  * One spare always stays back for the lead. */
 static void kick_locked(wsk_server *srv)
 {
-    if (srv->ready != NULL && srv->n_running < srv->cfg.threads &&
-        srv->n_fresh == 0 && queue_may_run_locked(srv) &&
+    bool due = (srv->ready != NULL && queue_may_run_locked(srv)) ||
+               srv->releases != NULL;
+
+    if (due && srv->n_running < srv->cfg.threads && srv->n_fresh == 0 &&
         srv->n_spares >= MIN_SPARES)
         order_locked(pop_spare_locked(srv), WSK__CALL);
     if (missing_spares_locked(srv) > 0)
@@ -263,6 +265,15 @@ void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
     pthread_mutex_unlock(&srv->lock);
     if (late)
         wsk__drop_ready(srv);
+}
+
+void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
+{
+    pthread_mutex_lock(&srv->lock);
+    release->next = srv->releases;
+    srv->releases = release;
+    kick_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
 }
 
 void wsk__call_yield(struct wsk__thread *th)
@@ -401,31 +412,68 @@ void wsk__gate_leave(struct wsk__thread *th)
 
 /* --------------------------------------------------- a thread's share --- */
 
-/* The next queued call, begun for this thread; NULL when there is none or
- * another fresh thread already serves the queue. */
-static struct wsk_conn *next_call(struct wsk__thread *th)
+/* A slot is free, and no other fresh thread already serves the queue. */
+static bool may_take_locked(const struct wsk__thread *th)
+{
+    const wsk_server *srv = th->srv;
+
+    return srv->n_running < srv->cfg.threads &&
+           (th->fresh || srv->n_fresh == 0);
+}
+
+/* What was lent may be given back: a call like any other, for it may run code
+ * of the application. Those that are left when the server has ended are
+ * nobody's call any more. */
+static struct wsk__release *take_release_locked(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
-    struct wsk_conn *conn = NULL;
+    struct wsk__release *release = srv->releases;
 
+    if (release == NULL || !(srv->ended || may_take_locked(th)))
+        return NULL;
+    srv->releases = release->next;
+    if (!srv->ended) {
+        begin_locked(th, NULL);
+        set_fresh_locked(th, true);
+    }
+    return release;
+}
+
+/* The next queued call, begun for this thread, or what to release, which gives
+ * memory back and so goes first. False when there is neither, or another thread
+ * sees to them. */
+static bool next_call(struct wsk__thread *th, struct wsk_conn **conn,
+                      struct wsk__release **release)
+{
+    wsk_server *srv = th->srv;
+
+    *conn = NULL;
     pthread_mutex_lock(&srv->lock);
-    if (!srv->ended && srv->ready != NULL &&
-        srv->n_running < srv->cfg.threads && queue_may_run_locked(srv) &&
-        (th->fresh || srv->n_fresh == 0)) {
-        conn = srv->ready;
-        srv->ready = conn->ready_next;
+    *release = take_release_locked(th);
+    if (*release == NULL && !srv->ended && srv->ready != NULL &&
+        queue_may_run_locked(srv) && may_take_locked(th)) {
+        *conn = srv->ready;
+        srv->ready = (*conn)->ready_next;
         if (srv->ready == NULL)
             srv->ready_tail = &srv->ready;
-        begin_locked(th, conn);
+        begin_locked(th, *conn);
         set_fresh_locked(th, true);
         srv->queue_turn = false;
         if (srv->n_unparking > 0)
             pthread_cond_signal(&srv->slot_free);
-    } else {
+    } else if (*release == NULL) {
         set_fresh_locked(th, false);
     }
     pthread_mutex_unlock(&srv->lock);
-    return conn;
+    return *release != NULL || *conn != NULL;
+}
+
+static void serve_release(struct wsk__thread *th, struct wsk__release *release)
+{
+    release->call(release->user);
+    wsk__free(release);
+    if (th->in_call)
+        wsk__call_end(th);
 }
 
 static void serve_request(struct wsk__thread *th, struct wsk_conn *conn)
@@ -453,15 +501,18 @@ static void serve_events(struct wsk__thread *th, struct wsk_conn *conn)
 
 static void serve_queue(struct wsk__thread *th)
 {
+    struct wsk__release *release;
     struct wsk_conn *conn;
 
-    while (!wsk__forked(th->srv) && (conn = next_call(th)) != NULL) {
-        if (conn->ws != NULL) {
+    while (!wsk__forked(th->srv) && next_call(th, &conn, &release)) {
+        if (release != NULL || conn->ws != NULL)
             wsk__gate_enter(th);
+        if (release != NULL)
+            serve_release(th, release);
+        else if (conn->ws != NULL)
             serve_events(th, conn);
-        } else {
+        else
             serve_request(th, conn);
-        }
     }
     wsk__gate_leave(th);
 }

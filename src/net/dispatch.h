@@ -22,6 +22,9 @@ bool wsk__call_end(struct wsk__thread *th);
 /* `conn` is ready to be called by whoever has time. */
 void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
 
+/* `release` is to be called, and freed, by whoever has time; any thread. */
+void wsk__release_queue(wsk_server *srv, struct wsk__release *release);
+
 /* ---- a thread in a call ---- */
 
 /* Its request has become a WebSocket: from now on the monitor sees to it that

@@ -81,18 +81,16 @@ uint64_t wsk__http_owed(const struct wsk_conn *conn)
     size_t queued;
 
     wsk_http_out_buf(&conn->h->http, &queued);
-    return queued + wsk__parts_owed(conn);
+    return queued + conn->h->parts_owed;
 }
 
-enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *len)
+static enum wsk__io flush_queue(struct wsk_conn *conn)
 {
-    /* What follows may fill the same packet. */
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (conn->h->parts ? MSG_MORE : 0);
+    size_t len;
+    const uint8_t *data;
 
-    while (*len > 0) {
-        size_t owed;
-        const uint8_t *data = wsk_http_out_buf(&conn->h->http, &owed);
-        ssize_t n = send(conn->fd, data, *len, flags);
+    while ((data = wsk_http_out_buf(&conn->h->http, &len)) != NULL) {
+        ssize_t n = send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -101,7 +99,6 @@ enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *len)
         if (n < 0)
             return WSK__IO_GONE;
         wsk_http_out_ack(&conn->h->http, (size_t)n);
-        *len -= (size_t)n;
         conn->since_ms = wsk__now_ms();
     }
     return WSK__IO_DONE;
@@ -110,16 +107,13 @@ enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *len)
 enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
 {
     enum wsk__io io = WSK__IO_DONE;
-    size_t len;
 
     if (wsk__forked(conn->srv))
         return WSK__IO_GONE;
     if (conn->h->parts != NULL)
         io = wsk__parts_flush(conn);
-    if (io == WSK__IO_DONE) {
-        wsk_http_out_buf(&conn->h->http, &len);
-        io = wsk__http_flush_queue(conn, &len);
-    }
+    if (io == WSK__IO_DONE)
+        io = flush_queue(conn);
     return_out(th, &conn->h->http.out);
     return io;
 }
@@ -454,6 +448,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     /* What a streamed body brought along belongs to the next request. */
     if (!keep_span(th, conn))
         wsk__http_last(&conn->h->http);
+    wsk__parts_give_back(conn);
     close_request(conn);
     return false;
 }

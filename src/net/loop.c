@@ -512,7 +512,8 @@ static bool calls_open(wsk_server *srv)
     bool open;
 
     pthread_mutex_lock(&srv->lock);
-    open = srv->n_running > 0 || srv->n_parked > 0 || srv->ready != NULL;
+    open = srv->n_running > 0 || srv->n_parked > 0 || srv->ready != NULL ||
+           srv->releases != NULL;
     pthread_mutex_unlock(&srv->lock);
     return open;
 }

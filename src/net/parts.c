@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/disk.h"
+#include "net/dispatch.h"
 #include "net/loop.h"
 
 #include <errno.h>
@@ -18,25 +19,59 @@ enum {
     STEP = 256 << 10,    /* of a file, between two looks at the disk */
     GO_MAX = 1024 << 10, /* of one connection, until others have a turn */
     COPY = 64 << 10,
+    GATHER = 8, /* pieces of memory in one call */
 };
 
+static const uint8_t NOTHING[1];
+
 struct wsk__part {
+    struct wsk__release release; /* call NULL: nobody waits for it */
     struct wsk__part *next;
-    size_t before; /* octets of the queue that leave ahead of it */
+    const uint8_t *data; /* lent; for a file NULL */
+    size_t before;       /* octets of the queue that leave ahead of it */
     uint64_t offset, left;
-    uint64_t warm; /* up to here the file has been seen in memory */
-    int fd;
+    uint64_t warm;      /* up to here the file has been seen in memory */
+    int fd;             /* -1: no file */
     bool ends_by_close; /* nothing else shows the client where the body ends */
 };
 
 /* -------------------------------------------------------------- queue --- */
 
+static void add(struct wsk_conn *conn, struct wsk__part *part)
+{
+    struct wsk__exchange *h = conn->h;
+    size_t queued;
+
+    wsk_http_out_buf(&h->http, &queued);
+    part->before = queued - h->parts_before;
+    if (h->parts == NULL)
+        h->parts = part;
+    else
+        h->last_part->next = part;
+    h->last_part = part;
+    h->parts_before = queued;
+    h->parts_owed += part->left;
+}
+
+/* Of the queue ahead of it, and of the first part itself, so much has left. */
+static void ack_queue(struct wsk_conn *conn, struct wsk__part *part, size_t n)
+{
+    wsk_http_out_ack(&conn->h->http, n);
+    part->before -= n;
+    conn->h->parts_before -= n;
+}
+
+static void ack_part(struct wsk_conn *conn, struct wsk__part *part, size_t n)
+{
+    part->offset += n;
+    part->left -= n;
+    conn->h->parts_owed -= n;
+}
+
 wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
                                uint64_t length, bool ends_by_close)
 {
     struct wsk__part *part = wsk__calloc(sizeof(*part));
-    struct wsk__part **at = &conn->h->parts;
-    size_t before;
 
     if (part == NULL)
         return WSK_E_NOMEM;
@@ -45,14 +80,27 @@ wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
         wsk__free(part);
         return WSK_E_SYS;
     }
-    wsk_http_out_buf(&conn->h->http, &before);
-    for (; *at != NULL; at = &(*at)->next)
-        before -= (*at)->before;
-    part->before = before;
     part->offset = offset;
     part->left = length;
     part->ends_by_close = ends_by_close;
-    *at = part;
+    add(conn, part);
+    return WSK_OK;
+}
+
+wsk_status wsk__parts_add_lent(struct wsk_conn *conn, const uint8_t *data,
+                               size_t len, void (*release)(void *user),
+                               void *user)
+{
+    struct wsk__part *part = wsk__calloc(sizeof(*part));
+
+    if (part == NULL)
+        return WSK_E_NOMEM;
+    part->release.call = release;
+    part->release.user = user;
+    part->data = len > 0 ? data : NOTHING;
+    part->left = len;
+    part->fd = -1;
+    add(conn, part);
     return WSK_OK;
 }
 
@@ -61,23 +109,35 @@ static void drop_first(struct wsk_conn *conn)
     struct wsk__part *part = conn->h->parts;
 
     conn->h->parts = part->next;
-    close(part->fd);
-    wsk__free(part);
+    conn->h->parts_before -= part->before;
+    conn->h->parts_owed -= part->left;
+    if (part->fd >= 0)
+        close(part->fd);
+    if (part->release.call == NULL) {
+        wsk__free(part);
+    } else if (conn->h->called) {
+        part->release.next = conn->h->released;
+        conn->h->released = &part->release;
+    } else {
+        wsk__release_queue(conn->srv, &part->release);
+    }
+}
+
+void wsk__parts_give_back(struct wsk_conn *conn)
+{
+    while (conn->h->released != NULL) {
+        struct wsk__release *release = conn->h->released;
+
+        conn->h->released = release->next;
+        release->call(release->user);
+        wsk__free(release);
+    }
 }
 
 void wsk__parts_free(struct wsk_conn *conn)
 {
     while (conn->h->parts != NULL)
         drop_first(conn);
-}
-
-uint64_t wsk__parts_owed(const struct wsk_conn *conn)
-{
-    uint64_t owed = 0;
-
-    for (const struct wsk__part *p = conn->h->parts; p != NULL; p = p->next)
-        owed += p->left;
-    return owed;
 }
 
 /* --------------------------------------------------------------- disk --- */
@@ -228,11 +288,82 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
             return cut(conn, part);
         if (sent < 0)
             return WSK__IO_GONE;
-        part->offset += (uint64_t)sent;
-        part->left -= (uint64_t)sent;
+        ack_part(conn, part, (size_t)sent);
         *budget -= (size_t)sent;
         conn->since_ms = wsk__now_ms();
     }
+    return WSK__IO_DONE;
+}
+
+/* The queue and what is lent, as far as the next file, in one call. */
+static ssize_t send_memory(const struct wsk_conn *conn)
+{
+    struct iovec iov[2 * GATHER + 1];
+    const struct wsk__part *part = conn->h->parts;
+    struct msghdr msg = {.msg_iov = iov};
+    size_t len, behind, total;
+    const uint8_t *queue = wsk_http_out_buf(&conn->h->http, &behind);
+    ssize_t sent;
+
+    if (queue == NULL)
+        queue = NOTHING;
+    total = behind;
+    for (int i = 0; part != NULL && i < GATHER; i++, part = part->next) {
+        len = part->before;
+        iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)queue, len};
+        queue += len;
+        behind -= len;
+        if (part->fd >= 0)
+            break;
+        len = (size_t)part->left;
+        total += len;
+        iov[msg.msg_iovlen++] =
+            (struct iovec){(void *)(uintptr_t)(part->data + part->offset), len};
+    }
+    if (part == NULL)
+        iov[msg.msg_iovlen++] =
+            (struct iovec){(void *)(uintptr_t)queue, behind};
+    if (total == 0)
+        return 0;
+    do
+        sent = sendmsg(conn->fd, &msg,
+                       MSG_DONTWAIT | MSG_NOSIGNAL |
+                           (part != NULL ? MSG_MORE : 0));
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+/* n octets of the queue and of what is lent have left. */
+static void ack_memory(struct wsk_conn *conn, size_t n)
+{
+    struct wsk__part *part;
+
+    while ((part = conn->h->parts) != NULL) {
+        size_t queued = n < part->before ? n : part->before;
+        size_t lent = n - queued;
+
+        ack_queue(conn, part, queued);
+        if (part->before > 0 || part->fd >= 0)
+            return;
+        if (lent < part->left) {
+            ack_part(conn, part, lent);
+            return;
+        }
+        n = lent - (size_t)part->left;
+        drop_first(conn);
+    }
+    wsk_http_out_ack(&conn->h->http, n);
+}
+
+static enum wsk__io flush_memory(struct wsk_conn *conn)
+{
+    ssize_t sent = send_memory(conn);
+
+    if (sent < 0)
+        return errno == EAGAIN || errno == ENOBUFS ? WSK__IO_WAIT
+                                                   : WSK__IO_GONE;
+    ack_memory(conn, (size_t)sent);
+    conn->since_ms = wsk__now_ms();
     return WSK__IO_DONE;
 }
 
@@ -246,12 +377,15 @@ enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
 
         if (atomic_load(&conn->h->at_disk))
             return WSK__IO_LATER;
-        io = wsk__http_flush_queue(conn, &part->before);
-        if (io == WSK__IO_DONE)
+        if (part->before > 0 || part->fd < 0) {
+            io = flush_memory(conn);
+        } else {
             io = send_part(conn, part, &budget);
+            if (io == WSK__IO_DONE)
+                drop_first(conn);
+        }
         if (io != WSK__IO_DONE)
             return io;
-        drop_first(conn);
     }
     return WSK__IO_DONE;
 }

@@ -51,10 +51,6 @@ enum wsk__io {
 /* Octets of the answer that have not left. */
 uint64_t wsk__http_owed(const struct wsk_conn *conn);
 
-/* Write *n octets of what the engine owes, less those of them that have left.
- */
-enum wsk__io wsk__http_flush_queue(struct wsk_conn *conn, size_t *n);
-
 /* Write what the engine owes, parts included. */
 enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn);
 

@@ -174,6 +174,21 @@ static wsk_status gone(wsk_request *req)
     return WSK_E_CLOSED;
 }
 
+wsk_status wsk_request_hints(wsk_request *req, const wsk_header *headers,
+                             size_t n)
+{
+    wsk_status st;
+
+    if (req->finished || req->conn->ws != NULL)
+        return WSK_E_STATE;
+    if (req->aborted || wsk__forked(req->conn->srv))
+        return WSK_E_CLOSED;
+    st = wsk_http_send_hints(&req->conn->h->http, headers, n);
+    if (st == WSK_OK && wsk__http_flush(req->thread, req->conn) == WSK__IO_GONE)
+        return gone(req);
+    return st;
+}
+
 wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
                              const wsk_header *headers, size_t n,
                              uint64_t length)
@@ -246,6 +261,35 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
     else if (st == WSK_E_NOMEM)
         wsk_request_abort(req);
     return st;
+}
+
+wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
+                            void (*release)(void *user), void *user)
+{
+    struct wsk_conn *conn = req->conn;
+    struct wsk__buf *out = &conn->h->http.out;
+    bool chunked;
+    size_t n;
+
+    if (req->finished || req->status == 0)
+        return WSK_E_STATE;
+    if (req->aborted || wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    wsk__parts_give_back(conn);
+    n = wsk__http_admit_body(&conn->h->http, len);
+    chunked = n == SIZE_MAX && len > 0;
+    if (n == SIZE_MAX)
+        n = len;
+    if ((chunked && !wsk__reply_chunk_open(out, n)) ||
+        wsk__parts_add_lent(conn, data, n, release, user) != WSK_OK) {
+        wsk_request_abort(req);
+        return WSK_E_NOMEM;
+    }
+    req->sent += n;
+    if (!chunked || wsk__reply_chunk_close(out))
+        return WSK_OK;
+    wsk_request_abort(req); /* it is lent all the same */
+    return WSK_OK;
 }
 
 /* A small piece, read right behind the queue: head and body leave together. */

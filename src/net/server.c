@@ -137,6 +137,12 @@ void wsk__server_unref(wsk_server *srv)
         close(srv->wake_fds[0]);
     if (srv->wake_fds[1] >= 0 && srv->wake_fds[1] != srv->wake_fds[0])
         close(srv->wake_fds[1]);
+    while (srv->releases != NULL) { /* too late: nobody can run them */
+        struct wsk__release *release = srv->releases;
+
+        srv->releases = release->next;
+        wsk__free(release);
+    }
     wsk__poller_free(srv->poller);
     wsk__log_free(srv->access_log, LOG_FLUSH_MS);
     wsk__log_free(srv->error_log, LOG_FLUSH_MS);

@@ -67,6 +67,14 @@ enum wsk__rx {
     WSK__RX_HANDLER, /* the thread in receive(), or that delivers its events */
 };
 
+/* What was lent for an answer is no longer needed: `call` tells its owner, who
+ * may need the interpreter. The first member of a block of its own. */
+struct wsk__release {
+    struct wsk__release *next;
+    void (*call)(void *user);
+    void *user;
+};
+
 /* What another thread asks the leader to look at. */
 enum {
     WSK__POST_RUN = 1,    /* its call is over: it is the loop's again */
@@ -105,7 +113,10 @@ struct wsk__exchange {
 
     /* owner: what net/parts sends */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
-    struct wsk__part *parts;
+    struct wsk__part *parts, *last_part;
+    size_t parts_before; /* octets of the queue that stand before any of them */
+    uint64_t parts_owed; /* octets of the parts themselves */
+    struct wsk__release *released; /* by the handler that is running */
 
     atomic_bool at_disk; /* what disk_job works on is its own */
     void (*disk_job)(struct wsk_conn *conn);
@@ -295,6 +306,7 @@ struct wsk_server {
     struct wsk__thread *spares;  /* a stack */
     struct wsk__thread *running; /* in a call and not parked */
     struct wsk_conn *ready, **ready_tail;
+    struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_awaiting;  /* threads asked for, not yet here */
     unsigned n_sockets;   /* attempts being called, and their sockets */

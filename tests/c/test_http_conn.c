@@ -462,6 +462,31 @@ TEST(a_final_status_while_the_body_comes_does_not) /* RFC 9110 10.1.1 */
 
 /* ----------------------------------------------------------- draining --- */
 
+TEST(hints_go_ahead_of_the_answer) /* RFC 8297 2, RFC 9110 15.2 */
+{
+    static const wsk_header LINK = {{"Link", 4}, {"</a.css>", 8}};
+    static const wsk_header BAD[] = {{{"Content-Length", 14}, {"1", 1}},
+                                     {{"Connection", 10}, {"close", 5}},
+                                     {{"Link", 4}, {"a\nb", 3}}};
+    wsk_http *http = engine_with(GET);
+
+    for (int i = 0; i < 3; i++)
+        EXPECT(wsk_http_send_hints(http, &BAD[i], 1) == WSK_E_ARG);
+    for (int i = 0; i < 2; i++) {
+        EXPECT(wsk_http_send_hints(http, &LINK, 1) == WSK_OK);
+        EXPECT_OUT(http, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+    }
+    wsk_http_send_head(http, 204, NULL, NULL, 0, 0);
+    EXPECT_OUT(http, "HTTP/1.1 204 No Content\r\n" OWN "\r\n");
+    EXPECT(wsk_http_send_hints(http, &LINK, 1) == WSK_E_STATE);
+    wsk_http_free(http);
+
+    http = engine_with("GET / HTTP/1.0\r\n\r\n");
+    EXPECT(wsk_http_send_hints(http, &LINK, 1) == WSK_OK);
+    EXPECT_OUT(http, "");
+    wsk_http_free(http);
+}
+
 TEST(an_unread_body_is_thrown_away_unseen) /* RFC 9112 9.3 */
 {
     wsk_http *http = engine_with("PUT / HTTP/1.1\r\nHost: a\r\n"

@@ -301,3 +301,149 @@ TEST(a_client_that_leaves_raises_no_signal)
     wsk_server_free(s.srv);
     close(plan.fd);
 }
+
+/* -------------------------------------------------------- lent memory --- */
+
+/* What a handler lends; `given_back` counts. */
+struct loan {
+    char *data;
+    size_t len;
+    uint64_t announced; /* or WSK_LENGTH_UNKNOWN */
+    int times;
+    int fd; /* -1, or a file that is sent between the first two */
+    atomic_int returned, given_back;
+};
+
+static void give_back(void *user)
+{
+    atomic_fetch_add(&((struct loan *)user)->given_back, 1);
+}
+
+static void lend(wsk_request *req, void *user)
+{
+    struct loan *loan = user;
+
+    if (wsk_request_head(req)->path.len > 1) {
+        wsk_request_respond(req, 200, NULL, 0, "quick", 5);
+        return;
+    }
+    EXPECT(wsk_request_lend(req, "x", 1, give_back, loan) == WSK_E_STATE);
+    wsk_request_start(req, 200, NULL, NULL, 0, loan->announced);
+    for (int i = 0; i < loan->times; i++) {
+        EXPECT(wsk_request_lend(req, loan->data, loan->len, give_back, loan) ==
+               WSK_OK);
+        if (i == 0 && loan->fd >= 0)
+            EXPECT(wsk_request_send_file(req, loan->fd, 0, BIG) == WSK_OK);
+        if (i == 0)
+            wsk_request_write(req, "between", 7);
+    }
+    wsk_request_finish(req);
+    atomic_fetch_add(&loan->returned, 1);
+}
+
+static struct loan loan_of(size_t len, int times)
+{
+    struct loan loan = {
+        .data = malloc(len + 1), .len = len, .times = times, .fd = -1};
+
+    for (size_t i = 0; i < len; i++)
+        loan.data[i] = octet(i);
+    loan.announced = len * (size_t)times + 7;
+    return loan;
+}
+
+TEST(lent_memory_is_a_body_and_is_given_back_once)
+{
+    static const size_t LENGTHS[] = {0, 1, SMALL, BIG};
+
+    for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
+        struct loan loan = loan_of(LENGTHS[i], 20);
+        struct served s = serve(lend, &loan, NULL);
+        int fd = dial(&s);
+
+        EXPECT(say(fd, GET("/")));
+        EXPECT(hear_head(fd) && hear_file(fd, 0, LENGTHS[i]));
+        EXPECT(hear_text(fd, "between"));
+        for (int k = 1; k < 20; k++)
+            EXPECT(hear_file(fd, 0, LENGTHS[i]));
+        await(&loan.given_back, 20);
+        EXPECT(say(fd, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" GET("/quick")));
+        EXPECT(hear_head(fd));
+        EXPECT(hear_answer(fd, NULL, 0) == 200);
+        close(fd);
+        wsk_server_free(s.srv);
+        EXPECT(atomic_load(&loan.given_back) == 40);
+        free(loan.data);
+    }
+}
+
+TEST(lent_memory_is_a_chunk_and_stands_beside_files) /* RFC 9112 7.1 */
+{
+    struct loan loan = loan_of(SMALL, 2);
+    struct served s;
+    int fd;
+
+    loan.announced = WSK_LENGTH_UNKNOWN;
+    loan.fd = make_file(BIG);
+    s = serve(lend, &loan, NULL);
+    fd = dial(&s);
+    EXPECT(say(fd, GET("/")));
+    EXPECT(hear_head(fd) && hear_text(fd, "2710\r\n"));
+    EXPECT(hear_file(fd, 0, SMALL) && hear_text(fd, "\r\nc00000\r\n"));
+    EXPECT(hear_file(fd, 0, BIG) && hear_text(fd, "\r\n7\r\nbetween\r\n"));
+    EXPECT(hear_text(fd, "2710\r\n") && hear_file(fd, 0, SMALL));
+    EXPECT(hear_text(fd, "\r\n0\r\n\r\n"));
+    EXPECT(say(fd, "GET / HTTP/1.0\r\n\r\n"));
+    EXPECT(hear_head(fd) && hear_file(fd, 0, SMALL) && hear_file(fd, 0, BIG));
+    EXPECT(hear_text(fd, "between") && hear_file(fd, 0, SMALL));
+    EXPECT(hears_end(fd));
+    close(fd);
+    wsk_server_free(s.srv);
+    EXPECT(atomic_load(&loan.given_back) == 4);
+    close(loan.fd);
+    free(loan.data);
+}
+
+static void slow_borrowers(void)
+{
+    enum { CLIENTS = 20 };
+    struct loan loan = loan_of(BIG, 1);
+    struct served s = serve(lend, &loan, "threads=1");
+    int fds[CLIENTS], quick;
+
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(&s);
+        EXPECT(say(fds[i], GET("/")));
+    }
+    await(&loan.returned, CLIENTS);
+    quick = dial(&s);
+    EXPECT(say(quick, GET("/quick")));
+    EXPECT(hear_answer(quick, NULL, 0) == 200);
+    close(quick);
+    EXPECT(atomic_load(&loan.given_back) == 0);
+    for (int i = 0; i < CLIENTS / 2; i++) {
+        if (i % 3 != 0) /* the others leave in the middle */
+            EXPECT(hear_head(fds[i]) && hear_file(fds[i], 0, BIG));
+        close(fds[i]);
+    }
+    await(&loan.given_back, CLIENTS / 2);
+    wsk_server_free(s.srv); /* the rest never read */
+    EXPECT(atomic_load(&loan.given_back) == CLIENTS);
+    for (int i = CLIENTS / 2; i < CLIENTS; i++)
+        close(fds[i]);
+    free(loan.data);
+}
+
+TEST(a_slow_reader_of_lent_memory_holds_no_thread)
+{
+    slow_borrowers();
+}
+
+TEST(a_slow_reader_of_lent_memory_holds_no_thread_on_another_system)
+{
+    setenv("WSK_TEST_POLLER", "poll", 1);
+    setenv("WSK_TEST_STEAL_EVERY", "2", 1);
+    slow_borrowers();
+    unsetenv("WSK_TEST_POLLER");
+    unsetenv("WSK_TEST_STEAL_EVERY");
+}
