@@ -71,16 +71,45 @@ static int check_hop(PyObject *name, wsk_str s)
         {"keep-alive", 10}, {"proxy-authenticate", 18},
         {"te", 2},          {"proxy-authorization", 19},
         {"trailer", 7},     {"transfer-encoding", 17},
+        {"trailers", 8},    {"proxy-connection", 16},
         {"upgrade", 7},
     };
 
     for (size_t i = 0; i < Py_ARRAY_LENGTH(HOP); i++)
         if (same(s, HOP[i])) {
             PyErr_Format(PyExc_ValueError,
-                         "%R is a hop-by-hop header; only a server sets it",
+                         "%R is a hop-by-hop header, which only the server "
+                         "sets; remove it",
                          name);
             return -1;
         }
+    return 0;
+}
+
+/* RFC 9110 8.6: digits, and once. */
+static int set_length(struct ext_headers *set, PyObject *text, wsk_str value)
+{
+    uint64_t n = 0;
+    bool ok = value.len > 0;
+
+    if (set->has_length) {
+        PyErr_SetString(PyExc_ValueError,
+                        "Content-Length is among the headers twice");
+        return -1;
+    }
+    for (size_t i = 0; i < value.len && ok; i++) {
+        ok = value.p[i] >= '0' && value.p[i] <= '9' && n < INT64_MAX / 10;
+        n = n * 10 + (uint64_t)(value.p[i] - '0');
+    }
+    if (!ok) {
+        PyErr_Format(PyExc_ValueError,
+                     "Content-Length must be the number of octets in the "
+                     "body, in digits, not %R",
+                     text);
+        return -1;
+    }
+    set->has_length = true;
+    set->length = n;
     return 0;
 }
 
@@ -109,7 +138,7 @@ static int set_header(struct ext_headers *set, PyObject *field, wsk_header *h)
         check_hop(name, h->name) < 0)
         return -1;
     if (same(h->name, (wsk_str){"content-length", 14}))
-        set->has_length = true;
+        return set_length(set, value, h->value);
     return 0;
 }
 

@@ -12,6 +12,7 @@ struct ext_headers {
     wsk_header *items;
     size_t n;
     bool has_length; /* a Content-Length is among them */
+    uint64_t length; /* what it says */
     wsk_header few[EXT_FEW_HEADERS];
 };
 

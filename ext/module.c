@@ -3,6 +3,7 @@
 #include "environ.h"
 #include "errors.h"
 #include "event.h"
+#include "file.h"
 #include "framework.h"
 #include "input.h"
 #include "log.h"
@@ -132,11 +133,11 @@ static int module_exec(PyObject *module)
 
     if (add_names(st) < 0 || add_logger(st) < 0 ||
         ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
-        ext_input_add(module, st) < 0 || ext_log_add(module, st) < 0 ||
-        ext_response_add(module, st) < 0 || ext_event_add(module, st) < 0 ||
-        ext_socket_add(module, st) < 0 || ext_websocket_add(module, st) < 0 ||
-        ext_server_add(module, st) < 0 || ext_answer_add(module, st) < 0 ||
-        ext_framework_add(module, st) < 0)
+        ext_file_add(module, st) < 0 || ext_input_add(module, st) < 0 ||
+        ext_log_add(module, st) < 0 || ext_response_add(module, st) < 0 ||
+        ext_event_add(module, st) < 0 || ext_socket_add(module, st) < 0 ||
+        ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0 ||
+        ext_answer_add(module, st) < 0 || ext_framework_add(module, st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
@@ -155,6 +156,10 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->answer_type);
     Py_VISIT(st->framework_type);
     Py_VISIT(st->html_headers);
+    Py_VISIT(st->file_type);
+    Py_VISIT(st->FileIO);
+    Py_VISIT(st->BufferedReader);
+    Py_VISIT(st->BufferedRandom);
     Py_VISIT(st->WebSocketError);
     Py_VISIT(st->ProtocolError);
     Py_VISIT(st->FrameTooLargeException);
@@ -176,6 +181,10 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->answer_type);
     Py_CLEAR(st->framework_type);
     Py_CLEAR(st->html_headers);
+    Py_CLEAR(st->file_type);
+    Py_CLEAR(st->FileIO);
+    Py_CLEAR(st->BufferedReader);
+    Py_CLEAR(st->BufferedRandom);
     Py_CLEAR(st->WebSocketError);
     Py_CLEAR(st->ProtocolError);
     Py_CLEAR(st->FrameTooLargeException);

@@ -3,11 +3,15 @@
 #include "response.h"
 
 #include "errors.h"
+#include "file.h"
 #include "headers.h"
 #include "websocket.h"
 
-/* Byte strings from here on are sent with the GIL dropped. */
-#define LONG_ITEM 65536
+/* Byte strings from here on are lent to the server instead of copied. */
+#define LEND_ITEM 8192
+
+/* So many octets are sent with the GIL dropped. */
+#define LONG_SEND 65536
 
 enum stage {
     STAGE_SILENT,  /* start_response was not called */
@@ -25,6 +29,8 @@ typedef struct {
     PyObject *websocket;  /* NULL: a plain request */
     unsigned long thread; /* the handler's, which alone may use req */
     enum stage stage;
+    bool full;      /* a slow reader: make room before the next item */
+    size_t waiting; /* octets since the last flush */
     int code;
     const char *reason; /* in `status` */
     PyObject *status;   /* str; keeps the reason alive */
@@ -32,6 +38,10 @@ typedef struct {
 } ResponseObject;
 
 #define Response_CAST(op) ((ResponseObject *)(op))
+
+/* One function, wsgi.early_hints, serves every request, so that an environ with
+ * it costs nothing more: it speaks for the request that its thread answers. */
+static _Thread_local ResponseObject *answering;
 
 /* ------------------------------------------------------------ the head --- */
 
@@ -111,6 +121,11 @@ static int start(ResponseObject *self, uint64_t length)
     return check_sent(self, st);
 }
 
+static void release_item(void *item)
+{
+    Py_DECREF((PyObject *)item);
+}
+
 static int write_item(ResponseObject *self, PyObject *item)
 {
     const char *data = PyBytes_AS_STRING(item);
@@ -119,29 +134,46 @@ static int write_item(ResponseObject *self, PyObject *item)
 
     if (self->stage != STAGE_STARTED)
         return 0;
-    if (len < LONG_ITEM) {
-        st = wsk_request_write(self->req, data, len);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        st = wsk_request_write(self->req, data, len);
-        Py_END_ALLOW_THREADS
-    }
+    self->waiting += len;
+    if (len < LEND_ITEM)
+        return check_sent(self, wsk_request_write(self->req, data, len));
+    st = wsk_request_lend(self->req, data, len, release_item, ext_ref(item));
+    if (st != WSK_OK)
+        Py_DECREF(item);
     return check_sent(self, st);
 }
 
-/* What was written leaves now; a slow reader is waited for. */
+/* What was written leaves now, as far as the client takes it. */
 static int flush(ResponseObject *self)
 {
     wsk_status st;
 
     if (self->stage != STAGE_STARTED)
         return 0;
-    st = wsk_request_flush(self->req);
-    if (st == WSK_E_AGAIN) {
+    if (self->waiting < LONG_SEND) {
+        st = wsk_request_flush(self->req);
+    } else {
         Py_BEGIN_ALLOW_THREADS
-        st = wsk_request_drain(self->req);
+        st = wsk_request_flush(self->req);
         Py_END_ALLOW_THREADS
     }
+    self->waiting = 0;
+    self->full = st == WSK_E_AGAIN;
+    return check_sent(self, self->full ? WSK_OK : st);
+}
+
+/* There is more for a slow reader: wait until it has read on. Only now, for
+ * after its last item a handler is free. */
+static int make_room(ResponseObject *self)
+{
+    wsk_status st;
+
+    if (!self->full || self->stage != STAGE_STARTED)
+        return 0;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_request_drain(self->req);
+    Py_END_ALLOW_THREADS
+    self->full = false;
     return check_sent(self, st);
 }
 
@@ -153,7 +185,13 @@ static int finish(ResponseObject *self)
 
     if (self->stage != STAGE_STARTED)
         return 0;
-    st = wsk_request_finish(self->req);
+    if (self->waiting < LONG_SEND) {
+        st = wsk_request_finish(self->req);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_request_finish(self->req);
+        Py_END_ALLOW_THREADS
+    }
     return check_sent(self, st == WSK_E_ARG ? WSK_OK : st);
 }
 
@@ -198,8 +236,10 @@ static int send_iterable(ResponseObject *self, PyObject *result, bool single)
         uint64_t length = single && PyBytes_Check(item)
                               ? (uint64_t)PyBytes_GET_SIZE(item)
                               : WSK_LENGTH_UNKNOWN;
-        int rc = send_item(self, item, length);
+        int rc = make_room(self);
 
+        if (rc == 0)
+            rc = send_item(self, item, length);
         Py_DECREF(item);
         if (rc < 0 || flush(self) < 0)
             break;
@@ -208,12 +248,11 @@ static int send_iterable(ResponseObject *self, PyObject *result, bool single)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* A list or tuple runs no code between its items, so small ones leave together.
- * It may be changed by another thread while the GIL is dropped. */
+/* A list or tuple runs no code between its items, so small ones leave together,
+ * and nobody is waited for: they exist already. It may be changed by another
+ * thread while the GIL is dropped. */
 static int send_sequence(ResponseObject *self, PyObject *result, bool single)
 {
-    size_t waiting = 0;
-
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); i++) {
         PyObject *item = ext_ref(PySequence_Fast_GET_ITEM(result, i));
         uint64_t length = single && PyBytes_Check(item)
@@ -221,12 +260,8 @@ static int send_sequence(ResponseObject *self, PyObject *result, bool single)
                               : WSK_LENGTH_UNKNOWN;
         int rc = send_item(self, item, length);
 
-        if (rc == 0 && PyBytes_Check(item))
-            waiting += (size_t)PyBytes_GET_SIZE(item);
-        if (rc == 0 && waiting >= LONG_ITEM) {
+        if (rc == 0 && self->waiting >= LONG_SEND && !self->full)
             rc = flush(self);
-            waiting = 0;
-        }
         Py_DECREF(item);
         if (rc < 0)
             return -1;
@@ -278,12 +313,12 @@ static int send_rest(ResponseObject *self)
 }
 
 /* PEP 3333: close() is called whatever happened, and once. */
-static void close_result(ResponseObject *self, PyObject *result)
+static void close_result(const struct ext_state *st, PyObject *result)
 {
     PyObject *type, *error, *traceback, *method, *closed;
 
     PyErr_Fetch(&type, &error, &traceback);
-    method = PyObject_GetAttr(result, self->st->names.close);
+    method = PyObject_GetAttr(result, st->names.close);
     if (method != NULL) {
         closed = PyObject_CallNoArgs(method);
         Py_DECREF(method);
@@ -292,8 +327,46 @@ static void close_result(ResponseObject *self, PyObject *result)
         PyErr_Clear();
     }
     if (PyErr_Occurred())
-        ext_log_exception(self->st, "close() of the response failed");
+        ext_log_exception(st, "close() of the response failed");
     PyErr_Restore(type, error, traceback);
+}
+
+/* A file, from where it is to its end or as far as Content-Length says. The
+ * server goes on with it when the handler has returned. */
+static int send_file(ResponseObject *self, const struct ext_file *file)
+{
+    uint64_t n = file->length;
+    wsk_status st;
+
+    if (accepted(self))
+        return 0;
+    if (self->headers.has_length && self->headers.length < n)
+        n = self->headers.length;
+    if (start(self, file->length) < 0 || self->stage != STAGE_STARTED)
+        return -(PyErr_Occurred() != NULL);
+    self->waiting = LONG_SEND; /* it may have to wait for the disk */
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_request_send_file(self->req, file->fd, file->offset, n);
+    Py_END_ALLOW_THREADS
+    return check_sent(self, st);
+}
+
+static void close_file(void *wrapper)
+{
+    close_result(ext_state_of(Py_TYPE(wrapper)), wrapper);
+    Py_DECREF((PyObject *)wrapper);
+}
+
+/* close() of a file that the server still sends comes when it has. */
+static void close_file_later(ResponseObject *self, PyObject *wrapper)
+{
+    if (self->stage == STAGE_STARTED &&
+        wsk_request_lend(self->req, NULL, 0, close_file, ext_ref(wrapper)) ==
+            WSK_OK)
+        return;
+    if (self->stage == STAGE_STARTED)
+        Py_DECREF(wrapper);
+    close_result(self->st, wrapper);
 }
 
 /* Mistakes that the error of iteration itself would not explain. */
@@ -321,25 +394,31 @@ int ext_response_send(PyObject *response, PyObject *result)
     ResponseObject *self = Response_CAST(response);
     bool plain = PyList_CheckExact(result) || PyTuple_CheckExact(result);
     bool closed = plain; /* lists and tuples have no close() */
+    struct ext_file file;
     int rc = check_result(result);
     int single = rc < 0 ? -1 : has_one_item(result);
 
-    if (single < 0)
+    if (single < 0) {
         rc = -1;
-    else if (plain)
+    } else if (plain) {
         rc = send_sequence(self, result, single);
-    else
+    } else if (ext_file_open(self->st, result, &file)) {
+        rc = send_file(self, &file);
+        close_file_later(self, result);
+        closed = true;
+    } else {
         rc = send_iterable(self, result, single);
+    }
     /* To return is to accept, and a result that can be closed has not returned
      * before that: close() may still answer. */
     if (rc == 0 && !closed && self->websocket != NULL) {
-        close_result(self, result);
+        close_result(self->st, result);
         closed = true;
     }
     if (rc == 0)
         rc = send_rest(self);
     if (!closed)
-        close_result(self, result);
+        close_result(self->st, result);
     return rc;
 }
 
@@ -397,6 +476,7 @@ void ext_response_end(PyObject *response)
 {
     ResponseObject *self = Response_CAST(response);
 
+    answering = NULL;
     self->stage = STAGE_OVER;
     self->req = NULL;
     forget_head(self);
@@ -415,7 +495,8 @@ static PyObject *Response_write(PyObject *op, PyObject *data)
     if (self->thread != PyThread_get_thread_ident())
         return PyErr_Format(PyExc_RuntimeError,
                             "write() belongs to the thread of its request");
-    if (send_item(self, data, WSK_LENGTH_UNKNOWN) < 0 || flush(self) < 0)
+    if (make_room(self) < 0 || send_item(self, data, WSK_LENGTH_UNKNOWN) < 0 ||
+        flush(self) < 0)
         return NULL;
     if (self->stage == STAGE_GONE) {
         PyErr_SetString(PyExc_BrokenPipeError,
@@ -527,6 +608,48 @@ static PyObject *Response_call(PyObject *op, PyObject *const *args,
     return PyCFunction_New(&write_def, op);
 }
 
+/* ---------------------------------------------------------- early hints --- */
+
+static PyObject *early_hints(PyObject *unused, PyObject *list)
+{
+    ResponseObject *self = answering;
+    struct ext_headers headers = {0};
+    wsk_status st = WSK_OK;
+
+    (void)unused;
+    if (self == NULL)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "wsgi.early_hints belongs to the thread of a "
+                            "running request");
+    if (ext_headers_fill(&headers, list) == 0) {
+        st = wsk_request_hints(self->req, headers.items, headers.n);
+        if (st == WSK_E_ARG)
+            PyErr_SetString(PyExc_ValueError,
+                            "early hints hold fields like Link, nothing of "
+                            "length or connection");
+        else if (st == WSK_E_STATE)
+            PyErr_SetString(PyExc_RuntimeError,
+                            "early hints come before the response begins");
+        else if (st != WSK_OK && st != WSK_E_CLOSED)
+            ext_raise(self->st, st, "wsgi.early_hints");
+    }
+    ext_headers_clear(&headers);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_response_hints(void)
+{
+    static PyMethodDef def = {
+        "early_hints", early_hints, METH_O,
+        "early_hints(headers)\n\nSend a 103 (Early Hints) with a list of "
+        "(name, value), such as Link, ahead of\nthe response. HTTP/1.0 clients "
+        "get none."};
+
+    return PyCFunction_New(&def, NULL);
+}
+
 /* ---------------------------------------------------------------- type --- */
 
 static int Response_traverse(PyObject *op, visitproc visit, void *arg)
@@ -599,5 +722,6 @@ PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
     self->req = req;
     self->websocket = websocket == NULL ? NULL : ext_ref(websocket);
     self->thread = PyThread_get_thread_ident();
+    answering = self;
     return op;
 }

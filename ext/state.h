@@ -51,12 +51,14 @@ struct ext_state {
     PyTypeObject *socket_type;
     PyTypeObject *answer_type;
     PyTypeObject *framework_type;
+    PyTypeObject *file_type;
     PyObject *WebSocketError;
     PyObject *ProtocolError;
     PyObject *FrameTooLargeException;
     PyObject *logger;       /* logging.getLogger("wsocket") */
     PyObject *html_headers; /* a list that nobody changes; answer.c */
-    struct ext_keys *keys;  /* header names as environ keys; environ.c */
+    PyObject *FileIO, *BufferedReader, *BufferedRandom; /* of module io */
+    struct ext_keys *keys; /* header names as environ keys; environ.c */
     struct {
 #define X(name, text) PyObject *name;
         EXT_NAMES(X)

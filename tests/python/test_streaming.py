@@ -1,0 +1,325 @@
+"""PEP 3333, "Buffering and Streaming": who waits for whom."""
+
+import socket
+import struct
+import threading
+
+import pytest
+
+LARGE = 16 << 20
+
+
+def slow_client(site, target="/large"):
+    """A client that has asked, has seen the answer begin, and does not read."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", site.port))
+    client.sendall(
+        b"GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+        % target.encode()
+    )
+    client.recv(1)
+    return client
+
+
+def count_rest(client):
+    total = 1
+    while True:
+        n = len(client.recv(1 << 20))
+        if n == 0:
+            client.close()
+            return total
+        total += n
+
+
+def reset(client):
+    client.setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    client.close()
+
+
+class Item(bytes):
+    """Bytes that tell when they are forgotten."""
+
+    forgotten = 0
+
+    def __del__(self):
+        Item.forgotten += 1
+
+
+@pytest.fixture
+def item(monkeypatch):
+    monkeypatch.setattr(Item, "forgotten", 0)
+    return lambda: Item(LARGE)
+
+
+class Closing:
+    """An iterable without a length, as frameworks wrap their results."""
+
+    def __init__(self, items, closed):
+        self.items = iter(items)
+        self.closed = closed
+
+    def __iter__(self):
+        return self.items
+
+    def close(self):
+        self.closed.append(1)
+
+
+def beside(result):
+    """An application that gives result() at /large, and else is quick."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/large":
+            return result()
+        return [b"quick"]
+
+    return app
+
+
+@pytest.mark.parametrize("kind", ["list", "two", "wrapped", "generator"])
+def test_a_slow_reader_of_what_exists_holds_no_thread(
+    serve, eventually, item, kind
+):
+    closed = []
+
+    def generate():
+        yield item()
+        closed.append(1)
+
+    def result():
+        if kind == "list":
+            return [item()]
+        if kind == "two":
+            return (item(), item())
+        if kind == "wrapped":
+            return Closing([item()], closed)
+        return generate()
+
+    site = serve(beside(result), threads=1)
+    clients = [slow_client(site) for _ in range(4)]
+    for _ in range(5):
+        assert site.get()[2] == b"quick"
+    if kind in ("wrapped", "generator"):
+        eventually(lambda: len(closed) == 4)
+    assert Item.forgotten == 0
+    for client in clients[:2]:
+        assert count_rest(client) > LARGE
+    for client in clients[2:]:
+        reset(client)
+    eventually(lambda: Item.forgotten == (8 if kind == "two" else 4))
+    assert site.get()[2] == b"quick"
+
+
+def test_what_a_client_did_not_read_is_forgotten_when_the_server_stops(
+    serve, item
+):
+    site = serve(beside(lambda: [item()]))
+    client = slow_client(site)
+    site.server.stop(timeout=0)
+    assert site.server.join(20)
+    assert Item.forgotten == 1
+    client.close()
+
+
+def test_a_generator_is_asked_as_the_client_reads(serve, eventually):
+    asked = []
+
+    def result():
+        for i in range(100):
+            asked.append(i)
+            yield bytes(1 << 20)
+
+    site = serve(beside(result))
+    client = slow_client(site)
+    for _ in range(20):
+        assert site.get()[2] == b"quick"
+    assert len(asked) < 50
+    assert count_rest(client) > 100 << 20
+    eventually(lambda: len(asked) == 100)
+
+
+def test_write_waits_for_the_client(serve, eventually):
+    written = []
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/large":
+            for i in range(100):
+                write(bytes(1 << 20))
+                written.append(i)
+        return [b"quick"]
+
+    site = serve(app)
+    client = slow_client(site)
+    for _ in range(20):
+        assert site.get()[2] == b"quick"
+    assert len(written) < 50
+    assert count_rest(client) > 100 << 20
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1000])
+def test_close_is_called_once_when_the_client_leaves_in_mid_stream(
+    caplog, serve, eventually, size
+):
+    caplog.set_level("DEBUG", logger="wsocket")
+    closed = []
+
+    def endless():
+        while True:
+            yield bytes(size)
+
+    site = serve(beside(lambda: Closing(endless(), closed)))
+    for _ in range(3):
+        reset(slow_client(site))
+    eventually(lambda: len(closed) == 3)
+    assert site.get()[2] == b"quick"
+    assert site.stop()
+    assert len(closed) == 3
+    assert "Traceback" not in caplog.text
+
+
+def test_write_tells_the_application_that_the_client_has_left(
+    serve, eventually
+):
+    ended = []
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        try:
+            while True:
+                write(bytes(100000))
+        except BrokenPipeError as error:
+            ended.append(str(error))
+            raise
+
+    reset(slow_client(serve(app)))
+    eventually(lambda: ended)
+    assert "closed the connection" in ended[0]
+
+
+def test_items_of_every_size_keep_their_order(serve):
+    """Some are copied, some are lent, some wait for room."""
+    sizes = [1, 8191, 8192, 8193, 65535, 65536, 0, 300000, 5, 20000, 1 << 20]
+    items = [bytes([65 + i]) * n for i, n in enumerate(sizes)] * 3
+    whole = b"".join(items)
+    length = [("Content-Length", str(len(whole)))]
+    for headers in ([], length):
+        for wrap in (list, iter):
+
+            def app(environ, start_response):
+                start_response("200 OK", list(headers))
+                return wrap(items)
+
+            site = serve(app)
+            with site.raw() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n" * 3)
+                for _ in range(3):
+                    assert client.response()[2] == whole
+                client.send(b"GET / HTTP/1.0\r\n\r\n")
+                assert client.response()[2] == whole
+
+
+def test_lent_items_are_cut_at_content_length(serve):
+    for wrap in (list, iter):
+
+        def app(environ, start_response):
+            start_response("200 OK", [("Content-Length", "100000")])
+            return wrap([b"a" * 99999, b"b" * 50000, b"c" * 50000])
+
+        with serve(app).raw() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n" * 2)
+            for _ in range(2):
+                assert client.response()[2] == b"a" * 99999 + b"b"
+
+
+def test_an_error_behind_a_large_item_cuts_visibly_after_it(caplog, serve):
+    def result():
+        yield bytes(3 << 20)
+        raise ValueError("broken")
+
+    with serve(beside(result)).raw() as client:
+        client.send(b"GET /large HTTP/1.1\r\nHost: t\r\n\r\n")
+        said = client.rest()
+    assert len(said) > 3 << 20 and not said.endswith(b"0\r\n\r\n")
+    assert "ValueError: broken" in caplog.text
+
+
+# ----------------------------------------------------------- early hints ---
+
+LINK = ("Link", "</style.css>; rel=preload; as=style")
+
+
+def hinting(environ, start_response):
+    environ["wsgi.early_hints"]([LINK])
+    start_response("200 OK", [])
+    return [b"page"]
+
+
+def test_early_hints_leave_before_the_answer(serve):
+    """RFC 8297."""
+    go_on = threading.Event()
+
+    def app(environ, start_response):
+        environ["wsgi.early_hints"]([LINK])
+        assert go_on.wait(20)
+        environ["wsgi.early_hints"]([("Link", "</b>"), ("X-A", "1")])
+        start_response("200 OK", [])
+        return [b"page"]
+
+    with serve(app).raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        status, headers = client.head()
+        assert (status, headers) == (103, {"link": LINK[1]})
+        go_on.set()
+        assert client.head() == (103, {"link": "</b>", "x-a": "1"})
+        assert client.response()[::2] == (200, b"page")
+
+
+def test_http_1_0_never_sees_early_hints(serve):
+    """RFC 9110 15.2."""
+    with serve(hinting).raw() as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.response()[::2] == (200, b"page")
+
+
+@pytest.mark.parametrize(
+    "headers, error, text",
+    [
+        ([("Link", "a\r\nb")], ValueError, "control"),
+        ([("Content-Length", "1")], ValueError, "nothing of length"),
+        ([("Connection", "close")], ValueError, "nothing of length"),
+        ([("Transfer-Encoding", "chunked")], ValueError, "hop-by-hop"),
+        ("Link", TypeError, "list"),
+        ([("Link", 1)], TypeError, "str"),
+    ],
+)
+def test_wrong_hints_are_named_where_they_are_given(
+    serve, headers, error, text
+):
+    def app(environ, start_response):
+        with pytest.raises(error, match=text):
+            environ["wsgi.early_hints"](headers)
+        start_response("200 OK", [])
+        return [b"page"]
+
+    assert serve(app).get()[::2] == (200, b"page")
+
+
+def test_hints_come_too_late_behind_the_head_and_after_the_request(serve):
+    kept = []
+
+    def app(environ, start_response):
+        kept.append(environ["wsgi.early_hints"])
+        start_response("200 OK", [])(b"pa")
+        with pytest.raises(RuntimeError, match="before the response"):
+            kept[0]([LINK])
+        return [b"ge"]
+
+    assert serve(app).get()[2] == b"page"
+    with pytest.raises(RuntimeError, match="running request"):
+        kept[0]([LINK])
