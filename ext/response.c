@@ -453,7 +453,7 @@ static bool client_is_gone(ResponseObject *self, bool body_cut)
 
 void ext_response_fail(PyObject *response, bool body_cut)
 {
-    static const char text[] = "Internal Server Error\n";
+    static const char text[] = "500 Internal Server Error\n";
     static const wsk_header headers[] = {
         {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
     };

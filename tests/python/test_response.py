@@ -555,7 +555,7 @@ def test_a_wrong_result_is_a_500_that_names_the_mistake(
 ):
     status, headers, body = serve(answering(result)).get("/wrong?x")
     assert status == 500
-    assert body == b"Internal Server Error\n"
+    assert body == b"500 Internal Server Error\n"
     assert text in caplog.text
     assert "GET /wrong?x" in caplog.text
 
