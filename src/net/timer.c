@@ -51,6 +51,8 @@ static struct wsk__timer *slot_of(struct wsk__wheel *w, uint64_t due_ms)
 
     if (tick < w->tick)
         tick = w->tick;
+    if (w->tick + (tick - w->tick) % WSK__WHEEL_SLOTS < w->first)
+        w->first = w->tick + (tick - w->tick) % WSK__WHEEL_SLOTS;
     return &w->slot[tick % WSK__WHEEL_SLOTS];
 }
 
@@ -114,16 +116,19 @@ struct wsk__timer *wsk__wheel_next_due(struct wsk__wheel *w, uint64_t now_ms)
     return NULL;
 }
 
-int wsk__wheel_wait_ms(const struct wsk__wheel *w, uint64_t now_ms)
+int wsk__wheel_wait_ms(struct wsk__wheel *w, uint64_t now_ms)
 {
     if (w->armed == 0)
         return -1;
-    for (uint64_t i = 0; i < WSK__WHEEL_SLOTS; i++) {
-        const struct wsk__timer *head =
-            &w->slot[(w->tick + i) % WSK__WHEEL_SLOTS];
+    /* Asked at each turn of the loop: what was found empty stays so until a
+     * timer is set there. */
+    if (w->first < w->tick)
+        w->first = w->tick;
+    for (uint64_t i = 0; i < WSK__WHEEL_SLOTS; i++, w->first++) {
+        const struct wsk__timer *head = &w->slot[w->first % WSK__WHEEL_SLOTS];
 
         if (head->next != head) {
-            uint64_t at = (w->tick + i) * WSK__WHEEL_TICK_MS;
+            uint64_t at = w->first * WSK__WHEEL_TICK_MS;
 
             return at > now_ms ? (int)(at - now_ms) : 0;
         }

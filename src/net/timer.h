@@ -30,6 +30,7 @@ struct wsk__timer {
 struct wsk__wheel {
     struct wsk__timer slot[WSK__WHEEL_SLOTS]; /* heads of rings */
     uint64_t tick;                            /* all before it have fired */
+    uint64_t first; /* no slot from `tick` up to here holds a timer */
     unsigned armed;
 };
 
@@ -45,6 +46,6 @@ void wsk__timer_clear(struct wsk__wheel *w, struct wsk__timer *t);
 struct wsk__timer *wsk__wheel_next_due(struct wsk__wheel *w, uint64_t now_ms);
 
 /* Milliseconds until the wheel wants to be looked at; -1: never. */
-int wsk__wheel_wait_ms(const struct wsk__wheel *w, uint64_t now_ms);
+int wsk__wheel_wait_ms(struct wsk__wheel *w, uint64_t now_ms);
 
 #endif
