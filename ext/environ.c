@@ -432,8 +432,18 @@ static wsk_str server_name(const struct ext_source *source)
     return text_of(*source->local != '\0' ? source->local : "localhost");
 }
 
-static int set_slots(struct ext_environ *e, const struct ext_keys *keys,
-                     PyObject *environ, const struct ext_source *source)
+static bool is_last(PyObject *last, wsk_str value)
+{
+    return last != NULL && (size_t)PyUnicode_GET_LENGTH(last) == value.len &&
+           memcmp(PyUnicode_1BYTE_DATA(last), value.p, value.len) == 0;
+}
+
+/* The template holds the values of the request before, so that a copy of it
+ * needs only what differs; what is too long to keep goes into the copy alone.
+ */
+static PyObject *copy_with_slots(struct ext_environ *e,
+                                 const struct ext_keys *keys,
+                                 const struct ext_source *source)
 {
     const wsk_head *head = source->head;
     char port[5], peer_port[5];
@@ -449,15 +459,38 @@ static int set_slots(struct ext_environ *e, const struct ext_keys *keys,
         [EXT_SLOT_ADDR] = text_of(source->peer),
         [EXT_SLOT_ADDRPORT] = port_text(source->peer_port, peer_port),
     };
+    PyObject *longer[EXT_SLOT_COUNT] = {NULL}, *environ;
+    bool ok = true;
 
-    for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
-        if (set_take(environ, keys->slots[i],
-                     remember(&e->last[i], values[i].p, values[i].len)) < 0)
-            return -1;
-    if (memchr(head->path.p, '%', head->path.len) != NULL)
-        return set_take(environ, keys->slots[EXT_SLOT_PATH],
-                        decode_path(head->path));
-    return 0;
+    for (size_t i = 0; i < EXT_SLOT_COUNT && ok; i++) {
+        PyObject *value;
+
+        if (is_last(e->last[i], values[i]))
+            continue;
+        value = PyUnicode_DecodeLatin1(values[i].p, (Py_ssize_t)values[i].len,
+                                       NULL);
+        ok = value != NULL;
+        if (values[i].len > LAST_LONGEST) {
+            longer[i] = value;
+            continue;
+        }
+        Py_XSETREF(e->last[i], value);
+        ok = ok && PyDict_SetItem(e->template, keys->slots[i], value) == 0;
+        if (!ok)
+            Py_CLEAR(e->last[i]); /* the template has another */
+    }
+    environ = ok ? PyDict_Copy(e->template) : NULL;
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++) {
+        if (longer[i] != NULL && environ != NULL &&
+            PyDict_SetItem(environ, keys->slots[i], longer[i]) < 0)
+            Py_CLEAR(environ);
+        Py_XDECREF(longer[i]);
+    }
+    if (environ != NULL && memchr(head->path.p, '%', head->path.len) != NULL &&
+        set_take(environ, keys->slots[EXT_SLOT_PATH], decode_path(head->path)) <
+            0)
+        Py_CLEAR(environ);
+    return environ;
 }
 
 /* RFC 9112 3.2.2: the authority of an absolute target stands in for Host. */
@@ -474,11 +507,11 @@ static int set_host(const struct ext_state *st, PyObject *environ,
 PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
                           const struct ext_source *source)
 {
-    PyObject *environ = PyDict_Copy(e->template);
+    PyObject *environ = copy_with_slots(e, st->keys, source);
     const wsk_head *head = source->head;
 
-    if (environ == NULL || set_slots(e, st->keys, environ, source) < 0)
-        goto failed;
+    if (environ == NULL)
+        return NULL;
     st->keys->request++;
     for (size_t i = 0; i < head->n_headers; i++)
         if (set_header(st, environ, &head->headers[i]) < 0)

@@ -58,9 +58,15 @@ static int check_name(PyObject *name, wsk_str s)
     return -1;
 }
 
-static bool same(wsk_str a, wsk_str b)
+/* A name, and one that is written in small letters and dashes. */
+static bool same(wsk_str name, wsk_str small)
 {
-    return a.len == b.len && PyOS_strnicmp(a.p, b.p, (Py_ssize_t)a.len) == 0;
+    if (name.len != small.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if ((name.p[i] | 0x20) != small.p[i])
+            return false;
+    return true;
 }
 
 /* PEP 3333: hop-by-hop fields are the server's business. Connection may be
