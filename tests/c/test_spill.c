@@ -263,7 +263,7 @@ TEST(no_room_for_a_body_is_507) /* RFC 4918 11.5 */
 
 TEST(no_place_for_a_body_is_500)
 {
-    expect_refusal("/nonexistent", 0, 500);
+    expect_refusal("/dev/null/none", 0, 500);
 }
 
 /* The only slot is free for others while twenty uploads are half done. */
