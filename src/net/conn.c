@@ -31,7 +31,6 @@ void wsk_conn_unref(wsk_conn *conn)
     if (conn->h != NULL)
         wsk__parts_free(conn);
     wsk__exchange_free(conn->h);
-    pthread_mutex_destroy(&conn->lock);
     wsk__server_unref(conn->srv);
     wsk__free(conn);
 }
@@ -40,7 +39,7 @@ void wsk_conn_unref(wsk_conn *conn)
 
 wsk_head *wsk_conn_head(const wsk_conn *conn)
 {
-    const struct wsk__handshake *kept = conn->ws->handshake;
+    const struct wsk__socket *kept = conn->ws;
     const wsk_limits *limits = &conn->srv->cfg.limits;
     struct wsk__head_store *store = wsk__head_store_new(limits);
     struct wsk__head_scan scan = {0};
@@ -59,14 +58,14 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
 
 const char *wsk_conn_protocol(const wsk_conn *conn)
 {
-    const struct wsk__handshake *kept = conn->ws->handshake;
+    const struct wsk__socket *kept = conn->ws;
 
     return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 {
-    const struct wsk__handshake *kept = conn->ws->handshake;
+    const struct wsk__socket *kept = conn->ws;
 
     if (port != NULL)
         *port = kept->peer_port;
@@ -75,7 +74,7 @@ const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 
 const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
 {
-    const struct wsk__handshake *kept = conn->ws->handshake;
+    const struct wsk__socket *kept = conn->ws;
 
     if (port != NULL)
         *port = kept->local_port;
@@ -100,11 +99,11 @@ bool wsk_message_copy(const wsk_message *msg, void *to)
 
 void wsk_conn_bad_text(wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
     wsk__ws_collect_locked(conn);
     wsk__ws_flush_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     wsk__post(conn, WSK__POST_AWAY); /* for its end */
 }
 
@@ -164,7 +163,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
 
         if (n == -2)
             return WSK_E_TIMEOUT;
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         got = n >= 0 ? wsk__ws_received_locked(conn, rx, n, lend, msg)
                      : wsk__ws_fetch_locked(conn, lend, msg);
         wsk__ws_flush_locked(conn);
@@ -174,7 +173,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
             st = WSK_OK;
         else if (conn->ws->ended)
             st = WSK_E_CLOSED;
-        pthread_mutex_unlock(&conn->lock);
+        wsk__conn_unlock(conn);
     }
     return st;
 }
@@ -194,7 +193,7 @@ static wsk_status begin_receive(wsk_conn *conn, uint8_t *lend, wsk_message *msg)
     struct wsk__socket *ws = conn->ws;
     wsk_status st = WSK_E_STATE;
 
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     if (!ws->receiving && ws->handlers == NULL) {
         if (wsk__ws_fetch_locked(conn, lend, msg))
             st = WSK_OK;
@@ -209,19 +208,19 @@ static wsk_status begin_receive(wsk_conn *conn, uint8_t *lend, wsk_message *msg)
         if (st == WSK_E_CLOSED)
             wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
     }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return st;
 }
 
 static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
                               wsk_status st)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->ws->receiving = false;
     unpin_locked(conn);
     if (st == WSK_E_CLOSED || th == NULL || th->ws != conn)
         wsk__post(conn, WSK__POST_AWAY); /* no one watches who stays away */
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return st;
 }
 
@@ -325,7 +324,7 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     packed = wsk__ws_pack(engine, data, &len, flags);
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     st = bound_queue_locked(conn, len);
     queue_locked(conn);
     if (st == WSK_OK && packed != NULL)
@@ -333,7 +332,7 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
     else if (st == WSK_OK)
         st = wsk_ws_send_with(engine, opcode, data, len, flags);
     queued_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     wsk__free(packed);
     return st;
 }
@@ -352,7 +351,7 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
 
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     /* Of a message that has begun, no piece is dropped. */
     st = opcode == WSK_CONTINUATION ? WSK_OK : bound_queue_locked(conn, len);
     queue_locked(conn);
@@ -361,7 +360,7 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
     if (st == WSK_OK && opcode == WSK_PING)
         wsk__ws_pinged_locked(conn->ws, data, len);
     queued_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return st;
 }
 
@@ -372,27 +371,26 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
 
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
         queued_locked(conn);
         wsk__post(conn, WSK__POST_AWAY); /* for the deadline, and the end */
     }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return st;
 }
 
 size_t wsk_conn_buffered(const wsk_conn *conn)
 {
-    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
     size_t owed;
 
     if (wsk__forked(conn->srv))
         return 0;
-    pthread_mutex_lock(&c->lock);
-    owed = wsk__ws_owed_locked(c);
-    pthread_mutex_unlock(&c->lock);
+    wsk__conn_lock(conn);
+    owed = wsk__ws_owed_locked(conn);
+    wsk__conn_unlock(conn);
     return owed;
 }
 
@@ -416,7 +414,7 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
         struct pollfd p = {.events = POLLOUT};
         int n;
 
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         if (conn->kind != WSK__WS || conn->eof ||
             wsk__ws_flush_locked(conn) == WSK__IO_GONE)
             st = WSK_E_CLOSED;
@@ -426,15 +424,15 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
         else if (now >= until)
             st = WSK_E_TIMEOUT;
         p.fd = conn->fd;
-        conn->ws->pins += st == WSK_E_AGAIN;
-        pthread_mutex_unlock(&conn->lock);
+        conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
+        wsk__conn_unlock(conn);
         if (st != WSK_E_AGAIN)
             break;
         /* Looks up now and then, for a close that no write shows. */
         n = poll(&p, 1, until - now < 1000 ? (int)(until - now) : 1000);
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         unpin_locked(conn);
-        pthread_mutex_unlock(&conn->lock);
+        wsk__conn_unlock(conn);
         if (n < 0 && errno != EINTR)
             st = WSK_E_CLOSED;
     }
@@ -445,29 +443,27 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
 
 bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
 {
-    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
     bool ended;
 
     if (wsk__forked(conn->srv))
         return true;
-    pthread_mutex_lock(&c->lock);
-    ended = c->ws->ended && c->ws->mail == NULL;
+    wsk__conn_lock(conn);
+    ended = conn->ws->ended && conn->ws->mail == NULL;
     if (ended && info != NULL)
-        *info = wsk__ws_close_info(c->ws);
-    pthread_mutex_unlock(&c->lock);
+        *info = wsk__ws_close_info(conn->ws);
+    wsk__conn_unlock(conn);
     return ended;
 }
 
 bool wsk_conn_can_send(const wsk_conn *conn)
 {
-    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
     bool can;
 
     if (wsk__forked(conn->srv))
         return false;
-    pthread_mutex_lock(&c->lock);
-    can = wsk_ws_can_send(&c->ws->engine);
-    pthread_mutex_unlock(&c->lock);
+    wsk__conn_lock(conn);
+    can = wsk_ws_can_send(&conn->ws->engine);
+    wsk__conn_unlock(conn);
     return can;
 }
 
@@ -478,13 +474,12 @@ bool wsk_conn_deflates(const wsk_conn *conn)
 
 bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us)
 {
-    wsk_conn *c = (wsk_conn *)(uintptr_t)conn; /* only to lock it */
 
     if (wsk__forked(conn->srv))
         return false;
-    pthread_mutex_lock(&c->lock);
-    *us = c->ws->latency_us;
-    pthread_mutex_unlock(&c->lock);
+    wsk__conn_lock(conn);
+    *us = conn->ws->latency_us;
+    wsk__conn_unlock(conn);
     return *us != UINT32_MAX;
 }
 
@@ -492,9 +487,9 @@ void wsk_conn_hear_pings(wsk_conn *conn, bool hear)
 {
     if (wsk__forked(conn->srv))
         return;
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->ws->hear = hear;
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
 }
 
 wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
@@ -502,7 +497,7 @@ wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
 {
     wsk_status st = WSK_E_STATE;
 
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     if (conn->ws->handlers == NULL && !conn->ws->receiving) {
         conn->ws->handlers = handlers;
         conn->ws->handlers_user = user;
@@ -510,6 +505,6 @@ wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
         conn->ws->hear |= handlers->ping != NULL || handlers->pong != NULL;
         st = WSK_OK;
     }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return st;
 }

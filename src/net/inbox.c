@@ -229,17 +229,60 @@ bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg)
     return false;
 }
 
+bool wsk__ws_keep(struct wsk__socket *ws, const void *data, size_t len)
+{
+    if (len == 0)
+        return true;
+    if (ws->in == NULL) {
+        ws->in = wsk__alloc(sizeof(*ws->in));
+        if (ws->in == NULL)
+            return false;
+        wsk__buf_init(ws->in, SIZE_MAX / 4);
+    }
+    return wsk__buf_put(ws->in, data, len);
+}
+
+static void free_kept(struct wsk__buf *in)
+{
+    if (in != NULL)
+        wsk__buf_free(in);
+    wsk__free(in);
+}
+
+void wsk__ws_drop_kept(struct wsk__socket *ws)
+{
+    free_kept(ws->in);
+    ws->in = NULL;
+}
+
+/* What is kept; nobody keeps an empty queue. */
+static wsk_str kept(const struct wsk__buf *in)
+{
+    if (in == NULL)
+        return (wsk_str){NULL, 0};
+    return (wsk_str){(const char *)wsk__buf_data(in), wsk__buf_len(in)};
+}
+
+static void ack_kept(struct wsk__socket *ws, size_t n)
+{
+    wsk__buf_ack(ws->in, n);
+    if (wsk__buf_len(ws->in) == 0)
+        wsk__ws_drop_kept(ws);
+}
+
 void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span)
 {
-    struct wsk__buf *in = &conn->ws->in, later = *in;
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__buf *later = ws->in;
+    wsk_str rest = kept(later);
 
     if (span->len == 0)
         return;
-    wsk__buf_init(in, later.cap);
-    if (!wsk__buf_put(in, span->p, span->len) ||
-        !wsk__buf_put(in, wsk__buf_data(&later), wsk__buf_len(&later)))
+    ws->in = NULL;
+    if (!wsk__ws_keep(ws, span->p, span->len) ||
+        !wsk__ws_keep(ws, rest.p, rest.len))
         out_of_memory(conn);
-    wsk__buf_free(&later);
+    free_kept(later);
     span->len = 0;
 }
 
@@ -298,33 +341,31 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
 
 void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    struct wsk__buf kept = conn->ws->in;
-    wsk_str span = {(const char *)wsk__buf_data(&kept), wsk__buf_len(&kept)};
+    struct wsk__buf *in = conn->ws->in;
+    wsk_str span = kept(in);
 
     if (wsk__ws_mail_full_locked(conn))
         return;
     if (span.len == 0)
         span = (wsk_str){(const char *)th->rx, receive_locked(th, conn)};
-    wsk__buf_init(&conn->ws->in, kept.cap);
+    conn->ws->in = NULL;
     store_locked(conn, &span);
     wsk__ws_keep_span_locked(conn, &span);
-    wsk__buf_free(&kept);
+    free_kept(in);
     wsk__ws_flush_locked(conn);
 }
 
 void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
                                  bool leads)
 {
-    struct wsk__buf *in = &conn->ws->in;
-    size_t n = wsk__buf_len(in);
+    wsk_str in = kept(conn->ws->in);
+    size_t n = in.len < WSK__RX_SIZE ? in.len : WSK__RX_SIZE;
 
-    if (n == 0) {
-        wsk__buf_free(in);
-        n = leads ? receive_locked(th, conn) : 0;
-    } else {
-        n = n < WSK__RX_SIZE ? n : WSK__RX_SIZE;
-        memcpy(th->rx, wsk__buf_data(in), n);
-        wsk__buf_ack(in, n);
+    if (n > 0) {
+        memcpy(th->rx, in.p, n);
+        ack_kept(conn->ws, n);
+    } else if (leads) {
+        n = receive_locked(th, conn);
     }
     th->ws_span = (wsk_str){(const char *)th->rx, n};
 }
@@ -349,9 +390,10 @@ static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
 
 bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
 {
-    struct wsk__buf *in = &conn->ws->in;
-    struct wsk__mail *mail = wsk__ws_next_mail(conn->ws), item;
-    wsk_str span = {(const char *)wsk__buf_data(in), wsk__buf_len(in)};
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail *mail = wsk__ws_next_mail(ws), item;
+    wsk_str span = kept(ws->in);
+    size_t had = span.len;
     bool got = mail != NULL;
 
     if (got) {
@@ -361,9 +403,8 @@ bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
     }
     while (!got && wsk__ws_pull_locked(conn, &span, &item))
         got = settle_locked(conn, &item, rx, msg);
-    wsk__buf_ack(in, wsk__buf_len(in) - span.len);
-    if (wsk__buf_len(in) == 0)
-        wsk__buf_free(in);
+    if (had > 0)
+        ack_kept(ws, had - span.len);
     return got;
 }
 

@@ -15,6 +15,8 @@
 enum {
     ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
     ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
+    GOAWAYS_AT_ONCE = 128, /* WebSockets told to go without a spread */
+    GOAWAYS_PER_MS = 4,    /* where there are more */
     DISCARDS_MAX = 16,     /* reads of a lingering connection in one go */
     FORCED_MS = 200,       /* for close events, once the drain is over */
 };
@@ -154,7 +156,7 @@ void wsk__conn_close(struct wsk_conn *conn)
 
     if (conn->kind == WSK__DEAD)
         return;
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     wsk__poller_remove(srv->poller, conn->fd);
     conn->kind = WSK__DEAD;
     conn->eof = true;
@@ -168,7 +170,7 @@ void wsk__conn_close(struct wsk_conn *conn)
         close(conn->fd);
         conn->fd = -1;
     }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     wsk__timer_clear(&srv->wheel, &conn->timer);
     if (conn->prev != NULL)
         conn->prev->next = conn->next;
@@ -200,14 +202,14 @@ void wsk__conn_orphan(struct wsk_conn *conn)
 {
     bool first;
 
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     first = conn->kind != WSK__DEAD;
     conn->kind = WSK__DEAD;
     if ((conn->ws == NULL || conn->ws->pins == 0) && conn->fd >= 0) {
         close(conn->fd);
         conn->fd = -1;
     }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     if (first)
         wsk_conn_unref(conn); /* the loop's */
 }
@@ -232,7 +234,7 @@ static void discard(struct wsk__thread *th, struct wsk_conn *conn)
             return;
         }
         if (n > 0)
-            conn->lingered += (uint64_t)n;
+            conn->lingered += (uint32_t)n;
         if (n <= 0 || conn->lingered > WSK__LINGER_BYTES) {
             wsk__conn_close(conn);
             return;
@@ -248,10 +250,10 @@ void wsk__conn_linger(struct wsk_conn *conn)
         wsk__conn_close(conn);
         return;
     }
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->kind = WSK__LINGER;
     conn->since_ms = wsk__now_ms();
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     conn->busy = false;
     /* The next look reads what is there; edges have been used up already. */
     wsk__post(conn, WSK__POST_LOOK);
@@ -280,7 +282,6 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
         wsk__exchange_free(conn->h);
         return false;
     }
-    pthread_mutex_init(&conn->lock, NULL);
     wsk__server_ref(srv);
     return true;
 }
@@ -353,10 +354,10 @@ static void on_listener(wsk_server *srv, struct wsk__listener *listener)
 static bool settle(struct wsk_conn *conn)
 {
     if (conn->busy) {
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         if (conn->kind != WSK__HTTP)
             conn->busy = false;
-        pthread_mutex_unlock(&conn->lock);
+        wsk__conn_unlock(conn);
     }
     return !conn->busy;
 }
@@ -365,9 +366,9 @@ static bool is_taken(struct wsk_conn *conn)
 {
     bool taken;
 
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     taken = conn->taken;
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return taken;
 }
 
@@ -390,10 +391,10 @@ static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
             wsk__watch(conn, 0);
         return true; /* whoever has it reads again when done */
     }
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->drained = false;
     conn->hup = conn->hup_seen;
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return run(th, conn);
 }
 
@@ -425,7 +426,7 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
     if (what & WSK__POST_RUN)
         conn->busy = false;
     if (settle(conn)) {
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
             conn->drained = false;
             conn->hup = conn->hup_seen;
@@ -434,7 +435,7 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
         }
         if (conn->ws != NULL && (what & WSK__POST_UNCORK))
             conn->ws->corked = false;
-        pthread_mutex_unlock(&conn->lock);
+        wsk__conn_unlock(conn);
         leads = run(th, conn);
     }
     wsk_conn_unref(conn);
@@ -469,10 +470,24 @@ static bool on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
 
 /* --------------------------------------------------------------- stop --- */
 
+/* Many clients that are sent away at once come back at once, to whoever serves
+ * them then. */
+static uint32_t spread_of(const wsk_server *srv, uint32_t drain_ms)
+{
+    uint32_t ms = srv->n_conns / GOAWAYS_PER_MS;
+
+    if (srv->n_conns <= GOAWAYS_AT_ONCE)
+        return 0;
+    return ms < drain_ms / 4 ? ms : drain_ms / 4;
+}
+
 static void begin_drain(wsk_server *srv)
 {
-    int ms = atomic_load(&srv->stop_ms);
+    int asked = atomic_load(&srv->stop_ms);
+    uint32_t ms = asked < 0 ? srv->cfg.graceful_timeout_ms : (uint32_t)asked;
 
+    srv->goaway_ms = wsk__now_ms();
+    srv->goaway_spread_ms = spread_of(srv, ms);
     pause_accepting(srv, true);
     srv->draining = true;
     for (size_t i = 0; i < srv->places.n; i++) {
@@ -480,13 +495,12 @@ static void begin_drain(wsk_server *srv)
         wsk__place_close(&srv->places, i, true);
     }
     for (struct wsk_conn *c = srv->conns; c != NULL; c = c->next) {
-        wsk__ws_goaway(c);
+        if (srv->goaway_spread_ms == 0)
+            wsk__ws_goaway(c);
         wsk__taken_goaway(c);
         wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
     }
-    wsk__timer_set(&srv->wheel, &srv->drain_timer,
-                   wsk__now_ms() +
-                       (ms < 0 ? srv->cfg.graceful_timeout_ms : (unsigned)ms));
+    wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + ms);
 }
 
 /* The time is up: no more answers, but every close event. */

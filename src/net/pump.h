@@ -124,6 +124,10 @@ bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
  * and the connection has failed. */
 bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg);
 
+/* Keep octets for later, behind those that are kept. False: memory is out. */
+bool wsk__ws_keep(struct wsk__socket *ws, const void *data, size_t len);
+void wsk__ws_drop_kept(struct wsk__socket *ws);
+
 /* What is left of *span is fed later, before what is kept already. */
 void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span);
 

@@ -3,8 +3,8 @@
  *   leader       only the thread that leads the loop
  *   owner        the leader, or the thread whose handler a connection is busy
  *                with (conn->busy, which only the leader writes)
- *   lock         whoever holds srv->lock (dispatch) or conn->lock (a WebSocket)
- *   fixed        written once, before other threads can see it
+ *   lock         whoever holds srv->lock (dispatch) or wsk__conn_lock() (a
+ * WebSocket) fixed        written once, before other threads can see it
  *
  * docs/internals/dispatch.md tells the story. */
 #ifndef WSK_NET_SERVER_H
@@ -24,6 +24,7 @@
 enum {
     WSK__RX_SIZE = 65536,  /* a thread's receive buffer */
     WSK__BATCH = 256,      /* events per look at the poller */
+    WSK__CONN_LOCKS = 64,  /* for WebSockets, see wsk__conn_lock() */
     WSK__STALL_MS = 30000, /* no octet moved: give the peer up */
     WSK__LINGER_MS = 5000, /* discarding after our half-close */
     WSK__LINGER_BYTES = 64 << 20,
@@ -123,19 +124,9 @@ struct wsk__exchange {
     struct wsk_conn *disk_next; /* srv->post_lock: in srv->disk */
 };
 
-/* What is kept of an opening handshake, in one block. Fixed. */
-struct wsk__handshake {
-    uint16_t peer_port, local_port;
-    uint16_t local_at, protocol_at; /* in text; protocol_at 0: none */
-    uint32_t head_at, head_len;
-    char text[]; /* peer, local and protocol, each with its NUL; the octets of
-                    the head */
-};
-
-/* A WebSocket; under its connection's lock, unless fixed. */
+/* A WebSocket, in one block; under its connection's lock, unless fixed. */
 struct wsk__socket {
     struct wsk_ws engine;
-    struct wsk__handshake *handshake; /* fixed */
     const wsk_ws_handlers *handlers;
     void *handlers_user;
     struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
@@ -148,25 +139,32 @@ struct wsk__socket {
     uint32_t latency_us;    /* of the last answered; UINT32_MAX: none was */
     uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
     uint64_t calling_ms;    /* its events were handed out then */
-    struct wsk__buf in;     /* received, not yet fed */
+    struct wsk__buf *in;    /* received, not yet fed; or NULL */
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
     uint32_t mail_n;        /* messages in it */
-    uint32_t control_n;     /* pings and pongs in it */
-    uint32_t pins;          /* threads that use fd without the lock */
     uint16_t code;          /* how it ended, with reason */
+    uint16_t pins;          /* threads that use fd without the lock */
+    uint8_t control_n;      /* pings and pongs in the mail */
     uint8_t reason_len;
-    uint8_t rx;     /* an enum wsk__rx */
-    bool hear;      /* pings and pongs come into the mail */
-    bool clean;     /* of its end */
-    bool receiving; /* a thread is inside wsk_conn_receive() */
-    bool calling;   /* its events are being delivered, or queued */
-    bool corked;    /* what its caller sends leaves at the callback's end */
-    bool connect_due, close_fired;
-    bool ended;     /* the above is set; no more messages will come */
-    bool shut;      /* the descriptor was shut down */
-    bool close_due; /* the last pin closes fd */
-    bool taken;     /* a handler has a descriptor of its own */
+    uint8_t rx;         /* an enum wsk__rx */
+    bool hear : 1;      /* pings and pongs come into the mail */
+    bool clean : 1;     /* of its end */
+    bool receiving : 1; /* a thread is inside wsk_conn_receive() */
+    bool calling : 1;   /* its events are being delivered, or queued */
+    bool corked : 1;    /* what its caller sends leaves at the callback's end */
+    bool connect_due : 1; /* as an event */
+    bool close_fired : 1;
+    bool ended : 1;     /* code to clean are set; no more messages will come */
+    bool shut : 1;      /* the descriptor was shut down */
+    bool close_due : 1; /* the last pin closes fd */
+
+    /* fixed: what is kept of the opening handshake */
+    uint16_t peer_port, local_port;
+    uint16_t local_at, protocol_at; /* in text; protocol_at 0: none */
+    uint32_t head_at, head_len;
+    char text[]; /* peer, local and protocol, each with its NUL; the octets of
+                    the head */
 };
 
 struct wsk_conn {
@@ -181,8 +179,11 @@ struct wsk_conn {
     bool busy;     /* a handler owns it, or it waits for one in srv->ready */
     bool hup_seen; /* the poller saw an end */
 
+    bool taken; /* wsk__conn_lock(): its handler has a descriptor of its own */
+
     /* srv->post_lock */
     uint8_t post;
+    uint32_t lingered; /* leader: octets thrown away */
     struct wsk_conn *post_next;
 
     /* srv->lock */
@@ -193,15 +194,11 @@ struct wsk_conn {
     struct wsk__socket *ws; /* NULL until the 101 has left */
     uint64_t since_ms;      /* last progress in the present phase; the last
                                octet from a WebSocket's peer */
-    uint64_t lingered;      /* octets thrown away */
     int fd;
     uint8_t kind; /* an enum wsk__kind; a WebSocket's changes under lock */
     bool eof;     /* the peer's end was read */
     bool drained; /* nothing to read before the next event */
     bool hup;     /* an end is near: read until it shows */
-
-    pthread_mutex_t lock; /* of a WebSocket, and of what is taken over */
-    bool taken;           /* lock: its handler has a descriptor of its own */
 };
 
 /* ----------------------------------------------------------- threads --- */
@@ -284,10 +281,14 @@ struct wsk_server {
     uint64_t now_ms;
     bool accept_paused;
     struct wsk__timer accept_timer;
-    atomic_bool draining; /* written by the leader */
-    bool forced;          /* the drain's time is up: answers are cut */
-    bool over;            /* and the time for close events, too */
+    uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
+    uint32_t goaway_spread_ms; /* each at its moment of so long a time */
+    atomic_bool draining;      /* written by the leader */
+    bool forced;               /* the drain's time is up: answers are cut */
+    bool over;                 /* and the time for close events, too */
     struct wsk__timer drain_timer;
+
+    pthread_mutex_t conn_locks[WSK__CONN_LOCKS]; /* see wsk__conn_lock() */
 
     /* post_lock */
     pthread_mutex_t post_lock;
@@ -326,6 +327,25 @@ struct wsk_server {
     atomic_int stop_ms;    /* what the first said */
     atomic_uint forks;     /* wsk__fork_count at the start */
 };
+
+/*
+ * The lock of a WebSocket. It is held for a feed, a send, a look, and never two
+ * of them together: so a few serve all connections, and an idle one has none.
+ */
+static inline pthread_mutex_t *wsk__conn_mutex(const struct wsk_conn *conn)
+{
+    return &conn->srv->conn_locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
+}
+
+static inline void wsk__conn_lock(const struct wsk_conn *conn)
+{
+    pthread_mutex_lock(wsk__conn_mutex(conn));
+}
+
+static inline void wsk__conn_unlock(const struct wsk_conn *conn)
+{
+    pthread_mutex_unlock(wsk__conn_mutex(conn));
+}
 
 /* Bumped in each forked child: engine threads did not survive there. */
 extern atomic_uint wsk__fork_count;

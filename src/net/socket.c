@@ -1,6 +1,7 @@
 /* WebSockets between the descriptor, the engine and whoever waits for their
  * messages. The engine, the mail and every flag of the WebSocket stand under
- * conn->lock; the read side of the descriptor has one owner (conn->ws->rx). */
+ * wsk__conn_lock(); the read side of the descriptor has one owner
+ * (conn->ws->rx). */
 #include "net/pump.h"
 
 #include "base/mem.h"
@@ -67,51 +68,44 @@ static void append(char **at, const char *p, size_t len)
     *at += len;
 }
 
-/* All that is asked for later, in as few octets as can be: idle WebSockets are
- * many, and most are never asked. */
-static struct wsk__handshake *remember(const struct wsk__exchange *h,
-                                       const char *protocol)
+/* With all that is asked for later, in as few octets as can be: idle WebSockets
+ * are many, and most are never asked. */
+static struct wsk__socket *socket_new(const struct wsk__exchange *h,
+                                      const char *protocol)
 {
     size_t peer = strlen(h->peer.text) + 1, local = strlen(h->local.text) + 1;
     size_t proto = protocol != NULL ? strlen(protocol) + 1 : 0, head_len;
     const char *head = wsk__http_head_text(&h->http, &head_len);
-    struct wsk__handshake *kept =
-        wsk__alloc(sizeof *kept + peer + local + proto + head_len);
+    struct wsk__socket *ws =
+        wsk__calloc(sizeof *ws + peer + local + proto + head_len);
     char *at;
 
-    if (kept == NULL)
+    if (ws == NULL)
         return NULL;
-    *kept = (struct wsk__handshake){
-        .peer_port = h->peer.port,
-        .local_port = h->local.port,
-        .local_at = (uint16_t)peer,
-        .protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0,
-        .head_at = (uint32_t)(peer + local + proto),
-        .head_len = (uint32_t)head_len,
-    };
-    at = kept->text;
+    ws->peer_port = h->peer.port;
+    ws->local_port = h->local.port;
+    ws->local_at = (uint16_t)peer;
+    ws->protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0;
+    ws->head_at = (uint32_t)(peer + local + proto);
+    ws->head_len = (uint32_t)head_len;
+    at = ws->text;
     append(&at, h->peer.text, peer);
     append(&at, h->local.text, local);
     if (proto > 0)
         append(&at, protocol, proto);
     append(&at, head, head_len);
-    return kept;
+    return ws;
 }
 
 struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
                                     char extensions[WSK_WS_DEFLATE_TEXT])
 {
-    struct wsk__socket *ws = wsk__calloc(sizeof(*ws));
+    struct wsk__socket *ws = socket_new(conn->h, protocol);
     wsk_ws_deflate agreed;
 
     extensions[0] = '\0';
     if (ws == NULL)
         return NULL;
-    ws->handshake = remember(conn->h, protocol);
-    if (ws->handshake == NULL) {
-        wsk__free(ws);
-        return NULL;
-    }
     wsk__ws_init(&ws->engine, &conn->srv->cfg.limits);
     if (agree_deflate(conn, ws, &agreed, extensions))
         wsk__ws_set_deflate(&ws->engine, &agreed, &conn->srv->pool);
@@ -134,8 +128,7 @@ void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws)
         free_mail(mail);
     release_deflate(srv, ws);
     wsk__ws_clear(&ws->engine);
-    wsk__buf_free(&ws->in);
-    wsk__free(ws->handshake);
+    wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);
     wsk__free(ws);
 }
@@ -149,9 +142,7 @@ static bool inherit(struct wsk__socket *ws, struct wsk__exchange *h)
     if (len > 0 && !wsk__ws_send_before(&ws->engine, data, len))
         return false;
     wsk_http_out_ack(&h->http, len);
-    ws->in = h->in;
-    wsk__buf_init(&h->in, h->in.cap);
-    return true;
+    return wsk__ws_keep(ws, wsk__buf_data(&h->in), wsk__buf_len(&h->in));
 }
 
 bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
@@ -160,11 +151,11 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
     if (!inherit(ws, conn->h))
         return false;
     wsk_conn_ref(conn); /* the request's, until its handler has returned */
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->since_ms = wsk__now_ms();
     conn->kind = WSK__WS;
     conn->ws = ws;
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     wsk__call_upgraded(th, conn);
     if (conn->srv->draining) /* it was told before it was a WebSocket */
         wsk__ws_goaway(conn);
@@ -236,9 +227,9 @@ static bool events_due_locked(const struct wsk_conn *conn)
 
 static void bad_text(struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
 }
 
 /* The event in hand. A masked message lies in this thread's own buffer. */
@@ -288,7 +279,7 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__free(mail);
         return DUE_ITEM;
     }
-    if (ws->caller == th && th->ws_span.len == 0 && wsk__buf_len(&ws->in) > 0)
+    if (ws->caller == th && th->ws_span.len == 0 && ws->in != NULL)
         wsk__ws_take_in_hand_locked(th, conn, false);
     if (ws->caller == th && wsk__ws_pull_locked(conn, &th->ws_span, &th->item))
         return DUE_ITEM;
@@ -348,7 +339,7 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
         return WSK__CALLS_MORE;
     ws->calling = false;
     ws->rx = WSK__RX_LOOP;
-    return !conn->srv->edge || !conn->drained || wsk__buf_len(&ws->in) > 0 ||
+    return !conn->srv->edge || !conn->drained || ws->in != NULL ||
                    wsk_ws_done(&ws->engine) || conn->kind != WSK__WS
                ? WSK__CALLS_LOOK
                : WSK__CALLS_DONE;
@@ -364,7 +355,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
 
     for (int i = 0; i < CALLS_MAX && calls == WSK__CALLS_MORE; i++) {
         if (due == DUE_NOTHING) {
-            pthread_mutex_lock(&conn->lock);
+            wsk__conn_lock(conn);
             if (!in_hand && ws->caller == NULL && ws->rx == WSK__RX_HANDLER) {
                 ws->caller = th;
                 th->ws_span.len = 0;
@@ -372,7 +363,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
             due = next_due_locked(th, conn);
             if (due == DUE_NOTHING)
                 calls = finish_locked(th, conn);
-            pthread_mutex_unlock(&conn->lock);
+            wsk__conn_unlock(conn);
         }
         deliver(th, conn, due);
         due = DUE_NOTHING;
@@ -380,9 +371,9 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
             return WSK__CALLS_DONE;
     }
     if (calls == WSK__CALLS_MORE) {
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         let_go_locked(th, conn);
-        pthread_mutex_unlock(&conn->lock);
+        wsk__conn_unlock(conn);
     }
     return calls;
 }
@@ -390,21 +381,21 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
 /* Nobody calls now: what is in hand waits where others find it. */
 static void stow(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     if (th->item.kind != WSK_WS_NONE && wsk__ws_own_locked(conn, &th->item.msg))
         wsk__ws_post_locked(conn, &th->item);
     th->item.kind = WSK_WS_NONE;
     let_go_locked(th, conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
 }
 
 /* There is more for the leader to deliver, in its next look. */
 static void go_on(struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->ws->calling = false;
     conn->ws->rx = WSK__RX_LOOP;
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
 }
 
 /* The leader delivers what is due, or queues it. False: the lead was lost. */
@@ -462,6 +453,15 @@ static bool is_handed_out(const struct wsk__socket *ws)
     return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
 }
 
+/* Its moment to be told that the server stops: as good as random. */
+static uint64_t goaway_due(const struct wsk_conn *conn)
+{
+    const wsk_server *srv = conn->srv;
+    uint32_t mixed = (uint32_t)((uintptr_t)conn >> 4) * 2654435761u;
+
+    return srv->goaway_ms + ((uint64_t)mixed * srv->goaway_spread_ms >> 32);
+}
+
 static uint64_t deadline_locked(struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
@@ -477,6 +477,8 @@ static uint64_t deadline_locked(struct wsk_conn *conn)
         from = ws->sent_ms > ws->closing_ms ? ws->sent_ms : ws->closing_ms;
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
                                                     : cfg->ws_close_timeout_ms);
+    } else if (conn->srv->draining) {
+        due = goaway_due(conn);
     } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
         due = ws->ping_ms + cfg->ws_ping_timeout_ms;
     } else if (cfg->ws_ping_interval_ms > 0) {
@@ -546,7 +548,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
         uint64_t deadline = UINT64_MAX;
         enum wsk__calls calls;
 
-        pthread_mutex_lock(&conn->lock);
+        wsk__conn_lock(conn);
         th->ws_span.len = 0;
         alive = conn->kind == WSK__WS; /* else only its events are owed */
         due = alive ? look_locked(th, conn) : events_due_locked(conn);
@@ -560,7 +562,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
             wsk__watch(conn, wanted_locked(conn));
             deadline = deadline_locked(conn);
         }
-        pthread_mutex_unlock(&conn->lock);
+        wsk__conn_unlock(conn);
         if (over)
             end_transport(conn, eof);
         else if (alive)
@@ -582,9 +584,9 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 {
     uint64_t due;
 
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     due = deadline_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return due;
 }
 
@@ -625,6 +627,13 @@ static void shut_locked(struct wsk_conn *conn)
     }
 }
 
+static void goaway_locked(struct wsk_conn *conn)
+{
+    wsk_ws_send_close(&conn->ws->engine, 1001, NULL, 0);
+    wsk__ws_collect_locked(conn);
+    wsk__ws_flush_locked(conn);
+}
+
 /* Whoever delivers its events has been away for long: from now on the loop
  * reads, so that pings are answered and closes seen. */
 static void take_over_locked(struct wsk_conn *conn)
@@ -640,10 +649,13 @@ static void take_over_locked(struct wsk_conn *conn)
 
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     if (is_handed_out(conn->ws) &&
         conn->ws->calling_ms + AWAY_MS <= conn->srv->now_ms) {
         take_over_locked(conn);
+    } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
+               goaway_due(conn) <= conn->srv->now_ms) {
+        goaway_locked(conn);
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
         silent_locked(conn);
         wsk__ws_flush_locked(conn);
@@ -653,33 +665,30 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__ws_eof_locked(conn); /* the peer had its time */
         shut_locked(conn);
     }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     return wsk__ws_serve(th, conn);
 }
 
 void wsk__ws_goaway(struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
-    if (conn->kind == WSK__WS) {
-        wsk_ws_send_close(&conn->ws->engine, 1001, NULL, 0);
-        wsk__ws_collect_locked(conn);
-        wsk__ws_flush_locked(conn);
-    }
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_lock(conn);
+    if (conn->kind == WSK__WS)
+        goaway_locked(conn);
+    wsk__conn_unlock(conn);
 }
 
 void wsk__ws_lost(struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     wsk__ws_eof_locked(conn);
     shut_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     wsk__post(conn, WSK__POST_LOOK);
 }
 
 void wsk__ws_handler_done(struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     if (conn->ws->handlers == NULL) {
         if (wsk_ws_send_close(&conn->ws->engine, 1000, NULL, 0) == WSK_E_NOMEM)
             wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
@@ -693,5 +702,5 @@ void wsk__ws_handler_done(struct wsk_conn *conn)
         conn->ws->rx = WSK__RX_LOOP;
     conn->drained = false;
     wsk__ws_flush_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
 }

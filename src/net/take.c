@@ -16,10 +16,10 @@ static void end_input_locked(const struct wsk_conn *conn)
 
 void wsk__taken_goaway(struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     if (conn->taken)
         end_input_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
 }
 
 wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
@@ -38,11 +38,11 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     req->status = 101; /* as far as we can tell */
     req->finished = true;
     wsk__access_log(conn->srv, req);
-    pthread_mutex_lock(&conn->lock);
+    wsk__conn_lock(conn);
     conn->taken = true;
     if (conn->srv->draining) /* it was told before there was anything to tell */
         end_input_locked(conn);
-    pthread_mutex_unlock(&conn->lock);
+    wsk__conn_unlock(conn);
     wsk__call_leave(req->thread);
     return WSK_OK;
 }

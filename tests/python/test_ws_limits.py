@@ -343,3 +343,29 @@ def test_one_chatty_peer_does_not_keep_others_waiting(serve):
     finally:
         over.set()
         thread.join()
+
+
+# ----------------------------------------------------------------- stopping ---
+
+
+@pytest.mark.parametrize("peers", [3, 200])
+def test_every_peer_is_told_1001_when_the_server_stops(serve, peers):
+    """RFC 6455 7.4.1; more than 128 are told one after the other."""
+    ended = []
+    app = event_app(
+        onmessage=lambda message, client: client.send(message),
+        onclose=lambda message, client: ended.append(client.close_clean),
+    )
+    site = serve(app)
+    clients = [open_raw(site, frame(TEXT, b"hi")) for _ in range(peers)]
+    for client in clients:
+        assert read_frame(client) == (TEXT, b"hi")
+    site.server.stop()
+    for client in clients:
+        opcode, payload = read_frame(client)
+        assert (opcode, close_code(payload)) == (CLOSE, 1001)
+        client.send(frame(CLOSE, payload))
+        assert read_frame(client) == (None, b"")
+        client.__exit__()
+    assert site.stop()
+    assert ended == [True] * peers
