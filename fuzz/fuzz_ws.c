@@ -1,6 +1,7 @@
 /* Any octets, in any pieces: the WebSocket engine says the same, and what it
  * says is lawful. */
 #include "base/utf8.h"
+#include "ws/conn.h"
 #include "wsocket.h"
 
 #include <stdint.h>
@@ -22,6 +23,7 @@ struct setting {
     unsigned close_after; /* events, then the application closes; 0: never */
     bool take;            /* messages are taken over */
     bool reads;           /* the peer reads what it is owed, after each event */
+    bool bare;            /* ws_allow_unmasked */
 };
 enum { SETTING_LEN = 2 };
 
@@ -47,6 +49,7 @@ struct run {
     wsk_ws *ws;
     struct log events, out;
     unsigned n_events;
+    bool lends; /* whole messages are taken where they stand */
     bool closed;
 };
 
@@ -88,6 +91,21 @@ static void read_out(struct run *r)
     }
 }
 
+static void hear(struct run *r, const wsk_ws_event *ev)
+{
+    check(r, ev);
+    write_down(r, ev);
+    r->closed = ev->kind == WSK_WS_CLOSED;
+    if (r->setting->reads)
+        read_out(r);
+}
+
+static void close_in_time(struct run *r)
+{
+    if (++r->n_events == r->setting->close_after)
+        wsk_ws_send_close(r->ws, 1000, (const uint8_t *)"enough", 6);
+}
+
 static void drain(struct run *r)
 {
     wsk_ws_event ev;
@@ -95,19 +113,41 @@ static void drain(struct run *r)
     while ((ev = wsk_ws_next(r->ws)).kind != WSK_WS_NONE) {
         void *block;
 
-        check(r, &ev);
-        write_down(r, &ev);
-        r->closed = ev.kind == WSK_WS_CLOSED;
-        if (r->setting->reads)
-            read_out(r);
+        hear(r, &ev);
         if (r->setting->take && ev.kind == WSK_WS_MESSAGE) {
             REQUIRE(wsk_ws_take_message(r->ws, &block) == WSK_OK);
             REQUIRE((block == NULL) == (ev.len == 0));
             wsk_free(block);
         }
-        if (++r->n_events == r->setting->close_after)
-            wsk_ws_send_close(r->ws, 1000, (const uint8_t *)"enough", 6);
+        close_in_time(r);
     }
+}
+
+/* A message that stands whole in data, if that is tried; returns its octets. */
+static size_t take_whole(struct run *r, const uint8_t *data, size_t len)
+{
+    wsk_message msg;
+    wsk_ws_event ev = {.kind = WSK_WS_MESSAGE};
+    size_t used = r->lends ? wsk__ws_take_whole(r->ws, data, len, &msg) : 0;
+    uint8_t *plain;
+
+    if (used == 0)
+        return 0;
+    plain = malloc(msg.len + 1);
+    REQUIRE(plain != NULL && msg.data >= data && used <= len &&
+            msg.data + msg.len == data + used);
+    if (!wsk_message_copy(&msg, plain) && msg.opcode == WSK_TEXT &&
+        !wsk__utf8_valid(plain, msg.len)) {
+        wsk__ws_fail(r->ws, 1007, "text is not UTF-8");
+    } else {
+        ev.opcode = msg.opcode;
+        ev.data = plain;
+        ev.len = msg.len;
+        hear(r, &ev);
+        close_in_time(r);
+    }
+    free(plain);
+    return used;
 }
 
 /* One piece, in a block of exactly its size. */
@@ -119,8 +159,12 @@ static void feed(struct run *r, const uint8_t *data, size_t len)
     REQUIRE(piece != NULL);
     memcpy(piece, data, len);
     while (at < len) {
-        wsk_status st = wsk_ws_feed(r->ws, piece + at, len - at, &used);
         unsigned before = r->n_events;
+        wsk_status st = WSK_OK;
+
+        used = take_whole(r, piece + at, len - at);
+        if (used == 0)
+            st = wsk_ws_feed(r->ws, piece + at, len - at, &used);
 
         REQUIRE(used <= len - at);
         at += used;
@@ -142,15 +186,16 @@ static uint32_t next_random(uint32_t *seed)
 
 /* Pieces of one octet (1), of all (0), or of random lengths up to `most`. */
 static struct run run(const struct setting *setting, const uint8_t *data,
-                      size_t len, uint32_t most)
+                      size_t len, uint32_t most, bool lends)
 {
-    struct run r = {.setting = setting};
+    struct run r = {.setting = setting, .lends = lends};
     wsk_limits limits;
     uint32_t seed = (uint32_t)len;
     size_t n;
 
     wsk_limits_init(&limits);
     limits.ws_max_size = setting->limit;
+    limits.ws_allow_unmasked = setting->bare;
     r.ws = wsk_ws_new_server(&limits);
     REQUIRE(r.ws != NULL);
     for (size_t at = 0; at < len; at += n) {
@@ -199,7 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static const uint64_t limits[] = {1048576, 0, 10, 300};
-    static const uint32_t pieces[] = {1, 3, 40};
+    static const uint32_t pieces[] = {1, 3, 40, 0, 40};
     struct setting setting;
     struct run whole;
 
@@ -208,14 +253,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     setting.limit = limits[data[0] & 3];
     setting.take = (data[0] & 4) != 0;
     setting.reads = (data[0] & 8) != 0;
+    setting.bare = (data[0] & 16) != 0;
     setting.close_after = data[1];
     data += SETTING_LEN;
     len -= SETTING_LEN;
 
-    whole = run(&setting, data, len, 0);
+    whole = run(&setting, data, len, 0, false);
     check_out(&whole.out);
     for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
-        struct run other = run(&setting, data, len, pieces[i]);
+        struct run other = run(&setting, data, len, pieces[i], i > 2);
 
         REQUIRE(same(&whole.events, &other.events));
         REQUIRE(same(&whole.out, &other.out));
