@@ -9,7 +9,7 @@ BENCH ?= http
 
 run = $(PYTHON) tools/run.py
 
-.PHONY: help run test check fuzz soak slow endings faults bench conformance install clean
+.PHONY: help run test check fuzz soak slow endings parked faults bench conformance install clean
 
 help:
 	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
@@ -19,9 +19,10 @@ help:
 	@echo 'make soak         mixed load for SECONDS=60; memory and files must not grow'
 	@echo 'make slow         slow clients by the hundred for SECONDS=60 each kind'
 	@echo 'make endings      10,000 connections of each ending; nothing is left behind'
+	@echo 'make parked       2,000 handlers that block in receive() at once'
 	@echo 'make faults       system calls that fail, one kind after the other'
 	@echo 'make bench        CPU beside other servers, BENCH=http or BENCH=ws'
-	@echo 'make conformance  the Autobahn cases; CONFORMANCE=dir for other probers'
+	@echo 'make conformance  Autobahn cases, other clients; CONFORMANCE=dir for other probers'
 	@echo 'make install      libwsocket, header and wsocket.pc to PREFIX=/usr/local'
 	@echo 'make clean        delete build/ and .venv/'
 
@@ -53,6 +54,10 @@ slow:
 endings:
 	@PYTHON=$(PYTHON) tools/bootstrap build
 	@$(run) endings
+
+parked:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) parked
 
 faults:
 	@PYTHON=$(PYTHON) tools/bootstrap build faults

@@ -3,7 +3,8 @@
 
     tools/conformance.py [DIR]
 
-All Autobahn cases against each of our echoes. DIR may hold further probers:
+All Autobahn cases against each of our echoes, and clients of others with ten
+thousand messages each. DIR may hold further probers:
 h1probe.py with the app conf_app.py it needs, and wsprobe.py.
 """
 
@@ -12,6 +13,8 @@ import subprocess
 import sys
 
 import autobahn
+
+INTEROP = os.path.join(autobahn.ROOT, "tests", "interop", "run.py")
 
 
 def probe(folder, script, app, *options):
@@ -33,6 +36,8 @@ def main():
     print("--- Autobahn", flush=True)
     sys.argv[1:] = ["--all"]
     bad += autobahn.main()
+    print("--- interop", flush=True)
+    bad += subprocess.call([sys.executable, INTEROP]) != 0
     return bad > 0
 
 

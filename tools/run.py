@@ -4,7 +4,7 @@
     tools/run.py check | test
     tools/run.py install VENV | library PREFIX
     tools/run.py fuzz SECONDS | soak SECONDS | slow SECONDS
-    tools/run.py endings | faults | conformance [DIR]
+    tools/run.py endings | parked | faults | conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
@@ -471,6 +471,8 @@ def main():
                 "slow": functools.partial(with_package, "tests/soak/slow.py"),
                 "endings": functools.partial(with_package,
                                              "tests/soak/endings.py"),
+                "parked": functools.partial(with_package,
+                                            "tests/soak/parked.py"),
                 "faults": functools.partial(with_package,
                                             "tests/faults/run.py"),
                 "conformance": conformance}
