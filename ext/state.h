@@ -47,6 +47,7 @@ struct ext_state {
     PyTypeObject *log_type;
     PyTypeObject *response_type;
     PyTypeObject *websocket_type;
+    PyTypeObject *stream_type;
     PyTypeObject *event_type;
     PyTypeObject *socket_type;
     PyTypeObject *answer_type;

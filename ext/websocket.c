@@ -322,6 +322,8 @@ static void WebSocket_dealloc(PyObject *op)
 static PyMethodDef WebSocket_methods[] = {
     {"accept", EXT_METHOD(WebSocket_accept), FAST, DOC_ACCEPT},
     {"receive", EXT_METHOD(ext_ws_receive), FAST, DOC_RECEIVE},
+    {"receive_stream", EXT_METHOD(ext_ws_receive_stream), FAST,
+     DOC_RECEIVE_STREAM},
     {"send", EXT_METHOD(ext_ws_send), FAST, DOC_SEND},
     {"send_frame", EXT_METHOD(ext_ws_send_frame), FAST, DOC_SEND_FRAME},
     {"send_stream", ext_ws_send_stream, METH_O, DOC_SEND_STREAM},
@@ -360,7 +362,10 @@ static PyType_Spec WebSocket_spec = {
 
 int ext_websocket_add(PyObject *module, struct ext_state *st)
 {
-    return ext_type_add(module, &WebSocket_spec, &st->websocket_type, true);
+    return ext_ws_pieces_add(module, st) < 0
+               ? -1
+               : ext_type_add(module, &WebSocket_spec, &st->websocket_type,
+                              true);
 }
 
 /* The application's websocket_class, a new reference; or ours, where there is

@@ -43,6 +43,27 @@
     "Traceback (most recent call last):\n"                                     \
     "TimeoutError: receive: the time is up"
 
+#define DOC_RECEIVE_STREAM                                                     \
+    "receive_stream($self, /, timeout=None)\n--\n\n"                           \
+    "Wait for a message, and return an iterator over its pieces as they\n"     \
+    "arrive: str, cut between characters, or bytes. None once, when the "      \
+    "peer\n"                                                                   \
+    "has left.\n\n"                                                            \
+    "ws_max_size does not limit the message, for it is not held: one that "    \
+    "is\n"                                                                     \
+    "longer waits until it is received by this, or closes with 1009 when it\n" \
+    "is received by receive().\n\n"                                            \
+    "timeout\n"                                                                \
+    "    in seconds, for each piece.\n\n"                                      \
+    "TimeoutError: no piece came in time; go on with the same iterator.\n"     \
+    "WebSocketError: as receive(); the last message has not been read to "     \
+    "its\n"                                                                    \
+    "end; and from the iterator, the WebSocket was closed in the middle.\n"    \
+    "\n"                                                                       \
+    ">>> ws.send(b'x' * 1000000)\n"                                            \
+    ">>> sum(len(piece) for piece in ws.receive_stream())\n"                   \
+    "1000000"
+
 #define DOC_SEND                                                               \
     "send($self, /, message, binary=None, do_compress=True)\n--\n\n"           \
     "Send a message; from any thread.\n\n"                                     \
@@ -153,6 +174,7 @@
 #define DOC_SEND_POLICY                                                        \
     "What send() does when the peer is so slow that ws_send_limit octets\n"    \
     "wait: 'wait' (the default in a blocking handler), 'drop' the message, or" \
-    "\n'close' with 1013 when it is ws_send_max (the default in events)."
+    "\n'close' with 1013 when it is ws_send_max (the default in events,\n"     \
+    "unless ws_send_policy says drop). A stream waits unless this is 'close'."
 
 #endif

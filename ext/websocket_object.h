@@ -33,6 +33,7 @@ typedef struct {
     enum ext_policy policy;
     bool shown;      /* the application has seen environ */
     bool told_ended; /* receive() has returned None */
+    bool in_stream;  /* receive_stream() has not given all of its message */
 } WebSocketObject;
 
 #define WebSocket_CAST(op) ((WebSocketObject *)(op))
@@ -64,10 +65,24 @@ int ext_ws_hear(WebSocketObject *self);
 /* Call the hook for a ping or pong, if there is one. -1 with an exception. */
 int ext_ws_tell(WebSocketObject *self, const wsk_message *msg);
 
+/* ---- receiving ---- */
+
+/* The type of what receive_stream() returns. */
+int ext_ws_pieces_add(PyObject *module, struct ext_state *st);
+
+/* Wait for a message, or for a piece of one; pings are told meanwhile. 1: *msg
+ * is the caller's to free; 0: the connection has ended; -1 with an exception.
+ */
+int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
+                 wsk_message *msg);
+
+/* The connection has ended: None once, which ends a loop, then an error. */
+PyObject *ext_ws_tell_ended(WebSocketObject *self, const char *what);
+
 /* ---- sending ---- */
 
-/* WSK_OK, and whatever wsk_conn_drain() says. */
-wsk_status ext_ws_wait_for_reader(WebSocketObject *self);
+/* After a piece of a stream: WSK_OK, and whatever wsk_conn_drain() says. */
+wsk_status ext_ws_wait_for_stream(WebSocketObject *self);
 
 /* Whether to try again what the engine refused because of a message in pieces.
  * `ended` is streams_ended, from before the first try. */
@@ -82,6 +97,8 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
 PyObject *ext_ws_receive(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *kwnames);
 PyObject *ext_ws_iternext(PyObject *op);
+PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
+                                Py_ssize_t nargs, PyObject *kwnames);
 PyObject *ext_ws_attach(PyObject *op, PyObject *app);
 PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);

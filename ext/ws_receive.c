@@ -9,8 +9,7 @@
 
 /* ------------------------------------------------------------ receiving --- */
 
-/* The connection has ended: None once, which ends a loop, then an error. */
-static PyObject *tell_ended(WebSocketObject *self)
+PyObject *ext_ws_tell_ended(WebSocketObject *self, const char *what)
 {
     wsk_close_info info;
 
@@ -21,19 +20,24 @@ static PyObject *tell_ended(WebSocketObject *self)
     if (!wsk_conn_closed(self->conn, &info))
         info.code = 1006;
     return PyErr_Format(self->st->WebSocketError,
-                        "receive: the WebSocket is closed (%d)",
+                        "%s: the WebSocket is closed (%d)", what,
                         (int)info.code);
 }
 
-static PyObject *raise_receive(WebSocketObject *self, wsk_status st)
+static void raise_receive(WebSocketObject *self, wsk_status st,
+                          const char *what)
 {
+    const char *why = "another thread is receiving; one at a time can";
+
+    if (self->app != NULL)
+        why = "the messages of this WebSocket go to onmessage";
+    else if (self->in_stream)
+        why = "a message is being received by receive_stream(); take its "
+              "pieces to the end first";
     if (st == WSK_E_STATE)
-        return PyErr_Format(
-            self->st->WebSocketError,
-            self->app != NULL
-                ? "receive: the messages of this WebSocket go to onmessage"
-                : "receive: another thread is receiving; one at a time can");
-    return ext_raise_websocket(self->st, st, "receive");
+        PyErr_Format(self->st->WebSocketError, "%s: %s", what, why);
+    else
+        ext_raise_websocket(self->st, st, what);
 }
 
 static int64_t now_ms(void)
@@ -46,7 +50,7 @@ static int64_t now_ms(void)
 
 /* The next thing that comes, be it a ping; WSK_E_TIMEOUT at until_ms. */
 static wsk_status next_message(WebSocketObject *self, int timeout_ms,
-                               int64_t until_ms, wsk_message *msg)
+                               int64_t until_ms, bool piece, wsk_message *msg)
 {
     wsk_status st;
 
@@ -56,40 +60,52 @@ static wsk_status next_message(WebSocketObject *self, int timeout_ms,
         timeout_ms = left > 0 ? (int)left : 0;
     }
     Py_BEGIN_ALLOW_THREADS
-    st = wsk_conn_receive_masked(self->conn, timeout_ms, msg);
+    st = piece ? wsk_conn_receive_piece(self->conn, timeout_ms, msg)
+               : wsk_conn_receive_masked(self->conn, timeout_ms, msg);
     Py_END_ALLOW_THREADS
     return st;
 }
 
-static PyObject *receive(WebSocketObject *self, int timeout_ms)
+int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
+                 wsk_message *msg)
 {
+    const char *what = piece ? "receive_stream" : "receive";
     int64_t until_ms = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
-    wsk_message msg;
-    wsk_status st;
-    PyObject *message;
 
-    if (ext_ws_open(self, "receive") < 0)
-        return NULL;
+    if (ext_ws_open(self, what) < 0)
+        return -1;
     for (;;) {
+        wsk_status st = next_message(self, timeout_ms, until_ms, piece, msg);
         int rc;
 
-        st = next_message(self, timeout_ms, until_ms, &msg);
         if (st == WSK_E_CLOSED)
-            return tell_ended(self);
-        if (st != WSK_OK)
-            return raise_receive(self, st);
-        if (msg.opcode < WSK_CLOSE)
-            break;
-        rc = ext_ws_tell(self, &msg);
-        wsk_message_free(&msg);
+            return 0;
+        if (st != WSK_OK) {
+            raise_receive(self, st, what);
+            return -1;
+        }
+        if (msg->opcode < WSK_CLOSE)
+            return 1;
+        rc = ext_ws_tell(self, msg);
+        wsk_message_free(msg);
         if (rc < 0)
-            return NULL;
+            return -1;
     }
+}
+
+static PyObject *receive(WebSocketObject *self, int timeout_ms)
+{
+    wsk_message msg;
+    PyObject *message;
+    int got = ext_ws_fetch(self, timeout_ms, false, &msg);
+
+    if (got <= 0)
+        return got < 0 ? NULL : ext_ws_tell_ended(self, "receive");
     message = ext_message_object(self->conn, &msg);
     wsk_message_free(&msg);
     if (message == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
         PyErr_Clear();
-        return tell_ended(self);
+        return ext_ws_tell_ended(self, "receive");
     }
     return message;
 }

@@ -79,19 +79,30 @@ PyObject *ext_ws_get_buffered(PyObject *op, void *unused)
                                                 : 0);
 }
 
-/* What waits for a slow reader is bounded by the server itself, which closes
- * with 1013; so that is all that the policy `close` needs. A stream cannot be
- * dropped in part, so it waits. */
-wsk_status ext_ws_wait_for_reader(WebSocketObject *self)
+static wsk_status drain(WebSocketObject *self)
 {
     wsk_status st;
 
-    if (policy_of(self) == EXT_POLICY_CLOSE || !wsk_conn_is_full(self->conn))
+    if (!wsk_conn_is_full(self->conn))
         return WSK_OK;
     Py_BEGIN_ALLOW_THREADS
     st = wsk_conn_drain(self->conn, -1);
     Py_END_ALLOW_THREADS
     return st;
+}
+
+/* What waits for a slow reader is bounded by the server itself, which closes
+ * with 1013; so that is all that the policy `close` needs. */
+static wsk_status wait_for_reader(WebSocketObject *self)
+{
+    return policy_of(self) == EXT_POLICY_CLOSE ? WSK_OK : drain(self);
+}
+
+/* A part of a message cannot be dropped, and a stream is longer than what may
+ * wait: also in an event it waits, which delays this connection alone. */
+wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
+{
+    return self->policy == EXT_POLICY_CLOSE ? WSK_OK : drain(self);
 }
 
 /* -------------------------------------------------------------- sending --- */
@@ -114,7 +125,8 @@ static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
                               wsk_opcode opcode, bool compress)
 {
     unsigned flags = (o->text ? WSK_SEND_VALID : 0) |
-                     (compress ? 0 : WSK_SEND_PLAIN);
+                     (compress ? 0 : WSK_SEND_PLAIN) |
+                     (self->policy == EXT_POLICY_CLOSE ? WSK_SEND_KEEP : 0);
     bool drops = self->policy == EXT_POLICY_DROP;
     unsigned ended;
     wsk_status st;
@@ -127,7 +139,7 @@ static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
     } while (st == WSK_E_STATE && ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
         return WSK_OK; /* ws_send_policy wants it dropped */
-    return st == WSK_OK && !drops ? ext_ws_wait_for_reader(self) : st;
+    return st == WSK_OK && !drops ? wait_for_reader(self) : st;
 }
 
 static const struct ext_signature send_sig = {
@@ -225,8 +237,9 @@ static wsk_status send_octets_frame(WebSocketObject *self,
                                  o->p, (size_t)o->len);
     } while (st == WSK_E_STATE && f->opcode != WSK_CONTINUATION &&
              ext_ws_await_stream(self, ended));
-    return st == WSK_OK && f->opcode < WSK_CLOSE ? ext_ws_wait_for_reader(self)
-                                                 : st;
+    if (st == WSK_E_AGAIN)
+        return WSK_OK; /* dropped, as ws_send_policy wants it */
+    return st == WSK_OK && f->opcode < WSK_CLOSE ? wait_for_reader(self) : st;
 }
 
 static PyObject *send_frame(WebSocketObject *self, const struct frame *f)

@@ -81,7 +81,7 @@ static int send_piece(WebSocketObject *self, PyObject *piece, bool *text,
     *text = is_text;
     if (st == WSK_OK) {
         *opcode = WSK_CONTINUATION;
-        st = ext_ws_wait_for_reader(self);
+        st = ext_ws_wait_for_stream(self);
     }
     if (st == WSK_OK)
         return 0;

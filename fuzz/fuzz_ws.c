@@ -24,8 +24,9 @@ struct setting {
     bool take;            /* messages are taken over */
     bool reads;           /* the peer reads what it is owed, after each event */
     bool bare;            /* ws_allow_unmasked */
+    bool pieces;          /* messages come in pieces */
 };
-enum { SETTING_LEN = 2 };
+enum { SETTING_LEN = 2, PIECE_MOST = 65536 };
 
 struct log {
     uint8_t *p;
@@ -48,7 +49,9 @@ struct run {
     const struct setting *setting;
     wsk_ws *ws;
     struct log events, out;
-    unsigned n_events;
+    struct log begun;  /* the pieces of a message, until its last */
+    unsigned n_events; /* but for pieces: they depend on the cuts */
+    unsigned n_pieces;
     bool lends; /* whole messages are taken where they stand */
     bool closed;
 };
@@ -57,8 +60,10 @@ static void check(const struct run *r, const wsk_ws_event *ev)
 {
     REQUIRE(!r->closed); /* nothing follows CLOSED */
     REQUIRE(ev->data != NULL);
-    if (ev->kind == WSK_WS_MESSAGE) {
-        REQUIRE(ev->len <= r->setting->limit);
+    if (ev->kind == WSK_WS_MESSAGE || ev->kind == WSK_WS_PIECE) {
+        REQUIRE(ev->kind == WSK_WS_MESSAGE || r->setting->pieces);
+        REQUIRE(ev->len <= r->setting->limit ||
+                (r->setting->pieces && ev->len <= PIECE_MOST));
         REQUIRE(ev->opcode == WSK_BINARY ||
                 (ev->opcode == WSK_TEXT && wsk__utf8_valid(ev->data, ev->len)));
     } else {
@@ -75,6 +80,17 @@ static void write_down(struct run *r, const wsk_ws_event *ev)
     uint8_t head[] = {(uint8_t)ev->kind, (uint8_t)ev->opcode,
                       (uint8_t)(ev->code >> 8), (uint8_t)ev->code, ev->clean};
 
+    if (ev->kind == WSK_WS_PIECE || ev->kind == WSK_WS_MESSAGE) {
+        put(&r->begun, ev->data, ev->len);
+        r->n_pieces++;
+        if (ev->kind == WSK_WS_PIECE)
+            return;
+        put(&r->events, head, sizeof(head));
+        put(&r->events, &r->begun.len, sizeof(r->begun.len));
+        put(&r->events, r->begun.p, r->begun.len);
+        r->begun.len = 0;
+        return;
+    }
     put(&r->events, head, sizeof(head));
     put(&r->events, &ev->len, sizeof(ev->len));
     put(&r->events, ev->data, ev->len);
@@ -119,7 +135,10 @@ static void drain(struct run *r)
             REQUIRE((block == NULL) == (ev.len == 0));
             wsk_free(block);
         }
-        close_in_time(r);
+        if (r->setting->pieces && ev.kind == WSK_WS_MESSAGE)
+            wsk_ws_take_pieces(r->ws);
+        if (ev.kind != WSK_WS_PIECE)
+            close_in_time(r);
     }
 }
 
@@ -159,7 +178,7 @@ static void feed(struct run *r, const uint8_t *data, size_t len)
     REQUIRE(piece != NULL);
     memcpy(piece, data, len);
     while (at < len) {
-        unsigned before = r->n_events;
+        unsigned before = r->n_events + r->n_pieces;
         wsk_status st = WSK_OK;
 
         used = take_whole(r, piece + at, len - at);
@@ -173,7 +192,7 @@ static void feed(struct run *r, const uint8_t *data, size_t len)
             REQUIRE(st == WSK_E_STATE && r->closed && used == 0);
             break;
         }
-        REQUIRE(at == len || r->n_events > before);
+        REQUIRE(at == len || r->n_events + r->n_pieces > before);
     }
     free(piece);
 }
@@ -198,6 +217,8 @@ static struct run run(const struct setting *setting, const uint8_t *data,
     limits.ws_allow_unmasked = setting->bare;
     r.ws = wsk_ws_new_server(&limits);
     REQUIRE(r.ws != NULL);
+    if (setting->pieces)
+        wsk_ws_take_pieces(r.ws);
     for (size_t at = 0; at < len; at += n) {
         n = most == 0 ? len : 1 + next_random(&seed) % most;
         n = n < len - at ? n : len - at;
@@ -236,6 +257,7 @@ static bool same(const struct log *a, const struct log *b)
 static void end(struct run *r)
 {
     free(r->events.p);
+    free(r->begun.p);
     free(r->out.p);
 }
 
@@ -254,6 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     setting.take = (data[0] & 4) != 0;
     setting.reads = (data[0] & 8) != 0;
     setting.bare = (data[0] & 16) != 0;
+    setting.pieces = (data[0] & 32) != 0;
     setting.close_after = data[1];
     data += SETTING_LEN;
     len -= SETTING_LEN;

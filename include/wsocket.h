@@ -450,6 +450,8 @@ typedef enum wsk_ws_event_kind {
     WSK_WS_MESSAGE, /* .opcode TEXT (valid UTF-8) or BINARY, .data, .len */
     WSK_WS_PING,    /* .data, .len; the pong is already in out_buf() */
     WSK_WS_PONG,    /* .data, .len */
+    WSK_WS_PIECE,   /* as MESSAGE, but more of it follows; only after
+                       wsk_ws_take_pieces() */
     WSK_WS_CLOSED,  /* exactly once, last: no more messages will come.
                        .code, .data/.len (reason), .clean */
 } wsk_ws_event_kind;
@@ -506,6 +508,14 @@ WSK_API wsk_ws_event wsk_ws_next(wsk_ws *ws);
 WSK_API wsk_status wsk_ws_take_message(wsk_ws *ws, void **block);
 
 /**
+ * Have the message that has begun, or else the next one, in pieces as it
+ * arrives: PIECE events and, for its end, a MESSAGE, which may be empty. Text
+ * is cut between code points. Its length is not limited: at most 64 KiB, or
+ * what had arrived before, are held at once.
+ */
+WSK_API void wsk_ws_take_pieces(wsk_ws *ws);
+
+/**
  * Send one whole message. opcode is WSK_TEXT (the caller vouches for UTF-8) or
  * WSK_BINARY, else WSK_E_ARG. WSK_OK, WSK_E_NOMEM (nothing queued),
  * WSK_E_CLOSED once a Close frame has been queued (5.5.1), WSK_E_STATE inside a
@@ -518,6 +528,7 @@ WSK_API wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
 enum {
     WSK_SEND_VALID = 1, /* the text is known to be UTF-8 */
     WSK_SEND_PLAIN = 2, /* not compressed, whatever was agreed */
+    WSK_SEND_KEEP = 4,  /* never dropped: as ws_send_policy close */
 };
 
 /** wsk_ws_send_message() with a say in it; the engine takes all text for valid.
@@ -826,6 +837,7 @@ typedef struct wsk_message {
     const uint8_t *data;
     size_t len;
     void *block;    /* private */
+    bool more;      /* the message goes on; see wsk_conn_receive_piece() */
     bool masked;    /* only where it was asked for: see wsk_message_copy() */
     uint8_t key[4]; /* private */
 } wsk_message;
@@ -900,6 +912,15 @@ WSK_API wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms,
  * there until this thread receives again or its handler returns. */
 WSK_API wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
                                            wsk_message *msg);
+
+/**
+ * Wait for a piece of a message, as wsk_conn_receive() does for a whole one;
+ * msg->more says that others follow. Text is cut between code points, and a
+ * piece may be empty. The length of the message is not limited by ws_max_size:
+ * it is not held. Until its last piece wsk_conn_receive() returns WSK_E_STATE.
+ */
+WSK_API wsk_status wsk_conn_receive_piece(wsk_conn *conn, int timeout_ms,
+                                          wsk_message *msg);
 
 /** A text that came masked is no UTF-8: fail the connection with 1007 (RFC 6455
  * 8.1). */

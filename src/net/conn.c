@@ -186,15 +186,49 @@ static void unpin_locked(wsk_conn *conn)
     }
 }
 
+/* Whether pieces of a message were given, or wait to be. */
+static bool in_pieces_locked(const struct wsk__socket *ws)
+{
+    return ws->in_pieces || wsk__ws_in_pieces(&ws->engine) ||
+           (ws->mail != NULL && ws->mail->next->kind == WSK_WS_PIECE);
+}
+
+/* The handler says how it wants what comes: in pieces or whole. While it is
+ * away, nobody says so (wsk__ws_hold()). */
+static bool begin_wanting_locked(struct wsk__socket *ws, bool pieces)
+{
+    if (ws->receiving || ws->handlers != NULL ||
+        (!pieces && in_pieces_locked(ws)))
+        return false;
+    if (pieces) {
+        wsk_ws_take_pieces(&ws->engine);
+    } else {
+        wsk__ws_take_whole_again(&ws->engine);
+        wsk__ws_hold(&ws->engine, false);
+    }
+    return true;
+}
+
+static void end_wanting_locked(struct wsk__socket *ws, wsk_status st,
+                               const wsk_message *msg)
+{
+    wsk__ws_hold(&ws->engine, ws->handlers == NULL);
+    if (st == WSK_OK && msg->opcode < WSK_CLOSE)
+        ws->in_pieces = msg->more;
+    if (!ws->in_pieces)
+        wsk__ws_take_whole_again(&ws->engine);
+}
+
 /* The first look, without waiting. WSK_E_AGAIN: conn->fd is this thread's to
  * read from. */
-static wsk_status begin_receive(wsk_conn *conn, uint8_t *lend, wsk_message *msg)
+static wsk_status begin_receive(wsk_conn *conn, bool pieces, uint8_t *lend,
+                                wsk_message *msg)
 {
     struct wsk__socket *ws = conn->ws;
     wsk_status st = WSK_E_STATE;
 
     wsk__conn_lock(conn);
-    if (!ws->receiving && ws->handlers == NULL) {
+    if (begin_wanting_locked(ws, pieces)) {
         if (wsk__ws_fetch_locked(conn, lend, msg))
             st = WSK_OK;
         else
@@ -204,6 +238,8 @@ static wsk_status begin_receive(wsk_conn *conn, uint8_t *lend, wsk_message *msg)
             ws->receiving = true;
             ws->rx = WSK__RX_HANDLER;
             ws->pins++;
+        } else {
+            end_wanting_locked(ws, st, msg);
         }
         if (st == WSK_E_CLOSED)
             wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
@@ -213,9 +249,10 @@ static wsk_status begin_receive(wsk_conn *conn, uint8_t *lend, wsk_message *msg)
 }
 
 static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
-                              wsk_status st)
+                              wsk_status st, const wsk_message *msg)
 {
     wsk__conn_lock(conn);
+    end_wanting_locked(conn->ws, st, msg);
     conn->ws->receiving = false;
     unpin_locked(conn);
     if (st == WSK_E_CLOSED || th == NULL || th->ws != conn)
@@ -224,20 +261,23 @@ static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
     return st;
 }
 
-static wsk_status receive(wsk_conn *conn, int timeout_ms, bool lend,
+/* How a message is wanted: its own, masked, or in pieces. */
+enum how { HOW_OWN, HOW_MASKED, HOW_PIECES };
+
+static wsk_status receive(wsk_conn *conn, int timeout_ms, enum how how,
                           wsk_message *msg)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th = handler_thread(conn);
     uint8_t *own = th != NULL && th->ws == conn ? th->rx : NULL;
-    uint8_t *at = lend ? own : NULL;
+    uint8_t *at = how == HOW_MASKED ? own : NULL;
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    st = begin_receive(conn, at, msg);
+    st = begin_receive(conn, how == HOW_PIECES, at, msg);
     if (st == WSK_E_STATE)
         return st;
     if (st != WSK_E_AGAIN) {
@@ -247,7 +287,8 @@ static wsk_status receive(wsk_conn *conn, int timeout_ms, bool lend,
     }
     if (th != NULL && timeout_ms != 0)
         wsk__call_park(th);
-    st = end_receive(conn, th, receive_own(conn, until, own, at, msg));
+    st = receive_own(conn, until, own, at, msg);
+    st = end_receive(conn, th, st, msg);
     if (th != NULL && timeout_ms != 0)
         wsk__call_unpark(th);
     else if (th != NULL)
@@ -257,13 +298,19 @@ static wsk_status receive(wsk_conn *conn, int timeout_ms, bool lend,
 
 wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
 {
-    return receive(conn, timeout_ms, false, msg);
+    return receive(conn, timeout_ms, HOW_OWN, msg);
+}
+
+wsk_status wsk_conn_receive_piece(wsk_conn *conn, int timeout_ms,
+                                  wsk_message *msg)
+{
+    return receive(conn, timeout_ms, HOW_PIECES, msg);
 }
 
 wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
                                    wsk_message *msg)
 {
-    return receive(conn, timeout_ms, true, msg);
+    return receive(conn, timeout_ms, HOW_MASKED, msg);
 }
 
 /* --------------------------------------------------------------- send --- */
@@ -289,7 +336,7 @@ static void queued_locked(wsk_conn *conn)
 
 /* A queue that no peer reads is not kept for ever. A message that finds it
  * empty is never too long. */
-static wsk_status bound_queue_locked(wsk_conn *conn, size_t len)
+static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
     size_t owed = wsk__ws_owed_locked(conn);
@@ -301,7 +348,7 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len)
     owed = wsk__ws_owed_locked(conn);
     if (owed == 0 || owed + len <= cfg->ws_send_max)
         return WSK_OK;
-    if (cfg->ws_send_policy[0] == 'd')
+    if (!keep && cfg->ws_send_policy[0] == 'd')
         return WSK_E_AGAIN;
     wsk__ws_fail(&conn->ws->engine, 1013, "too much waits to be read");
     wsk__ws_collect_locked(conn);
@@ -325,7 +372,7 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
         return WSK_E_CLOSED;
     packed = wsk__ws_pack(engine, data, &len, flags);
     wsk__conn_lock(conn);
-    st = bound_queue_locked(conn, len);
+    st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0);
     queue_locked(conn);
     if (st == WSK_OK && packed != NULL)
         st = wsk__ws_send_packed(engine, opcode, packed, len);
@@ -352,8 +399,8 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     wsk__conn_lock(conn);
-    /* Of a message that has begun, no piece is dropped. */
-    st = opcode == WSK_CONTINUATION ? WSK_OK : bound_queue_locked(conn, len);
+    /* No piece of a message is dropped. */
+    st = bound_queue_locked(conn, len, opcode == WSK_CONTINUATION || !fin);
     queue_locked(conn);
     if (st == WSK_OK)
         st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
@@ -498,7 +545,9 @@ wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
     wsk_status st = WSK_E_STATE;
 
     wsk__conn_lock(conn);
-    if (conn->ws->handlers == NULL && !conn->ws->receiving) {
+    if (conn->ws->handlers == NULL && !conn->ws->receiving &&
+        !in_pieces_locked(conn->ws)) {
+        wsk__ws_hold(&conn->ws->engine, false);
         conn->ws->handlers = handlers;
         conn->ws->handlers_user = user;
         conn->ws->connect_due = true;

@@ -13,7 +13,7 @@ enum { CONTROLS_MAX = 16 }; /* pings and pongs that wait for a handler */
 /* Pings that nobody fetches must not stand in the way of messages. */
 static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
 {
-    if (kind == WSK_WS_MESSAGE)
+    if (kind == WSK_WS_MESSAGE || kind == WSK_WS_PIECE)
         return true;
     if (!ws->hear || ws->control_n >= CONTROLS_MAX)
         return false;
@@ -61,6 +61,11 @@ static void out_of_memory(struct wsk_conn *conn)
     wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
 }
 
+static bool is_control(const struct wsk__mail *mail)
+{
+    return mail->kind == WSK_WS_PING || mail->kind == WSK_WS_PONG;
+}
+
 void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item)
 {
     struct wsk__socket *ws = conn->ws;
@@ -76,10 +81,10 @@ void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item)
     if (newest != NULL)
         newest->next = mail;
     ws->mail = mail;
-    if (mail->kind == WSK_WS_MESSAGE)
-        ws->mail_n++;
-    else
+    if (is_control(mail))
         ws->control_n++;
+    else
+        ws->mail_n++;
     ws->mail_bytes += mail->msg.len;
 }
 
@@ -94,10 +99,10 @@ struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws)
         ws->mail = NULL;
     else
         newest->next = oldest->next;
-    if (oldest->kind == WSK_WS_MESSAGE)
-        ws->mail_n--;
-    else
+    if (is_control(oldest))
         ws->control_n--;
+    else
+        ws->mail_n--;
     ws->mail_bytes -= oldest->msg.len;
     return oldest;
 }
@@ -107,7 +112,9 @@ static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
                        struct wsk__mail *item)
 {
     *item = (struct wsk__mail){.kind = ev->kind,
-                               .msg = {.opcode = ev->opcode, .len = ev->len}};
+                               .msg = {.opcode = ev->opcode,
+                                       .len = ev->len,
+                                       .more = ev->kind == WSK_WS_PIECE}};
     if (ev->kind == WSK_WS_MESSAGE)
         wsk_ws_take_message(&ws->engine, &item->msg.block);
     else
@@ -180,7 +187,7 @@ bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
         size_t used = 0;
         wsk_status st = WSK_OK;
 
-        if (span->len == 0)
+        if (span->len == 0 || wsk__ws_holds_one(engine))
             return false;
         item->kind = WSK_WS_NONE;
         used = wsk__ws_take_whole(engine, data, span->len, &item->msg);
@@ -291,6 +298,7 @@ bool wsk__ws_mail_full_locked(const struct wsk_conn *conn)
     const wsk_server_config *cfg = &conn->srv->cfg;
 
     return conn->ws->mail_n >= cfg->ws_max_queue ||
+           wsk__ws_holds_one(&conn->ws->engine) ||
            (conn->ws->mail_n > 0 &&
             conn->ws->mail_bytes >= cfg->limits.ws_max_size);
 }
@@ -427,5 +435,6 @@ bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
         if (!got)
             return wsk__ws_fetch_locked(conn, rx, msg);
     }
+    wsk__ws_keep_span_locked(conn, &span);
     return got;
 }

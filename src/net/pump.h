@@ -115,7 +115,8 @@ void wsk__ws_eof_locked(struct wsk_conn *conn);
  * Feed what *span holds, up to the next event for the application. What stands
  * behind that is not looked at before it has been delivered: a message is not
  * lost, nor its answer, to what came after it. A message that stands there
- * whole is lent: masked, and as long as those octets. False: *span is empty.
+ * whole is lent: masked, and as long as those octets. False: *span is empty, or
+ * stands behind a message that is held.
  */
 bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
                          struct wsk__mail *item);

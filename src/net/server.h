@@ -148,6 +148,7 @@ struct wsk__socket {
     uint8_t control_n;      /* pings and pongs in the mail */
     uint8_t reason_len;
     uint8_t rx;         /* an enum wsk__rx */
+    bool in_pieces : 1; /* a piece was fetched, and not yet the last */
     bool hear : 1;      /* pings and pongs come into the mail */
     bool clean : 1;     /* of its end */
     bool receiving : 1; /* a thread is inside wsk_conn_receive() */

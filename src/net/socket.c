@@ -111,6 +111,7 @@ struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
         wsk__ws_set_deflate(&ws->engine, &agreed, &conn->srv->pool);
     ws->rx = WSK__RX_HANDLER;
     ws->latency_us = UINT32_MAX;
+    wsk__ws_hold(&ws->engine, true);
     return ws;
 }
 

@@ -15,6 +15,7 @@ enum {
     PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
     PIECE = 4096,         /* octets that are unmasked before they inflate */
     KEEP_OUT = 131072,    /* octets of a queue that is kept for others */
+    PIECE_MAX = 65536,    /* octets of a message in pieces that are held */
     PACK_LEAST = 4096,    /* octets of a message that is worth a block */
     FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
     FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
@@ -69,6 +70,7 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
         if (ws->in_message)
             drop_message(ws); /* it can no longer become whole */
         ws->in_message = false;
+        ws->held = ws->holds = false;
         wsk__inflater_release(ws->inflater, ws->pool);
         ws->inflater = NULL;
         wsk__deflater_clear(&ws->deflater);
@@ -346,6 +348,11 @@ void wsk__out_free(struct wsk__out *out)
 
 /* ------------------------------------------------- frames into messages --- */
 
+static bool event_waits(const wsk_ws *ws)
+{
+    return ws->ready != WSK_WS_NONE || ws->closed_due;
+}
+
 /* A compressed message is complete. Without context takeover nothing of it is
  * kept (RFC 7692 7.1.1.2). */
 static bool end_inflating(wsk_ws *ws)
@@ -373,6 +380,7 @@ static void end_message(wsk_ws *ws)
         return;
     }
     ws->in_message = false;
+    ws->pieces = false;
     ws->ready = WSK_WS_MESSAGE;
 }
 
@@ -460,6 +468,8 @@ static bool fits(const wsk_ws *ws, uint64_t len)
     uint64_t have = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
     uint64_t cost = (uint64_t)ws->fragments * FRAGMENT_COST;
 
+    if (ws->pieces)
+        return true; /* none is kept */
     len = ws->deflated ? 0 : len;
     cost = cost > FREE_OVERHEAD ? cost - FREE_OVERHEAD : 0;
     return len <= ws->max_size - have && cost <= ws->max_size - have - len;
@@ -486,7 +496,11 @@ static void begin_fragment(wsk_ws *ws)
         ws->fragments = 0;
     }
     ws->fragments += ws->fragments < UINT32_MAX;
-    if (!fits(ws, ws->frame.len))
+    if (fits(ws, ws->frame.len))
+        return;
+    if (ws->holds && ws->frame.len > 0)
+        ws->held = true;
+    else
         fail(ws, 1009, "message too big");
 }
 
@@ -534,18 +548,51 @@ static bool have_message(wsk_ws *ws)
         return true;
     ws->msg = wsk__alloc(sizeof(*ws->msg));
     if (ws->msg != NULL)
-        wsk__buf_init(ws->msg, (size_t)ws->max_size);
+        wsk__buf_init(ws->msg,
+                      ws->pieces ? (size_t)PIECE_MAX : (size_t)ws->max_size);
     return ws->msg != NULL;
 }
 
-/* Unmask a piece of a message to where the message grows. Nothing is taken
- * when memory is out. The size was judged on the header, but what is reserved
- * follows what has arrived: an announcement costs us nothing. */
-static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t n)
+/* Octets of the message that can be given now: those of a code point that is
+ * not complete stay. */
+static size_t piece_len(const wsk_ws *ws)
 {
-    uint8_t *room = have_message(ws) ? wsk__buf_room(ws->msg, n) : NULL;
+    size_t n = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
+    const uint8_t *p = n > 0 ? wsk__buf_data(ws->msg) : NULL;
+
+    if (ws->opcode != WSK_TEXT || wsk__utf8_complete(&ws->utf8) || n == 0)
+        return n;
+    do
+        n--;
+    while (n > 0 && (p[n] & 0xC0) == 0x80); /* back to its first octet */
+    return n;
+}
+
+/* After input: is there a piece to be given? `all`: it is at its end, or at a
+ * frame's, behind which something else may stand. */
+static bool piece_is_due(const wsk_ws *ws, bool all)
+{
+    if (!wsk__ws_in_pieces(ws) || ws->msg == NULL || event_waits(ws))
+        return false;
+    return (all && piece_len(ws) > 0) || wsk__buf_len(ws->msg) >= ws->msg->cap;
+}
+
+/* Unmask a piece of a message to where the message grows. Nothing is taken
+ * when memory is out, else *taken octets of as many. The size was judged on the
+ * header, but what is reserved follows what has arrived: an announcement costs
+ * us nothing. */
+static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t *taken)
+{
+    size_t n;
+    uint8_t *room;
     bool ascii;
 
+    if (!have_message(ws))
+        return WSK_E_NOMEM;
+    if (ws->pieces && *taken > ws->msg->cap - wsk__buf_len(ws->msg))
+        *taken = ws->msg->cap - wsk__buf_len(ws->msg);
+    n = *taken;
+    room = wsk__buf_room(ws->msg, n);
     if (room == NULL)
         return WSK_E_NOMEM;
     ascii = wsk__mask_copy(room, data, n, ws->frame.key, ws->got) &&
@@ -571,6 +618,7 @@ static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
     }
     switch (result) {
     case WSK__INFLATED:
+    case WSK__INFLATE_FULL:
         break;
     case WSK__INFLATE_NOMEM:
         return WSK_E_NOMEM;
@@ -588,6 +636,7 @@ static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
  * many were taken. */
 static wsk_status take_deflated(wsk_ws *ws, const uint8_t *data, size_t *n)
 {
+    bool in_pieces = ws->pieces || ws->holds;
     size_t len = *n, piece;
     wsk_status st = WSK_OK;
     uint8_t plain[PIECE];
@@ -597,14 +646,19 @@ static wsk_status take_deflated(wsk_ws *ws, const uint8_t *data, size_t *n)
     *n = 0;
     if (ws->inflater == NULL || !have_message(ws))
         return WSK_E_NOMEM;
-    for (; st == WSK_OK && *n < len && ws->state == WS_OPEN; *n += piece) {
+    while (st == WSK_OK && *n < len && ws->state == WS_OPEN) {
         size_t from = wsk__buf_len(ws->msg);
         enum wsk__inflated result;
 
         piece = len - *n < PIECE ? len - *n : PIECE;
         wsk__mask_copy(plain, data + *n, piece, ws->frame.key, ws->got + *n);
-        result = wsk__inflate(ws->inflater, plain, &piece, ws->msg);
+        result = wsk__inflate(ws->inflater, plain, &piece, ws->msg, in_pieces);
         st = judge_inflated(ws, result, from);
+        *n += piece;
+        if (result == WSK__INFLATE_FULL) {
+            ws->held = !ws->pieces;
+            break;
+        }
     }
     return st;
 }
@@ -633,7 +687,7 @@ static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
         if (!data_frame)
             st = take_control(ws, data, *n);
         else if (ws->state == WS_OPEN)
-            st = take_data(ws, data, *n);
+            st = take_data(ws, data, n);
         if (st != WSK_OK)
             *n = 0;
     }
@@ -645,17 +699,14 @@ static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
 
 /* -------------------------------------------------------------- events --- */
 
-static bool event_waits(const wsk_ws *ws)
-{
-    return ws->ready != WSK_WS_NONE || ws->closed_due;
-}
-
 /* What the last event lent is ours again; an idle connection keeps none of
  * it. */
 static void take_back(wsk_ws *ws)
 {
     if (ws->lent == WSK_WS_MESSAGE)
         drop_message(ws);
+    if (ws->lent == WSK_WS_PIECE && ws->msg != NULL)
+        wsk__buf_ack(ws->msg, piece_len(ws));
     ws->lent = WSK_WS_NONE;
     if (!event_waits(ws) && !ws->in_payload && !ws->pong_due) {
         wsk__free(ws->control);
@@ -670,21 +721,42 @@ wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
     size_t n;
 
     *used = 0;
-    if (event_waits(ws))
+    if (event_waits(ws) || ws->held)
         return WSK_OK;
     take_back(ws);
     if (ws->state == WS_CLOSED)
         return WSK_E_STATE;
     queue_due_pong(ws); /* if it was memory that it waits for */
-    while (st == WSK_OK && *used < len && !event_waits(ws)) {
+    while (st == WSK_OK && *used < len && !event_waits(ws) && !ws->held) {
         n = len - *used;
         if (ws->in_payload)
             st = take_payload(ws, data + *used, &n);
         else
             n = take_head(ws, data + *used, n);
         *used += n;
+        if (piece_is_due(ws, *used == len || !ws->in_payload))
+            ws->ready = WSK_WS_PIECE;
     }
     return st;
+}
+
+void wsk_ws_take_pieces(wsk_ws *ws)
+{
+    ws->pieces = true;
+    ws->held = false;
+    if (ws->msg != NULL && ws->msg->cap < PIECE_MAX)
+        ws->msg->cap = PIECE_MAX;
+}
+
+void wsk__ws_hold(wsk_ws *ws, bool hold)
+{
+    bool held = ws->held;
+
+    ws->holds = hold && ws->state == WS_OPEN;
+    ws->held = hold && held;
+    /* One that inflates has reached the cap; whether it passes it is seen. */
+    if (held && !hold && !fits(ws, ws->frame.len))
+        fail(ws, 1009, "message too big");
 }
 
 size_t wsk__ws_take_whole(wsk_ws *ws, const uint8_t *data, size_t len,
@@ -728,8 +800,9 @@ static wsk_ws_event describe(const wsk_ws *ws, uint8_t kind)
     case WSK_WS_NONE:
         break;
     case WSK_WS_MESSAGE:
+    case WSK_WS_PIECE:
         ev.opcode = (wsk_opcode)ws->opcode;
-        ev.len = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
+        ev.len = piece_len(ws);
         if (ev.len > 0)
             ev.data = wsk__buf_data(ws->msg);
         break;
@@ -774,7 +847,11 @@ wsk_status wsk_ws_take_message(wsk_ws *ws, void **block)
     if (ws->lent != WSK_WS_MESSAGE)
         return WSK_E_STATE;
     *block = NULL;
-    if (ws->msg != NULL) {
+    if (ws->msg != NULL && wsk__buf_len(ws->msg) > 0) {
+        /* Pieces may have been read off its head. */
+        if (ws->msg->head > 0)
+            memmove(ws->msg->block, wsk__buf_data(ws->msg),
+                    wsk__buf_len(ws->msg));
         *block = ws->msg->block;
         ws->msg->block = NULL;
     }

@@ -49,14 +49,17 @@ struct wsk_ws {
     uint8_t lent;          /* event that next() returned last */
     uint8_t opcode;        /* of the message */
     struct wsk__utf8 utf8; /* where its text stands; complete between two */
-    bool in_payload;       /* else in the header */
-    bool in_message;       /* between the first fragment and the last */
-    bool deflates;         /* permessage-deflate was agreed */
-    bool deflated;         /* the message is compressed */
-    bool sending;          /* the same, for what the application sends */
-    bool pong_due;         /* control->pong waits to be queued */
-    bool closed_due;       /* CLOSED waits for next(), behind `ready` */
-    bool clean;            /* both Close frames were exchanged */
+    bool pieces;           /* the message is given in pieces */
+    bool holds;      /* a message that is too long waits: wsk__ws_hold() */
+    bool held;       /* one does */
+    bool in_payload; /* else in the header */
+    bool in_message; /* between the first fragment and the last */
+    bool deflates;   /* permessage-deflate was agreed */
+    bool deflated;   /* the message is compressed */
+    bool sending;    /* the same, for what the application sends */
+    bool pong_due;   /* control->pong waits to be queued */
+    bool closed_due; /* CLOSED waits for next(), behind `ready` */
+    bool clean;      /* both Close frames were exchanged */
 };
 
 /* An engine in memory of the caller's. No more is taken. */
@@ -105,6 +108,29 @@ bool wsk__ws_send_before(struct wsk_ws *ws, const uint8_t *data, size_t len);
 void wsk__ws_lend(struct wsk_ws *ws, struct wsk__out **spare);
 void wsk__ws_return(struct wsk_ws *ws, struct wsk__out **spare);
 void wsk__out_free(struct wsk__out *out); /* NULL is legal */
+
+/*
+ * Whether a message over the cap is to wait until somebody has said how he
+ * wants it, in pieces or not at all. While one is held, nothing is fed. Not to
+ * hold fails for one that is; a closing connection does not hold.
+ */
+void wsk__ws_hold(struct wsk_ws *ws, bool hold);
+static inline bool wsk__ws_holds_one(const struct wsk_ws *ws)
+{
+    return ws->held;
+}
+
+/* Whether pieces of the message that is being received are given. */
+static inline bool wsk__ws_in_pieces(const struct wsk_ws *ws)
+{
+    return ws->pieces && ws->in_message;
+}
+
+/* None has begun, and none is wanted in pieces any more. */
+static inline void wsk__ws_take_whole_again(struct wsk_ws *ws)
+{
+    ws->pieces = ws->pieces && ws->in_message;
+}
 
 /* A deadline has passed: fail the connection as RFC 6455 7.1.7 says, sending
  * `code` if a Close may still be sent; locally it is 1006. */

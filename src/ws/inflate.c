@@ -94,7 +94,7 @@ static enum wsk__inflated inflate_more(struct wsk__inflater *inf,
 }
 
 enum wsk__inflated wsk__inflate(struct wsk__inflater *inf, const uint8_t *data,
-                                size_t *len, struct wsk__buf *to)
+                                size_t *len, struct wsk__buf *to, bool pieces)
 {
     enum wsk__inflated result;
     size_t skip = inf->ahead;
@@ -103,12 +103,15 @@ enum wsk__inflated wsk__inflate(struct wsk__inflater *inf, const uint8_t *data,
     inf->z.avail_in = (uInt)(*len - skip);
     inf->ahead = false;
     do
-        result = inflate_more(inf, to);
+        result = pieces && wsk__buf_len(to) == to->cap ? WSK__INFLATE_FULL
+                                                       : inflate_more(inf, to);
     while (result == WSK__INFLATED &&
            (inf->z.avail_in > 0 || inf->z.avail_out == 0));
-    /* Out of memory with all octets taken, zlib still has some of its own to
+    /* Out of room with all octets taken, zlib still has some of its own to
      * give: the last one is handed in once more, and left out then. */
-    inf->ahead = result == WSK__INFLATE_NOMEM && inf->z.avail_in == 0;
+    inf->ahead =
+        (result == WSK__INFLATE_NOMEM || result == WSK__INFLATE_FULL) &&
+        inf->z.avail_in == 0;
     *len -= inf->z.avail_in + (size_t)inf->ahead;
     return result;
 }

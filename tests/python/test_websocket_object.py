@@ -427,6 +427,42 @@ def test_closing_on_a_slow_reader(serve, eventually):
     assert handler.error is None
 
 
+def test_closing_is_stronger_than_the_option_to_drop(serve):
+    def use(websocket):
+        websocket.send_policy = "close"
+        with pytest.raises(WebSocketError):
+            for _ in range(1000):
+                websocket.send(b"x" * 1048576)
+        return "closed"
+
+    handler = Handler(use)
+    site = serve(handler, ws_send_policy="drop")
+    with opened(site):
+        assert handler.wait() == "closed"
+
+
+@pytest.mark.parametrize("policy", ["close", "drop"])
+def test_a_stream_to_a_slow_reader_waits_in_events_too(serve, policy):
+    app = WSocketApp()
+    given = []
+
+    def pieces():
+        for _ in range(100):
+            given.append(1)
+            yield b"x" * 1048576
+
+    app.onmessage += lambda message, client: client.send_stream(pieces())
+    site = serve(app, ws_send_max="4m", ws_send_policy=policy)
+    with opened(site) as client, site.ws() as other:
+        client.send(frame(1, b"go"))
+        other.ping().wait(20)
+        assert next_frame(client)[0] == 0x02
+        assert len(given) < 100
+        for _ in range(99):
+            assert next_frame(client) == (0x00, b"x" * 1048576)
+        assert next_frame(client) == (0x80, b"")
+
+
 def test_a_policy_is_one_of_three(serve):
     def use(websocket):
         assert websocket.buffered_amount == 0
@@ -679,3 +715,165 @@ def test_a_subclass_may_have_slots(serve):
     with serve(app).ws() as client:
         client.send("where?")
         assert client.recv() == "kitchen"
+
+
+# ------------------------------------------------------- receiving streams ---
+
+
+def test_a_message_is_received_in_pieces_as_they_arrive(serve):
+    pieces = []
+    got = threading.Semaphore(0)
+
+    def use(websocket):
+        stream = websocket.receive_stream()
+        assert stream.text
+        for piece in stream:
+            pieces.append(piece)
+            got.release()
+        return websocket.receive()
+
+    handler = Handler(use)
+    with opened(serve(handler)) as client:
+        client.send(frame(1, "caf\xe9 \u20ac".encode()[:-1], fin=False))
+        assert got.acquire(timeout=20)
+        assert pieces == ["caf\xe9 "]  # no half of a character
+        client.send(frame(0, "\u20ac".encode()[-1:], fin=False))
+        assert got.acquire(timeout=20)
+        client.send(frame(0, b"!"), frame(1, b"whole"))
+        assert handler.wait() == "whole"
+    assert "".join(pieces) == "caf\xe9 \u20ac!"
+    assert handler.error is None
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["waiting", "away"])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_a_message_past_ws_max_size_is_received_in_pieces(
+    serve, late, compression
+):
+    arrived = threading.Event()
+    data = b"0123456789abcdef" * 400000
+
+    def use(websocket):
+        websocket.accept()
+        if late:
+            assert arrived.wait(20)
+        total = 0
+        for _ in range(2):
+            longest = 0
+            for piece in websocket.receive_stream():
+                assert type(piece) is bytes
+                longest = max(longest, len(piece))
+                total += len(piece)
+            assert longest <= 100000
+        websocket.send(str(total))
+        return websocket.receive()
+
+    handler = Handler(use)
+    site = serve(handler, ws_max_size=100000)
+    with site.ws(compression=compression) as client:
+
+        def send():
+            client.send(data)
+            client.send(data)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        assert not arrived.wait(0.3)  # by now the loop has begun to read
+        arrived.set()
+        assert client.recv() == str(2 * len(data))
+        thread.join()
+        client.send("small")
+        assert handler.wait() == "small"
+    assert handler.error is None
+
+
+def test_a_message_past_ws_max_size_is_1009_for_receive(serve):
+    ready = threading.Event()
+
+    def use(websocket):
+        websocket.accept()
+        assert not ready.wait(0.2)  # the loop reads, and holds it
+        return websocket.receive()
+
+    handler = Handler(use)
+    with opened(serve(handler, ws_max_size=1000)) as client:
+        client.send(frame(1, b"x" * 2000))
+        first, payload = next_frame(client)
+        assert (first, payload[:2]) == (0x88, b"\x03\xf1")
+    assert handler.wait() is None
+    assert handler.error is None
+
+
+def test_a_stream_must_be_read_to_its_end(serve):
+    def use(websocket):
+        stream = websocket.receive_stream()
+        assert next(stream) == b"first"
+        websocket.send("go on")
+        for receive in (websocket.receive, websocket.receive_stream):
+            with pytest.raises(WebSocketError, match="end"):
+                receive()
+        assert list(stream) == [b"second"]
+        assert list(stream) == []
+        return websocket.receive()
+
+    handler = Handler(use)
+    with opened(serve(handler)) as client:
+        client.send(frame(2, b"first", fin=False), frame(9, b"ping"))
+        assert {next_frame(client), next_frame(client)} == {
+            (0x8A, b"ping"),
+            (0x81, b"go on"),
+        }
+        client.send(frame(0, b"second"), frame(1, b"next"))
+        assert handler.wait() == "next"
+    assert handler.error is None
+
+
+def test_an_empty_stream_and_the_end(serve):
+    def use(websocket):
+        assert list(websocket.receive_stream()) == []
+        with pytest.raises(TimeoutError):
+            websocket.receive_stream(timeout=0.01)
+        websocket.send("go on")
+        assert websocket.receive() == "plain"
+        assert websocket.receive_stream() is None
+        with pytest.raises(WebSocketError, match="closed"):
+            websocket.receive_stream()
+
+    handler = Handler(use)
+    with opened(serve(handler)) as client:
+        client.send(frame(1))
+        assert next_frame(client) == (0x81, b"go on")
+        client.send(frame(1, b"plain"), frame(8))
+        handler.wait()
+    assert handler.error is None
+
+
+def test_a_stream_that_breaks_off_is_an_error(serve):
+    def use(websocket):
+        stream = websocket.receive_stream()
+        assert next(stream) == "half"
+        with pytest.raises(WebSocketError, match=r"\(1006\) in the middle"):
+            next(stream)
+        with pytest.raises(WebSocketError):
+            websocket.receive()
+
+    handler = Handler(use)
+    with opened(serve(handler)) as client:
+        client.send(frame(1, b"half", fin=False))
+        assert not handler.done.wait(0.1)
+    handler.wait()
+    assert handler.error is None
+
+
+def test_text_in_pieces_is_checked(serve):
+    def use(websocket):
+        with pytest.raises(WebSocketError, match="1006"):
+            list(websocket.receive_stream())
+
+    handler = Handler(use)
+    with opened(serve(handler)) as client:
+        client.send(frame(1, b"fine", fin=False))
+        client.send(frame(0, b"\xff"))
+        assert next_frame(client) == (0x88, b"\x03\xeftext is not UTF-8")
+    handler.wait()
+    assert handler.error is None

@@ -1,0 +1,161 @@
+/* ext/ws_pieces: one message that is received in pieces, as an iterator. */
+#include "websocket_object.h"
+
+#include "args.h"
+#include "message.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *websocket; /* NULL once the message is over */
+    PyObject *first;     /* the piece that receive_stream() waited for */
+    int timeout_ms;
+    bool text;
+} StreamObject;
+
+#define Stream_CAST(op) ((StreamObject *)(op))
+
+/* The piece as an object; the last leaves the WebSocket to others. */
+static PyObject *take_piece(StreamObject *self, wsk_message *msg)
+{
+    WebSocketObject *ws = WebSocket_CAST(self->websocket);
+    PyObject *piece = ext_message_object(ws->conn, msg);
+
+    ws->in_stream = msg->more;
+    if (!msg->more)
+        Py_CLEAR(self->websocket);
+    wsk_message_free(msg);
+    return piece;
+}
+
+static PyObject *raise_broken(WebSocketObject *ws)
+{
+    wsk_close_info info;
+
+    if (!wsk_conn_closed(ws->conn, &info))
+        info.code = 1006;
+    ws->told_ended = true;
+    return PyErr_Format(ws->st->WebSocketError,
+                        "receive_stream: the WebSocket was closed (%d) in the "
+                        "middle of a message",
+                        (int)info.code);
+}
+
+static PyObject *Stream_iternext(PyObject *op)
+{
+    StreamObject *self = Stream_CAST(op);
+    PyObject *piece = self->first;
+
+    self->first = NULL;
+    while (piece == NULL && self->websocket != NULL) {
+        WebSocketObject *ws = WebSocket_CAST(self->websocket);
+        wsk_message msg;
+        int got = ext_ws_fetch(ws, self->timeout_ms, true, &msg);
+
+        if (got == 0)
+            raise_broken(ws);
+        if (got <= 0)
+            return NULL;
+        piece = take_piece(self, &msg);
+        if (piece == NULL)
+            return NULL;
+        if (PyObject_Size(piece) == 0) /* an end by itself */
+            Py_CLEAR(piece);
+    }
+    return piece;
+}
+
+static int Stream_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(Stream_CAST(op)->websocket);
+    return 0;
+}
+
+static int Stream_clear(PyObject *op)
+{
+    Py_CLEAR(Stream_CAST(op)->websocket);
+    Py_CLEAR(Stream_CAST(op)->first);
+    return 0;
+}
+
+static void Stream_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    Stream_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMemberDef Stream_members[] = {
+    {"text", T_BOOL, offsetof(StreamObject, text), READONLY,
+     "True: the pieces are str; False: bytes."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot Stream_slots[] = {
+    {Py_tp_doc, "The pieces of one message, as WebSocket.receive_stream() has "
+                "it."},
+    {Py_tp_new, ext_no_new},
+    {Py_tp_dealloc, Stream_dealloc},
+    {Py_tp_traverse, Stream_traverse},
+    {Py_tp_clear, Stream_clear},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, Stream_iternext},
+    {Py_tp_members, Stream_members},
+    {0, NULL},
+};
+
+static PyType_Spec Stream_spec = {
+    .name = "wsocket._wsocket.MessageStream",
+    .basicsize = sizeof(StreamObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = Stream_slots,
+};
+
+int ext_ws_pieces_add(PyObject *module, struct ext_state *st)
+{
+    return ext_type_add(module, &Stream_spec, &st->stream_type, false);
+}
+
+static const struct ext_signature stream_sig = {
+    "receive_stream", 0, 1, (const char *const[]){"timeout"}};
+
+PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
+                                Py_ssize_t nargs, PyObject *kwnames)
+{
+    WebSocketObject *ws = WebSocket_CAST(op);
+    PyTypeObject *type = ws->st->stream_type;
+    StreamObject *self;
+    wsk_message msg;
+    PyObject *timeout;
+    int ms, got;
+
+    if (ext_args(&stream_sig, args, nargs, kwnames, &timeout) < 0)
+        return NULL;
+    ms = ext_timeout_ms(timeout);
+    if (ms < 0 && PyErr_Occurred())
+        return NULL;
+    if (ws->in_stream)
+        return PyErr_Format(ws->st->WebSocketError,
+                            "receive_stream: the last message has not been "
+                            "read to its end");
+    got = ext_ws_fetch(ws, ms, true, &msg);
+    if (got <= 0)
+        return got < 0 ? NULL : ext_ws_tell_ended(ws, "receive_stream");
+    self = Stream_CAST(type->tp_alloc(type, 0));
+    if (self == NULL) {
+        wsk_message_free(&msg);
+        return NULL;
+    }
+    self->websocket = ext_ref(op);
+    self->timeout_ms = ms;
+    self->text = msg.opcode == WSK_TEXT;
+    self->first = take_piece(self, &msg);
+    if (self->first != NULL && PyObject_Size(self->first) == 0)
+        Py_CLEAR(self->first);
+    if (PyErr_Occurred())
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
