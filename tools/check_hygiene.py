@@ -14,6 +14,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAX_FILE = 1000
+MAX_FACE = 1500  # the C face: most of it are contracts
 MAX_FUNCTION = 60
 HEAP_DOOR = "src/base/mem.c"
 THIS = "tools/check_hygiene.py"  # its patterns would complain about themselves
@@ -90,8 +91,9 @@ def complaints(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     yield from matches(text, EVERYWHERE)
-    if text.count("\n") > MAX_FILE and not path.endswith((".md", ".html")):
-        yield MAX_FILE, "more than %d lines" % MAX_FILE
+    most = MAX_FACE if path == "include/wsocket.h" else MAX_FILE
+    if text.count("\n") > most and not path.endswith((".md", ".html")):
+        yield most, "more than %d lines" % most
     functions = ()
     if path.endswith((".c", ".h")):
         bare = bare_c(text)
