@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -19,7 +21,8 @@ enum {
     STEP = 256 << 10,    /* of a file, between two looks at the disk */
     GO_MAX = 1024 << 10, /* of one connection, until others have a turn */
     COPY = 64 << 10,
-    GATHER = 8, /* pieces of memory in one call */
+    GATHER = 8,         /* pieces of memory in one call */
+    UNSENT = 256 << 10, /* octets the kernel holds beyond the client's window */
 };
 
 static const uint8_t NOTHING[1];
@@ -367,10 +370,27 @@ static enum wsk__io flush_memory(struct wsk_conn *conn)
     return WSK__IO_DONE;
 }
 
+/* Left alone, the kernel takes megabytes for each client that does not read: a
+ * thousand of them exhaust what it has for TCP, and everybody waits. */
+static void pace(struct wsk_conn *conn)
+{
+    int unsent = UNSENT;
+
+    conn->h->paced = true;
+#if defined(TCP_NOTSENT_LOWAT)
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+               sizeof(unsent));
+#else
+    (void)unsent;
+#endif
+}
+
 enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
 {
     size_t budget = GO_MAX;
 
+    if (conn->h->parts_owed > UNSENT && !conn->h->paced)
+        pace(conn);
     while (conn->h->parts != NULL) {
         struct wsk__part *part = conn->h->parts;
         enum wsk__io io;

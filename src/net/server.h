@@ -114,6 +114,7 @@ struct wsk__exchange {
 
     /* owner: what net/parts sends */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
+    bool paced;       /* the kernel holds little that it has not sent */
     struct wsk__part *parts, *last_part;
     size_t parts_before; /* octets of the queue that stand before any of them */
     uint64_t parts_owed; /* octets of the parts themselves */

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import sys
 import threading
 
 import pytest
@@ -113,6 +114,42 @@ def test_a_slow_reader_of_what_exists_holds_no_thread(
         reset(client)
     eventually(lambda: Item.forgotten == (8 if kind == "two" else 4))
     assert site.get()[2] == b"quick"
+
+
+def queued_in_the_kernel(site):
+    """Of each connection to a site: octets sent and not acknowledged."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    return [
+        int(row[4].split(":")[0], 16)
+        for row in rows
+        if int(row[1].split(":")[1], 16) == site.port
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/net/tcp")
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_the_kernel_holds_little_for_a_client_that_does_not_read(
+    serve, tmp_path, kind
+):
+    """A thousand times some megabytes are all it has for TCP."""
+    with open(str(tmp_path / "large"), "wb") as file:
+        file.truncate(LARGE)
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] != "/large":
+            return [b"quick"]
+        if kind == "memory":
+            return [bytes(LARGE)]
+        return environ["wsgi.file_wrapper"](open(tmp_path / "large", "rb"))
+
+    site = serve(app)
+    client = slow_client(site)
+    for _ in range(5):
+        assert site.get()[2] == b"quick"
+    assert 0 < max(queued_in_the_kernel(site)) < 1 << 20
+    assert count_rest(client) > LARGE
 
 
 def test_what_a_client_did_not_read_is_forgotten_when_the_server_stops(
