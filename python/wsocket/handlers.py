@@ -111,6 +111,8 @@ class FixedServerHandler(ServerHandler):
             super().cleanup_headers()
         length = self.headers["Content-Length"]
         if length is not None:
+            if not re.fullmatch("[0-9]{1,18}", length):
+                raise AssertionError("Content-Length is no number: " + length)
             self._left = int(length)
         elif not none and modern:
             self.headers["Transfer-Encoding"] = "chunked"

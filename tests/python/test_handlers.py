@@ -284,6 +284,7 @@ def test_header_names_with_underscores_are_not_taken_for_others():
         ([(b"X-A", "1")], "200 OK"),
         ([("X-A", "1\r\nX-B: 2")], "200 OK"),
         ([("Transfer-Encoding", "chunked")], "200 OK"),
+        ([("Content-Length", "-5")], "200 OK"),
         ([], "200 OK\r\nX: y"),
         ([], 200),
         ([], "200"),
