@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import Site
 
-from wsocket import Server, WSocketApp
+from wsocket import Framework, Server, WSocketApp
 
 ROUNDS = 100
 
@@ -112,6 +112,43 @@ def test_events_leave_no_memory_behind():
 
     app.onmessage += on_message
     site, work = requests(app, talk)
+    try:
+        gained = growth(work, sys.getallocatedblocks, ROUNDS)
+    finally:
+        assert site.stop()
+    assert gained < ROUNDS / 3
+
+
+def framework():
+    app = Framework()
+
+    @app.route("/items")
+    def items(environ, start_response):
+        start_response(201, {"X-A": "b"})
+        yield "a"
+        yield 2
+
+    @app.route("/wrong")
+    def wrong(environ, start_response):
+        start_response(200, {"X-A": 5})
+
+    @app.route("/late")
+    def late(environ, start_response):
+        raise ValueError("broken")
+        yield
+
+    app.route("/text")(lambda environ, start_response: "text")
+    app.route("/several/*")(lambda environ, start_response: ["a", 1, b"b"])
+    app.route("/file")(lambda environ, start_response: open(__file__, "rb"))
+    return app
+
+
+@pytest.mark.parametrize(
+    "path", ["/text", "/items", "/several/x", "/file", "/wrong", "/late", "/no"]
+)
+def test_handlers_leave_no_memory_behind(caplog, path):
+    caplog.set_level(100, logger="wsocket")
+    site, work = requests(framework(), lambda site: site.get(path))
     try:
         gained = growth(work, sys.getallocatedblocks, ROUNDS)
     finally:
