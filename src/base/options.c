@@ -125,6 +125,7 @@ static const struct rule {
     {"port", 0, 65535, NULL, NULL},
     {"backlog", 1, INT32_MAX, NULL, NULL}, /* listen() takes an int */
     {"threads", 1, 10000, NULL, NULL},
+    {"queue_limit", 1, UINT32_MAX, NULL, NULL},
     {"buffer_body", 0, 0, "auto always never", NULL},
     {"log_level", 0, 0, "debug info warning error critical", NULL},
     {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind},

@@ -511,11 +511,19 @@ void wsk__http_clear(struct wsk_http *h)
     wsk__buf_free(&h->out);
 }
 
+size_t wsk__http_partial_size(const struct wsk_http *h)
+{
+    return h->input == INPUT_HEAD ? h->partial.size : 0;
+}
+
+bool wsk__http_draining(const struct wsk_http *h)
+{
+    return h->input == INPUT_BODY && h->answer == ANSWER_DONE;
+}
+
 void wsk__http_lend(struct wsk_http *h, struct wsk__head_store *store)
 {
-    bool draining = h->input == INPUT_BODY && h->answer == ANSWER_DONE;
-
-    if (h->input == INPUT_HEAD || draining)
+    if (h->input == INPUT_HEAD || wsk__http_draining(h))
         h->store = store;
 }
 

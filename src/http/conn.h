@@ -73,6 +73,12 @@ const char *wsk__http_head_text(const struct wsk_http *h, size_t *len);
  * idle connection. */
 bool wsk__http_head_begun(const struct wsk_http *h);
 
+/* Octets of memory that an unfinished head takes. */
+size_t wsk__http_partial_size(const struct wsk_http *h);
+
+/* Whether what is left of an answered request's body is being thrown away. */
+bool wsk__http_draining(const struct wsk_http *h);
+
 /*
  * For bodies too large to copy: account for `len` body octets which the caller
  * itself writes right behind out_buf(). Returns how many of them may be

@@ -375,14 +375,16 @@ bool wsk__reply_last_chunk(struct wsk__buf *out)
 
 void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *r)
 {
-    static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
+    static const wsk_header FIELDS[] = {
+        {{"Content-Type", 12}, {"text/plain", 10}},
+        {{"Retry-After", 11}, {"1", 1}}};
     const char *reason = wsk_reason(r->status);
     size_t len = strlen("400 ") + strlen(reason) + strlen("\n");
     uint8_t *to;
 
     r->reason = reason;
-    r->headers = &TYPE;
-    r->n = 1;
+    r->headers = FIELDS;
+    r->n = r->status == 503 ? 2 : 1; /* 9110 15.6.4: it will pass */
     r->length = len;
     r->keep_alive = false;
     if (wsk__reply_head(out, r) != WSK_OK || r->to_head)

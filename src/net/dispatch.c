@@ -252,11 +252,24 @@ bool wsk__call_end(struct wsk__thread *th)
     return leads;
 }
 
-void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
+/* Nobody calls, nobody will, and no thread can be made. */
+static bool is_hopeless_locked(const wsk_server *srv)
 {
-    bool late;
+    return srv->no_threads && srv->n_running == 0 && srv->n_parked == 0 &&
+           srv->n_spares < MIN_SPARES;
+}
+
+bool wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
+{
+    bool is_request = conn->ws == NULL, late;
 
     pthread_mutex_lock(&srv->lock);
+    if (is_request &&
+        (srv->n_ready >= srv->cfg.queue_limit || is_hopeless_locked(srv))) {
+        pthread_mutex_unlock(&srv->lock);
+        return false;
+    }
+    srv->n_ready += is_request;
     late = srv->ended;
     conn->ready_next = NULL;
     *srv->ready_tail = conn;
@@ -265,6 +278,7 @@ void wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
     pthread_mutex_unlock(&srv->lock);
     if (late)
         wsk__drop_ready(srv);
+    return true;
 }
 
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
@@ -456,6 +470,7 @@ static bool next_call(struct wsk__thread *th, struct wsk_conn **conn,
         srv->ready = (*conn)->ready_next;
         if (srv->ready == NULL)
             srv->ready_tail = &srv->ready;
+        srv->n_ready -= (*conn)->ws == NULL;
         begin_locked(th, *conn);
         set_fresh_locked(th, true);
         srv->queue_turn = false;
@@ -621,6 +636,25 @@ static bool spawn_own(wsk_server *srv)
     return true;
 }
 
+/* Requests shall not wait for ever; events of WebSockets may. */
+static void refuse_ready_locked(wsk_server *srv)
+{
+    struct wsk_conn **at = &srv->ready;
+
+    while (*at != NULL) {
+        struct wsk_conn *conn = *at;
+
+        if (conn->ws != NULL) {
+            at = &conn->ready_next;
+            continue;
+        }
+        *at = conn->ready_next;
+        srv->n_ready--;
+        wsk__post(conn, WSK__POST_RUN | WSK__POST_REFUSE);
+    }
+    srv->ready_tail = at;
+}
+
 static void spawn_missing_locked(wsk_server *srv, unsigned n)
 {
     srv->n_awaiting += n;
@@ -635,8 +669,12 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
         }
     }
     pthread_mutex_lock(&srv->lock);
-    if (n > 0)
+    if (n > 0) {
         srv->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
+        srv->no_threads = true;
+        if (is_hopeless_locked(srv))
+            refuse_ready_locked(srv);
+    }
     srv->n_awaiting -= n > srv->n_awaiting ? srv->n_awaiting : n;
 }
 

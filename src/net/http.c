@@ -2,6 +2,7 @@
 #include "net/pump.h"
 
 #include "base/mem.h"
+#include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/parts.h"
@@ -144,6 +145,7 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     conn->h->body_done = false;
     conn->h->body_len = 0;
     conn->h->body_view = (wsk_str){NULL, 0};
+    wsk__pace_begin(&conn->h->arrival, conn->since_ms);
     if (!head->expect_continue)
         return WSK__FEED_MORE;
     /* The handler shall decide whether the body is wanted at all. */
@@ -280,6 +282,9 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
     conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
     th->span = (wsk_str){(const char *)th->rx, (size_t)n};
     conn->since_ms = wsk__now_ms();
+    if (conn->h->head != NULL || wsk__http_draining(&conn->h->http))
+        wsk__pace_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,
+                        conn->srv->cfg.body_rate);
     return WSK__FEED_DATA;
 }
 
@@ -313,7 +318,11 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
         case FED_OVER:
             return WSK__FEED_OVER;
         case FED_NOTHING:
-            got = is_ready(conn) ? WSK__FEED_READY : receive(th, conn);
+            if (is_ready(conn))
+                return WSK__FEED_READY;
+            if (wsk__load_is_over(conn))
+                return WSK__FEED_FULL;
+            got = receive(th, conn);
             if (got != WSK__FEED_DATA)
                 return got;
         }
@@ -394,6 +403,7 @@ static void close_request(struct wsk_conn *conn)
     conn->h->in_fed = 0;
     if (wsk__buf_len(&conn->h->in) == 0)
         wsk__buf_free(&conn->h->in);
+    wsk__load_account(conn);
     conn->since_ms = wsk__now_ms();
 }
 
@@ -462,6 +472,12 @@ static bool cannot_call(struct wsk_conn *conn)
     return true;
 }
 
+void wsk__http_refuse(struct wsk_conn *conn)
+{
+    wsk__load_refused(conn->srv);
+    cannot_call(conn);
+}
+
 /* The leader has a request: make the call here, or queue it. False: the lead
  * was lost. */
 static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
@@ -474,12 +490,16 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     if (conn->h->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
+    conn->h->away_ms = wsk__now_ms();
+    wsk__overdue_arm(conn);
     if (wsk__static_is(conn->srv->statics, conn->h->head)
             ? !wsk__call_begin_aside(th, conn)
             : !wsk__call_begin(th, conn)) {
         if (!wsk__http_hold(th, conn))
             return cannot_call(conn);
-        wsk__call_queue(conn->srv, conn);
+        wsk__load_account(conn);
+        if (!wsk__call_queue(conn->srv, conn))
+            wsk__http_refuse(conn);
         return true;
     }
     upgraded = wsk__http_call(th, conn);
@@ -523,7 +543,18 @@ static void await_input(struct wsk_conn *conn)
         conn->h->head_ms = 0;
     else if (conn->h->head_ms == 0)
         conn->h->head_ms = wsk__now_ms();
+    wsk__load_account(conn);
     wsk__watch(conn, WSK__READ);
+    wsk__rearm(conn);
+}
+
+/* A peer that does not read gets no more requests read. */
+static void await_reader(struct wsk_conn *conn, unsigned want)
+{
+    if (!conn->h->stalled)
+        wsk__stall_begin(conn);
+    conn->h->stalled = true;
+    wsk__watch(conn, want);
     wsk__rearm(conn);
 }
 
@@ -536,6 +567,8 @@ static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
         return false;
     }
     wsk__watch(conn, 0);
+    conn->h->away_ms = wsk__now_ms();
+    wsk__load_account(conn);
     return wsk__spill_write(conn);
 }
 
@@ -562,15 +595,13 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             wsk__conn_close(conn);
             return true;
         case WSK__IO_WAIT:
-            /* A peer that does not read gets no more requests read. */
-            wsk__watch(conn, WSK__WRITE);
-            wsk__rearm(conn);
+            await_reader(conn, WSK__WRITE);
             return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         case WSK__IO_LATER:
-            wsk__watch(conn, 0);
-            wsk__rearm(conn);
+            await_reader(conn, 0);
             return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         case WSK__IO_DONE:
+            conn->h->stalled = false;
             break;
         }
         switch (wsk__http_feed_some(th, conn)) {
@@ -578,12 +609,13 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             await_input(conn);
             return true;
         case WSK__FEED_OVER:
-            if (wsk__http_flush(th, conn) == WSK__IO_WAIT) {
-                wsk__watch(conn, WSK__WRITE);
-                wsk__rearm(conn);
-            } else {
+            if (wsk__http_flush(th, conn) == WSK__IO_WAIT)
+                await_reader(conn, WSK__WRITE);
+            else
                 finish_connection(conn);
-            }
+            return true;
+        case WSK__FEED_FULL:
+            wsk__load_wait(conn);
             return true;
         case WSK__FEED_SAY:
             continue;
@@ -618,40 +650,10 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
         return true;
     }
     refuse_spilled(conn);
+    wsk__arrival_resume(conn);
     leads = run(th, conn);
     /* What is left belongs to a connection that is over: never to the next
      * one that this thread has to do with. */
     th->span.len = 0;
     return leads;
-}
-
-/* -------------------------------------------------------- deadlines --- */
-
-uint64_t wsk__http_deadline(const struct wsk_conn *conn)
-{
-    const wsk_server_config *cfg = &conn->srv->cfg;
-
-    if (conn->busy || atomic_load(&conn->h->at_disk))
-        return UINT64_MAX;
-    if (wsk__http_owed(conn) > 0 || conn->h->head != NULL)
-        return conn->since_ms + WSK__STALL_MS;
-    if (wsk__http_head_begun(&conn->h->http))
-        return conn->h->head_ms + cfg->head_timeout_ms;
-    return conn->since_ms + cfg->keep_alive_ms;
-}
-
-bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    set_date(th, conn);
-    /* A connection with no octet of a request ends in silence: browsers open
-     * some ahead of time, and a 408 would be taken for an answer. */
-    if (wsk__http_owed(conn) == 0 &&
-        (conn->h->head != NULL || wsk__http_head_begun(&conn->h->http))) {
-        wsk__http_fail(&conn->h->http, 408);
-        wsk__http_flush(th, conn);
-        wsk__conn_linger(conn);
-    } else {
-        wsk__conn_close(conn);
-    }
-    return true;
 }

@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include "base/mem.h"
+#include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/pump.h"
 #include "net/spill.h"
@@ -182,6 +183,7 @@ void wsk__conn_close(struct wsk_conn *conn)
     conn->prev = NULL;
     conn->next = srv->graveyard;
     srv->graveyard = conn;
+    wsk__load_forget(conn);
     wsk__spill_drop(conn);
     if (srv->accept_paused && srv->n_conns < srv->max_connections)
         pause_accepting(srv, false);
@@ -425,6 +427,8 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
 
     if (what & WSK__POST_RUN)
         conn->busy = false;
+    if (what & WSK__POST_REFUSE)
+        wsk__http_refuse(conn);
     if (settle(conn)) {
         wsk__conn_lock(conn);
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
@@ -446,8 +450,10 @@ static bool on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
 {
     uint64_t due;
 
-    if (!settle(conn))
+    if (!settle(conn)) {
+        wsk__overdue(th, conn);
         return true;
+    }
     due = deadline(conn);
     if (due > th->srv->now_ms) {
         if (due != UINT64_MAX)
@@ -540,6 +546,7 @@ void wsk__drop_ready(wsk_server *srv)
     conn = srv->ready;
     srv->ready = NULL;
     srv->ready_tail = &srv->ready;
+    srv->n_ready = 0;
     pthread_mutex_unlock(&srv->lock);
     while (conn != NULL) {
         struct wsk_conn *next = conn->ready_next;

@@ -15,13 +15,15 @@
 bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn);
 bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn);
 
-/* The deadline of the connection's phase; UINT64_MAX: none. */
-uint64_t wsk__http_deadline(const struct wsk_conn *conn);
+/* The deadline of the connection's phase; UINT64_MAX: none. HTTP's stands in
+ * net/deadline. */
 uint64_t wsk__ws_deadline(struct wsk_conn *conn);
 
 /* That deadline has passed. */
-bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn);
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* Its call was queued and will never be begun: 503. */
+void wsk__http_refuse(struct wsk_conn *conn);
 
 /* ---- a thread with a call for `conn` ---- */
 
@@ -64,6 +66,7 @@ enum wsk__feed {
     WSK__FEED_DATA,  /* octets were added to conn->body, or it is done */
     WSK__FEED_SPILL, /* so many that they must go to a file first */
     WSK__FEED_SAY,   /* the engine owes the peer something */
+    WSK__FEED_FULL,  /* it holds something, and so do too many others */
     WSK__FEED_OVER,  /* failed, or the peer is gone */
 };
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,

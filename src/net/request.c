@@ -1,5 +1,6 @@
 /* wsk_request_*: what a handler may do with the request it answers. */
 #include "net/access.h"
+#include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/parts.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -99,6 +101,7 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
         case WSK__FEED_DATA:
         case WSK__FEED_SPILL:
         case WSK__FEED_SAY:
+        case WSK__FEED_FULL:
             body = stored_body(conn);
         }
     }
@@ -130,15 +133,16 @@ bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
     return true;
 }
 
-/* Wait for one descriptor, for as long as a peer may stall. */
-static bool wait_for(const struct wsk_conn *conn, short events)
+/* Wait for one descriptor, until the peer is late. */
+static bool wait_for(const struct wsk_conn *conn, short events,
+                     uint64_t until_ms)
 {
     struct pollfd p = {.fd = conn->fd, .events = events};
-    uint64_t until = wsk__now_ms() + WSK__STALL_MS;
 
     for (;;) {
         uint64_t now = wsk__now_ms();
-        int n = now < until ? poll(&p, 1, (int)(until - now)) : 0;
+        uint64_t left = now < until_ms ? until_ms - now : 0;
+        int n = poll(&p, 1, left < INT_MAX ? (int)left : -1);
 
         if (n >= 0 || errno != EINTR)
             return n > 0;
@@ -157,12 +161,16 @@ wsk_status wsk_request_wait(wsk_request *req)
     if (wsk_http_send_continue(&conn->h->http) != WSK_OK ||
         wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
         return WSK_E_CUT;
-    if (!wait_for(conn, POLLIN)) {
+    wsk__arrival_resume(conn);
+    if (!wait_for(
+            conn, POLLIN,
+            wsk__pace_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate))) {
         wsk__http_fail(&conn->h->http, 408);
         conn->h->failed = true;
         return WSK_E_CUT;
     }
     conn->drained = false;
+    conn->h->away_ms = wsk__now_ms();
     return WSK_OK;
 }
 
@@ -220,6 +228,8 @@ static wsk_status write_beside(wsk_request *req, const uint8_t *data,
                          .msg_iovlen = owed ? 2 : 1};
     ssize_t sent;
 
+    if (!wsk__claim_answer(conn, WSK__CLAIMED))
+        return gone(req);
     do
         sent = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
@@ -356,6 +366,8 @@ wsk_status wsk_request_flush(wsk_request *req)
 
     if (req->aborted)
         return WSK_E_CLOSED;
+    if (!wsk__claim_answer(conn, WSK__CLAIMED))
+        return gone(req);
     if (req->status != 0)
         req->head_left = true;
     switch (wsk__http_flush(req->thread, conn)) {
@@ -377,12 +389,16 @@ wsk_status wsk_request_drain(wsk_request *req)
     if (req->aborted)
         return WSK_E_CLOSED;
     wsk__call_yield(req->thread);
+    wsk__stall_begin(conn);
     for (;;) {
         if (wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
             return gone(req);
         if (wsk__http_owed(conn) <= LOW_WATER)
             return WSK_OK;
-        if (!wait_for(conn, POLLOUT))
+        if (!wait_for(conn, POLLOUT,
+                      wsk__pace_due_ms(&conn->h->departure,
+                                       conn->srv->cfg.write_rate)) &&
+            wsk__stall_is_over(conn))
             return gone(req);
     }
 }
@@ -492,6 +508,8 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         return WSK_E_STATE;
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
+    if (!wsk__claim_answer(conn, WSK__SOCKET))
+        return WSK_E_CLOSED;
     verdict = wsk_ws_judge(req->head, conn->srv->cfg.ws_allow_drafts);
     ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)

@@ -442,6 +442,8 @@ static struct wsk__thread *thread_new(wsk_server *srv, void *lent)
 static void count_thread(wsk_server *srv, int change)
 {
     pthread_mutex_lock(&srv->lock);
+    if (change > 0)
+        srv->no_threads = false;
     if (change > 0 && srv->n_awaiting > 0)
         srv->n_awaiting--;
     srv->n_threads += (unsigned)change;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/listen.h"
+#include "net/pace.h"
 #include "net/poller.h"
 #include "net/timer.h"
 #include "ws/conn.h"
@@ -62,6 +63,9 @@ enum wsk__kind {
     WSK__DEAD,   /* closed; memory lives as long as it is referenced */
 };
 
+/* Who has begun to answer a request that has a request_timeout. */
+enum wsk__claim { WSK__UNCLAIMED, WSK__CLAIMED, WSK__SOCKET, WSK__TIMED_OUT };
+
 /* Who reads for a WebSocket: its descriptor, and what was kept of it. */
 enum wsk__rx {
     WSK__RX_LOOP,
@@ -78,10 +82,11 @@ struct wsk__release {
 
 /* What another thread asks the leader to look at. */
 enum {
-    WSK__POST_RUN = 1,    /* its call is over: it is the loop's again */
-    WSK__POST_AWAY = 2,   /* a WebSocket whose handler does not read */
-    WSK__POST_UNCORK = 4, /* its thread is late: send what it queued */
-    WSK__POST_LOOK = 8,   /* its state has changed */
+    WSK__POST_RUN = 1,     /* its call is over: it is the loop's again */
+    WSK__POST_AWAY = 2,    /* a WebSocket whose handler does not read */
+    WSK__POST_UNCORK = 4,  /* its thread is late: send what it queued */
+    WSK__POST_REFUSE = 16, /* no thread will come for its call */
+    WSK__POST_LOOK = 8,    /* its state has changed */
 };
 
 /* Something that came for a handler. */
@@ -105,6 +110,13 @@ struct wsk__exchange {
     uint64_t spill_read;  /* and have been read from there */
     int spill_fd;         /* that file, which has no name; -1: none */
     int spill_errno;      /* why it could not be written; 0: it could */
+    struct wsk__pace arrival;   /* of the body */
+    struct wsk__pace departure; /* of the answer, while it is stalled */
+    uint64_t away_ms;     /* we have not read for the body since; 0: we do */
+    uint64_t backlog;     /* of the answer, at the last look */
+    uint64_t held;        /* octets that srv->held counts for it */
+    uint64_t over_ms;     /* it waits since then for memory; 0: it does not */
+    bool stalled;         /* the kernel takes no more of the answer */
     const wsk_head *head; /* of the open request; NULL: none */
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
     bool body_done;       /* all of the body has been fed */
@@ -178,8 +190,10 @@ struct wsk_conn {
     struct wsk_conn *prev, *next; /* in srv->conns */
     struct wsk__timer timer;
     uint8_t want;
-    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
-    bool hup_seen; /* the poller saw an end */
+    bool busy;        /* a handler owns it, or it waits for one in srv->ready */
+    bool hup_seen;    /* the poller saw an end */
+    uint64_t call_ms; /* its request waits for the handler's end since then */
+    atomic_uchar claim; /* an enum wsk__claim, with request_timeout */
 
     bool taken; /* wsk__conn_lock(): its handler has a descriptor of its own */
 
@@ -259,6 +273,7 @@ struct wsk_server {
     unsigned max_connections;
     atomic_uint refs;
     struct wsk__pool pool;       /* for compression, see ws/pool.h */
+    atomic_size_t held;          /* unfinished heads and bodies, octets */
     atomic_size_t deflate_bytes; /* reserved for windows that are kept */
 
     /* fixed once listening */
@@ -282,6 +297,8 @@ struct wsk_server {
     struct wsk_conn *graveyard; /* closed in this batch; linked by next */
     uint64_t now_ms;
     bool accept_paused;
+    uint64_t n_refused;      /* requests answered 503 for the load */
+    uint64_t refused_log_ms; /* last told of then */
     struct wsk__timer accept_timer;
     uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
     uint32_t goaway_spread_ms; /* each at its moment of so long a time */
@@ -309,6 +326,7 @@ struct wsk_server {
     struct wsk__thread *spares;  /* a stack */
     struct wsk__thread *running; /* in a call and not parked */
     struct wsk_conn *ready, **ready_tail;
+    unsigned n_ready; /* requests in `ready` */
     struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_awaiting;  /* threads asked for, not yet here */
@@ -319,6 +337,7 @@ struct wsk_server {
     bool started, ended, monitor_asleep, monitor_gone;
     uint64_t tick;
     uint64_t spawn_after_ms;  /* no thread could be made: try again then */
+    bool no_threads;          /* none could be made, and none has come since */
     uint64_t calls;           /* begun since the start */
     atomic_uint slow_entries; /* until inline calls are tried again */
     int steal_every; /* test: steal the lead at every nth call; 0: never */

@@ -1,5 +1,6 @@
 /* wsk_request_take_socket(): a handler speaks on the connection by itself. */
 #include "net/access.h"
+#include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/pump.h"
 
@@ -30,6 +31,8 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     if (!req->head->websocket || req->status != 0 || req->finished ||
         conn->ws != NULL || !conn->h->body_done || wsk__forked(conn->srv))
         return WSK_E_STATE;
+    if (!wsk__claim_answer(conn, WSK__SOCKET))
+        return WSK_E_CLOSED;
     *fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
     if (*fd < 0)
         return WSK_E_SYS;

@@ -1,0 +1,243 @@
+#include "net/deadline.h"
+
+#include "http/reply.h"
+#include "net/loop.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#if defined(__linux__)
+#include <linux/sockios.h>
+#endif
+
+enum {
+    OVER_MS = 500,  /* for others to give memory back */
+    TELL_MS = 1000, /* between two lines about refusals */
+};
+
+/* ------------------------------------------------------------- phases --- */
+
+uint64_t wsk__http_deadline(const struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    const struct wsk__exchange *h = conn->h;
+
+    if (conn->busy || atomic_load(&h->at_disk))
+        return UINT64_MAX;
+    if (h->over_ms != 0)
+        return h->over_ms + OVER_MS;
+    if (h->stalled)
+        return wsk__pace_due_ms(&h->departure, cfg->write_rate);
+    if (h->head != NULL || wsk__http_draining(&h->http))
+        return wsk__pace_due_ms(&h->arrival, cfg->body_rate);
+    if (wsk__http_head_begun(&h->http))
+        return h->head_ms + cfg->head_timeout_ms;
+    return conn->since_ms + cfg->keep_alive_ms;
+}
+
+static void refuse(struct wsk__thread *th, struct wsk_conn *conn, int status)
+{
+    wsk__date_refresh(&th->date);
+    wsk_http_set_date(&conn->h->http, th->date.text);
+    wsk__http_fail(&conn->h->http, status);
+    wsk__http_flush(th, conn);
+    /* It lingers; what it holds shall not. */
+    wsk__buf_free(&conn->h->body);
+    wsk__buf_free(&conn->h->in);
+    conn->h->in_fed = 0;
+    wsk__load_forget(conn);
+    wsk__conn_linger(conn);
+}
+
+bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+
+    if (h->over_ms != 0 && wsk__load_is_over(conn)) {
+        wsk__load_refused(conn->srv);
+        refuse(th, conn, 503);
+    } else if (h->over_ms != 0) {
+        h->over_ms = 0;
+        return wsk__http_run(th, conn);
+    } else if (h->stalled) {
+        if (wsk__stall_is_over(conn))
+            wsk__conn_close(conn);
+        else
+            wsk__rearm(conn);
+    } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
+        refuse(th, conn, 408);
+    } else {
+        /* A connection with no octet of a request ends in silence: browsers
+         * open some ahead of time, and a 408 would be taken for an answer. */
+        wsk__conn_close(conn);
+    }
+    return true;
+}
+
+/* -------------------------------------------------------------- rates --- */
+
+void wsk__arrival_resume(struct wsk_conn *conn)
+{
+    if (conn->h->away_ms != 0)
+        wsk__pace_skip(&conn->h->arrival, wsk__now_ms() - conn->h->away_ms);
+    conn->h->away_ms = 0;
+}
+
+/* Octets of the answer that the peer has not acknowledged. What the kernel
+ * holds counts: it wakes us only when a third of its buffer is free, which a
+ * slow but honest reader may not do for minutes. */
+static uint64_t backlog(const struct wsk_conn *conn)
+{
+    int held = 0;
+
+#if defined(SIOCOUTQ)
+    if (ioctl(conn->fd, SIOCOUTQ, &held) != 0 || held < 0)
+        held = 0;
+#elif defined(FIONWRITE)
+    if (ioctl(conn->fd, FIONWRITE, &held) != 0 || held < 0)
+        held = 0;
+#endif
+    return wsk__http_owed(conn) + (uint64_t)held;
+}
+
+void wsk__stall_begin(struct wsk_conn *conn)
+{
+    conn->h->backlog = backlog(conn);
+    wsk__pace_begin(&conn->h->departure, wsk__now_ms());
+}
+
+bool wsk__stall_is_over(struct wsk_conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+    uint64_t rate = conn->srv->cfg.write_rate, left = backlog(conn);
+    uint64_t now_ms = wsk__now_ms();
+
+    if (left < h->backlog)
+        wsk__pace_moved(&h->departure, now_ms, h->backlog - left, rate);
+    h->backlog = left;
+    return wsk__pace_due_ms(&h->departure, rate) <= now_ms;
+}
+
+/* --------------------------------------------------------------- load --- */
+
+void wsk__load_account(struct wsk_conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+    size_t held;
+
+    if (conn->srv->cfg.memory_limit == 0)
+        return;
+    held = h->in.size + h->body.size + wsk__http_partial_size(&h->http);
+    atomic_fetch_add(&conn->srv->held, held - (size_t)h->held); /* may wrap */
+    h->held = held;
+}
+
+void wsk__load_forget(struct wsk_conn *conn)
+{
+    if (conn->h == NULL)
+        return;
+    atomic_fetch_sub(&conn->srv->held, (size_t)conn->h->held);
+    conn->h->held = 0;
+}
+
+bool wsk__load_is_over(const struct wsk_conn *conn)
+{
+    uint64_t limit = conn->srv->cfg.memory_limit;
+
+    return limit > 0 && conn->h->held > 0 && !conn->h->called &&
+           atomic_load(&conn->srv->held) > limit;
+}
+
+void wsk__load_wait(struct wsk_conn *conn)
+{
+    if (conn->h->over_ms == 0)
+        conn->h->over_ms = wsk__now_ms();
+    wsk__watch(conn, 0);
+    wsk__rearm(conn);
+}
+
+void wsk__load_refused(wsk_server *srv)
+{
+    uint64_t now_ms = wsk__now_ms();
+
+    srv->n_refused++;
+    if (srv->refused_log_ms != 0 && now_ms - srv->refused_log_ms < TELL_MS)
+        return;
+    srv->refused_log_ms = now_ms;
+    wsk__server_logf(srv, WSK_LOG_WARNING,
+                     "requests answered 503 for the load: %llu since the start",
+                     (unsigned long long)srv->n_refused);
+}
+
+/* ----------------------------------------------------- request_timeout --- */
+
+void wsk__overdue_arm(struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    uint64_t due;
+
+    if (srv->cfg.request_timeout_ms == 0)
+        return;
+    conn->call_ms = wsk__now_ms();
+    atomic_store(&conn->claim, WSK__UNCLAIMED);
+    due = conn->call_ms + srv->cfg.request_timeout_ms;
+    if (conn->timer.next == NULL || due < conn->timer.due_ms)
+        wsk__timer_set(&srv->wheel, &conn->timer, due);
+}
+
+/* Beside the engine, which is the handler's; that finds the descriptor shut. */
+static void answer_503(struct wsk__thread *th, const struct wsk_conn *conn)
+{
+    const wsk_limits *limits = &conn->srv->cfg.limits;
+    struct wsk__reply refusal = {
+        .status = 503,
+        .date = limits->date_header ? th->date.text : NULL,
+        .server = limits->server_header,
+        .to_head = conn->h->http.to_head,
+    };
+    struct wsk__buf out;
+
+    wsk__buf_init(&out, 4096);
+    wsk__date_refresh(&th->date);
+    wsk__reply_refusal(&out, &refusal);
+    if (wsk__buf_len(&out) > 0 &&
+        send(conn->fd, wsk__buf_data(&out), wsk__buf_len(&out),
+             MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        shutdown(conn->fd, SHUT_RD);
+    wsk__buf_free(&out);
+    shutdown(conn->fd, SHUT_WR);
+}
+
+void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    uint64_t due = conn->call_ms + srv->cfg.request_timeout_ms;
+    unsigned char was = WSK__UNCLAIMED;
+
+    if (srv->cfg.request_timeout_ms == 0)
+        return;
+    if (due > srv->now_ms) {
+        wsk__timer_set(&srv->wheel, &conn->timer, due);
+        return;
+    }
+    if (atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))
+        answer_503(th, conn);
+    else if (was == WSK__CLAIMED &&
+             atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))
+        shutdown(conn->fd, SHUT_RDWR);
+    else
+        return;
+    wsk__server_logf(srv, WSK_LOG_WARNING,
+                     "a handler has taken longer than request_timeout; its "
+                     "client was told");
+}
+
+bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as)
+{
+    unsigned char was = WSK__UNCLAIMED;
+
+    if (conn->srv->cfg.request_timeout_ms == 0)
+        return true;
+    return atomic_compare_exchange_strong(&conn->claim, &was,
+                                          (unsigned char)as) ||
+           was == as;
+}

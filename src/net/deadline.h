@@ -1,0 +1,52 @@
+/* net/deadline: how long an HTTP peer, a handler and a crowd may take. */
+#ifndef WSK_NET_DEADLINE_H
+#define WSK_NET_DEADLINE_H
+
+#include "net/pump.h"
+
+/* ---- leader; `conn` is not busy ---- */
+
+/* The deadline of the connection's phase; UINT64_MAX: none. */
+uint64_t wsk__http_deadline(const struct wsk_conn *conn);
+
+/* That deadline has passed. False: the lead was lost. */
+bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- the least that must move; owner ---- */
+
+/* We read for its body again. */
+void wsk__arrival_resume(struct wsk_conn *conn);
+
+/* The kernel takes no more of the answer: from now on the peer must. */
+void wsk__stall_begin(struct wsk_conn *conn);
+
+/* It has taken too little until now. */
+bool wsk__stall_is_over(struct wsk_conn *conn);
+
+/* ---- memory_limit and queue_limit ---- */
+
+/* What the connection holds has changed; owner. It has gone; leader. */
+void wsk__load_account(struct wsk_conn *conn);
+void wsk__load_forget(struct wsk_conn *conn);
+
+/* Whether no more may be read for it. Owner. */
+bool wsk__load_is_over(const struct wsk_conn *conn);
+
+/* Read no further, until others need less or the patience is over. Leader. */
+void wsk__load_wait(struct wsk_conn *conn);
+
+/* A request was answered 503 for the load; leader. */
+void wsk__load_refused(wsk_server *srv);
+
+/* ---- request_timeout ---- */
+
+/* A request is about to be called; leader. */
+void wsk__overdue_arm(struct wsk_conn *conn);
+
+/* A timer of a busy connection has fired; leader. */
+void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* Whether the handler may still answer, or (`socket`) upgrade; its thread. */
+bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as);
+
+#endif

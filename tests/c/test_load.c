@@ -1,0 +1,226 @@
+/* Too many, too slow, too large: what each limit does on both of its sides. The
+ * rates themselves are tests/c/test_pace.c, on a clock of its own. */
+#include "harness.h"
+
+#include "client.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static atomic_int waiting, open_door;
+
+/* "/wait" waits for the door; others answer at once. */
+static void handler(wsk_request *req, void *user)
+{
+    wsk_str path = wsk_request_head(req)->path;
+
+    (void)user;
+    if (path.len == 5 && memcmp(path.p, "/wait", 5) == 0) {
+        atomic_fetch_add(&waiting, 1);
+        while (atomic_load(&open_door) == 0)
+            usleep(1000);
+        atomic_fetch_sub(&waiting, 1);
+    }
+    wsk_request_respond(req, 200, NULL, 0, path.p, path.len);
+}
+
+static bool one_waits(void)
+{
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&waiting) == 0; ms++)
+        usleep(1000);
+    return atomic_load(&waiting) > 0;
+}
+
+/* One more connection than may wait is refused, at once and politely. */
+TEST(past_queue_limit_a_request_is_answered_503_with_retry_after) /* 9110 15.6.4
+                                                                   */
+{
+    struct served s = serve(handler, NULL, "threads=1 queue_limit=3");
+    int holder = dial(&s), fds[4];
+    char answer[512] = "";
+    ssize_t n;
+
+    atomic_store(&open_door, 0);
+    say(holder, GET("/wait"));
+    EXPECT(one_waits());
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial(&s);
+        say(fds[i], GET("/"));
+        EXPECT(!hears(fds[i], 20)); /* it waits, for it may */
+    }
+    fds[3] = dial(&s);
+    say(fds[3], GET("/"));
+    EXPECT(hears(fds[3], PATIENCE_MS));
+    n = recv(fds[3], answer, sizeof(answer) - 1, 0);
+    EXPECT(n > 0 && strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
+    EXPECT(strstr(answer, "\r\nRetry-After: 1\r\n") != NULL);
+    EXPECT(hears_end(fds[3]));
+    atomic_store(&open_door, 1);
+    EXPECT(hear_answer(holder, NULL, 0) == 200);
+    for (int i = 0; i < 3; i++)
+        EXPECT(hear_answer(fds[i], NULL, 0) == 200);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    close(holder);
+    wsk_server_free(s.srv);
+}
+
+/* Ten bodies of 100 KB begin; some are refused, the others are finished, and
+ * requests that hold nothing never notice. */
+TEST(past_memory_limit_those_who_hold_some_are_refused_and_others_served)
+{
+    static char half[50000];
+    struct served s = serve(handler, NULL, "memory_limit=300k");
+    int fds[10], other = dial(&s), served = 0, refused = 0;
+
+    for (int i = 0; i < 10; i++) {
+        fds[i] = dial(&s);
+        say(fds[i], "POST /body HTTP/1.1\r\nHost: x\r\n"
+                    "Content-Length: 100000\r\n\r\n");
+        say_octets(fds[i], half, sizeof(half));
+    }
+    for (int i = 0; i < 10; i++) {
+        EXPECT(say(other, GET("/")));
+        EXPECT(hear_answer(other, NULL, 0) == 200);
+        say_octets(fds[i], half, sizeof(half));
+    }
+    for (int i = 0; i < 10; i++) {
+        int status = hear_answer(fds[i], NULL, 0);
+
+        served += status == 200;
+        refused += status == 503;
+        close(fds[i]);
+    }
+    EXPECT(served + refused == 10);
+    EXPECT(served >= 2);
+    EXPECT(refused >= 1);
+    close(other);
+    wsk_server_free(s.srv);
+}
+
+TEST(below_memory_limit_nobody_is)
+{
+    static char body[100000];
+    struct served s = serve(handler, NULL, "memory_limit=3m");
+    int fds[10];
+
+    for (int i = 0; i < 10; i++) {
+        fds[i] = dial(&s);
+        say(fds[i], "POST /body HTTP/1.1\r\nHost: x\r\n"
+                    "Content-Length: 100000\r\n\r\n");
+        say_octets(fds[i], body, sizeof(body));
+    }
+    for (int i = 0; i < 10; i++) {
+        EXPECT(hear_answer(fds[i], NULL, 0) == 200);
+        close(fds[i]);
+    }
+    wsk_server_free(s.srv);
+}
+
+TEST(a_handler_that_takes_too_long_does_not_keep_its_client)
+{
+    struct served s = serve(handler, NULL, "request_timeout=0.2");
+    int fd = dial(&s), quick = dial(&s);
+
+    atomic_store(&open_door, 0);
+    say(fd, GET("/wait"));
+    EXPECT(one_waits());
+    EXPECT(hear_answer(fd, NULL, 0) == 503);
+    EXPECT(hears_end(fd));
+    EXPECT(say(quick, GET("/")));
+    EXPECT(hear_answer(quick, NULL, 0) == 200);
+    atomic_store(&open_door, 1);
+    close(fd);
+    close(quick);
+    wsk_server_free(s.srv);
+}
+
+/* Begins an answer of 10 octets, and waits with the rest. */
+static void begin_and_wait(wsk_request *req, void *user)
+{
+    (void)user;
+    wsk_request_start(req, 200, NULL, NULL, 0, 10);
+    wsk_request_write(req, "12345", 5);
+    wsk_request_flush(req);
+    atomic_fetch_add(&waiting, 1);
+    while (atomic_load(&open_door) == 0)
+        usleep(1000);
+    atomic_fetch_sub(&waiting, 1);
+    wsk_request_write(req, "67890", 5);
+}
+
+TEST(an_answer_that_has_begun_by_then_is_cut)
+{
+    struct served s = serve(begin_and_wait, NULL, "request_timeout=0.2");
+    int fd = dial(&s);
+    char body[16] = "";
+
+    atomic_store(&open_door, 0);
+    say(fd, GET("/"));
+    EXPECT(hear_answer(fd, body, sizeof(body)) == 0); /* ends too early */
+    EXPECT(strcmp(body, "12345") == 0);
+    atomic_store(&open_door, 1);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+TEST(without_a_least_rate_a_body_comes_as_it_likes)
+{
+    struct served s = serve(handler, NULL, "body_rate=0 write_rate=0");
+    int fd = dial(&s);
+
+    say(fd, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        usleep(50000);
+        say(fd, "b");
+    }
+    EXPECT(hear_answer(fd, NULL, 0) == 200);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+enum { LARGE = 32 << 20 };
+
+static void send_much(wsk_request *req, void *user)
+{
+    static const char piece[65536];
+
+    if (wsk_request_head(req)->has_length) {
+        handler(req, user);
+        return;
+    }
+    wsk_request_start(req, 200, NULL, NULL, 0, LARGE);
+    for (int i = 0; i < LARGE / 65536; i++)
+        if (wsk_request_write(req, piece, sizeof(piece)) != WSK_OK)
+            return;
+}
+
+/* RFC 9110 15.5.9. Both at once, since each takes the grace of ten seconds; and
+ * a third, who is as slow but fast enough. */
+TEST(a_body_that_does_not_come_is_408_and_a_reader_who_does_not_read_is_left)
+{
+    static const char post[] =
+        "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n";
+    struct served s = serve(send_much, NULL, "threads=1 write_rate=1g");
+    int slow = dial(&s), reader = dial(&s), fair = dial(&s);
+    char trash[65536] = "";
+    size_t got = 0;
+    ssize_t n;
+
+    say(reader, GET("/"));
+    say(slow, post);
+    say(fair, post);
+    for (int i = 0; i < 300 && !hears(slow, 50); i++)
+        say_octets(fair, trash, 240);
+    EXPECT(hear_answer(slow, NULL, 0) == 408);
+    EXPECT(hears_end(slow));
+    EXPECT(!hears(fair, 0));
+    usleep(500000); /* the reader's deadline is as near */
+    while ((n = recv(reader, trash, sizeof(trash), 0)) > 0)
+        got += (size_t)n;
+    EXPECT(got > 0 && got < LARGE);
+    close(slow);
+    close(reader);
+    close(fair);
+    wsk_server_free(s.srv);
+}
