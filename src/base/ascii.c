@@ -4,22 +4,29 @@
 #include <emmintrin.h>
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
+
+/* Half an octet of each of 16 answers: NEON has no movemask. */
+static uint64_t halves(uint8x16_t answers)
+{
+    return vget_lane_u64(
+        vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(answers), 4)), 0);
+}
 #endif
 
 const unsigned char wsk__tchar[256] = {
     ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1,
-    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 3,
-    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1,
-    ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1,
-    ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1,
-    ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1,
-    ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1,
-    ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1,
-    ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1,
-    ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1,
-    ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1,
-    ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1,
-    ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 5, ['.'] = 5, ['0'] = 5, ['1'] = 5,
+    ['2'] = 5, ['3'] = 5, ['4'] = 5, ['5'] = 5, ['6'] = 5, ['7'] = 5,
+    ['8'] = 5, ['9'] = 5, ['A'] = 5, ['B'] = 5, ['C'] = 5, ['D'] = 5,
+    ['E'] = 5, ['F'] = 5, ['G'] = 5, ['H'] = 5, ['I'] = 5, ['J'] = 5,
+    ['K'] = 5, ['L'] = 5, ['M'] = 5, ['N'] = 5, ['O'] = 5, ['P'] = 5,
+    ['Q'] = 5, ['R'] = 5, ['S'] = 5, ['T'] = 5, ['U'] = 5, ['V'] = 5,
+    ['W'] = 5, ['X'] = 5, ['Y'] = 5, ['Z'] = 5, ['^'] = 1, ['_'] = 3,
+    ['`'] = 1, ['a'] = 5, ['b'] = 5, ['c'] = 5, ['d'] = 5, ['e'] = 5,
+    ['f'] = 5, ['g'] = 5, ['h'] = 5, ['i'] = 5, ['j'] = 5, ['k'] = 5,
+    ['l'] = 5, ['m'] = 5, ['n'] = 5, ['o'] = 5, ['p'] = 5, ['q'] = 5,
+    ['r'] = 5, ['s'] = 5, ['t'] = 5, ['u'] = 5, ['v'] = 5, ['w'] = 5,
+    ['x'] = 5, ['y'] = 5, ['z'] = 5, ['|'] = 1, ['~'] = 1,
 };
 
 bool wsk__is_token(const char *p, size_t len)
@@ -66,15 +73,101 @@ const char *wsk__find_control(const char *p, const char *end)
         uint8x16_t x = vld1q_u8((const uint8_t *)p);
         uint8x16_t hit = vorrq_u8(vbicq_u8(vcleq_u8(x, low), vceqq_u8(x, tab)),
                                   vceqq_u8(x, del));
-        /* Half an octet of each of the 16 answers: NEON has no movemask. */
-        uint64_t mask = vget_lane_u64(
-            vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
+        uint64_t mask = halves(hit);
 
         if (mask != 0)
             return p + __builtin_ctzll(mask) / 4;
     }
 #endif
     return wsk__find_control_plain(p, end);
+}
+
+const char *wsk__skip_common_plain(const char *p, const char *end)
+{
+    while (p < end && (wsk__tchar[(unsigned char)*p] & WSK__COMMON))
+        p++;
+    return p;
+}
+
+const char *wsk__skip_common(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i bit = _mm_set1_epi8(0x20), a = _mm_set1_epi8('a'),
+                  z = _mm_set1_epi8('z' - 'a'), zero = _mm_set1_epi8('0'),
+                  nine = _mm_set1_epi8('9' - '0'), dash = _mm_set1_epi8('-'),
+                  less = _mm_set1_epi8('.' - '-');
+
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i letter = _mm_sub_epi8(_mm_or_si128(x, bit), a);
+        __m128i digit = _mm_sub_epi8(x, zero), mark = _mm_sub_epi8(x, dash);
+        __m128i good = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(letter, z), letter),
+                         _mm_cmpeq_epi8(_mm_min_epu8(digit, nine), digit)),
+            _mm_cmpeq_epi8(_mm_min_epu8(mark, less), mark));
+        unsigned mask = (unsigned)_mm_movemask_epi8(good);
+
+        if (mask != 0xffff)
+            return p + __builtin_ctz(~mask);
+    }
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    for (; end - p >= 16; p += 16) {
+        uint8x16_t x = vld1q_u8((const uint8_t *)p);
+        uint8x16_t letter =
+            vsubq_u8(vorrq_u8(x, vdupq_n_u8(0x20)), vdupq_n_u8('a'));
+        uint8x16_t good = vorrq_u8(
+            vorrq_u8(
+                vcleq_u8(letter, vdupq_n_u8('z' - 'a')),
+                vcleq_u8(vsubq_u8(x, vdupq_n_u8('0')), vdupq_n_u8('9' - '0'))),
+            vcleq_u8(vsubq_u8(x, vdupq_n_u8('-')), vdupq_n_u8('.' - '-')));
+        uint64_t bad = ~halves(good);
+
+        if (bad != 0)
+            return p + __builtin_ctzll(bad) / 4;
+    }
+#endif
+    return wsk__skip_common_plain(p, end);
+}
+
+bool wsk__is_target_plain(const char *p, const char *end)
+{
+    for (; p < end; p++) {
+        unsigned char c = (unsigned char)*p;
+
+        if (c <= ' ' || c >= 0x7f || c == '#')
+            return false;
+    }
+    return true;
+}
+
+bool wsk__is_target(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i blank = _mm_set1_epi8(' '), del = _mm_set1_epi8(0x7f),
+                  hash = _mm_set1_epi8('#');
+
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* Signed: octets above 0x7f are less than a blank. */
+        __m128i good = _mm_andnot_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(x, del), _mm_cmpeq_epi8(x, hash)),
+            _mm_cmpgt_epi8(x, blank));
+
+        if (_mm_movemask_epi8(good) != 0xffff)
+            return false;
+    }
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    for (; end - p >= 16; p += 16) {
+        uint8x16_t x = vld1q_u8((const uint8_t *)p);
+        uint8x16_t bad = vorrq_u8(vorrq_u8(vcleq_u8(x, vdupq_n_u8(' ')),
+                                           vcgeq_u8(x, vdupq_n_u8(0x7f))),
+                                  vceqq_u8(x, vdupq_n_u8('#')));
+
+        if (vmaxvq_u8(bad) != 0)
+            return false;
+    }
+#endif
+    return wsk__is_target_plain(p, end);
 }
 
 bool wsk__is_field_value(const char *p, size_t len)

@@ -25,8 +25,12 @@ static inline int wsk__hex(int c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* 0: no tchar (RFC 9110 5.6.2). 1: a tchar. 3: the underscore, a tchar that CGI
- * cannot tell from a dash. */
+/* What an octet is, a set; 0: no tchar (RFC 9110 5.6.2). */
+enum {
+    WSK__TCHAR = 1,
+    WSK__UNDERSCORE = 2, /* CGI cannot tell it from a dash */
+    WSK__COMMON = 4,     /* letters, digits, dash, dot */
+};
 extern const unsigned char wsk__tchar[256];
 
 static inline bool wsk__is_tchar(unsigned char c)
@@ -40,6 +44,16 @@ bool wsk__is_token(const char *p, size_t len); /* false when empty */
  * The second does the same an octet at a time. */
 const char *wsk__find_control(const char *p, const char *end);
 const char *wsk__find_control_plain(const char *p, const char *end);
+
+/* The first octet in [p, end) that is no letter, digit, dash or dot; else end.
+ * The second does the same an octet at a time. */
+const char *wsk__skip_common(const char *p, const char *end);
+const char *wsk__skip_common_plain(const char *p, const char *end);
+
+/* Whether all are visible ASCII and no '#' (RFC 9112 3.2). The second does the
+ * same an octet at a time. */
+bool wsk__is_target(const char *p, const char *end);
+bool wsk__is_target_plain(const char *p, const char *end);
 
 /* RFC 9110 5.5: no control but HTAB; octets above 0x7f pass (obs-text). */
 bool wsk__is_field_value(const char *p, size_t len);

@@ -58,17 +58,14 @@ static bool is_digit(char c)
  * joins two Host fields (9110 5.2). */
 static bool is_reg_name(const char *p, const char *end)
 {
-    for (; p < end; p++) {
-        unsigned char c = (unsigned char)*p;
-        bool letter = wsk__lower(c) >= 'a' && wsk__lower(c) <= 'z';
-
-        if (c == '%') {
+    while ((p = wsk__skip_common(p, end)) < end) {
+        if (*p == '%') {
             if (end - p < 3 || wsk__hex(p[1]) < 0 || wsk__hex(p[2]) < 0)
                 return false;
-        } else if (!letter && !wsk__is_digit(c) && c != '.' && c != '-' &&
-                   (c == '\0' || strchr("_~!$&'()*+;=", c) == NULL)) {
+        } else if (*p == '\0' || strchr("_~!$&'()*+;=", *p) == NULL) {
             return false;
         }
+        p++;
     }
     return true;
 }
@@ -148,18 +145,9 @@ static bool split_path(wsk_head *head, wsk_str s)
 static bool read_target(wsk_head *head)
 {
     wsk_str t = head->target, authority;
-    unsigned wrong = 0;
     size_t scheme, n = 0;
 
-    /* Controls are out of the question already; no branch, so that the
-     * compiler may take many octets at a time. */
-    for (size_t i = 0; i < t.len; i++) {
-        unsigned char c = (unsigned char)t.p[i];
-
-        wrong |= (unsigned)(c <= ' ') | (unsigned)(c >= 0x7f) |
-                 (unsigned)(c == '#');
-    }
-    if (wrong || t.len == 0)
+    if (t.len == 0 || !wsk__is_target(t.p, t.p + t.len))
         return false;
     if (*t.p == '/')
         return split_path(head, t);
@@ -277,7 +265,7 @@ static void note_field(struct found *f, wsk_str name, wsk_str value)
  * which no name does (5.2). */
 static int read_field(struct reader *r, const char *p, const char *end)
 {
-    const char *q = p;
+    const char *q = wsk__skip_common(p, end);
     unsigned kinds = 0, kind;
     wsk_str name, value;
 
@@ -289,7 +277,8 @@ static int read_field(struct reader *r, const char *p, const char *end)
         return 400; /* 9112 5.1: nor white space before the colon */
     name = (wsk_str){p, (size_t)(q - p)};
     value = wsk__str_trim((wsk_str){q + 1, (size_t)(end - q - 1)});
-    if (kinds & 2) /* RFC 3875 4.1.18: HTTP_A_B is already A-B's name */
+    if (kinds &
+        WSK__UNDERSCORE) /* RFC 3875 4.1.18: HTTP_A_B is already A-B's name */
         return 0;
     if (r->head->n_headers == r->cap)
         return 431;

@@ -212,21 +212,30 @@ TEST(the_first_of_several_fields_is_found)
     wsk__free(store);
 }
 
-/* Every octet at every place of blocks around the width of a register. */
-TEST(controls_are_found_by_sixteen_as_they_are_one_by_one)
+/* One octet among others, at every place of blocks around the width of a
+ * register, in memory that ends where the block does. */
+static void look_at(size_t len, size_t at, int c)
+{
+    char *p = memset(malloc(len), 'a', len), *end = p + len;
+    bool control = (c < 0x20 && c != '\t') || c == 0x7f;
+    bool common = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                  (c >= 'a' && c <= 'z') || c == '-' || c == '.';
+    bool target = c > ' ' && c < 0x7f && c != '#';
+
+    p[at] = (char)c;
+    EXPECT(wsk__find_control_plain(p, end) == (control ? p + at : end));
+    EXPECT(wsk__find_control(p, end) == (control ? p + at : end));
+    EXPECT(wsk__skip_common_plain(p, end) == (common ? end : p + at));
+    EXPECT(wsk__skip_common(p, end) == (common ? end : p + at));
+    EXPECT(wsk__is_target_plain(p, end) == target);
+    EXPECT(wsk__is_target(p, end) == target);
+    free(p);
+}
+
+TEST(sixteen_octets_are_judged_as_one_by_one) /* fuzz/fuzz_ascii.c */
 {
     for (size_t len = 1; len <= 40; len++)
         for (size_t at = 0; at < len; at++)
-            for (int c = 0; c < 256; c++) {
-                char *p = memset(malloc(len), 'a', len);
-                const char *plain = wsk__find_control_plain(p, p + len);
-                bool control = (c < 0x20 && c != '\t') || c == 0x7f;
-
-                EXPECT(plain == p + len);
-                p[at] = (char)c;
-                plain = wsk__find_control_plain(p, p + len);
-                EXPECT(plain == (control ? p + at : p + len));
-                EXPECT(wsk__find_control(p, p + len) == plain);
-                free(p);
-            }
+            for (int c = 0; c < 256; c++)
+                look_at(len, at, c);
 }

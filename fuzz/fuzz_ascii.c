@@ -1,0 +1,34 @@
+/* What looks at sixteen octets at once says what its twin says that looks at
+ * one, for every beginning and end. */
+#include "base/ascii.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REQUIRE(cond)                                                          \
+    do {                                                                       \
+        if (!(cond)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
+            abort();                                                           \
+        }                                                                      \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    /* A block of just this size, so that ASan sees an octet too many. */
+    char *block = malloc(size ? size : 1);
+    const char *end = block + size;
+
+    REQUIRE(block != NULL);
+    if (size > 0)
+        memcpy(block, data, size);
+    for (const char *p = block; p <= end && p <= block + 16; p++) {
+        REQUIRE(wsk__find_control(p, end) == wsk__find_control_plain(p, end));
+        REQUIRE(wsk__skip_common(p, end) == wsk__skip_common_plain(p, end));
+        REQUIRE(wsk__is_target(p, end) == wsk__is_target_plain(p, end));
+    }
+    free(block);
+    return 0;
+}
