@@ -463,6 +463,7 @@ static bool keeper_start(ServerObject *self)
         self->complained = false;
         return true;
     }
+    wsk_server_no_thread(self->srv);
     if (!self->complained)
         ext_log_exception(self->st, "no new thread for the server");
     self->complained = true;

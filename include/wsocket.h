@@ -657,6 +657,10 @@ WSK_API wsk_status wsk_server_start(wsk_server *srv);
  * or has threads to spare. For the spawn hook. */
 WSK_API void wsk_server_work(wsk_server *srv, void *thread);
 
+/** For the spawn hook: the system made no thread. Requests that nobody could
+ * ever answer get 503 until a thread comes. Any thread. */
+WSK_API void wsk_server_no_thread(wsk_server *srv);
+
 /** wsk_server_start() and wait until wsk_server_stop(). WSK_OK; WSK_E_TIMEOUT
  * when handlers were still running after graceful_timeout. */
 WSK_API wsk_status wsk_server_run(wsk_server *srv);

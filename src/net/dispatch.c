@@ -655,6 +655,20 @@ static void refuse_ready_locked(wsk_server *srv)
     srv->ready_tail = at;
 }
 
+static void despair_locked(wsk_server *srv)
+{
+    srv->no_threads = true;
+    if (is_hopeless_locked(srv))
+        refuse_ready_locked(srv);
+}
+
+void wsk_server_no_thread(wsk_server *srv)
+{
+    pthread_mutex_lock(&srv->lock);
+    despair_locked(srv);
+    pthread_mutex_unlock(&srv->lock);
+}
+
 static void spawn_missing_locked(wsk_server *srv, unsigned n)
 {
     srv->n_awaiting += n;
@@ -671,9 +685,7 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
     pthread_mutex_lock(&srv->lock);
     if (n > 0) {
         srv->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
-        srv->no_threads = true;
-        if (is_hopeless_locked(srv))
-            refuse_ready_locked(srv);
+        despair_locked(srv);
     }
     srv->n_awaiting -= n > srv->n_awaiting ? srv->n_awaiting : n;
 }

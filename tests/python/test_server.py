@@ -175,6 +175,32 @@ def test_where_no_thread_can_be_had_the_server_waits_and_can_be_stopped(
     assert caplog.text.count("no new thread for the server") == 1
 
 
+def test_a_request_that_no_thread_could_ever_answer_is_503(monkeypatch):
+    """RFC 9110 15.6.4, instead of waiting for ever; and it passes."""
+    start = threading.Thread.start
+
+    def only_the_first(thread):
+        name = thread.name
+        if name.startswith("wsocket-") and name not in (
+            "wsocket-keeper",
+            "wsocket-1",
+        ):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", only_the_first)
+    with quiet() as server:
+        status, headers, _ = Site(server).get()
+        assert status == 503
+        assert headers["retry-after"] == "1"
+        monkeypatch.undo()
+        until = time.monotonic() + 20
+        while Site(server).get()[0] == 503:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert Site(server).get()[0] == 200
+
+
 def test_a_server_that_was_stopped_says_that_it_starts_once():
     with quiet() as server:
         with pytest.raises(RuntimeError, match="starts once; this one is"):
