@@ -1,7 +1,6 @@
-/* Nanoseconds for a request head. make bench builds it; by hand:
- *     cc -O2 -Iinclude -Isrc bench/head.c build/clang/libwsocket.a -lz
- * -lpthread Under `valgrind --tool=callgrind` with a count it tells
- * instructions. */
+/* Nanoseconds for a request head. Compile it with src/http/head.c and all of
+ * src/base, -Isrc and -Iinclude; under `valgrind --tool=callgrind` and with a
+ * small count it tells instructions. */
 #include "http/head.h"
 
 #include <stdio.h>

@@ -28,7 +28,7 @@ ARROWS = {
     "tests/c": {"tests/c", "src/net", "src/app", "src/http", "src/ws",
                 "src/base", PUBLIC},
     "fuzz": {"fuzz", "src/http", "src/ws", "src/base", PUBLIC},
-    "bench": set(),
+    "bench": {"src/http", PUBLIC},
 }
 PURE = {"assert.h", "limits.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
         "stdlib.h", "string.h", "emmintrin.h", "immintrin.h", "arm_neon.h"}
