@@ -22,14 +22,14 @@ enum {
 
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
                                         const struct sockaddr_storage *peer,
-                                        const struct sockaddr_storage *local)
+                                        const struct wsk__address *local)
 {
     struct wsk__exchange *h = wsk__calloc(sizeof(*h));
 
     if (h == NULL)
         return NULL;
     wsk__address_of(peer, &h->peer);
-    wsk__address_of(local, &h->local);
+    h->local = *local;
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
     wsk__buf_init(&h->body, SIZE_MAX / 4);

@@ -7,11 +7,30 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+void wsk__send_at_once(int fd)
+{
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+bool wsk__listens_at(int fd, struct wsk__address *out)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof(sa);
+
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+        return false;
+    wsk__address_of(&sa, out);
+    return strcmp(out->text, "0.0.0.0") != 0 && strcmp(out->text, "::") != 0;
+}
 
 void wsk__address_of(const struct sockaddr_storage *sa,
                      struct wsk__address *out)

@@ -42,6 +42,13 @@ struct wsk__places {
 wsk_status wsk__listen(struct wsk__places *sockets,
                        const struct wsk__bind *bind, unsigned backlog);
 
+/* Where it listens. True: all its connections have that address, too; false: it
+ * listens at every address. */
+bool wsk__listens_at(int fd, struct wsk__address *out);
+
+/* Small packets do not wait for an acknowledgement; ours are few and whole. */
+void wsk__send_at_once(int fd);
+
 /* Close the i-th, and remove its file if `tidy`. */
 void wsk__place_close(struct wsk__places *sockets, size_t i, bool tidy);
 

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -264,14 +262,16 @@ void wsk__conn_linger(struct wsk_conn *conn)
 /* ------------------------------------------------------------- accept --- */
 
 static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
-                      const struct sockaddr_storage *sa)
+                      const struct sockaddr_storage *sa,
+                      const struct wsk__listener *listener)
 {
-    struct sockaddr_storage local = {0};
-    socklen_t len = sizeof(local);
-    int on = 1;
+    struct wsk__address local = listener->local;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    getsockname(fd, (struct sockaddr *)&local, &len);
+#if !defined(__linux__) /* there the listener's counts */
+    wsk__send_at_once(fd);
+#endif
+    if (!listener->fixed)
+        wsk__listens_at(fd, &local); /* asks for this end of it */
     conn->source = WSK__SOURCE_CONN;
     conn->srv = srv;
     conn->fd = fd;
@@ -288,11 +288,12 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
     return true;
 }
 
-static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa)
+static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa,
+                    const struct wsk__listener *listener)
 {
     struct wsk_conn *conn = wsk__calloc(sizeof(*conn));
 
-    if (conn == NULL || !conn_init(conn, srv, fd, sa)) {
+    if (conn == NULL || !conn_init(conn, srv, fd, sa, listener)) {
         wsk__free(conn);
         close(fd);
         return;
@@ -333,7 +334,7 @@ static void on_listener(wsk_server *srv, struct wsk__listener *listener)
         }
         fd = accept_one(srv->places.at[listener->i].fd, &sa);
         if (fd >= 0) {
-            welcome(srv, fd, &sa);
+            welcome(srv, fd, &sa, listener);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
                    errno == ENOMEM) {
             if (!srv->accept_paused)

@@ -76,7 +76,7 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
  * it has become a WebSocket. */
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
                                         const struct sockaddr_storage *peer,
-                                        const struct sockaddr_storage *local);
+                                        const struct wsk__address *local);
 void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
 
 /* The open request outlives this thread's receive buffer. */

@@ -367,8 +367,13 @@ wsk_status wsk_server_listen(wsk_server *srv)
         errno = saved;
         return st;
     }
-    for (size_t i = 0; i < srv->places.n; i++)
-        srv->listeners[i] = (struct wsk__listener){WSK__SOURCE_LISTENER, i};
+    for (size_t i = 0; i < srv->places.n; i++) {
+        struct wsk__listener *l = &srv->listeners[i];
+
+        *l = (struct wsk__listener){.source = WSK__SOURCE_LISTENER, .i = i};
+        wsk__send_at_once(srv->places.at[i].fd);
+        l->fixed = wsk__listens_at(srv->places.at[i].fd, &l->local);
+    }
     srv->port = wsk__places_port(&srv->places);
     srv->listening = true;
     return WSK_OK;

@@ -257,6 +257,8 @@ struct wsk__thread {
 struct wsk__listener {
     enum wsk__source source;
     size_t i; /* in srv->places */
+    struct wsk__address local;
+    bool fixed; /* every connection has `local` as its own end */
 };
 
 struct wsk_server {
