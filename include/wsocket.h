@@ -237,8 +237,7 @@ typedef struct wsk_head {
 
 /**
  * The value of the first field called `name` (ASCII case ignored), which is
- * NUL-terminated; {NULL, 0} when there is none. Same lifetime as the head.
- */
+ * NUL-terminated; {NULL, 0} if there is none. Same lifetime as the head. */
 WSK_API wsk_str wsk_head_get(const wsk_head *head, const char *name);
 
 /** The reason phrase of a status, "Not Found"; "Unknown" if it has none. */
@@ -394,8 +393,7 @@ WSK_API bool wsk_ws_offered(const wsk_head *head, const char *name);
 
 /**
  * Walk the offered subprotocols: *pos starts at 0 and belongs to the walk.
- * False when there is no more; else *name is set (same lifetime as the head).
- */
+ * False when there is no more; else *name is set, and lives like the head. */
 WSK_API bool wsk_ws_next_offer(const wsk_head *head, size_t *pos,
                                wsk_str *name);
 
@@ -657,8 +655,7 @@ WSK_API wsk_status wsk_server_start(wsk_server *srv);
  * or has threads to spare. For the spawn hook. */
 WSK_API void wsk_server_work(wsk_server *srv, void *thread);
 
-/** For the spawn hook: the system made no thread. Requests that nobody could
- * ever answer get 503 until a thread comes. Any thread. */
+/** The spawn hook found no thread: requests that nobody can answer get 503. */
 WSK_API void wsk_server_no_thread(wsk_server *srv);
 
 /** wsk_server_start() and wait until wsk_server_stop(). WSK_OK; WSK_E_TIMEOUT
@@ -715,8 +712,7 @@ WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 WSK_API wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                                     size_t *got);
 
-/** Octets of the body once all of it has arrived, read or not;
- * WSK_LENGTH_UNKNOWN while it is still coming. */
+/** Octets of the body; WSK_LENGTH_UNKNOWN while some are still to come. */
 WSK_API uint64_t wsk_request_body_length(const wsk_request *req);
 
 /** The whole body without a copy, when it is in memory and nothing of it was
@@ -832,8 +828,7 @@ WSK_API wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
  *
  * WSK_OK; WSK_E_STATE (no attempt, or answered already); WSK_E_ARG (a protocol
  * that was not offered, an illegal header); WSK_E_NOMEM; WSK_E_CLOSED.
- * A malformed attempt never reaches a handler: the server has answered it.
- */
+ * A malformed attempt reaches no handler: the server has answered it. */
 WSK_API wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
                                        const wsk_header *headers, size_t n,
                                        wsk_conn **conn);

@@ -328,7 +328,7 @@ struct wsk_server {
     struct wsk__thread *spares;  /* a stack */
     struct wsk__thread *running; /* in a call and not parked */
     struct wsk_conn *ready, **ready_tail;
-    unsigned n_ready; /* requests in `ready` */
+    unsigned n_ready;              /* requests in `ready` */
     struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_awaiting;  /* threads asked for, not yet here */
