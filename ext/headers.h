@@ -18,8 +18,10 @@ struct ext_headers {
 
 /* Fill an empty (zeroed or cleared) set from a list of (name, value); names and
  * values are str, as PEP 3333 has them. -1 with an exception set that names the
- * mistake; then the set is to be cleared. */
-int ext_headers_fill(struct ext_headers *h, PyObject *list);
+ * mistake; then the set is to be cleared. With `st` good names are remembered.
+ */
+int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
+                     PyObject *list);
 
 void ext_headers_clear(struct ext_headers *h);
 

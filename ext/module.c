@@ -198,6 +198,8 @@ static void module_free(void *module)
 
     module_clear(module);
     ext_environ_remove(st);
+    for (size_t i = 0; i < EXT_GOOD_NAMES; i++)
+        Py_CLEAR(st->good_names[i]);
 #define X(name, text) Py_CLEAR(st->names.name);
     EXT_NAMES(X)
 #undef X

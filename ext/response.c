@@ -597,7 +597,7 @@ static PyObject *Response_call(PyObject *op, PyObject *const *args,
     forget_head(self);
     self->stage = STAGE_SILENT;
     if (set_status(self, args[0]) < 0 ||
-        ext_headers_fill(&self->headers, args[1]) < 0) {
+        ext_headers_fill(self->st, &self->headers, args[1]) < 0) {
         forget_head(self);
         return NULL;
     }
@@ -621,7 +621,7 @@ static PyObject *early_hints(PyObject *unused, PyObject *list)
         return PyErr_Format(PyExc_RuntimeError,
                             "wsgi.early_hints belongs to the thread of a "
                             "running request");
-    if (ext_headers_fill(&headers, list) == 0) {
+    if (ext_headers_fill(self->st, &headers, list) == 0) {
         st = wsk_request_hints(self->req, headers.items, headers.n);
         if (st == WSK_E_ARG)
             PyErr_SetString(PyExc_ValueError,

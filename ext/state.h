@@ -41,7 +41,12 @@
     X(empty, "")
 /* clang-format on */
 
+/* Names that applications give their headers are mostly constants of the code,
+ * the same objects each time: those found good need no second look. */
+#define EXT_GOOD_NAMES 64 /* a power of two */
+
 struct ext_state {
+    PyObject *good_names[EXT_GOOD_NAMES]; /* by address; headers.c */
     PyTypeObject *server_type;
     PyTypeObject *input_type;
     PyTypeObject *log_type;

@@ -54,7 +54,7 @@ static wsk_status upgrade(WebSocketObject *self, const char *protocol)
 
     if (protocol == NULL)
         protocol = ext_ws_choose_protocol(self, wsk_request_head(self->req));
-    if (self->extra != NULL && ext_headers_fill(&set, self->extra) < 0) {
+    if (self->extra != NULL && ext_headers_fill(NULL, &set, self->extra) < 0) {
         PyErr_Clear(); /* they were checked before */
         st = WSK_E_NOMEM;
     }
@@ -159,7 +159,7 @@ PyObject *ext_ws_headers(PyObject *given)
     struct ext_headers set = {0};
 
     if (list != NULL &&
-        (ext_headers_fill(&set, list) < 0 || check_handshake(&set) < 0))
+        (ext_headers_fill(NULL, &set, list) < 0 || check_handshake(&set) < 0))
         Py_CLEAR(list);
     ext_headers_clear(&set);
     return list;
