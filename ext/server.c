@@ -733,6 +733,28 @@ static PyObject *Server_exit(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(reopen_logs_doc,
+             "reopen_logs()\n\n"
+             "Open the log files anew, after they were moved away.");
+
+static PyObject *Server_reopen_logs(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    wsk_status st;
+
+    (void)unused;
+    if (!is_ours(self))
+        Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_server_reopen_logs(self->srv);
+    Py_END_ALLOW_THREADS
+    if (st != WSK_OK) {
+        raise_os_error(wsk_server_error(self->srv));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *get_urls(PyObject *op, void *unused)
 {
     PyObject *urls = PyList_New(0);
@@ -809,6 +831,7 @@ static PyMethodDef Server_methods[] = {
     {"start", Server_start, METH_NOARGS, start_doc},
     {"stop", EXT_METHOD(Server_stop), METH_FASTCALL | METH_KEYWORDS, stop_doc},
     {"join", EXT_METHOD(Server_join), METH_FASTCALL | METH_KEYWORDS, join_doc},
+    {"reopen_logs", Server_reopen_logs, METH_NOARGS, reopen_logs_doc},
     {"_work", Server_work, METH_NOARGS, work_doc},
     {"_keep", Server_keep, METH_NOARGS, keep_doc},
     {"_exit", Server_exit, METH_NOARGS, "The interpreter ends."},

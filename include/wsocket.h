@@ -122,6 +122,8 @@ typedef struct wsk_str {
     TIME(keep_alive, 75000, "idle time between requests before a silent close") \
     TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
     TEXT(access_logfile, "-", "file for the access log; - is standard output, none is off") \
+    TEXT(access_log_format, "combined", "combined, common, json, or a format such as %h \"%r\" %s %D: atoms h l u t r s b B f a D T M L p U q m H, %{Field}i and %{Field}o of request and answer, %{VARIABLE}e, %{messages_in}w and the like of a WebSocket that has ended") \
+    TEXT(error_logfile, "stderr", "file for the server's own log; - is standard output, none is off") \
     TEXT(log_level, "info", "debug, info, warning, error or critical; from warning on the access log is off unless access_logfile is given") \
     TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
     TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off") \
@@ -678,6 +680,11 @@ WSK_API void wsk_server_stop(wsk_server *srv, int drain_ms);
  * abandoned, their sockets are closed.
  */
 WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
+
+/** Open the log files anew, after they were moved away. From any thread, but no
+ * signal handler. WSK_OK; WSK_E_SYS: one could not be opened, it goes on where it
+ * was, and the error log says so. */
+WSK_API wsk_status wsk_server_reopen_logs(wsk_server *srv);
 
 /** One line to the error log, if `level` is at or above log_level. Never
  * blocks; control characters are escaped. */

@@ -73,7 +73,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         server.listen()
     except OSError as exc:
         sys.exit("wsocket: error: %s" % (exc.strerror or exc))
-    log.show(options.get("log_level", "info"))
+    log.show(options.get("log_level"), options.get("error_logfile"))
     try:
         serve(server, spec or "a demo")
     except TimeoutError as exc:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
+import sys
 import traceback
+from typing import Any
 
 logger = logging.getLogger("wsocket")
 
@@ -23,16 +26,25 @@ def log_traceback(exc: BaseException) -> str:
     return text
 
 
-def show(level: str = "info") -> None:
-    """Show the logger on standard error, as the server's own log looks,
-    unless the program has set up its logging."""
+def show(level: Any = None, path: Any = None) -> None:
+    """Show the logger where the server's own log is, and as it looks, unless
+    the program has set up its logging. Both are options: ``log_level`` and
+    ``error_logfile``."""
     if logger.hasHandlers():
         return
-    handler = logging.StreamHandler()
+    handler: logging.Handler
+    if path in (None, "", "stderr"):
+        handler = logging.StreamHandler()
+    elif path == "-":
+        handler = logging.StreamHandler(sys.stdout)
+    elif path == "none":
+        handler = logging.NullHandler()
+    else:  # looks whether the file was moved away
+        handler = logging.handlers.WatchedFileHandler(path)
     handler.setFormatter(
         logging.Formatter(
             "[%(asctime)s] [%(process)d] %(levelname)s: %(message)s"
         )
     )
     logger.addHandler(handler)
-    logger.setLevel(level.upper())
+    logger.setLevel((level or "info").upper())

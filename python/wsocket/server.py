@@ -109,6 +109,13 @@ class Server:
         """
         self._server.stop(timeout)
 
+    def reopen_logs(self) -> None:
+        """Open the log files anew, after they were moved away.
+
+        ``run()`` and the command do so on SIGUSR1.
+        """
+        self._server.reopen_logs()
+
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until the server has stopped.
 
@@ -193,7 +200,7 @@ def run(*args: Any, **options: Any) -> None:
     app = options.pop("app", None)
     host = options.pop("host", "127.0.0.1")
     port = options.pop("port", 8080)
-    log.show(options.get("log_level") or "info")
+    log.show(options.get("log_level"), options.get("error_logfile"))
     if any(options.get(name) is not None for name in CLASSES):
         _run_classes(app, host, port, options)
         return
@@ -219,7 +226,7 @@ def _run_classes(
     # In a thread, so that a signal finds this one free to stop it.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    with server, _stop_on_signals(server.shutdown):
+    with server, _stop_on_signals(server.shutdown, None):
         print(
             "wsocket %s serves %s on http://%s:%d/ (Ctrl-C stops it)"
             % (
@@ -240,7 +247,7 @@ def serve(server: Server, name: str) -> None:
 
     ``TimeoutError`` when handlers were still running at the end.
     """
-    with _stop_on_signals(server.stop) as asked:
+    with _stop_on_signals(server.stop, server.reopen_logs) as asked:
         server.start()
         if asked:  # before there was anything to stop
             server.stop()
@@ -264,10 +271,13 @@ def _name_of(app: Application) -> str:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(stop_it: Callable[[], None]) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop a server; gives those that came. Only the
-    main thread can have it so; a signal that is ignored, as in a shell's
-    background job, or handled outside Python, stays so."""
+def _stop_on_signals(
+    stop_it: Callable[[], None], reopen_logs: Optional[Callable[[], None]]
+) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM stop a server; gives those that came. SIGUSR1 opens
+    its logs anew. Only the main thread can have it so; a signal that is
+    ignored, as in a shell's background job, or handled outside Python, stays
+    so."""
     before: dict[signal.Signals, Any] = {}
     asked: list[int] = []
 
@@ -275,10 +285,19 @@ def _stop_on_signals(stop_it: Callable[[], None]) -> Iterator[list[int]]:
         asked.append(number)
         stop_it()
 
+    def reopen(number: int, frame: object) -> None:
+        with contextlib.suppress(OSError):  # the error log says so
+            reopen_logs()
+
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, stop)
+        number = getattr(signal, "SIGUSR1", None)
+        if reopen_logs and number and (
+            signal.getsignal(number) == signal.SIG_DFL
+        ):
+            before[number] = signal.signal(number, reopen)
     try:
         yield asked
     finally:

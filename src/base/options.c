@@ -1,4 +1,5 @@
 /* base/options: the option list of wsocket.h as data, and options from text. */
+#include "base/format.h"
 #include "base/items.h"
 
 #include <stdio.h>
@@ -107,6 +108,11 @@ static bool good_bind(wsk_str item)
     return wsk__bind_parse(item, &bind);
 }
 
+static bool good_format(wsk_str text)
+{
+    return wsk__format_good(text.p);
+}
+
 static bool good_static(wsk_str item)
 {
     wsk_str url, folder;
@@ -118,9 +124,9 @@ static bool good_static(wsk_str item)
 static const struct rule {
     const char *name;
     uint32_t min, max;   /* of a COUNT */
-    const char *choices; /* of a TEXT: words between blanks; of a LIST: what
+    const char *choices; /* of a TEXT: words between blanks; with `good`, what
                             it takes, for a person */
-    bool (*good)(wsk_str item);
+    bool (*good)(wsk_str item); /* of each item of a LIST, or of a TEXT */
 } RULES[] = {
     {"port", 0, 65535, NULL, NULL},
     {"backlog", 1, INT32_MAX, NULL, NULL}, /* listen() takes an int */
@@ -128,6 +134,8 @@ static const struct rule {
     {"queue_limit", 1, UINT32_MAX, NULL, NULL},
     {"buffer_body", 0, 0, "auto always never", NULL},
     {"log_level", 0, 0, "debug info warning error critical", NULL},
+    {"access_log_format", 0, 0,
+     "combined, common, json or atoms such as %h %r %s", good_format},
     {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind},
     {"static", 0, 0, "/url=folder", good_static},
     {"ws_compression", 0, 0, "off no-takeover takeover", NULL},
@@ -335,7 +343,8 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
         return WSK_E_ARG;
     switch (opt->kind) {
     case WSK_OPTION_TEXT:
-        snprintf(wanted, sizeof wanted, "one of %s", rule->choices);
+        snprintf(wanted, sizeof wanted, rule->good ? "%s" : "one of %s",
+                 rule->choices);
         break;
     case WSK_OPTION_COUNT:
         snprintf(wanted, sizeof wanted, "a number from %u to %u",
@@ -374,7 +383,8 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
 
     switch (ROWS[row].kind) {
     case WSK_OPTION_TEXT:
-        if (!is_choice(text, rule->choices))
+        if (rule->good != NULL ? !rule->good((wsk_str){text, strlen(text)})
+                               : !is_choice(text, rule->choices))
             return false;
         STORE(const char *, text);
         return true;

@@ -1,26 +1,51 @@
 #include "net/access.h"
 
+#include "base/ascii.h"
+#include "base/format.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "http/reply.h"
 #include "net/log.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { LINE_MAX_ = 4096, PIECE_MAX = 1024 };
+enum { LINE_MAX_ = 8192, PIECE_MAX = 2048 };
 
 struct line {
     char text[LINE_MAX_];
     size_t n;
 };
 
-static void put(struct line *l, const char *text)
-{
-    size_t len = strlen(text);
+/* What a line is about. */
+struct subject {
+    const char *peer;
+    const wsk_head *head; /* NULL: out of memory */
+    int status;           /* or the code that closed a WebSocket */
+    uint64_t sent, us;
+    const char *noted; /* values of %{x}o, each with its NUL, in order */
+    const struct wsk__socket *ws; /* closed; NULL: an answer */
+};
 
+/* ------------------------------------------------------------- pieces --- */
+
+static void put_octets(struct line *l, const char *text, size_t len)
+{
     if (len > sizeof(l->text) - l->n)
         len = sizeof(l->text) - l->n;
     memcpy(l->text + l->n, text, len);
     l->n += len;
+}
+
+static void put(struct line *l, const char *text)
+{
+    put_octets(l, text, strlen(text));
 }
 
 static void put_peer(struct line *l, wsk_str s)
@@ -31,50 +56,409 @@ static void put_peer(struct line *l, wsk_str s)
                             s.p, s.len, true);
 }
 
-static void put_field(struct line *l, wsk_str s)
+static void put_or_dash(struct line *l, wsk_str s)
 {
-    put(l, " \"");
-    if (s.p == NULL)
-        put(l, "-");
-    else
+    if (s.len > 0)
         put_peer(l, s);
-    put(l, "\"");
+    else
+        put(l, "-");
 }
 
+static void put_number(struct line *l, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    put_octets(l, digits + at, sizeof(digits) - at);
+}
+
+/* Most lines fall into the second of the one before. */
 static void put_time(struct line *l)
 {
     static const char MONTH[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static _Thread_local time_t second;
+    static _Thread_local char text[64];
     time_t now = time(NULL);
     struct tm tm;
-    char text[64];
 
-    gmtime_r(&now, &tm);
-    snprintf(text, sizeof(text), " - - [%02d/%.3s/%d:%02d:%02d:%02d +0000] \"",
-             tm.tm_mday, MONTH + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour,
-             tm.tm_min, tm.tm_sec);
+    if (now != second) {
+        gmtime_r(&now, &tm);
+        snprintf(text, sizeof(text), "[%02d/%.3s/%d:%02d:%02d:%02d +0000]",
+                 tm.tm_mday, MONTH + 3 * tm.tm_mon, tm.tm_year + 1900,
+                 tm.tm_hour, tm.tm_min, tm.tm_sec);
+        second = now;
+    }
     put(l, text);
 }
 
-void wsk__access_log(wsk_server *srv, const wsk_request *req)
+static wsk_str field(const struct subject *s, const char *name)
 {
-    const wsk_head *head = req->head;
-    struct line l;
-    char text[64];
+    return s->head != NULL ? wsk_head_get(s->head, name) : (wsk_str){NULL, 0};
+}
 
-    if (srv->access_log == NULL)
+static wsk_str method_of(const struct subject *s)
+{
+    return s->ws != NULL ? (wsk_str){"WEBSOCKET", 9} : s->head->method;
+}
+
+static void put_request_line(struct line *l, const struct subject *s)
+{
+    put_peer(l, method_of(s));
+    put(l, " ");
+    put_peer(l, s->head->target);
+    put(l, " ");
+    put_peer(l, s->head->version);
+}
+
+/* ------------------------------------------------------------- format --- */
+
+static void copy_name(char to[128], wsk_str name)
+{
+    size_t n = name.len < 127 ? name.len : 127;
+
+    memcpy(to, name.p, n);
+    to[n] = '\0';
+}
+
+/* %{messages_in}w and the like. */
+static void put_socket(struct line *l, const struct subject *s, wsk_str name)
+{
+    if (s->ws == NULL)
+        put(l, "-");
+    else if (wsk__str_is(name, "messages_in"))
+        put_number(l, s->ws->messages_in);
+    else if (wsk__str_is(name, "messages_out"))
+        put_number(l, s->ws->messages_out);
+    else if (wsk__str_is(name, "octets_in"))
+        put_number(l, s->ws->octets_in);
+    else if (wsk__str_is(name, "octets_out"))
+        put_number(l, s->ws->octets_out);
+    else
+        put(l, "-");
+}
+
+static void put_named(struct line *l, struct subject *s,
+                      const struct wsk__atom *atom)
+{
+    char name[128];
+    const char *value = NULL;
+
+    copy_name(name, atom->name);
+    switch (atom->what) {
+    case 'i':
+        put_or_dash(l, field(s, name));
         return;
+    case 'w':
+        put_socket(l, s, atom->name);
+        return;
+    case 'e':
+        value = getenv(name);
+        break;
+    case 'o':
+        value = s->noted;
+        if (value != NULL)
+            s->noted += strlen(value) + 1;
+        break;
+    }
+    put_or_dash(l, value != NULL ? (wsk_str){value, strlen(value)}
+                                 : (wsk_str){NULL, 0});
+}
+
+static void put_duration(struct line *l, char what, uint64_t us)
+{
+    char text[40];
+
+    switch (what) {
+    case 'T':
+        put_number(l, us / 1000000);
+        return;
+    case 'M':
+        put_number(l, us / 1000);
+        return;
+    case 'D':
+        put_number(l, us);
+        return;
+    }
+    snprintf(text, sizeof(text), "%" PRIu64 ".%06u", us / 1000000,
+             (unsigned)(us % 1000000));
+    put(l, text);
+}
+
+/* A letter whose value comes from the request's head. */
+static void put_of_head(struct line *l, const struct subject *s, char what)
+{
+    wsk_str none = {NULL, 0};
+    const wsk_head *h = s->head;
+
+    if (h == NULL) {
+        put(l, "-");
+        return;
+    }
+    switch (what) {
+    case 'r':
+        put_request_line(l, s);
+        break;
+    case 'm':
+        put_peer(l, method_of(s));
+        break;
+    case 'U':
+        put_or_dash(l, h->path);
+        break;
+    case 'q':
+        put_peer(l, h->query);
+        break;
+    case 'H':
+        put_peer(l, h->version);
+        break;
+    case 'f':
+        put_or_dash(l, wsk_head_get(h, "Referer"));
+        break;
+    case 'a':
+        put_or_dash(l, wsk_head_get(h, "User-Agent"));
+        break;
+    default:
+        put_or_dash(l, none);
+    }
+}
+
+static void put_atom(struct line *l, struct subject *s,
+                     const struct wsk__atom *atom)
+{
+    switch (atom->what) {
+    case 0:
+        put_octets(l, atom->name.p, atom->name.len);
+        break;
+    case 'h':
+        put(l, s->peer[0] ? s->peer : "-");
+        break;
+    case 't':
+        put_time(l);
+        break;
+    case 's':
+        put_number(l, (uint64_t)s->status);
+        break;
+    case 'b':
+        if (s->sent == 0) {
+            put(l, "-");
+            break;
+        }
+        put_number(l, s->sent);
+        break;
+    case 'B':
+        put_number(l, s->sent);
+        break;
+    case 'p':
+        put_number(l, (uint64_t)getpid());
+        break;
+    case 'D':
+    case 'T':
+    case 'M':
+    case 'L':
+        put_duration(l, atom->what, s->us);
+        break;
+    case 'i':
+    case 'o':
+    case 'e':
+    case 'w':
+        put_named(l, s, atom);
+        break;
+    default: /* l and u are known to nobody here */
+        put_of_head(l, s, atom->what);
+    }
+}
+
+/* --------------------------------------------------------------- JSON --- */
+
+/* What is no UTF-8 is shown as Latin-1. */
+static void put_json_text(struct line *l, wsk_str s)
+{
+    size_t len = s.len < PIECE_MAX ? s.len : PIECE_MAX;
+    bool utf8 = len > 0 && wsk__utf8_valid((const uint8_t *)s.p, len);
+
+    put(l, "\"");
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        char text[8];
+
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f &&
+            (c < 0x80 || utf8)) {
+            put_octets(l, s.p + i, 1);
+        } else {
+            snprintf(text, sizeof(text), "\\u%04x", c);
+            put(l, text);
+        }
+    }
+    put(l, "\"");
+}
+
+static void put_json(struct line *l, const char *name, wsk_str value)
+{
+    put(l, l->n == 0 ? "{\"" : ",\"");
+    put(l, name);
+    put(l, "\":");
+    if (value.p == NULL)
+        put(l, "null");
+    else
+        put_json_text(l, value);
+}
+
+static void put_json_number(struct line *l, const char *name, uint64_t value)
+{
+    put(l, ",\"");
+    put(l, name);
+    put(l, "\":");
+    put_number(l, value);
+}
+
+static void put_json_time(struct line *l)
+{
+    struct timeval now;
+    struct tm tm;
+    char text[80];
+    int n;
+
+    gettimeofday(&now, NULL);
+    gmtime_r(&now.tv_sec, &tm);
+    n = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ",
+                 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                 tm.tm_min, tm.tm_sec, (unsigned)(now.tv_usec / 1000) % 1000);
+    put_json(l, "time", (wsk_str){text, (size_t)n});
+}
+
+static void put_json_line(struct line *l, const struct subject *s)
+{
+    const wsk_head *h = s->head;
+
+    put_json_time(l);
+    put_json(l, "remote", (wsk_str){s->peer, strlen(s->peer)});
+    if (h != NULL) {
+        put_json(l, "method", method_of(s));
+        put_json(l, "target", h->target);
+        put_json(l, "version", h->version);
+        put_json(l, "host", h->host);
+    }
+    put_json_number(l, s->ws != NULL ? "code" : "status", (uint64_t)s->status);
+    put(l, ",\"duration\":");
+    put_duration(l, 'L', s->us);
+    if (s->ws != NULL) {
+        put_json_number(l, "messages_in", s->ws->messages_in);
+        put_json_number(l, "messages_out", s->ws->messages_out);
+        put_json_number(l, "octets_in", s->ws->octets_in);
+        put_json_number(l, "octets_out", s->ws->octets_out);
+    } else {
+        put_json_number(l, "octets", s->sent);
+        put_json(l, "referer", field(s, "Referer"));
+    }
+    put_json(l, "agent", field(s, "User-Agent"));
+    put(l, "}");
+}
+
+/* -------------------------------------------------------------- lines --- */
+
+static bool is_json(const wsk_server *srv)
+{
+    return strcmp(srv->cfg.access_log_format, "json") == 0;
+}
+
+static void write_line(wsk_server *srv, struct subject *s)
+{
+    const char *p = wsk__format_of(srv->cfg.access_log_format);
+    struct wsk__atom atom;
+    struct line l;
+
     l.n = 0;
-    put(&l, req->conn->h->peer.text[0] ? req->conn->h->peer.text : "-");
-    put_time(&l);
-    put_peer(&l, head->method);
-    put(&l, " ");
-    put_peer(&l, head->target);
-    put(&l, " ");
-    put_peer(&l, head->version);
-    snprintf(text, sizeof(text), "\" %d %llu", req->status,
-             (unsigned long long)req->sent);
-    put(&l, text);
-    put_field(&l, wsk_head_get(head, "Referer"));
-    put_field(&l, wsk_head_get(head, "User-Agent"));
+    if (is_json(srv))
+        put_json_line(&l, s);
+    else
+        while (wsk__format_next(&p, &atom))
+            put_atom(&l, s, &atom);
     wsk__log_line(srv->access_log, l.text, l.n);
+}
+
+uint64_t wsk__access_begin(const wsk_server *srv)
+{
+    return srv->log_timed ? wsk__now_ns() : 0;
+}
+
+/* The next %{x}o of the format. */
+static bool next_noted(const char **p, char name[128])
+{
+    struct wsk__atom atom;
+
+    while (wsk__format_next(p, &atom))
+        if (atom.what == 'o') {
+            copy_name(name, atom.name);
+            return true;
+        }
+    return false;
+}
+
+void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
+{
+    const wsk_server *srv = req->conn->srv;
+    const wsk_head answer = {.headers = headers, .n_headers = n};
+    const char *format = wsk__format_of(srv->cfg.access_log_format);
+    const char *p = format;
+    char name[128], *at;
+    size_t size = 0;
+
+    if (!srv->log_notes)
+        return;
+    while (next_noted(&p, name))
+        size += wsk_head_get(&answer, name).len + 1;
+    at = wsk__alloc(size);
+    wsk__free(req->noted);
+    req->noted = at;
+    if (at == NULL)
+        return;
+    for (p = format; next_noted(&p, name); *at++ = '\0') {
+        wsk_str value = wsk_head_get(&answer, name);
+
+        if (value.len > 0)
+            memcpy(at, value.p, value.len);
+        at += value.len;
+    }
+}
+
+void wsk__access_log(wsk_server *srv, wsk_request *req)
+{
+    struct subject s = {
+        .peer = req->conn->h->peer.text,
+        .head = req->head,
+        .status = req->status,
+        .sent = req->conn->h->http.framing == (uint8_t)WSK__FRAMING_NONE
+                    ? 0
+                    : req->sent,
+        .noted = req->noted,
+    };
+
+    if (srv->access_log != NULL) {
+        s.us = req->began ? (wsk__now_ns() - req->began) / 1000 : 0;
+        write_line(srv, &s);
+    }
+    wsk__free(req->noted);
+    req->noted = NULL;
+}
+
+void wsk__access_closed(struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+    struct subject s = {
+        .peer = wsk_conn_peer(conn, NULL),
+        .status = ws->ended ? ws->code : 1006,
+        .sent = ws->octets_out,
+        .us = (wsk__now_ms() - ws->opened_ms) * 1000,
+        .ws = ws,
+    };
+    wsk_head *head;
+
+    if (conn->srv->access_log == NULL)
+        return;
+    head = wsk_conn_head(conn);
+    s.head = head;
+    write_line(conn->srv, &s);
+    wsk__free(head);
 }

@@ -1,10 +1,21 @@
-/* net/access: one line of the access log for each answer, in the combined
- * format. */
+/* net/access: one line of the access log for each answer, and for the end of
+ * each WebSocket. */
 #ifndef WSK_NET_ACCESS_H
 #define WSK_NET_ACCESS_H
 
 #include "net/server.h"
 
-void wsk__access_log(wsk_server *srv, const wsk_request *req);
+/* What wsk_request.began is to be: 0 if no line will say how long it took. */
+uint64_t wsk__access_begin(const wsk_server *srv);
+
+/* Fields of an answer that the format asks for are noted while they are there.
+ */
+void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n);
+
+/* The answer is complete, as far as its handler is concerned. */
+void wsk__access_log(wsk_server *srv, wsk_request *req);
+
+/* A WebSocket is over. */
+void wsk__access_closed(struct wsk_conn *conn);
 
 #endif

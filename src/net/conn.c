@@ -356,10 +356,18 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
     return WSK_E_CLOSED;
 }
 
+/* For the log. */
+static void count_out_locked(struct wsk__socket *ws, size_t len, bool whole)
+{
+    ws->messages_out += whole;
+    ws->octets_out += len;
+}
+
 wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                               const void *data, size_t len, unsigned flags)
 {
     struct wsk_ws *engine = &conn->ws->engine;
+    size_t octets = len;
     uint8_t *packed;
     wsk_status st;
 
@@ -378,6 +386,8 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
         st = wsk__ws_send_packed(engine, opcode, packed, len);
     else if (st == WSK_OK)
         st = wsk_ws_send_with(engine, opcode, data, len, flags);
+    if (st == WSK_OK)
+        count_out_locked(conn->ws, octets, true);
     queued_locked(conn);
     wsk__conn_unlock(conn);
     wsk__free(packed);
@@ -406,6 +416,8 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
         st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
     if (st == WSK_OK && opcode == WSK_PING)
         wsk__ws_pinged_locked(conn->ws, data, len);
+    else if (st == WSK_OK && opcode != WSK_PONG)
+        count_out_locked(conn->ws, len, fin);
     queued_locked(conn);
     wsk__conn_unlock(conn);
     return st;

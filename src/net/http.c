@@ -2,6 +2,7 @@
 #include "net/pump.h"
 
 #include "base/mem.h"
+#include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
@@ -417,8 +418,10 @@ static void set_date(struct wsk__thread *th, struct wsk_conn *conn)
 static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
     th->span.len = 0; /* of another connection */
-    th->req =
-        (struct wsk_request){.conn = conn, .thread = th, .head = conn->h->head};
+    th->req = (struct wsk_request){.conn = conn,
+                                   .thread = th,
+                                   .head = conn->h->head,
+                                   .began = wsk__access_begin(conn->srv)};
     conn->h->called = true;
     set_date(th, conn);
     lend_out(th, &conn->h->http.out);

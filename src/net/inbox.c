@@ -145,6 +145,16 @@ wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws)
     return info;
 }
 
+/* For the log. */
+static void count_in_locked(struct wsk__socket *ws,
+                            const struct wsk__mail *item)
+{
+    if (item->kind != WSK_WS_MESSAGE)
+        return;
+    ws->messages_in++;
+    ws->octets_in += item->msg.len;
+}
+
 /* What the engine says until something is for the application: *item then.
  * False: it says nothing more. */
 static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
@@ -161,8 +171,10 @@ static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
         if (ev.kind == WSK_WS_CLOSED) {
             end_locked(ws, &ev);
         } else if (wants(ws, ev.kind)) {
-            if (take_event(ws, &ev, item))
+            if (take_event(ws, &ev, item)) {
+                count_in_locked(ws, item);
                 return true;
+            }
             out_of_memory(conn);
         }
     }
@@ -191,10 +203,12 @@ bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
             return false;
         item->kind = WSK_WS_NONE;
         used = wsk__ws_take_whole(engine, data, span->len, &item->msg);
-        if (used > 0)
+        if (used > 0) {
             item->kind = WSK_WS_MESSAGE;
-        else
+            count_in_locked(conn->ws, item);
+        } else {
             st = wsk_ws_feed(engine, data, span->len, &used);
+        }
         if (st == WSK_E_NOMEM)
             out_of_memory(conn);
         if (st == WSK_E_STATE)

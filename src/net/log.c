@@ -23,6 +23,7 @@ struct wsk__log {
     pthread_cond_t drained; /* wsk__log_free: the writer is done */
     struct wsk__buf queue;  /* lines not yet written */
     size_t dropped;
+    int next_fd;  /* to go on with; -1: the same */
     bool waiting; /* the writer waits for `wake` */
     bool stop, gone;
     bool abandoned; /* free() did not wait any longer: the writer frees */
@@ -52,6 +53,8 @@ static void log_destroy(struct wsk__log *log)
     wsk__buf_free(&log->queue);
     if (log->fd >= 0)
         close(log->fd);
+    if (log->next_fd >= 0)
+        close(log->next_fd);
     wsk__free(log);
 }
 
@@ -84,6 +87,11 @@ static void *log_writer(void *arg)
         log->waiting = false;
         if (wsk__buf_len(&log->queue) == 0)
             break;
+        if (log->next_fd >= 0) {
+            close(log->fd);
+            log->fd = log->next_fd;
+            log->next_fd = -1;
+        }
         batch = log->queue;
         log->queue = empty;
         note_dropped_locked(log);
@@ -110,6 +118,7 @@ struct wsk__log *wsk__log_new(int fd)
 
     if (log == NULL)
         return NULL;
+    log->next_fd = -1;
     log->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     wsk__buf_init(&log->queue, QUEUE_CAP);
     pthread_mutex_init(&log->lock, NULL);
@@ -118,14 +127,30 @@ struct wsk__log *wsk__log_new(int fd)
     /* The process's signals are for its own threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    failed = pthread_create(&log->writer, NULL, log_writer, log);
+    failed = log->fd < 0 ? errno
+                         : pthread_create(&log->writer, NULL, log_writer, log);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed) {
         log_destroy(log);
+        errno = failed;
         return NULL;
     }
     pthread_detach(log->writer);
     return log;
+}
+
+bool wsk__log_reopen(struct wsk__log *log, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    if (copy < 0)
+        return false;
+    pthread_mutex_lock(&log->lock);
+    if (log->next_fd >= 0)
+        close(log->next_fd);
+    log->next_fd = copy;
+    pthread_mutex_unlock(&log->lock);
+    return true;
 }
 
 void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
@@ -186,7 +211,8 @@ size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len,
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)src[i];
 
-        if (c >= 0x20 && c != 0x7f && !(quoted && (c == '"' || c == '\\'))) {
+        if (c >= 0x20 && c != 0x7f &&
+            !(quoted && (c == '"' || c == '\\' || c > 0x7f))) {
             if (n + 1 > cap)
                 break;
             dst[n++] = (char)c;

@@ -12,6 +12,9 @@ struct wsk__log;
  * out. */
 struct wsk__log *wsk__log_new(int fd);
 
+/* From now on write to a copy of fd. False when there is none to be had. */
+bool wsk__log_reopen(struct wsk__log *log, int fd);
+
 /* Flush, for at most wait_ms, and stop the writer. NULL is legal. */
 void wsk__log_free(struct wsk__log *log, unsigned wait_ms);
 
@@ -19,8 +22,8 @@ void wsk__log_free(struct wsk__log *log, unsigned wait_ms);
 void wsk__log_line(struct wsk__log *log, const char *text, size_t len);
 
 /* Copy src to dst[0..cap) with control characters escaped, so that no peer can
- * forge a line; `quoted`: '"' and '\\', too. Returns the octets written; cuts
- * at cap. */
+ * forge a line; `quoted`: '"', '\\' and what is no ASCII, too. Returns the
+ * octets written; cuts at cap. */
 size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len,
                        bool quoted);
 

@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include "base/mem.h"
+#include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/pump.h"
@@ -169,6 +170,8 @@ void wsk__conn_close(struct wsk_conn *conn)
         close(conn->fd);
         conn->fd = -1;
     }
+    if (conn->ws != NULL)
+        wsk__access_closed(conn);
     wsk__conn_unlock(conn);
     wsk__timer_clear(&srv->wheel, &conn->timer);
     if (conn->prev != NULL)

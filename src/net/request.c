@@ -209,9 +209,11 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
         wsk__http_last(&req->conn->h->http);
     st = wsk_http_send_head(&req->conn->h->http, status, reason, headers, n,
                             length);
-    if (st == WSK_OK)
-        req->status = status;
-    return st;
+    if (st != WSK_OK)
+        return st;
+    req->status = status;
+    wsk__access_note(req, headers, n);
+    return WSK_OK;
 }
 
 /* A long run of body goes out beside the queue: head and body in one call,

@@ -1,4 +1,5 @@
 /* wsk_server_*: the life of a server. */
+#include "base/format.h"
 #include "base/mem.h"
 #include "net/dispatch.h"
 #include "net/log.h"
@@ -90,25 +91,91 @@ static bool is_level(const char *text)
            (text[0] >= '1' && text[0] <= '9' && text[1] == '\0');
 }
 
+/* A log's descriptor by its option: `std` for itself and "-", which must not be
+ * closed, or a file; -1 with errno. */
+static int open_log(const char *path, const char *name, int std, bool *ours)
+{
+    *ours = false;
+    if (strcmp(path, "-") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, name) == 0)
+        return std;
+    *ours = true;
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY,
+                0640);
+}
+
+static bool is_off(const char *path)
+{
+    return path == NULL || path[0] == '\0' || strcmp(path, "none") == 0;
+}
+
+/* Make *log, or let it go on with the file of that name as it is now. */
+static bool refresh_log(wsk_server *srv, struct wsk__log **log,
+                        const char *path, const char *what)
+{
+    bool ours, good;
+    int saved, fd = open_log(path, "stderr", STDERR_FILENO, &ours);
+
+    good = fd >= 0;
+    if (good && *log == NULL)
+        good = (*log = wsk__log_new(fd)) != NULL;
+    else if (good)
+        good = wsk__log_reopen(*log, fd);
+    saved = errno;
+    if (!good)
+        snprintf(srv->places.error, sizeof(srv->places.error),
+                 "cannot write the %s %s: %s", what, path, strerror(saved));
+    if (ours && fd >= 0)
+        close(fd);
+    errno = saved;
+    return good;
+}
+
 /* From log_level warning on, the default access log is off: whoever asks for
  * less noise means both. */
-static bool open_access_log(wsk_server *srv)
+static bool refresh_logs(wsk_server *srv)
 {
-    const char *path = srv->cfg.access_logfile;
-    bool standard = path != NULL && strcmp(path, "-") == 0;
+    const char *access = srv->cfg.access_logfile;
+    const char *error = srv->cfg.error_logfile;
+    bool quiet = is_off(access) || (strcmp(access, "-") == 0 &&
+                                    srv->log_level >= WSK_LOG_WARNING);
 
-    srv->access_fd = -1;
-    if (path == NULL || strcmp(path, "none") == 0 || path[0] == '\0' ||
-        (standard && srv->log_level >= WSK_LOG_WARNING))
-        return true;
-    if (!standard) {
-        srv->access_fd =
-            open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-        if (srv->access_fd < 0)
-            return false;
+    if (is_off(error)) {
+        wsk__log_free(srv->error_log, LOG_FLUSH_MS);
+        srv->error_log = NULL;
+    } else if (!refresh_log(srv, &srv->error_log, error, "error log")) {
+        return false;
     }
-    srv->access_log = wsk__log_new(standard ? STDOUT_FILENO : srv->access_fd);
-    return srv->access_log != NULL;
+    return quiet || refresh_log(srv, &srv->access_log, access, "access log");
+}
+
+wsk_status wsk_server_reopen_logs(wsk_server *srv)
+{
+    char *why = srv->places.error;
+
+    if (wsk__forked(srv) || !srv->listening)
+        return WSK_OK;
+    if (refresh_logs(srv))
+        return WSK_OK;
+    wsk_server_log(srv, WSK_LOG_ERROR, why, strlen(why));
+    return WSK_E_SYS;
+}
+
+static void open_formats(wsk_server *srv)
+{
+    const char *format = wsk__format_of(srv->cfg.access_log_format);
+    const char *p = format;
+    struct wsk__atom atom;
+
+    srv->log_timed = strcmp(format, "json") == 0;
+    srv->log_notes = false;
+    while (wsk__format_next(&p, &atom)) {
+        srv->log_timed |= atom.what != 0 && strchr("DTML", atom.what) != NULL;
+        srv->log_notes |= atom.what == 'o';
+    }
+    srv->log_timed &= srv->access_log != NULL;
+    srv->log_notes &= srv->access_log != NULL;
 }
 
 /* ------------------------------------------------------------ new, free --- */
@@ -146,8 +213,6 @@ void wsk__server_unref(wsk_server *srv)
     wsk__poller_free(srv->poller);
     wsk__log_free(srv->access_log, LOG_FLUSH_MS);
     wsk__log_free(srv->error_log, LOG_FLUSH_MS);
-    if (srv->access_fd >= 0)
-        close(srv->access_fd);
     pthread_mutex_destroy(&srv->lock);
     pthread_mutex_destroy(&srv->post_lock);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
@@ -273,7 +338,7 @@ static bool prepare(wsk_server *srv)
     srv->steal_every = steal != NULL ? atoi(steal) : 0;
     wsk__wheel_init(&srv->wheel, wsk__now_ms());
     srv->error_log = wsk__log_new(STDERR_FILENO);
-    return srv->error_log != NULL && open_access_log(srv) &&
+    return srv->error_log != NULL &&
            wsk__poller_add(srv->poller, srv->wake_fds[0], &srv->wake_source,
                            true);
 }
@@ -298,7 +363,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         srv->hooks = *hooks;
     srv->handler = handler;
     srv->user = user;
-    srv->wake_fds[0] = srv->wake_fds[1] = srv->access_fd = -1;
+    srv->wake_fds[0] = srv->wake_fds[1] = -1;
     srv->posts_tail = &srv->posts;
     srv->ready_tail = &srv->ready;
     srv->disk_tail = &srv->disk;
@@ -344,6 +409,9 @@ wsk_status wsk_server_listen(wsk_server *srv)
         return WSK_OK;
     if (srv->started)
         return WSK_E_STATE;
+    if (!refresh_logs(srv))
+        return WSK_E_SYS;
+    open_formats(srv);
     if (!wsk__items_next(srv->cfg.bind, &pos, &item)) {
         st = wsk__listen(&srv->places, &bind, srv->cfg.backlog);
     } else {

@@ -47,8 +47,10 @@ struct wsk_request {
     struct wsk_conn *conn;
     struct wsk__thread *thread;
     const wsk_head *head;
-    uint64_t sent; /* body octets of the answer, for the log */
-    int status;    /* of the answer; 0: not begun */
+    uint64_t sent;  /* body octets of the answer, for the log */
+    uint64_t began; /* ns; 0: nobody wants to know */
+    char *noted;    /* fields of the answer, for the log; or NULL */
+    int status;     /* of the answer; 0: not begun */
     bool finished, aborted;
     bool head_left;    /* the head is on its way */
     bool body_touched; /* something of the body was read */
@@ -145,14 +147,19 @@ struct wsk__socket {
     struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
     struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
     size_t mail_bytes;
-    uint64_t sent_ms;       /* last octet to the peer */
-    uint64_t ping_ms;       /* our ping left then; 0: none is open */
-    uint64_t asked_ns;      /* the newest ping was sent then; 0: answered */
-    uint32_t asked_hash;    /* of its payload */
-    uint32_t latency_us;    /* of the last answered; UINT32_MAX: none was */
-    uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
-    uint64_t calling_ms;    /* its events were handed out then */
-    struct wsk__buf *in;    /* received, not yet fed; or NULL */
+    uint64_t sent_ms;    /* last octet to the peer */
+    uint64_t ping_ms;    /* our ping left then; 0: none is open */
+    uint64_t asked_ns;   /* the newest ping was sent then; 0: answered */
+    uint32_t asked_hash; /* of its payload */
+    uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
+    uint64_t closing_ms; /* our Close was sent then; 0: not yet */
+    uint64_t calling_ms; /* its events were handed out then */
+    struct wsk__buf *in; /* received, not yet fed; or NULL */
+
+    /* For the log; of messages. */
+    uint64_t opened_ms, octets_in, octets_out;
+    uint32_t messages_in, messages_out;
+
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
     uint32_t mail_n;        /* messages in it */
@@ -269,7 +276,7 @@ struct wsk_server {
     wsk_hooks hooks;
     wsk_log_level log_level;
     struct wsk__log *access_log, *error_log;
-    int access_fd;
+    bool log_timed, log_notes;     /* what the format asks for */
     enum wsk__buffering buffering; /* cfg.buffer_body */
     char *temp_dir;
     unsigned max_connections;

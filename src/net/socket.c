@@ -153,7 +153,7 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
         return false;
     wsk_conn_ref(conn); /* the request's, until its handler has returned */
     wsk__conn_lock(conn);
-    conn->since_ms = wsk__now_ms();
+    conn->since_ms = ws->opened_ms = wsk__now_ms();
     conn->kind = WSK__WS;
     conn->ws = ws;
     wsk__conn_unlock(conn);

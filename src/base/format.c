@@ -1,0 +1,80 @@
+#include "base/format.h"
+
+#include <string.h>
+
+/* One octet, or {name} and an octet. */
+static bool take_atom(const char **p, struct wsk__atom *atom)
+{
+    const char *at = *p, *close;
+
+    if (*at == '>' ||
+        *at == '<') /* Apache's "last" and "first": there is one */
+        at++;
+    if (*at == '{') {
+        close = strchr(at, '}');
+        if (close == NULL || close == at + 1 || close[1] == '\0' ||
+            strchr("ioew", close[1]) == NULL)
+            return false;
+        atom->name = (wsk_str){at + 1, (size_t)(close - at - 1)};
+        atom->what = close[1];
+        *p = close + 2;
+        return true;
+    }
+    if (*at == '\0' || strchr("hlutrsbBfaDTMLpUqmH", *at) == NULL)
+        return false;
+    atom->what = *at;
+    *p = at + 1;
+    return true;
+}
+
+bool wsk__format_next(const char **p, struct wsk__atom *atom)
+{
+    const char *at = *p;
+
+    *atom = (struct wsk__atom){0, {at, strcspn(at, "%")}};
+    if (*at == '\0')
+        return false;
+    if (*at != '%') {
+        *p = at + atom->name.len;
+        return true;
+    }
+    if (at[1] == '%') {
+        atom->name.len = 1;
+        *p = at + 2;
+        return true;
+    }
+    at++;
+    if (*at == '(') { /* %(h)s */
+        at++;
+        if (!take_atom(&at, atom) || at[0] != ')' || at[1] != 's')
+            return false;
+        *p = at + 2;
+        return true;
+    }
+    if (!take_atom(&at, atom))
+        return false;
+    *p = at;
+    return true;
+}
+
+const char *wsk__format_of(const char *option)
+{
+    if (strcmp(option, "common") == 0)
+        return "%h %l %u %t \"%r\" %s %B";
+    if (strcmp(option, "combined") == 0)
+        return "%h %l %u %t \"%r\" %s %B \"%f\" \"%a\"";
+    return option;
+}
+
+bool wsk__format_good(const char *option)
+{
+    const char *p = wsk__format_of(option);
+    struct wsk__atom atom;
+    bool any = false;
+
+    if (strcmp(option, "json") == 0)
+        return true;
+    while (wsk__format_next(&p, &atom))
+        any |= atom.what != 0;
+    return any && *p == '\0';
+}

@@ -1,0 +1,223 @@
+"""The access log: its formats, its files, and what nobody can forge in it."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+
+def app(environ, start_response):
+    if environ.get("wsgi.websocket") is not None:
+        ws = environ["wsgi.websocket"]
+        for message in ws:
+            ws.send(message)
+        return []
+    body = b"x" * int(environ["QUERY_STRING"] or 5)
+    start_response("200 OK", [("X-Id", 'a"b'), ("Content-Type", "text/x")])
+    return [body]
+
+
+@pytest.fixture
+def logged(serve, tmp_path, eventually):
+    """logged(format): a site, and a function for the lines it has written."""
+    path = tmp_path / "access.log"
+
+    def start(format=None, **options):
+        if format:
+            options["access_log_format"] = format
+        site = serve(app, access_logfile=str(path), **options)
+
+        def lines(n):
+            eventually(lambda: path.read_text().count("\n") >= n)
+            return path.read_text().splitlines()
+
+        return site, lines
+
+    return start
+
+
+def test_combined_is_the_default(logged):
+    site, lines = logged()
+    site.get("/a?7", "Referer: http://r/", "User-Agent: me/1.0")
+    site.get("/b", method="HEAD")
+    first, second = lines(2)
+    assert re.fullmatch(
+        r"127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
+        r'"GET /a\?7 HTTP/1\.1" 200 7 "http://r/" "me/1\.0"',
+        first,
+    )
+    assert second.endswith('"HEAD /b HTTP/1.1" 200 0 "-" "-"')
+
+
+def test_common_is_shorter(logged):
+    site, lines = logged("common")
+    site.get("/a", "User-Agent: me")
+    assert lines(1)[0].endswith('] "GET /a HTTP/1.1" 200 5')
+
+
+def test_every_atom(logged):
+    site, lines = logged(
+        "%h|%l|%u|%m|%U|%q|%H|%s|%>s|%b|%B|%f|%a|%p|%%|%{Host}i|%{Nope}i"
+        "|%{X-Id}o|%{content-type}o|%{Nope}o|%{HOME}e|%{NO_SUCH}e"
+        "|%{messages_in}w"
+    )
+    site.get("/p/a?0", "Referer: r", "User-Agent: u")
+    assert lines(1)[0].split("|") == [
+        *("127.0.0.1", "-", "-", "GET", "/p/a", "0", "HTTP/1.1", "200"),
+        *("200", "-", "0", "r", "u", str(os.getpid()), "%", "test", "-"),
+        *(r"a\x22b", "text/x", "-", os.environ.get("HOME", "-"), "-", "-"),
+    ]
+
+
+def test_durations(logged):
+    site, lines = logged("%T %M %D %L")
+    site.get("/")
+    seconds, ms, us, decimal = lines(1)[0].split()
+    assert int(us) // 1000 == int(ms)
+    assert int(ms) // 1000 == int(seconds)
+    assert abs(float(decimal) - int(us) / 1e6) < 1e-6
+
+
+def test_gunicorns_spelling(logged):
+    site, lines = logged('%(h)s "%(r)s" %({user-agent}i)s')
+    site.get("/", "User-Agent: me")
+    assert lines(1) == ['127.0.0.1 "GET / HTTP/1.1" me']
+
+
+def test_what_is_no_format_is_refused(serve):
+    with pytest.raises(ValueError, match="access_log_format takes combined"):
+        serve(app, access_log_format="%z")
+
+
+def test_nobody_can_forge_a_line(logged):
+    site, lines = logged()
+    site.get('/"x"\\', 'User-Agent: a" 200\t"\\\xff')
+    line = lines(1)[0]
+    assert r'"GET /\x22x\x22\x5c HTTP/1.1" 200' in line
+    assert line.count('"') == 6
+    assert r'"a\x22 200\x09\x22\x5c\xff"' in line
+
+
+def test_json_is_json(logged):
+    site, lines = logged("json")
+    site.get('/"x"?3', 'User-Agent: a"\\\t\xff', "Referer: http://r/")
+    line = json.loads(lines(1)[0])
+    assert line.pop("time")[-1] == "Z"
+    assert 0 <= line.pop("duration") < 60
+    assert line == {
+        "remote": "127.0.0.1",
+        "method": "GET",
+        "target": '/"x"?3',
+        "version": "HTTP/1.1",
+        "host": "test",
+        "status": 200,
+        "octets": 3,
+        "referer": "http://r/",
+        "agent": 'a"\\\t\xff',
+    }
+
+
+def test_a_websocket_has_a_line_for_its_beginning_and_one_for_its_end(logged):
+    site, lines = logged(
+        "%r %s %{messages_in}w %{messages_out}w %{octets_in}w %{octets_out}w"
+    )
+    with site.ws("/chat") as client:
+        client.send("hello")
+        client.send(b"12")
+        assert client.recv() == "hello"
+        assert client.recv() == b"12"
+        client.close(4001, "enough")
+    assert lines(2) == [
+        "GET /chat HTTP/1.1 101 - - - -",
+        "WEBSOCKET /chat HTTP/1.1 4001 2 2 7 7",
+    ]
+
+
+def test_a_websocket_in_json(logged):
+    site, lines = logged("json")
+    with site.ws("/chat") as client:
+        client.send("hello")
+        client.recv()
+    line = json.loads(lines(2)[1])
+    assert line["method"] == "WEBSOCKET" and line["code"] == 1000
+    assert (line["messages_in"], line["octets_out"]) == (1, 5)
+    assert 0 <= line["duration"] < 60
+
+
+def test_files_are_logged_too(logged, tmp_path):
+    (tmp_path / "f").write_bytes(b"123456")
+    site, lines = logged("%r %s %B", static={"/s": tmp_path})
+    site.get("/s/f")
+    site.get("/s/no")
+    site.get("/s/f", "Range: bytes=0-1")
+    assert lines(3) == [
+        "GET /s/f HTTP/1.1 200 6",
+        "GET /s/no HTTP/1.1 404 14",
+        "GET /s/f HTTP/1.1 206 2",
+    ]
+
+
+def test_a_log_that_cannot_be_written_is_named(serve, tmp_path):
+    for option, what in ("access_logfile", "access"), ("error_logfile", "error"):
+        path = str(tmp_path / "missing" / "x.log")
+        with pytest.raises(
+            OSError, match="cannot write the %s log .*x.log: No such" % what
+        ):
+            serve(app, **{option: path})
+
+
+def test_a_log_that_was_moved_is_begun_anew(program, tmp_path, eventually):
+    (tmp_path / "site_app.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    environ['wsgi.errors'].write(environ['PATH_INFO'] + '\\n')\n"
+        "    return []\n"
+    )
+    access, error = tmp_path / "access.log", tmp_path / "error.log"
+    started = program(
+        "site_app:app",
+        "--port=0",
+        "--access-logfile=%s" % access,
+        "--error-logfile=%s" % error,
+    ).wait_started()
+
+    def ask(path):
+        with started.raw() as client:
+            client.send(b"GET %s HTTP/1.0\r\nHost: t\r\n\r\n" % path)
+            assert client.response()[0] == 200
+
+    ask(b"/one")
+    eventually(lambda: "/one" in access.read_text())
+    eventually(lambda: "/one" in error.read_text())
+    access.rename(tmp_path / "access.1")
+    error.rename(tmp_path / "error.1")
+    started.signal(signal.SIGUSR1)
+    eventually(lambda: access.exists() and error.exists())
+    ask(b"/two")
+    eventually(lambda: "/two" in access.read_text())
+    eventually(lambda: "/two" in error.read_text())
+    assert "/one" not in access.read_text()
+    assert "/two" not in (tmp_path / "access.1").read_text()
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert "/one" not in started.said
+
+
+def test_the_error_log_may_be_off_or_standard_output(program, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "def app(environ, start_response):\n    raise ValueError('boom')\n"
+    )
+    for place, shown in ("none", False), ("-", True):
+        started = program(
+            "broken:app", "--port=0", "--error-logfile", place
+        ).wait_started()
+        with started.raw() as client:
+            client.send(b"GET / HTTP/1.0\r\nHost: t\r\n\r\n")
+            assert client.response()[0] == 500
+        started.signal(signal.SIGTERM)
+        assert started.wait() == 0
+        said = started.process.stdout.read()
+        assert ("boom" in said) == shown
+        assert "boom" not in started.said
