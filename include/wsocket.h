@@ -682,8 +682,8 @@ WSK_API void wsk_server_stop(wsk_server *srv, int drain_ms);
 WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
 
 /** Open the log files anew, after they were moved away. From any thread, but no
- * signal handler. WSK_OK; WSK_E_SYS: one could not be opened, it goes on where it
- * was, and the error log says so. */
+ * signal handler. WSK_OK; WSK_E_SYS: one could not be opened, it goes on where
+ * it was, and the error log says so. */
 WSK_API wsk_status wsk_server_reopen_logs(wsk_server *srv);
 
 /** One line to the error log, if `level` is at or above log_level. Never
