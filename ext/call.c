@@ -55,6 +55,8 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
 
     source.peer = wsk_request_peer(req, &source.peer_port);
     source.local = wsk_request_local(req, &source.local_port);
+    source.scheme = wsk_request_scheme(req);
+    source.prefix = wsk_request_prefix(req);
     k->input = ext_input_new(st, req);
     if (k->input == NULL)
         return -1;

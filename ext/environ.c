@@ -504,6 +504,27 @@ static int set_host(const struct ext_state *st, PyObject *environ,
         PyUnicode_DecodeLatin1(head->host.p, (Py_ssize_t)head->host.len, NULL));
 }
 
+static int set_text(PyObject *environ, const char *key, const char *text)
+{
+    PyObject *name = PyUnicode_InternFromString(key);
+    int rc = name == NULL ? -1
+                          : set_take(environ, name, PyUnicode_FromString(text));
+
+    Py_XDECREF(name);
+    return rc;
+}
+
+/* What a proxy has said that the template does not have already. */
+static int set_via(PyObject *environ, const struct ext_source *source)
+{
+    if (source->scheme != NULL && strcmp(source->scheme, "http") != 0 &&
+        set_text(environ, "wsgi.url_scheme", source->scheme) < 0)
+        return -1;
+    if (source->prefix == NULL || source->prefix[0] == '\0')
+        return 0;
+    return set_text(environ, "SCRIPT_NAME", source->prefix);
+}
+
 PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
                           const struct ext_source *source)
 {
@@ -516,7 +537,7 @@ PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
     for (size_t i = 0; i < head->n_headers; i++)
         if (set_header(st, environ, &head->headers[i]) < 0)
             goto failed;
-    if (set_host(st, environ, head) < 0)
+    if (set_host(st, environ, head) < 0 || set_via(environ, source) < 0)
         goto failed;
     return environ;
 

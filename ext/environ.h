@@ -11,6 +11,8 @@ struct ext_source {
     const char *local;
     uint16_t peer_port;
     uint16_t local_port;
+    const char *scheme; /* NULL: http */
+    const char *prefix; /* SCRIPT_NAME; NULL: none */
 };
 
 /* Keys that every environ has and every request sets. */

@@ -121,6 +121,7 @@ typedef struct wsk_str {
     TIME(head_timeout, 10000, "from the first octet of a request to its complete head") \
     TIME(keep_alive, 75000, "idle time between requests before a silent close") \
     TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
+    FLAG(proxy_protocol, false, "connections begin with a header of the PROXY protocol, 1 or 2; from trusted_proxies only, if there are any") \
     TEXT(access_logfile, "-", "file for the access log; - is standard output, none is off") \
     TEXT(access_log_format, "combined", "combined, common, json, or a format such as %h \"%r\" %s %D: atoms h l u t r s b B f a D T M L p U q m H, %{Field}i and %{Field}o of request and answer, %{VARIABLE}e, %{messages_in}w and the like of a WebSocket that has ended") \
     TEXT(error_logfile, "stderr", "file for the server's own log; - is standard output, none is off") \
@@ -143,6 +144,7 @@ typedef struct wsk_str {
 
 #define WSK_LIST_OPTIONS(LIST)                                                 \
     LIST(bind, bind, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
+    LIST(trusted_proxies, trusted_proxies, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose Forwarded and X-Forwarded fields count; repeatable") \
     LIST(static, static_folders, "/url=folder: files that are served without the application; repeatable")
 /* clang-format on */
 
@@ -707,6 +709,13 @@ WSK_API const char *wsk_request_subprotocols(const wsk_request *req);
 WSK_API const char *wsk_request_peer(const wsk_request *req, uint16_t *port);
 WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 
+/** How the client came, as far as trusted proxies tell: "http" or "https"; and
+ * the beginning of the path that they took away, "" or "/app". The client's
+ * address and the host it asked for (head->host, and the Host field) are
+ * theirs, too. Until the handler returns. */
+WSK_API const char *wsk_request_scheme(const wsk_request *req);
+WSK_API const char *wsk_request_prefix(const wsk_request *req);
+
 /**
  * Body octets. Never blocks.
  *
@@ -886,6 +895,9 @@ WSK_API wsk_head *wsk_conn_head(const wsk_conn *conn);
  * referenced. */
 WSK_API const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
+
+/** wsk_request_scheme() of the opening handshake; static. */
+WSK_API const char *wsk_conn_scheme(const wsk_conn *conn);
 
 /** The chosen subprotocol, or NULL; as long as the connection is referenced. */
 WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);

@@ -1,4 +1,5 @@
 /* base/options: the option list of wsocket.h as data, and options from text. */
+#include "base/address.h"
 #include "base/format.h"
 #include "base/items.h"
 
@@ -113,6 +114,13 @@ static bool good_format(wsk_str text)
     return wsk__format_good(text.p);
 }
 
+static bool good_block(wsk_str item)
+{
+    struct wsk__block block;
+
+    return wsk__block_read(item, &block);
+}
+
 static bool good_static(wsk_str item)
 {
     wsk_str url, folder;
@@ -137,6 +145,8 @@ static const struct rule {
     {"access_log_format", 0, 0,
      "combined, common, json or atoms such as %h %r %s", good_format},
     {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind},
+    {"trusted_proxies", 0, 0, "addresses such as 10.0.0.0/8, ::1, * or unix",
+     good_block},
     {"static", 0, 0, "/url=folder", good_static},
     {"ws_compression", 0, 0, "off no-takeover takeover", NULL},
     {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL},

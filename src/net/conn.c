@@ -53,6 +53,8 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
         wsk__free(store);
         return NULL;
     }
+    if (kept->forwarded)
+        wsk__via_rehost(&conn->srv->trust, &store->head);
     return &store->head;
 }
 
@@ -61,6 +63,11 @@ const char *wsk_conn_protocol(const wsk_conn *conn)
     const struct wsk__socket *kept = conn->ws;
 
     return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
+}
+
+const char *wsk_conn_scheme(const wsk_conn *conn)
+{
+    return conn->ws->https ? "https" : "http";
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)

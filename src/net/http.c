@@ -2,6 +2,7 @@
 #include "net/pump.h"
 
 #include "base/mem.h"
+#include "http/proxy.h"
 #include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
@@ -46,6 +47,7 @@ void wsk__exchange_free(struct wsk__exchange *h)
     wsk__buf_free(&h->in);
     wsk__buf_free(&h->body);
     wsk__spill_clear(h);
+    wsk__free(h->via);
     wsk__free(h);
 }
 
@@ -147,6 +149,7 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     conn->h->body_len = 0;
     conn->h->body_view = (wsk_str){NULL, 0};
     wsk__pace_begin(&conn->h->arrival, conn->since_ms);
+    wsk__via_request(conn);
     if (!head->expect_continue)
         return WSK__FEED_MORE;
     /* The handler shall decide whether the body is wanted at all. */
@@ -296,12 +299,42 @@ static bool is_ready(const struct wsk_conn *conn)
            (conn->h->body_done || conn->srv->buffering == WSK__BUFFER_NEVER);
 }
 
+/* The header of the PROXY protocol, before all HTTP. DATA: it is through. A
+ * peer that sends anything else is told nothing. */
+static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    enum wsk__feed got;
+
+    for (;;) {
+        if (!keep_span(th, conn))
+            return WSK__FEED_OVER;
+        switch (wsk__via_header(conn)) {
+        case WSK__PROXY_OK:
+            return WSK__FEED_DATA;
+        case WSK__PROXY_BAD:
+            conn->eof = true;
+            return WSK__FEED_OVER;
+        }
+        got = receive(th, conn);
+        if (got != WSK__FEED_DATA)
+            return got;
+    }
+}
+
+static bool proxy_due(const struct wsk_conn *conn)
+{
+    return conn->h->via != NULL && conn->h->via->header_due;
+}
+
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk_conn *conn)
 {
+    enum wsk__feed got;
+
+    if (proxy_due(conn) && (got = take_proxy(th, conn)) != WSK__FEED_DATA)
+        return got;
     for (;;) {
         wsk_http_event ev = wsk_http_next(&conn->h->http);
-        enum wsk__feed got;
 
         if (ev.kind != WSK_HTTP_NONE) {
             got = on_event(conn, ev);

@@ -283,7 +283,8 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
     conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
-    if (conn->h == NULL || !wsk__poller_add(srv->poller, fd, conn, false)) {
+    if (conn->h == NULL || !wsk__via_open(conn) ||
+        !wsk__poller_add(srv->poller, fd, conn, false)) {
         wsk__exchange_free(conn->h);
         return false;
     }

@@ -46,6 +46,20 @@ const char *wsk_request_subprotocols(const wsk_request *req)
     return req->conn->srv->cfg.ws_subprotocols;
 }
 
+const char *wsk_request_scheme(const wsk_request *req)
+{
+    const struct wsk__via *via = req->conn->h->via;
+
+    return via != NULL && via->https ? "https" : "http";
+}
+
+const char *wsk_request_prefix(const wsk_request *req)
+{
+    const struct wsk__via *via = req->conn->h->via;
+
+    return via != NULL ? via->prefix : "";
+}
+
 const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
 {
     return address(&req->conn->h->peer, port);

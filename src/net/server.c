@@ -200,6 +200,7 @@ void wsk__server_unref(wsk_server *srv)
         return;
     forget_places(srv);
     wsk__statics_free(srv->statics);
+    wsk__trust_clear(&srv->trust);
     if (srv->wake_fds[0] >= 0)
         close(srv->wake_fds[0]);
     if (srv->wake_fds[1] >= 0 && srv->wake_fds[1] != srv->wake_fds[0])
@@ -412,6 +413,8 @@ wsk_status wsk_server_listen(wsk_server *srv)
     if (!refresh_logs(srv))
         return WSK_E_SYS;
     open_formats(srv);
+    if (!wsk__trust_read(&srv->trust, srv->cfg.trusted_proxies))
+        return WSK_E_ARG;
     if (!wsk__items_next(srv->cfg.bind, &pos, &item)) {
         st = wsk__listen(&srv->places, &bind, srv->cfg.backlog);
     } else {

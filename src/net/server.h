@@ -16,6 +16,7 @@
 #include "net/pace.h"
 #include "net/poller.h"
 #include "net/timer.h"
+#include "net/via.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -101,7 +102,8 @@ struct wsk__mail {
 /* HTTP's share of a connection; a WebSocket whose handler has returned needs it
  * no more and has given it back. Owner, addresses fixed. */
 struct wsk__exchange {
-    struct wsk__address peer, local;
+    struct wsk__address peer, local; /* of the open request */
+    struct wsk__via *via;            /* NULL: no proxy is spoken of */
     struct wsk_http http;
     struct wsk__buf in;   /* received, not yet fed */
     size_t in_fed;        /* octets of `in` fed but still pointed at */
@@ -184,6 +186,7 @@ struct wsk__socket {
     uint16_t peer_port, local_port;
     uint16_t local_at, protocol_at; /* in text; protocol_at 0: none */
     uint32_t head_at, head_len;
+    bool https, forwarded; /* how it came, see net/via */
     char text[]; /* peer, local and protocol, each with its NUL; the octets of
                     the head */
 };
@@ -290,6 +293,7 @@ struct wsk_server {
     struct wsk__places places;
     bool listening;
     struct wsk__statics *statics; /* NULL: none */
+    struct wsk__trust trust;
     uint16_t port;
     struct wsk__poller *poller;
     bool edge;

@@ -88,6 +88,8 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     ws->protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0;
     ws->head_at = (uint32_t)(peer + local + proto);
     ws->head_len = (uint32_t)head_len;
+    ws->https = h->via != NULL && h->via->https;
+    ws->forwarded = h->via != NULL && h->via->forwarded;
     at = ws->text;
     append(&at, h->peer.text, peer);
     append(&at, h->local.text, local);

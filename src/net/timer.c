@@ -1,7 +1,6 @@
 #include "net/timer.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <time.h>
 
 #ifndef CLOCK_MONOTONIC_COARSE
@@ -26,21 +25,11 @@ uint64_t wsk__now_ns(void)
 
 void wsk__date_refresh(struct wsk__date *date)
 {
-    static const char DAY[] = "SunMonTueWedThuFriSat";
-    static const char MONTH[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     time_t now = time(NULL);
-    struct tm tm;
 
     if ((int64_t)now == date->second)
         return;
-    gmtime_r(&now, &tm);
-    /* Not strftime: day and month names must not follow the locale. The
-     * remainders only tell the compiler that the fields are narrow. */
-    snprintf(date->text, sizeof(date->text),
-             "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", DAY + 3 * tm.tm_wday,
-             (unsigned)tm.tm_mday % 100, MONTH + 3 * tm.tm_mon,
-             (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-             (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+    wsk__date_write((int64_t)now, date->text);
     date->second = (int64_t)now;
 }
 

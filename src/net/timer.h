@@ -4,19 +4,19 @@
 #ifndef WSK_NET_TIMER_H
 #define WSK_NET_TIMER_H
 
+#include "http/select.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 uint64_t wsk__now_ms(void); /* monotonic, coarse: a few ns, ~4 ms late */
 uint64_t wsk__now_ns(void); /* monotonic, exact */
 
-#define WSK__DATE_LEN 29
-
 /* The text of a Date field (RFC 9110 5.6.7) and the second it stands for. Each
  * thread keeps its own. */
 struct wsk__date {
     int64_t second;
-    char text[WSK__DATE_LEN + 1];
+    char text[WSK__HTTP_DATE + 1];
 };
 void wsk__date_refresh(struct wsk__date *date);
 

@@ -93,6 +93,6 @@ TEST(a_date_has_the_form_of_the_standard) /* RFC 9110 5.6.7 */
     struct tm tm;
 
     wsk__date_refresh(&date);
-    EXPECT(strlen(date.text) == WSK__DATE_LEN);
+    EXPECT(strlen(date.text) == WSK__HTTP_DATE);
     EXPECT(strptime(date.text, "%a, %d %b %Y %H:%M:%S GMT", &tm) != NULL);
 }
