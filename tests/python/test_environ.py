@@ -3,7 +3,6 @@
 import gc
 import io
 import threading
-import time
 import wsgiref.validate
 
 import pytest
@@ -303,8 +302,6 @@ def test_a_line_ends_with_its_request(server_log, serve):
 
 
 def test_a_line_that_does_not_end_leaves_in_pieces(server_log, serve):
-    began = time.monotonic()
-
     def app(environ, start_response):
         for _ in range(100000):
             environ["wsgi.errors"].write("\xe9" * 10)
@@ -316,7 +313,6 @@ def test_a_line_that_does_not_end_leaves_in_pieces(server_log, serve):
     serve(app, threads=1).get()
     said = said_as_errors(server_log("the end"))
     assert "".join(said) == "\xe9" * 1000000 + "x" * 3000 + "the end"
-    assert time.monotonic() - began < 10
 
 
 def test_a_line_in_the_log_cannot_be_forged(server_log, serve):
