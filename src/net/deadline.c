@@ -29,6 +29,8 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
         return wsk__pace_due_ms(&h->departure, cfg->write_rate);
     if (h->head != NULL || wsk__http_draining(&h->http))
         return wsk__pace_due_ms(&h->arrival, cfg->body_rate);
+    if (h->via != NULL && h->via->header_due)
+        return h->via->since_ms + cfg->head_timeout_ms;
     if (wsk__http_head_begun(&h->http))
         return h->head_ms + cfg->head_timeout_ms;
     return conn->since_ms + cfg->keep_alive_ms;
