@@ -1,11 +1,13 @@
 """Nothing is left behind: memory blocks, descriptors, objects."""
 
+import contextlib
 import gc
 import os
 import sys
 
 import pytest
 from conftest import Site
+from websockets.exceptions import ConnectionClosed
 
 from wsocket import Framework, Server, WSocketApp
 
@@ -101,6 +103,36 @@ def test_requests_leave_no_memory_behind(caplog, ask):
     finally:
         assert site.stop()
     assert gained < ROUNDS / 3
+
+
+def streams(environ, start_response):
+    ws = environ["wsgi.websocket"]
+    ws.on_ping = lambda payload: ws.send(payload)
+    ws.on_pong = lambda payload: None
+    abandoned = ws.receive_stream()
+    if abandoned.text:
+        list(abandoned)
+    ws.send_stream(str(n) for n in range(3))
+    ws.send_stream([b"x", "y"])  # raises, in the middle
+    return []
+
+
+@pytest.mark.parametrize("message", ["text", [b"a", b"b", b"c"]])
+def test_streams_and_hooks_leave_no_memory_behind(caplog, message):
+    def ask(site):
+        with site.ws() as client, contextlib.suppress(ConnectionClosed):
+            client.ping(b"y")
+            client.send(message)
+            client.recv()
+            client.recv()
+
+    caplog.set_level(100, logger="wsocket")
+    site, work = requests(streams, ask)
+    try:
+        gained = growth(work, sys.getallocatedblocks, 2 * ROUNDS)
+    finally:
+        assert site.stop()
+    assert gained < 2 * ROUNDS  # threads come and go
 
 
 def test_events_leave_no_memory_behind():
