@@ -55,8 +55,10 @@ void wsk__exchange_free(struct wsk__exchange *h)
 
 /* The queue of an engine with nothing to say borrows this thread's block, so
  * that an answer costs no allocation and an idle connection owns none. */
-static void lend_out(struct wsk__thread *th, struct wsk__buf *out)
+void wsk__http_lend_out(struct wsk__thread *th, struct wsk_conn *conn)
 {
+    struct wsk__buf *out = &conn->h->http.out;
+
     if (out->block == NULL) {
         size_t cap = out->cap;
 
@@ -457,7 +459,7 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
                                    .began = wsk__access_begin(conn->srv)};
     conn->h->called = true;
     set_date(th, conn);
-    lend_out(th, &conn->h->http.out);
+    wsk__http_lend_out(th, conn);
 }
 
 bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)

@@ -53,6 +53,10 @@ enum wsk__io {
 /* Octets of the answer that have not left. */
 uint64_t wsk__http_owed(const struct wsk_conn *conn);
 
+/* An engine with nothing to say borrows its thread's block; the flush that
+ * empties it gives the block back. */
+void wsk__http_lend_out(struct wsk__thread *th, struct wsk_conn *conn);
+
 /* Write what the engine owes, parts included. */
 enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn);
 

@@ -278,6 +278,7 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(conn->srv))
         return WSK_E_CLOSED;
+    wsk__http_lend_out(req->thread, conn);
     if (len > COPY_MAX && conn->h->parts == NULL &&
         wsk__http_admit_body(&conn->h->http, 0) != SIZE_MAX)
         return write_beside(req, data, len);
