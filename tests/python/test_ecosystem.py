@@ -316,16 +316,22 @@ def test_a_flask_sock_client_that_vanishes_leaves_nothing(serve, eventually):
 def test_the_example_of_simple_websocket(serve):
     simple_websocket = pytest.importorskip("simple_websocket")
 
-    def app(environ, start_response):
-        ws = simple_websocket.Server(environ)
+    flask = pytest.importorskip("flask")
+    app = flask.Flask("site")
+
+    @app.route("/echo", websocket=True)
+    def echo():
+        ws = simple_websocket.Server.accept(flask.request.environ)
         try:
             while True:
-                ws.send(ws.receive())
+                data = ws.receive()
+                ws.send(data)
         except simple_websocket.ConnectionClosed:
             pass
-        return []
+        return ""
 
-    client = simple_websocket.Client("ws://127.0.0.1:%d/" % serve(app).port)
+    url = "ws://127.0.0.1:%d/echo" % serve(app).port
+    client = simple_websocket.Client.connect(url)
     client.send("hello")
     assert client.receive(timeout=20) == "hello"
     client.close()
