@@ -1,9 +1,11 @@
 /* ext/module: the module `wsocket._wsocket`, its state and its functions. */
 #include "answer.h"
+#include "ask.h"
 #include "environ.h"
 #include "errors.h"
 #include "event.h"
 #include "file.h"
+#include "foreign.h"
 #include "framework.h"
 #include "input.h"
 #include "log.h"
@@ -137,7 +139,8 @@ static int module_exec(PyObject *module)
         ext_log_add(module, st) < 0 || ext_response_add(module, st) < 0 ||
         ext_event_add(module, st) < 0 || ext_socket_add(module, st) < 0 ||
         ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0 ||
-        ext_answer_add(module, st) < 0 || ext_framework_add(module, st) < 0)
+        ext_answer_add(module, st) < 0 || ext_framework_add(module, st) < 0 ||
+        ext_foreign_add(module, st) < 0 || ext_ask_add(module, st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
@@ -153,6 +156,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->websocket_type);
     Py_VISIT(st->event_type);
     Py_VISIT(st->socket_type);
+    Py_VISIT(st->foreign_type);
+    Py_VISIT(st->ask_type);
     Py_VISIT(st->answer_type);
     Py_VISIT(st->framework_type);
     Py_VISIT(st->html_headers);
@@ -178,6 +183,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->websocket_type);
     Py_CLEAR(st->event_type);
     Py_CLEAR(st->socket_type);
+    Py_CLEAR(st->foreign_type);
+    Py_CLEAR(st->ask_type);
     Py_CLEAR(st->answer_type);
     Py_CLEAR(st->framework_type);
     Py_CLEAR(st->html_headers);

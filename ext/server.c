@@ -186,8 +186,19 @@ static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
     return rc;
 }
 
-/* The elements of a list option as a tuple of str. */
-static PyObject *names_in(const char *text)
+int ext_options_fill(wsk_server_config *cfg, PyObject *kept, PyObject *options)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+
+    wsk_config_init(cfg);
+    while (options != NULL && PyDict_Next(options, &pos, &key, &value))
+        if (set_option(cfg, kept, key, value) < 0)
+            return -1;
+    return 0;
+}
+
+PyObject *ext_names_in(const char *text)
 {
     PyObject *all = PyUnicode_FromString(text);
     PyObject *comma = PyUnicode_FromString(",");
@@ -240,15 +251,11 @@ static int make_server(ServerObject *self, PyObject *kwargs)
     const wsk_hooks hooks = {hook_enter, hook_leave, hook_spawn, self};
     PyObject *kept = PyList_New(0);
     wsk_server_config cfg;
-    PyObject *key, *value;
-    Py_ssize_t pos = 0;
 
     if (kept == NULL)
         return -1;
-    wsk_config_init(&cfg);
-    while (kwargs != NULL && PyDict_Next(kwargs, &pos, &key, &value))
-        if (set_option(&cfg, kept, key, value) < 0)
-            goto done;
+    if (ext_options_fill(&cfg, kept, kwargs) < 0)
+        goto done;
     self->srv = wsk_server_new(&cfg, ext_call, &self->caller, &hooks);
     if (self->srv == NULL) {
         ext_raise(self->st, WSK_E_SYS, "no server can be made");
@@ -262,7 +269,7 @@ static int make_server(ServerObject *self, PyObject *kwargs)
     self->errors = ext_log_new(self->st, self->srv);
     self->caller.errors = self->errors;
     if (cfg.ws_subprotocols != NULL)
-        self->caller.protocols = names_in(cfg.ws_subprotocols);
+        self->caller.protocols = ext_names_in(cfg.ws_subprotocols);
     if (self->errors != NULL && !PyErr_Occurred())
         ext_environ_init(&self->caller.environ, self->st, self->errors,
                          cfg.threads > 1);

@@ -55,6 +55,8 @@ struct ext_state {
     PyTypeObject *stream_type;
     PyTypeObject *event_type;
     PyTypeObject *socket_type;
+    PyTypeObject *foreign_type;
+    PyTypeObject *ask_type;
     PyTypeObject *answer_type;
     PyTypeObject *framework_type;
     PyTypeObject *file_type;

@@ -129,7 +129,7 @@ void ext_websocket_fail(PyObject *websocket)
     WebSocketObject *self = WebSocket_CAST(websocket);
 
     if (self->conn != NULL)
-        wsk_conn_close(self->conn, 1011, NULL, 0);
+        ext_ws_close_conn(self, 1011, NULL, 0);
 }
 
 /* RFC 6455 4.2.2: what is negotiated; the server says it itself. */
@@ -401,7 +401,7 @@ PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
     self->thread = PyThread_get_thread_ident();
     self->maker = maker;
     self->owner = ext_ref(owner);
-    self->environ = ext_ref(environ);
+    self->environ = environ == NULL ? NULL : ext_ref(environ);
     return op;
 }
 

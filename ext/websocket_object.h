@@ -34,6 +34,8 @@ typedef struct {
     bool shown;      /* the application has seen environ */
     bool told_ended; /* receive() has returned None */
     bool in_stream;  /* receive_stream() has not given all of its message */
+    bool client;     /* of connect(): lone, and without an environ */
+    bool lone;       /* on no server of ours: who calls does the work */
 } WebSocketObject;
 
 #define WebSocket_CAST(op) ((WebSocketObject *)(op))
@@ -54,6 +56,14 @@ PyObject *ext_ws_headers(PyObject *given);
 
 /* Open the WebSocket if it is undecided. -1 with an exception set. */
 int ext_ws_open(WebSocketObject *self, const char *what);
+
+/* wsk_conn_close(); a lone one waits until the Close has left. */
+wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
+                             const char *reason, size_t len);
+
+/* Complete the closing handshake of a lone one, and end the transport in any
+ * case. -1 with an exception that came in between. */
+int ext_ws_finish(WebSocketObject *self, bool at_once);
 
 bool ext_ws_is_closed(const WebSocketObject *self);
 
@@ -100,6 +110,11 @@ PyObject *ext_ws_iternext(PyObject *op);
 PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *kwnames);
 PyObject *ext_ws_attach(PyObject *op, PyObject *app);
+
+/* The events of a lone WebSocket that is attached, until it ends; as of its
+ * handler, which has returned. What interrupts them stays set. */
+void ext_ws_serve(WebSocketObject *self);
+
 PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,

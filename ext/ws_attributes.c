@@ -37,7 +37,7 @@ static PyObject *get_environ(PyObject *op, void *unused)
     WebSocketObject *self = WebSocket_CAST(op);
 
     (void)unused;
-    if (self->environ == NULL && self->conn == NULL)
+    if (self->environ == NULL && (self->conn == NULL || self->lone))
         return PyErr_Format(self->st->WebSocketError,
                             "environ: the request is over");
     if (self->environ == NULL)

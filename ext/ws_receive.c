@@ -48,22 +48,33 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Signals interrupt the wait of a lone one, whose thread may be the main one.
+ * What interrupts a coroutine's is an exception already. */
+static wsk_status receive_from(WebSocketObject *self, int timeout_ms,
+                               bool piece, wsk_message *msg)
+{
+    wsk_status st;
+
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        st = piece ? wsk_conn_receive_piece(self->conn, timeout_ms, msg)
+                   : wsk_conn_receive_masked(self->conn, timeout_ms, msg);
+        Py_END_ALLOW_THREADS
+        if (st != WSK_E_AGAIN || PyErr_Occurred() || PyErr_CheckSignals() < 0)
+            return st;
+    }
+}
+
 /* The next thing that comes, be it a ping; WSK_E_TIMEOUT at until_ms. */
 static wsk_status next_message(WebSocketObject *self, int timeout_ms,
                                int64_t until_ms, bool piece, wsk_message *msg)
 {
-    wsk_status st;
-
     if (timeout_ms > 0) {
         int64_t left = until_ms - now_ms();
 
         timeout_ms = left > 0 ? (int)left : 0;
     }
-    Py_BEGIN_ALLOW_THREADS
-    st = piece ? wsk_conn_receive_piece(self->conn, timeout_ms, msg)
-               : wsk_conn_receive_masked(self->conn, timeout_ms, msg);
-    Py_END_ALLOW_THREADS
-    return st;
+    return receive_from(self, timeout_ms, piece, msg);
 }
 
 int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
@@ -78,6 +89,8 @@ int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
         wsk_status st = next_message(self, timeout_ms, until_ms, piece, msg);
         int rc;
 
+        if (PyErr_Occurred())
+            return -1;
         if (st == WSK_E_CLOSED)
             return 0;
         if (st != WSK_OK) {
@@ -150,7 +163,7 @@ static void end_for_error(WebSocketObject *self)
         return;
     }
     ext_log_exception(self->st, "error in an event handler");
-    wsk_conn_close(self->conn, 1011, NULL, 0);
+    ext_ws_close_conn(self, 1011, NULL, 0);
 }
 
 /* Call an event of the application. `message` is stolen, may be NULL with an
@@ -261,6 +274,10 @@ PyObject *ext_ws_attach(PyObject *op, PyObject *app)
         return PyErr_Format(self->st->WebSocketError,
                             "attach: the WebSocket is attached already");
     self->app = ext_ref(app);
+    if (self->lone) { /* see ext_ws_serve() */
+        wsk_conn_hear_pings(self->conn, true);
+        Py_RETURN_NONE;
+    }
     st = wsk_conn_attach(self->conn, &EVENTS, ext_ref(op));
     if (st != WSK_OK) {
         Py_CLEAR(self->app);
@@ -270,4 +287,27 @@ PyObject *ext_ws_attach(PyObject *op, PyObject *app)
     if (ext_ws_hear(self) < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+void ext_ws_serve(WebSocketObject *self)
+{
+    PyObject *type, *error, *traceback;
+    wsk_close_info info = {.code = 1006};
+    wsk_message msg;
+    wsk_status st;
+
+    fire_take(self, self->st->names.onconnect, ext_ref((PyObject *)self));
+    while ((st = receive_from(self, -1, false, &msg)) == WSK_OK &&
+           !PyErr_Occurred()) {
+        if (msg.opcode < WSK_CLOSE)
+            on_message(self->conn, &msg, self);
+        else
+            on_control(self->conn, &msg, self);
+        wsk_message_free(&msg);
+    }
+    PyErr_Fetch(&type, &error, &traceback);
+    wsk_conn_closed(self->conn, &info);
+    fire_take(self, self->st->names.onclose,
+              PyUnicode_DecodeUTF8(info.reason, info.len, "replace"));
+    PyErr_Restore(type, error, traceback);
 }

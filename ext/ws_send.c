@@ -113,7 +113,7 @@ static wsk_status send_once(WebSocketObject *self, const struct ext_octets *o,
     size_t len = (size_t)o->len;
     wsk_status st;
 
-    if (len < LONG_MESSAGE)
+    if (len < LONG_MESSAGE && !self->lone)
         return wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
     Py_BEGIN_ALLOW_THREADS
     st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
@@ -222,6 +222,22 @@ static PyObject *raise_frame(WebSocketObject *self, wsk_status st,
     return ext_ws_raise_send(self, st, "send_frame");
 }
 
+/* A lone one waits until its octets have left. */
+static wsk_status frame_once(WebSocketObject *self, const struct ext_octets *o,
+                             const struct frame *f)
+{
+    wsk_opcode opcode = (wsk_opcode)f->opcode;
+    size_t len = (size_t)o->len;
+    wsk_status st;
+
+    if (!self->lone)
+        return wsk_conn_send_frame(self->conn, opcode, f->fin, o->p, len);
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_send_frame(self->conn, opcode, f->fin, o->p, len);
+    Py_END_ALLOW_THREADS
+    return st;
+}
+
 static wsk_status send_octets_frame(WebSocketObject *self,
                                     const struct ext_octets *o,
                                     const struct frame *f)
@@ -233,8 +249,7 @@ static wsk_status send_octets_frame(WebSocketObject *self,
         return send_octets(self, o, (wsk_opcode)f->opcode, true);
     do {
         ended = self->streams_ended;
-        st = wsk_conn_send_frame(self->conn, (wsk_opcode)f->opcode, f->fin,
-                                 o->p, (size_t)o->len);
+        st = frame_once(self, o, f);
     } while (st == WSK_E_STATE && f->opcode != WSK_CONTINUATION &&
              ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
@@ -344,6 +359,19 @@ static int raise_close(WebSocketObject *self, wsk_status st, long code)
     return -1;
 }
 
+wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
+                             const char *reason, size_t len)
+{
+    wsk_status st;
+
+    if (!self->lone)
+        return wsk_conn_close(self->conn, code, reason, len);
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_close(self->conn, code, reason, len);
+    Py_END_ALLOW_THREADS
+    return st;
+}
+
 static int close_with(WebSocketObject *self, long code, PyObject *reason)
 {
     struct ext_octets o;
@@ -354,9 +382,12 @@ static int close_with(WebSocketObject *self, long code, PyObject *reason)
     if (ext_ws_open(self, "close") < 0 || ext_octets_get(&o, reason) < 0)
         return -1;
     if (code >= 0 && code <= UINT16_MAX)
-        st = wsk_conn_close(self->conn, (uint16_t)code, o.p, (size_t)o.len);
+        st = ext_ws_close_conn(self, (uint16_t)code, o.p, (size_t)o.len);
     ext_octets_release(&o);
-    return st == WSK_OK || st == WSK_E_CLOSED ? 0 : raise_close(self, st, code);
+    if (st != WSK_OK && st != WSK_E_CLOSED)
+        return raise_close(self, st, code);
+    /* Nobody else would complete a client's closing handshake. */
+    return self->client ? ext_ws_finish(self, false) : 0;
 }
 
 static const struct ext_signature close_sig = {

@@ -102,14 +102,16 @@ static int send_pieces(WebSocketObject *self, PyObject *iterator)
         Py_DECREF(piece);
     }
     if (!PyErr_Occurred()) {
+        Py_BEGIN_ALLOW_THREADS
         st = wsk_conn_send_frame(self->conn, opcode, true, NULL, 0);
+        Py_END_ALLOW_THREADS
         if (st == WSK_OK)
             return 0;
         ext_ws_raise_send(self, st, "send_stream");
     }
     /* The peer must see that the message is not whole. */
     if (opcode == WSK_CONTINUATION)
-        wsk_conn_close(self->conn, 1011, NULL, 0);
+        ext_ws_close_conn(self, 1011, NULL, 0);
     return -1;
 }
 

@@ -420,9 +420,11 @@ WSK_API bool wsk_ws_choose(const wsk_head *head, const char *preferred,
 typedef struct wsk_ws_deflate {
     uint64_t threshold;   /* a shorter message is sent as it is */
     uint8_t level;        /* 0: fast, ours; 1 to 9: zlib's */
-    uint8_t server_bits;  /* our messages look back 2^this octets, 8..15 */
-    bool server_takeover; /* our messages refer to earlier ones of ours */
-    bool client_takeover; /* theirs do */
+    uint8_t server_bits;  /* a server's messages look back 2^this octets, 8..15
+                           */
+    uint8_t client_bits;  /* a client's; of no interest to a server */
+    bool server_takeover; /* a server's messages refer to its earlier ones */
+    bool client_takeover; /* a client's do */
 } wsk_ws_deflate;
 
 #define WSK_WS_DEFLATE_TEXT 160
@@ -438,6 +440,47 @@ typedef struct wsk_ws_deflate {
 WSK_API bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
                                   wsk_ws_deflate *agreed,
                                   char text[WSK_WS_DEFLATE_TEXT]);
+
+/* ---------------------------------------------------- WebSocket client --- */
+
+/** What a client asks for (RFC 6455 4.1). Texts are NUL-terminated. */
+typedef struct wsk_ws_ask {
+    const char *host;          /* value of Host: "example.com:8080" */
+    const char *target;        /* "/chat?room=1" */
+    const char *protocols;     /* offered, commas between; NULL: none */
+    const wsk_header *headers; /* more fields */
+    size_t n_headers;
+    bool deflate;      /* offer permessage-deflate */
+    bool takeover;     /* with what is kept between messages */
+    uint8_t nonce[16]; /* random */
+} wsk_ws_ask;
+
+/** The head of the request, for wsk_free(). WSK_OK; WSK_E_ARG (something that
+ * cannot stand in a head, or that the handshake itself says); WSK_E_NOMEM. */
+WSK_API wsk_status wsk_ws_ask_head(const wsk_ws_ask *ask, char **head,
+                                   size_t *len);
+
+/** What a server has answered. */
+typedef struct wsk_ws_answer {
+    int status;       /* 0: no HTTP */
+    const char *why;  /* what is wrong, a static line; NULL: nothing */
+    wsk_str protocol; /* agreed, in the data; {NULL, 0}: none */
+    wsk_str location; /* of a redirection */
+    bool deflates;
+    wsk_ws_deflate deflate; /* as agreed, if `deflates` */
+} wsk_ws_answer;
+
+/**
+ * Judge the answer to `ask` (4.1), data[0..len).
+ *
+ * *used  on WSK_OK and WSK_E_ARG: octets of the head
+ *
+ * WSK_OK: the WebSocket is open, frames follow. WSK_E_AGAIN: not complete, call
+ * again with more. WSK_E_ARG: it is refused, or no answer to this; see `why`.
+ */
+WSK_API wsk_status wsk_ws_read_answer(const wsk_ws_ask *ask, const char *data,
+                                      size_t len, size_t *used,
+                                      wsk_ws_answer *answer);
 
 /* ---------------------------------------------------- WebSocket engine --- */
 
@@ -478,6 +521,13 @@ typedef struct wsk_ws_event {
  */
 WSK_API wsk_ws *wsk_ws_new_server(const wsk_limits *limits);
 WSK_API void wsk_ws_free(wsk_ws *ws); /* NULL is legal */
+
+#define WSK_WS_SEED_LEN 32
+
+/** The same for the client's side: it masks what it sends (5.3), with keys
+ * that come out of `seed`, random octets that nobody else knows. */
+WSK_API wsk_ws *wsk_ws_new_client(const wsk_limits *limits,
+                                  const uint8_t seed[WSK_WS_SEED_LEN]);
 
 /**
  * Compress messages from now on, as agreed in the handshake (copied). WSK_OK;
@@ -1004,6 +1054,85 @@ typedef struct wsk_ws_handlers {
  * life of the server. WSK_OK; WSK_E_STATE (attached already). */
 WSK_API wsk_status wsk_conn_attach(wsk_conn *conn,
                                    const wsk_ws_handlers *handlers, void *user);
+
+/* ------------------------------------------------ WebSockets elsewhere --- */
+
+/**
+ * How octets travel for a WebSocket that no wsk_server serves: over the socket
+ * of another server, or a client's. One thread at a time calls recv, one send;
+ * none with a lock held, so a call may run an interpreter. Any returns
+ * WSK_E_AGAIN when it was interrupted: so does the function that called it.
+ *
+ * recv      wait for at most timeout_ms (< 0: without limit). WSK_OK and *got,
+ *           0 at the end of what the peer sends; WSK_E_TIMEOUT; WSK_E_CLOSED
+ * send      write some of it: WSK_OK and *sent; WSK_E_TIMEOUT when nothing
+ *           could be written for timeout_ms; WSK_E_CLOSED
+ * shutdown  no more will be sent; `both`: nor received
+ * free      called once and last, from any thread
+ */
+typedef struct wsk_transport {
+    wsk_status (*recv)(void *io, void *data, size_t cap, int timeout_ms,
+                       size_t *got);
+    wsk_status (*send)(void *io, const void *data, size_t len, int timeout_ms,
+                       size_t *sent);
+    void (*shutdown)(void *io, bool both);
+    void (*free)(void *io);
+} wsk_transport;
+
+/** The transport of a stream socket, whose `io` is made here and owns `fd`.
+ * NULL when out of memory: then `fd` is still the caller's. */
+WSK_API const wsk_transport *wsk_transport_fd(int fd, void **io);
+
+/** An opening handshake that another server has received. */
+typedef struct wsk_adoption {
+    const wsk_transport *transport; /* lives as long as what it serves */
+    void *io;
+    const char *head; /* the request's head, its empty line included */
+    size_t head_len;
+    const void *early; /* octets that were received behind it */
+    size_t early_len;
+    const char *peer, *local; /* addresses, maybe "" */
+    uint16_t peer_port, local_port;
+    const wsk_server_config *config; /* the ws_ options; lives as long */
+} wsk_adoption;
+
+/**
+ * A request for wsk_request_head(), wsk_request_subprotocols() and
+ * wsk_request_upgrade() alone, which writes the 101. Then wsk_conn_*() work as
+ * with a server's, but for this: a send waits until its octets have left, and
+ * pings, deadlines and the closing handshake are attended to by whoever is
+ * inside wsk_conn_receive() or wsk_conn_finish().
+ *
+ * *verdict  what to answer when the attempt is refused
+ *
+ * WSK_OK: *req owns how->io and is freed by wsk_request_disown(). WSK_E_ARG: it
+ * is refused. WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **req,
+                                     wsk_ws_verdict *verdict);
+WSK_API void wsk_request_disown(wsk_request *req);
+
+/**
+ * The same for a client whose handshake wsk_ws_read_answer() has accepted.
+ * how->head is the request's, how->early what came behind the answer.
+ *
+ * seed   as wsk_ws_new_client() has it
+ * *conn  a reference, which owns how->io
+ *
+ * WSK_OK, WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
+                                         const wsk_ws_answer *answer,
+                                         const uint8_t seed[WSK_WS_SEED_LEN],
+                                         wsk_conn **conn);
+
+/**
+ * End such a WebSocket: complete the closing handshake, with 1000 if it was not
+ * begun, and shut the transport down; `at_once` without the handshake. WSK_OK,
+ * also when it was finished before; WSK_E_AGAIN when interrupted: call again;
+ * WSK_E_STATE (a server's, or another thread receives).
+ */
+WSK_API wsk_status wsk_conn_finish(wsk_conn *conn, bool at_once);
 
 /* --------------------------------------------------------------- routes --- */
 

@@ -16,6 +16,7 @@ or from the command line: ``wsocket module:app``.
 from ._wsocket import Event, Response, WebSocket, __version__
 from .app import WSocketApp
 from .classic import WSocketServer, make_server
+from .client import HandshakeError, connect
 from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
 from .framework import Framework
 from .handlers import (
@@ -35,6 +36,7 @@ __all__ = [
     "FixedServerHandler",
     "FrameTooLargeException",
     "Framework",
+    "HandshakeError",
     "Gate",
     "ProtocolError",
     "Response",
@@ -47,6 +49,7 @@ __all__ = [
     "WebSocketError",
     "WebSocketHandler",
     "__version__",
+    "connect",
     "log_traceback",
     "logger",
     "make_server",

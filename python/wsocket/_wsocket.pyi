@@ -151,4 +151,45 @@ class Server:
     def stop(self, timeout: Optional[float] = None) -> None: ...
     def join(self, timeout: Optional[float] = None) -> bool: ...
 
+class Ask:
+    head: bytes
+    def __init__(
+        self,
+        host: str,
+        target: str,
+        protocols: str,
+        headers: list[tuple[str, str]],
+        deflate: bool,
+        takeover: bool,
+        nonce: bytes,
+    ) -> None: ...
+    def read(self, data: bytes) -> Optional[tuple[int, str, str, int]]: ...
+
+class Foreign:
+    def __init__(self, **options: object) -> None: ...
+    def admit(
+        self,
+        app: Callable[..., Any],
+        environ: dict[str, Any],
+        head: bytes,
+        socket: Any,
+        kind: str,
+        early: bytes,
+        peer: str,
+        port: int,
+    ) -> Union[WebSocket, tuple[int, str]]: ...
+    def finish(self, websocket: WebSocket, accept: bool = False, abort: bool = False) -> bool: ...
+    def open(
+        self,
+        ask: Ask,
+        data: bytes,
+        socket: Any,
+        kind: str,
+        peer: str,
+        port: int,
+        seed: bytes,
+    ) -> WebSocket: ...
+    def crash(self, websocket: WebSocket) -> None: ...
+    def accepted(self, websocket: WebSocket) -> bool: ...
+
 def options() -> list[tuple[str, str, Optional[str], str]]: ...

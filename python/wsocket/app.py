@@ -28,6 +28,7 @@ from . import demo
 from ._wsocket import Event, WebSocket
 from .framework import Framework
 from .handshake import OnHandshake, judge
+from .middleware import Middleware, is_attempt
 
 EVENTS = ("onconnect", "onmessage", "onclose")
 
@@ -48,7 +49,9 @@ class WSocketApp(Framework):
 
     ``protocol`` (or ``protocols``) are the subprotocols to choose from, the
     preferred first. ``on_handshake(environ)`` may refuse a WebSocket, see
-    ``Gate``. A subclass may define this and the handlers as methods:
+    ``Gate``. ``options`` are those of a server that begin with ``ws_``, for
+    the WebSockets on other servers than ours. A subclass may define this and
+    the handlers as methods:
 
         class Chat(WSocketApp):
             def onmessage(self, message, client):
@@ -74,6 +77,7 @@ class WSocketApp(Framework):
         protocols: Union[str, Iterable[str], None] = None,
         debug: Optional[bool] = None,
         on_handshake: Optional[OnHandshake] = None,
+        **options: Any,
     ) -> None:
         super().__init__(debug)
         if app is not None and not callable(app):
@@ -81,6 +85,7 @@ class WSocketApp(Framework):
                 "the application must be callable, not %r" % (app,)
             )
         self.app = app
+        self._elsewhere = Middleware(self.serve, **options)
         self.protocols = _list_of(protocol) + _list_of(protocols)
         if on_handshake is not None:
             self.on_handshake = on_handshake
@@ -103,6 +108,8 @@ class WSocketApp(Framework):
     ) -> Iterable[bytes]:
         """What is neither a plain request nor for a route of its own."""
         client = environ.get("wsgi.websocket")
+        if client is None and is_attempt(environ):
+            return self._elsewhere(environ, start_response)
         if client is not None:
             if self.protocols:
                 client.protocols = self.protocols

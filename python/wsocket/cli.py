@@ -4,6 +4,7 @@
     wsocket --port 8000 --threads 16 'module:create_app()'
     wsocket --config wsocket.toml
     wsocket                       (a demo)
+    wsocket connect ws://...      (a client, see ``wsocket connect --help``)
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ GROUPS = [
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the command line; ``argv`` is ``sys.argv[1:]``."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["connect"]:
+        from . import chat
+
+        sys.exit(chat.main(words[1:]))
     parser = make_parser()
     try:
         given = parse(parser, argv)
@@ -83,7 +89,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsocket",
-        usage="wsocket [options] [module:app]",
+        usage="wsocket [options] [module:app]\n"
+        "       wsocket connect [options] URL",
         description="Serve a WSGI application: HTTP and WebSockets on one "
         "port. Without one, serve a demo.",
         allow_abbrev=False,

@@ -105,6 +105,20 @@ def judge(
     return None
 
 
+def gated(app: Application, options: dict[str, Any]) -> Application:
+    """The application behind the callables among the options, which are taken
+    out."""
+    asked: dict[str, Any] = {"on_handshake": options.pop("on_handshake", None)}
+    if callable(options.get("ws_origins")):
+        asked["origins"] = options["ws_origins"]
+        options["ws_origins"] = "*"
+    if callable(options.get("ws_subprotocols")):
+        asked["subprotocols"] = options.pop("ws_subprotocols")
+    if any(asked.values()):
+        return Gate(app, **asked)
+    return app
+
+
 def refuse(verdict: Any, start_response: StartResponse) -> list[bytes]:
     """Answer an attempt as a verdict says."""
     headers, body = TEXT, None

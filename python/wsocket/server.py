@@ -19,7 +19,7 @@ from typing import Any, Optional, Union, overload
 
 from . import _wsocket, log
 from .app import WSocketApp
-from .handshake import Gate
+from .handshake import gated
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -53,7 +53,7 @@ class Server:
             set(self.app.SUPPORTED_VERSIONS) - {"13"}
         ):
             options.setdefault("ws_allow_drafts", True)
-        served = _gated(self.app, options)
+        served = gated(self.app, options)
         self.host = host
         self._port = port
         self._server = _wsocket.Server(
@@ -144,20 +144,6 @@ class Server:
         self.stop()
         with contextlib.suppress(TimeoutError):
             self.join()
-
-
-def _gated(app: Application, options: dict[str, Any]) -> Application:
-    """The application behind the callables among the options, which are taken
-    out."""
-    asked: dict[str, Any] = {"on_handshake": options.pop("on_handshake", None)}
-    if callable(options.get("ws_origins")):
-        asked["origins"] = options["ws_origins"]
-        options["ws_origins"] = "*"
-    if callable(options.get("ws_subprotocols")):
-        asked["subprotocols"] = options.pop("ws_subprotocols")
-    if any(asked.values()):
-        return Gate(app, **asked)
-    return app
 
 
 @overload

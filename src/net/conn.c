@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/dispatch.h"
+#include "net/lone.h"
 #include "net/loop.h"
 #include "net/parts.h"
 #include "ws/mask.h"
@@ -16,12 +17,20 @@ enum { STACK_RX = 16384, DRAINED = 64 << 10 };
 
 wsk_conn *wsk_conn_ref(wsk_conn *conn)
 {
+    if (wsk__lone_of(conn) != NULL) {
+        wsk__lone_ref(wsk__lone_of(conn));
+        return conn;
+    }
     atomic_fetch_add(&conn->refs, 1);
     return conn;
 }
 
 void wsk_conn_unref(wsk_conn *conn)
 {
+    if (wsk__lone_of(conn) != NULL) {
+        wsk__lone_unref(wsk__lone_of(conn));
+        return;
+    }
     if (atomic_fetch_sub(&conn->refs, 1) != 1)
         return;
     if (conn->fd >= 0)
@@ -40,28 +49,23 @@ void wsk_conn_unref(wsk_conn *conn)
 wsk_head *wsk_conn_head(const wsk_conn *conn)
 {
     const struct wsk__socket *kept = conn->ws;
-    const wsk_limits *limits = &conn->srv->cfg.limits;
-    struct wsk__head_store *store = wsk__head_store_new(limits);
-    struct wsk__head_scan scan = {0};
-    size_t used;
-    int status;
+    wsk_head *head;
 
-    /* It passed once, so it passes again. */
-    if (store == NULL ||
-        wsk__head_parse(kept->text + kept->head_at, kept->head_len, &scan,
-                        limits, store, &used, &status) != WSK__HEAD_OK) {
-        wsk__free(store);
-        return NULL;
-    }
-    if (kept->forwarded)
-        wsk__via_rehost(&conn->srv->trust, &store->head);
-    return &store->head;
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_head(wsk__lone_of(conn));
+    head = wsk__head_again(kept->text + kept->head_at, kept->head_len,
+                           &conn->srv->cfg.limits);
+    if (head != NULL && kept->forwarded)
+        wsk__via_rehost(&conn->srv->trust, head);
+    return head;
 }
 
 const char *wsk_conn_protocol(const wsk_conn *conn)
 {
     const struct wsk__socket *kept = conn->ws;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_protocol(wsk__lone_of(conn));
     return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
 }
 
@@ -74,6 +78,8 @@ const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 {
     const struct wsk__socket *kept = conn->ws;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_peer(wsk__lone_of(conn), port);
     if (port != NULL)
         *port = kept->peer_port;
     return kept->text;
@@ -83,6 +89,8 @@ const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
 {
     const struct wsk__socket *kept = conn->ws;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_local(wsk__lone_of(conn), port);
     if (port != NULL)
         *port = kept->local_port;
     return kept->text + kept->local_at;
@@ -305,18 +313,24 @@ static wsk_status receive(wsk_conn *conn, int timeout_ms, enum how how,
 
 wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
 {
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_receive(wsk__lone_of(conn), timeout_ms, msg);
     return receive(conn, timeout_ms, HOW_OWN, msg);
 }
 
 wsk_status wsk_conn_receive_piece(wsk_conn *conn, int timeout_ms,
                                   wsk_message *msg)
 {
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_receive(wsk__lone_of(conn), timeout_ms, msg);
     return receive(conn, timeout_ms, HOW_PIECES, msg);
 }
 
 wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
                                    wsk_message *msg)
 {
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_receive(wsk__lone_of(conn), timeout_ms, msg);
     return receive(conn, timeout_ms, HOW_MASKED, msg);
 }
 
@@ -373,18 +387,21 @@ static void count_out_locked(struct wsk__socket *ws, size_t len, bool whole)
 wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                               const void *data, size_t len, unsigned flags)
 {
-    struct wsk_ws *engine = &conn->ws->engine;
+    struct wsk_ws *engine;
     size_t octets = len;
     uint8_t *packed;
     wsk_status st;
 
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
         return WSK_E_ARG;
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_send(wsk__lone_of(conn), opcode, data, len, flags);
     if (opcode == WSK_TEXT && (flags & WSK_SEND_VALID) == 0 &&
         !wsk__utf8_valid(data, len))
         return WSK_E_ARG;
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
+    engine = &conn->ws->engine;
     packed = wsk__ws_pack(engine, data, &len, flags);
     wsk__conn_lock(conn);
     st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0);
@@ -413,6 +430,8 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
 {
     wsk_status st;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_send_frame(wsk__lone_of(conn), opcode, fin, data, len);
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     wsk__conn_lock(conn);
@@ -435,6 +454,8 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
 {
     wsk_status st;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_close(wsk__lone_of(conn), code, reason, len);
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
     wsk__conn_lock(conn);
@@ -452,6 +473,8 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
 {
     size_t owed;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_buffered(wsk__lone_of(conn));
     if (wsk__forked(conn->srv))
         return 0;
     wsk__conn_lock(conn);
@@ -462,6 +485,8 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
 
 bool wsk_conn_is_full(const wsk_conn *conn)
 {
+    if (wsk__lone_of(conn) != NULL)
+        return false; /* what is sent has left */
     return wsk_conn_buffered(conn) > conn->srv->cfg.ws_send_limit;
 }
 
@@ -469,10 +494,14 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
-    uint64_t limit = conn->srv->cfg.ws_send_limit;
-    struct wsk__thread *th = handler_thread(conn);
+    struct wsk__thread *th;
+    uint64_t limit;
     wsk_status st = WSK_E_AGAIN;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_drain(wsk__lone_of(conn));
+    limit = conn->srv->cfg.ws_send_limit;
+    th = handler_thread(conn);
     if (th != NULL)
         wsk__call_yield(th);
     while (st == WSK_E_AGAIN) {
@@ -511,6 +540,8 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
 {
     bool ended;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_closed(wsk__lone_of(conn), info);
     if (wsk__forked(conn->srv))
         return true;
     wsk__conn_lock(conn);
@@ -525,6 +556,8 @@ bool wsk_conn_can_send(const wsk_conn *conn)
 {
     bool can;
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_can_send(wsk__lone_of(conn));
     if (wsk__forked(conn->srv))
         return false;
     wsk__conn_lock(conn);
@@ -535,12 +568,16 @@ bool wsk_conn_can_send(const wsk_conn *conn)
 
 bool wsk_conn_deflates(const wsk_conn *conn)
 {
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_deflates(wsk__lone_of(conn));
     return wsk__ws_deflates(&conn->ws->engine); /* fixed since the handshake */
 }
 
 bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us)
 {
 
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_latency(wsk__lone_of(conn), us);
     if (wsk__forked(conn->srv))
         return false;
     wsk__conn_lock(conn);
@@ -551,6 +588,10 @@ bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us)
 
 void wsk_conn_hear_pings(wsk_conn *conn, bool hear)
 {
+    if (wsk__lone_of(conn) != NULL) {
+        wsk__lone_hear_pings(wsk__lone_of(conn), hear);
+        return;
+    }
     if (wsk__forked(conn->srv))
         return;
     wsk__conn_lock(conn);
@@ -563,6 +604,8 @@ wsk_status wsk_conn_attach(wsk_conn *conn, const wsk_ws_handlers *handlers,
 {
     wsk_status st = WSK_E_STATE;
 
+    if (wsk__lone_of(conn) != NULL)
+        return WSK_E_STATE; /* it has no loop that would call */
     wsk__conn_lock(conn);
     if (conn->ws->handlers == NULL && !conn->ws->receiving &&
         !in_pieces_locked(conn->ws)) {

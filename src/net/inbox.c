@@ -24,7 +24,7 @@ static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
 }
 
 /* FNV-1a: tells the pongs of our pings from others, in four octets. */
-static uint32_t hash_of(const uint8_t *data, size_t len)
+uint32_t wsk__payload_hash(const uint8_t *data, size_t len)
 {
     uint32_t hash = 2166136261u;
 
@@ -36,7 +36,7 @@ static uint32_t hash_of(const uint8_t *data, size_t len)
 void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
                            size_t len)
 {
-    uint32_t hash = hash_of(data, len);
+    uint32_t hash = wsk__payload_hash(data, len);
 
     if (ws->asked_ns != 0 && ws->asked_hash == hash)
         return; /* its pong could be the answer to either */
@@ -49,7 +49,8 @@ static void ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
     uint64_t us;
 
     ws->ping_ms = 0;
-    if (ws->asked_ns == 0 || ws->asked_hash != hash_of(ev->data, ev->len))
+    if (ws->asked_ns == 0 ||
+        ws->asked_hash != wsk__payload_hash(ev->data, ev->len))
         return;
     us = (wsk__now_ns() - ws->asked_ns) / 1000;
     ws->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;

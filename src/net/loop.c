@@ -420,6 +420,7 @@ static bool on_event(struct wsk__thread *th, const struct wsk__ready *ev)
         on_listener(srv, ev->data);
         return true;
     case WSK__SOURCE_CONN:
+    case WSK__SOURCE_LONE: /* in no poller */
         break;
     }
     return on_conn(th, ev->data, ev->what);

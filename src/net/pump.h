@@ -180,4 +180,7 @@ void wsk__taken_goaway(struct wsk_conn *conn);
 /* The transport is given up; its events are still delivered. */
 void wsk__ws_lost(struct wsk_conn *conn);
 
+/* By which a ping is known again. */
+uint32_t wsk__payload_hash(const uint8_t *data, size_t len);
+
 #endif

@@ -2,6 +2,7 @@
 #include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
+#include "net/lone.h"
 #include "net/loop.h"
 #include "net/parts.h"
 #include "net/spill.h"
@@ -43,7 +44,8 @@ static const char *address(const struct wsk__address *a, uint16_t *port)
 
 const char *wsk_request_subprotocols(const wsk_request *req)
 {
-    return req->conn->srv->cfg.ws_subprotocols;
+    return req->conn == NULL ? wsk__lone_subprotocols(req)
+                             : req->conn->srv->cfg.ws_subprotocols;
 }
 
 const char *wsk_request_scheme(const wsk_request *req)
@@ -518,6 +520,8 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     struct wsk__socket *ws;
     wsk_status st;
 
+    if (conn == NULL)
+        return wsk__lone_upgrade(req, protocol, headers, n, out);
     if (conn->taken)
         return WSK_E_CLOSED;
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||

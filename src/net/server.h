@@ -32,7 +32,6 @@ enum {
     WSK__LINGER_BYTES = 64 << 20,
 };
 
-/* What a poller event points at: its first member. */
 /* Which bodies are complete before their request is called. */
 enum wsk__buffering {
     WSK__BUFFER_AUTO,   /* those that do not wait for a 100 (Continue) */
@@ -40,7 +39,14 @@ enum wsk__buffering {
     WSK__BUFFER_NEVER,  /* those that have come with their head */
 };
 
-enum wsk__source { WSK__SOURCE_WAKE, WSK__SOURCE_LISTENER, WSK__SOURCE_CONN };
+/* What a poller event points at: its first member. A lone WebSocket is in no
+ * poller, but is told from a server's by it. */
+enum wsk__source {
+    WSK__SOURCE_WAKE,
+    WSK__SOURCE_LISTENER,
+    WSK__SOURCE_CONN,
+    WSK__SOURCE_LONE,
+};
 
 /* ---------------------------------------------------------- requests --- */
 

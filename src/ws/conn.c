@@ -102,14 +102,21 @@ static bool queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
     size_t n = wsk__frame_write(head, opcode, fin, len);
     uint8_t *room;
 
-    if (len > NO_CAP - n)
+    if (len > NO_CAP - WSK__FRAME_HEAD_MAX)
         return false;
-    room = out_room(ws, n + len);
+    room = out_room(ws, WSK__FRAME_HEAD_MAX + len);
     if (room == NULL)
         return false;
     memcpy(room, head, n);
-    if (len > 0)
+    if (ws->keys != NULL) {
+        uint8_t key[4];
+
+        wsk__keys_next(ws->keys, key);
+        n = wsk__frame_write_key(room, n, key);
+        wsk__mask_copy(room + n, data, len, key, 0);
+    } else if (len > 0) {
         memcpy(room + n, data, len);
+    }
     wsk__buf_grow_tail(&ws->out->buf, n + len);
     return true;
 }
@@ -184,6 +191,24 @@ wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
     return WSK_OK;
 }
 
+/* A client's is masked on its way there. What was compressed into a context
+ * must be sent, or the next message cannot be read (RFC 7692 7.1.1). */
+static bool queue_deflated_masked(wsk_ws *ws, wsk_opcode opcode,
+                                  const uint8_t *data, size_t len)
+{
+    uint8_t *block = wsk__alloc(wsk__deflate_room(&ws->deflate, len));
+    size_t size = 0;
+
+    if (block != NULL)
+        size = wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len,
+                            block);
+    if (size > 0 &&
+        !queue_frame(ws, (wsk_opcode)(opcode | WSK__RSV1), true, block, size))
+        fail(ws, 1011, "out of memory");
+    wsk__free(block);
+    return size > 0;
+}
+
 /* A compressed message goes straight to where it leaves from; its header is
  * written when its size is known. False, and nothing is queued, when it is to
  * be sent as it is. */
@@ -193,6 +218,8 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
     uint8_t *room;
     size_t size, n;
 
+    if (ws->keys != NULL)
+        return queue_deflated_masked(ws, opcode, data, len);
     room =
         out_room(ws, WSK__FRAME_OWN_MAX + wsk__deflate_room(&ws->deflate, len));
     if (room == NULL)
@@ -895,6 +922,7 @@ void wsk__ws_clear(wsk_ws *ws)
     wsk__inflater_free(ws->inflater);
     wsk__deflater_clear(&ws->deflater);
     wsk__free(ws->control);
+    wsk__free(ws->keys);
 }
 
 void wsk_ws_free(wsk_ws *ws)
@@ -907,13 +935,19 @@ void wsk_ws_free(wsk_ws *ws)
 wsk_status wsk__ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed,
                                struct wsk__pool *pool)
 {
-    if (agreed->server_bits < 8 || agreed->server_bits > 15 ||
-        agreed->level > 9)
+    wsk_ws_deflate ours = *agreed;
+
+    if (ws->keys != NULL) { /* inside, the server is who sends */
+        ours.server_bits = agreed->client_bits;
+        ours.server_takeover = agreed->client_takeover;
+        ours.client_takeover = agreed->server_takeover;
+    }
+    if (ours.server_bits < 8 || ours.server_bits > 15 || ours.level > 9)
         return WSK_E_ARG;
     if (ws->deflates)
         return WSK_E_STATE;
     ws->deflates = true;
-    ws->deflate = *agreed;
+    ws->deflate = ours;
     ws->pool = pool;
     return WSK_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "ws/deflate.h"
 #include "ws/frame.h"
+#include "ws/mask.h"
 #include "ws/pool.h"
 #include "wsocket.h"
 
@@ -32,6 +33,7 @@ struct wsk_ws {
     struct wsk__inflater *inflater; /* owned; see end_inflating() */
     struct wsk__deflater deflater;  /* with context takeover only */
     struct wsk__pool *pool;         /* borrowed; NULL: none */
+    struct wsk__keys *keys;         /* a client's; owned, or NULL */
     wsk_ws_deflate deflate;         /* as agreed, if `deflates` */
     uint64_t max_size;              /* octets of a message */
     uint64_t got;            /* octets of the frame's payload that are here */
@@ -64,6 +66,11 @@ struct wsk_ws {
 
 /* An engine in memory of the caller's. No more is taken. */
 void wsk__ws_init(struct wsk_ws *ws, const wsk_limits *limits);
+
+/* The same for a client, which masks with keys out of the seed; false when
+ * memory is out. */
+bool wsk__ws_init_client(struct wsk_ws *ws, const wsk_limits *limits,
+                         const uint8_t seed[WSK_WS_SEED_LEN]);
 
 /* Give back all memory. */
 void wsk__ws_clear(struct wsk_ws *ws);

@@ -210,6 +210,7 @@ bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
         return false;
     *agreed = (wsk_ws_deflate){
         .server_bits = o.server_bits != 0 ? o.server_bits : WIDEST,
+        .client_bits = o.client_bits != 0 ? o.client_bits : WIDEST,
         .server_takeover = takeover && !o.server_alone,
         .client_takeover = takeover && !o.client_alone,
         .threshold = THRESHOLD,
@@ -226,5 +227,38 @@ bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
              agreed->server_takeover ? "" : "; server_no_context_takeover",
              agreed->client_takeover ? "" : "; client_no_context_takeover",
              server, client);
+    return true;
+}
+
+bool wsk__extensions_answer(const wsk_head *head, bool *deflates,
+                            wsk_ws_deflate *agreed)
+{
+    *deflates = false;
+    for (size_t i = 0; i < head->n_headers; i++) {
+        const wsk_header *field = &head->headers[i];
+        struct scan s = {field->value.p, field->value.p + field->value.len};
+        struct offer o;
+
+        if (!wsk__str_ieq(field->name, "sec-websocket-extensions"))
+            continue;
+        do {
+            if (peek(&s) == ',' || peek(&s) == '\0')
+                continue;
+            /* One, and 7.1.2.2: with a value where the offer has none. */
+            if (!read_offer(&s, &o) || !o.usable || *deflates ||
+                (o.client_window && o.client_bits == 0))
+                return false;
+            *deflates = true;
+            *agreed = (wsk_ws_deflate){
+                .server_bits = o.server_bits != 0 ? o.server_bits : WIDEST,
+                .client_bits = o.client_bits != 0 ? o.client_bits : WIDEST,
+                .server_takeover = !o.server_alone,
+                .client_takeover = !o.client_alone,
+                .threshold = THRESHOLD,
+            };
+        } while (take(&s, ','));
+        if (s.p < s.end)
+            return false;
+    }
     return true;
 }

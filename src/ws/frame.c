@@ -60,6 +60,8 @@ const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
     }
     if ((head[1] & MASKED) == 0 && masking == WSK__MASK_MUST)
         return "frame not masked"; /* 5.1 */
+    if ((head[1] & MASKED) != 0 && masking == WSK__MASK_NEVER)
+        return "frame of a server is masked"; /* 5.1 */
     *size = (uint8_t)(WSK__FRAME_START + extended(length) +
                       ((head[1] & MASKED) != 0 ? 4 : 0));
     return NULL;
@@ -96,4 +98,12 @@ size_t wsk__frame_write(uint8_t head[WSK__FRAME_OWN_MAX], wsk_opcode opcode,
     head[1] = (uint8_t)length;
     store_be(head + WSK__FRAME_START, n, len);
     return WSK__FRAME_START + n;
+}
+
+size_t wsk__frame_write_key(uint8_t head[WSK__FRAME_HEAD_MAX], size_t n,
+                            const uint8_t key[4])
+{
+    head[1] |= MASKED;
+    memcpy(head + n, key, 4);
+    return n + 4;
 }

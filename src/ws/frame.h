@@ -29,7 +29,7 @@ static inline bool wsk__frame_is_control(uint8_t opcode)
 }
 
 /* Whether the peer masks its frames (5.1). */
-enum wsk__masking { WSK__MASK_MUST, WSK__MASK_MAY };
+enum wsk__masking { WSK__MASK_MUST, WSK__MASK_MAY, WSK__MASK_NEVER };
 
 /*
  * Judge the first two octets of a peer's frame; `deflate` when messages may be
@@ -49,5 +49,10 @@ const char *wsk__frame_read(const uint8_t *head, struct wsk__frame *frame);
  * its length. */
 size_t wsk__frame_write(uint8_t head[WSK__FRAME_OWN_MAX], wsk_opcode opcode,
                         bool fin, uint64_t len);
+
+/* Make the header of `n` octets a client's, with a masking key behind it.
+ * Returns its length. */
+size_t wsk__frame_write_key(uint8_t head[WSK__FRAME_HEAD_MAX], size_t n,
+                            const uint8_t key[4]);
 
 #endif

@@ -1,5 +1,6 @@
 /* ws/handshake: is a request a valid opening handshake (RFC 6455 4.2.1), and
  * what does the client offer? */
+#include "ws/handshake.h"
 #include "base/ascii.h"
 #include "base/base64.h"
 #include "base/sha1.h"
@@ -19,9 +20,7 @@ enum {
 _Static_assert(WSK_WS_ACCEPT_LEN == WSK__BASE64_LEN(WSK__SHA1_LEN),
                "the header promises the length of Sec-WebSocket-Accept");
 
-/* How many fields are called `name`; *value is the last one's, or {NULL, 0}. */
-static size_t count_fields(const wsk_head *head, const char *name,
-                           wsk_str *value)
+size_t wsk__count_fields(const wsk_head *head, const char *name, wsk_str *value)
 {
     size_t count = 0;
 
@@ -35,8 +34,7 @@ static size_t count_fields(const wsk_head *head, const char *name,
     return count;
 }
 
-/* Whether a field called `name` lists `word`; ASCII case ignored. */
-static bool lists(const wsk_head *head, const char *name, const char *word)
+bool wsk__fields_list(const wsk_head *head, const char *name, const char *word)
 {
     for (size_t i = 0; i < head->n_headers; i++) {
         wsk_str item;
@@ -105,9 +103,9 @@ wsk_str wsk_ws_origin(const wsk_head *head)
 {
     static const wsk_str several = {"", 0};
     wsk_str origin, draft;
-    size_t n = count_fields(head, "origin", &origin);
+    size_t n = wsk__count_fields(head, "origin", &origin);
 
-    n += count_fields(head, "sec-websocket-origin", &draft);
+    n += wsk__count_fields(head, "sec-websocket-origin", &draft);
     if (n > 1)
         return several;
     return origin.p != NULL ? origin : draft;
@@ -135,7 +133,7 @@ static const char *judge_offers(const wsk_head *head)
 }
 
 /* 4.2.2, item 5.4 */
-static void accept_key(wsk_str key, char accept[WSK_WS_ACCEPT_LEN])
+void wsk__ws_accept_key(wsk_str key, char accept[WSK_WS_ACCEPT_LEN])
 {
     char text[KEY_LEN + sizeof(GUID) - 1];
     uint8_t digest[WSK__SHA1_LEN];
@@ -167,17 +165,17 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts)
 
     if (!wsk__str_is(head->method, "GET"))
         return refuse(405, "a WebSocket begins with GET");
-    if (!lists(head, "upgrade", "websocket"))
+    if (!wsk__fields_list(head, "upgrade", "websocket"))
         return refuse(400, "Upgrade does not list websocket");
-    if (!lists(head, "connection", "upgrade"))
+    if (!wsk__fields_list(head, "connection", "upgrade"))
         return refuse(400, "Connection does not list upgrade");
     /* Before the key, whose form other versions are free to change. */
-    n = count_fields(head, "sec-websocket-version", &version);
+    n = wsk__count_fields(head, "sec-websocket-version", &version);
     if (n == 0)
         return refuse(400, "Sec-WebSocket-Version is missing");
     if (n > 1 || !speaks(version, drafts))
         return refuse(426, "only WebSocket version 13 is spoken here");
-    n = count_fields(head, "sec-websocket-key", &key);
+    n = wsk__count_fields(head, "sec-websocket-key", &key);
     if (n != 1 || !wsk__base64_is_16_octets(key.p, key.len))
         return refuse(400, "Sec-WebSocket-Key is not one key of 16 octets");
     /* What follows the head are frames; with a body between, another party on
@@ -190,6 +188,6 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts)
     if (why != NULL)
         return refuse(400, why);
 
-    accept_key(key, verdict.accept);
+    wsk__ws_accept_key(key, verdict.accept);
     return verdict;
 }

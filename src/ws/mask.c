@@ -1,5 +1,7 @@
 #include "ws/mask.h"
 
+#include "base/sha1.h"
+
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -83,4 +85,21 @@ bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
         seen |= dst[i];
     }
     return (seen & HIGH_BITS) == 0;
+}
+
+void wsk__keys_next(struct wsk__keys *m, uint8_t key[4])
+{
+    _Static_assert(sizeof(m->keys) == WSK__SHA1_LEN, "keys out of a digest");
+
+    if (m->left == 0) {
+        uint8_t text[sizeof(m->seed) + sizeof(m->count)];
+
+        memcpy(text, m->seed, sizeof(m->seed));
+        memcpy(text + sizeof(m->seed), &m->count, sizeof(m->count));
+        wsk__sha1(text, sizeof(text), m->keys);
+        m->count++;
+        m->left = sizeof(m->keys);
+    }
+    m->left = (uint8_t)(m->left - 4);
+    memcpy(key, m->keys + m->left, 4);
 }

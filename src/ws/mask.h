@@ -16,4 +16,17 @@
 bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
                     const uint8_t key[4], uint64_t offset);
 
+/*
+ * Masking keys that nobody can foresee (RFC 6455 10.3), out of octets that were
+ * random: SHA-1 of these and a count, which is one-way.
+ */
+struct wsk__keys {
+    uint8_t seed[32];
+    uint64_t count;
+    uint8_t keys[20];
+    uint8_t left; /* octets of keys that are not used yet */
+};
+
+void wsk__keys_next(struct wsk__keys *m, uint8_t key[4]);
+
 #endif

@@ -1,0 +1,17 @@
+/* ext/ask: the client's side of an opening handshake, as a Python object. */
+#ifndef WSK_EXT_ASK_H
+#define WSK_EXT_ASK_H
+
+#include "state.h"
+
+int ext_ask_add(PyObject *module, struct ext_state *st);
+
+/* Judge data[0..len), all that the server has sent so far; see
+ * wsk_ws_read_answer(). */
+wsk_status ext_ask_read(PyObject *ask, const char *data, size_t len,
+                        size_t *used, wsk_ws_answer *answer);
+
+/* The head that was sent; as long as the object lives. */
+const char *ext_ask_head(PyObject *ask, size_t *len);
+
+#endif

@@ -1,0 +1,323 @@
+/* ext/foreign: WebSockets on the sockets of other servers. How a server's
+ * socket is reached is decided in python/wsocket/middleware.py; what is done
+ * with it, here. */
+#include "foreign.h"
+
+#include "ask.h"
+#include "errors.h"
+#include "pysocket.h"
+#include "server.h"
+#include "upgrade.h"
+#include "websocket_object.h"
+
+#include <unistd.h>
+
+typedef struct {
+    PyObject_HEAD
+    struct ext_state *st;
+    wsk_server_config cfg;
+    PyObject *kept;      /* list; the texts in cfg */
+    PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
+} ForeignObject;
+
+#define Foreign_CAST(op) ((ForeignObject *)(op))
+
+/* ----------------------------------------------------------- admission --- */
+
+/* A duplicate, so that it lives as long as the WebSocket. */
+static const wsk_transport *plain(PyObject *socket, void **io)
+{
+    int fd = PyObject_AsFileDescriptor(socket);
+    const wsk_transport *transport;
+
+    fd = fd < 0 ? -1 : dup(fd);
+    if (fd < 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetFromErrno(PyExc_OSError);
+        return NULL;
+    }
+    transport = wsk_transport_fd(fd, io);
+    if (transport == NULL) {
+        close(fd);
+        PyErr_NoMemory();
+    }
+    return transport;
+}
+
+static const wsk_transport *transport_of(PyObject *socket, const char *kind,
+                                         void **io)
+{
+    if (strcmp(kind, "plain") == 0)
+        return plain(socket, io);
+    return ext_pysocket(socket, strcmp(kind, "green") == 0, io);
+}
+
+static PyObject *refusal(const wsk_ws_verdict *verdict)
+{
+    return Py_BuildValue("is", verdict->status, verdict->reason);
+}
+
+static int hide_upgrade(const ForeignObject *self, PyObject *app,
+                        PyObject *environ)
+{
+    int hide = strcmp(self->cfg.ws_hide_upgrade, "always") == 0;
+
+    if (strcmp(self->cfg.ws_hide_upgrade, "auto") == 0)
+        hide = ext_upgrade_unwanted(app, environ);
+    return hide > 0 ? ext_upgrade_hide(self->st, environ) : hide;
+}
+
+PyDoc_STRVAR(
+    admit_doc,
+    "admit(app, environ, head, socket, kind, early, peer, port)\n"
+    "    -> WebSocket, or (status, reason)\n\n"
+    "Judge an opening handshake that another server has received.\n"
+    "head is the request's head as bytes, early what came behind it;\n"
+    "kind is 'plain', 'tls' or 'green'. The WebSocket is for finish().");
+
+static PyObject *Foreign_admit(PyObject *op, PyObject *args)
+{
+    ForeignObject *self = Foreign_CAST(op);
+    wsk_adoption how = {.config = &self->cfg, .local = ""};
+    PyObject *app, *environ, *socket, *websocket;
+    Py_ssize_t head_len, early_len;
+    wsk_ws_verdict verdict;
+    wsk_request *req;
+    const char *kind;
+    const char *early;
+    unsigned short port;
+    wsk_status st;
+
+    if (!PyArg_ParseTuple(args, "OO!y#Osy#sH:admit", &app, &PyDict_Type,
+                          &environ, &how.head, &head_len, &socket, &kind,
+                          &early, &early_len, &how.peer, &port))
+        return NULL;
+    how.head_len = (size_t)head_len;
+    how.early = early;
+    how.early_len = (size_t)early_len;
+    how.peer_port = port;
+    how.transport = transport_of(socket, kind, &how.io);
+    if (how.transport == NULL)
+        return NULL;
+    st = wsk_request_adopt(&how, &req, &verdict);
+    if (st != WSK_OK) {
+        how.transport->free(how.io);
+        return st == WSK_E_ARG ? refusal(&verdict) : PyErr_NoMemory();
+    }
+    websocket = ext_websocket_new(self->st, app, req, environ, NULL, op);
+    if (websocket == NULL) {
+        wsk_request_disown(req);
+        return NULL;
+    }
+    WebSocket_CAST(websocket)->lone = true;
+    ext_websocket_prefer(websocket, self->protocols);
+    if (ext_websocket_announce(websocket, environ) < 0 ||
+        hide_upgrade(self, app, environ) < 0) {
+        ext_websocket_end(websocket, NULL);
+        wsk_request_disown(req);
+        Py_CLEAR(websocket);
+    }
+    return websocket;
+}
+
+/* ---------------------------------------------------------------- ends --- */
+
+int ext_ws_finish(WebSocketObject *ws, bool at_once)
+{
+    wsk_status st;
+
+    do {
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_conn_finish(ws->conn, at_once);
+        Py_END_ALLOW_THREADS
+    } while (st == WSK_E_AGAIN && !PyErr_Occurred() &&
+             PyErr_CheckSignals() == 0);
+    if (st != WSK_E_AGAIN)
+        return 0;
+    ext_ws_finish(ws, true);
+    return -1;
+}
+
+PyDoc_STRVAR(
+    finish_doc,
+    "finish(websocket, accept=False, abort=False)\n\n"
+    "The handler is through. An attached WebSocket is served now, until "
+    "it\nends; an open one is closed, with abort=True without waiting for "
+    "the\npeer, and its transport shut down. What was not\ndecided is refused, "
+    "or with accept=True opened and closed. "
+    "Returns\nwhether it was open.");
+
+static PyObject *Foreign_finish(PyObject *op, PyObject *args)
+{
+    PyObject *websocket;
+    WebSocketObject *ws;
+    wsk_request *req;
+    int accept = 0, abort = 0;
+
+    if (!PyArg_ParseTuple(args, "O!|pp:finish",
+                          Foreign_CAST(op)->st->websocket_type, &websocket,
+                          &accept, &abort))
+        return NULL;
+    ws = WebSocket_CAST(websocket);
+    req = ws->req;
+    if (req == NULL || !ws->lone)
+        return PyErr_Format(PyExc_ValueError,
+                            "finish() was called before, or for another "
+                            "server's WebSocket");
+    if (accept)
+        ext_websocket_finish(websocket);
+    if (!PyErr_Occurred() && !abort && ws->conn != NULL && ws->app != NULL)
+        ext_ws_serve(ws);
+    if (ws->conn != NULL) {
+        PyObject *type, *error, *traceback;
+
+        PyErr_Fetch(&type, &error, &traceback);
+        if (ext_ws_finish(ws, abort || type != NULL) < 0 && type != NULL)
+            PyErr_Clear();
+        if (type != NULL)
+            PyErr_Restore(type, error, traceback);
+    }
+    ext_websocket_end(websocket, NULL);
+    wsk_request_disown(req);
+    if (PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(ws->conn != NULL);
+}
+
+/* -------------------------------------------------------------- client --- */
+
+PyDoc_STRVAR(open_doc,
+             "open(ask, data, socket, kind, peer, port, seed) -> WebSocket\n\n"
+             "The WebSocket of a client whose ask.read(data) found it open.");
+
+static PyObject *Foreign_open(PyObject *op, PyObject *args)
+{
+    ForeignObject *self = Foreign_CAST(op);
+    wsk_adoption how = {.config = &self->cfg, .local = ""};
+    PyObject *ask, *socket, *websocket;
+    const char *data, *kind, *seed;
+    Py_ssize_t len, seed_len;
+    wsk_ws_answer answer;
+    unsigned short port;
+    size_t used;
+
+    if (!PyArg_ParseTuple(args, "O!y#OssHy#:open", self->st->ask_type, &ask,
+                          &data, &len, &socket, &kind, &how.peer, &port, &seed,
+                          &seed_len))
+        return NULL;
+    if (seed_len != WSK_WS_SEED_LEN ||
+        ext_ask_read(ask, data, (size_t)len, &used, &answer) != WSK_OK)
+        return PyErr_Format(PyExc_ValueError, "this WebSocket is not open");
+    how.head = ext_ask_head(ask, &how.head_len);
+    how.early = data + used;
+    how.early_len = (size_t)len - used;
+    how.peer_port = port;
+    websocket = ext_websocket_new(self->st, Py_None, NULL, NULL, NULL, op);
+    if (websocket == NULL)
+        return NULL;
+    WebSocket_CAST(websocket)->lone = true;
+    WebSocket_CAST(websocket)->client = true;
+    how.transport = transport_of(socket, kind, &how.io);
+    if (how.transport == NULL) {
+        Py_DECREF(websocket);
+        return NULL;
+    }
+    if (wsk_conn_adopt_client(&how, &answer, (const uint8_t *)seed,
+                              &WebSocket_CAST(websocket)->conn) != WSK_OK) {
+        how.transport->free(how.io);
+        Py_DECREF(websocket);
+        return PyErr_NoMemory();
+    }
+    return websocket;
+}
+
+/* ---------------------------------------------------------------- more --- */
+
+PyDoc_STRVAR(crash_doc,
+             "crash(websocket)\n\n"
+             "The application failed: close with 1011 if it is open.");
+
+static PyObject *Foreign_crash(PyObject *op, PyObject *websocket)
+{
+    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->websocket_type))
+        return PyErr_Format(PyExc_TypeError, "crash() takes a WebSocket");
+    ext_websocket_fail(websocket);
+    Py_RETURN_NONE;
+}
+
+static PyObject *Foreign_accepted(PyObject *op, PyObject *websocket)
+{
+    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->websocket_type))
+        return PyErr_Format(PyExc_TypeError, "accepted() takes a WebSocket");
+    return PyBool_FromLong(ext_websocket_accepted(websocket));
+}
+
+/* ---------------------------------------------------------------- type --- */
+
+static PyObject *Foreign_new(PyTypeObject *type, PyObject *args,
+                             PyObject *kwargs)
+{
+    PyObject *op;
+    ForeignObject *self;
+
+    if (PyTuple_GET_SIZE(args) > 0)
+        return PyErr_Format(PyExc_TypeError, "options are keywords");
+    op = type->tp_alloc(type, 0);
+    self = Foreign_CAST(op);
+    if (op == NULL)
+        return NULL;
+    self->st = ext_state_of(type);
+    self->kept = PyList_New(0);
+    if (self->kept == NULL ||
+        ext_options_fill(&self->cfg, self->kept, kwargs) < 0) {
+        Py_DECREF(op);
+        return NULL;
+    }
+    if (self->cfg.ws_subprotocols != NULL) {
+        self->protocols = ext_names_in(self->cfg.ws_subprotocols);
+        if (self->protocols == NULL)
+            Py_CLEAR(op);
+    }
+    return op;
+}
+
+static void Foreign_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    Py_XDECREF(Foreign_CAST(op)->kept);
+    Py_XDECREF(Foreign_CAST(op)->protocols);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef Foreign_methods[] = {
+    {"admit", Foreign_admit, METH_VARARGS, admit_doc},
+    {"finish", Foreign_finish, METH_VARARGS, finish_doc},
+    {"open", Foreign_open, METH_VARARGS, open_doc},
+    {"crash", Foreign_crash, METH_O, crash_doc},
+    {"accepted", Foreign_accepted, METH_O,
+     "accepted(websocket) -> whether 101 has left"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot Foreign_slots[] = {
+    {Py_tp_doc, "Foreign(**options)\n\nWebSockets on the sockets of other "
+                "servers; the options are a Server's."},
+    {Py_tp_new, Foreign_new},
+    {Py_tp_dealloc, Foreign_dealloc},
+    {Py_tp_methods, Foreign_methods},
+    {0, NULL},
+};
+
+static PyType_Spec Foreign_spec = {
+    .name = "wsocket._wsocket.Foreign",
+    .basicsize = sizeof(ForeignObject),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = Foreign_slots,
+};
+
+int ext_foreign_add(PyObject *module, struct ext_state *st)
+{
+    return ext_type_add(module, &Foreign_spec, &st->foreign_type, true);
+}

@@ -1,0 +1,127 @@
+"""``wsocket connect``: lines of standard input are messages, messages lines.
+
+    wsocket connect ws://127.0.0.1:8080/
+    echo hello | wsocket connect ws://127.0.0.1:8080/
+
+The exit status is 0 after a normal end (1000, 1001, or no code), 1 after any
+other, 2 when there was no WebSocket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from .client import connect
+from .exceptions import WebSocketError
+
+NORMAL = (1000, 1001, 1005)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit status."""
+    given = make_parser().parse_args(argv)
+    headers = [tuple(text.split(":", 1)) for text in given.header]
+    try:
+        ws = connect(
+            given.url,
+            subprotocols=given.subprotocol,
+            headers=[(name.strip(), value.strip()) for name, value in headers],
+            origin=given.origin,
+            compression=not given.no_compression,
+            timeout=given.timeout,
+            max_size=given.max_size,
+        )
+    except (OSError, ValueError) as exc:
+        print("wsocket: %s" % exc, file=sys.stderr)
+        return 2
+    threading.Thread(
+        target=send_lines, args=(ws, given.wait), daemon=True
+    ).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        for message in ws:
+            show(message)
+    with contextlib.suppress(WebSocketError):
+        ws.close()
+    code = ws.close_code
+    if code not in NORMAL:
+        reason = ws.close_reason
+        print(
+            "wsocket: closed with %s%s" % (code, reason and ": " + reason),
+            file=sys.stderr,
+        )
+    return 0 if code in NORMAL else 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wsocket connect",
+        description="Lines of standard input are sent as messages, messages "
+        "are printed as lines. At the end of the input the WebSocket is "
+        "closed.",
+    )
+    parser.add_argument("url", help="ws://host:port/path, or wss://")
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME:VALUE",
+        type=header,
+        help="one more header; repeatable",
+    )
+    parser.add_argument(
+        "--subprotocol",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="offered to the server; repeatable",
+    )
+    parser.add_argument("--origin", help="the Origin header")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=10,
+        metavar="SECONDS",
+        help="for connecting (default 10)",
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.5,
+        metavar="SECONDS",
+        help="how long answers may come after the input has ended "
+        "(default 0.5)",
+    )
+    parser.add_argument(
+        "--max-size", metavar="SIZE", help="longest message, such as 16m"
+    )
+    parser.add_argument(
+        "--no-compression", action="store_true", help="offer none"
+    )
+    return parser
+
+
+def header(text: str) -> str:
+    if ":" not in text:
+        raise argparse.ArgumentTypeError("a header is NAME:VALUE")
+    return text
+
+
+def send_lines(ws: Any, wait: float) -> None:
+    """Each line is a message; the end of the input is the end."""
+    with contextlib.suppress(WebSocketError):
+        for line in sys.stdin:
+            ws.send(line.rstrip("\r\n"))
+        threading.Event().wait(wait)
+        ws.close()
+
+
+def show(message: Any) -> None:
+    if isinstance(message, str):
+        print(message, flush=True)
+    else:
+        print("<binary> " + message.hex(), flush=True)

@@ -1,0 +1,282 @@
+"""A WebSocket client.
+
+    from wsocket import connect
+
+    with connect("ws://127.0.0.1:8080/") as ws:
+        ws.send("hello")
+        print(ws.receive())
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl as tls
+import time
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional, Union
+
+from . import _wsocket
+from ._wsocket import WebSocket, WebSocketError
+from .middleware import kind_of
+
+Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+
+HEAD_MAX = 65536  # octets of an answer's head
+EXCERPT = 500  # octets of a refusal's body that an error shows
+
+
+class HandshakeError(WebSocketError):
+    """The server has not opened the WebSocket.
+
+    ``status`` is that of its answer, 0 if it was no HTTP; ``head`` and ``body``
+    are what it has sent, the body as far as it came along.
+    """
+
+    def __init__(
+        self, text: str, status: int = 0, head: bytes = b"", body: bytes = b""
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.head = head
+        self.body = body
+
+
+def connect(
+    url: str,
+    *,
+    subprotocols: Iterable[str] = (),
+    headers: Optional[Headers] = None,
+    origin: Optional[str] = None,
+    compression: Union[bool, str, None] = True,
+    timeout: Optional[float] = 10,
+    max_size: Union[int, str, None] = None,
+    ssl: Optional[tls.SSLContext] = None,
+    proxy: None = None,
+    sock: Optional[socket.socket] = None,
+    **options: Any,
+) -> WebSocket:
+    """Open a WebSocket and return it; it has the methods of a server's.
+
+        with connect("wss://example.com/chat", subprotocols=["chat"]) as ws:
+            for message in ws:
+                print(message)
+
+    ``timeout``
+        seconds for all of it: TCP, TLS and the handshake; ``None`` is
+        without limit. ``TimeoutError`` when it is over.
+    ``compression``
+        ``True`` offers it with context takeover, ``"no-takeover"`` without,
+        ``False`` not.
+    ``max_size``
+        octets of a message that is received, by default a server's
+        ``ws_max_size``; a longer one closes with 1009.
+    ``ssl``
+        a context, instead of ``ssl.create_default_context()``.
+    ``sock``
+        a connected socket to use, for a tunnel or ``socket.AF_UNIX``; TLS is
+        put on it for ``wss:``. ``proxy`` is only for saying that there is
+        none: proxies are not spoken to, tunnel with ``sock``.
+    ``options``
+        those of a server that begin with ``ws_``, such as
+        ``ws_ping_interval=0``.
+
+    ``HandshakeError`` when the server refuses (its status and text are in
+    it); a redirection is an error, too, that tells where it leads. ``OSError``
+    when there is no connection, ``ValueError`` for a URL that is none.
+    """
+    if proxy is not None:
+        raise ValueError(
+            "connect() speaks to no proxy; give it a tunnel as sock"
+        )
+    parts, secure = _split(url)
+    if max_size is not None:
+        options["ws_max_size"] = max_size
+    ask = _ask(parts, subprotocols, _fields(headers, origin), compression)
+    if secure and ssl is None:
+        ssl = tls.create_default_context()
+    return _open(
+        ask, _foreign(options, compression), _Way(parts, sock, ssl), timeout
+    )
+
+
+class _Way:
+    """To the server: where it is, or a socket that leads there already."""
+
+    def __init__(
+        self,
+        parts: urllib.parse.SplitResult,
+        sock: Optional[socket.socket],
+        ssl: Optional[tls.SSLContext],
+    ) -> None:
+        self.ssl = ssl if parts.scheme == "wss" else None
+        self.host = parts.hostname or ""
+        self.port = parts.port or (80 if self.ssl is None else 443)
+        self.sock = sock
+
+
+def _foreign(
+    options: dict[str, Any], compression: Union[bool, str, None]
+) -> _wsocket.Foreign:
+    if compression is True:
+        options.setdefault("ws_compression", "takeover")
+    return _wsocket.Foreign(**options)
+
+
+def _ask(
+    parts: urllib.parse.SplitResult,
+    subprotocols: Iterable[str],
+    fields: list[tuple[str, str]],
+    compression: Union[bool, str, None],
+) -> _wsocket.Ask:
+    return _wsocket.Ask(
+        parts.netloc.rpartition("@")[2],
+        _target(parts),
+        ", ".join(_listed(subprotocols)),
+        fields,
+        bool(compression) and compression != "off",
+        compression in (True, "takeover"),
+        os.urandom(16),
+    )
+
+
+def _open(
+    ask: _wsocket.Ask,
+    foreign: _wsocket.Foreign,
+    way: _Way,
+    timeout: Optional[float],
+) -> WebSocket:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    sock = way.sock
+    if sock is None:
+        sock = socket.create_connection((way.host, way.port), timeout)
+    try:
+        sock.settimeout(_left(deadline))
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if way.ssl is not None:
+            sock = way.ssl.wrap_socket(sock, server_hostname=way.host)
+        data = _shake_hands(sock, ask, deadline)
+        kind = kind_of(sock) or "green"
+        ws = foreign.open(
+            ask, data, sock, kind, way.host, way.port, os.urandom(32)
+        )
+    except BaseException:
+        sock.close()
+        raise
+    if kind == "plain":
+        sock.close()  # the WebSocket has a duplicate
+    return ws
+
+
+def _split(url: str) -> tuple[urllib.parse.SplitResult, bool]:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError(
+            "connect() takes a URL such as ws://host:port/path or "
+            "wss://host/path, not %r" % (url,)
+        )
+    if parts.fragment:
+        raise ValueError("a WebSocket's URL has no fragment: %r" % (url,))
+    return parts, parts.scheme == "wss"
+
+
+def _target(parts: urllib.parse.SplitResult) -> str:
+    """The request's target; what no URL may hold is quoted."""
+    path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    if not parts.query:
+        return path
+    return path + "?" + urllib.parse.quote(
+        parts.query, safe="/%:@!$&'()*+,;=~?"
+    )
+
+
+def _listed(subprotocols: Iterable[str]) -> list[str]:
+    if isinstance(subprotocols, str):
+        raise TypeError("subprotocols is a list of str, not a str")
+    return list(subprotocols)
+
+
+def _fields(
+    headers: Optional[Headers], origin: Optional[str]
+) -> list[tuple[str, str]]:
+    fields: list[tuple[str, str]] = []
+    if isinstance(headers, Mapping):
+        fields += headers.items()
+    elif headers is not None:
+        fields += headers
+    if origin is not None:
+        fields.append(("Origin", origin))
+    return fields
+
+
+def _left(deadline: Optional[float]) -> Optional[float]:
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("connect: the server has not answered in time")
+    return left
+
+
+def _shake_hands(
+    sock: socket.socket, ask: _wsocket.Ask, deadline: Optional[float]
+) -> bytes:
+    """Everything that came until the answer was complete."""
+    sock.sendall(ask.head)
+    data = b""
+    while True:
+        sock.settimeout(_left(deadline))
+        try:
+            piece = sock.recv(HEAD_MAX)
+        except socket.timeout:
+            raise TimeoutError(
+                "connect: the server has not answered in time"
+            ) from None
+        data += piece
+        answer = ask.read(data)
+        if answer is not None:
+            break
+        if not piece:
+            raise HandshakeError(
+                "connect: the server has closed the connection without an "
+                "answer"
+                if not data
+                else "connect: the answer of the server was cut short",
+                head=data,
+            )
+    status, why, location, used = answer
+    if not why:
+        return data
+    raise _refusal(sock, status, why, location, data, used)
+
+
+def _refusal(
+    sock: socket.socket,
+    status: int,
+    why: str,
+    location: str,
+    data: bytes,
+    used: int,
+) -> HandshakeError:
+    body = data[used:]
+    while used and status != 101 and len(body) < EXCERPT:
+        try:
+            piece = sock.recv(EXCERPT)
+        except OSError:
+            break
+        if not piece:
+            break
+        body += piece
+    text = "connect: %s" % why
+    if 300 <= status <= 399 and location:
+        text = "connect: the server redirects to %s, which is not followed" % (
+            location,
+        )
+    if status:
+        text += " (status %d)" % status
+    excerpt = body[:EXCERPT].decode("utf-8", "replace").strip()
+    if excerpt and status != 101:
+        text += ": " + excerpt
+    return HandshakeError(text, status, data[:used] or data, body)

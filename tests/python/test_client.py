@@ -1,0 +1,374 @@
+"""wsocket.connect() and `wsocket connect`, against our server, against
+websockets', and against servers that answer wrongly."""
+
+import base64
+import contextlib
+import hashlib
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+import websockets.sync.server
+import werkzeug.serving
+
+import wsocket
+from wsocket import HandshakeError, Server, WebSocketError, connect
+
+OPTIONS = {"port": 0, "access_logfile": "none"}
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def echo(environ, start_response):
+    ws = environ.get("wsgi.websocket")
+    if ws is None or environ["PATH_INFO"] == "/no":
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"not you"]
+    ws.protocols = ["chat"]
+    for message in ws:
+        if message == "close":
+            ws.close(4000, "as told")
+        else:
+            ws.send(message)
+    return []
+
+
+@pytest.fixture(scope="module")
+def url():
+    with Server(echo, **OPTIONS) as server:
+        yield "ws://127.0.0.1:%d" % server.port
+
+
+MESSAGES = ["hi", "", b"", "é" * 300, b"\0\xff", b"x" * 1048576, "y" * 65536]
+
+
+@pytest.mark.parametrize("compression", [True, "no-takeover", False])
+def test_messages_of_every_kind_come_back(url, compression):
+    with connect(url, compression=compression) as ws:
+        assert ws.do_compress == bool(compression)
+        for message in MESSAGES * 2:
+            ws.send(message)
+            assert ws.receive(timeout=30) == message
+    assert (ws.close_code, ws.close_clean) == (1000, True)
+
+
+def test_it_talks_to_the_server_of_websockets():
+    def handler(ws):
+        for message in ws:
+            ws.send(message)
+
+    with websockets.sync.server.serve(
+        handler, "127.0.0.1", 0, max_size=None
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        with connect("ws://127.0.0.1:%d/" % port) as ws:
+            assert ws.do_compress
+            for message in MESSAGES:
+                ws.send(message)
+                assert ws.receive(timeout=30) == message
+        server.shutdown()
+        thread.join()
+    assert ws.close_clean
+
+
+def test_iteration_ends_when_the_server_closes(url):
+    with connect(url, subprotocols=["other", "chat"]) as ws:
+        assert ws.protocol == "chat"
+        ws.send("one")
+        ws.send("close")
+        assert list(ws) == ["one"]
+        assert (ws.close_code, ws.close_reason) == (4000, "as told")
+        with pytest.raises(WebSocketError):
+            ws.receive()
+        with pytest.raises(WebSocketError):
+            ws.send("too late")
+
+
+def test_receive_gives_up_in_time(url):
+    with connect(url) as ws:
+        with pytest.raises(TimeoutError):
+            ws.receive(timeout=0.01)
+        ws.send("still here")
+        assert ws.receive(timeout=30) == "still here"
+
+
+def test_a_longer_message_than_max_size_closes_with_1009(url):
+    with connect(url, max_size=10) as ws:
+        ws.send("x" * 11)
+        assert ws.receive(timeout=30) is None
+        assert ws.close_code == 1006  # 7.1.5: what we sent is not received
+
+
+def test_a_refusal_shows_status_and_text(url):
+    with pytest.raises(HandshakeError, match="403.*not you") as refused:
+        connect(url + "/no")
+    assert refused.value.status == 403
+    assert refused.value.body == b"not you"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["http://host/", "ws://", "/path", "ws://host/#part", "ws:host"]
+)
+def test_a_url_that_is_none_is_a_value_error(wrong):
+    with pytest.raises(ValueError):
+        connect(wrong)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X": "a\r\nY: b"},
+        {"Sec-WebSocket-Key": "x"},
+        {"Host": "elsewhere"},
+        {"a b": "c"},
+    ],
+)
+def test_headers_cannot_break_the_handshake(url, headers):
+    with pytest.raises(ValueError):
+        connect(url, headers=headers)
+
+
+def test_headers_and_origin_are_sent():
+    seen = []
+
+    def app(environ, start_response):
+        seen.append((environ["HTTP_X_ONE"], environ["HTTP_ORIGIN"]))
+        seen.append(environ["PATH_INFO"] + "?" + environ["QUERY_STRING"])
+        return []
+
+    with Server(app, ws_origins="*", **OPTIONS) as server:
+        url = "ws://127.0.0.1:%d/a%%20b?c=d" % server.port
+        with connect(url, headers={"X-One": "1"}, origin="http://o") as ws:
+            assert ws.receive(timeout=30) is None
+    assert seen == [("1", "http://o"), "/a b?c=d"]
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """A server for one connection; answer(key) is what it sends."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run():
+        with contextlib.suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    piece = client.recv(4096)
+                    if not piece:
+                        return
+                    head += piece
+                key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+                for piece in answer(key):
+                    client.sendall(piece)
+                while client.recv(4096):
+                    pass
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield "ws://127.0.0.1:%d/" % listener.getsockname()[1]
+    finally:
+        listener.close()
+        thread.join()
+
+
+def accepted(key, *fields, frames=b""):
+    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
+    lines = [
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: WebSocket",
+        b"Connection: keep-alive, upgrade",
+        b"Sec-WebSocket-Accept: " + accept,
+        *fields,
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + frames
+
+
+def test_frames_may_come_with_the_answer_octet_by_octet():
+    def answer(key):
+        whole = accepted(key, frames=b"\x81\x02hi\x89\x01!\x82\x00\x88\x00")
+        return [whole[i : i + 1] for i in range(len(whole))]
+
+    with answering(answer) as url, connect(url) as ws:
+        assert list(ws) == ["hi", b""]
+        assert ws.close_code == 1005
+
+
+def test_a_masked_frame_of_a_server_fails_with_1002():  # RFC 6455 5.1
+    def answer(key):
+        return [accepted(key, frames=b"\x81\x82\0\0\0\0hi")]
+
+    with answering(answer) as url, connect(url) as ws:
+        assert ws.receive(timeout=30) is None
+        assert (ws.close_code, ws.close_clean) == (1006, False)
+
+
+WRONG = {
+    "no HTTP": lambda key: [b"SSH-2.0-x\r\n"],
+    "no 101": lambda key: [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"],
+    "an accept for another key": lambda key: [accepted(b"x" * 24)],
+    "two accepts": lambda key: [accepted(key, b"Sec-WebSocket-Accept: x")],
+    "no upgrade": lambda key: [
+        accepted(key).replace(b"Upgrade: W", b"Downgrade: W")
+    ],
+    "no connection": lambda key: [
+        accepted(key).replace(b"Connection:", b"Conn:")
+    ],
+    "a protocol that was not offered": lambda key: [
+        accepted(key, b"Sec-WebSocket-Protocol: b")
+    ],
+    "two protocols": lambda key: [
+        accepted(
+            key, b"Sec-WebSocket-Protocol: a", b"Sec-WebSocket-Protocol: a"
+        )
+    ],
+    "an extension that is unknown": lambda key: [
+        accepted(key, b"Sec-WebSocket-Extensions: x-gzip")
+    ],
+    "an extension twice": lambda key: [
+        accepted(
+            key,
+            b"Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate",
+        )
+    ],
+    "a window without its size": lambda key: [
+        accepted(
+            key,
+            b"Sec-WebSocket-Extensions: "
+            b"permessage-deflate; client_max_window_bits",
+        )
+    ],
+    "a bare LF": lambda key: [accepted(key).replace(b"\r\n", b"\n")],
+    "a space before the colon": lambda key: [accepted(key, b"X : y")],
+    "an end without an answer": lambda key: [],
+    "an endless head": lambda key: [b"HTTP/1.1 101 x\r\n", b"x" * 70000],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_answer_that_breaks_a_rule_is_refused(name):  # RFC 6455 4.1
+    def answer(key):
+        pieces = WRONG[name](key)
+        if name == "an end without an answer":
+            raise OSError
+        return pieces
+
+    with answering(answer) as url:
+        with pytest.raises((HandshakeError, ConnectionError)):
+            connect(url, subprotocols=["a"], timeout=30)
+
+
+def test_a_redirection_is_told_and_not_followed():
+    def answer(key):
+        return [b"HTTP/1.1 302 Found\r\nLocation: ws://else/\r\n\r\n"]
+
+    with answering(answer) as url:
+        with pytest.raises(HandshakeError, match="ws://else/") as refused:
+            connect(url, timeout=1)
+    assert refused.value.status == 302
+
+
+def test_a_server_that_says_nothing_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = "ws://127.0.0.1:%d/" % listener.getsockname()[1]
+        with pytest.raises(TimeoutError):
+            connect(url, timeout=0.2)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+        + ["-days", "2", "-subj", "/CN=test", "-out", cert, "-keyout", key]
+        + ["-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+@pytest.fixture
+def tls_url(certificate):
+    """WSocketApp on werkzeug's server with TLS."""
+    server = werkzeug.serving.make_server(
+        "127.0.0.1",
+        0,
+        wsocket.WSocketApp(echo),
+        threaded=True,
+        ssl_context=certificate,
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield "wss://127.0.0.1:%d/" % server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_messages_travel_over_tls(tls_url, certificate):
+    context = ssl.create_default_context(cafile=certificate[0])
+    with connect(tls_url, ssl=context) as ws:
+        for message in MESSAGES:
+            ws.send(message)
+            assert ws.receive(timeout=30) == message
+        with pytest.raises(TimeoutError):
+            ws.receive(timeout=0.01)
+    assert ws.close_clean
+
+
+def test_both_directions_of_tls_at_once(tls_url, certificate):
+    """OpenSSL may not be read and written by two threads together."""
+    context = ssl.create_default_context(cafile=certificate[0])
+    with connect(tls_url, ssl=context, compression=False) as ws:
+
+        def send():
+            for n in range(300):
+                ws.send(b"%d" % n * 1000)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        for n in range(300):
+            assert ws.receive(timeout=30) == b"%d" % n * 1000
+        sender.join()
+    assert ws.close_clean
+
+
+def test_a_certificate_of_nobody_is_refused(tls_url):
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(tls_url)
+
+
+def command(*args, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "wsocket", "connect", *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **kwargs,
+    )
+
+
+def test_the_command_works_in_a_pipe(url):
+    done = command(url, input="one\ntwo\n", env=None)
+    assert done.stdout.split() == ["one", "two"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_command_tells_how_it_ended(url):
+    closed = command(url, "--wait", "30", input="close\n")
+    assert closed.returncode == 1
+    assert "closed with 4000: as told" in closed.stderr
+    refused = command(url + "/no", input="")
+    assert refused.returncode == 2
+    assert "403" in refused.stderr
