@@ -71,6 +71,8 @@ const char *wsk_conn_protocol(const wsk_conn *conn)
 
 const char *wsk_conn_scheme(const wsk_conn *conn)
 {
+    if (wsk__lone_of(conn) != NULL)
+        return "http"; /* its environ is the other server's */
     return conn->ws->https ? "https" : "http";
 }
 
