@@ -1,9 +1,14 @@
-"""Each part with each feature, on our server. Where all of this
+"""Each part with each feature, on our server and on others. Where all of this
 passes, docs/reference/features.md tells the truth."""
 
 import contextlib
 import os
+import re
 import select
+import subprocess
+import sys
+import threading
+import wsgiref.simple_server
 
 import matrix_app
 import pytest
@@ -20,6 +25,13 @@ ROWS = [
     ("middleware", "wsocket"),
     ("framework", "wsocket"),
     ("app", "wsocket"),
+    ("handler", "wsgiref"),
+    ("framework", "wsgiref"),
+    ("app", "wsgiref"),
+    ("framework", "werkzeug"),
+    ("app", "werkzeug"),
+    ("framework", "gunicorn gthread"),
+    ("app", "gunicorn gthread"),
 ]
 
 # ------------------------------------------------------------ the servers ---
@@ -35,7 +47,82 @@ def on_wsocket(part, options):
         yield server.port
 
 
-SERVERS = {"wsocket": on_wsocket}
+@contextlib.contextmanager
+def in_a_thread(server):
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join(PATIENCE)
+
+
+@contextlib.contextmanager
+def on_wsgiref(part, options):
+    app = matrix_app.make(part, **options)
+    if part == "handler":  # which has no options of its own
+        app = wsocket.WSocketApp(app, protocol="chat", **options)
+    with in_a_thread(
+        wsgiref.simple_server.make_server(
+            "127.0.0.1",
+            0,
+            app,
+            wsocket.ThreadingWSGIServer,
+            wsocket.FixedHandler,
+        )
+    ) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def on_werkzeug(part, options):
+    serving = pytest.importorskip("werkzeug.serving")
+    app = matrix_app.make(part, **options)
+    with in_a_thread(
+        serving.make_server("127.0.0.1", 0, app, threaded=True)
+    ) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def on_gunicorn(part, options):
+    pytest.importorskip("gunicorn")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0"),
+            *("-k", "gthread", "--threads", "8"),
+            "matrix_app:make(%r%s)"
+            % (part, "".join(", %s=%r" % item for item in options.items())),
+        ],
+        cwd=HERE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, HOME="/nonexistent"),
+    )
+    said = ""
+    try:
+        for line in process.stderr:
+            said += line
+            found = re.search(r"Listening at: http://[^ ]+:(\d+)", line)
+            if found:
+                threading.Thread(
+                    target=process.stderr.read, daemon=True
+                ).start()
+                yield int(found[1])
+                break
+        else:
+            raise AssertionError(said)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+SERVERS = {
+    "wsocket": on_wsocket,
+    "wsgiref": on_wsgiref,
+    "werkzeug": on_werkzeug,
+    "gunicorn gthread": on_gunicorn,
+}
 
 
 class Started(Site):
@@ -228,7 +315,7 @@ INTRODUCTION = """\
 Every cell is a test in `tests/python/test_matrix.py`; `wsocket` is our own server.
 
 - **Server**: a plain WSGI function. **Middleware**: `WSocketApp(function)`.
-  **Framework**: a route. **App**: events.
+  **Framework**: a route. **App**: events. **Handler**: `FixedHandler`.
 - *unmasked with the option* is `ws_allow_unmasked`; without it an unmasked frame
   closes with 1002 (*masked only*).
 - *automatic close*: 1000 when a handler returns; for events, 1011 when one fails.
