@@ -858,6 +858,8 @@ wsk_ws_event wsk_ws_next(wsk_ws *ws)
     uint8_t kind = ws->ready;
 
     take_back(ws);
+    if (!event_waits(ws))
+        return describe(ws, WSK_WS_NONE);
     ws->ready = WSK_WS_NONE;
     if (kind == WSK_WS_NONE && ws->closed_due) {
         kind = WSK_WS_CLOSED;

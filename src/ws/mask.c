@@ -61,13 +61,16 @@ __attribute__((target("avx2"))) static size_t mask_wide(uint8_t *dst,
 bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
                     const uint8_t key[4], uint64_t offset)
 {
-    uint8_t turned[8]; /* the key twice, as it meets src[0] */
+    uint8_t twice[8], turned[4]; /* turned: as the key meets src[0] */
     uint64_t word, mask, seen = 0;
+    uint32_t half;
     size_t i = 0;
 
-    for (size_t k = 0; k < 8; k++)
-        turned[k] = key[(offset + k) & 3];
-    memcpy(&mask, turned, 8);
+    memcpy(twice, key, 4);
+    memcpy(twice + 4, key, 4);
+    memcpy(turned, twice + (offset & 3), 4);
+    memcpy(&half, turned, 4);
+    mask = half | (uint64_t)half << 32;
 #ifdef WIDE
     if (n >= WIDE_LEAST && __builtin_cpu_supports("avx2"))
         i = mask_wide(dst, src, n, mask, &seen);
@@ -81,7 +84,7 @@ bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
         seen |= word;
     }
     for (size_t k = 0; i < n; i++, k++) {
-        dst[i] = src[i] ^ turned[k];
+        dst[i] = src[i] ^ turned[k & 3];
         seen |= dst[i];
     }
     return (seen & HIGH_BITS) == 0;

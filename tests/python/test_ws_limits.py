@@ -346,6 +346,33 @@ def test_one_chatty_peer_does_not_keep_others_waiting(serve):
         thread.join()
 
 
+# ---------------------------------------------------------------- silence ---
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_silent_peer_gets_1011_and_the_application_1006(
+    serve, eventually, answers
+):
+    """No octet comes after a ping: that is no end in order (RFC 6455 7.1.5).
+    Any octet is a sign of life."""
+    ended = []
+    app = event_app(
+        onmessage=lambda message, client: None,
+        onclose=lambda message, client: ended.append(client.close_code),
+    )
+    site = serve(app, ws_ping_interval=0.1, ws_ping_timeout=0.5)
+    with open_raw(site) as client:
+        assert read_frame(client) == (PING, b"")
+        for _ in range(10 if answers else 0):
+            client.send(frame(TEXT, b"no pong, but alive"))
+            assert read_frame(client) == (PING, b"")
+        assert ended == []
+        opcode, payload = read_frame(client)
+        assert (opcode, close_code(payload)) == (CLOSE, 1011)
+        assert read_frame(client) == (None, b"")
+    eventually(lambda: ended == [1006])
+
+
 # ----------------------------------------------------------------- stopping ---
 
 
