@@ -11,9 +11,14 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { STACK_RX = 16384, DRAINED = 64 << 10 };
+enum {
+    STACK_RX = 16384,
+    DRAINED = 64 << 10,
+    LONG = 8192, /* octets of a message that is not worth a copy */
+};
 
 wsk_conn *wsk_conn_ref(wsk_conn *conn)
 {
@@ -386,11 +391,45 @@ static void count_out_locked(struct wsk__socket *ws, size_t len, bool whole)
     ws->octets_out += len;
 }
 
+/* A long message that nothing waits before is written from where it stands; it
+ * would gain nothing from leaving together with others. What the kernel does
+ * not take is queued. */
+static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
+                                   const uint8_t *data, size_t len,
+                                   unsigned flags)
+{
+    struct wsk_ws *engine = &conn->ws->engine;
+    uint8_t head[WSK__FRAME_OWN_MAX];
+    size_t n = 0, sent = 0;
+    wsk_status st = wsk__ws_send_beside(engine, opcode, len, flags, head, &n);
+    struct iovec iov[2] = {{head, n}, {(void *)(uintptr_t)data, len}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t done;
+
+    if (st != WSK_OK)
+        return st;
+    done = conn->fd < 0 ? -1
+                        : sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (done > 0) {
+        sent = (size_t)done;
+        conn->ws->sent_ms = wsk__now_ms();
+    }
+    if (sent == n + len)
+        return WSK_OK;
+    if ((sent >= n || wsk__ws_send_raw(engine, head + sent, n - sent)) &&
+        wsk__ws_send_raw(engine, data + (sent > n ? sent - n : 0),
+                         len - (sent > n ? sent - n : 0)))
+        return WSK_OK;
+    wsk__ws_eof_locked(conn); /* half a frame has left: no other may follow */
+    return WSK_E_NOMEM;
+}
+
 wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                               const void *data, size_t len, unsigned flags)
 {
     struct wsk_ws *engine;
     size_t octets = len;
+    bool queues = len < LONG;
     uint8_t *packed;
     wsk_status st;
 
@@ -407,10 +446,16 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
     packed = wsk__ws_pack(engine, data, &len, flags);
     wsk__conn_lock(conn);
     st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0);
+    if (st == WSK_OK && packed == NULL && len >= LONG) {
+        wsk__ws_flush_locked(conn);
+        st = send_long_locked(conn, opcode, data, len, flags);
+        queues = st == WSK_E_AGAIN;
+        st = queues ? WSK_OK : st;
+    }
     queue_locked(conn);
     if (st == WSK_OK && packed != NULL)
         st = wsk__ws_send_packed(engine, opcode, packed, len);
-    else if (st == WSK_OK)
+    else if (st == WSK_OK && queues)
         st = wsk_ws_send_with(engine, opcode, data, len, flags);
     if (st == WSK_OK)
         count_out_locked(conn->ws, octets, true);

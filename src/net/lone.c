@@ -844,8 +844,8 @@ static wsk_status queue_101(struct wsk__lone *lone,
     for (size_t i = 0; ok && i < n; i++)
         ok = put_field(&head, &headers[i]);
     ok = ok && put_text(&head, "\r\n") &&
-         wsk__ws_send_before(&lone->engine, wsk__buf_data(&head),
-                             wsk__buf_len(&head));
+         wsk__ws_send_raw(&lone->engine, wsk__buf_data(&head),
+                          wsk__buf_len(&head));
     wsk__buf_free(&head);
     return ok ? WSK_OK : WSK_E_NOMEM;
 }

@@ -142,7 +142,7 @@ static bool inherit(struct wsk__socket *ws, struct wsk__exchange *h)
     size_t len;
     const uint8_t *data = wsk_http_out_buf(&h->http, &len);
 
-    if (len > 0 && !wsk__ws_send_before(&ws->engine, data, len))
+    if (len > 0 && !wsk__ws_send_raw(&ws->engine, data, len))
         return false;
     wsk_http_out_ack(&h->http, len);
     return wsk__ws_keep(ws, wsk__buf_data(&h->in), wsk__buf_len(&h->in));

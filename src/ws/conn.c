@@ -316,7 +316,22 @@ wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
     return queue_close(ws, code, reason, len) ? WSK_OK : WSK_E_NOMEM;
 }
 
-bool wsk__ws_send_before(wsk_ws *ws, const uint8_t *data, size_t len)
+wsk_status wsk__ws_send_beside(wsk_ws *ws, wsk_opcode opcode, size_t len,
+                               unsigned flags, uint8_t head[WSK__FRAME_OWN_MAX],
+                               size_t *n)
+{
+    if (ws->state != WS_OPEN)
+        return WSK_E_CLOSED;
+    if (ws->sending)
+        return WSK_E_STATE;
+    wsk_ws_out_buf(ws, n);
+    if (*n > 0 || is_compressed(ws, len, flags))
+        return WSK_E_AGAIN;
+    *n = wsk__frame_write(head, opcode, true, len);
+    return WSK_OK;
+}
+
+bool wsk__ws_send_raw(wsk_ws *ws, const uint8_t *data, size_t len)
 {
     uint8_t *room = out_room(ws, len);
 

@@ -103,9 +103,16 @@ uint8_t *wsk__ws_pack(const struct wsk_ws *ws, const uint8_t *data, size_t *len,
 wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode,
                                const uint8_t *block, size_t len);
 
-/* Octets that are no frame, and leave before all frames: what is left of a
- * handshake's answer. False when memory is out. */
-bool wsk__ws_send_before(struct wsk_ws *ws, const uint8_t *data, size_t len);
+/* Octets that are queued as they are: what is left of a handshake's answer, or
+ * of a message that the caller writes itself. False when memory is out. */
+bool wsk__ws_send_raw(struct wsk_ws *ws, const uint8_t *data, size_t len);
+
+/* For a message that the caller writes itself, now: the header of its frame,
+ * *n octets. Returns of wsk_ws_send_message(); WSK_E_AGAIN when it is to be
+ * compressed, or something is owed already. */
+wsk_status wsk__ws_send_beside(struct wsk_ws *ws, wsk_opcode opcode, size_t len,
+                               unsigned flags, uint8_t head[WSK__FRAME_OWN_MAX],
+                               size_t *n);
 
 /*
  * The queue behind out_buf(), *spare, is lent to an engine that owes nothing,
