@@ -22,6 +22,7 @@ THIS = "tools/check_hygiene.py"  # its patterns would complain about themselves
 EVERYWHERE = [
     (r"/(?:home|root|work|Users|workspace)/\w", "the path of a machine"),
     (r"\b(?:TODO|FIXME|XXX|HACK)\b", "an unfinished note"),
+    (r"^(?:<{7}|>{7}) ", "a conflict that was not resolved"),
     (r"[ \t]+$", "white space at the end of a line"),
 ]
 IN_C = [

@@ -20,7 +20,7 @@ struct wsk__log {
     pthread_t writer;
     pthread_mutex_t lock;
     pthread_cond_t wake;    /* the writer: something to write, or stop */
-    pthread_cond_t drained; /* wsk__log_free: the writer is done */
+    pthread_cond_t drained; /* the writer has written all, or is done */
     struct wsk__buf queue;  /* lines not yet written */
     size_t dropped;
     int next_fd;  /* to go on with; -1: the same */
@@ -82,6 +82,7 @@ static void *log_writer(void *arg)
 
         while (wsk__buf_len(&log->queue) == 0 && !log->stop) {
             log->waiting = true;
+            pthread_cond_broadcast(&log->drained);
             pthread_cond_wait(&log->wake, &log->lock);
         }
         log->waiting = false;
@@ -102,7 +103,7 @@ static void *log_writer(void *arg)
     }
     log->gone = true;
     abandoned = log->abandoned;
-    pthread_cond_signal(&log->drained);
+    pthread_cond_broadcast(&log->drained);
     pthread_mutex_unlock(&log->lock);
     wsk__buf_free(&batch);
     if (abandoned)
@@ -153,13 +154,11 @@ bool wsk__log_reopen(struct wsk__log *log, int fd)
     return true;
 }
 
-void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
+/* Until the writer waits for more, or has gone. */
+static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
 {
     struct timespec until;
-    bool gone;
 
-    if (log == NULL)
-        return;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += wait_ms / 1000;
     until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
@@ -167,12 +166,31 @@ void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
+    while (!log->gone && (log->stop || !log->waiting) &&
+           pthread_cond_timedwait(&log->drained, &log->lock, &until) !=
+               ETIMEDOUT)
+        continue;
+}
+
+void wsk__log_flush(struct wsk__log *log, unsigned wait_ms)
+{
+    if (log == NULL)
+        return;
+    pthread_mutex_lock(&log->lock);
+    await_drained_locked(log, wait_ms);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
+{
+    bool gone;
+
+    if (log == NULL)
+        return;
     pthread_mutex_lock(&log->lock);
     log->stop = true;
     pthread_cond_signal(&log->wake);
-    while (!log->gone && pthread_cond_timedwait(&log->drained, &log->lock,
-                                                &until) != ETIMEDOUT)
-        continue;
+    await_drained_locked(log, wait_ms);
     gone = log->gone;
     log->abandoned = !gone;
     pthread_mutex_unlock(&log->lock);

@@ -15,6 +15,9 @@ struct wsk__log *wsk__log_new(int fd);
 /* From now on write to a copy of fd. False when there is none to be had. */
 bool wsk__log_reopen(struct wsk__log *log, int fd);
 
+/* Wait, for at most wait_ms, until all lines are written. NULL is legal. */
+void wsk__log_flush(struct wsk__log *log, unsigned wait_ms);
+
 /* Flush, for at most wait_ms, and stop the writer. NULL is legal. */
 void wsk__log_free(struct wsk__log *log, unsigned wait_ms);
 

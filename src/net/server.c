@@ -606,5 +606,9 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
         }
     }
     pthread_mutex_unlock(&srv->lock);
+    if (st != WSK_E_TIMEOUT) { /* what the program prints next comes behind */
+        wsk__log_flush(srv->access_log, LOG_FLUSH_MS);
+        wsk__log_flush(srv->error_log, LOG_FLUSH_MS);
+    }
     return st;
 }

@@ -23,6 +23,26 @@ TEST(lines_arrive_whole_and_in_order)
     close(fds[1]);
 }
 
+TEST(a_flush_waits_for_what_was_said_before)
+{
+    struct wsk__log *log;
+    char got[64] = {0};
+    int fds[2];
+    ssize_t n;
+
+    EXPECT(pipe(fds) == 0);
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    log = wsk__log_new(fds[1]);
+    wsk__log_flush(log, 5000); /* nothing to wait for */
+    wsk__log_line(log, "one", 3);
+    wsk__log_flush(log, 5000);
+    n = read(fds[0], got, sizeof(got));
+    EXPECT(n == 4 && memcmp(got, "one\n", 4) == 0);
+    wsk__log_free(log, 5000);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
 {
     static char text[1000], got[1 << 21];

@@ -139,7 +139,7 @@ def test_run_in_a_script_does_the_same(program, tmp_path):
     assert ask(started)[2] == b"/"
     assert "serves site_app:app" in started.said
     started.signal(signal.SIGINT)
-    assert "after run\n" in started.process.stdout.read()
+    assert started.process.stdout.read().endswith("after run\n")
     assert started.wait() == 0
 
 
