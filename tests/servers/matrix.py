@@ -318,7 +318,7 @@ def write(rows):
         "how many",
         "WebSockets were open at once, each with its thread, process or "
         "greenlet; – is",
-        "what the server does not have.",
+        "what the server does not have or, over TLS, what was not tried.",
         "",
         "| server | version | " + " | ".join(heads) + " |",
         "|---" * (len(heads) + 2) + "|",
