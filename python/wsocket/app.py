@@ -60,7 +60,7 @@ class WSocketApp(Framework):
 
     #: What the key of a handshake is hashed with (RFC 6455 1.3).
     GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    #: RFC 6455 is 13; with "8" and "7" our server takes its drafts, too.
+    #: RFC 6455 is 13; with "8" and "7" its drafts are taken, too.
     SUPPORTED_VERSIONS = ("13",)
     #: The class of the client objects, a subclass of WebSocket.
     websocket_class: type[WebSocket] = WebSocket
@@ -85,6 +85,8 @@ class WSocketApp(Framework):
                 "the application must be callable, not %r" % (app,)
             )
         self.app = app
+        if set(self.SUPPORTED_VERSIONS) - {"13"}:
+            options.setdefault("ws_allow_drafts", True)
         self._elsewhere = Middleware(self.serve, **options)
         self.protocols = _list_of(protocol) + _list_of(protocols)
         if on_handshake is not None:

@@ -203,12 +203,17 @@ def test_ctrl_c_leaves_serve_forever_as_it_does_in_wsgiref(program, tmp_path):
     assert served.wait() == 5
 
 
-def test_drafts_are_served_where_the_application_says_so(serve):
+@pytest.mark.parametrize("where", ["c", "wsgiref"])
+def test_drafts_are_served_where_the_application_says_so(serve, forever, where):
     class Old(WSocketApp):
         SUPPORTED_VERSIONS = ("13", "8", "7")
 
     for app, status in ((WSocketApp(), 426), (Old(), 101)):
-        with serve(app).raw() as client:
+        if where == "c":
+            site = serve(app)
+        else:
+            site = forever(make_server("127.0.0.1", 0, app, handler_class=Own))
+        with site.raw() as client:
             client.send(
                 b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                 b"Connection: Upgrade\r\nSec-WebSocket-Version: 8\r\n"
