@@ -27,7 +27,7 @@ from .server import Server
 
 Application = Callable[..., Iterable[bytes]]
 
-TICK = 1.0  # seconds between two signs of life to gunicorn
+TICK = 1.0  # seconds between two signs of life to gunicorn, at most
 
 # Settings of gunicorn, and the options that are the same.
 SAME = {
@@ -78,7 +78,8 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     def _sleep(self) -> None:
         """A tick; signals, the reloader and max_requests cut it short."""
-        if select.select([self.PIPE[0]], [], [], TICK)[0]:
+        tick = min(TICK, self.cfg.timeout / 4) if self.cfg.timeout else TICK
+        if select.select([self.PIPE[0]], [], [], tick)[0]:
             os.read(self.PIPE[0], 4096)
 
     def _end(self, server: Server) -> None:

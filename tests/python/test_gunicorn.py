@@ -193,9 +193,9 @@ def test_tls_is_refused_by_name(gunicorn, tmp_path):
 
 
 def test_a_request_may_outlast_the_timeout_and_the_worker_lives(gunicorn):
-    master = gunicorn("--timeout", "1", "--threads", "2").wait_started()
+    master = gunicorn("--timeout", "2", "--threads", "2").wait_started()
     with master.raw() as client:
         first = worker_of(master)
-        assert get(client, "/slow?3")[0] == 200
+        assert get(client, "/slow?5")[0] == 200
         assert worker_of(master) == first
     assert "TIMEOUT" not in master.said
