@@ -117,6 +117,10 @@ class Worker(base.Worker):  # type: ignore[misc]
             if getattr(cfg, theirs) != 0 or theirs == "keepalive"
         }
         options["access_logfile"] = cfg.accesslog or "none"
+        trusted = cfg.forwarded_allow_ips  # a list in newer gunicorns
+        if not isinstance(trusted, str):
+            trusted = ",".join(map(str, trusted))
+        options["trusted_proxies"] = [t for t in trusted.split(",") if t]
         options.update(self.options)
         options.update(config.gather({}, os.environ)[0])
         options.pop("app", None)

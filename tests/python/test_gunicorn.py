@@ -26,6 +26,8 @@ def app(environ, start_response):
         time.sleep(float(environ["QUERY_STRING"]))
     if environ["PATH_INFO"] == "/crash":
         raise ValueError("broken on purpose")
+    if environ["PATH_INFO"] == "/scheme":
+        environ["wsgi.multiprocess"] = environ["wsgi.url_scheme"]
     body = "WORD %d %s" % (os.getpid(), environ["wsgi.multiprocess"])
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body.encode()]
@@ -172,6 +174,19 @@ def test_settings_are_the_servers(gunicorn):
     assert master.wait() == 0
     said = master.process.stdout.read()
     assert re.search(r'"GET /logged HTTP/1.1" 200', said)
+
+
+@pytest.mark.parametrize(
+    "allowed, scheme", [("127.0.0.1", "https"), ("10.0.0.1", "http")]
+)
+def test_who_may_say_that_the_client_spoke_tls(gunicorn, allowed, scheme):
+    master = gunicorn("--forwarded-allow-ips", allowed).wait_started()
+    with master.raw() as client:
+        client.send(
+            b"GET /scheme HTTP/1.1\r\nHost: t\r\n"
+            b"X-Forwarded-Proto: https\r\n\r\n"
+        )
+        assert client.response()[2].decode().split()[2] == scheme
 
 
 def test_options_of_the_environment(gunicorn, monkeypatch):
