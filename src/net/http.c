@@ -483,6 +483,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__socket_release(srv);
     if (conn->ws != NULL) {
         wsk__ws_handler_done(conn);
+        wsk__load_forget(conn);
         wsk__exchange_free(conn->h);
         conn->h = NULL;
         return true;

@@ -153,6 +153,7 @@ static void pause_accepting(wsk_server *srv, bool pause)
 void wsk__conn_close(struct wsk_conn *conn)
 {
     wsk_server *srv = conn->srv;
+    bool websocket;
 
     if (conn->kind == WSK__DEAD)
         return;
@@ -170,7 +171,8 @@ void wsk__conn_close(struct wsk_conn *conn)
         close(conn->fd);
         conn->fd = -1;
     }
-    if (conn->ws != NULL)
+    websocket = conn->ws != NULL;
+    if (websocket)
         wsk__access_closed(conn);
     wsk__conn_unlock(conn);
     wsk__timer_clear(&srv->wheel, &conn->timer);
@@ -184,8 +186,10 @@ void wsk__conn_close(struct wsk_conn *conn)
     conn->prev = NULL;
     conn->next = srv->graveyard;
     srv->graveyard = conn;
-    wsk__load_forget(conn);
-    wsk__spill_drop(conn);
+    if (!websocket) { /* else its handler's thread may be freeing conn->h */
+        wsk__load_forget(conn);
+        wsk__spill_drop(conn);
+    }
     if (srv->accept_paused && srv->n_conns < srv->max_connections)
         pause_accepting(srv, false);
 }
