@@ -420,7 +420,7 @@ def test():
         path = os.path.join("build", "venv-" + name)
         tally.stage("Python %s tests" % name, python_tests,
                     environment(path, python, requirements=True),
-                    ["tests/python"])
+                    ["tests/python", "-m", "not slow"])
     tally.stage("Python tests under ASan and UBSan", python_tests_under_asan)
     tally.stage("other systems compile", foreign_systems)
     tally.stage("installed library", script, "tests/install/run")
