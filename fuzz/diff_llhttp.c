@@ -1,55 +1,14 @@
 /* Any octets: our HTTP engine and llhttp, the parser of Node.js (strict, its
  * defaults), read the same request, or differ in a way that is named here and
  * explained in docs/internals/http.md. Built where Debian's node-llhttp is. */
+#include "log.h"
+
 #include "base/ascii.h"
 #include "wsocket.h"
 
 #include <llhttp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SETTING_LEN = 2 }; /* the corpus is that of fuzz_http */
-
-/* --------------------------------------------------------------- text --- */
-
-struct text {
-    char *p;
-    size_t len, size;
-};
-
-static void put(struct text *t, const void *data, size_t n)
-{
-    if (t->len + n > t->size) {
-        t->size = (t->len + n) * 2;
-        t->p = realloc(t->p, t->size);
-        REQUIRE(t->p != NULL);
-    }
-    if (n > 0)
-        memcpy(t->p + t->len, data, n);
-    t->len += n;
-}
-
-static bool begins_with(const struct text *t, const struct text *start)
-{
-    return start->len <= t->len &&
-           (start->len == 0 || memcmp(t->p, start->p, start->len) == 0);
-}
-
-static bool same(const struct text *a, const struct text *b)
-{
-    return a->len == b->len && begins_with(a, b);
-}
 
 /* ----------------------------------------------------------- one side --- */
 
@@ -63,7 +22,7 @@ struct side {
     const char *reason; /* theirs */
     bool has_head, has_length, chunked, http10, keep_alive;
     uint64_t length;
-    struct text method, target, fields, body;
+    struct log method, target, fields, body;
     size_t field, value; /* where the last one begins */
 };
 
@@ -124,7 +83,7 @@ static struct side ours(const uint8_t *data, size_t size)
 /* We judge a line when it is complete: here it ends. */
 static bool refused_at_last(const uint8_t *data, size_t size)
 {
-    struct text longer = {0};
+    struct log longer = {0};
     struct side s;
     bool refused;
 
@@ -173,7 +132,7 @@ static int on_name_end(llhttp_t *p)
 static int on_field_end(llhttp_t *p)
 {
     struct side *s = p->data;
-    struct text *t = &s->fields;
+    struct log *t = &s->fields;
     size_t name_len = s->value - s->field - 1;
 
     if (s->has_head)

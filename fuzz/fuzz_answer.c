@@ -1,11 +1,8 @@
 /* A server's answer to a client's handshake: any octets. What is accepted must
  * be accepted in any two pieces as well, and used must lie inside. */
+#include "fuzz.h"
+
 #include "wsocket.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const wsk_ws_ask ASK = {
     .host = "a",
@@ -22,8 +19,7 @@ static wsk_status read_exact(const uint8_t *data, size_t len, size_t *used,
     char *copy = malloc(len ? len : 1);
     wsk_status st;
 
-    if (copy == NULL)
-        abort();
+    REQUIRE(copy != NULL);
     if (len > 0)
         memcpy(copy, data, len);
     st = wsk_ws_read_answer(&ASK, copy, len, used, answer);

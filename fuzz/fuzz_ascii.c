@@ -1,19 +1,8 @@
 /* What looks at sixteen octets at once says what its twin says that looks at
  * one, for every beginning and end. */
+#include "fuzz.h"
+
 #include "base/ascii.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

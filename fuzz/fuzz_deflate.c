@@ -1,21 +1,11 @@
 /* Any messages, at any window and level, with and without history: what our
  * compressors make of them zlib turns back, with a window of just that size. */
+#include "fuzz.h"
+
 #include "base/mem.h"
 #include "ws/deflate.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 /* One message, in blocks of exactly their sizes. zlib's window is honest only
  * when it has to leave what it has just written, so that it writes little at a
@@ -58,8 +48,6 @@ static void check(struct wsk__deflater *d, const wsk_ws_deflate *how,
     free(in);
     free(out);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -1,20 +1,9 @@
 /* Any header fields: the verdict on a handshake is one of the four, an accepted
  * one keeps its promises, and the walk over the offers agrees with it. */
+#include "fuzz.h"
+
 #include "base/ascii.h"
 #include "wsocket.h"
-
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 enum { MAX_FIELDS = 32 };
 
@@ -87,8 +76,6 @@ static void check_deflate(const wsk_head *head)
     REQUIRE(agreed.server_takeover ==
             (strstr(text, "server_no_context_takeover") == NULL));
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -1,22 +1,11 @@
 /* Any octets, in any pieces: the HTTP engine says the same and answers the
  * same, for itself or embedded; and what it says is lawful. */
+#include "log.h"
+
 #include "base/ascii.h"
 #include "base/mem.h"
 #include "http/conn.h"
 #include "wsocket.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The first octets of an input choose the circumstances. */
 struct setting {
@@ -26,23 +15,6 @@ struct setting {
     bool eof;
 };
 enum { SETTING_LEN = 2 };
-
-struct log {
-    uint8_t *p;
-    size_t len, size;
-};
-
-static void put(struct log *log, const void *data, size_t n)
-{
-    if (log->len + n > log->size) {
-        log->size = (log->len + n) * 2;
-        log->p = realloc(log->p, log->size);
-        REQUIRE(log->p != NULL);
-    }
-    if (n > 0)
-        memcpy(log->p + log->len, data, n);
-    log->len += n;
-}
 
 static void put_view(struct log *log, wsk_str s)
 {

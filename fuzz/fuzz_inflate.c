@@ -1,21 +1,12 @@
 /* Any octets as compressed messages: the engine says the same however they are
  * cut into pieces, and passes no cap. */
+#include "fuzz.h"
+
 #include "base/utf8.h"
 #include "ws/frame.h"
 #include "wsocket.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 enum { MOST = 65536 };
 
@@ -108,8 +99,6 @@ static struct log run(const wsk_ws_deflate *how, uint64_t limit,
     wsk_ws_free(ws);
     return log;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

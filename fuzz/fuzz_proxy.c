@@ -1,21 +1,11 @@
 /* What proxies say: the PROXY header judged the same however it is cut, and
  * nothing in Forwarded or X-Forwarded that would not do in a Host field, a path
  * or a log. The first octet chooses. */
+#include "fuzz.h"
+
 #include "base/ascii.h"
 #include "http/forwarded.h"
 #include "http/proxy.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 static const char *const NAMES[] = {
     "Forwarded",        "X-Forwarded-For",  "X-Forwarded-Proto",
@@ -80,8 +70,6 @@ static void check_fields(const char *data, size_t len)
     for (size_t i = 0; i < said.host.len; i++)
         REQUIRE(said.host.p[i] > 0x20 && said.host.p[i] != '/');
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

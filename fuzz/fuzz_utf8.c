@@ -1,20 +1,10 @@
 /* Any octets: the validator says of them, in whatever pieces they come, what a
  * decoder says that was written down from the table of RFC 3629 4; and whether
  * they are ASCII, masked or not. */
+#include "fuzz.h"
+
 #include "base/utf8.h"
 #include "ws/mask.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 /* Octets of the code point at p[0..n); 0: there is none. */
 static size_t decode(const uint8_t *p, size_t n)
@@ -70,8 +60,6 @@ static void check_mask(const uint8_t *p, size_t n)
     REQUIRE(n == 0 || memcmp(masked, p, n) == 0);
     free(masked);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -1,21 +1,10 @@
 /* Any octets, in any pieces: the WebSocket engine says the same, and what it
  * says is lawful. */
+#include "log.h"
+
 #include "base/utf8.h"
 #include "ws/conn.h"
 #include "wsocket.h"
-
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define REQUIRE(cond)                                                          \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 /* The first octets of an input choose the circumstances. */
 struct setting {
@@ -27,23 +16,6 @@ struct setting {
     bool pieces;          /* messages come in pieces */
 };
 enum { SETTING_LEN = 2, PIECE_MOST = 65536 };
-
-struct log {
-    uint8_t *p;
-    size_t len, size;
-};
-
-static void put(struct log *log, const void *data, size_t n)
-{
-    if (log->len + n > log->size) {
-        log->size = (log->len + n) * 2;
-        log->p = realloc(log->p, log->size);
-        REQUIRE(log->p != NULL);
-    }
-    if (n > 0)
-        memcpy(log->p + log->len, data, n);
-    log->len += n;
-}
 
 struct run {
     const struct setting *setting;
@@ -249,19 +221,12 @@ static void check_out(const struct log *out)
     }
 }
 
-static bool same(const struct log *a, const struct log *b)
-{
-    return a->len == b->len && (a->len == 0 || !memcmp(a->p, b->p, a->len));
-}
-
 static void end(struct run *r)
 {
     free(r->events.p);
     free(r->begun.p);
     free(r->out.p);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
