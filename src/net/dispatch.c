@@ -8,10 +8,12 @@
 #include <time.h>
 
 enum {
-    TICK_US = 500, /* a call that lasts two of these has lost the lead */
-    LATE_TICKS = 2,
+    TICK_US = 500,
+    LATE_TICKS = 1,   /* since the monitor saw the call: it has lost the lead */
     AWAY_TICKS = 100, /* 50 ms: then the loop reads for the handler */
     QUIET_TICKS = 20, /* without a call: the monitor goes to sleep */
+    CALM_TICKS = 200, /* without a late call: the monitor naps */
+    NAP_TICKS = 16,   /* 8 ms: the most the first late call costs others */
     MIN_SPARES = 2,   /* one for the lead, one for a queued call */
     REAP_S = 10,      /* how long a surplus spare waits for work */
     RESPAWN_MS = 100, /* after the system has refused a thread */
@@ -164,11 +166,11 @@ static void step_back_locked(struct wsk__thread *th)
     set_fresh_locked(th, false);
 }
 
-/* The monitor counts from now on. */
+/* The monitor counts from its next look. */
 static void watch_anew_locked(struct wsk__thread *th)
 {
     th->rearmed = false;
-    th->since = th->srv->tick;
+    th->seen = 0;
     wake_monitor_locked(th->srv);
 }
 
@@ -593,26 +595,61 @@ void wsk__dispatch_work(struct wsk__thread *th)
 
 /* -------------------------------------------------------- the monitor --- */
 
-/* One tick's look at the running calls. True: something must be watched on. */
-static bool inspect_locked(wsk_server *srv)
+/* How the monitor spends its time. It costs a busy server a context switch per
+ * look, so while every call is quick it naps. After a nap it looks twice, a
+ * tick apart, for a call that it finds running may have begun just before. */
+struct watch {
+    bool open;  /* some running call must be watched on */
+    bool fresh; /* one of them was seen for the first time */
+    bool napped;
+    uint64_t calls;       /* the server's, at the last look */
+    unsigned quiet, calm; /* ticks without a call, without a late one */
+};
+
+/* One look at a running call. */
+static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
 {
-    bool open = false;
+    wsk_server *srv = th->srv;
+    bool first = th->seen == 0, late;
 
-    for (struct wsk__thread *th = srv->running; th != NULL; th = th->next) {
-        uint64_t age = srv->tick - th->since;
-
-        if (th->leads && age >= LATE_TICKS && srv->n_spares > 0)
-            steal_locked(th);
-        if (th->fresh && age >= LATE_TICKS && !atomic_load(&th->entering))
-            set_fresh_locked(th, false);
-        if (th->ws != NULL && !th->rearmed && age >= AWAY_TICKS) {
-            th->rearmed = true;
-            wsk__post(th->ws, WSK__POST_AWAY);
-        }
-        open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
+    if (first)
+        th->seen = srv->tick;
+    late = srv->tick - th->seen >= LATE_TICKS;
+    if (late && (th->leads || th->fresh))
+        w->calm = 0;
+    if (late && th->leads && srv->n_spares > 0)
+        steal_locked(th);
+    if (late && th->fresh && !atomic_load(&th->entering))
+        set_fresh_locked(th, false);
+    if (th->ws != NULL && !th->rearmed && srv->tick - th->seen >= AWAY_TICKS) {
+        th->rearmed = true;
+        wsk__post(th->ws, WSK__POST_AWAY);
     }
+    w->fresh |= first && (th->leads || th->fresh);
+    w->open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
+}
+
+static void inspect_locked(struct watch *w, wsk_server *srv)
+{
+    w->open = w->fresh = false;
+    if (w->calls != srv->calls)
+        w->quiet = 0;
+    w->calls = srv->calls;
+    for (struct wsk__thread *th = srv->running; th != NULL; th = th->next)
+        inspect_call_locked(w, th);
     kick_locked(srv);
-    return open;
+}
+
+/* How long until the next look. */
+static unsigned pause_ticks(struct watch *w)
+{
+    unsigned ticks;
+
+    w->napped = w->calm >= CALM_TICKS && !(w->napped && w->fresh);
+    ticks = w->napped ? NAP_TICKS : 1;
+    w->quiet += ticks;
+    w->calm += w->calm < CALM_TICKS ? ticks : 0;
+    return ticks;
 }
 
 static void *own_thread(void *arg)
@@ -693,28 +730,29 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
 static void *monitor(void *arg)
 {
     wsk_server *srv = arg;
-    const struct timespec tick = {.tv_nsec = TICK_US * 1000L};
-    uint64_t calls = 0;
-    unsigned quiet = 0, missing;
+    struct watch watch = {.open = false};
+    unsigned missing, ticks;
 
     pthread_mutex_lock(&srv->lock);
     while (!srv->ended) {
         missing = missing_spares_locked(srv);
         if (missing > 0 && wsk__now_ms() >= srv->spawn_after_ms)
             spawn_missing_locked(srv, missing);
+        if (missing > 0)
+            watch.calm = 0; /* more may be missing soon */
         missing = missing_spares_locked(srv);
-        quiet = calls == srv->calls ? quiet + 1 : 0;
-        calls = srv->calls;
-        if (!inspect_locked(srv) && missing == 0 && quiet >= QUIET_TICKS) {
+        inspect_locked(&watch, srv);
+        if (!watch.open && missing == 0 && watch.quiet >= QUIET_TICKS) {
             srv->monitor_asleep = true;
             while (srv->monitor_asleep && !srv->ended)
                 pthread_cond_wait(&srv->monitor_wake, &srv->lock);
-            quiet = 0;
+            watch.quiet = watch.calm = 0;
         }
+        ticks = pause_ticks(&watch);
         pthread_mutex_unlock(&srv->lock);
-        nanosleep(&tick, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = ticks * TICK_US * 1000L}, NULL);
         pthread_mutex_lock(&srv->lock);
-        srv->tick++;
+        srv->tick += ticks;
     }
     srv->monitor_gone = true;
     pthread_cond_broadcast(&srv->changed);
@@ -729,6 +767,7 @@ bool wsk__dispatch_start(wsk_server *srv)
     int err;
 
     srv->ready_tail = &srv->ready;
+    srv->tick = 1; /* 0 says: not seen yet */
     wsk__server_ref(srv);
     err = pthread_create(&thread, NULL, monitor, srv);
     if (err != 0) {

@@ -250,7 +250,7 @@ struct wsk__thread {
     bool fresh; /* takes calls from srv->ready and is not known to be slow */
     atomic_bool entering;  /* waits for the interpreter */
     bool rearmed;          /* the loop was told to read for its WebSocket */
-    uint64_t since;        /* tick at which this stretch of work began */
+    uint64_t seen;         /* tick of the monitor's first look; 0: not yet */
     struct wsk_conn *conn; /* the one it is called for */
     struct wsk_conn *ws;   /* the WebSocket its handler upgraded to */
 

@@ -128,6 +128,29 @@ TEST(a_handler_that_computes_delays_no_other_connection)
     wsk_server_free(s.srv);
 }
 
+TEST(a_late_handler_is_noticed_after_a_long_stretch_of_quick_ones)
+{
+    struct served s = serve(handler, NULL, NULL);
+    struct timespec pause = {.tv_nsec = 1000000};
+    int slow = dial(&s);
+    char body[32];
+
+    /* Without a rest of 10 ms, for longer than the monitor takes to relax. */
+    for (int i = 0; i < 300; i++) {
+        expect_answers(&s, 1);
+        nanosleep(&pause, NULL);
+    }
+    door_set(false);
+    say(slow, GET("/wait"));
+    await_waiting(1);
+    expect_answers(&s, 50);
+    EXPECT(!hears(slow, 0));
+    door_set(true);
+    EXPECT(hear_answer(slow, body, sizeof(body)) == 200);
+    close(slow);
+    wsk_server_free(s.srv);
+}
+
 TEST(what_was_read_in_one_batch_with_a_slow_request_is_answered)
 {
     struct served s = serve(handler, NULL, NULL);
