@@ -2,7 +2,11 @@
 
 
 def app(environ, start_response):
-    ws = environ["wsgi.websocket"]
+    ws = environ.get("wsgi.websocket")
+    if ws is None:
+        start_response("426 Upgrade Required", [("Upgrade", "websocket"),
+                                                ("Connection", "Upgrade")])
+        return [b"This is a WebSocket echo.\n"]
     for message in ws:
         ws.send(message)
     return []
