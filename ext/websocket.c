@@ -326,7 +326,7 @@ static PyMethodDef WebSocket_methods[] = {
      DOC_RECEIVE_STREAM},
     {"send", EXT_METHOD(ext_ws_send), FAST, DOC_SEND},
     {"send_frame", EXT_METHOD(ext_ws_send_frame), FAST, DOC_SEND_FRAME},
-    {"send_stream", ext_ws_send_stream, METH_O, DOC_SEND_STREAM},
+    {"send_stream", EXT_METHOD(ext_ws_send_stream), FAST, DOC_SEND_STREAM},
     {"ping", EXT_METHOD(ext_ws_ping), FAST, DOC_PING},
     {"pong", EXT_METHOD(ext_ws_pong), FAST, DOC_PONG},
     {"close", EXT_METHOD(ext_ws_close), FAST, DOC_CLOSE},

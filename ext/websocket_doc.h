@@ -100,9 +100,10 @@
     "'hello'"
 
 #define DOC_SEND_STREAM                                                        \
-    "send_stream($self, iterable, /)\n--\n\n"                                  \
+    "send_stream($self, /, iterable, do_compress=True)\n--\n\n"                \
     "Send one message in pieces, each as soon as the iterable yields it:\n"    \
-    "all str is a text, all bytes a binary message. It is not compressed.\n\n" \
+    "all str is a text, all bytes a binary message. It is compressed if the\n" \
+    "first piece by itself would be, see ws_compression_threshold.\n\n"        \
     "Other threads that send wait until it has ended; pings pass.\n\n"         \
     "An exception in the iterable closes the WebSocket with 1011, so that\n"   \
     "the peer does not take half a message for a whole one. TypeError: a\n"    \

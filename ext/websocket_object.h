@@ -119,7 +119,8 @@ PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
                             Py_ssize_t nargs, PyObject *kwnames);
-PyObject *ext_ws_send_stream(PyObject *op, PyObject *iterable);
+PyObject *ext_ws_send_stream(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames);
 PyObject *ext_ws_ping(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_pong(PyObject *op, PyObject *const *args, Py_ssize_t nargs,

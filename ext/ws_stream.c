@@ -4,6 +4,7 @@
  * meanwhile finds the engine busy, and waits for stream_lock. */
 #include "websocket_object.h"
 
+#include "args.h"
 #include "errors.h"
 #include "message.h"
 
@@ -49,9 +50,14 @@ static void end_stream(WebSocketObject *self)
     PyThread_release_lock(self->stream_lock);
 }
 
-/* Pieces of one kind. *opcode is WSK_CONTINUATION once the first has left. */
-static int send_piece(WebSocketObject *self, PyObject *piece, bool *text,
-                      wsk_opcode *opcode)
+/* One message: pieces of one kind. */
+struct stream {
+    wsk_opcode opcode; /* WSK_CONTINUATION once the first has left */
+    bool text;
+    unsigned flags; /* of the first */
+};
+
+static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
 {
     bool is_text = PyUnicode_Check(piece);
     struct ext_octets o;
@@ -64,7 +70,7 @@ static int send_piece(WebSocketObject *self, PyObject *piece, bool *text,
                      Py_TYPE(piece)->tp_name);
         return -1;
     }
-    if (*opcode == WSK_CONTINUATION && is_text != *text) {
+    if (s->opcode == WSK_CONTINUATION && is_text != s->text) {
         PyErr_SetString(PyExc_TypeError,
                         "send_stream: the pieces of one message must be all "
                         "str or all bytes");
@@ -72,15 +78,18 @@ static int send_piece(WebSocketObject *self, PyObject *piece, bool *text,
     }
     if (ext_octets_get(&o, piece) < 0)
         return -1;
-    if (*opcode != WSK_CONTINUATION)
-        *opcode = is_text ? WSK_TEXT : WSK_BINARY;
+    s->text = is_text;
     Py_BEGIN_ALLOW_THREADS
-    st = wsk_conn_send_frame(self->conn, *opcode, false, o.p, (size_t)o.len);
+    if (s->opcode == WSK_CONTINUATION)
+        st = wsk_conn_send_frame(self->conn, s->opcode, false, o.p,
+                                 (size_t)o.len);
+    else
+        st = wsk_conn_send_first(self->conn, is_text ? WSK_TEXT : WSK_BINARY,
+                                 o.p, (size_t)o.len, s->flags);
     Py_END_ALLOW_THREADS
     ext_octets_release(&o);
-    *text = is_text;
     if (st == WSK_OK) {
-        *opcode = WSK_CONTINUATION;
+        s->opcode = WSK_CONTINUATION;
         st = ext_ws_wait_for_stream(self);
     }
     if (st == WSK_OK)
@@ -89,35 +98,34 @@ static int send_piece(WebSocketObject *self, PyObject *piece, bool *text,
     return -1;
 }
 
-static int send_pieces(WebSocketObject *self, PyObject *iterator)
+static int send_pieces(WebSocketObject *self, PyObject *iterator, bool compress)
 {
-    wsk_opcode opcode = WSK_TEXT;
-    bool text = true;
+    struct stream s = {.opcode = WSK_TEXT,
+                       .flags = compress ? 0 : WSK_SEND_PLAIN};
     PyObject *piece;
     wsk_status st;
     int rc = 0;
 
     while (rc == 0 && (piece = PyIter_Next(iterator)) != NULL) {
-        rc = send_piece(self, piece, &text, &opcode);
+        rc = send_piece(self, piece, &s);
         Py_DECREF(piece);
     }
     if (!PyErr_Occurred()) {
         Py_BEGIN_ALLOW_THREADS
-        st = wsk_conn_send_frame(self->conn, opcode, true, NULL, 0);
+        st = wsk_conn_send_frame(self->conn, s.opcode, true, NULL, 0);
         Py_END_ALLOW_THREADS
         if (st == WSK_OK)
             return 0;
         ext_ws_raise_send(self, st, "send_stream");
     }
     /* The peer must see that the message is not whole. */
-    if (opcode == WSK_CONTINUATION)
+    if (s.opcode == WSK_CONTINUATION)
         ext_ws_close_conn(self, 1011, NULL, 0);
     return -1;
 }
 
-PyObject *ext_ws_send_stream(PyObject *op, PyObject *iterable)
+static int send_stream(WebSocketObject *self, PyObject *iterable, bool compress)
 {
-    WebSocketObject *self = WebSocket_CAST(op);
     PyObject *iterator = NULL;
     int rc;
 
@@ -128,16 +136,32 @@ PyObject *ext_ws_send_stream(PyObject *op, PyObject *iterable)
                         "send_stream: takes an iterable of pieces; send() is "
                         "for a message in one");
     if (iterator == NULL)
-        return NULL;
+        return -1;
     rc = ext_ws_open(self, "send_stream");
     if (rc == 0)
         rc = begin_stream(self);
     if (rc == 0) {
-        rc = send_pieces(self, iterator);
+        rc = send_pieces(self, iterator, compress);
         end_stream(self);
     }
     Py_DECREF(iterator);
-    if (rc < 0)
+    return rc;
+}
+
+static const struct ext_signature send_stream_sig = {
+    "send_stream", 1, 2, (const char *const[]){"iterable", "do_compress"}};
+
+PyObject *ext_ws_send_stream(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *given[2];
+    int compress = 1;
+
+    if (ext_args(&send_stream_sig, args, nargs, kwnames, given) < 0)
+        return NULL;
+    if (given[1] != NULL)
+        compress = PyObject_IsTrue(given[1]);
+    if (compress < 0 || send_stream(WebSocket_CAST(op), given[0], compress) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

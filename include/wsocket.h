@@ -595,6 +595,15 @@ WSK_API wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode,
                                     unsigned flags);
 
 /**
+ * Send the first piece of a message, compressed where a whole message of its
+ * length and flags would be; the others are so, too, and are sent through
+ * wsk_ws_send_frame(). Returns of wsk_ws_send_message().
+ */
+WSK_API wsk_status wsk_ws_send_first(wsk_ws *ws, wsk_opcode opcode,
+                                     const uint8_t *data, size_t len,
+                                     unsigned flags);
+
+/**
  * Send one frame of a message in pieces: TEXT or BINARY first, then
  * CONTINUATION, `fin` on the last; or one PING or PONG of at most 125 octets.
  * Besides the returns of wsk_ws_send_message(): WSK_E_ARG (a control frame too
@@ -1010,6 +1019,12 @@ WSK_API wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode,
 WSK_API wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                                       const void *data, size_t len,
                                       unsigned flags);
+
+/** Send the first piece of a message, as wsk_ws_send_first(); the others go
+ * through wsk_conn_send_frame(). Text is not checked. */
+WSK_API wsk_status wsk_conn_send_first(wsk_conn *conn, wsk_opcode opcode,
+                                       const void *data, size_t len,
+                                       unsigned flags);
 
 /** Send one frame; parameters and returns of wsk_ws_send_frame(). */
 WSK_API wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode,

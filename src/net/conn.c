@@ -424,15 +424,41 @@ static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
     return WSK_E_NOMEM;
 }
 
+/* A message, or with `fin` false the first piece of one. */
+static wsk_status send_some(wsk_conn *conn, wsk_opcode opcode, bool fin,
+                            const void *data, size_t len, unsigned flags)
+{
+    struct wsk_ws *engine = &conn->ws->engine;
+    size_t octets = len;
+    bool queues = len < LONG || !fin;
+    uint8_t *packed = wsk__ws_pack(engine, data, &len, flags);
+    wsk_status st;
+
+    wsk__conn_lock(conn);
+    st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0 || !fin);
+    if (st == WSK_OK && packed == NULL && !queues) {
+        wsk__ws_flush_locked(conn);
+        st = send_long_locked(conn, opcode, data, len, flags);
+        queues = st == WSK_E_AGAIN;
+        st = queues ? WSK_OK : st;
+    }
+    queue_locked(conn);
+    if (st == WSK_OK && packed != NULL)
+        st = wsk__ws_send_packed(engine, opcode, fin, packed, len);
+    else if (st == WSK_OK && queues)
+        st = fin ? wsk_ws_send_with(engine, opcode, data, len, flags)
+                 : wsk_ws_send_first(engine, opcode, data, len, flags);
+    if (st == WSK_OK)
+        count_out_locked(conn->ws, octets, fin);
+    queued_locked(conn);
+    wsk__conn_unlock(conn);
+    wsk__free(packed);
+    return st;
+}
+
 wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                               const void *data, size_t len, unsigned flags)
 {
-    struct wsk_ws *engine;
-    size_t octets = len;
-    bool queues = len < LONG;
-    uint8_t *packed;
-    wsk_status st;
-
     if (opcode != WSK_TEXT && opcode != WSK_BINARY)
         return WSK_E_ARG;
     if (wsk__lone_of(conn) != NULL)
@@ -442,27 +468,20 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
         return WSK_E_ARG;
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    engine = &conn->ws->engine;
-    packed = wsk__ws_pack(engine, data, &len, flags);
-    wsk__conn_lock(conn);
-    st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0);
-    if (st == WSK_OK && packed == NULL && len >= LONG) {
-        wsk__ws_flush_locked(conn);
-        st = send_long_locked(conn, opcode, data, len, flags);
-        queues = st == WSK_E_AGAIN;
-        st = queues ? WSK_OK : st;
-    }
-    queue_locked(conn);
-    if (st == WSK_OK && packed != NULL)
-        st = wsk__ws_send_packed(engine, opcode, packed, len);
-    else if (st == WSK_OK && queues)
-        st = wsk_ws_send_with(engine, opcode, data, len, flags);
-    if (st == WSK_OK)
-        count_out_locked(conn->ws, octets, true);
-    queued_locked(conn);
-    wsk__conn_unlock(conn);
-    wsk__free(packed);
-    return st;
+    return send_some(conn, opcode, true, data, len, flags);
+}
+
+wsk_status wsk_conn_send_first(wsk_conn *conn, wsk_opcode opcode,
+                               const void *data, size_t len, unsigned flags)
+{
+    if (opcode != WSK_TEXT && opcode != WSK_BINARY)
+        return WSK_E_ARG;
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_send_first(wsk__lone_of(conn), opcode, data, len,
+                                    flags);
+    if (wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    return send_some(conn, opcode, false, data, len, flags);
 }
 
 wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
@@ -472,27 +491,49 @@ wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode, const void *data,
                               valid ? WSK_SEND_VALID : 0);
 }
 
+/* A long piece of a compressed message is compressed before the lock is taken.
+ * Whether it is one cannot change meanwhile: nobody else sends its pieces. */
+static uint8_t *pack_piece(const wsk_conn *conn, wsk_opcode opcode,
+                           const void *data, size_t *len)
+{
+    const struct wsk_ws *engine = &conn->ws->engine;
+    bool packs;
+
+    if (opcode != WSK_CONTINUATION || !wsk__ws_deflates(engine))
+        return NULL;
+    wsk__conn_lock(conn);
+    packs = wsk__ws_packs(engine);
+    wsk__conn_unlock(conn);
+    return packs ? wsk__ws_pack_piece(engine, data, len) : NULL;
+}
+
 wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
                                const void *data, size_t len)
 {
+    size_t octets = len;
+    uint8_t *packed;
     wsk_status st;
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_send_frame(wsk__lone_of(conn), opcode, fin, data, len);
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
+    packed = pack_piece(conn, opcode, data, &len);
     wsk__conn_lock(conn);
     /* No piece of a message is dropped. */
     st = bound_queue_locked(conn, len, opcode == WSK_CONTINUATION || !fin);
     queue_locked(conn);
-    if (st == WSK_OK)
+    if (st == WSK_OK && packed != NULL)
+        st = wsk__ws_send_packed(&conn->ws->engine, opcode, fin, packed, len);
+    else if (st == WSK_OK)
         st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
     if (st == WSK_OK && opcode == WSK_PING)
         wsk__ws_pinged_locked(conn->ws, data, len);
     else if (st == WSK_OK && opcode != WSK_PONG)
-        count_out_locked(conn->ws, len, fin);
+        count_out_locked(conn->ws, octets, fin);
     queued_locked(conn);
     wsk__conn_unlock(conn);
+    wsk__free(packed);
     return st;
 }
 

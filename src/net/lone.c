@@ -527,29 +527,44 @@ static wsk_status flush_sent(struct wsk__lone *lone, wsk_status st)
     return flushed != WSK_OK ? flushed : st;
 }
 
-wsk_status wsk__lone_send(struct wsk__lone *lone, wsk_opcode opcode,
-                          const void *data, size_t len, unsigned flags)
+/* A message, or with `fin` false the first piece of one. */
+static wsk_status send_some(struct wsk__lone *lone, wsk_opcode opcode, bool fin,
+                            const void *data, size_t len, unsigned flags)
 {
-    uint8_t *packed;
+    struct wsk_ws *engine = &lone->engine;
+    uint8_t *packed = wsk__ws_pack(engine, data, &len, flags);
     size_t before;
     wsk_status st;
 
-    if (opcode == WSK_TEXT && (flags & WSK_SEND_VALID) == 0 &&
-        !wsk__utf8_valid(data, len))
-        return WSK_E_ARG;
-    packed = wsk__ws_pack(&lone->engine, data, &len, flags);
     pthread_mutex_lock(&lone->lock);
     before = owed_locked(lone);
     if (lone->gone)
         st = WSK_E_CLOSED;
     else if (packed != NULL)
-        st = wsk__ws_send_packed(&lone->engine, opcode, packed, len);
+        st = wsk__ws_send_packed(engine, opcode, fin, packed, len);
+    else if (fin)
+        st = wsk_ws_send_with(engine, opcode, data, len, flags);
     else
-        st = wsk_ws_send_with(&lone->engine, opcode, data, len, flags);
+        st = wsk_ws_send_first(engine, opcode, data, len, flags);
     bound_locked(lone, before);
     pthread_mutex_unlock(&lone->lock);
     wsk__free(packed);
     return flush_sent(lone, st);
+}
+
+wsk_status wsk__lone_send(struct wsk__lone *lone, wsk_opcode opcode,
+                          const void *data, size_t len, unsigned flags)
+{
+    if (opcode == WSK_TEXT && (flags & WSK_SEND_VALID) == 0 &&
+        !wsk__utf8_valid(data, len))
+        return WSK_E_ARG;
+    return send_some(lone, opcode, true, data, len, flags);
+}
+
+wsk_status wsk__lone_send_first(struct wsk__lone *lone, wsk_opcode opcode,
+                                const void *data, size_t len, unsigned flags)
+{
+    return send_some(lone, opcode, false, data, len, flags);
 }
 
 wsk_status wsk__lone_send_frame(struct wsk__lone *lone, wsk_opcode opcode,

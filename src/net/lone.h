@@ -26,6 +26,8 @@ wsk_status wsk__lone_receive(struct wsk__lone *lone, int timeout_ms,
                              wsk_message *msg);
 wsk_status wsk__lone_send(struct wsk__lone *lone, wsk_opcode opcode,
                           const void *data, size_t len, unsigned flags);
+wsk_status wsk__lone_send_first(struct wsk__lone *lone, wsk_opcode opcode,
+                                const void *data, size_t len, unsigned flags);
 wsk_status wsk__lone_send_frame(struct wsk__lone *lone, wsk_opcode opcode,
                                 bool fin, const void *data, size_t len);
 wsk_status wsk__lone_close(struct wsk__lone *lone, uint16_t code,

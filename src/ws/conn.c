@@ -1,11 +1,12 @@
-/* Frames become messages here, and intents become frames. What ws/frame has let
- * pass is judged by what came before it: order of fragments, size, UTF-8, and
- * the closing handshake. */
+/* Frames become messages here. What ws/frame has let pass is judged by what
+ * came before it: order of fragments, size, UTF-8, and the closing handshake.
+ */
 #include "ws/conn.h"
 
 #include "base/mem.h"
 #include "ws/inflate.h"
 #include "ws/mask.h"
+#include "ws/send.h"
 
 #include <assert.h>
 #include <string.h>
@@ -14,9 +15,7 @@ enum {
     REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
     PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
     PIECE = 4096,         /* octets that are unmasked before they inflate */
-    KEEP_OUT = 131072,    /* octets of a queue that is kept for others */
     PIECE_MAX = 65536,    /* octets of a message in pieces that are held */
-    PACK_LEAST = 4096,    /* octets of a message that is worth a block */
     FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
     FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
 };
@@ -83,44 +82,6 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
 
 /* ------------------------------------------------------------- sending --- */
 
-/* Room for n more octets of frames; NULL when memory is out. */
-static uint8_t *out_room(wsk_ws *ws, size_t n)
-{
-    if (ws->out == NULL) {
-        ws->out = wsk__calloc(sizeof(*ws->out));
-        if (ws->out == NULL)
-            return NULL;
-        wsk__buf_init(&ws->out->buf, NO_CAP);
-    }
-    return wsk__buf_room(&ws->out->buf, n);
-}
-
-static bool queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
-                        const uint8_t *data, size_t len)
-{
-    uint8_t head[WSK__FRAME_OWN_MAX];
-    size_t n = wsk__frame_write(head, opcode, fin, len);
-    uint8_t *room;
-
-    if (len > NO_CAP - WSK__FRAME_HEAD_MAX)
-        return false;
-    room = out_room(ws, WSK__FRAME_HEAD_MAX + len);
-    if (room == NULL)
-        return false;
-    memcpy(room, head, n);
-    if (ws->keys != NULL) {
-        uint8_t key[4];
-
-        wsk__keys_next(ws->keys, key);
-        n = wsk__frame_write_key(room, n, key);
-        wsk__mask_copy(room + n, data, len, key, 0);
-    } else if (len > 0) {
-        memcpy(room + n, data, len);
-    }
-    wsk__buf_grow_tail(&ws->out->buf, n + len);
-    return true;
-}
-
 /* reason[0..len) is at most REASON_MAX octets; NO_CODE queues an empty Close
  * (7.1.5). Nothing is queued behind it: see the checks of ws->state. */
 static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
@@ -130,8 +91,8 @@ static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
 
     if (len > 0)
         memcpy(payload + 2, reason, len);
-    if (!queue_frame(ws, WSK_CLOSE, true, payload,
-                     code == NO_CODE ? 0 : 2 + len))
+    if (!wsk__ws_queue_frame(ws, WSK_CLOSE, true, payload,
+                             code == NO_CODE ? 0 : 2 + len))
         return false;
     ws_step(ws, SENT_CLOSE);
     return true;
@@ -154,14 +115,14 @@ static void fail(wsk_ws *ws, uint16_t code, const char *reason)
 static bool queue_pong(wsk_ws *ws, const uint8_t *payload, uint8_t len)
 {
     if ((ws->out != NULL && ws->out->pong_octets > PONGS_MAX) ||
-        !queue_frame(ws, WSK_PONG, true, payload, len))
+        !wsk__ws_queue_frame(ws, WSK_PONG, true, payload, len))
         return false;
     ws->out->pong_octets += WSK__FRAME_START + (size_t)len;
     ws->out->pong_end = wsk__buf_len(&ws->out->buf);
     return true;
 }
 
-static void queue_due_pong(wsk_ws *ws)
+void wsk__ws_queue_due_pong(wsk_ws *ws)
 {
     const uint8_t *payload = ws->pong_len > 0 ? ws->control->pong : NULL;
 
@@ -169,127 +130,6 @@ static void queue_due_pong(wsk_ws *ws)
         ws->pong_due = false;
         ws->pong_len = 0;
     }
-}
-
-wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
-                             const uint8_t *data, size_t len)
-{
-    bool control = opcode == WSK_PING || opcode == WSK_PONG;
-
-    if (!control && opcode > WSK_BINARY)
-        return WSK_E_ARG; /* a Close has its own function */
-    if (control && (!fin || len > WSK__CONTROL_MAX))
-        return WSK_E_ARG;
-    if (ws->state != WS_OPEN)
-        return WSK_E_CLOSED;
-    if (!control && ws->sending != (opcode == WSK_CONTINUATION))
-        return WSK_E_STATE;
-    if (!queue_frame(ws, opcode, fin, data, len))
-        return WSK_E_NOMEM;
-    if (!control)
-        ws->sending = !fin;
-    return WSK_OK;
-}
-
-/* A client's is masked on its way there. What was compressed into a context
- * must be sent, or the next message cannot be read (RFC 7692 7.1.1). */
-static bool queue_deflated_masked(wsk_ws *ws, wsk_opcode opcode,
-                                  const uint8_t *data, size_t len)
-{
-    uint8_t *block = wsk__alloc(wsk__deflate_room(&ws->deflate, len));
-    size_t size = 0;
-
-    if (block != NULL)
-        size = wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len,
-                            block);
-    if (size > 0 &&
-        !queue_frame(ws, (wsk_opcode)(opcode | WSK__RSV1), true, block, size))
-        fail(ws, 1011, "out of memory");
-    wsk__free(block);
-    return size > 0;
-}
-
-/* A compressed message goes straight to where it leaves from; its header is
- * written when its size is known. False, and nothing is queued, when it is to
- * be sent as it is. */
-static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
-                           size_t len)
-{
-    uint8_t *room;
-    size_t size, n;
-
-    if (ws->keys != NULL)
-        return queue_deflated_masked(ws, opcode, data, len);
-    room =
-        out_room(ws, WSK__FRAME_OWN_MAX + wsk__deflate_room(&ws->deflate, len));
-    if (room == NULL)
-        return false;
-    size = wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len,
-                        room + WSK__FRAME_OWN_MAX);
-    if (size == 0)
-        return false;
-    n = wsk__frame_write(room, opcode, true, size);
-    room[0] |= WSK__RSV1;
-    memmove(room + n, room + WSK__FRAME_OWN_MAX, size);
-    wsk__buf_grow_tail(&ws->out->buf, n + size);
-    return true;
-}
-
-static bool is_compressed(const wsk_ws *ws, size_t len, unsigned flags)
-{
-    return ws->deflates && (flags & WSK_SEND_PLAIN) == 0 && len > 0 &&
-           len >= ws->deflate.threshold && len <= NO_CAP / 2;
-}
-
-uint8_t *wsk__ws_pack(const wsk_ws *ws, const uint8_t *data, size_t *len,
-                      unsigned flags)
-{
-    struct wsk__deflater none = {NULL, NULL};
-    uint8_t *block;
-    size_t size;
-
-    if (*len < PACK_LEAST || !is_compressed(ws, *len, flags) ||
-        ws->deflate.server_takeover)
-        return NULL;
-    block = wsk__alloc(wsk__deflate_room(&ws->deflate, *len));
-    if (block == NULL)
-        return NULL;
-    size = wsk__deflate(&none, &ws->deflate, ws->pool, data, *len, block);
-    if (size == 0) {
-        wsk__free(block);
-        return NULL;
-    }
-    *len = size;
-    return block;
-}
-
-wsk_status wsk__ws_send_packed(wsk_ws *ws, wsk_opcode opcode,
-                               const uint8_t *block, size_t len)
-{
-    wsk_opcode first = (wsk_opcode)(opcode | WSK__RSV1);
-
-    if (ws->state != WS_OPEN)
-        return WSK_E_CLOSED;
-    if (ws->sending)
-        return WSK_E_STATE;
-    return queue_frame(ws, first, true, block, len) ? WSK_OK : WSK_E_NOMEM;
-}
-
-wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
-                            size_t len, unsigned flags)
-{
-    if (opcode != WSK_TEXT && opcode != WSK_BINARY)
-        return WSK_E_ARG;
-    if (is_compressed(ws, len, flags) && ws->state == WS_OPEN && !ws->sending &&
-        queue_deflated(ws, opcode, data, len))
-        return WSK_OK;
-    return wsk_ws_send_frame(ws, opcode, true, data, len);
-}
-
-wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
-                               const uint8_t *data, size_t len)
-{
-    return wsk_ws_send_with(ws, opcode, data, len, 0);
 }
 
 /* 7.4: codes that may stand in a Close frame. 1004 to 1006 and 1015 never do;
@@ -314,78 +154,6 @@ wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
         return WSK_OK;
     len = len > 0 ? wsk__utf8_cut(reason, len, REASON_MAX) : 0;
     return queue_close(ws, code, reason, len) ? WSK_OK : WSK_E_NOMEM;
-}
-
-wsk_status wsk__ws_send_beside(wsk_ws *ws, wsk_opcode opcode, size_t len,
-                               unsigned flags, uint8_t head[WSK__FRAME_OWN_MAX],
-                               size_t *n)
-{
-    if (ws->state != WS_OPEN)
-        return WSK_E_CLOSED;
-    if (ws->sending)
-        return WSK_E_STATE;
-    wsk_ws_out_buf(ws, n);
-    if (*n > 0 || is_compressed(ws, len, flags))
-        return WSK_E_AGAIN;
-    *n = wsk__frame_write(head, opcode, true, len);
-    return WSK_OK;
-}
-
-bool wsk__ws_send_raw(wsk_ws *ws, const uint8_t *data, size_t len)
-{
-    uint8_t *room = out_room(ws, len);
-
-    if (room == NULL)
-        return false;
-    memcpy(room, data, len);
-    wsk__buf_grow_tail(&ws->out->buf, len);
-    return true;
-}
-
-const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len)
-{
-    *len = ws->out != NULL ? wsk__buf_len(&ws->out->buf) : 0;
-    return *len > 0 ? wsk__buf_data(&ws->out->buf) : NULL;
-}
-
-void wsk_ws_out_ack(wsk_ws *ws, size_t n)
-{
-    struct wsk__out *out = ws->out;
-
-    assert(n <= (out != NULL ? wsk__buf_len(&out->buf) : 0));
-    if (n == 0)
-        return;
-    wsk__buf_ack(&out->buf, n);
-    out->pong_end = n < out->pong_end ? out->pong_end - n : 0;
-    if (out->pong_end == 0)
-        out->pong_octets = 0;
-    queue_due_pong(ws);
-}
-
-void wsk__ws_lend(wsk_ws *ws, struct wsk__out **spare)
-{
-    if (ws->out == NULL) {
-        ws->out = *spare;
-        *spare = NULL;
-    }
-}
-
-void wsk__ws_return(wsk_ws *ws, struct wsk__out **spare)
-{
-    if (ws->out == NULL || wsk__buf_len(&ws->out->buf) > 0)
-        return;
-    if (*spare == NULL && ws->out->buf.size <= KEEP_OUT)
-        *spare = ws->out;
-    else
-        wsk__out_free(ws->out);
-    ws->out = NULL;
-}
-
-void wsk__out_free(struct wsk__out *out)
-{
-    if (out != NULL)
-        wsk__buf_free(&out->buf);
-    wsk__free(out);
 }
 
 /* ------------------------------------------------- frames into messages --- */
@@ -768,7 +536,7 @@ wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
     take_back(ws);
     if (ws->state == WS_CLOSED)
         return WSK_E_STATE;
-    queue_due_pong(ws); /* if it was memory that it waits for */
+    wsk__ws_queue_due_pong(ws); /* if it was memory that it waits for */
     while (st == WSK_OK && *used < len && !event_waits(ws) && !ws->held) {
         n = len - *used;
         if (ws->in_payload)
@@ -818,7 +586,7 @@ size_t wsk__ws_take_whole(wsk_ws *ws, const uint8_t *data, size_t len,
         frame.len > ws->max_size || frame.len > len - size)
         return 0;
     take_back(ws);
-    queue_due_pong(ws);
+    wsk__ws_queue_due_pong(ws);
     *msg = (wsk_message){.opcode = (wsk_opcode)frame.opcode,
                          .data = data + size,
                          .len = (size_t)frame.len,

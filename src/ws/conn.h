@@ -59,6 +59,7 @@ struct wsk_ws {
     bool deflates;   /* permessage-deflate was agreed */
     bool deflated;   /* the message is compressed */
     bool sending;    /* the same, for what the application sends */
+    bool packing;    /* and that message is compressed */
     bool pong_due;   /* control->pong waits to be queued */
     bool closed_due; /* CLOSED waits for next(), behind `ready` */
     bool clean;      /* both Close frames were exchanged */
@@ -99,9 +100,17 @@ size_t wsk__ws_take_whole(struct wsk_ws *ws, const uint8_t *data, size_t len,
 uint8_t *wsk__ws_pack(const struct wsk_ws *ws, const uint8_t *data, size_t *len,
                       unsigned flags);
 
-/* Returns of wsk_ws_send_message(). */
-wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode,
-                               const uint8_t *block, size_t len);
+/* The same for another piece of a message, if wsk__ws_packs() says so. */
+uint8_t *wsk__ws_pack_piece(const struct wsk_ws *ws, const uint8_t *data,
+                            size_t *len);
+static inline bool wsk__ws_packs(const struct wsk_ws *ws)
+{
+    return ws->packing;
+}
+
+/* Returns of wsk_ws_send_frame(). */
+wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode, bool fin,
+                               uint8_t *block, size_t len);
 
 /* Octets that are queued as they are: what is left of a handshake's answer, or
  * of a message that the caller writes itself. False when memory is out. */

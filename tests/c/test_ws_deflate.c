@@ -165,6 +165,126 @@ TEST(frames_of_pieces_and_controls_are_never_compressed) /* RFC 7692 6.1 */
     wsk_ws_free(ws);
 }
 
+/* A message in pieces, of which the first decides: each leaves as soon as it is
+ * sent, and together they inflate to `n` octets of it. */
+static void pieces_inflate(wsk_ws *ws, z_stream *z, const size_t *sizes,
+                           size_t n_sizes)
+{
+    uint8_t whole[12000];
+    const uint8_t *payload;
+    size_t len, at = 0, n = 0;
+
+    for (size_t i = 0; i < n_sizes; i++, n += len) {
+        bool last = i + 1 == n_sizes;
+        int first = i == 0 ? 0x42 : last ? 0x80 : 0x00;
+
+        EXPECT((i == 0 ? wsk_ws_send_first(ws, WSK_BINARY, message, sizes[0], 0)
+                       : wsk_ws_send_frame(ws, WSK_CONTINUATION, last,
+                                           message + at, sizes[i])) == WSK_OK);
+        at += sizes[i];
+        EXPECT(take_frame(ws, &payload, &len) == first);
+        EXPECT(last || sizes[i] == 0 ||
+               memcmp(payload + len - 4, "\0\0\xff\xff", 4) == 0);
+        memcpy(whole + n, payload, len);
+    }
+    EXPECT(n < at);
+    EXPECT(inflates_to(z, whole, n, message, at));
+}
+
+TEST(a_message_in_pieces_is_compressed_as_its_first_one_is) /* RFC 7692 6.1 */
+{
+    static const size_t several[] = {1000, 5000, 0, 1, 4500};
+    static const size_t open_end[] = {128, 0};
+    wsk_ws_deflate how = FAST;
+    z_stream z;
+
+    for (how.server_bits = 8; how.server_bits <= 15; how.server_bits++)
+        for (unsigned kind = 0; kind < 4; kind++) {
+            wsk_ws *ws;
+
+            how.level = kind & 1 ? 6 : 0;
+            how.server_takeover = kind & 2;
+            ws = new_with(&how, NULL);
+            open_window(&z, how.server_bits == 8 ? 9 : how.server_bits);
+            pieces_inflate(ws, &z, several, 5);
+            pieces_inflate(ws, &z, open_end, 2);
+            inflateEnd(&z);
+            wsk_ws_free(ws);
+        }
+}
+
+TEST(a_first_piece_that_is_short_or_plain_leaves_the_message_as_it_is)
+{
+    wsk_ws *ws = new_with(&FAST, NULL);
+    const uint8_t *payload;
+    size_t len;
+
+    for (unsigned plain = 0; plain < 2; plain++) {
+        EXPECT(wsk_ws_send_first(ws, WSK_TEXT, message, plain ? 1000 : 127,
+                                 plain ? WSK_SEND_PLAIN : 0) == WSK_OK);
+        EXPECT(take_frame(ws, &payload, &len) == 0x01 && len >= 127);
+        wsk_ws_send_frame(ws, WSK_CONTINUATION, true, message, 1000);
+        EXPECT(take_frame(ws, &payload, &len) == 0x80 && len == 1000);
+    }
+    wsk_ws_free(ws);
+}
+
+TEST(pings_and_what_follows_a_compressed_stream_are_what_they_were)
+{
+    wsk_ws *ws = new_with(&FAST, NULL);
+    const uint8_t *payload;
+    size_t len;
+
+    EXPECT(wsk_ws_send_first(ws, WSK_PING, message, 1, 0) == WSK_E_ARG);
+    wsk_ws_send_first(ws, WSK_BINARY, message, 1000, 0);
+    EXPECT(take_frame(ws, &payload, &len) == 0x42);
+    EXPECT(wsk_ws_send_first(ws, WSK_BINARY, message, 9, 0) == WSK_E_STATE);
+    EXPECT(wsk_ws_send_message(ws, WSK_BINARY, message, 9) == WSK_E_STATE);
+    wsk_ws_send_frame(ws, WSK_PING, true, message, 125);
+    EXPECT(take_frame(ws, &payload, &len) == 0x89 && len == 125);
+    wsk_ws_send_frame(ws, WSK_CONTINUATION, true, NULL, 0);
+    EXPECT(take_frame(ws, &payload, &len) == 0x80 && len == 1);
+    wsk_ws_send_frame(ws, WSK_BINARY, false, message, 1000);
+    EXPECT(take_frame(ws, &payload, &len) == 0x02 && len == 1000);
+    wsk_ws_free(ws);
+}
+
+static int refuse(void)
+{
+    return 0;
+}
+
+TEST(without_memory_a_piece_is_not_sent_and_the_next_try_goes_on)
+{
+    wsk_ws_deflate how = FAST;
+
+    for (how.level = 0; how.level <= 6; how.level = (uint8_t)(how.level + 6)) {
+        wsk_ws *ws = new_with(&how, NULL);
+        const uint8_t *payload;
+        uint8_t whole[4000];
+        size_t len, n;
+        z_stream z;
+
+        open_window(&z, 15);
+        wsk_ws_send_first(ws, WSK_BINARY, message, 1000, 0);
+        EXPECT(take_frame(ws, &payload, &n) == 0x42);
+        memcpy(whole, payload, n);
+        for (long fails = 0; fails < 2; fails++) {
+            wsk__mem_set_gate(refuse);
+            EXPECT(wsk_ws_send_frame(ws, WSK_CONTINUATION, true, message + 1000,
+                                     9000) == WSK_E_NOMEM);
+            wsk__mem_set_gate(NULL);
+        }
+        EXPECT(wsk_ws_send_frame(ws, WSK_CONTINUATION, true, message + 1000,
+                                 2000) == WSK_OK);
+        EXPECT(take_frame(ws, &payload, &len) == 0x80);
+        memcpy(whole + n, payload, len);
+        EXPECT(inflates_to(&z, whole, n + len, message, 3000));
+        inflateEnd(&z);
+        wsk_ws_free(ws);
+    }
+}
+
 TEST(noise_costs_a_few_octets) /* RFC 1951 3.2.4 */
 {
     static uint8_t long_noise[200000];
@@ -240,15 +360,17 @@ TEST(a_long_message_can_be_compressed_before_the_lock)
     z_stream z;
 
     EXPECT(block != NULL && len < 5000);
-    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, block, len) == WSK_OK);
+    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, true, block, len) == WSK_OK);
     open_window(&z, 15);
     EXPECT(take_frame(ws, &payload, &got) == 0xc2);
     EXPECT(inflates_to(&z, payload, got, message, 5000));
     inflateEnd(&z);
     wsk_ws_send_frame(ws, WSK_TEXT, false, message, 1);
-    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, block, len) == WSK_E_STATE);
+    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, true, block, len) ==
+           WSK_E_STATE);
     wsk_ws_send_close(ws, 1000, NULL, 0);
-    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, block, len) == WSK_E_CLOSED);
+    EXPECT(wsk__ws_send_packed(ws, WSK_BINARY, true, block, len) ==
+           WSK_E_CLOSED);
     wsk__free(block);
     wsk_ws_free(ws);
 }

@@ -5,6 +5,8 @@ import zlib
 
 import pytest
 
+import wsocket
+
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ALONE = "; server_no_context_takeover; client_no_context_takeover"
 TEXT = json.dumps([{"id": i, "name": "item %d" % i} for i in range(100)])
@@ -194,6 +196,85 @@ def test_the_application_sees_it_and_may_say_no(serve):
     with site.ws() as client:
         assert client.recv() == "a" * 200
     assert seen == [True, False]
+
+
+# --------------------------------------------------------------- streams ---
+
+STREAMS = [
+    [TEXT, TEXT[:50], "", TEXT, "\u20ac" * 5000],
+    [b"\0" * 128, b""],
+    [bytes(range(256)) * 400, b"x", bytes(range(256)) * 400],
+]
+
+
+def streaming(*streams, **how):
+    """An app that sends each as a message, and `after` behind them."""
+
+    def app(environ, start_response):
+        websocket = environ["wsgi.websocket"]
+        for pieces in streams:
+            websocket.send_stream(iter(pieces), **how)
+        websocket.send("after")
+        websocket.receive()
+        return []
+
+    return app
+
+
+@pytest.mark.parametrize("mode", ["no-takeover", "takeover"])
+@pytest.mark.parametrize("level", ["fast", 1, 9])
+def test_a_stream_is_one_compressed_message(serve, mode, level):
+    app = streaming(*STREAMS, STREAMS[0])
+    site = serve(app, ws_compression=mode, ws_compression_level=level)
+    with site.ws(compression="deflate", max_size=None) as client:
+        for pieces in [*STREAMS, STREAMS[0]]:
+            assert client.recv() == type(pieces[0])().join(pieces)
+        assert client.recv() == "after"
+
+
+def test_a_compressed_stream_can_be_read_piece_by_piece(serve):  # 7692 6.1
+    site = serve(streaming(STREAMS[0]))
+    with opened(site) as client:
+        again = zlib.decompressobj(-15)
+        for i, piece in enumerate(STREAMS[0]):
+            first, data = read_frame(client)
+            assert first == (0x41 if i == 0 else 0x00)
+            assert len(data) <= len(piece.encode())
+            assert again.decompress(data) == piece.encode()
+        first, data = read_frame(client)
+        assert first == 0x80
+        assert again.decompress(data + b"\0\0\xff\xff") == b""
+        assert read_frame(client) == (0x81, b"after")
+
+
+def test_a_client_streams_compressed_messages_too(serve):
+    site = serve(echo)
+    with wsocket.connect("ws://127.0.0.1:%d/" % site.port) as client:
+        assert client.do_compress
+        for pieces in STREAMS:
+            client.send_stream(iter(pieces))
+            assert client.receive() == type(pieces[0])().join(pieces)
+
+
+def test_a_stream_that_begins_short_or_shall_not_is_sent_as_it_is(serve):
+    with opened(serve(streaming(["short", TEXT]))) as client:
+        assert read_frame(client) == (0x01, b"short")
+        assert read_frame(client) == (0x00, TEXT.encode())
+    with opened(serve(streaming([TEXT], do_compress=False))) as client:
+        assert read_frame(client) == (0x01, TEXT.encode())
+
+
+def test_a_compressed_stream_that_breaks_closes_visibly(serve):
+    def app(environ, start_response):
+        def pieces():
+            yield TEXT
+            raise ZeroDivisionError
+
+        environ["wsgi.websocket"].send_stream(pieces())
+
+    with opened(serve(app)) as client:
+        assert read_frame(client)[0] == 0x41
+        assert read_frame(client) == (0x88, b"\x03\xf3")
 
 
 # ---------------------------------------------------------------- faults ---

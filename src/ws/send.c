@@ -1,0 +1,326 @@
+/* What a WebSocket sends: intents become frames, and wait in the queue until
+ * they have left. When it may send at all is decided in ws/conn. */
+#include "ws/send.h"
+
+#include "base/mem.h"
+#include "ws/mask.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    KEEP_OUT = 131072, /* octets of a queue that is kept for others */
+    PACK_LEAST = 4096, /* octets of a message that is worth a block */
+    PACK_TAIL = 4,     /* what ends a flush, see end_piece() */
+};
+
+/* More than any block can have, with room to add without overflow. */
+static const size_t NO_CAP = SIZE_MAX / 4;
+
+/* Room for n more octets of frames; NULL when memory is out. */
+static uint8_t *out_room(wsk_ws *ws, size_t n)
+{
+    if (ws->out == NULL) {
+        ws->out = wsk__calloc(sizeof(*ws->out));
+        if (ws->out == NULL)
+            return NULL;
+        wsk__buf_init(&ws->out->buf, NO_CAP);
+    }
+    return wsk__buf_room(&ws->out->buf, n);
+}
+
+bool wsk__ws_queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                         const uint8_t *data, size_t len)
+{
+    uint8_t head[WSK__FRAME_OWN_MAX];
+    size_t n = wsk__frame_write(head, opcode, fin, len);
+    uint8_t *room;
+
+    if (len > NO_CAP - WSK__FRAME_HEAD_MAX)
+        return false;
+    room = out_room(ws, WSK__FRAME_HEAD_MAX + len);
+    if (room == NULL)
+        return false;
+    memcpy(room, head, n);
+    if (ws->keys != NULL) {
+        uint8_t key[4];
+
+        wsk__keys_next(ws->keys, key);
+        n = wsk__frame_write_key(room, n, key);
+        wsk__mask_copy(room + n, data, len, key, 0);
+    } else if (len > 0) {
+        memcpy(room + n, data, len);
+    }
+    wsk__buf_grow_tail(&ws->out->buf, n + len);
+    return true;
+}
+
+/* ---------------------------------------------------------- compressed --- */
+
+/* RFC 7692 6.1: of its frames only the first says that a message is. */
+static wsk_opcode marked(wsk_opcode opcode)
+{
+    return opcode == WSK_CONTINUATION ? opcode
+                                      : (wsk_opcode)(opcode | WSK__RSV1);
+}
+
+/* What ends a flush stays between the pieces of a message, so that each can be
+ * read when it comes; 7.2.1 takes it away from the last. */
+static size_t end_piece(uint8_t *at, bool fin)
+{
+    static const uint8_t TAIL[PACK_TAIL] = {0, 0, 0xff, 0xff};
+
+    if (fin)
+        return 0;
+    memcpy(at, TAIL, sizeof(TAIL));
+    return sizeof(TAIL);
+}
+
+static size_t pack_room(const wsk_ws *ws, size_t len)
+{
+    return wsk__deflate_room(&ws->deflate, len) + PACK_TAIL;
+}
+
+/* A client's is masked on its way there. What was compressed into a context
+ * must be sent, or the next message cannot be read (RFC 7692 7.1.1). */
+static bool queue_deflated_masked(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                                  const uint8_t *data, size_t len)
+{
+    uint8_t *block = wsk__alloc(pack_room(ws, len));
+    size_t size = 0;
+
+    if (block != NULL)
+        size = wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len,
+                            block);
+    if (size > 0) {
+        size += end_piece(block + size, fin);
+        if (!wsk__ws_queue_frame(ws, marked(opcode), fin, block, size))
+            wsk__ws_fail(ws, 1011, "out of memory");
+    }
+    wsk__free(block);
+    return size > 0;
+}
+
+/* No octets: a piece of none needs none, but behind a flush 7.2.3.6 has the end
+ * of the message stand for itself. */
+static bool queue_nothing(wsk_ws *ws, wsk_opcode opcode, bool fin)
+{
+    static const uint8_t END[] = {0};
+
+    return wsk__ws_queue_frame(ws, opcode, fin, END, fin ? sizeof(END) : 0);
+}
+
+/* Compressed octets go straight to where they leave from; the header is written
+ * when their size is known. False, and nothing is queued, when memory is out.
+ */
+static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                           const uint8_t *data, size_t len)
+{
+    uint8_t *room, *block;
+    size_t size, n;
+
+    if (len == 0)
+        return queue_nothing(ws, opcode, fin);
+    if (len > NO_CAP / 2)
+        return false;
+    if (ws->keys != NULL)
+        return queue_deflated_masked(ws, opcode, fin, data, len);
+    room = out_room(ws, WSK__FRAME_OWN_MAX + pack_room(ws, len));
+    if (room == NULL)
+        return false;
+    block = room + WSK__FRAME_OWN_MAX;
+    size =
+        wsk__deflate(&ws->deflater, &ws->deflate, ws->pool, data, len, block);
+    if (size == 0)
+        return false;
+    size += end_piece(block + size, fin);
+    n = wsk__frame_write(room, marked(opcode), fin, size);
+    memmove(room + n, block, size);
+    wsk__buf_grow_tail(&ws->out->buf, n + size);
+    return true;
+}
+
+static bool is_compressed(const wsk_ws *ws, size_t len, unsigned flags)
+{
+    return ws->deflates && (flags & WSK_SEND_PLAIN) == 0 && len > 0 &&
+           len >= ws->deflate.threshold && len <= NO_CAP / 2;
+}
+
+uint8_t *wsk__ws_pack_piece(const wsk_ws *ws, const uint8_t *data, size_t *len)
+{
+    struct wsk__deflater none = {NULL, NULL};
+    uint8_t *block;
+    size_t size;
+
+    if (*len < PACK_LEAST || *len > NO_CAP / 2 || ws->deflate.server_takeover)
+        return NULL;
+    block = wsk__alloc(pack_room(ws, *len));
+    if (block == NULL)
+        return NULL;
+    size = wsk__deflate(&none, &ws->deflate, ws->pool, data, *len, block);
+    if (size == 0) {
+        wsk__free(block);
+        return NULL;
+    }
+    *len = size;
+    return block;
+}
+
+uint8_t *wsk__ws_pack(const wsk_ws *ws, const uint8_t *data, size_t *len,
+                      unsigned flags)
+{
+    if (!is_compressed(ws, *len, flags))
+        return NULL;
+    return wsk__ws_pack_piece(ws, data, len);
+}
+
+/* ------------------------------------------------------------ messages --- */
+
+/* A data frame is queued. */
+static void went(wsk_ws *ws, bool fin, bool packed)
+{
+    ws->sending = !fin;
+    ws->packing = !fin && packed;
+}
+
+wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                             const uint8_t *data, size_t len)
+{
+    bool control = opcode == WSK_PING || opcode == WSK_PONG, queued;
+
+    if (!control && opcode > WSK_BINARY)
+        return WSK_E_ARG; /* a Close has its own function */
+    if (control && (!fin || len > WSK__CONTROL_MAX))
+        return WSK_E_ARG;
+    if (!wsk_ws_can_send(ws))
+        return WSK_E_CLOSED;
+    if (!control && ws->sending != (opcode == WSK_CONTINUATION))
+        return WSK_E_STATE;
+    if (control || !ws->packing)
+        queued = wsk__ws_queue_frame(ws, opcode, fin, data, len);
+    else
+        queued = queue_deflated(ws, opcode, fin, data, len);
+    if (!queued)
+        return WSK_E_NOMEM;
+    if (!control)
+        went(ws, fin, ws->packing);
+    return WSK_OK;
+}
+
+wsk_status wsk__ws_send_packed(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                               uint8_t *block, size_t len)
+{
+    if (!wsk_ws_can_send(ws))
+        return WSK_E_CLOSED;
+    if (ws->sending != (opcode == WSK_CONTINUATION) ||
+        (ws->sending && !ws->packing))
+        return WSK_E_STATE;
+    len += end_piece(block + len, fin);
+    if (!wsk__ws_queue_frame(ws, marked(opcode), fin, block, len))
+        return WSK_E_NOMEM;
+    went(ws, fin, true);
+    return WSK_OK;
+}
+
+/* A message, or the first piece of one. */
+static wsk_status send_some(wsk_ws *ws, wsk_opcode opcode, bool fin,
+                            const uint8_t *data, size_t len, unsigned flags)
+{
+    if (opcode != WSK_TEXT && opcode != WSK_BINARY)
+        return WSK_E_ARG;
+    if (!is_compressed(ws, len, flags) || !wsk_ws_can_send(ws) || ws->sending ||
+        !queue_deflated(ws, opcode, fin, data, len))
+        return wsk_ws_send_frame(ws, opcode, fin, data, len);
+    went(ws, fin, true);
+    return WSK_OK;
+}
+
+wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
+                            size_t len, unsigned flags)
+{
+    return send_some(ws, opcode, true, data, len, flags);
+}
+
+wsk_status wsk_ws_send_first(wsk_ws *ws, wsk_opcode opcode, const uint8_t *data,
+                             size_t len, unsigned flags)
+{
+    return send_some(ws, opcode, false, data, len, flags);
+}
+
+wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
+                               const uint8_t *data, size_t len)
+{
+    return wsk_ws_send_with(ws, opcode, data, len, 0);
+}
+
+wsk_status wsk__ws_send_beside(wsk_ws *ws, wsk_opcode opcode, size_t len,
+                               unsigned flags, uint8_t head[WSK__FRAME_OWN_MAX],
+                               size_t *n)
+{
+    if (!wsk_ws_can_send(ws))
+        return WSK_E_CLOSED;
+    if (ws->sending)
+        return WSK_E_STATE;
+    wsk_ws_out_buf(ws, n);
+    if (*n > 0 || is_compressed(ws, len, flags))
+        return WSK_E_AGAIN;
+    *n = wsk__frame_write(head, opcode, true, len);
+    return WSK_OK;
+}
+
+bool wsk__ws_send_raw(wsk_ws *ws, const uint8_t *data, size_t len)
+{
+    uint8_t *room = out_room(ws, len);
+
+    if (room == NULL)
+        return false;
+    memcpy(room, data, len);
+    wsk__buf_grow_tail(&ws->out->buf, len);
+    return true;
+}
+
+const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len)
+{
+    *len = ws->out != NULL ? wsk__buf_len(&ws->out->buf) : 0;
+    return *len > 0 ? wsk__buf_data(&ws->out->buf) : NULL;
+}
+
+void wsk_ws_out_ack(wsk_ws *ws, size_t n)
+{
+    struct wsk__out *out = ws->out;
+
+    assert(n <= (out != NULL ? wsk__buf_len(&out->buf) : 0));
+    if (n == 0)
+        return;
+    wsk__buf_ack(&out->buf, n);
+    out->pong_end = n < out->pong_end ? out->pong_end - n : 0;
+    if (out->pong_end == 0)
+        out->pong_octets = 0;
+    wsk__ws_queue_due_pong(ws);
+}
+
+void wsk__ws_lend(wsk_ws *ws, struct wsk__out **spare)
+{
+    if (ws->out == NULL) {
+        ws->out = *spare;
+        *spare = NULL;
+    }
+}
+
+void wsk__ws_return(wsk_ws *ws, struct wsk__out **spare)
+{
+    if (ws->out == NULL || wsk__buf_len(&ws->out->buf) > 0)
+        return;
+    if (*spare == NULL && ws->out->buf.size <= KEEP_OUT)
+        *spare = ws->out;
+    else
+        wsk__out_free(ws->out);
+    ws->out = NULL;
+}
+
+void wsk__out_free(struct wsk__out *out)
+{
+    if (out != NULL)
+        wsk__buf_free(&out->buf);
+    wsk__free(out);
+}
