@@ -7,6 +7,7 @@
 #include "file.h"
 #include "foreign.h"
 #include "framework.h"
+#include "gil.h"
 #include "input.h"
 #include "log.h"
 #include "response.h"
@@ -133,7 +134,7 @@ static int module_exec(PyObject *module)
 {
     struct ext_state *st = PyModule_GetState(module);
 
-    if (add_names(st) < 0 || add_logger(st) < 0 ||
+    if (ext_gil_init() < 0 || add_names(st) < 0 || add_logger(st) < 0 ||
         ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
         ext_file_add(module, st) < 0 || ext_input_add(module, st) < 0 ||
         ext_log_add(module, st) < 0 || ext_response_add(module, st) < 0 ||

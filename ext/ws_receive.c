@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "errors.h"
+#include "gil.h"
 #include "message.h"
 
 #include <time.h>
@@ -55,11 +56,15 @@ static wsk_status receive_from(WebSocketObject *self, int timeout_ms,
 {
     wsk_status st;
 
+    /* Each time the GIL is dropped another thread may take it. */
+    if (!piece && wsk_conn_receive_ready(self->conn, msg) == WSK_OK)
+        return WSK_OK;
     for (;;) {
-        Py_BEGIN_ALLOW_THREADS
+        PyThreadState *left = PyEval_SaveThread();
+
         st = piece ? wsk_conn_receive_piece(self->conn, timeout_ms, msg)
                    : wsk_conn_receive_masked(self->conn, timeout_ms, msg);
-        Py_END_ALLOW_THREADS
+        ext_gil_return(left);
         if (st != WSK_E_AGAIN || PyErr_Occurred() || PyErr_CheckSignals() < 0)
             return st;
     }

@@ -996,6 +996,14 @@ WSK_API wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
                                            wsk_message *msg);
 
 /**
+ * The same, if a message stands here whole. It never waits, not even for a
+ * thread's turn, so the interpreter need not be left.
+ *
+ * WSK_OK; WSK_E_AGAIN (wsk_conn_receive_masked() will say what there is).
+ */
+WSK_API wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg);
+
+/**
  * Wait for a piece of a message, as wsk_conn_receive() does for a whole one;
  * msg->more says that others follow. Text is cut between code points, and a
  * piece may be empty. The length of the message is not limited by ws_max_size:

@@ -215,12 +215,16 @@ static bool in_pieces_locked(const struct wsk__socket *ws)
            (ws->mail != NULL && ws->mail->next->kind == WSK_WS_PIECE);
 }
 
+static bool may_receive_locked(const struct wsk__socket *ws)
+{
+    return !ws->receiving && ws->handlers == NULL;
+}
+
 /* The handler says how it wants what comes: in pieces or whole. While it is
  * away, nobody says so (wsk__ws_hold()). */
 static bool begin_wanting_locked(struct wsk__socket *ws, bool pieces)
 {
-    if (ws->receiving || ws->handlers != NULL ||
-        (!pieces && in_pieces_locked(ws)))
+    if (!may_receive_locked(ws) || (!pieces && in_pieces_locked(ws)))
         return false;
     if (pieces) {
         wsk_ws_take_pieces(&ws->engine);
@@ -316,6 +320,26 @@ static wsk_status receive(wsk_conn *conn, int timeout_ms, enum how how,
     else if (th != NULL)
         wsk__call_is_back(th);
     return st;
+}
+
+wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
+{
+    struct wsk__thread *th;
+    uint8_t *lend;
+    bool got = false;
+
+    *msg = (wsk_message){.opcode = WSK_BINARY};
+    if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
+        return WSK_E_AGAIN;
+    th = handler_thread(conn);
+    if (th != NULL && !wsk__call_goes_on(th))
+        return WSK_E_AGAIN;
+    lend = th != NULL && th->ws == conn ? th->rx : NULL;
+    wsk__conn_lock(conn);
+    if (may_receive_locked(conn->ws) && !in_pieces_locked(conn->ws))
+        got = wsk__ws_fetch_ready_locked(conn, lend, msg);
+    wsk__conn_unlock(conn);
+    return got ? WSK_OK : WSK_E_AGAIN;
 }
 
 wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)

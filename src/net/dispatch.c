@@ -363,7 +363,7 @@ void wsk__call_is_back(struct wsk__thread *th)
     pthread_mutex_unlock(&th->srv->lock);
 }
 
-void wsk__call_take_turns(struct wsk__thread *th)
+bool wsk__call_goes_on(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
     bool others;
@@ -373,7 +373,12 @@ void wsk__call_take_turns(struct wsk__thread *th)
     others = srv->n_running >= srv->cfg.threads &&
              (srv->n_unparking > 0 || srv->ready != NULL);
     pthread_mutex_unlock(&srv->lock);
-    if (others) {
+    return !others;
+}
+
+void wsk__call_take_turns(struct wsk__thread *th)
+{
+    if (!wsk__call_goes_on(th)) {
         wsk__call_park(th);
         wsk__call_unpark(th);
     }

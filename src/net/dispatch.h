@@ -39,6 +39,9 @@ void wsk__call_is_back(struct wsk__thread *th);
  * slot, let them go first. */
 void wsk__call_take_turns(struct wsk__thread *th);
 
+/* The handler has found a message; false: it is the others' turn. */
+bool wsk__call_goes_on(struct wsk__thread *th);
+
 /* Blocking WebSockets are bounded by max_parked: reserve a place for an attempt
  * before its call, release it when its handler has returned. */
 bool wsk__socket_reserve(wsk_server *srv);

@@ -411,19 +411,48 @@ static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
     return true;
 }
 
+static bool fetch_mail(struct wsk__socket *ws, wsk_message *msg)
+{
+    struct wsk__mail *mail = wsk__ws_next_mail(ws);
+
+    if (mail == NULL)
+        return false;
+    *msg = mail->msg;
+    wsk__free(mail);
+    return true;
+}
+
+bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
+                                wsk_message *msg)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail item = {.kind = WSK_WS_MESSAGE};
+    wsk_str in = kept(ws->in);
+    size_t used;
+    bool got;
+
+    if (fetch_mail(ws, msg))
+        return true;
+    used = wsk__ws_take_whole(&ws->engine, (const uint8_t *)in.p, in.len,
+                              &item.msg);
+    if (used == 0)
+        return false;
+    count_in_locked(ws, &item);
+    got = settle_locked(conn, &item, rx, msg);
+    ack_kept(ws, used);
+    return got;
+}
+
 bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
 {
     struct wsk__socket *ws = conn->ws;
-    struct wsk__mail *mail = wsk__ws_next_mail(ws), item;
+    struct wsk__mail item;
     wsk_str span = kept(ws->in);
     size_t had = span.len;
-    bool got = mail != NULL;
+    bool got = fetch_mail(ws, msg);
 
-    if (got) {
-        *msg = mail->msg;
-        wsk__free(mail);
+    if (got)
         return true;
-    }
     while (!got && wsk__ws_pull_locked(conn, &span, &item))
         got = settle_locked(conn, &item, rx, msg);
     if (had > 0)

@@ -152,6 +152,11 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
  * (WSK__RX_SIZE); NULL: it is unmasked and owned. False: none. */
 bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg);
 
+/* The same, if that message stands there whole and plain: no work but a copy.
+ */
+bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
+                                wsk_message *msg);
+
 /* The same, once n octets, or an end, came from the descriptor. */
 bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
                              ssize_t n, uint8_t *rx, wsk_message *msg);

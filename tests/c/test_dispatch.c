@@ -266,6 +266,56 @@ TEST(messages_that_come_while_the_handler_is_away_wait_in_order)
     wsk_server_free(s.srv);
 }
 
+/* Tells the client, letter by letter, what is received how: in upper case what
+ * stood there whole, '.' where nothing did. */
+static void tell_what_is_ready(wsk_request *req, void *user)
+{
+    char said[32];
+    size_t n = 0;
+    bool whole = true, pieces = false;
+    wsk_message msg;
+    wsk_conn *conn;
+
+    (void)user;
+    if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) != WSK_OK)
+        return;
+    while (n < sizeof(said) && (n == 0 || said[n - 1] != 'z')) {
+        wsk_status st = wsk_conn_receive_ready(conn, &msg);
+
+        whole = st == WSK_OK;
+        if (!whole) {
+            said[n++] = '.';
+            st = pieces ? wsk_conn_receive_piece(conn, -1, &msg)
+                        : wsk_conn_receive_masked(conn, -1, &msg);
+        }
+        if (st != WSK_OK)
+            break;
+        said[n++] = (char)(*(const char *)msg.data - (whole ? 'a' - 'A' : 0));
+        pieces = msg.more || *(const char *)msg.data == 'p';
+        wsk_message_free(&msg);
+    }
+    wsk_conn_send(conn, WSK_TEXT, said, n, true);
+}
+
+TEST(a_message_that_stands_whole_is_there_without_waiting)
+{
+    static const char FRAMES[] = "\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b"
+                                 "\x81\x81\0\0\0\0p\x01\x81\0\0\0\0c"
+                                 "\x80\x81\0\0\0\0d\x81\x81\0\0\0\0e"
+                                 "\x89\x80\0\0\0\0\x81\x81\0\0\0\0z";
+    struct served s = serve(tell_what_is_ready, NULL, NULL);
+    int ws = open_ws(&s, UPGRADE("/"));
+    char data[126];
+    size_t len = 0;
+
+    say_octets(ws, FRAMES, sizeof(FRAMES) - 1);
+    EXPECT(hear_frame(ws, data, &len) == 10); /* the ping's */
+    EXPECT(hear_frame(ws, data, &len) == 1);
+    EXPECT(strcmp(data, ".aBP.c.dE.z") == 0);
+    close(ws);
+    wsk_server_free(s.srv);
+}
+
 /* ------------------------------------------------------------- events --- */
 
 struct story {

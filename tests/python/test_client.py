@@ -4,12 +4,15 @@ websockets', and against servers that answer wrongly."""
 import base64
 import contextlib
 import hashlib
+import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import websockets.sync.server
@@ -372,3 +375,62 @@ def test_the_command_tells_how_it_ended(url):
     refused = command(url + "/no", input="")
     assert refused.returncode == 2
     assert "403" in refused.stderr
+
+
+SLOW_ECHO = """
+import time, wsocket
+
+def echo(environ, start_response):
+    ws = environ["wsgi.websocket"]
+    for message in ws:
+        time.sleep(0.5)
+        ws.send(message)
+    return []
+
+with wsocket.Server(echo, port=0, access_logfile="none") as server:
+    print(server.port, flush=True)
+    input()
+"""
+
+
+@contextlib.contextmanager
+def slow_echo():
+    with subprocess.Popen([sys.executable, "-c", SLOW_ECHO], text=True,
+                          stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        yield "ws://127.0.0.1:" + process.stdout.readline().strip()
+        process.stdin.write("\n")
+
+
+def ends_well(pid, seconds):
+    """Whether a child exits with 0; one that does not exit is killed."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if os.waitpid(pid, os.WNOHANG) == (pid, 0):
+            return True
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_receives_though_another_thread_was_about_to():
+    interval = sys.getswitchinterval()
+    with slow_echo() as url, connect(url) as ws:
+        receiver = threading.Thread(target=ws.receive)
+        receiver.start()
+        ws.send("when its thread cannot have the GIL")
+        sys.setswitchinterval(60)
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            pass
+        pid = os.fork()
+        if pid == 0:
+            with connect(url) as own:
+                own.send("hi")
+                os._exit(own.receive() != "hi")
+        sys.setswitchinterval(interval)
+        receiver.join(30)
+        assert ends_well(pid, 30)

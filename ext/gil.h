@@ -1,0 +1,13 @@
+/* ext/gil: back to the interpreter, one thread after the other. */
+#ifndef WSK_EXT_GIL_H
+#define WSK_EXT_GIL_H
+
+#include "state.h"
+
+/* Once, when the module is made. -1 with an exception set. */
+int ext_gil_init(void);
+
+/* PyEval_RestoreThread(), for where many threads come back: from receive(). */
+void ext_gil_return(PyThreadState *left);
+
+#endif
