@@ -289,6 +289,14 @@ static int read_field(struct reader *r, const char *p, const char *end)
 
 /* ------------------------------------------------------------- lines --- */
 
+/* An unfinished first line that begins with what no method does: a greeting of
+ * another protocol, which may never send the end that we would wait for. */
+static bool is_rubbish(const struct reader *r, const struct wsk__head_scan *s)
+{
+    return s->fields == 0 && s->at > s->line &&
+           !wsk__is_tchar((unsigned char)r->data[s->line]);
+}
+
 static enum wsk__head_result too_long(struct reader *r,
                                       const struct wsk__head_scan *s)
 {
@@ -297,6 +305,8 @@ static enum wsk__head_result too_long(struct reader *r,
 
     if (s->fields > 0)
         return bad(r, 431);
+    if (is_rubbish(r, s))
+        return bad(r, 400);
     /* Only what lies before the cap may count, however much has come. */
     if (cap >= METHOD_MAX && memchr(line, ' ', METHOD_MAX + 1) == NULL)
         return bad(r, 501);
@@ -335,7 +345,7 @@ static enum wsk__head_result read_lines(struct reader *r,
                           : s->at - s->line > line_cap)
             return too_long(r, s);
         if (stop == r->end)
-            return WSK__HEAD_PARTIAL;
+            return is_rubbish(r, s) ? bad(r, 400) : WSK__HEAD_PARTIAL;
         if (*stop != '\r')
             return bad(r, 400);
         if (stop + 1 == r->end)
