@@ -81,12 +81,15 @@ static bool is_ip_literal(const char *p, const char *end)
     return true;
 }
 
-/* host[:port] (9110 7.2); user information is none of it (9110 4.2.4). */
+/* host[:port] (9110 7.2); user information is none of it (9110 4.2.4). Nothing
+ * at all is allowed, a port of nothing is not (9110 4.2.1). */
 static bool is_authority(wsk_str s)
 {
     const char *end = s.p + s.len, *host_end = end;
     unsigned long port = 0;
 
+    if (s.len > 0 && *s.p == ':')
+        return false;
     while (host_end > s.p && is_digit(host_end[-1]))
         host_end--;
     if (host_end > s.p && host_end[-1] == ':') {
@@ -163,7 +166,7 @@ static bool read_target(wsk_head *head)
         n++;
     authority.len = n;
     head->host = authority;
-    if (!is_authority(authority) || n == 0 || *authority.p == ':')
+    if (n == 0 || !is_authority(authority))
         return false; /* 9110 4.2.1: an empty host is invalid */
     if (!split_path(head, (wsk_str){t.p + scheme + n, t.len - scheme - n}))
         return false;
