@@ -152,12 +152,16 @@ static int take_framing(struct wsk__body *b, const wsk_limits *limits,
         if (b->left > (uint64_t)INT64_MAX >> 4)
             return 400;
         b->left = b->left << 4 | (unsigned)wsk__hex(c);
+    } else if (was == TRAILER && b->state == T_NAME) {
+        if (b->room-- == 0)
+            return 431;
     } else if (was == SIZE_LF) {
         if (b->left > b->room)
             return 413;
         if (b->left == 0) {
             b->state = TRAILER;
             b->slack = limits->max_header_bytes + 2; /* and the last CRLF */
+            b->room = limits->max_headers;
         }
     }
     return 0;

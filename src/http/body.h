@@ -7,7 +7,8 @@
 
 struct wsk__body {
     uint64_t left;  /* octets of the body, or of the chunk, still to come */
-    uint64_t room;  /* octets of data that max_body still allows */
+    uint64_t room;  /* octets of data that max_body still allows; then trailers
+                       that max_headers does */
     uint64_t slack; /* octets of framing that are still tolerated */
     uint8_t state;  /* enum state of body.c */
 };
