@@ -291,8 +291,9 @@ static int has_one_item(PyObject *result)
 }
 
 /* The result is exhausted. An upgrade that nobody answered is accepted now; a
- * body without octets gets its head at last. */
-static int send_rest(ResponseObject *self)
+ * body without octets gets its head at last. `last`: no code of the application
+ * follows, and the server finishes by itself when the handler has returned. */
+static int send_rest(ResponseObject *self, bool last)
 {
     wsk_str method = wsk_request_head(self->req)->method;
     /* A HEAD result says nothing about the length that GET would have. */
@@ -309,6 +310,8 @@ static int send_rest(ResponseObject *self)
     }
     if (start(self, is_head ? WSK_LENGTH_UNKNOWN : 0) < 0)
         return -1;
+    if (last && self->websocket == NULL && self->waiting < LONG_SEND)
+        return 0;
     return finish(self);
 }
 
@@ -416,7 +419,7 @@ int ext_response_send(PyObject *response, PyObject *result)
         closed = true;
     }
     if (rc == 0)
-        rc = send_rest(self);
+        rc = send_rest(self, plain);
     if (!closed)
         close_result(self->st, result);
     return rc;

@@ -502,6 +502,8 @@ static void serve_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
     bool upgraded = wsk__http_call(th, conn);
 
+    if (!upgraded)
+        wsk__http_flush(th, conn);
     wsk__call_end(th);
     wsk__post(conn, WSK__POST_RUN);
     if (upgraded)

@@ -90,13 +90,14 @@ uint64_t wsk__http_owed(const struct wsk_conn *conn)
     return queued + conn->h->parts_owed;
 }
 
-static enum wsk__io flush_queue(struct wsk_conn *conn)
+static enum wsk__io flush_queue(struct wsk_conn *conn, int more)
 {
     size_t len;
     const uint8_t *data;
 
     while ((data = wsk_http_out_buf(&conn->h->http, &len)) != NULL) {
-        ssize_t n = send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n =
+            send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL | more);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -110,7 +111,8 @@ static enum wsk__io flush_queue(struct wsk_conn *conn)
     return WSK__IO_DONE;
 }
 
-enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
+                          int more)
 {
     enum wsk__io io = WSK__IO_DONE;
 
@@ -119,9 +121,21 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
     if (conn->h->parts != NULL)
         io = wsk__parts_flush(conn);
     if (io == WSK__IO_DONE)
-        io = flush_queue(conn);
+        io = flush_queue(conn, more);
     return_out(th, &conn->h->http.out);
     return io;
+}
+
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    return flush(th, conn, 0);
+}
+
+/* The leader's flush: what ends a connection is closed behind it at once, and
+ * so leaves in one segment with the end. */
+static enum wsk__io flush_in_turn(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    return flush(th, conn, wsk_http_done(&conn->h->http) ? MSG_MORE : 0);
 }
 
 /* ----------------------------------------------------------- input --- */
@@ -150,6 +164,7 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     conn->h->body_done = false;
     conn->h->body_len = 0;
     conn->h->body_view = (wsk_str){NULL, 0};
+    conn->h->parting = !head->keep_alive;
     wsk__pace_begin(&conn->h->arrival, conn->since_ms);
     wsk__via_request(conn);
     if (!head->expect_continue)
@@ -489,7 +504,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
         return true;
     }
     if (!req->finished)
-        wsk_request_finish(req);
+        wsk__request_end(req);
     if (conn->taken) { /* by this thread; no octet of HTTP follows */
         wsk__http_cut(&conn->h->http);
         conn->h->failed = true;
@@ -497,6 +512,8 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     /* What a streamed body brought along belongs to the next request. */
     if (!keep_span(th, conn))
         wsk__http_last(&conn->h->http);
+    if (conn->h->parts != NULL) /* lent by this thread, which waits for it */
+        wsk__http_flush(th, conn);
     wsk__parts_give_back(conn);
     close_request(conn);
     return false;
@@ -543,13 +560,29 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     }
     upgraded = wsk__http_call(th, conn);
     leads = wsk__call_end(th);
-    if (leads)
+    if (leads) {
         conn->busy = false;
-    else
+    } else {
+        if (!upgraded)
+            wsk__http_flush(th, conn);
         wsk__post(conn, WSK__POST_RUN);
+    }
     if (upgraded)
         wsk_conn_unref(conn);
     return leads;
+}
+
+/* A client that has called its request the last, and that had no body to send,
+ * sends nothing more (RFC 9112 9.6). */
+static bool input_is_left(const struct wsk_conn *conn)
+{
+    char one;
+
+    if (conn->h->failed || wsk__buf_len(&conn->h->in) > 0)
+        return true;
+    if (conn->h->parting && conn->h->body_len == 0)
+        return false;
+    return recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* Everything is said. Octets the peer sent in vain would turn a plain close
@@ -557,13 +590,10 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
 static void finish_connection(struct wsk_conn *conn)
 {
     static const struct linger RESET = {.l_onoff = 1};
-    char one;
 
     if (conn->h->reset) /* only so can the client tell that its answer is cut */
         setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
-    if (conn->h->reset || conn->eof ||
-        (!conn->h->failed && wsk__buf_len(&conn->h->in) == 0 &&
-         recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
+    if (conn->h->reset || conn->eof || !input_is_left(conn))
         wsk__conn_close(conn);
     else
         wsk__conn_linger(conn);
@@ -625,11 +655,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     set_date(th, conn);
     for (int served = 0;; served++) {
-        if (served == SERVED_MAX) { /* others have a turn, too */
-            wsk__post(conn, WSK__POST_LOOK);
-            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
-        }
-        switch (wsk__http_flush(th, conn)) {
+        switch (flush_in_turn(th, conn)) {
         case WSK__IO_GONE:
             wsk__conn_close(conn);
             return true;
@@ -643,12 +669,16 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             conn->h->stalled = false;
             break;
         }
+        if (served == SERVED_MAX) { /* others have a turn, too */
+            wsk__post(conn, WSK__POST_LOOK);
+            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+        }
         switch (wsk__http_feed_some(th, conn)) {
         case WSK__FEED_MORE:
             await_input(conn);
             return true;
         case WSK__FEED_OVER:
-            if (wsk__http_flush(th, conn) == WSK__IO_WAIT)
+            if (flush_in_turn(th, conn) == WSK__IO_WAIT)
                 await_reader(conn, WSK__WRITE);
             else
                 finish_connection(conn);

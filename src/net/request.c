@@ -432,14 +432,10 @@ static void answer_500(wsk_request *req)
         wsk_request_write(req, TEXT, sizeof(TEXT) - 1);
 }
 
-wsk_status wsk_request_finish(wsk_request *req)
+wsk_status wsk__request_end(wsk_request *req)
 {
     wsk_status st;
 
-    if (req->finished || req->conn->ws != NULL)
-        return WSK_E_STATE;
-    if (wsk__forked(req->conn->srv))
-        return WSK_E_CLOSED;
     if (req->status == 0 && !req->aborted)
         answer_500(req);
     req->finished = true;
@@ -451,11 +447,24 @@ wsk_status wsk_request_finish(wsk_request *req)
     st = wsk_http_send_end(&req->conn->h->http);
     if (st == WSK_E_NOMEM || st == WSK_E_STATE)
         wsk__http_cut(&req->conn->h->http);
-    wsk__http_flush(req->thread, req->conn);
     if (st == WSK_E_ARG)
         wsk__server_logf(req->conn->srv, WSK_LOG_WARNING,
                          "the body of an answer was not as long as its "
                          "Content-Length said");
+    return st;
+}
+
+wsk_status wsk_request_finish(wsk_request *req)
+{
+    wsk_status st;
+
+    if (req->finished || req->conn->ws != NULL)
+        return WSK_E_STATE;
+    if (wsk__forked(req->conn->srv))
+        return WSK_E_CLOSED;
+    st = wsk__request_end(req);
+    if (!req->aborted)
+        wsk__http_flush(req->thread, req->conn);
     return st;
 }
 

@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from conftest import PATIENCE
 
 LARGE = 16 << 20
 
@@ -360,3 +361,62 @@ def test_hints_come_too_late_behind_the_head_and_after_the_request(serve):
     assert serve(app).get()[2] == b"page"
     with pytest.raises(RuntimeError, match="running request"):
         kept[0]([LINK])
+
+
+# ------------------------------------------------------ how it all ends ---
+
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+SEGS_IN = 140  # of struct tcp_info (linux/tcp.h): tcpi_segs_in
+
+
+def segments_of_an_answer(site):
+    """How many segments came to the client, from SYN and ACK to FIN."""
+    with site.raw() as client:
+        client.send(LAST)
+        assert client.rest().endswith(b"all")
+        info = client.socket.getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, SEGS_IN + 4
+        )
+        return struct.unpack_from("I", info, SEGS_IN)[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MSG_MORE is Linux's")
+def test_a_last_answer_leaves_in_one_segment_with_the_end(serve):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"all"]
+
+    site = serve(app)
+    # Where a machine is so busy that the lead is taken away, in two.
+    assert min(segments_of_an_answer(site) for _ in range(10)) <= 3
+
+
+def test_a_last_answer_does_not_wait_for_close(serve):
+    goes_on = threading.Event()
+
+    class Result(list):
+        def close(self):
+            goes_on.wait(PATIENCE)
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "3")])
+        return Result([b"all"])
+
+    with serve(app).raw() as client:
+        client.send(LAST)
+        assert client.response()[2] == b"all"
+        goes_on.set()
+        assert client.rest() == b""
+
+
+def test_what_comes_behind_a_last_request_does_not_destroy_its_answer(serve):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"all"]
+
+    with serve(app).raw() as client:
+        client.send(LAST + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        assert client.response()[2] == b"all"
+        assert client.rest() == b""
