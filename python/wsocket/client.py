@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import socket
 import ssl as tls
@@ -249,26 +251,59 @@ def _shake_hands(
     status, why, location, used = answer
     if not why:
         return data
-    raise _refusal(sock, status, why, location, data, used)
+    body = _body(sock, data, deadline) if used and status != 101 else b""
+    raise _refusal(status, why, location, data[:used] or data, body)
+
+
+class _Replay(io.RawIOBase):
+    """What has been received already, then the socket."""
+
+    def __init__(
+        self, sock: socket.socket, data: bytes, deadline: Optional[float]
+    ) -> None:
+        self.sock = sock
+        self.data = data
+        self.deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.data:
+            self.sock.settimeout(_left(self.deadline))
+            self.data = self.sock.recv(len(buffer))
+        piece = self.data[: len(buffer)]
+        self.data = self.data[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def _body(
+    sock: socket.socket, data: bytes, deadline: Optional[float]
+) -> bytes:
+    """What a refusal says, as far as an error shows it; its framing tells where
+    it ends, as the server may keep the connection."""
+    import http.client
+
+    body = b""
+    replay: Any = _Replay(sock, data, deadline)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        answer = http.client.HTTPResponse(replay)
+        answer.begin()
+        while len(body) < EXCERPT:
+            piece = answer.read1(HEAD_MAX)
+            if not piece:
+                break
+            body += piece
+    return body
 
 
 def _refusal(
-    sock: socket.socket,
-    status: int,
-    why: str,
-    location: str,
-    data: bytes,
-    used: int,
+    status: int, why: str, location: str, head: bytes, body: bytes
 ) -> HandshakeError:
-    body = data[used:]
-    while used and status != 101 and len(body) < EXCERPT:
-        try:
-            piece = sock.recv(EXCERPT)
-        except OSError:
-            break
-        if not piece:
-            break
-        body += piece
     text = "connect: %s" % why
     if 300 <= status <= 399 and location:
         text = "connect: the server redirects to %s, which is not followed" % (
@@ -277,6 +312,6 @@ def _refusal(
     if status:
         text += " (status %d)" % status
     excerpt = body[:EXCERPT].decode("utf-8", "replace").strip()
-    if excerpt and status != 101:
+    if excerpt:
         text += ": " + excerpt
-    return HandshakeError(text, status, data[:used] or data, body)
+    return HandshakeError(text, status, head, body)

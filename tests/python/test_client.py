@@ -153,7 +153,7 @@ def test_headers_and_origin_are_sent():
 
 @contextlib.contextmanager
 def answering(answer):
-    """A server for one connection; answer(key) is what it sends."""
+    """A server for one connection; answer(key, client) is what it sends."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def run():
@@ -167,7 +167,7 @@ def answering(answer):
                         return
                     head += piece
                 key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
-                for piece in answer(key):
+                for piece in answer(key, client):
                     client.sendall(piece)
                 while client.recv(4096):
                     pass
@@ -194,20 +194,20 @@ def accepted(key, *fields, frames=b""):
 
 
 def test_frames_may_come_with_the_answer_octet_by_octet():
-    def answer(key):
+    def answer(key, client):
         whole = accepted(key, frames=b"\x81\x02hi\x89\x01!\x82\x00\x88\x00")
         return [whole[i : i + 1] for i in range(len(whole))]
 
-    with answering(answer) as url, connect(url) as ws:
+    with answering(answer) as url, connect(url, ws_close_timeout=0.1) as ws:
         assert list(ws) == ["hi", b""]
         assert ws.close_code == 1005
 
 
 def test_a_masked_frame_of_a_server_fails_with_1002():  # RFC 6455 5.1
-    def answer(key):
+    def answer(key, client):
         return [accepted(key, frames=b"\x81\x82\0\0\0\0hi")]
 
-    with answering(answer) as url, connect(url) as ws:
+    with answering(answer) as url, connect(url, ws_close_timeout=0.1) as ws:
         assert ws.receive(timeout=30) is None
         assert (ws.close_code, ws.close_clean) == (1006, False)
 
@@ -256,7 +256,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_an_answer_that_breaks_a_rule_is_refused(name):  # RFC 6455 4.1
-    def answer(key):
+    def answer(key, client):
         pieces = WRONG[name](key)
         if name == "an end without an answer":
             raise OSError
@@ -267,8 +267,32 @@ def test_an_answer_that_breaks_a_rule_is_refused(name):  # RFC 6455 4.1
             connect(url, subprotocols=["a"], timeout=30)
 
 
+REFUSALS = {
+    "a length": b"Content-Length: 7\r\n\r\nnot you",
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nnot\r\n4;x=y\r\n you\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("framing", REFUSALS)
+def test_a_refusal_ends_where_its_framing_says(framing):  # RFC 9112 6.3
+    """Its server may keep the connection for the next request."""
+    left = []
+
+    def answer(key, client):
+        client.settimeout(15)
+        yield b"HTTP/1.1 403 Forbidden\r\n" + REFUSALS[framing]
+        left.append(client.recv(1))  # without a word, before this times out
+
+    with answering(answer) as url:
+        with pytest.raises(HandshakeError, match="403.*not you") as refused:
+            connect(url, timeout=30)
+    assert left == [b""]
+    assert refused.value.body == b"not you"
+
+
 def test_a_redirection_is_told_and_not_followed():
-    def answer(key):
+    def answer(key, client):
         return [b"HTTP/1.1 302 Found\r\nLocation: ws://else/\r\n\r\n"]
 
     with answering(answer) as url:
@@ -311,7 +335,7 @@ def tls_url(certificate):
         threaded=True,
         ssl_context=certificate,
     )
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield "wss://127.0.0.1:%d/" % server.server_port
     server.shutdown()

@@ -49,7 +49,7 @@ def on_wsocket(part, options):
 
 @contextlib.contextmanager
 def in_a_thread(server):
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server.server_port
     server.shutdown()

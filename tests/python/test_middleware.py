@@ -50,7 +50,7 @@ def serve(request):
 
         def start(app):
             server = request.param(app)
-            thread = threading.Thread(target=server.serve_forever)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             stack.callback(server.server_close)
             stack.callback(thread.join)
