@@ -61,7 +61,7 @@ def test_the_environ_is_a_dict_of_native_strings(serve):
         (memoryview(b"x"), "memoryview"),
         ([b"x"], "list"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_items_of_other_types_are_a_500_that_names_them(
     caplog, serve, item, name

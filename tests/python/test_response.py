@@ -329,7 +329,7 @@ def test_exc_info_raises_again_what_comes_too_late(caplog, serve):
         (ValueError, ValueError("x")),
         ValueError("x"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("late", [False, True])
 def test_what_is_no_exc_info_is_a_type_error(serve, exc_info, late):
