@@ -459,6 +459,7 @@ void ext_response_fail(PyObject *response, bool body_cut)
     static const char text[] = "500 Internal Server Error\n";
     static const wsk_header headers[] = {
         {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
+        {{"Connection", 10}, {"close", 5}},
     };
     ResponseObject *self = Response_CAST(response);
 
@@ -470,7 +471,7 @@ void ext_response_fail(PyObject *response, bool body_cut)
     if (accepted(self))
         ext_websocket_fail(self->websocket);
     else if (self->stage == STAGE_SILENT || self->stage == STAGE_READY)
-        wsk_request_respond(self->req, 500, headers, 1, text, sizeof text - 1);
+        wsk_request_respond(self->req, 500, headers, 2, text, sizeof text - 1);
     else
         wsk_request_abort(self->req);
 }

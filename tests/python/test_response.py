@@ -581,6 +581,43 @@ def test_whatever_is_raised_is_a_500_with_a_traceback_in_the_log(
     assert "in app" in caplog.text
 
 
+def fails_at_its_first_item(environ, start_response):
+    start_response("200 OK", TEXT)
+    return (1 // 0 for _ in "x")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize(
+    "app",
+    [
+        lambda environ, start_response: 1 / 0,
+        lambda environ, start_response: None,
+        answering(["text"]),
+        answering([b""], [("X-Secret", "secret\r\nX: y")]),
+        answering([b""], [("Transfer-Encoding", "chunked")]),
+        fails_at_its_first_item,
+    ],
+    ids=["raises", "None", "str", "field", "hop-by-hop", "first item"],
+)
+def test_a_500_of_ours_is_complete_tells_nothing_and_closes(
+    serve, app, method
+):
+    with serve(app).raw() as client:
+        client.send(method, b" /?secret HTTP/1.1\r\nHost: t\r\n\r\n")
+        status, headers = client.head()
+        body = client.rest()
+    assert status == 500
+    assert headers.pop("date") and headers == {
+        "server": "wsocket",
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": "26",
+        "connection": "close",
+    }
+    assert body == (
+        b"500 Internal Server Error\n" if method == b"GET" else b""
+    )
+
+
 def test_an_error_after_start_response_still_gets_its_500(caplog, serve):
     def app(environ, start_response):
         start_response("200 OK", [("X-A", "1")])
