@@ -243,3 +243,8 @@ bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as)
                                           (unsigned char)as) ||
            was == as;
 }
+
+bool wsk__is_overdue(const struct wsk_conn *conn)
+{
+    return atomic_load(&conn->claim) == WSK__TIMED_OUT;
+}

@@ -49,4 +49,7 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn);
 /* Whether the handler may still answer, or (`socket`) upgrade; its thread. */
 bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as);
 
+/* Whether its client was told that it takes too long; any thread. */
+bool wsk__is_overdue(const struct wsk_conn *conn);
+
 #endif

@@ -481,11 +481,12 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
-
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
-    if (wsk__static_is(srv->statics, conn->h->head)) {
+    if (wsk__is_overdue(conn)) { /* it waited too long: nobody is there */
+        req->aborted = true;
+    } else if (wsk__static_is(srv->statics, conn->h->head)) {
         wsk__gate_leave(th);
         wsk__static_answer(srv->statics, req);
     } else {

@@ -426,9 +426,12 @@ wsk_status wsk_request_drain(wsk_request *req)
 static void answer_500(wsk_request *req)
 {
     static const char TEXT[] = "Internal Server Error\n";
-    static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
+    static const wsk_header FIELDS[] = {
+        {{"Content-Type", 12}, {"text/plain", 10}},
+        {{"Connection", 10}, {"close", 5}}};
 
-    if (wsk_request_start(req, 500, NULL, &TYPE, 1, sizeof(TEXT) - 1) == WSK_OK)
+    if (wsk_request_start(req, 500, NULL, FIELDS, 2, sizeof(TEXT) - 1) ==
+        WSK_OK)
         wsk_request_write(req, TEXT, sizeof(TEXT) - 1);
 }
 
@@ -439,6 +442,10 @@ wsk_status wsk__request_end(wsk_request *req)
     if (req->status == 0 && !req->aborted)
         answer_500(req);
     req->finished = true;
+    if (!req->aborted && !wsk__claim_answer(req->conn, WSK__CLAIMED))
+        req->aborted = true;
+    if (wsk__is_overdue(req->conn) && !req->head_left)
+        req->status = 503; /* that is what its client was told */
     wsk__access_log(req->conn->srv, req);
     if (req->aborted) {
         wsk__http_cut(&req->conn->h->http);

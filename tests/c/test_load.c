@@ -7,20 +7,24 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static atomic_int waiting, open_door;
+static atomic_int calls, waiting, open_door;
 
-/* "/wait" waits for the door; others answer at once. */
+/* "/wait" waits for the door; "/nothing" forgets its answer; others answer at
+ * once. */
 static void handler(wsk_request *req, void *user)
 {
     wsk_str path = wsk_request_head(req)->path;
 
     (void)user;
+    atomic_fetch_add(&calls, 1);
     if (path.len == 5 && memcmp(path.p, "/wait", 5) == 0) {
         atomic_fetch_add(&waiting, 1);
         while (atomic_load(&open_door) == 0)
             usleep(1000);
         atomic_fetch_sub(&waiting, 1);
     }
+    if (path.len == 8 && memcmp(path.p, "/nothing", 8) == 0)
+        return;
     wsk_request_respond(req, 200, NULL, 0, path.p, path.len);
 }
 
@@ -147,6 +151,72 @@ static void begin_and_wait(wsk_request *req, void *user)
         usleep(1000);
     atomic_fetch_sub(&waiting, 1);
     wsk_request_write(req, "67890", 5);
+}
+
+/* Its client was told; nobody is left for whom to do the work. */
+TEST(a_request_that_timed_out_in_the_queue_is_not_called_any_more)
+{
+    struct served s = serve(handler, NULL, "threads=1 request_timeout=0.2");
+    int holder = dial(&s), queued = dial(&s), after = dial(&s);
+
+    atomic_store(&open_door, 0);
+    atomic_store(&calls, 0);
+    say(holder, GET("/wait"));
+    EXPECT(one_waits());
+    say(queued, GET("/queued"));
+    EXPECT(hear_answer(queued, NULL, 0) == 503);
+    EXPECT(hears_end(queued));
+    atomic_store(&open_door, 1);
+    EXPECT(hear_answer(holder, NULL, 0) == 503);
+    EXPECT(say(after, GET("/after"))); /* the queue keeps its order */
+    EXPECT(hear_answer(after, NULL, 0) == 200);
+    EXPECT(atomic_load(&calls) == 2);
+    close(holder);
+    close(queued);
+    close(after);
+    wsk_server_free(s.srv);
+}
+
+TEST(at_max_connections_the_next_waits_until_somebody_leaves)
+{
+    struct served s = serve(handler, NULL, "max_connections=2");
+    int first = dial(&s), second = dial(&s), third;
+
+    say(first, GET("/"));
+    say(second, GET("/"));
+    EXPECT(hear_answer(first, NULL, 0) == 200);
+    EXPECT(hear_answer(second, NULL, 0) == 200);
+    third = dial(&s); /* the system's queue takes it */
+    say(third, GET("/"));
+    EXPECT(say(first, GET("/")));
+    EXPECT(hear_answer(first, NULL, 0) == 200); /* those inside go on */
+    EXPECT(!hears(third, 50));
+    close(second);
+    EXPECT(hear_answer(third, NULL, 0) == 200);
+    close(third);
+    second = dial(&s);
+    EXPECT(say(second, GET("/")));
+    EXPECT(hear_answer(second, NULL, 0) == 200);
+    close(first);
+    close(second);
+    wsk_server_free(s.srv);
+}
+
+TEST(a_handler_without_an_answer_is_a_500_that_closes)
+{
+    struct served s = serve(handler, NULL, NULL);
+    char answer[512] = "";
+    int fd = dial(&s);
+
+    say(fd, GET("/nothing"));
+    EXPECT(recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL) > 0);
+    EXPECT(strncmp(answer, "HTTP/1.1 500 ", 13) == 0);
+    EXPECT(strstr(answer, "\r\nDate: ") != NULL);
+    EXPECT(strstr(answer, "\r\nContent-Length: 22\r\n") != NULL);
+    EXPECT(strstr(answer, "\r\nConnection: close\r\n") != NULL);
+    EXPECT(strstr(answer, "\r\n\r\nInternal Server Error\n") != NULL);
+    close(fd);
+    wsk_server_free(s.srv);
 }
 
 TEST(an_answer_that_has_begun_by_then_is_cut)

@@ -4,8 +4,12 @@ import json
 import os
 import re
 import signal
+import threading
 
 import pytest
+from conftest import PATIENCE
+
+late = threading.Event()
 
 
 def app(environ, start_response):
@@ -14,6 +18,8 @@ def app(environ, start_response):
         for message in ws:
             ws.send(message)
         return []
+    if environ["PATH_INFO"] == "/late":
+        late.wait(PATIENCE)
     body = b"x" * int(environ["QUERY_STRING"] or 5)
     start_response("200 OK", [("X-Id", 'a"b'), ("Content-Type", "text/x")])
     return [body]
@@ -157,6 +163,21 @@ def test_files_are_logged_too(logged, tmp_path):
         "GET /s/no HTTP/1.1 404 14",
         "GET /s/f HTTP/1.1 206 2",
     ]
+
+
+def test_who_waited_too_long_is_logged_with_what_it_was_told(logged):
+    late.clear()
+    site, lines = logged("%r %s", threads=1, request_timeout=0.2)
+    with site.raw() as called, site.raw() as queued:
+        called.send(b"GET /late HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert called.response()[0] == 503
+        queued.send(b"GET /queued HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert queued.response()[0] == 503
+        late.set()
+        assert lines(2) == [
+            "GET /late HTTP/1.1 503",
+            "GET /queued HTTP/1.1 503",
+        ]
 
 
 def test_a_log_that_cannot_be_written_is_named(serve, tmp_path):
