@@ -1,6 +1,7 @@
 /* wsk_conn_*: what handlers and other threads may do with a WebSocket. */
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "net/direct.h"
 #include "net/dispatch.h"
 #include "net/lone.h"
 #include "net/loop.h"
@@ -107,7 +108,10 @@ const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
 
 void wsk_message_free(wsk_message *msg)
 {
-    wsk__free(msg->block);
+    if (wsk__self != NULL && msg->block != NULL)
+        wsk__direct_give_back(wsk__self->srv, msg->block, msg->len);
+    else
+        wsk__free(msg->block);
     *msg = (wsk_message){.opcode = msg->opcode};
 }
 
@@ -176,18 +180,20 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
     uint8_t stack[STACK_RX];
     uint8_t *rx = own != NULL ? own : stack;
     size_t size = own != NULL ? (size_t)WSK__RX_SIZE : sizeof(stack);
+    struct wsk__direct direct = {.msg = NULL};
     wsk_status st = WSK_E_AGAIN;
     bool backlog = false;
 
     while (st == WSK_E_AGAIN) {
-        ssize_t n = read_own(conn, rx, size, until_ms, backlog);
-        bool got;
+        bool aside = direct.msg != NULL, got;
+        ssize_t n = read_own(conn, aside ? direct.room : rx,
+                             aside ? direct.size : size, until_ms, backlog);
 
-        if (n == -2)
-            return WSK_E_TIMEOUT;
         wsk__conn_lock(conn);
-        got = n >= 0 ? wsk__ws_received_locked(conn, rx, n, lend, msg)
-                     : wsk__ws_fetch_locked(conn, lend, msg);
+        wsk__direct_end_locked(conn, &direct, n > 0 ? (size_t)n : 0);
+        got = n == 0 || (n > 0 && !aside)
+                  ? wsk__ws_received_locked(conn, rx, n, lend, msg)
+                  : wsk__ws_fetch_locked(conn, lend, msg);
         wsk__ws_flush_locked(conn);
         /* Who does not read what we send is not read from. */
         backlog = wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit;
@@ -195,6 +201,10 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
             st = WSK_OK;
         else if (conn->ws->ended)
             st = WSK_E_CLOSED;
+        else if (n == -2)
+            st = WSK_E_TIMEOUT;
+        else if (!backlog)
+            direct = wsk__direct_begin_locked(conn);
         wsk__conn_unlock(conn);
     }
     return st;

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "net/direct.h"
 
 #include <errno.h>
 #include <string.h>
@@ -336,17 +337,20 @@ void wsk__ws_eof_locked(struct wsk_conn *conn)
     wsk__ws_collect_locked(conn);
 }
 
-/* Read once from the descriptor into the thread's buffer; an end is seen to.
- * The octets, 0 when there are none. */
+/* Read once from the descriptor; an end is seen to. The octets that are now in
+ * the thread's buffer; 0 when there are none, or they went to their message. */
 static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
+    size_t size = WSK__RX_SIZE;
+    uint8_t *room;
     ssize_t n;
 
     if (conn->eof || conn->drained || wsk__ws_mail_full_locked(conn) ||
         wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
         return 0;
+    room = wsk__direct_room_locked(conn, &size);
     do
-        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
+        n = recv(conn->fd, room != NULL ? room : th->rx, size, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         conn->drained = true;
@@ -357,9 +361,12 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
         return 0;
     }
     /* A short read has emptied the descriptor: no second one is needed. */
-    conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
+    conn->drained = (size_t)n < size && !conn->hup;
     conn->since_ms = wsk__now_ms();
-    return (size_t)n;
+    if (room == NULL)
+        return (size_t)n;
+    wsk__direct_came_locked(conn, room, (size_t)n);
+    return 0;
 }
 
 void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn)

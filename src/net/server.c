@@ -222,6 +222,7 @@ void wsk__server_unref(wsk_server *srv)
     pthread_cond_destroy(&srv->slot_free);
     pthread_cond_destroy(&srv->changed);
     wsk__pool_clear(&srv->pool);
+    wsk__free(atomic_load(&srv->spare));
     wsk__free(srv->temp_dir);
     wsk__free(srv->texts);
     wsk__free(srv);

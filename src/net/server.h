@@ -291,7 +291,8 @@ struct wsk_server {
     char *temp_dir;
     unsigned max_connections;
     atomic_uint refs;
-    struct wsk__pool pool;       /* for compression, see ws/pool.h */
+    struct wsk__pool pool;              /* for compression, see ws/pool.h */
+    _Atomic(struct wsk__spare *) spare; /* see net/direct.h; or NULL */
     atomic_size_t held;          /* unfinished heads and bodies, octets */
     atomic_size_t deflate_bytes; /* reserved for windows that are kept */
 

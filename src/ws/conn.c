@@ -672,6 +672,22 @@ wsk_status wsk_ws_take_message(wsk_ws *ws, void **block)
     return WSK_OK;
 }
 
+struct wsk__buf *wsk__ws_lift_message(wsk_ws *ws)
+{
+    struct wsk__buf *msg = ws->msg;
+
+    ws->msg = NULL;
+    return msg;
+}
+
+bool wsk__ws_lay_message(wsk_ws *ws, struct wsk__buf *msg)
+{
+    if (!ws->in_message)
+        return false;
+    ws->msg = msg;
+    return true;
+}
+
 /* ---------------------------------------------------------- connection --- */
 
 void wsk__ws_init(wsk_ws *ws, const wsk_limits *limits)

@@ -133,6 +133,25 @@ void wsk__ws_return(struct wsk_ws *ws, struct wsk__out **spare);
 void wsk__out_free(struct wsk__out *out); /* NULL is legal */
 
 /*
+ * Octets still to come of a frame that feed() only unmasks, and of whose
+ * message some are here: it may be given them at wsk__buf_room(ws->msg), where
+ * they are to stand.
+ */
+static inline size_t wsk__ws_to_come(const struct wsk_ws *ws)
+{
+    bool plain = ws->in_payload && ws->in_message && ws->msg != NULL &&
+                 !ws->deflated && !ws->pieces && !ws->held &&
+                 !wsk__frame_is_control(ws->frame.opcode);
+
+    return plain ? (size_t)(ws->frame.len - ws->got) : 0;
+}
+
+/* The message so far is taken out, while others may call anything but feed();
+ * and put back. False: it was given up meanwhile, and is the caller's. */
+struct wsk__buf *wsk__ws_lift_message(struct wsk_ws *ws);
+bool wsk__ws_lay_message(struct wsk_ws *ws, struct wsk__buf *msg);
+
+/*
  * Whether a message over the cap is to wait until somebody has said how he
  * wants it, in pieces or not at all. While one is held, nothing is fed. Not to
  * hold fails for one that is; a closing connection does not hold.
