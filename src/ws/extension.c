@@ -160,30 +160,60 @@ static bool read_offer(struct scan *s, struct offer *o)
 }
 
 /* All fields together are one list, in which empty elements do not count (RFC
- * 9110 5.6.1.2). *first is the first usable offer. False when the list is
- * malformed. */
-static bool read_offers(const wsk_head *head, struct offer *first)
+ * 9110 5.6.1.2). */
+struct walk {
+    const wsk_head *head;
+    size_t field;   /* the next to look at */
+    struct scan s;  /* what is left of the one before */
+    bool separated; /* an element may follow: there was a comma, or a field */
+};
+
+enum step { ELEMENT, END, MALFORMED };
+
+static bool next_field(struct walk *w)
 {
-    first->usable = false;
-    for (size_t i = 0; i < head->n_headers; i++) {
-        const wsk_header *field = &head->headers[i];
-        struct scan s = {field->value.p, field->value.p + field->value.len};
-        struct offer o;
+    while (w->field < w->head->n_headers) {
+        const wsk_header *field = &w->head->headers[w->field++];
 
         if (!wsk__str_ieq(field->name, "sec-websocket-extensions"))
             continue;
-        do {
-            if (peek(&s) == ',' || peek(&s) == '\0')
-                continue;
-            if (!read_offer(&s, &o))
-                return false;
-            if (o.usable && !first->usable)
-                *first = o;
-        } while (take(&s, ','));
-        if (s.p < s.end)
-            return false;
+        w->s.p = field->value.p;
+        w->s.end = field->value.p + field->value.len;
+        return true;
     }
-    return true;
+    return false;
+}
+
+static enum step next_offer(struct walk *w, struct offer *o)
+{
+    for (;;) {
+        if (take(&w->s, ',')) {
+            w->separated = true;
+        } else if (w->s.p < w->s.end) {
+            bool good = w->separated && read_offer(&w->s, o);
+
+            w->separated = false;
+            return good ? ELEMENT : MALFORMED;
+        } else if (next_field(w)) {
+            w->separated = true;
+        } else {
+            return END;
+        }
+    }
+}
+
+/* *first is the first usable offer. False when the list is malformed. */
+static bool read_offers(const wsk_head *head, struct offer *first)
+{
+    struct walk w = {.head = head};
+    struct offer o;
+    enum step step;
+
+    *first = (struct offer){.usable = false};
+    while ((step = next_offer(&w, &o)) == ELEMENT)
+        if (o.usable && !first->usable)
+            *first = o;
+    return step == END;
 }
 
 const char *wsk__extensions_judge(const wsk_head *head)
@@ -199,6 +229,17 @@ const char *wsk__extensions_judge(const wsk_head *head)
 
 enum { WIDEST = 15, THRESHOLD = 128 };
 
+static wsk_ws_deflate agreement(const struct offer *o, bool takeover)
+{
+    return (wsk_ws_deflate){
+        .server_bits = o->server_bits != 0 ? o->server_bits : WIDEST,
+        .client_bits = o->client_bits != 0 ? o->client_bits : WIDEST,
+        .server_takeover = takeover && !o->server_alone,
+        .client_takeover = takeover && !o->client_alone,
+        .threshold = THRESHOLD,
+    };
+}
+
 bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
                           wsk_ws_deflate *agreed,
                           char text[WSK_WS_DEFLATE_TEXT])
@@ -208,13 +249,7 @@ bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
 
     if (!read_offers(head, &o) || !o.usable)
         return false;
-    *agreed = (wsk_ws_deflate){
-        .server_bits = o.server_bits != 0 ? o.server_bits : WIDEST,
-        .client_bits = o.client_bits != 0 ? o.client_bits : WIDEST,
-        .server_takeover = takeover && !o.server_alone,
-        .client_takeover = takeover && !o.client_alone,
-        .threshold = THRESHOLD,
-    };
+    *agreed = agreement(&o, takeover);
     if (o.server_bits != 0)
         snprintf(server, sizeof(server), "; server_max_window_bits=%u",
                  (unsigned)o.server_bits);
@@ -233,32 +268,17 @@ bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
 bool wsk__extensions_answer(const wsk_head *head, bool *deflates,
                             wsk_ws_deflate *agreed)
 {
-    *deflates = false;
-    for (size_t i = 0; i < head->n_headers; i++) {
-        const wsk_header *field = &head->headers[i];
-        struct scan s = {field->value.p, field->value.p + field->value.len};
-        struct offer o;
+    struct walk w = {.head = head};
+    struct offer o;
+    enum step step;
 
-        if (!wsk__str_ieq(field->name, "sec-websocket-extensions"))
-            continue;
-        do {
-            if (peek(&s) == ',' || peek(&s) == '\0')
-                continue;
-            /* One, and 7.1.2.2: with a value where the offer has none. */
-            if (!read_offer(&s, &o) || !o.usable || *deflates ||
-                (o.client_window && o.client_bits == 0))
-                return false;
-            *deflates = true;
-            *agreed = (wsk_ws_deflate){
-                .server_bits = o.server_bits != 0 ? o.server_bits : WIDEST,
-                .client_bits = o.client_bits != 0 ? o.client_bits : WIDEST,
-                .server_takeover = !o.server_alone,
-                .client_takeover = !o.client_alone,
-                .threshold = THRESHOLD,
-            };
-        } while (take(&s, ','));
-        if (s.p < s.end)
+    *deflates = false;
+    while ((step = next_offer(&w, &o)) == ELEMENT) {
+        /* One, and 7.1.2.2: with a value where the offer has none. */
+        if (!o.usable || *deflates || (o.client_window && o.client_bits == 0))
             return false;
+        *deflates = true;
+        *agreed = agreement(&o, true);
     }
-    return true;
+    return step == END;
 }
