@@ -13,12 +13,17 @@ struct fd_io {
     int fd;
 };
 
-/* WSK_OK when the descriptor is ready, or an end or error shows. */
-static wsk_status wait_for(int fd, short events, int timeout_ms)
+/* What to do after a call that failed: WSK_OK is to try again. */
+static wsk_status after_failure(int fd, short events, int timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};
-    int n = poll(&p, 1, timeout_ms);
+    int n;
 
+    if (errno == EINTR)
+        return WSK_OK;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        return WSK_E_CLOSED;
+    n = poll(&p, 1, timeout_ms);
     if (n < 0)
         return errno == EINTR ? WSK_E_AGAIN : WSK_E_CLOSED;
     return n == 0 ? WSK_E_TIMEOUT : WSK_OK;
@@ -28,44 +33,28 @@ static wsk_status fd_recv(void *io, void *data, size_t cap, int timeout_ms,
                           size_t *got)
 {
     int fd = ((struct fd_io *)io)->fd;
+    wsk_status st = WSK_OK;
+    ssize_t n;
 
-    for (;;) {
-        ssize_t n = recv(fd, data, cap, MSG_DONTWAIT);
-        wsk_status st;
-
+    do {
+        n = recv(fd, data, cap, MSG_DONTWAIT);
         *got = n > 0 ? (size_t)n : 0;
-        if (n >= 0)
-            return WSK_OK;
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
-            return WSK_E_CLOSED;
-        st = wait_for(fd, POLLIN, timeout_ms);
-        if (st != WSK_OK)
-            return st;
-    }
+    } while (n < 0 && (st = after_failure(fd, POLLIN, timeout_ms)) == WSK_OK);
+    return st;
 }
 
 static wsk_status fd_send(void *io, const void *data, size_t len,
                           int timeout_ms, size_t *sent)
 {
     int fd = ((struct fd_io *)io)->fd;
+    wsk_status st = WSK_OK;
+    ssize_t n;
 
-    for (;;) {
-        ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        wsk_status st;
-
+    do {
+        n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
         *sent = n > 0 ? (size_t)n : 0;
-        if (n >= 0)
-            return WSK_OK;
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
-            return WSK_E_CLOSED;
-        st = wait_for(fd, POLLOUT, timeout_ms);
-        if (st != WSK_OK)
-            return st;
-    }
+    } while (n < 0 && (st = after_failure(fd, POLLOUT, timeout_ms)) == WSK_OK);
+    return st;
 }
 
 static void fd_shutdown(void *io, bool both)
