@@ -22,6 +22,7 @@ static PyObject *make_environ(WebSocketObject *self)
     source.peer = wsk_conn_peer(self->conn, &source.peer_port);
     source.local = wsk_conn_local(self->conn, &source.local_port);
     source.scheme = wsk_conn_scheme(self->conn);
+    source.prefix = wsk_conn_prefix(self->conn);
     environ = ext_environ_new(self->maker, self->st, &source);
     if (environ != NULL &&
         (PyDict_SetItem(environ, self->st->names.input, input) < 0 ||

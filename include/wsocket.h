@@ -955,8 +955,10 @@ WSK_API wsk_head *wsk_conn_head(const wsk_conn *conn);
 WSK_API const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
 
-/** wsk_request_scheme() of the opening handshake; static. */
+/** wsk_request_scheme() of the opening handshake, which is static, and
+ * wsk_request_prefix(); as long as the connection is referenced. */
 WSK_API const char *wsk_conn_scheme(const wsk_conn *conn);
+WSK_API const char *wsk_conn_prefix(const wsk_conn *conn);
 
 /** The chosen subprotocol, or NULL; as long as the connection is referenced. */
 WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);

@@ -82,6 +82,15 @@ const char *wsk_conn_scheme(const wsk_conn *conn)
     return conn->ws->https ? "https" : "http";
 }
 
+const char *wsk_conn_prefix(const wsk_conn *conn)
+{
+    const struct wsk__socket *kept = conn->ws;
+
+    if (wsk__lone_of(conn) != NULL)
+        return ""; /* its environ is the other server's */
+    return kept->prefix_at > 0 ? kept->text + kept->prefix_at : "";
+}
+
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 {
     const struct wsk__socket *kept = conn->ws;

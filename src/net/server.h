@@ -193,9 +193,10 @@ struct wsk__socket {
     uint16_t peer_port, local_port;
     uint16_t local_at, protocol_at; /* in text; protocol_at 0: none */
     uint32_t head_at, head_len;
+    uint16_t prefix_at;    /* in text; 0: none */
     bool https, forwarded; /* how it came, see net/via */
-    char text[]; /* peer, local and protocol, each with its NUL; the octets of
-                    the head */
+    char text[]; /* peer, local, protocol and prefix, each with its NUL; the
+                    octets of the head */
 };
 
 struct wsk_conn {

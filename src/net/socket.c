@@ -75,9 +75,12 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
 {
     size_t peer = strlen(h->peer.text) + 1, local = strlen(h->local.text) + 1;
     size_t proto = protocol != NULL ? strlen(protocol) + 1 : 0, head_len;
+    size_t prefix = h->via != NULL && h->via->prefix[0] != '\0'
+                        ? strlen(h->via->prefix) + 1
+                        : 0;
     const char *head = wsk__http_head_text(&h->http, &head_len);
     struct wsk__socket *ws =
-        wsk__calloc(sizeof *ws + peer + local + proto + head_len);
+        wsk__calloc(sizeof *ws + peer + local + proto + prefix + head_len);
     char *at;
 
     if (ws == NULL)
@@ -86,7 +89,8 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     ws->local_port = h->local.port;
     ws->local_at = (uint16_t)peer;
     ws->protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0;
-    ws->head_at = (uint32_t)(peer + local + proto);
+    ws->prefix_at = prefix > 0 ? (uint16_t)(peer + local + proto) : 0;
+    ws->head_at = (uint32_t)(peer + local + proto + prefix);
     ws->head_len = (uint32_t)head_len;
     ws->https = h->via != NULL && h->via->https;
     ws->forwarded = h->via != NULL && h->via->forwarded;
@@ -95,6 +99,8 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     append(&at, h->local.text, local);
     if (proto > 0)
         append(&at, protocol, proto);
+    if (prefix > 0)
+        append(&at, h->via->prefix, prefix);
     append(&at, head, head_len);
     return ws;
 }

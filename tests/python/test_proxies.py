@@ -5,6 +5,9 @@ import socket
 import struct
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+
+import wsocket
 
 KEYS = [
     *("REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "HTTP_HOST"),
@@ -43,6 +46,30 @@ def test_without_trust_nothing_of_it_counts(serve):
             environ.pop("REMOTE_PORT")
         assert told == plain
         assert plain["REMOTE_ADDR"] == "127.0.0.1"
+
+
+def test_events_see_the_same_environ(serve):
+    """Which is made anew from what is kept of the handshake."""
+    seen_by = {}
+
+    def handler(environ, start_response):
+        seen_by["handler"] = {key: environ[key] for key in KEYS}
+        return []
+
+    def onconnect(client):
+        seen_by["event"] = {key: client.environ[key] for key in KEYS}
+        client.close()
+
+    events = wsocket.WSocketApp()
+    events.onconnect += onconnect
+    for app in handler, events:
+        site = serve(app, trusted_proxies="*", ws_origins="*")
+        headers = dict(field.split(": ") for field in FIELDS)
+        with site.ws("/a%20b?c", additional_headers=headers) as client:
+            with pytest.raises(ConnectionClosed):
+                client.recv()
+    assert seen_by["event"] == seen_by["handler"]
+    assert seen_by["event"]["SCRIPT_NAME"] == "/shop"
 
 
 @pytest.mark.parametrize("trusted", ["127.0.0.0/8", "*", ["::1", "127.0.0.1"]])
