@@ -40,6 +40,15 @@ SAME = {
     "loglevel": "log_level",
 }
 
+# Where 0 is without limit in gunicorn.
+LIMITS = {
+    "limit_request_line": "max_request_line",
+    "limit_request_fields": "max_headers",
+    "limit_request_field_size": "max_header_bytes",
+}
+
+ALL_FIELDS = 65536  # octets of all fields together, without a word of gunicorn
+
 
 class Worker(base.Worker):  # type: ignore[misc]
     """One process of gunicorn; see the module."""
@@ -51,11 +60,18 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Before the first fork: say what this worker leaves to a proxy."""
+        """Before the first fork: say what this worker does otherwise."""
         if cfg.is_ssl:
             raise RuntimeError(
                 "wsocket's worker speaks no TLS; let a proxy do that"
             )
+        for theirs, ours in LIMITS.items():
+            if getattr(cfg, theirs) == 0:
+                log.warning(
+                    "%s = 0: nothing is without limit in wsocket's worker, "
+                    "which keeps its own; WSOCKET_%s sets another",
+                    *(theirs, ours.upper()),
+                )
 
     def run(self) -> None:
         """Serve until a signal, a parent that is gone, or max_requests."""
@@ -116,6 +132,10 @@ class Worker(base.Worker):  # type: ignore[misc]
             for theirs, ours in SAME.items()
             if getattr(cfg, theirs) != 0 or theirs == "keepalive"
         }
+        if cfg.limit_request_field_size > ALL_FIELDS:  # there, of each
+            options["max_header_bytes"] = (
+                ALL_FIELDS + cfg.limit_request_field_size
+            )
         options["access_logfile"] = cfg.accesslog or "none"
         trusted = cfg.forwarded_allow_ips  # a list in newer gunicorns
         if not isinstance(trusted, str):

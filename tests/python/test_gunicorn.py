@@ -214,3 +214,17 @@ def test_a_request_may_outlast_the_timeout_and_the_worker_lives(gunicorn):
         assert get(client, "/slow?5")[0] == 200
         assert worker_of(master) == first
     assert "TIMEOUT" not in master.said
+
+
+def test_limits_of_0_are_named_and_long_fields_allowed(gunicorn):
+    master = gunicorn(
+        *("--limit-request-line", "0", "--limit-request-field_size", "90000")
+    ).wait_started()
+    with master.raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n")
+        client.send(b"X-Long: " + b"x" * 89000 + b"\r\n\r\n")
+        assert client.response()[0] == 200
+    with master.raw() as client:
+        assert get(client, "/?" + "x" * 20000)[0] == 414
+    assert "limit_request_line = 0" in master.said
+    assert "WSOCKET_MAX_REQUEST_LINE" in master.said
