@@ -87,16 +87,6 @@ static void hook_spawn(void *user)
 
 /* -------------------------------------------------------------- options --- */
 
-/* A list option: its elements, with commas between. */
-static PyObject *joined(PyObject *list)
-{
-    PyObject *comma = PyUnicode_FromString(",");
-    PyObject *text = comma == NULL ? NULL : PyUnicode_Join(comma, list);
-
-    Py_XDECREF(comma);
-    return text;
-}
-
 static const wsk_option *option_named(const char *name)
 {
     size_t n;
@@ -150,11 +140,13 @@ static PyObject *option_text(const wsk_option *option, PyObject *value)
         return NULL;
     if (PyBool_Check(value))
         return PyUnicode_FromString(value == Py_True ? "on" : "off");
-    if (list &&
-        (PyDict_Check(value) || PyList_Check(value) || PyTuple_Check(value)))
-        return list_text(value);
-    if (PyList_Check(value) || PyTuple_Check(value))
-        return joined(value);
+    if (PyDict_Check(value) || PyList_Check(value) || PyTuple_Check(value)) {
+        if (list)
+            return list_text(value);
+        if (option != NULL)
+            return PyErr_Format(PyExc_TypeError, "%s takes one value",
+                                option->name);
+    }
     return PyObject_Str(value);
 }
 
@@ -200,23 +192,25 @@ int ext_options_fill(wsk_server_config *cfg, PyObject *kept, PyObject *options)
 
 PyObject *ext_names_in(const char *text)
 {
-    PyObject *all = PyUnicode_FromString(text);
-    PyObject *comma = PyUnicode_FromString(",");
-    PyObject *names = NULL, *tuple = NULL;
+    PyObject *names = PyList_New(0), *tuple = NULL;
+    size_t len;
 
-    if (all != NULL && comma != NULL)
-        names = PyUnicode_Split(all, comma, -1);
-    for (Py_ssize_t i = 0; names != NULL && i < PyList_GET_SIZE(names); i++) {
-        PyObject *name =
-            PyObject_CallMethod(PyList_GET_ITEM(names, i), "strip", NULL);
+    for (const char *p = text; names != NULL && *p != '\0'; p += len) {
+        PyObject *name;
 
-        if (name == NULL || PyList_SetItem(names, i, name) < 0)
+        p += strspn(p, ",\n \t");
+        len = strcspn(p, ",\n");
+        while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+            len--;
+        if (len == 0)
+            continue;
+        name = PyUnicode_FromStringAndSize(p, (Py_ssize_t)len);
+        if (name == NULL || PyList_Append(names, name) < 0)
             Py_CLEAR(names);
+        Py_XDECREF(name);
     }
     if (names != NULL)
         tuple = PyList_AsTuple(names);
-    Py_XDECREF(all);
-    Py_XDECREF(comma);
     Py_XDECREF(names);
     return tuple;
 }

@@ -87,11 +87,12 @@ typedef struct wsk_str {
  *   BYTES(name, default, help)  uint64_t name; text forms accept k, m, g
  *   TIME(name, default, help)   uint32_t name##_ms; text forms are seconds
  *   FLAG(name, default, help)   bool name; text forms are on and off
- *   LIST(name, field, help)     const char *field: elements between line ends,
- *                               or between commas if there is no line end; NULL
- *                               is none
+ *   LIST(name, field, default, help)  const char *field: elements between line
+ *                               ends, or between commas if there is no line end
+ *                               (of ws_origins and ws_subprotocols, which hold
+ *                               no commas, between both); NULL is none
  *
- * A TEXT default may be NULL: not set.
+ * The default of a TEXT or LIST may be NULL: not set.
  */
 /* clang-format off */
 #define WSK_LIMIT_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                      \
@@ -137,18 +138,18 @@ typedef struct wsk_str {
     TEXT(ws_compression_level, "fast", "fast, or 1 to 9: smaller messages for more time, by zlib") \
     BYTES(ws_compression_threshold, 128, "a shorter message is sent uncompressed") \
     BYTES(ws_compression_memory, 67108864, "for what takeover keeps, all connections together; past it new ones get no-takeover") \
-    TEXT(ws_origins, "same", "whose pages may open WebSockets: same (same host and port; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403") \
-    TEXT(ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; commas between") \
     FLAG(ws_allow_drafts, false, "accept the drafts of the protocol that call themselves version 7 and 8") \
     TEXT(ws_hide_upgrade, "auto", "hide the Upgrade field from Werkzeug apps without a WebSocket route: auto, always or never")
 
 #define WSK_LIST_OPTIONS(LIST)                                                 \
-    LIST(bind, bind, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
-    LIST(trusted_proxies, trusted_proxies, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose Forwarded and X-Forwarded fields count; repeatable") \
-    LIST(static, static_folders, "/url=folder: files that are served without the application; repeatable")
+    LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
+    LIST(trusted_proxies, trusted_proxies, NULL, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose Forwarded and X-Forwarded fields count; repeatable") \
+    LIST(static, static_folders, NULL, "/url=folder: files that are served without the application; repeatable") \
+    LIST(ws_origins, ws_origins, "same", "whose pages may open WebSockets: same (same host and port; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403; repeatable") \
+    LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; repeatable")
 /* clang-format on */
 
-#define WSK_FIELD_LIST(name, field, help) const char *field;
+#define WSK_FIELD_LIST(name, field, dflt, help) const char *field;
 #define WSK_FIELD_TEXT(name, dflt, help) const char *name;
 #define WSK_FIELD_COUNT(name, dflt, help) uint32_t name;
 #define WSK_FIELD_BYTES(name, dflt, help) uint64_t name;
@@ -404,9 +405,10 @@ WSK_API bool wsk_ws_next_offer(const wsk_head *head, size_t *pos,
 #define WSK_WS_PROTOCOL_MAX 128
 
 /**
- * The first of the names in `preferred` (commas between; NULL is an empty list)
- * that the client offered, NUL-terminated in `name`; false when there is none,
- * and for names that do not fit.
+ * The first of the names in `preferred` (commas or line ends between, as the
+ * option ws_subprotocols has it; NULL is an empty list) that the client
+ * offered, NUL-terminated in `name`; false when there is none, and for names
+ * that do not fit.
  */
 WSK_API bool wsk_ws_choose(const wsk_head *head, const char *preferred,
                            char name[WSK_WS_PROTOCOL_MAX]);

@@ -138,10 +138,7 @@ def line_of(text: str, name: str) -> str:
 
 
 def check(name: str, value: object, where: str) -> None:
-    takes = {"list": (list, dict), "text": list}.get(KINDS.get(name, "list"))
-    if isinstance(value, (list, dict)) and not (
-        takes and isinstance(value, takes)
-    ):
+    if isinstance(value, (list, dict)) and KINDS.get(name, "list") != "list":
         raise UsageError("%s: %s takes one value" % (where, name))
     try:
         _wsocket.Server.check(name, value)

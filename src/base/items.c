@@ -2,13 +2,9 @@
 
 #include "base/ascii.h"
 
-bool wsk__items_next(const char *list, size_t *pos, wsk_str *item)
+static bool next_between(const char *list, const char *ends, size_t *pos,
+                         wsk_str *item)
 {
-    const char *ends;
-
-    if (list == NULL)
-        return false;
-    ends = strchr(list, '\n') != NULL ? "\n" : ",";
     while (list[*pos] != '\0') {
         const char *p = list + *pos;
         size_t len = strcspn(p, ends);
@@ -19,6 +15,19 @@ bool wsk__items_next(const char *list, size_t *pos, wsk_str *item)
             return true;
     }
     return false;
+}
+
+bool wsk__items_next(const char *list, size_t *pos, wsk_str *item)
+{
+    if (list == NULL)
+        return false;
+    return next_between(list, strchr(list, '\n') != NULL ? "\n" : ",", pos,
+                        item);
+}
+
+bool wsk__words_next(const char *list, size_t *pos, wsk_str *item)
+{
+    return list != NULL && next_between(list, ",\n", pos, item);
 }
 
 static bool read_digits(wsk_str text, unsigned base, unsigned max,

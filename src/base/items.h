@@ -12,6 +12,9 @@
  */
 bool wsk__items_next(const char *list, size_t *pos, wsk_str *item);
 
+/* The same for a list whose elements hold no comma: both separate. */
+bool wsk__words_next(const char *list, size_t *pos, wsk_str *item);
+
 enum wsk__bind_kind { WSK__BIND_TCP, WSK__BIND_UNIX, WSK__BIND_FD };
 
 /* One thing to listen on: "host:port", "[v6]:port", ":port", "unix:path",

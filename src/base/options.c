@@ -50,7 +50,7 @@ const char *wsk_status_text(wsk_status st)
     {#name, WSK_OPTION_TIME, SECONDS_TEXT(dflt), help},
 #define ROW_FLAG(name, dflt, help)                                             \
     {#name, WSK_OPTION_FLAG, FLAG_TEXT_##dflt, help},
-#define ROW_LIST(name, field, help) {#name, WSK_OPTION_LIST, NULL, help},
+#define ROW_LIST(name, field, dflt, help) {#name, WSK_OPTION_LIST, dflt, help},
 
 static const wsk_option ROWS[] = {
     WSK_SERVER_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME,
@@ -62,7 +62,7 @@ enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 /* Where the field of each row lies in a wsk_server_config. */
 #define AT(name, dflt, help) offsetof(wsk_server_config, name),
 #define AT_TIME(name, dflt, help) offsetof(wsk_server_config, name##_ms),
-#define AT_LIST(name, field, help) offsetof(wsk_server_config, field),
+#define AT_LIST(name, field, dflt, help) offsetof(wsk_server_config, field),
 #define AT_LIMIT(name, dflt, help) offsetof(wsk_server_config, limits.name),
 #define AT_LIMIT_TIME(name, dflt, help)                                        \
     offsetof(wsk_server_config, limits.name##_ms),
@@ -87,6 +87,7 @@ union longest_name {
 
 #define SET(name, dflt, help) .name = (dflt),
 #define SET_TIME(name, dflt, help) .name##_ms = (dflt),
+#define SET_LIST(name, field, dflt, help) .field = (dflt),
 
 void wsk_limits_init(wsk_limits *limits)
 {
@@ -95,8 +96,8 @@ void wsk_limits_init(wsk_limits *limits)
 
 void wsk_config_init(wsk_server_config *cfg)
 {
-    *cfg =
-        (wsk_server_config){WSK_SERVER_OPTIONS(SET, SET, SET, SET_TIME, SET)};
+    *cfg = (wsk_server_config){WSK_SERVER_OPTIONS(SET, SET, SET, SET_TIME, SET)
+                                   WSK_LIST_OPTIONS(SET_LIST)};
     wsk_limits_init(&cfg->limits);
 }
 
@@ -291,7 +292,7 @@ static bool are_good(const char *list, const struct rule *rule)
     size_t pos = 0;
     wsk_str item;
 
-    while (wsk__items_next(list, &pos, &item))
+    while (rule->good != NULL && wsk__items_next(list, &pos, &item))
         if (!rule->good(item))
             return false;
     return true;

@@ -1,6 +1,7 @@
 /* HTTP between the descriptor, the engine and the handler. */
 #include "net/pump.h"
 
+#include "base/items.h"
 #include "base/mem.h"
 #include "http/proxy.h"
 #include "net/access.h"
@@ -12,6 +13,7 @@
 #include "net/static.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -382,6 +384,19 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
 
 /* ------------------------------------------------------------ calls --- */
 
+/* The elements of a list, with commas between, as far as they fit. */
+static const char *on_one_line(const char *list, char line[200])
+{
+    size_t n = 0, pos = 0;
+    wsk_str item;
+
+    line[0] = '\0';
+    while (wsk__words_next(list, &pos, &item) && n < 199)
+        n += (size_t)snprintf(line + n, 200 - n, "%s%.*s", n > 0 ? "," : "",
+                              (int)item.len, item.p);
+    return line;
+}
+
 /* May this attempt become a WebSocket? Then a place is reserved for it. */
 static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
 {
@@ -389,6 +404,7 @@ static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
     const wsk_head *head = conn->h->head;
     wsk_ws_verdict verdict = wsk_ws_judge(head, cfg->ws_allow_drafts);
     wsk_str origin = wsk_ws_origin(head);
+    char line[200];
 
     if (verdict.status != 101)
         return verdict;
@@ -396,8 +412,8 @@ static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
         wsk__server_logf(conn->srv, WSK_LOG_WARNING,
                          "WebSocket refused: ws_origins (%s) does not allow "
                          "pages of %.*s on %.*s",
-                         cfg->ws_origins, (int)origin.len, origin.p,
-                         (int)head->host.len, head->host.p);
+                         on_one_line(cfg->ws_origins, line), (int)origin.len,
+                         origin.p, (int)head->host.len, head->host.p);
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
     } else if (!wsk__socket_reserve(conn->srv)) {

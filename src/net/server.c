@@ -237,7 +237,7 @@ static bool own_texts(wsk_server *srv)
 
 #define TEXT(name, dflt, help)                                                 \
     size += cfg->name != NULL ? strlen(cfg->name) + 1 : 0;
-#define LIST(name, field, help) TEXT(field, NULL, help)
+#define LIST(name, field, dflt, help) TEXT(field, dflt, help)
 #define NONE(name, dflt, help)
     WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
     WSK_LIST_OPTIONS(LIST)

@@ -3,6 +3,7 @@
 #include "ws/handshake.h"
 #include "base/ascii.h"
 #include "base/base64.h"
+#include "base/items.h"
 #include "base/sha1.h"
 #include "ws/extension.h"
 #include "wsocket.h"
@@ -84,11 +85,10 @@ bool wsk_ws_offered(const wsk_head *head, const char *name)
 bool wsk_ws_choose(const wsk_head *head, const char *preferred,
                    char name[WSK_WS_PROTOCOL_MAX])
 {
-    wsk_str list = {preferred, preferred != NULL ? strlen(preferred) : 0};
     wsk_str item;
     size_t pos = 0;
 
-    while (wsk__list_next(list, &pos, &item)) {
+    while (wsk__words_next(preferred, &pos, &item)) {
         if (item.len >= WSK_WS_PROTOCOL_MAX)
             continue;
         memcpy(name, item.p, item.len);

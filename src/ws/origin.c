@@ -2,6 +2,7 @@
  * the cookies of our site along with a stranger's handshake, and say in Origin
  * (RFC 6454) whose page it is. */
 #include "base/ascii.h"
+#include "base/items.h"
 #include "wsocket.h"
 
 /* An authority in parts; port 0: the default of its scheme. */
@@ -124,12 +125,12 @@ static bool is_listed(wsk_str origin, wsk_str item)
 
 bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host, const char *allowed)
 {
-    wsk_str list = {allowed, strlen(allowed)}, item;
+    wsk_str item;
     size_t pos = 0;
 
     if (origin.p == NULL)
         return true;
-    while (wsk__list_next(list, &pos, &item)) {
+    while (wsk__words_next(allowed, &pos, &item)) {
         if (wsk__str_is(item, "*") ||
             (wsk__str_is(item, "same") ? is_same(origin, host)
                                        : is_listed(origin, item)))

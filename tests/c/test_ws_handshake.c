@@ -271,6 +271,8 @@ TEST(the_first_preferred_protocol_that_was_offered_is_chosen)
     add("Sec-WebSocket-Protocol", "soap, wamp, mqtt");
     EXPECT(wsk_ws_choose(&head, "v9, wamp,soap", name));
     EXPECT(strcmp(name, "wamp") == 0);
+    EXPECT(wsk_ws_choose(&head, "\nv9,mqtt\nsoap\n", name));
+    EXPECT(strcmp(name, "mqtt") == 0);
     EXPECT(!wsk_ws_choose(&head, "v9", name));
     EXPECT(!wsk_ws_choose(&head, "", name));
     EXPECT(!wsk_ws_choose(&head, NULL, name));

@@ -77,6 +77,18 @@ TEST(on_this_machine_any_page_of_this_machine_passes)
     EXPECT(!allowed("http://notlocalhost", "localhost", "same"));
 }
 
+TEST(lines_and_commas_separate_the_elements_of_a_list)
+{
+    const char *list = "\nsame, http://a.example\nhttp://b.example\n";
+
+    EXPECT(allowed("http://example.com", "example.com", list));
+    EXPECT(allowed("http://a.example", "example.com", list));
+    EXPECT(allowed("http://b.example", "example.com", list));
+    EXPECT(!allowed("http://c.example", "example.com", list));
+    EXPECT(!allowed("http://example.com", "example.com", ""));
+    EXPECT(!allowed("http://example.com", "example.com", NULL));
+}
+
 TEST(a_list_allows_what_it_lists)
 {
     const char *list = "same, https://app.example.com,http://x.example:81";

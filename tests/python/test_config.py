@@ -135,6 +135,11 @@ def test_the_command_checks_and_prints(file):
     path = file("[wsocket]\nthreads = 7\n")
     said = run("--config", path, "--print-config", WSOCKET_PORT="0")
     assert said.stdout == "[wsocket]\nthreads = 7\nport = 0\n"
+    said = run(
+        *("--ws-origins", "same", "--ws-origins", "https://a.example"),
+        "--print-config",
+    )
+    assert 'ws_origins = ["same", "https://a.example"]' in said.stdout
     said = run("--config", path, "--check-config")
     assert (said.returncode, said.stdout[-5:]) == (0, "good\n")
     path = file("[wsocket]\nthread = 7\n")

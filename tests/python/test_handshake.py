@@ -82,7 +82,11 @@ def test_two_origins_are_none(serve):
 
 @pytest.mark.parametrize(
     "option",
-    ["https://a.example,http://b.example", ["https://a.example", "null"]],
+    [
+        "https://a.example,http://b.example",
+        ["https://a.example", "null"],
+        ("https://b.example,https://a.example", "http://c.example"),
+    ],
 )
 def test_a_list_of_origins_is_all_that_pass(serve, option):
     site = serve(echo, ws_origins=option)
@@ -120,7 +124,9 @@ def test_a_callable_judges_origins(serve, app):
 # ---------------------------------------------------------- subprotocols ---
 
 
-@pytest.mark.parametrize("option", ["v2, v1", ["v2", "v1"], ("v2", "v1")])
+@pytest.mark.parametrize(
+    "option", ["v2, v1", ["v2", "v1"], ("v3,v2", "v1"), "\n v3 \n\nv2\nv1"]
+)
 @APPS
 def test_the_first_preferred_subprotocol_is_chosen(serve, app, option):
     site = serve(app, ws_subprotocols=option)
