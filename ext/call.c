@@ -5,6 +5,7 @@
 #include "call.h"
 
 #include "errors.h"
+#include "hints.h"
 #include "input.h"
 #include "log.h"
 #include "response.h"
@@ -15,6 +16,7 @@
 /* The objects of one request. */
 struct call {
     PyObject *input;
+    PyObject *hints;
     PyObject *environ;
     PyObject *websocket; /* NULL: a plain request */
     PyObject *socket;    /* the same */
@@ -58,11 +60,13 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     source.scheme = wsk_request_scheme(req);
     source.prefix = wsk_request_prefix(req);
     k->input = ext_input_new(st, req);
-    if (k->input == NULL)
+    k->hints = ext_hints_new(st, req);
+    if (k->input == NULL || k->hints == NULL)
         return -1;
     k->environ = ext_environ_new(&c->environ, st, &source);
     if (k->environ == NULL ||
-        PyDict_SetItem(k->environ, st->names.input, k->input) < 0)
+        PyDict_SetItem(k->environ, st->names.input, k->input) < 0 ||
+        PyDict_SetItem(k->environ, st->names.early_hints, k->hints) < 0)
         return -1;
     if (source.head->chunked && length != WSK_LENGTH_UNKNOWN &&
         ext_environ_set_length(st, k->environ, length) < 0)
@@ -114,6 +118,8 @@ static void finish(const struct ext_caller *c, struct call *k)
     Py_XDECREF(k->socket);
     Py_XDECREF(k->environ);
     Py_XDECREF(k->input);
+    if (k->hints != NULL)
+        ext_hints_end_take(k->hints);
     ext_log_end_line(c->errors);
 }
 

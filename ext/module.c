@@ -8,6 +8,7 @@
 #include "foreign.h"
 #include "framework.h"
 #include "gil.h"
+#include "hints.h"
 #include "input.h"
 #include "log.h"
 #include "response.h"
@@ -137,11 +138,12 @@ static int module_exec(PyObject *module)
     if (ext_gil_init() < 0 || add_names(st) < 0 || add_logger(st) < 0 ||
         ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
         ext_file_add(module, st) < 0 || ext_input_add(module, st) < 0 ||
-        ext_log_add(module, st) < 0 || ext_response_add(module, st) < 0 ||
-        ext_event_add(module, st) < 0 || ext_socket_add(module, st) < 0 ||
-        ext_websocket_add(module, st) < 0 || ext_server_add(module, st) < 0 ||
-        ext_answer_add(module, st) < 0 || ext_framework_add(module, st) < 0 ||
-        ext_foreign_add(module, st) < 0 || ext_ask_add(module, st) < 0)
+        ext_log_add(module, st) < 0 || ext_hints_add(module, st) < 0 ||
+        ext_response_add(module, st) < 0 || ext_event_add(module, st) < 0 ||
+        ext_socket_add(module, st) < 0 || ext_websocket_add(module, st) < 0 ||
+        ext_server_add(module, st) < 0 || ext_answer_add(module, st) < 0 ||
+        ext_framework_add(module, st) < 0 || ext_foreign_add(module, st) < 0 ||
+        ext_ask_add(module, st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
@@ -152,6 +154,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 
     Py_VISIT(st->server_type);
     Py_VISIT(st->input_type);
+    Py_VISIT(st->hints_type);
+    if (st->spare_hints != NULL) /* for it cannot say so itself */
+        Py_VISIT(Py_TYPE(st->spare_hints));
     Py_VISIT(st->log_type);
     Py_VISIT(st->response_type);
     Py_VISIT(st->websocket_type);
@@ -179,6 +184,8 @@ static int module_clear(PyObject *module)
 
     Py_CLEAR(st->server_type);
     Py_CLEAR(st->input_type);
+    Py_CLEAR(st->spare_hints);
+    Py_CLEAR(st->hints_type);
     Py_CLEAR(st->log_type);
     Py_CLEAR(st->response_type);
     Py_CLEAR(st->websocket_type);

@@ -39,10 +39,6 @@ typedef struct {
 
 #define Response_CAST(op) ((ResponseObject *)(op))
 
-/* One function, wsgi.early_hints, serves every request, so that an environ with
- * it costs nothing more: it speaks for the request that its thread answers. */
-static _Thread_local ResponseObject *answering;
-
 /* ------------------------------------------------------------ the head --- */
 
 static void forget_head(ResponseObject *self)
@@ -480,7 +476,6 @@ void ext_response_end(PyObject *response)
 {
     ResponseObject *self = Response_CAST(response);
 
-    answering = NULL;
     self->stage = STAGE_OVER;
     self->req = NULL;
     forget_head(self);
@@ -612,48 +607,6 @@ static PyObject *Response_call(PyObject *op, PyObject *const *args,
     return PyCFunction_New(&write_def, op);
 }
 
-/* ---------------------------------------------------------- early hints --- */
-
-static PyObject *early_hints(PyObject *unused, PyObject *list)
-{
-    ResponseObject *self = answering;
-    struct ext_headers headers = {0};
-    wsk_status st = WSK_OK;
-
-    (void)unused;
-    if (self == NULL)
-        return PyErr_Format(PyExc_RuntimeError,
-                            "wsgi.early_hints belongs to the thread of a "
-                            "running request");
-    if (ext_headers_fill(self->st, &headers, list) == 0) {
-        st = wsk_request_hints(self->req, headers.items, headers.n);
-        if (st == WSK_E_ARG)
-            PyErr_SetString(PyExc_ValueError,
-                            "early hints hold fields like Link, nothing of "
-                            "length or connection");
-        else if (st == WSK_E_STATE)
-            PyErr_SetString(PyExc_RuntimeError,
-                            "early hints come before the response begins");
-        else if (st != WSK_OK && st != WSK_E_CLOSED)
-            ext_raise(self->st, st, "wsgi.early_hints");
-    }
-    ext_headers_clear(&headers);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-PyObject *ext_response_hints(void)
-{
-    static PyMethodDef def = {
-        "early_hints", early_hints, METH_O,
-        "early_hints(headers)\n\nSend a 103 (Early Hints) with a list of "
-        "(name, value), such as Link, ahead of\nthe response. HTTP/1.0 clients "
-        "get none."};
-
-    return PyCFunction_New(&def, NULL);
-}
-
 /* ---------------------------------------------------------------- type --- */
 
 static int Response_traverse(PyObject *op, visitproc visit, void *arg)
@@ -726,6 +679,5 @@ PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
     self->req = req;
     self->websocket = websocket == NULL ? NULL : ext_ref(websocket);
     self->thread = PyThread_get_thread_ident();
-    answering = self;
     return op;
 }

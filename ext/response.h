@@ -11,9 +11,6 @@ int ext_response_add(PyObject *module, struct ext_state *st);
 PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
                            PyObject *websocket);
 
-/* wsgi.early_hints: a function for the template of every environ. */
-PyObject *ext_response_hints(void);
-
 /* Send what the application returned; `result` is borrowed. -1 with an
  * exception set. */
 int ext_response_send(PyObject *response, PyObject *result);

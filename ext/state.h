@@ -21,6 +21,7 @@
     X(on_pong, "on_pong")                                                      \
     X(input, "wsgi.input")                                                     \
     X(errors, "wsgi.errors")                                                   \
+    X(early_hints, "wsgi.early_hints")                                         \
     X(websocket, "wsgi.websocket")                                             \
     X(websocket_version, "wsgi.websocket_version")                             \
     X(werkzeug_socket, "werkzeug.socket")                                      \
@@ -49,6 +50,8 @@ struct ext_state {
     PyObject *good_names[EXT_GOOD_NAMES]; /* by address; headers.c */
     PyTypeObject *server_type;
     PyTypeObject *input_type;
+    PyTypeObject *hints_type;
+    PyObject *spare_hints; /* hints.c: one for the next request, or NULL */
     PyTypeObject *log_type;
     PyTypeObject *response_type;
     PyTypeObject *websocket_type;

@@ -359,8 +359,47 @@ def test_hints_come_too_late_behind_the_head_and_after_the_request(serve):
         return [b"ge"]
 
     assert serve(app).get()[2] == b"page"
-    with pytest.raises(RuntimeError, match="running request"):
+    with pytest.raises(RuntimeError, match="had ended"):
         kept[0]([LINK])
+
+
+def test_hints_of_one_request_never_reach_another(serve):
+    kept = []
+
+    def app(environ, start_response):
+        kept.append(environ["wsgi.early_hints"])
+        if len(kept) > 1:  # in the same thread, for it is the only one
+            with pytest.raises(RuntimeError, match="had ended"):
+                kept[0]([LINK])
+        start_response("200 OK", [("Content-Length", "4")])
+        return [b"page"]
+
+    with serve(app, threads=1).raw() as client:
+        for _ in range(2):
+            client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert client.response()[::2] == (200, b"page")
+
+
+def test_hints_belong_to_the_thread_of_their_request(serve):
+    raised = []
+
+    def app(environ, start_response):
+        def other():
+            try:
+                environ["wsgi.early_hints"]([LINK])
+            except RuntimeError as error:
+                raised.append(str(error))
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return hinting(environ, start_response)
+
+    with serve(app).raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert client.head()[0] == 103
+        assert client.response()[::2] == (200, b"page")
+    assert raised == ["wsgi.early_hints belongs to the thread of its request"]
 
 
 # ------------------------------------------------------ how it all ends ---
