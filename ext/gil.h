@@ -7,7 +7,8 @@
 /* Once, when the module is made. -1 with an exception set. */
 int ext_gil_init(void);
 
-/* PyEval_RestoreThread(), for where many threads come back: from receive(). */
+/* PyEval_RestoreThread(), for where many threads come back: from receive()
+ * and send(). */
 void ext_gil_return(PyThreadState *left);
 
 #endif

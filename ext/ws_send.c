@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "errors.h"
+#include "gil.h"
 #include "message.h"
 
 /* Messages from here on are sent with the GIL dropped: they are checked and
@@ -81,13 +82,14 @@ PyObject *ext_ws_get_buffered(PyObject *op, void *unused)
 
 static wsk_status drain(WebSocketObject *self)
 {
+    PyThreadState *left;
     wsk_status st;
 
     if (!wsk_conn_is_full(self->conn))
         return WSK_OK;
-    Py_BEGIN_ALLOW_THREADS
+    left = PyEval_SaveThread();
     st = wsk_conn_drain(self->conn, -1);
-    Py_END_ALLOW_THREADS
+    ext_gil_return(left);
     return st;
 }
 
@@ -107,17 +109,29 @@ wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
 
 /* -------------------------------------------------------------- sending --- */
 
+/* A handler that answers wakes its peer, whose next message may wake another
+ * handler before the call is over: that one shall not find the GIL taken. But
+ * who has more to answer keeps it, or all would take turns at every message;
+ * and so does who sends to others, maybe to very many. */
+static bool keeps_gil(const WebSocketObject *self, size_t len)
+{
+    return len < LONG_MESSAGE && !self->lone &&
+           (self->app != NULL || self->thread != PyThread_get_thread_ident() ||
+            wsk_conn_has_more(self->conn));
+}
+
 static wsk_status send_once(WebSocketObject *self, const struct ext_octets *o,
                             wsk_opcode opcode, unsigned flags)
 {
     size_t len = (size_t)o->len;
+    PyThreadState *left;
     wsk_status st;
 
-    if (len < LONG_MESSAGE && !self->lone)
+    if (keeps_gil(self, len))
         return wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
-    Py_BEGIN_ALLOW_THREADS
+    left = PyEval_SaveThread();
     st = wsk_conn_send_with(self->conn, opcode, o->p, len, flags);
-    Py_END_ALLOW_THREADS
+    ext_gil_return(left);
     return st;
 }
 

@@ -1007,6 +1007,9 @@ WSK_API wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
  */
 WSK_API wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg);
 
+/** True when more has come than was received so far. */
+WSK_API bool wsk_conn_has_more(const wsk_conn *conn);
+
 /**
  * Wait for a piece of a message, as wsk_conn_receive() does for a whole one;
  * msg->more says that others follow. Text is cut between code points, and a

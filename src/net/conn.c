@@ -361,6 +361,18 @@ wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
     return got ? WSK_OK : WSK_E_AGAIN;
 }
 
+bool wsk_conn_has_more(const wsk_conn *conn)
+{
+    bool more;
+
+    if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
+        return false;
+    wsk__conn_lock(conn);
+    more = conn->ws->mail != NULL || conn->ws->in != NULL;
+    wsk__conn_unlock(conn);
+    return more;
+}
+
 wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
 {
     if (wsk__lone_of(conn) != NULL)

@@ -267,7 +267,7 @@ TEST(messages_that_come_while_the_handler_is_away_wait_in_order)
 }
 
 /* Tells the client, letter by letter, what is received how: in upper case what
- * stood there whole, '.' where nothing did. */
+ * stood there whole, '.' where nothing did, '+' where more has come. */
 static void tell_what_is_ready(wsk_request *req, void *user)
 {
     char said[32];
@@ -279,7 +279,7 @@ static void tell_what_is_ready(wsk_request *req, void *user)
     (void)user;
     if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) != WSK_OK)
         return;
-    while (n < sizeof(said) && (n == 0 || said[n - 1] != 'z')) {
+    while (n + 3 <= sizeof(said) && (n == 0 || said[n - 1] != 'z')) {
         wsk_status st = wsk_conn_receive_ready(conn, &msg);
 
         whole = st == WSK_OK;
@@ -291,6 +291,8 @@ static void tell_what_is_ready(wsk_request *req, void *user)
         if (st != WSK_OK)
             break;
         said[n++] = (char)(*(const char *)msg.data - (whole ? 'a' - 'A' : 0));
+        if (wsk_conn_has_more(conn))
+            said[n++] = '+';
         pieces = msg.more || *(const char *)msg.data == 'p';
         wsk_message_free(&msg);
     }
@@ -311,7 +313,7 @@ TEST(a_message_that_stands_whole_is_there_without_waiting)
     say_octets(ws, FRAMES, sizeof(FRAMES) - 1);
     EXPECT(hear_frame(ws, data, &len) == 10); /* the ping's */
     EXPECT(hear_frame(ws, data, &len) == 1);
-    EXPECT(strcmp(data, ".aBP.c.dE.z") == 0);
+    EXPECT(strcmp(data, ".a+B+P+.c+.d+E+.z") == 0);
     close(ws);
     wsk_server_free(s.srv);
 }
