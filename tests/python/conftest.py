@@ -122,7 +122,9 @@ def serve():
 
 
 class Program:
-    """``python -m wsocket`` and what it says on standard error."""
+    """``python -m wsocket``, and what it says: on standard error as it comes,
+    on standard output all of it at once. Both are read, so that it may say
+    more than a pipe holds."""
 
     def __init__(self, *args, cwd, command=("-m", "wsocket")):
         self.process = subprocess.Popen(
@@ -132,11 +134,15 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.said = ""
+        self.said = self.printed = ""
         self.started = threading.Event()
         self.port = None
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        self.readers = [
+            threading.Thread(target=read, daemon=True)
+            for read in (self.read, self.read_output)
+        ]
+        for reader in self.readers:
+            reader.start()
 
     def read(self):
         for line in self.process.stderr:
@@ -147,6 +153,9 @@ class Program:
                 self.started.set()
         self.started.set()
 
+    def read_output(self):
+        self.printed = self.process.stdout.read()
+
     def wait_started(self):
         assert self.started.wait(PATIENCE)
         assert self.port, self.said
@@ -156,9 +165,10 @@ class Program:
         self.process.send_signal(number)
 
     def wait(self):
-        """The exit code; then `said` is complete."""
+        """The exit code; then `said` and `printed` are complete."""
         code = self.process.wait(PATIENCE)
-        self.reader.join(PATIENCE)
+        for reader in self.readers:
+            reader.join(PATIENCE)
         return code
 
     def raw(self):
@@ -179,7 +189,8 @@ def program(tmp_path):
     for started in programs:
         started.process.kill()
         started.process.wait()
-        started.reader.join(PATIENCE)
+        for reader in started.readers:
+            reader.join(PATIENCE)
         started.process.stdout.close()
         started.process.stderr.close()
 

@@ -239,6 +239,6 @@ def test_the_error_log_may_be_off_or_standard_output(program, tmp_path):
             assert client.response()[0] == 500
         started.signal(signal.SIGTERM)
         assert started.wait() == 0
-        said = started.process.stdout.read()
+        said = started.printed
         assert ("boom" in said) == shown
         assert "boom" not in started.said

@@ -100,8 +100,8 @@ def test_without_an_application_it_serves_the_demo(program):
 
 def test_every_option_is_an_option_of_the_command(program):
     started = program("--help")
-    said = started.process.stdout.read()
     assert started.wait() == 0
+    said = started.printed
     for name, _, default, _ in _wsocket.options():
         assert "--" + name.replace("_", "-") in said
         if default:
@@ -122,10 +122,8 @@ def test_options_arrive(program):
 
 def test_the_version(program):
     started = program("--version")
-    assert (
-        started.process.stdout.read() == "wsocket %s\n" % wsocket.__version__
-    )
     assert started.wait() == 0
+    assert started.printed == "wsocket %s\n" % wsocket.__version__
 
 
 def test_run_in_a_script_does_the_same(program, tmp_path):
@@ -139,8 +137,8 @@ def test_run_in_a_script_does_the_same(program, tmp_path):
     assert ask(started)[2] == b"/"
     assert "serves site_app:app" in started.said
     started.signal(signal.SIGINT)
-    assert started.process.stdout.read().endswith("after run\n")
     assert started.wait() == 0
+    assert started.printed.endswith("after run\n")
 
 
 @pytest.mark.parametrize(
@@ -324,9 +322,23 @@ def test_a_script_that_forgets_to_stop_ends_all_the_same(program, tmp_path):
     )
     for target in ("/", "/stuck", "/wait"):
         started = program(target, command=("script.py",))
-        assert started.process.stdout.read() == "the end\n"
         assert started.wait() == 0, started.said
+        assert started.printed == "the end\n"
         assert "Fatal" not in started.said
+
+
+def test_a_script_may_print_much_before_it_serves(program, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "from site_app import app\n"
+        "from wsocket import run\n"
+        "print('x' * 300000)\n"
+        "run('', 0, app)\n"
+    )
+    started = program(command=("script.py",)).wait_started()
+    assert ask(started)[2] == b"/"
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert started.printed.startswith("x" * 300000)
 
 
 def test_the_loader_leaves_the_current_folder_on_the_path(

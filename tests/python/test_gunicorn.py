@@ -172,7 +172,7 @@ def test_settings_are_the_servers(gunicorn):
         assert get(client, "/logged", close=True)[0] == 200
     master.signal(signal.SIGTERM)
     assert master.wait() == 0
-    said = master.process.stdout.read()
+    said = master.printed
     assert re.search(r'"GET /logged HTTP/1.1" 200', said)
 
 
