@@ -1,8 +1,9 @@
-"""A real browser on the other side: the demo page, and Flask with a socket."""
+"""A real browser on the other side: the demo page, and who comes and goes."""
 
 import os
 
 from page import ROOT, Page
+from test_examples import enter
 
 
 def test_the_demo_page_echoes_and_closes(browser, serve):
@@ -26,20 +27,6 @@ def test_the_demo_page_echoes_and_closes(browser, serve):
     assert page.complaints() == []
 
 
-def test_a_flask_view_talks_with_its_page(browser, serve):
-    folder = os.path.join(ROOT, "examples", "flask_echo")
-    page = Page(browser, "http://127.0.0.1:%d/" %
-                serve("app:app", folder=folder))
-    page.wait_for("status", "open")
-    page.wait_for("log", "welcome")
-    page.click("send")
-    page.wait_for("log", "you said: hello")
-    page.click("close")
-    assert page.wait_for("status", "closed") == "closed (1000 goodbye)"
-    page.screenshot("flask-echo.png")
-    assert page.complaints() == []
-
-
 def test_idle_connections_disturb_nobody(browser, serve, idle_sockets):
     port = serve("--threads", "2")
     for _ in range(50):
@@ -54,9 +41,10 @@ def test_idle_connections_disturb_nobody(browser, serve, idle_sockets):
 
 
 def test_a_page_that_is_left_closes_its_socket(browser, serve):
-    folder = os.path.join(ROOT, "examples", "flask_echo")
+    """Each is alone in the room, on the one thread there is."""
+    folder = os.path.join(ROOT, "examples", "flask")
     port = serve("--threads", "1", "app:app", folder=folder)
-    for _ in range(3):
-        page = Page(browser, "http://127.0.0.1:%d/" % port)
-        page.wait_for("log", "welcome")
+    for name in "ABC":
+        enter(browser, "http://127.0.0.1:%d/" % port, name).wait_for(
+            "people", "^%s$" % name)
     browser.get("about:blank")
