@@ -17,6 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(wsk__find_control(p, end) == wsk__find_control_plain(p, end));
         REQUIRE(wsk__skip_common(p, end) == wsk__skip_common_plain(p, end));
         REQUIRE(wsk__is_target(p, end) == wsk__is_target_plain(p, end));
+        REQUIRE(wsk__is_field_value(p, (size_t)(end - p)) ==
+                (wsk__find_control_plain(p, end) == end));
     }
     free(block);
     return 0;

@@ -170,9 +170,67 @@ bool wsk__is_target(const char *p, const char *end)
     return wsk__is_target_plain(p, end);
 }
 
+/* Up to so many octets a register of eight costs less than one of sixteen,
+ * which leaves up to fifteen to be looked at one by one. */
+enum { SHORT_VALUE = 64 };
+
+static uint64_t eight_octets(const char *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+/* Of eight octets: none is below a space or DEL. False for a tab, too, and for
+ * some octets behind a control: then they are looked at one by one. */
+static bool is_plain_text(uint64_t x)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t del = x ^ ones * 0x7f;
+
+    return !((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & high);
+}
+
 bool wsk__is_field_value(const char *p, size_t len)
 {
-    return wsk__find_control(p, p + len) == p + len;
+    size_t i = 0;
+
+    if (len < 8 || len > SHORT_VALUE)
+        return wsk__find_control(p, p + len) == p + len;
+    while (i + 8 < len && is_plain_text(eight_octets(p + i)))
+        i += 8;
+    if (i + 8 >= len && is_plain_text(eight_octets(p + len - 8)))
+        return true;
+    return wsk__find_control_plain(p + i, p + len) == p + len;
+}
+
+/* Each letter of `lit` has the bit 0x40, half of which is the case bit; a dash
+ * has not, and so must be there as it is. */
+static bool same_eight(const char *p, const char *lit)
+{
+    const uint64_t bits = UINT64_C(0x2020202020202020);
+    uint64_t x = eight_octets(p), y = eight_octets(lit);
+
+    return (x | (y >> 1 & bits)) == y;
+}
+
+bool wsk__name_matches(wsk_str name, const char *lit, size_t len)
+{
+    size_t i = 0;
+
+    if (name.len != len)
+        return false;
+    if (len >= 8) {
+        for (; i + 8 < len; i += 8)
+            if (!same_eight(name.p + i, lit + i))
+                return false;
+        return same_eight(name.p + len - 8, lit + len - 8);
+    }
+    for (; i < len; i++)
+        if ((name.p[i] | (lit[i] >> 1 & 0x20)) != lit[i])
+            return false;
+    return true;
 }
 
 bool wsk__read_length(wsk_str s, uint64_t *length)

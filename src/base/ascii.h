@@ -78,6 +78,9 @@ static inline bool wsk__name_is(wsk_str name, const char *lit)
     return true;
 }
 
+/* The same for any octets and any length. */
+bool wsk__name_matches(wsk_str name, const char *lit, size_t len);
+
 /* RFC 9110 8.6: one or more digits and nothing else; below 2^63, so that
  * nobody's arithmetic wraps. */
 bool wsk__read_length(wsk_str s, uint64_t *length);

@@ -85,6 +85,7 @@ const char *wsk_reason(int status)
 /* ---------------------------------------------------------- legality --- */
 
 enum field {
+    FIELD_UNKNOWN, /* and so maybe no token */
     FIELD_PLAIN,
     FIELD_CONNECTION,
     FIELD_LENGTH,
@@ -109,6 +110,7 @@ static enum field field_of(wsk_str name)
         {"trailers", FIELD_REFUSED},
         {"connection", FIELD_CONNECTION},
         {"keep-alive", FIELD_REFUSED},
+        {"content-type", FIELD_PLAIN}, /* nearly all answers have it */
         {"content-length", FIELD_LENGTH},
         {"proxy-connection", FIELD_REFUSED},
         {"transfer-encoding", FIELD_REFUSED},
@@ -116,14 +118,14 @@ static enum field field_of(wsk_str name)
         {"proxy-authorization", FIELD_REFUSED},
     };
     /* By length: where the names of that length begin, and behind them. */
-    static const uint8_t FROM[] = {0, 0, 0, 1, 1, 2, 2,  3,  5,  6, 6,
-                                   8, 8, 8, 8, 9, 9, 10, 11, 12, 13};
+    static const uint8_t FROM[] = {0, 0, 0, 1, 1,  2,  2,  3,  5,  6, 6,
+                                   8, 8, 9, 9, 10, 10, 11, 12, 13, 14};
 
     if (name.len + 1 < sizeof FROM)
         for (size_t i = FROM[name.len]; i < FROM[name.len + 1]; i++)
-            if (wsk__name_is(name, KNOWN[i].name))
+            if (wsk__name_matches(name, KNOWN[i].name, name.len))
                 return KNOWN[i].field;
-    return FIELD_PLAIN;
+    return FIELD_UNKNOWN;
 }
 
 /* What the application's fields say of framing and connection. */
@@ -131,24 +133,34 @@ struct survey {
     size_t octets; /* what the fields take when they are written */
     wsk_str length;
     bool close, date, server, upgrade;
+    bool leaves_out; /* some of them are not written */
 };
+
+/* 9110 8.6: no Content-Length where there is never a body. */
+static bool is_bodiless(int status)
+{
+    return status == 204 || status == 101;
+}
 
 static bool survey_field(struct survey *s, int status, const wsk_header *h)
 {
-    if (!wsk__is_token(h->name.p, h->name.len) ||
-        !wsk__is_field_value(h->value.p, h->value.len))
+    if (!wsk__is_field_value(h->value.p, h->value.len))
         return false;
     s->octets += h->name.len + h->value.len + 4; /* ": " and CRLF */
     switch (field_of(h->name)) {
+    case FIELD_UNKNOWN:
+        return wsk__is_token(h->name.p, h->name.len);
     case FIELD_PLAIN:
         return true;
     case FIELD_CONNECTION:
+        s->leaves_out = true;
         s->close |= wsk__list_has(h->value, "close");
         return true;
     case FIELD_LENGTH:
         if (s->length.p != NULL)
             return false;
         s->length = wsk__str_trim(h->value);
+        s->leaves_out |= is_bodiless(status);
         return true;
     case FIELD_DATE:
         s->date = true;
@@ -167,11 +179,11 @@ static bool survey_field(struct survey *s, int status, const wsk_header *h)
 
 /* Whether everything that the application chose is legal. */
 static bool survey_reply(struct survey *s, const struct wsk__reply *r,
-                         const char *reason)
+                         wsk_str reason)
 {
     if (r->status != 101 && (r->status < 200 || r->status > 599))
         return false;
-    if (!wsk__is_field_value(reason, strlen(reason)))
+    if (!wsk__is_field_value(reason.p, reason.len))
         return false;
     for (size_t i = 0; i < r->n; i++)
         if (!survey_field(s, r->status, &r->headers[i]))
@@ -225,14 +237,15 @@ static const char *connection_line(const struct wsk__reply *r, bool upgrade)
 
 /* ----------------------------------------------------------- writing --- */
 
-static uint8_t *put(uint8_t *to, const char *p, size_t len)
+static inline uint8_t *put(uint8_t *to, const char *p, size_t len)
 {
     if (len > 0)
         memcpy(to, p, len);
     return to + len;
 }
 
-static uint8_t *put_text(uint8_t *to, const char *text)
+/* For literals, whose length is known. */
+static inline uint8_t *put_text(uint8_t *to, const char *text)
 {
     return put(to, text, strlen(text));
 }
@@ -248,16 +261,21 @@ static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned base)
     return put(to, digits + at, sizeof digits - at);
 }
 
-static uint8_t *put_fields(uint8_t *to, const struct wsk__reply *r)
+static bool is_left_out(const struct wsk__reply *r, wsk_str name)
+{
+    enum field field = field_of(name);
+
+    return field == FIELD_CONNECTION ||
+           (field == FIELD_LENGTH && is_bodiless(r->status));
+}
+
+static uint8_t *put_fields(uint8_t *to, const struct wsk__reply *r,
+                           const struct survey *s)
 {
     for (size_t i = 0; i < r->n; i++) {
         const wsk_header *h = &r->headers[i];
-        enum field field = field_of(h->name);
 
-        if (field == FIELD_CONNECTION)
-            continue;
-        /* 9110 8.6: no Content-Length where there is never a body. */
-        if (field == FIELD_LENGTH && (r->status == 204 || r->status == 101))
+        if (s->leaves_out && is_left_out(r, h->name))
             continue;
         to = put(to, h->name.p, h->name.len);
         to = put(to, ": ", 2);
@@ -276,7 +294,8 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
         "Content-Length: 18446744073709551615\r\n"
         "Transfer-Encoding: chunked\r\nConnection: Upgrade, close\r\n\r\n";
     struct survey s = {0};
-    const char *reason = r->reason ? r->reason : wsk_reason(r->status);
+    const char *text = r->reason ? r->reason : wsk_reason(r->status);
+    const wsk_str reason = {text, strlen(text)};
     uint64_t announce;
     uint8_t *room, *to;
 
@@ -284,13 +303,13 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
         return WSK_E_ARG;
     r->keep_alive &= !s.close && r->framing != WSK__FRAMING_CLOSE;
 
-    to = room = wsk__buf_room(out, sizeof WORST + strlen(reason) + s.octets);
+    to = room = wsk__buf_room(out, sizeof WORST + reason.len + s.octets);
     if (room == NULL)
         return WSK_E_NOMEM;
     to = put_text(to, "HTTP/1.1 ");
     to = put_number(to, (unsigned)r->status, 10);
     *to++ = ' ';
-    to = put_text(to, reason);
+    to = put(to, reason.p, reason.len);
     to = put_text(to, "\r\n");
     if (r->server && !s.server)
         to = put_text(to, "Server: wsocket\r\n");
@@ -299,7 +318,7 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
         to = put(to, r->date, 29);
         to = put_text(to, "\r\n");
     }
-    to = put_fields(to, r);
+    to = put_fields(to, r, &s);
     if (announce != WSK_LENGTH_UNKNOWN) {
         to = put_text(to, "Content-Length: ");
         to = put_number(to, announce, 10);
@@ -323,12 +342,12 @@ wsk_status wsk__reply_hints(struct wsk__buf *out, const wsk_header *headers,
 
     for (size_t i = 0; i < n; i++)
         if (!survey_field(&s, r.status, &headers[i]) ||
-            field_of(headers[i].name) != FIELD_PLAIN)
+            field_of(headers[i].name) > FIELD_PLAIN)
             return WSK_E_ARG;
     to = room = wsk__buf_room(out, sizeof LINE + 2 + s.octets);
     if (room == NULL)
         return WSK_E_NOMEM;
-    to = put_fields(put_text(to, LINE), &r);
+    to = put_fields(put_text(to, LINE), &r, &s);
     to = put_text(to, "\r\n");
     wsk__buf_grow_tail(out, (size_t)(to - room));
     return WSK_OK;

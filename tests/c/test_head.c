@@ -227,9 +227,38 @@ static void look_at(size_t len, size_t at, int c)
     EXPECT(wsk__find_control(p, end) == (control ? p + at : end));
     EXPECT(wsk__skip_common_plain(p, end) == (common ? end : p + at));
     EXPECT(wsk__skip_common(p, end) == (common ? end : p + at));
+    EXPECT(wsk__is_field_value(p, len) == !control);
     EXPECT(wsk__is_target_plain(p, end) == target);
     EXPECT(wsk__is_target(p, end) == target);
     free(p);
+}
+
+/* `lit` with one octet changed is still that name only by the case of a letter.
+ */
+static void rename_one(const char *lit, size_t len, size_t at)
+{
+    char *p = malloc(len);
+
+    for (int c = 0; c < 256; c++) {
+        bool letter = lit[at] != '-';
+        bool same = c == lit[at] || (letter && c == (lit[at] & ~0x20));
+
+        memcpy(p, lit, len);
+        p[at] = (char)c;
+        EXPECT(wsk__name_matches((wsk_str){p, len}, lit, len) == same);
+    }
+    free(p);
+}
+
+TEST(a_name_matches_by_its_letters_and_by_nothing_else)
+{
+    static const char lit[] = "proxy-authorization-te";
+
+    for (size_t len = 1; len < sizeof lit; len++) {
+        for (size_t at = 0; at < len; at++)
+            rename_one(lit, len, at);
+        EXPECT(!wsk__name_matches((wsk_str){lit, len - 1}, lit, len));
+    }
 }
 
 TEST(sixteen_octets_are_judged_as_one_by_one) /* fuzz/fuzz_ascii.c */

@@ -128,6 +128,8 @@ TEST(a_name_is_a_token) /* RFC 9110 5.1 */
     EXPECT(!accepts(200, "X:", "y"));
     EXPECT(!accepts(200, "X\r\nY", "y"));
     EXPECT(!accepts(200, "caf\xe9", "y"));
+    EXPECT(!accepts(200, "content\rtype", "y"));
+    EXPECT(!accepts(200, "Content\rLength", "1"));
 }
 
 TEST(a_value_cannot_split_the_answer) /* RFC 9112 11.1 */

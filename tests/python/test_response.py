@@ -693,3 +693,27 @@ def test_only_the_server_makes_a_start_response(serve):
         return []
 
     assert serve(app).get()[0] == 200
+
+
+def test_a_control_character_is_found_wherever_it_stands(serve):
+    def refused(start_response, value):
+        try:
+            start_response("200 OK", [("X-A", value)])
+        except ValueError:
+            return True
+        return False
+
+    def app(environ, start_response):
+        wrong = [
+            (length, at, char)
+            for length in range(1, 35)
+            for at in range(length)
+            for char in "\0\b\n\r\x1f\x7f"
+            if not refused(
+                start_response, "a" * at + char + "a" * (length - at - 1)
+            )
+        ]
+        start_response("200 OK", [("X-A", "\xe9\t" * 9)])
+        return [repr(wrong).encode()]
+
+    assert serve(app).get()[2] == b"[]"
