@@ -20,7 +20,7 @@ struct side {
     size_t used;        /* of a WHOLE one, or until it was REFUSED */
     int status;         /* why: ours */
     const char *reason; /* theirs */
-    bool has_head, has_length, chunked, http10, keep_alive;
+    bool has_head, has_length, chunked, http10, keep_alive, websocket;
     uint64_t length;
     struct log method, target, fields, body;
     size_t field, value; /* where the last one begins */
@@ -43,6 +43,7 @@ static void take_head(struct side *s, const wsk_head *head)
     s->chunked = head->chunked;
     s->http10 = head->http10;
     s->keep_alive = head->keep_alive;
+    s->websocket = head->websocket;
     s->length = head->content_length;
     put(&s->method, head->method.p, head->method.len);
     put(&s->target, head->target.p, head->target.len);
@@ -54,13 +55,22 @@ static void take_head(struct side *s, const wsk_head *head)
     }
 }
 
-static struct side ours(const uint8_t *data, size_t size)
+/* Every request is answered with nothing, and the next one may come. */
+static void answer(wsk_http *http)
 {
-    wsk_http *http = wsk_http_new(NULL);
+    size_t len;
+
+    REQUIRE(wsk_http_send_head(http, 204, NULL, NULL, 0, 0) == WSK_OK);
+    REQUIRE(wsk_http_send_end(http) == WSK_OK);
+    wsk_http_out_buf(http, &len);
+    wsk_http_out_ack(http, len);
+}
+
+static struct side ours(wsk_http *http, const uint8_t *data, size_t size)
+{
     struct side s = {.outcome = MORE};
     size_t used;
 
-    REQUIRE(http != NULL);
     for (size_t at = 0; at < size && s.outcome == MORE; at += used) {
         wsk_http_event ev;
 
@@ -76,23 +86,50 @@ static struct side ours(const uint8_t *data, size_t size)
             s.status = ev.status;
         }
     }
-    wsk_http_free(http);
+    if (s.outcome == WHOLE)
+        answer(http);
     return s;
+}
+
+/* So many octets of a request that we refuse are enough for that: what comes
+ * behind them is no excuse. To another engine, which is told them singly. */
+static size_t refusal_point(const uint8_t *data, size_t size, int status)
+{
+    wsk_http *http = wsk_http_new(NULL);
+    enum outcome outcome = MORE;
+    size_t at = 0;
+
+    REQUIRE(http != NULL);
+    while (outcome == MORE) {
+        struct side s;
+
+        REQUIRE(at < size);
+        s = ours(http, data + at++, 1);
+        outcome = s.outcome;
+        REQUIRE(outcome != WHOLE);
+        REQUIRE(outcome == MORE || s.status == status);
+        clear(&s);
+    }
+    wsk_http_free(http);
+    return at;
 }
 
 /* We judge a line when it is complete: here it ends. */
 static bool refused_at_last(const uint8_t *data, size_t size)
 {
+    wsk_http *http = wsk_http_new(NULL);
     struct log longer = {0};
     struct side s;
     bool refused;
 
+    REQUIRE(http != NULL);
     put(&longer, data, size);
     put(&longer, "\r\n\r\n", 4);
-    s = ours((const uint8_t *)longer.p, longer.len);
+    s = ours(http, longer.p, longer.len);
     refused = s.outcome == REFUSED;
     clear(&s);
     free(longer.p);
+    wsk_http_free(http);
     return refused;
 }
 
@@ -172,29 +209,36 @@ static int on_end(llhttp_t *p)
     return HPE_PAUSED;
 }
 
-static struct side theirs(const uint8_t *data, size_t size)
+static void hear(llhttp_t *parser, llhttp_settings_t *settings)
 {
-    llhttp_settings_t settings;
+    llhttp_settings_init(settings);
+    settings->on_method = on_method;
+    settings->on_url = on_target;
+    settings->on_header_field = on_text;
+    settings->on_header_field_complete = on_name_end;
+    settings->on_header_value = on_text;
+    settings->on_header_value_complete = on_field_end;
+    settings->on_headers_complete = on_head_end;
+    settings->on_body = on_body;
+    settings->on_message_complete = on_end;
+    llhttp_init(parser, HTTP_REQUEST, settings);
+}
+
+static struct side theirs(llhttp_t *parser, const uint8_t *data, size_t size)
+{
     struct side s = {.outcome = MORE};
     llhttp_errno_t error;
-    llhttp_t parser;
 
-    llhttp_settings_init(&settings);
-    settings.on_method = on_method;
-    settings.on_url = on_target;
-    settings.on_header_field = on_text;
-    settings.on_header_field_complete = on_name_end;
-    settings.on_header_value = on_text;
-    settings.on_header_value_complete = on_field_end;
-    settings.on_headers_complete = on_head_end;
-    settings.on_body = on_body;
-    settings.on_message_complete = on_end;
-    llhttp_init(&parser, HTTP_REQUEST, &settings);
-    parser.data = &s;
-    error = llhttp_execute(&parser, (const char *)data, size);
+    parser->data = &s;
+    llhttp_resume(parser); /* from the end of the last request, if any */
+    error = llhttp_execute(parser, (const char *)data, size);
+    if (error == HPE_PAUSED_UPGRADE && s.outcome == MORE) {
+        llhttp_resume_after_upgrade(parser); /* we answered no 101 */
+        error = llhttp_execute(parser, (const char *)data, size);
+    }
     if (error != HPE_OK) {
-        s.used = (size_t)(llhttp_get_error_pos(&parser) - (const char *)data);
-        s.reason = llhttp_get_error_reason(&parser);
+        s.used = (size_t)(llhttp_get_error_pos(parser) - (const char *)data);
+        s.reason = llhttp_get_error_reason(parser);
     }
     if (error != HPE_OK && s.outcome == MORE)
         s.outcome = REFUSED;
@@ -301,35 +345,48 @@ static bool bare_line_end(const char *p, const char *end)
 
 /* In the head: each says whether it holds for these octets. */
 
-static bool a_line_end(const struct raw *raw) /* 9112 2.2 */
+/* The last octet is an LF alone, or follows a CR alone (9112 2.2). */
+static bool a_line_end(const struct raw *raw)
 {
-    return bare_line_end(raw->begin, raw->body);
+    const char *end = raw->end;
+    bool after_cr = end - raw->begin > 1 && end[-2] == '\r';
+
+    return (end[-1] == '\n') != after_cr;
 }
 
-static bool a_folded_line(const struct raw *raw) /* 9112 5.2 */
+static bool is_folded(wsk_str line) /* 9112 5.2 */
+{
+    return line.len > 0 && (*line.p == ' ' || *line.p == '\t');
+}
+
+static bool is_misnamed(wsk_str line) /* 9112 5.1: a token, at once ":" */
+{
+    const char *colon = memchr(line.p, ':', line.len);
+
+    return line.len > 0 &&
+           (colon == NULL || !wsk__is_token(line.p, (size_t)(colon - line.p)));
+}
+
+static bool is_any_field(const struct raw *raw, bool (*is)(wsk_str line))
 {
     const char *at = NULL;
     wsk_str line;
 
     while (next_field(raw, &at, &line))
-        if (line.len > 0 && (*line.p == ' ' || *line.p == '\t'))
+        if (is(line))
             return true;
     return false;
 }
 
-static bool a_name(const struct raw *raw) /* 9112 5.1: a token, at once ":" */
+/* The field that we refused was the last we had read. */
+static bool a_field(const struct raw *raw)
 {
     const char *at = NULL;
-    wsk_str line;
+    wsk_str line = {0};
 
-    while (next_field(raw, &at, &line)) {
-        const char *colon = memchr(line.p, ':', line.len);
-
-        if (line.len > 0 &&
-            (colon == NULL || !wsk__is_token(line.p, (size_t)(colon - line.p))))
-            return true;
-    }
-    return false;
+    while (next_field(raw, &at, &line))
+        continue;
+    return is_folded(line) || is_misnamed(line);
 }
 
 static bool a_space(const struct raw *raw) /* 9112 3: two of them, one each */
@@ -437,21 +494,49 @@ static bool a_type(const struct raw *raw) /* 9110 8.3 */
 
 static bool an_expectation(const struct raw *raw) /* 9110 10.1.1 */
 {
-    wsk_str value;
+    wsk_str value = {0};
+    unsigned n = fields(raw, "expect", &value);
 
-    return fields(raw, "expect", &value) > 0;
+    return n > 1 || (n == 1 && !wsk__str_ieq(value, "100-continue"));
 }
 
-static bool a_control(const struct raw *raw) /* 9110 5.5 */
+static bool has_control(const char *p, const char *end) /* 9110 5.5 */
 {
-    for (const char *p = raw->p; p < raw->body; p++)
+    for (; p < end; p++)
         if ((unsigned char)*p < 0x20 ? *p != '\t' && *p != '\r' && *p != '\n'
                                      : *p == 0x7f)
             return true;
     return false;
 }
 
-static bool many_or_long(const struct raw *raw) /* 9112 3, RFC 6585 5 */
+/* The last octet is one. */
+static bool a_control(const struct raw *raw)
+{
+    return has_control(raw->end - 1, raw->end);
+}
+
+static bool a_blank(const struct raw *raw) /* 9112 2.2: eight are enough */
+{
+    return raw->p - raw->begin > 16;
+}
+
+/* 9112 3: what begins like this is awaited no further. */
+static bool no_method(const struct raw *raw)
+{
+    return raw->end - raw->p == 1 && !wsk__is_tchar((unsigned char)*raw->p);
+}
+
+static bool a_long_line(const struct raw *raw) /* 9112 3 */
+{
+    return request_line(raw).len > 16384;
+}
+
+static bool a_long_method(const struct raw *raw)
+{
+    return a_long_line(raw) && a_method(raw);
+}
+
+static bool many_or_long(const struct raw *raw) /* RFC 6585 5 */
 {
     const char *at = NULL;
     unsigned lines = 0;
@@ -459,27 +544,68 @@ static bool many_or_long(const struct raw *raw) /* 9112 3, RFC 6585 5 */
 
     while (next_field(raw, &at, &line))
         lines++;
-    return lines > 100 || raw->body - raw->p > 16384;
+    return lines > 100 || raw->end - raw->p > 65536;
+}
+
+/* Where the octets end that we needed to refuse a head. */
+enum place {
+    BEFORE,    /* among empty lines */
+    IN_LINE,   /* of the request, or of a field */
+    AFTER,     /* the request line */
+    AFTER_ONE, /* field line */
+    AFTER_ALL, /* and the empty one */
+};
+
+static enum place place_of(const struct raw *raw)
+{
+    wsk_str line = request_line(raw);
+    size_t n = (size_t)(raw->end - raw->p);
+
+    if (n == 0)
+        return BEFORE;
+    if (n < 2 || memcmp(raw->end - 2, "\r\n", 2) != 0)
+        return IN_LINE;
+    if (line.p + line.len + 2 == raw->end)
+        return AFTER;
+    return memcmp(raw->end - 4, "\r\n\r\n", 4) == 0 ? AFTER_ALL : AFTER_ONE;
 }
 
 static const struct {
+    enum place place;
     int status;
     bool (*holds)(const struct raw *raw);
 } HEAD_CLASSES[] = {
-    {400, a_line_end},   {400, a_folded_line}, {400, a_name},
-    {400, a_space},      {400, a_host},        {400, a_version},
-    {505, a_version},    {400, a_target},      {501, a_method},
-    {400, an_overflow},  {413, a_long_body},   {400, a_coding},
-    {501, a_coding},     {400, a_type},        {417, an_expectation},
-    {414, many_or_long}, {431, many_or_long},
+    {BEFORE, 400, a_line_end},
+    {BEFORE, 400, a_blank},
+    {IN_LINE, 400, a_line_end},
+    {IN_LINE, 400, no_method},
+    {IN_LINE, 400, a_control},
+    {IN_LINE, 414, a_long_line},
+    {IN_LINE, 501, a_long_method},
+    {IN_LINE, 431, many_or_long},
+    {AFTER, 400, a_space},
+    {AFTER, 400, a_version},
+    {AFTER, 400, a_target},
+    {AFTER, 501, a_method},
+    {AFTER, 505, a_version},
+    {AFTER_ONE, 400, a_field},
+    {AFTER_ONE, 431, many_or_long},
+    {AFTER_ALL, 400, a_host},
+    {AFTER_ALL, 400, an_overflow},
+    {AFTER_ALL, 400, a_coding},
+    {AFTER_ALL, 400, a_type},
+    {AFTER_ALL, 413, a_long_body},
+    {AFTER_ALL, 417, an_expectation},
+    {AFTER_ALL, 501, a_coding},
 };
 
 /* What holds for no head that we accept. */
 static bool breaks_a_rule(const struct raw *raw)
 {
-    return a_line_end(raw) || a_control(raw) || a_folded_line(raw) ||
-           a_name(raw) || a_space(raw) || a_length(raw) || a_coding(raw) ||
-           a_type(raw);
+    return bare_line_end(raw->begin, raw->body) ||
+           has_control(raw->p, raw->body) || is_any_field(raw, is_folded) ||
+           is_any_field(raw, is_misnamed) || a_space(raw) || a_length(raw) ||
+           a_coding(raw) || a_type(raw);
 }
 
 static size_t chunk_size(wsk_str line)
@@ -509,29 +635,45 @@ static bool in_trailers(const struct raw *raw)
     return false;
 }
 
+/* A trailer, of which the last octet is what we did not like. */
+static bool a_trailer(wsk_str line) /* 9112 7.1.2, 5 */
+{
+    size_t before = line.len - 1;
+    char last = line.p[before];
+
+    return has_control(&last, &last + 1) ||
+           (memchr(line.p, ':', before) == NULL &&
+            (last == ':' ? before == 0 : !wsk__is_tchar((unsigned char)last)));
+}
+
 /* In the body: the line that ends with the octet we did not like. */
 static bool is_body_class(const struct raw *raw, int status)
 {
-    const char *stop = raw->end, *line = stop - 1;
+    const char *p = raw->end - 1;
+    wsk_str line;
 
-    if (status == 413 || status == 431)
-        return true;
-    while (line > raw->body && line[-1] != '\n')
-        line--;
-    return bare_line_end(line, stop) ||
-           in_trailers(raw) || /* 9112 7.1.2, 5: names, folding, controls */
-           memchr(line, ';', (size_t)(stop - line)) != NULL || /* 9112 7.1.1 */
-           chunk_size((wsk_str){line, (size_t)(stop - line)}) > INT64_MAX;
+    while (p > raw->body && p[-1] != '\n')
+        p--;
+    line = (wsk_str){p, (size_t)(raw->end - p)};
+    if (status == 413)
+        return chunk_size(line) > 1073741824;
+    if (status == 431)
+        return in_trailers(raw) && raw->end - raw->body > 2 * 100;
+    return a_line_end(raw) || (in_trailers(raw) && a_trailer(line)) ||
+           memchr(line.p, ';', line.len) != NULL || /* 9112 7.1.1 */
+           chunk_size(line) > INT64_MAX;
 }
 
 static bool is_our_class(const uint8_t *data, size_t size, const struct side *s)
 {
-    struct raw raw = look_at(data, s->has_head ? s->used : size);
+    struct raw raw = look_at(data, refusal_point(data, size, s->status));
+    enum place place = place_of(&raw);
 
     if (s->has_head)
         return is_body_class(&raw, s->status);
     for (size_t i = 0; i < sizeof HEAD_CLASSES / sizeof *HEAD_CLASSES; i++)
-        if (HEAD_CLASSES[i].status == s->status && HEAD_CLASSES[i].holds(&raw))
+        if (HEAD_CLASSES[i].place == place &&
+            HEAD_CLASSES[i].status == s->status && HEAD_CLASSES[i].holds(&raw))
             return true;
     return false;
 }
@@ -540,11 +682,11 @@ static bool is_our_class(const uint8_t *data, size_t size, const struct side *s)
 
 #define INVALID_CODING "Request has invalid `Transfer-Encoding`"
 
-enum place { IN_HEAD, IN_BODY, IN_TRAILERS };
+enum part { IN_HEAD, IN_BODY, IN_TRAILERS };
 
 static const struct {
     const char *text;
-    enum place place;
+    enum part part;
 } THEIR_REASONS[] = {
     /* A closed list of methods; 9110 9.1: any token. */
     {"Invalid method encountered", IN_HEAD},
@@ -574,12 +716,12 @@ static const struct {
 static bool is_known(const uint8_t *data, const struct side *them)
 {
     struct raw raw = look_at(data, them->used);
-    enum place place = !them->has_head     ? IN_HEAD
-                       : in_trailers(&raw) ? IN_TRAILERS
-                                           : IN_BODY;
+    enum part part = !them->has_head     ? IN_HEAD
+                     : in_trailers(&raw) ? IN_TRAILERS
+                                         : IN_BODY;
 
     for (size_t i = 0; i < sizeof THEIR_REASONS / sizeof *THEIR_REASONS; i++)
-        if (THEIR_REASONS[i].place == place &&
+        if (THEIR_REASONS[i].part == part &&
             strcmp(them->reason, THEIR_REASONS[i].text) == 0)
             return true;
     return false;
@@ -587,7 +729,18 @@ static bool is_known(const uint8_t *data, const struct side *them)
 
 /* ------------------------------------------------------------- the two --- */
 
-static void compare_heads(const struct side *us, const struct side *them)
+/* 9112 9.3: "close" goes first; they look for keep-alive alone on 1.0, and
+ * listen to Proxy-Connection (9112 C.2.2), which is for nobody. */
+static bool may_disagree_on_close(const struct raw *raw, const struct side *us)
+{
+    wsk_str value;
+
+    return fields(raw, "proxy-connection", &value) > 0 ||
+           (us->http10 && !us->keep_alive);
+}
+
+static void compare_heads(const struct raw *raw, const struct side *us,
+                          const struct side *them)
 {
     REQUIRE(same(&us->method, &them->method));
     REQUIRE(same(&us->target, &them->target));
@@ -597,9 +750,8 @@ static void compare_heads(const struct side *us, const struct side *them)
         us->chunked == them->chunked ||
         (them->reason != NULL && strcmp(them->reason, INVALID_CODING) == 0));
     REQUIRE(us->http10 == them->http10);
-    /* 9112 9.3: "close" goes first; they look for keep-alive alone on 1.0. */
     REQUIRE(us->keep_alive == them->keep_alive ||
-            (us->http10 && !us->keep_alive));
+            may_disagree_on_close(raw, us));
     REQUIRE(us->length == them->length);
     REQUIRE(begins_with(&us->body, &them->body) ||
             begins_with(&them->body, &us->body));
@@ -613,7 +765,7 @@ static bool compare(const uint8_t *data, size_t size, const struct side *us,
 
     REQUIRE(!us->has_head || !breaks_a_rule(&raw));
     if (us->has_head && them->has_head)
-        compare_heads(us, them);
+        compare_heads(&raw, us, them);
     if (us->outcome == them->outcome) {
         REQUIRE(us->outcome != WHOLE || us->used == them->used);
         REQUIRE(us->outcome == REFUSED || same(&us->body, &them->body));
@@ -629,19 +781,33 @@ static bool compare(const uint8_t *data, size_t size, const struct side *us,
     return false;
 }
 
+/* One connection, request by request, each of which is answered; what they left
+ * behind in the parsers is compared with the next one. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    wsk_http *http = wsk_http_new(NULL);
+    llhttp_settings_t settings;
+    llhttp_t parser;
     bool whole = true;
-    size_t at = SETTING_LEN;
 
-    while (whole && at < size) {
-        struct side us = ours(data + at, size - at);
-        struct side them = theirs(data + at, size - at);
+    REQUIRE(http != NULL);
+    hear(&parser, &settings);
+    for (size_t at = SETTING_LEN; whole && at < size;) {
+        struct side us = ours(http, data + at, size - at);
+        struct side them = theirs(&parser, data + at, size - at);
 
         whole = compare(data + at, size - at, &us, &them);
         at += us.used;
+        if (whole && wsk_http_done(http)) { /* 9112 9.6: nothing is read */
+            REQUIRE(!us.keep_alive || us.websocket);
+            whole = false;
+        } else if (whole) {
+            REQUIRE(us.keep_alive);
+            whole = them.keep_alive;
+        }
         clear(&us);
         clear(&them);
     }
+    wsk_http_free(http);
     return 0;
 }
