@@ -1,5 +1,7 @@
 """PEP 3333: wsgi.input."""
 
+import contextlib
+import re
 import threading
 
 import pytest
@@ -175,6 +177,27 @@ def test_a_cut_body_that_nobody_catches_is_no_error_of_ours(caplog, serve):
         client.send(b"nonsense\r\n")
         assert client.rest().startswith(b"HTTP/1.1 400 ")
     assert caplog.records == []
+
+
+def address_space():
+    with open("/proc/self/status") as file:
+        return int(re.search(r"VmSize:\s+(\d+) kB", file.read())[1]) * 1024
+
+
+def test_an_announced_length_takes_no_memory(serve):
+    site = serve(lambda environ, start_response: [], buffer_body="always")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(site.raw()) for _ in range(21)]
+        site.get()
+        before = address_space()
+        for client in clients:
+            client.send(
+                b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000000\r\n"
+                b"Expect: 100-continue\r\n\r\nx"
+            )
+            assert client.head()[0] == 100  # so its head has been read
+        site.get()
+        assert address_space() < before + 1000000000
 
 
 def test_kept_after_the_request_it_raises_a_clear_error(serve):

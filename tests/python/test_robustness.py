@@ -177,6 +177,16 @@ def test_a_refusal_reaches_a_client_that_keeps_sending(
         assert client.response()[0] == status
 
 
+def test_a_client_that_never_stops_sending_is_cut_off(serve):
+    site = serve(lambda environ, start_response: [])
+    with site.raw() as client:
+        client.send(b"BAD\r\n")
+        assert client.response()[0] == 400
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(1000):
+                client.send(b"x" * 100000)
+
+
 @pytest.mark.parametrize("code, bad", [
     (1002, frame(3)),
     (1009, b"\x82\xff" + struct.pack("!Q", 1 << 40) + bytes(4)),
