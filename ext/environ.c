@@ -406,6 +406,8 @@ void ext_environ_clear(struct ext_environ *e)
     Py_CLEAR(e->template);
     for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
         Py_CLEAR(e->last[i]);
+    for (size_t i = 0; i < EXT_PORTS; i++)
+        Py_CLEAR(e->ports[i].text);
 }
 
 static wsk_str text_of(const char *s)
@@ -413,15 +415,21 @@ static wsk_str text_of(const char *s)
     return (wsk_str){s, strlen(s)};
 }
 
-/* The decimal digits of `port`, in `digits`. */
-static wsk_str port_text(uint16_t port, char digits[5])
+/* The decimal digits of a port, borrowed. A connection asks for its two again
+ * with each request. Linux gives clients every second number. */
+static PyObject *port_text(struct ext_environ *e, uint16_t port)
 {
-    char *p = digits + 5;
+    size_t place = port / 2 % EXT_PORTS;
+    PyObject *text = e->ports[place].text;
 
-    do
-        *--p = (char)('0' + port % 10);
-    while ((port = (uint16_t)(port / 10)) != 0);
-    return (wsk_str){p, (size_t)(digits + 5 - p)};
+    if (text != NULL && e->ports[place].number == port)
+        return text;
+    text = PyUnicode_FromFormat("%u", (unsigned)port);
+    if (text == NULL)
+        return NULL;
+    Py_XSETREF(e->ports[place].text, text);
+    e->ports[place].number = port;
+    return text;
 }
 
 /* PEP 3333: SERVER_NAME and SERVER_PORT are never empty; a Unix socket has
@@ -437,54 +445,96 @@ static bool is_last(PyObject *last, wsk_str value)
            memcmp(PyUnicode_1BYTE_DATA(last), value.p, value.len) == 0;
 }
 
-/* The template holds the values of the request before, so that a copy of it
- * needs only what differs; what is too long to keep goes into the copy alone.
- */
-static PyObject *copy_with_slots(struct ext_environ *e,
-                                 const struct ext_keys *keys,
-                                 const struct ext_source *source)
+/* From now on the template has this value; NULL is an exception. */
+static int set_slot(struct ext_environ *e, const struct ext_keys *keys,
+                    enum ext_slot slot, PyObject *value)
 {
-    const wsk_head *head = source->head;
-    char port[5], peer_port[5];
-    wsk_str values[EXT_SLOT_COUNT] = {
-        [EXT_SLOT_METHOD] = head->method,
-        [EXT_SLOT_PATH] = path_of(head),
-        [EXT_SLOT_QUERY] = head->query,
-        [EXT_SLOT_RAW_URI] = head->target,
-        [EXT_SLOT_URI] = head->target,
-        [EXT_SLOT_PROTOCOL] = head->version,
-        [EXT_SLOT_NAME] = server_name(source),
-        [EXT_SLOT_PORT] = port_text(source->local_port, port),
-        [EXT_SLOT_ADDR] = text_of(source->peer),
-        [EXT_SLOT_ADDRPORT] = port_text(source->peer_port, peer_port),
-    };
-    PyObject *longer[EXT_SLOT_COUNT] = {NULL}, *environ;
-    bool ok = true;
+    if (value == e->last[slot] && value != NULL)
+        return 0;
+    if (value == NULL ||
+        PyDict_SetItem(e->template, keys->slots[slot], value) < 0) {
+        Py_CLEAR(e->last[slot]); /* the template has another */
+        return -1;
+    }
+    Py_XSETREF(e->last[slot], ext_ref(value));
+    return 0;
+}
 
-    for (size_t i = 0; i < EXT_SLOT_COUNT && ok; i++) {
+/* The slots before URI, each a text of its own. What is too long to keep is
+ * left in `longer`, and its bit in *which. */
+#define TEXT_SLOTS EXT_SLOT_URI
+
+static int set_texts(struct ext_environ *e, const struct ext_keys *keys,
+                     const wsk_str values[TEXT_SLOTS],
+                     PyObject *longer[TEXT_SLOTS], unsigned *which)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < TEXT_SLOTS && rc == 0; i++) {
         PyObject *value;
 
         if (is_last(e->last[i], values[i]))
             continue;
         value = PyUnicode_DecodeLatin1(values[i].p, (Py_ssize_t)values[i].len,
                                        NULL);
-        ok = value != NULL;
-        if (values[i].len > LAST_LONGEST) {
+        if (value != NULL && values[i].len > LAST_LONGEST) {
             longer[i] = value;
+            *which |= 1u << i;
             continue;
         }
-        Py_XSETREF(e->last[i], value);
-        ok = ok && PyDict_SetItem(e->template, keys->slots[i], value) == 0;
-        if (!ok)
-            Py_CLEAR(e->last[i]); /* the template has another */
+        rc = set_slot(e, keys, (enum ext_slot)i, value);
+        Py_XDECREF(value);
     }
-    environ = ok ? PyDict_Copy(e->template) : NULL;
-    for (size_t i = 0; i < EXT_SLOT_COUNT; i++) {
-        if (longer[i] != NULL && environ != NULL &&
-            PyDict_SetItem(environ, keys->slots[i], longer[i]) < 0)
-            Py_CLEAR(environ);
-        Py_XDECREF(longer[i]);
+    return rc;
+}
+
+/* Into the copy alone. Steals the values. */
+static int set_longer(PyObject *environ, const struct ext_keys *keys,
+                      PyObject *longer[TEXT_SLOTS], unsigned which)
+{
+    int rc = environ == NULL ? -1 : 0;
+
+    for (unsigned i = 0; i < TEXT_SLOTS; i++) {
+        if (!(which >> i & 1))
+            continue;
+        if (rc == 0)
+            rc = PyDict_SetItem(environ, keys->slots[i], longer[i]);
+        if (rc == 0 && i == EXT_SLOT_RAW_URI)
+            rc = PyDict_SetItem(environ, keys->slots[EXT_SLOT_URI], longer[i]);
+        Py_DECREF(longer[i]);
     }
+    return rc;
+}
+
+/* The template holds the values of the request before, so that a copy of it
+ * needs only what differs. */
+static PyObject *copy_with_slots(struct ext_environ *e,
+                                 const struct ext_keys *keys,
+                                 const struct ext_source *source)
+{
+    const wsk_head *head = source->head;
+    const wsk_str values[TEXT_SLOTS] = {
+        [EXT_SLOT_METHOD] = head->method,
+        [EXT_SLOT_PATH] = path_of(head),
+        [EXT_SLOT_QUERY] = head->query,
+        [EXT_SLOT_RAW_URI] = head->target,
+        [EXT_SLOT_PROTOCOL] = head->version,
+        [EXT_SLOT_NAME] = server_name(source),
+        [EXT_SLOT_ADDR] = text_of(source->peer),
+    };
+    PyObject *longer[TEXT_SLOTS], *environ = NULL;
+    unsigned which = 0;
+
+    if (set_texts(e, keys, values, longer, &which) == 0 &&
+        (e->last[EXT_SLOT_RAW_URI] == NULL || /* the first one is long */
+         set_slot(e, keys, EXT_SLOT_URI, e->last[EXT_SLOT_RAW_URI]) == 0) &&
+        set_slot(e, keys, EXT_SLOT_PORT, port_text(e, source->local_port)) ==
+            0 &&
+        set_slot(e, keys, EXT_SLOT_ADDRPORT, port_text(e, source->peer_port)) ==
+            0)
+        environ = PyDict_Copy(e->template);
+    if (which != 0 && set_longer(environ, keys, longer, which) < 0)
+        Py_CLEAR(environ);
     if (environ != NULL && memchr(head->path.p, '%', head->path.len) != NULL &&
         set_take(environ, keys->slots[EXT_SLOT_PATH], decode_path(head->path)) <
             0)

@@ -22,11 +22,11 @@ struct ext_source {
     X(PATH,     "PATH_INFO")                                                   \
     X(QUERY,    "QUERY_STRING")                                                \
     X(RAW_URI,  "RAW_URI")                                                     \
-    X(URI,      "REQUEST_URI")                                                 \
     X(PROTOCOL, "SERVER_PROTOCOL")                                             \
     X(NAME,     "SERVER_NAME")                                                 \
-    X(PORT,     "SERVER_PORT")                                                 \
     X(ADDR,     "REMOTE_ADDR")                                                 \
+    X(URI,      "REQUEST_URI")                                                 \
+    X(PORT,     "SERVER_PORT")                                                 \
     X(ADDRPORT, "REMOTE_PORT")
 /* clang-format on */
 
@@ -37,11 +37,17 @@ enum ext_slot {
         EXT_SLOT_COUNT
 };
 
+#define EXT_PORTS 128
+
 /* One server's environs: what they have in common, and the values seen last,
  * for the next request often repeats them. */
 struct ext_environ {
     PyObject *template;
     PyObject *last[EXT_SLOT_COUNT];
+    struct {
+        uint16_t number;
+        PyObject *text; /* or NULL */
+    } ports[EXT_PORTS];
 };
 
 /* The cache of header names in st->keys. */

@@ -1,5 +1,6 @@
 """PEP 3333: what the environ of a request holds."""
 
+import contextlib
 import gc
 import io
 import threading
@@ -97,6 +98,23 @@ def test_server_and_remote_are_the_ends_of_the_connection(site):
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
     assert 0 < int(environ["REMOTE_PORT"]) < 65536
     assert environ["HTTP_HOST"] == "test"
+
+
+def test_what_is_remembered_of_a_request_is_not_told_of_the_next(site):
+    long = "/" + "x" * 600
+    ends = []
+    for target in ("/a", long, "/a?b", long + "?" + "y" * 600, "/a"):
+        environ = environ_of(site, target)
+        path, _, query = target.partition("?")
+        assert environ["RAW_URI"] == environ["REQUEST_URI"] == target
+        assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(site.raw()) for _ in range(200)]
+        for client in clients * 2:
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.response()
+            ends.append(str(client.socket.getsockname()[1]))
+    assert [environ["REMOTE_PORT"] for environ in site.seen] == ends
 
 
 def test_headers_become_keys(site):
