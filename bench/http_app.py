@@ -10,6 +10,7 @@ HELLO = b"Hello, World!"
 BODY = b"0123456789abcdef" * 640
 ITEMS = [b"item %d of ten, some fifty octets of a page\n" % i
          for i in range(10)]
+PACED = 20
 
 
 def headers(length):
@@ -31,12 +32,13 @@ def items(environ, start_response):
     yield from ITEMS
 
 
-def late(environ, start_response):
-    """Not measured: does the first item leave before the second is made?"""
+def paced(environ, start_response):
+    """Not measured: each item tells when it was asked for, by the clock that
+    all processes share. There is time for it to arrive before the next."""
     start_response("200 OK", [("Content-Type", "text/plain")])
-    yield b"first"
-    time.sleep(0.5)
-    yield b"second"
+    for _ in range(PACED):
+        yield b"%.6f\n" % time.monotonic()
+        time.sleep(0.005)
 
 
 def post(environ, start_response):
@@ -55,10 +57,10 @@ def static(environ, start_response):
     return wrapper(file) if wrapper else iter(lambda: file.read(65536), b"")
 
 
-PATHS = {"/": hello, "/10k": body, "/items": items, "/late": late,
+PATHS = {"/": hello, "/10k": body, "/items": items, "/paced": paced,
          "/post": post, "/static/10k.txt": static}
 ANSWERS = {"/": HELLO, "/10k": BODY, "/items": b"".join(ITEMS),
-           "/late": b"firstsecond", "/post": b"ok", "/static/10k.txt": BODY}
+           "/post": b"ok", "/static/10k.txt": BODY}
 
 
 def app(environ, start_response):
