@@ -10,7 +10,8 @@ import pytest
 import wsocket
 from conftest import PATIENCE
 
-VECTORS = pathlib.Path(__file__).parents[1] / "vectors" / "http.md"
+ROOT = pathlib.Path(__file__).parents[2]
+VECTORS = ROOT / "tests" / "vectors" / "http.md"
 LITERAL = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -150,3 +151,26 @@ def test_a_client_sees_what_the_engine_makes_of(block, buffer_body, ports):
                 assert body.startswith(b"%d " % status)
         for head, (status, _, _) in zip(block.heads, answers):
             assert status == (400 if "websocket" in head else 204)
+
+
+def test_every_line_of_the_table_of_rules_names_what_exists():
+    table = (ROOT / "docs" / "internals" / "http.md").read_text("utf-8")
+    table = table.partition("## Rule")[2].partition("## ")[0]
+    titles = [re.sub(r" \([^()]*\)$", "", block.name) for block in blocks()]
+    tests = {}
+    for path in [*(ROOT / "tests").glob("*/test_*.[cp]*")]:
+        found = re.findall(r"^(?:TEST\(|def )(\w+)", path.read_text(), re.M)
+        tests.setdefault(path.stem, set()).update(found)
+    rows = re.findall(r"^\| .* \| .* \| (.+) \|$", table, re.M)
+    assert len(rows) > 50
+    for row in rows[1:]:
+        vectors = re.findall(r'"([^"]+)"', row)
+        named = re.findall(r"`(test_\w+)\.(\w+)`", row)
+        assert vectors or named, row
+        for name in vectors:
+            if name.endswith("\u2026"):
+                assert any(title.startswith(name[:-1]) for title in titles), name
+            else:
+                assert name in titles, name
+        for module, name in named:
+            assert name in tests[module], (module, name)
