@@ -424,7 +424,8 @@ static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
 }
 
 /* A WebSocket attempt that can be no WebSocket is answered here: no handler
- * needs to know why (RFC 6455 4.2, 4.4). */
+ * needs to know why. What may be wrong with its version is told with the one we
+ * speak (RFC 6455 4.2.2, 4.4). */
 static bool refuse_attempt(struct wsk_conn *conn)
 {
     static const wsk_header VERSION[] = {
@@ -438,12 +439,12 @@ static bool refuse_attempt(struct wsk_conn *conn)
 
     if (verdict.status == 101)
         return false;
-    if (verdict.status == 426) {
+    if (verdict.status == 426 || verdict.status == 400)
         headers[n++] = VERSION[conn->srv->cfg.ws_allow_drafts];
+    if (verdict.status == 426)
         headers[n++] = UPGRADE;
-    } else if (verdict.status == 405) {
+    if (verdict.status == 405)
         headers[n++] = ALLOW;
-    }
     if (wsk_http_send_head(&conn->h->http, verdict.status, NULL, headers, n,
                            strlen(verdict.reason)) != WSK_OK ||
         wsk_http_send_body(&conn->h->http, (const uint8_t *)verdict.reason,

@@ -171,9 +171,10 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts)
         return refuse(400, "Connection does not list upgrade");
     /* Before the key, whose form other versions are free to change. */
     n = wsk__count_fields(head, "sec-websocket-version", &version);
-    if (n == 0)
-        return refuse(400, "Sec-WebSocket-Version is missing");
-    if (n > 1 || !speaks(version, drafts))
+    if (n != 1 || version.len == 0 ||
+        memchr(version.p, ',', version.len) != NULL)
+        return refuse(400, "Sec-WebSocket-Version is not one version");
+    if (!speaks(version, drafts))
         return refuse(426, "only WebSocket version 13 is spoken here");
     n = wsk__count_fields(head, "sec-websocket-key", &key);
     if (n != 1 || !wsk__base64_is_16_octets(key.p, key.len))

@@ -141,13 +141,21 @@ TEST(other_versions_are_told_ours) /* RFC 6455 4.4 */
 {
     EXPECT(judged_with("Sec-WebSocket-Version", "99") == 426);
     EXPECT(judged_with("Sec-WebSocket-Version", "8") == 426);
+    EXPECT(judged_with("Sec-WebSocket-Version", "0") == 426);
+    EXPECT(judged_with("Sec-WebSocket-Version", "255") == 426);
     EXPECT(judged_with("Sec-WebSocket-Version", "013") == 426);
-    EXPECT(judged_with("Sec-WebSocket-Version", "13, 8") == 426);
-    EXPECT(judged_with("Sec-WebSocket-Version", "") == 426);
+    EXPECT(judged_with("Sec-WebSocket-Version", "13.0") == 426);
+}
+
+TEST(a_list_of_versions_is_none) /* RFC 6455 4.1 */
+{
     EXPECT(judged_with("Sec-WebSocket-Version", NULL) == 400);
+    EXPECT(judged_with("Sec-WebSocket-Version", "") == 400);
+    EXPECT(judged_with("Sec-WebSocket-Version", "13, 8") == 400);
+    EXPECT(judged_with("Sec-WebSocket-Version", "13, 13") == 400);
     begin_valid("");
     add("Sec-WebSocket-Version", "13");
-    EXPECT(judged() == 426);
+    EXPECT(judged() == 400);
     end();
 }
 
