@@ -1,6 +1,7 @@
 /* wsk_conn_*: what handlers and other threads may do with a WebSocket. */
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "net/deadline.h"
 #include "net/direct.h"
 #include "net/dispatch.h"
 #include "net/lone.h"
@@ -152,25 +153,39 @@ static struct wsk__thread *handler_thread(const wsk_conn *conn)
     return th != NULL && th->srv == conn->srv && th->in_call ? th : NULL;
 }
 
+/* What has to come before the peer is read from. */
+enum wait {
+    WAIT_INPUT,
+    WAIT_BACKLOG, /* it reads what we sent */
+    WAIT_MEMORY,  /* others give some back */
+};
+
+/* Whether that has come, more or less; 0: the time is up. */
+static int wait_own(const wsk_conn *conn, uint64_t until_ms, enum wait wait)
+{
+    struct pollfd p = {.fd = wait == WAIT_MEMORY ? -1 : conn->fd,
+                       .events = wait == WAIT_BACKLOG ? POLLOUT : POLLIN};
+    uint64_t now = wsk__now_ms();
+    uint64_t left = until_ms > now ? until_ms - now : 0;
+
+    if (wait == WAIT_MEMORY && left > WSK__OVER_LOOK_MS)
+        return poll(&p, 1, WSK__OVER_LOOK_MS) == 0 ? 1 : -1;
+    return poll(&p, 1, until_ms == UINT64_MAX ? -1 : (int)left);
+}
+
 /* Wait until the descriptor has something, and read it. -2: the time is up. */
 static ssize_t read_own(wsk_conn *conn, uint8_t *rx, size_t size,
-                        uint64_t until_ms, bool backlog)
+                        uint64_t until_ms, enum wait wait)
 {
-    struct pollfd p = {.fd = conn->fd,
-                       .events = backlog ? (short)(POLLOUT) : (short)POLLIN};
-    int flags = until_ms == UINT64_MAX && !backlog ? 0 : MSG_DONTWAIT;
+    int flags = until_ms == UINT64_MAX && wait == WAIT_INPUT ? 0 : MSG_DONTWAIT;
     ssize_t n;
 
     if (flags != 0) {
-        uint64_t now = wsk__now_ms();
-        int wait = until_ms == UINT64_MAX ? -1
-                   : until_ms > now       ? (int)(until_ms - now)
-                                          : 0;
-        int ready = poll(&p, 1, wait);
+        int ready = wait_own(conn, until_ms, wait);
 
         if (ready == 0)
             return -2;
-        if (ready < 0 || backlog) {
+        if (ready < 0 || wait != WAIT_INPUT) {
             errno = EAGAIN; /* look again */
             return -1;
         }
@@ -179,6 +194,16 @@ static ssize_t read_own(wsk_conn *conn, uint8_t *rx, size_t size,
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         return 0; /* a reset is an end */
     return n;
+}
+
+/* Who does not read what we send is not read from. */
+static enum wait what_first_locked(wsk_conn *conn)
+{
+    if (wsk__ws_over_wait_locked(conn))
+        return WAIT_MEMORY;
+    return wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit
+               ? WAIT_BACKLOG
+               : WAIT_INPUT;
 }
 
 /* The receive half belongs to this thread: read until there is a message. `own`
@@ -191,12 +216,12 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
     size_t size = own != NULL ? (size_t)WSK__RX_SIZE : sizeof(stack);
     struct wsk__direct direct = {.msg = NULL};
     wsk_status st = WSK_E_AGAIN;
-    bool backlog = false;
+    enum wait wait = WAIT_INPUT;
 
     while (st == WSK_E_AGAIN) {
         bool aside = direct.msg != NULL, got;
         ssize_t n = read_own(conn, aside ? direct.room : rx,
-                             aside ? direct.size : size, until_ms, backlog);
+                             aside ? direct.size : size, until_ms, wait);
 
         wsk__conn_lock(conn);
         wsk__direct_end_locked(conn, &direct, n > 0 ? (size_t)n : 0);
@@ -204,15 +229,14 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
                   ? wsk__ws_received_locked(conn, rx, n, lend, msg)
                   : wsk__ws_fetch_locked(conn, lend, msg);
         wsk__ws_flush_locked(conn);
-        /* Who does not read what we send is not read from. */
-        backlog = wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit;
+        wait = what_first_locked(conn);
         if (got)
             st = WSK_OK;
         else if (conn->ws->ended)
             st = WSK_E_CLOSED;
         else if (n == -2)
             st = WSK_E_TIMEOUT;
-        else if (!backlog)
+        else if (wait == WAIT_INPUT)
             direct = wsk__direct_begin_locked(conn);
         wsk__conn_unlock(conn);
     }
@@ -413,23 +437,30 @@ static void queued_locked(wsk_conn *conn)
         wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
         wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
-    if (!conn->srv->edge && wsk__ws_owed_locked(conn) > 0)
+    if ((!conn->srv->edge && wsk__ws_owed_locked(conn) > 0) ||
+        wsk__ws_is_over_locked(conn))
         wsk__post(conn, WSK__POST_LOOK);
 }
 
-/* A queue that no peer reads is not kept for ever. A message that finds it
- * empty is never too long. */
+/* A message that finds the queue empty is never too long. */
+static bool fits_queue_locked(const wsk_conn *conn, size_t len)
+{
+    size_t owed = wsk__ws_owed_locked(conn);
+
+    return owed == 0 || (owed + len <= conn->srv->cfg.ws_send_max &&
+                         !wsk__ws_is_over_locked(conn));
+}
+
+/* A queue that no peer reads is not kept for ever. */
 static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    size_t owed = wsk__ws_owed_locked(conn);
 
-    if (owed == 0 || owed + len <= cfg->ws_send_max ||
-        !wsk_ws_can_send(&conn->ws->engine))
+    wsk__ws_account_locked(conn);
+    if (fits_queue_locked(conn, len) || !wsk_ws_can_send(&conn->ws->engine))
         return WSK_OK;
     wsk__ws_flush_locked(conn);
-    owed = wsk__ws_owed_locked(conn);
-    if (owed == 0 || owed + len <= cfg->ws_send_max)
+    if (fits_queue_locked(conn, len))
         return WSK_OK;
     if (!keep && cfg->ws_send_policy[0] == 'd')
         return WSK_E_AGAIN;
@@ -626,11 +657,26 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
     return owed;
 }
 
+/* So much waits for the peer that whoever sends should, too. */
+static bool is_full_locked(const wsk_conn *conn, uint64_t limit)
+{
+    size_t owed = wsk__ws_owed_locked(conn);
+
+    return owed > limit || (owed > 0 && wsk__ws_is_over_locked(conn));
+}
+
 bool wsk_conn_is_full(const wsk_conn *conn)
 {
+    bool full;
+
     if (wsk__lone_of(conn) != NULL)
         return false; /* what is sent has left */
-    return wsk_conn_buffered(conn) > conn->srv->cfg.ws_send_limit;
+    if (wsk__forked(conn->srv))
+        return false;
+    wsk__conn_lock(conn);
+    full = is_full_locked(conn, conn->srv->cfg.ws_send_limit);
+    wsk__conn_unlock(conn);
+    return full;
 }
 
 wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
@@ -656,8 +702,7 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
         if (conn->kind != WSK__WS || conn->eof ||
             wsk__ws_flush_locked(conn) == WSK__IO_GONE)
             st = WSK_E_CLOSED;
-        else if (wsk__ws_owed_locked(conn) <=
-                 (limit < DRAINED ? limit : DRAINED))
+        else if (!is_full_locked(conn, limit < DRAINED ? limit : DRAINED))
             st = WSK_OK;
         else if (now >= until)
             st = WSK_E_TIMEOUT;

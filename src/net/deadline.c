@@ -2,6 +2,7 @@
 
 #include "http/reply.h"
 #include "net/loop.h"
+#include "net/pump.h"
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -155,6 +156,71 @@ void wsk__load_wait(struct wsk_conn *conn)
         conn->h->over_ms = wsk__now_ms();
     wsk__watch(conn, 0);
     wsk__rearm(conn);
+}
+
+/* What is kept of a message that has more to come, for a handler that is away,
+ * and for a peer that does not read. */
+void wsk__ws_account_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    size_t held;
+
+    if (conn->srv->cfg.memory_limit == 0)
+        return;
+    held = wsk__ws_held(&ws->engine) + ws->mail_bytes +
+           (ws->in != NULL ? ws->in->size : 0) +
+           (ws->aside != NULL ? ws->aside->size : 0);
+    atomic_fetch_add(&conn->srv->held, held - ws->held); /* may wrap */
+    ws->held = held;
+    /* Whoever reads and sends for it: from now on the leader looks. */
+    if (held > 0 && ws->look_ms == 0 && wsk_ws_can_send(&ws->engine)) {
+        ws->look_ms = wsk__now_ms() + WSK__HELD_LOOK_MS;
+        wsk__post(conn, WSK__POST_LOOK);
+    }
+}
+
+bool wsk__ws_is_over_locked(const struct wsk_conn *conn)
+{
+    uint64_t limit = conn->srv->cfg.memory_limit;
+
+    return limit > 0 && conn->ws->held > 0 &&
+           wsk_ws_can_send(&conn->ws->engine) &&
+           atomic_load(&conn->srv->held) > limit;
+}
+
+/* What only its handler can give back is waited for. */
+static bool peer_gives_nothing_back_locked(const struct wsk_conn *conn,
+                                           uint64_t now_ms)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    bool more = ws->aside != NULL || wsk__ws_assembles(&ws->engine);
+
+    return (more && ws->mail == NULL) ||
+           (wsk__ws_owed_locked(conn) > 0 && now_ms - ws->sent_ms >= OVER_MS);
+}
+
+bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    uint64_t now_ms;
+
+    if (!wsk__ws_is_over_locked(conn)) {
+        if (ws->over_ms != 0) /* the silence was ours */
+            conn->since_ms = wsk__now_ms();
+        ws->over_ms = 0;
+        return false;
+    }
+    now_ms = wsk__now_ms();
+    if (ws->over_ms == 0)
+        ws->over_ms = now_ms;
+    if (now_ms - ws->over_ms < OVER_MS ||
+        !peer_gives_nothing_back_locked(conn, now_ms))
+        return true;
+    wsk__ws_fail(&ws->engine, 1013, "too little memory");
+    wsk__ws_collect_locked(conn);
+    wsk__ws_flush_locked(conn);
+    return false;
 }
 
 void wsk__load_refused(wsk_server *srv)

@@ -35,6 +35,13 @@ bool wsk__load_is_over(const struct wsk_conn *conn);
 /* Read no further, until others need less or the patience is over. Leader. */
 void wsk__load_wait(struct wsk_conn *conn);
 
+/* The same for WebSockets, under their lock; wait: whether nothing more may be
+ * read now. It fails the connection when the patience is over. */
+void wsk__ws_account_locked(struct wsk_conn *conn);
+bool wsk__ws_is_over_locked(const struct wsk_conn *conn);
+bool wsk__ws_over_wait_locked(struct wsk_conn *conn);
+enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 }; /* until the next */
+
 /* A request was answered 503 for the load; leader. */
 void wsk__load_refused(wsk_server *srv);
 

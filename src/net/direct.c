@@ -83,6 +83,7 @@ struct wsk__direct wsk__direct_begin_locked(struct wsk_conn *conn)
     direct.room = wsk__direct_room_locked(conn, &direct.size);
     if (direct.room != NULL)
         direct.msg = wsk__ws_lift_message(&conn->ws->engine);
+    conn->ws->aside = direct.msg;
     return direct;
 }
 
@@ -94,6 +95,7 @@ void wsk__direct_end_locked(struct wsk_conn *conn, struct wsk__direct *direct,
 
     if (msg == NULL)
         return;
+    conn->ws->aside = NULL;
     wanted = wsk__ws_lay_message(&conn->ws->engine, msg);
     if (n > 0) /* the frame goes on, wanted or not */
         wsk__direct_came_locked(conn, direct->room, n);

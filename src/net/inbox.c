@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "net/deadline.h"
 #include "net/direct.h"
 
 #include <errno.h>
@@ -201,6 +202,8 @@ bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
         size_t used = 0;
         wsk_status st = WSK_OK;
 
+        if (wsk__ws_pong_waits(engine)) /* for us, unless the peer is slow */
+            wsk__ws_flush_locked(conn);
         if (span->len == 0 || wsk__ws_holds_one(engine))
             return false;
         item->kind = WSK_WS_NONE;
@@ -314,6 +317,7 @@ bool wsk__ws_mail_full_locked(const struct wsk_conn *conn)
     const wsk_server_config *cfg = &conn->srv->cfg;
 
     return conn->ws->mail_n >= cfg->ws_max_queue ||
+           wsk__ws_is_over_locked(conn) ||
            wsk__ws_holds_one(&conn->ws->engine) ||
            (conn->ws->mail_n > 0 &&
             conn->ws->mail_bytes >= cfg->limits.ws_max_size);

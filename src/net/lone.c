@@ -348,7 +348,8 @@ static bool next_message_locked(struct wsk__lone *lone, wsk_message *msg)
     }
 }
 
-/* What is there already. WSK_E_AGAIN: nothing. */
+/* What is there already. WSK_E_AGAIN: nothing, or a pong has to leave before
+ * the next ping is looked at. */
 static wsk_status take_locked(struct wsk__lone *lone, wsk_message *msg)
 {
     while (!next_message_locked(lone, msg)) {
@@ -363,6 +364,8 @@ static wsk_status take_locked(struct wsk__lone *lone, wsk_message *msg)
         wsk__buf_ack(&lone->in, st == WSK_E_STATE ? len : used);
         if (st == WSK_E_NOMEM)
             wsk__ws_fail(&lone->engine, 1011, "out of memory");
+        if (wsk__ws_pong_waits(&lone->engine))
+            return WSK_E_AGAIN;
     }
     return WSK_OK;
 }
@@ -464,6 +467,8 @@ static wsk_status await(struct wsk__lone *lone, uint64_t until,
             return st;
         if (flushed == WSK_E_AGAIN)
             return flushed;
+        if (wsk__buf_len(&lone->in) > 0)
+            continue;
         st = wait_and_read(lone, until);
         if (st != WSK_OK)
             return st;

@@ -156,14 +156,18 @@ struct wsk__socket {
     struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
     struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
     size_t mail_bytes;
-    uint64_t sent_ms;    /* last octet to the peer */
-    uint64_t ping_ms;    /* our ping left then; 0: none is open */
-    uint64_t asked_ns;   /* the newest ping was sent then; 0: answered */
-    uint32_t asked_hash; /* of its payload */
-    uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
-    uint64_t closing_ms; /* our Close was sent then; 0: not yet */
-    uint64_t calling_ms; /* its events were handed out then */
-    struct wsk__buf *in; /* received, not yet fed; or NULL */
+    uint64_t sent_ms;       /* last octet to the peer */
+    uint64_t ping_ms;       /* our ping left then; 0: none is open */
+    uint64_t asked_ns;      /* the newest ping was sent then; 0: answered */
+    uint32_t asked_hash;    /* of its payload */
+    uint32_t latency_us;    /* of the last answered; UINT32_MAX: none was */
+    uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
+    uint64_t calling_ms;    /* its events were handed out then */
+    struct wsk__buf *aside; /* its message, while a thread reads into it */
+    uint64_t over_ms;       /* it waits since then for memory; 0: it does not */
+    uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
+    size_t held;            /* octets that srv->held counts for it */
+    struct wsk__buf *in;    /* received, not yet fed; or NULL */
 
     /* For the log; of messages. */
     uint64_t opened_ms, octets_in, octets_out;
@@ -294,8 +298,8 @@ struct wsk_server {
     atomic_uint refs;
     struct wsk__pool pool;              /* for compression, see ws/pool.h */
     _Atomic(struct wsk__spare *) spare; /* see net/direct.h; or NULL */
-    atomic_size_t held;          /* unfinished heads and bodies, octets */
-    atomic_size_t deflate_bytes; /* reserved for windows that are kept */
+    atomic_size_t held;                 /* what waits for more of it, octets */
+    atomic_size_t deflate_bytes;        /* reserved for windows that are kept */
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];

@@ -5,6 +5,7 @@
 #include "net/pump.h"
 
 #include "base/mem.h"
+#include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "ws/deflate.h"
@@ -136,6 +137,7 @@ void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws)
     while ((mail = wsk__ws_next_mail(ws)) != NULL)
         free_mail(mail);
     release_deflate(srv, ws);
+    atomic_fetch_sub(&srv->held, ws->held);
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);
@@ -214,6 +216,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
     wsk__ws_return(&conn->ws->engine,
                    wsk__self != NULL ? &wsk__self->ws_out : &none);
     wsk__out_free(none);
+    wsk__ws_account_locked(conn);
     return io;
 }
 
@@ -471,7 +474,8 @@ static uint64_t goaway_due(const struct wsk_conn *conn)
     return srv->goaway_ms + ((uint64_t)mixed * srv->goaway_spread_ms >> 32);
 }
 
-static uint64_t deadline_locked(struct wsk_conn *conn)
+/* When something is due from the peer, or to it. */
+static uint64_t peer_deadline_locked(struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
     struct wsk__socket *ws = conn->ws;
@@ -494,6 +498,16 @@ static uint64_t deadline_locked(struct wsk_conn *conn)
         due = (ws->ping_ms > heard ? ws->ping_ms : heard) +
               cfg->ws_ping_interval_ms;
     }
+    return due;
+}
+
+static uint64_t deadline_locked(struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+    uint64_t due = peer_deadline_locked(conn);
+
+    if (ws->look_ms != 0 && due > ws->look_ms)
+        due = ws->look_ms;
     if (is_handed_out(ws) && due > ws->calling_ms + AWAY_MS)
         due = ws->calling_ms + AWAY_MS;
     return due;
@@ -550,6 +564,32 @@ static bool unread_locked(const struct wsk_conn *conn)
            wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
 }
 
+/* Wake a handler that blocks in receive(): it reads an end. */
+static void shut_locked(struct wsk_conn *conn)
+{
+    if (!conn->ws->shut && conn->ws->pins > 0) {
+        shutdown(conn->fd, SHUT_RD);
+        conn->ws->shut = true;
+    }
+}
+
+/* While there is too little memory it waits, or is given up. */
+static void mind_memory_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    bool over;
+
+    if (conn->srv->cfg.memory_limit == 0)
+        return;
+    over = wsk__ws_over_wait_locked(conn);
+    ws->look_ms = 0;
+    if (ws->held > 0 && wsk_ws_can_send(&ws->engine))
+        ws->look_ms = wsk__now_ms() +
+                      (over ? WSK__OVER_LOOK_MS : WSK__HELD_LOOK_MS);
+    if (wsk_ws_done(&ws->engine))
+        shut_locked(conn);
+}
+
 bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
 {
     for (int reads = 0; reads < READS_MAX; reads++) {
@@ -560,6 +600,8 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__conn_lock(conn);
         th->ws_span.len = 0;
         alive = conn->kind == WSK__WS; /* else only its events are owed */
+        if (alive)
+            mind_memory_locked(conn);
         due = alive ? look_locked(th, conn) : events_due_locked(conn);
         if (due)
             hand_over_locked(th, conn);
@@ -603,10 +645,10 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 static void silent_locked(struct wsk_conn *conn)
 {
     size_t owed = wsk__ws_owed_locked(conn);
-    bool reading = (conn->ws->rx == WSK__RX_HANDLER
-                        ? conn->ws->receiving
-                        : !wsk__ws_mail_full_locked(conn)) &&
-                   owed <= conn->srv->cfg.ws_send_limit;
+    bool reading =
+        (conn->ws->rx == WSK__RX_HANDLER ? conn->ws->receiving
+                                         : !wsk__ws_mail_full_locked(conn)) &&
+        owed <= conn->srv->cfg.ws_send_limit && conn->ws->over_ms == 0;
     bool taking = owed > 0 && wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 
     /* The silence may be ours; and who takes what we send is alive, though our
@@ -624,15 +666,6 @@ static void silent_locked(struct wsk_conn *conn)
         conn->ws->ping_ms = wsk__now_ms();
         if (conn->ws->ping_ms <= conn->since_ms)
             conn->ws->ping_ms = conn->since_ms + 1;
-    }
-}
-
-/* Wake a handler that blocks in receive(): it reads an end. */
-static void shut_locked(struct wsk_conn *conn)
-{
-    if (!conn->ws->shut && conn->ws->pins > 0) {
-        shutdown(conn->fd, SHUT_RD);
-        conn->ws->shut = true;
     }
 }
 
@@ -665,6 +698,8 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
     } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
                goaway_due(conn) <= conn->srv->now_ms) {
         goaway_locked(conn);
+    } else if (peer_deadline_locked(conn) > conn->srv->now_ms) {
+        ; /* nothing but mind_memory_locked() */
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
         silent_locked(conn);
         wsk__ws_flush_locked(conn);

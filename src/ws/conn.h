@@ -132,6 +132,9 @@ void wsk__ws_lend(struct wsk_ws *ws, struct wsk__out **spare);
 void wsk__ws_return(struct wsk_ws *ws, struct wsk__out **spare);
 void wsk__out_free(struct wsk__out *out); /* NULL is legal */
 
+/* The transport is gone: what is owed will never leave. */
+void wsk__ws_drop_out(struct wsk_ws *ws);
+
 /*
  * Octets still to come of a frame that feed() only unmasks, and of whose
  * message some are here: it may be given them at wsk__buf_room(ws->msg), where
@@ -160,6 +163,28 @@ void wsk__ws_hold(struct wsk_ws *ws, bool hold);
 static inline bool wsk__ws_holds_one(const struct wsk_ws *ws)
 {
     return ws->held;
+}
+
+/* A pong waits for others to leave first: more pings may make it void. */
+static inline bool wsk__ws_pong_waits(const struct wsk_ws *ws)
+{
+    return ws->pong_due;
+}
+
+/* A message is being received, to be given when it is whole. */
+static inline bool wsk__ws_assembles(const struct wsk_ws *ws)
+{
+    return ws->msg != NULL && ws->in_message && !ws->pieces;
+}
+
+/* Octets of memory that messages on their way take, in both directions. */
+static inline size_t wsk__ws_held(const struct wsk_ws *ws)
+{
+    size_t in = ws->msg != NULL ? ws->msg->size : 0;
+
+    return in + (ws->out != NULL && wsk__buf_len(&ws->out->buf) > 0
+                     ? ws->out->buf.size
+                     : 0);
 }
 
 /* Whether pieces of the message that is being received are given. */

@@ -318,6 +318,12 @@ void wsk__ws_return(wsk_ws *ws, struct wsk__out **spare)
     ws->out = NULL;
 }
 
+void wsk__ws_drop_out(wsk_ws *ws)
+{
+    wsk__out_free(ws->out);
+    ws->out = NULL;
+}
+
 void wsk__out_free(struct wsk__out *out)
 {
     if (out != NULL)

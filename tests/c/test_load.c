@@ -3,7 +3,9 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/server.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -118,6 +120,254 @@ TEST(below_memory_limit_nobody_is)
         EXPECT(hear_answer(fds[i], NULL, 0) == 200);
         close(fds[i]);
     }
+    wsk_server_free(s.srv);
+}
+
+/* ---------------------------------------------------------- WebSockets --- */
+
+static void echo_event(wsk_conn *conn, const wsk_message *msg, void *user)
+{
+    (void)user;
+    wsk_conn_send(conn, msg->opcode, msg->data, msg->len, true);
+}
+
+static void echo_blocking(wsk_conn *conn)
+{
+    wsk_message msg;
+
+    while (wsk_conn_receive(conn, -1, &msg) == WSK_OK) {
+        wsk_conn_send(conn, msg.opcode, msg.data, msg.len, true);
+        if (wsk_conn_is_full(conn))
+            wsk_conn_drain(conn, -1);
+        wsk_message_free(&msg);
+    }
+}
+
+/* "/wait" waits for the door, and then sends all back; "/" echoes at once, in a
+ * handler or, if `user` says so, in events. */
+static void echo(wsk_request *req, void *user)
+{
+    static const wsk_ws_handlers on = {.message = echo_event};
+    wsk_str path = wsk_request_head(req)->path;
+    bool waits = path.len > 1;
+    wsk_conn *conn;
+
+    if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) != WSK_OK)
+        return;
+    if (user != NULL && !waits) {
+        wsk_conn_attach(conn, &on, NULL);
+        return;
+    }
+    while (waits && atomic_load(&open_door) == 0)
+        usleep(1000);
+    echo_blocking(conn);
+}
+
+enum { MESSAGE = 100000, BEGUN = 60000 };
+
+/* The header of a masked frame of `len` octets, 126..65535 or more, and `n` of
+ * them; the mask is zero. */
+static void say_some(int fd, size_t len, size_t n)
+{
+    static const char octets[MESSAGE];
+    unsigned char head[14] = {0x82, 0xff};
+
+    for (int i = 0; i < 8; i++)
+        head[2 + i] = (unsigned char)(len >> (56 - 8 * i));
+    if (len > 65535) {
+        say_octets(fd, head, 14);
+    } else {
+        unsigned char shorter[8] = {0x82, 0xfe, head[8], head[9]};
+
+        say_octets(fd, shorter, 8);
+    }
+    say_octets(fd, octets, n);
+}
+
+/* Messages of `len` come back whole: n of them. */
+static bool hears_messages(int fd, int n, size_t len)
+{
+    static char octets[MESSAGE];
+    unsigned char head[10];
+
+    for (; n > 0; n--)
+        if (!hear_octets(fd, head, len > 65535 ? 10 : 4) || head[0] != 0x82 ||
+            !hear_octets(fd, octets, len))
+            return false;
+    return true;
+}
+
+static int close_code(int fd)
+{
+    char data[126] = "";
+    size_t len = 0;
+
+    if (hear_frame(fd, data, &len) != 8 || len < 2)
+        return -1;
+    return (unsigned char)data[0] << 8 | (unsigned char)data[1];
+}
+
+static bool nothing_is_held(const struct served *s)
+{
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s->srv->held) != 0; ms++)
+        usleep(1000);
+    return atomic_load(&s->srv->held) == 0;
+}
+
+/* Ten messages of 100 KB begin and do not go on; some are refused, the others
+ * become whole, and short messages never notice. */
+static void begin_messages(void *user)
+{
+    struct served s = serve(echo, user, "memory_limit=500k");
+    int fds[10], other = open_ws(&s, UPGRADE("/")), whole = 0, refused = 0;
+    char data[126];
+    size_t len = 0;
+
+    for (int i = 0; i < 10; i++) {
+        fds[i] = open_ws(&s, UPGRADE("/"));
+        say_some(fds[i], MESSAGE, BEGUN);
+    }
+    while (!hears(fds[0], 0) && atomic_load(&s.srv->held) > 500000) {
+        say_frame(other, 1, "short", 5);
+        EXPECT(hear_frame(other, data, &len) == 1);
+        usleep(10000);
+    }
+    for (int i = 0; i < 10; i++) {
+        if (hears(fds[i], 200)) {
+            EXPECT(close_code(fds[i]) == 1013);
+            refused++;
+        } else {
+            say_octets(fds[i], (const char[MESSAGE]){0}, MESSAGE - BEGUN);
+            whole += hears_messages(fds[i], 1, MESSAGE);
+        }
+        close(fds[i]);
+    }
+    EXPECT(whole + refused == 10);
+    EXPECT(whole >= 2);
+    EXPECT(refused >= 2);
+    EXPECT(nothing_is_held(&s));
+    close(other);
+    wsk_server_free(s.srv);
+}
+
+TEST(past_memory_limit_messages_that_do_not_become_whole_end_with_1013)
+{
+    begin_messages(&open_door); /* in events */
+}
+
+TEST(past_memory_limit_the_same_goes_for_handlers_that_wait)
+{
+    begin_messages(NULL);
+}
+
+TEST(below_memory_limit_every_message_becomes_whole)
+{
+    struct served s = serve(echo, &open_door, "memory_limit=10m");
+    int fds[10];
+
+    for (int i = 0; i < 10; i++) {
+        fds[i] = open_ws(&s, UPGRADE("/"));
+        say_some(fds[i], MESSAGE, BEGUN);
+    }
+    EXPECT(!hears(fds[0], 700));
+    for (int i = 0; i < 10; i++) {
+        say_octets(fds[i], (const char[MESSAGE]){0}, MESSAGE - BEGUN);
+        EXPECT(hears_messages(fds[i], 1, MESSAGE));
+        close(fds[i]);
+    }
+    EXPECT(nothing_is_held(&s));
+    wsk_server_free(s.srv);
+}
+
+static void *say_many(void *fd)
+{
+    for (int i = 0; i < 200; i++)
+        say_some(*(int *)fd, 50000, 50000);
+    return NULL;
+}
+
+/* What waits for a handler that is away: reading pauses, and nobody is closed,
+ * for it is not the peer's fault. */
+TEST(past_memory_limit_a_full_mailbox_is_read_no_further_and_nothing_is_lost)
+{
+    struct served s = serve(echo, NULL, "memory_limit=300k ws_max_queue=1000");
+    pthread_t client;
+    int fd;
+
+    atomic_store(&open_door, 0);
+    fd = open_ws(&s, UPGRADE("/wait"));
+    pthread_create(&client, NULL, say_many, &fd);
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->held) < 300000;
+         ms++)
+        usleep(1000);
+    EXPECT(!hears(fd, 1000)); /* longer than what a peer is given */
+    EXPECT(atomic_load(&s.srv->held) < 700000);
+    atomic_store(&open_door, 1);
+    EXPECT(hears_messages(fd, 200, 50000));
+    pthread_join(client, NULL);
+    EXPECT(nothing_is_held(&s));
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+/* Both the queue of a slow reader and what its handler holds are given back. */
+TEST(what_a_slow_reader_has_read_is_held_no_longer)
+{
+    struct served s = serve(echo, NULL, "memory_limit=100m");
+    int fd = open_ws(&s, UPGRADE("/"));
+    pthread_t client;
+
+    pthread_create(&client, NULL, say_many, &fd);
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->held) < 1048576;
+         ms++)
+        usleep(1000);
+    EXPECT(atomic_load(&s.srv->held) >= 1048576); /* ws_send_limit */
+    EXPECT(hears_messages(fd, 200, 50000));
+    pthread_join(client, NULL);
+    EXPECT(nothing_is_held(&s));
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+/* Asks for more than it reads, until it is read no further and given up; others
+ * are not. */
+TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
+{
+    struct served s =
+        serve(echo, &open_door, "memory_limit=200k ws_send_limit=100m");
+    int fd = open_ws(&s, UPGRADE("/")), other = open_ws(&s, UPGRADE("/"));
+    unsigned char head[4];
+    char data[126];
+    int got = 0;
+    size_t len = 0, at = 0;
+
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    while (atomic_load(&s.srv->held) <= 200000) {
+        static const char one[8 + 50000] = {(char)0x82, (char)0xfe, (char)0xc3,
+                                            0x50};
+        ssize_t n = send(fd, one + at, sizeof(one) - at, MSG_NOSIGNAL);
+
+        if (n > 0)
+            at = (at + (size_t)n) % sizeof(one);
+        else
+            usleep(1000);
+    }
+    EXPECT(atomic_load(&s.srv->held) < 700000);
+    say_frame(other, 1, "short", 5);
+    EXPECT(hear_frame(other, data, &len) == 1);
+    usleep(1500000); /* more than it is given */
+    fcntl(fd, F_SETFL, 0);
+    while (hear_octets(fd, head, 4) && head[0] == 0x82) {
+        static char octets[50000];
+
+        EXPECT(hear_octets(fd, octets, sizeof(octets)));
+        got++;
+    }
+    EXPECT(got > 0);
+    EXPECT(head[0] == 0x88 && (head[2] << 8 | head[3]) == 1013);
+    EXPECT(nothing_is_held(&s));
+    close(fd);
+    close(other);
     wsk_server_free(s.srv);
 }
 

@@ -152,7 +152,7 @@ def test_headers_and_origin_are_sent():
 
 
 @contextlib.contextmanager
-def answering(answer):
+def answering(answer, heard=None):
     """A server for one connection; answer(key, client) is what it sends."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -169,8 +169,9 @@ def answering(answer):
                 key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
                 for piece in answer(key, client):
                     client.sendall(piece)
-                while client.recv(4096):
-                    pass
+                for octets in iter(lambda: client.recv(4096), b""):
+                    if heard is not None:
+                        heard.extend(octets)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -201,6 +202,25 @@ def test_frames_may_come_with_the_answer_octet_by_octet():
     with answering(answer) as url, connect(url, ws_close_timeout=0.1) as ws:
         assert list(ws) == ["hi", b""]
         assert ws.close_code == 1005
+
+
+def test_pings_that_come_together_are_all_answered():  # RFC 6455 5.5.2
+    sent = [b"%125d" % i for i in range(400)]
+    pings = b"".join(b"\x89\x7d" + payload for payload in sent)
+    heard = bytearray()
+
+    def answer(key, client):
+        return [accepted(key, frames=pings + b"\x88\x00")]
+
+    with answering(answer, heard) as url:
+        with connect(url, ws_close_timeout=0.1) as ws:
+            assert ws.receive(timeout=30) is None
+    size = 2 + 4 + 125
+    frames = [heard[i : i + size] for i in range(0, 400 * size, size)]
+    assert [
+        bytes(octet ^ frame[2 + i % 4] for i, octet in enumerate(frame[6:]))
+        for frame in frames
+    ] == sent
 
 
 def test_a_masked_frame_of_a_server_fails_with_1002():  # RFC 6455 5.1
