@@ -248,6 +248,77 @@ def test_messages_for_a_slow_reader_are_dropped_where_the_policy_says_so(serve):
         assert set(sizes) == {len(MEBI)} and 3 <= len(sizes) < 40
 
 
+def test_senders_that_wait_go_on_when_a_slow_reader_has_read(serve):
+    sockets, done = [], threading.Event()
+
+    def app(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        ws.accept()
+        sockets.append(ws)
+        senders = [
+            threading.Thread(
+                target=lambda: [ws.send(b"x" * 1048576) for _ in range(10)]
+            )
+            for _ in range(4)
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        done.set()
+        ws.receive()
+        return []
+
+    with open_raw(serve(app)) as client:
+        assert not done.wait(0.3)
+        assert sockets[0].buffered_amount > 1048576  # ws_send_limit
+        for _ in range(40):
+            assert read_frame(client) == (BINARY, b"x" * 1048576)
+        assert done.wait(20)
+        assert sockets[0].buffered_amount == 0
+        client.send(frame(CLOSE, b"\x03\xe8"))
+        assert read_frame(client)[0] == CLOSE
+
+
+def test_what_waits_in_events_leaves_as_a_slow_reader_reads(serve, eventually):
+    clients = []
+
+    def onmessage(message, client):
+        clients.append(client)
+        for _ in range(12):
+            client.send(b"x" * 1048576)
+
+    site = serve(event_app(onmessage=onmessage), ws_send_max="16m")
+    with open_raw(site) as client:
+        for _ in range(2):  # all comes back, so that it can be had again
+            client.send(frame(TEXT, b"go"))
+            eventually(lambda: clients and clients[-1].buffered_amount > 0)
+            for _ in range(12):
+                assert read_frame(client) == (BINARY, b"x" * 1048576)
+            eventually(lambda: clients[-1].buffered_amount == 0)
+            clients.clear()
+
+
+def test_what_a_lost_reader_has_left_is_not_kept(serve, eventually):
+    """Though the application keeps the object of the connection."""
+    clients, ended = [], threading.Event()
+
+    def onmessage(message, client):
+        clients.append(client)
+        for _ in range(12):
+            client.send(b"x" * 1048576)
+
+    app = event_app(
+        onmessage=onmessage, onclose=lambda message, client: ended.set()
+    )
+    with open_raw(serve(app), frame(TEXT, b"go")) as client:
+        eventually(lambda: clients and clients[0].buffered_amount > 0)
+        linger = struct.pack("ii", 1, 0)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    assert ended.wait(20)
+    eventually(lambda: clients[0].buffered_amount == 0)
+
+
 def test_a_single_message_is_never_too_long_to_send(serve):
     big = b"b" * 300000
     app = event_app(onmessage=lambda message, client: client.send(big))
@@ -298,6 +369,17 @@ def test_a_flood_of_pings_ends_with_the_newest_answered(serve, echo):
         assert payload == b"still here"
         assert last == b"last" or read_frame(client) == (PONG, b"last")
         assert pongs > 0
+
+
+@BOTH
+def test_pings_that_come_together_are_all_answered(serve, echo):
+    """RFC 6455 5.5.2; more than may wait for a peer that does not read."""
+    sent = [b"%125d" % i for i in range(400)]
+    with open_raw(serve(echo())) as client:
+        client.send(b"".join(frame(PING, payload) for payload in sent))
+        assert [read_frame(client) for _ in sent] == [
+            (PONG, payload) for payload in sent
+        ]
 
 
 def test_a_flood_of_closes_is_answered_once(serve):
