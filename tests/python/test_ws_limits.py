@@ -285,15 +285,15 @@ def test_what_waits_in_events_leaves_as_a_slow_reader_reads(serve, eventually):
 
     def onmessage(message, client):
         clients.append(client)
-        for _ in range(12):
+        for _ in range(30):
             client.send(b"x" * 1048576)
 
-    site = serve(event_app(onmessage=onmessage), ws_send_max="16m")
+    site = serve(event_app(onmessage=onmessage), ws_send_max="40m")
     with open_raw(site) as client:
         for _ in range(2):  # all comes back, so that it can be had again
             client.send(frame(TEXT, b"go"))
             eventually(lambda: clients and clients[-1].buffered_amount > 0)
-            for _ in range(12):
+            for _ in range(30):
                 assert read_frame(client) == (BINARY, b"x" * 1048576)
             eventually(lambda: clients[-1].buffered_amount == 0)
             clients.clear()
@@ -305,13 +305,14 @@ def test_what_a_lost_reader_has_left_is_not_kept(serve, eventually):
 
     def onmessage(message, client):
         clients.append(client)
-        for _ in range(12):
+        for _ in range(30):
             client.send(b"x" * 1048576)
 
     app = event_app(
         onmessage=onmessage, onclose=lambda message, client: ended.set()
     )
-    with open_raw(serve(app), frame(TEXT, b"go")) as client:
+    site = serve(app, ws_send_max="40m")
+    with open_raw(site, frame(TEXT, b"go")) as client:
         eventually(lambda: clients and clients[0].buffered_amount > 0)
         linger = struct.pack("ii", 1, 0)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
