@@ -4,8 +4,9 @@
 
 #include "state.h"
 
-/* More fields than this need an allocation. */
-#define EXT_FEW_HEADERS 12
+/* More fields than this need an allocation; as many leave the object that they
+ * are in among those that pymalloc serves (512 octets). */
+#define EXT_FEW_HEADERS 10
 
 struct ext_headers {
     PyObject *fields; /* tuple; keeps the text alive */

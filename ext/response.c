@@ -39,6 +39,10 @@ typedef struct {
 
 #define Response_CAST(op) ((ResponseObject *)(op))
 
+/* With the collector's two words: what pymalloc serves. */
+_Static_assert(sizeof(ResponseObject) + 2 * sizeof(void *) <= 512,
+               "EXT_FEW_HEADERS is too large");
+
 /* ------------------------------------------------------------ the head --- */
 
 static void forget_head(ResponseObject *self)

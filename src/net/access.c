@@ -396,7 +396,7 @@ static bool next_noted(const char **p, char name[128])
     return false;
 }
 
-void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
+static void note(wsk_request *req, const wsk_header *headers, size_t n)
 {
     const wsk_server *srv = req->conn->srv;
     const wsk_head answer = {.headers = headers, .n_headers = n};
@@ -405,8 +405,6 @@ void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
     char name[128], *at;
     size_t size = 0;
 
-    if (!srv->log_notes)
-        return;
     while (next_noted(&p, name))
         size += wsk_head_get(&answer, name).len + 1;
     at = wsk__alloc(size);
@@ -421,6 +419,12 @@ void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
             memcpy(at, value.p, value.len);
         at += value.len;
     }
+}
+
+void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
+{
+    if (req->conn->srv->log_notes)
+        note(req, headers, n);
 }
 
 void wsk__access_log(wsk_server *srv, wsk_request *req)

@@ -405,10 +405,15 @@ static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
             wsk__watch(conn, 0);
         return true; /* whoever has it reads again when done */
     }
-    wsk__conn_lock(conn);
-    conn->drained = false;
-    conn->hup = conn->hup_seen;
-    wsk__conn_unlock(conn);
+    if (conn->kind == WSK__HTTP) { /* and not busy: the leader's alone */
+        conn->drained = false;
+        conn->hup = conn->hup_seen;
+    } else {
+        wsk__conn_lock(conn);
+        conn->drained = false;
+        conn->hup = conn->hup_seen;
+        wsk__conn_unlock(conn);
+    }
     return run(th, conn);
 }
 
