@@ -565,6 +565,11 @@ bool wsk__http_head_begun(const struct wsk_http *h)
            (h->scan.fields > 0 || h->scan.at > h->scan.line);
 }
 
+bool wsk__http_idle(const struct wsk_http *h)
+{
+    return h->input == INPUT_HEAD && h->events == 0 && !wsk__http_head_begun(h);
+}
+
 void wsk__http_release(struct wsk_http *h)
 {
     if (h->answer != ANSWER_SENT || h->upgraded)

@@ -73,6 +73,9 @@ const char *wsk__http_head_text(const struct wsk_http *h, size_t *len);
  * idle connection. */
 bool wsk__http_head_begun(const struct wsk_http *h);
 
+/* Whether the next request is awaited, and nothing of it has come. */
+bool wsk__http_idle(const struct wsk_http *h);
+
 /* Octets of memory that an unfinished head takes. */
 size_t wsk__http_partial_size(const struct wsk_http *h);
 

@@ -669,23 +669,34 @@ static void refuse_spilled(struct wsk_conn *conn)
     wsk__http_fail(&conn->h->http, status);
 }
 
+/* The usual end of a turn: all is answered, and a read would find nothing. */
+static bool has_run_dry(const struct wsk__thread *th,
+                        const struct wsk_conn *conn)
+{
+    return conn->drained && !conn->eof && th->span.len == 0 &&
+           wsk__buf_len(&conn->h->in) == 0 && wsk__http_idle(&conn->h->http);
+}
+
 static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    set_date(th, conn);
     for (int served = 0;; served++) {
-        switch (flush_in_turn(th, conn)) {
+        enum wsk__io io = flush_in_turn(th, conn);
+
+        switch (io) {
         case WSK__IO_GONE:
             wsk__conn_close(conn);
             return true;
         case WSK__IO_WAIT:
-            await_reader(conn, WSK__WRITE);
-            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         case WSK__IO_LATER:
-            await_reader(conn, 0);
+            await_reader(conn, io == WSK__IO_WAIT ? WSK__WRITE : 0);
             return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         case WSK__IO_DONE:
             conn->h->stalled = false;
             break;
+        }
+        if (served > 0 && has_run_dry(th, conn)) {
+            await_input(conn);
+            return true;
         }
         if (served == SERVED_MAX) { /* others have a turn, too */
             wsk__post(conn, WSK__POST_LOOK);
@@ -738,6 +749,7 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
     }
     refuse_spilled(conn);
     wsk__arrival_resume(conn);
+    set_date(th, conn);
     leads = run(th, conn);
     /* What is left belongs to a connection that is over: never to the next
      * one that this thread has to do with. */
