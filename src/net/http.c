@@ -611,10 +611,15 @@ static void finish_connection(struct wsk_conn *conn)
 
     if (conn->h->reset) /* only so can the client tell that its answer is cut */
         setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
-    if (conn->h->reset || conn->eof || !input_is_left(conn))
-        wsk__conn_close(conn);
-    else
+    if (!conn->h->reset && !conn->eof && input_is_left(conn)) {
         wsk__conn_linger(conn);
+        return;
+    }
+    /* What may still come unread makes close() a reset, and that forgets what
+     * MSG_MORE holds back; but behind this the answer is on its way. */
+    if (!conn->h->reset && !conn->eof)
+        shutdown(conn->fd, SHUT_WR);
+    wsk__conn_close(conn);
 }
 
 /* Nothing to read now. */

@@ -459,3 +459,23 @@ def test_what_comes_behind_a_last_request_does_not_destroy_its_answer(serve):
         client.send(LAST + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
         assert client.response()[2] == b"all"
         assert client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "request_", [LAST, LAST[:-2] + b"Content-Length: 1\r\n\r\nx"]
+)
+def test_nor_does_what_comes_while_the_answer_is_made(serve, request_):
+    """RFC 9112 9.6."""
+
+    def app(environ, start_response):
+        clients[-1].send(b"GET / HTTP/1.1\r\n")
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"all"]
+
+    clients = []
+    site = serve(app)
+    for _ in range(50):  # by the loop's thread itself, now and then
+        with site.raw() as client:
+            clients.append(client)
+            client.send(request_)
+            assert client.response()[2] == b"all"
