@@ -133,11 +133,21 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
     return flush(th, conn, 0);
 }
 
+/* A client that has called its request the last, and that had no body to send,
+ * sends nothing more (RFC 9112 9.6). */
+static bool is_parting(const struct wsk_conn *conn)
+{
+    return conn->h->parting && conn->h->body_len == 0;
+}
+
 /* The leader's flush: what ends a connection is closed behind it at once, and
- * so leaves in one segment with the end. */
+ * so leaves in one segment with the end. Not where the client might send
+ * meanwhile: closing over its octets throws away what has not left yet. */
 static enum wsk__io flush_in_turn(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    return flush(th, conn, wsk_http_done(&conn->h->http) ? MSG_MORE : 0);
+    bool ends = wsk_http_done(&conn->h->http) && is_parting(conn);
+
+    return flush(th, conn, ends ? MSG_MORE : 0);
 }
 
 /* ----------------------------------------------------------- input --- */
@@ -590,17 +600,12 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     return leads;
 }
 
-/* A client that has called its request the last, and that had no body to send,
- * sends nothing more (RFC 9112 9.6). */
 static bool input_is_left(const struct wsk_conn *conn)
 {
     char one;
 
-    if (conn->h->failed || wsk__buf_len(&conn->h->in) > 0)
-        return true;
-    if (conn->h->parting && conn->h->body_len == 0)
-        return false;
-    return recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return conn->h->failed || wsk__buf_len(&conn->h->in) > 0 ||
+           recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* Everything is said. Octets the peer sent in vain would turn a plain close
