@@ -75,9 +75,11 @@ def hold(port, count):
 # --------------------------------------------------------------- server ---
 
 def proportional_set(pid):
+    """Of its own memory: how much of a library's counts depends on who else
+    uses it, and moves by megabytes when other programs come and go."""
     with open("/proc/%d/smaps_rollup" % pid, encoding="ascii") as file:
         for line in file:
-            if line.startswith("Pss:"):
+            if line.startswith("Pss_Anon:"):
                 return int(line.split()[1]) * 1024
     raise RuntimeError("no PSS")
 

@@ -53,6 +53,11 @@ void wsk_conn_unref(wsk_conn *conn)
 
 /* ---------------------------------------------------------- handshake --- */
 
+static const char *behind_head(const struct wsk__socket *kept)
+{
+    return kept->text + kept->head_len;
+}
+
 wsk_head *wsk_conn_head(const wsk_conn *conn)
 {
     const struct wsk__socket *kept = conn->ws;
@@ -60,8 +65,7 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_head(wsk__lone_of(conn));
-    head = wsk__head_again(kept->text + kept->head_at, kept->head_len,
-                           &conn->srv->cfg.limits);
+    head = wsk__head_again(kept->text, kept->head_len, &conn->srv->cfg.limits);
     if (head != NULL && kept->forwarded)
         wsk__via_rehost(&conn->srv->trust, head);
     return head;
@@ -73,7 +77,7 @@ const char *wsk_conn_protocol(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_protocol(wsk__lone_of(conn));
-    return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
+    return kept->protocol_at > 0 ? behind_head(kept) + kept->protocol_at : NULL;
 }
 
 const char *wsk_conn_scheme(const wsk_conn *conn)
@@ -89,7 +93,7 @@ const char *wsk_conn_prefix(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return ""; /* its environ is the other server's */
-    return kept->prefix_at > 0 ? kept->text + kept->prefix_at : "";
+    return kept->prefix_at > 0 ? behind_head(kept) + kept->prefix_at : "";
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
@@ -100,7 +104,7 @@ const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
         return wsk__lone_peer(wsk__lone_of(conn), port);
     if (port != NULL)
         *port = kept->peer_port;
-    return kept->text;
+    return behind_head(kept);
 }
 
 const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
@@ -111,7 +115,7 @@ const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
         return wsk__lone_local(wsk__lone_of(conn), port);
     if (port != NULL)
         *port = kept->local_port;
-    return kept->text + kept->local_at;
+    return behind_head(kept) + kept->local_at;
 }
 
 /* ----------------------------------------------------------- messages --- */

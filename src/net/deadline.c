@@ -245,9 +245,10 @@ void wsk__overdue_arm(struct wsk_conn *conn)
 
     if (srv->cfg.request_timeout_ms == 0)
         return;
-    conn->call_ms = wsk__now_ms();
+    due = wsk__now_ms();
+    conn->call_ms = (uint32_t)due;
     atomic_store(&conn->claim, WSK__UNCLAIMED);
-    due = conn->call_ms + srv->cfg.request_timeout_ms;
+    due += srv->cfg.request_timeout_ms;
     if (conn->timer.next == NULL || due < conn->timer.due_ms)
         wsk__timer_set(&srv->wheel, &conn->timer, due);
 }
@@ -278,7 +279,7 @@ static void answer_503(struct wsk__thread *th, const struct wsk_conn *conn)
 void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_server *srv = conn->srv;
-    uint64_t due = conn->call_ms + srv->cfg.request_timeout_ms;
+    uint64_t due = wsk__recent_ms(conn->call_ms) + srv->cfg.request_timeout_ms;
     unsigned char was = WSK__UNCLAIMED;
 
     if (srv->cfg.request_timeout_ms == 0)

@@ -50,7 +50,8 @@ static void ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
 {
     uint64_t us;
 
-    ws->ping_ms = 0;
+    if (!ws->closing)
+        ws->ping_ms = 0;
     if (ws->asked_ns == 0 ||
         ws->asked_hash != wsk__payload_hash(ev->data, ev->len))
         return;

@@ -156,13 +156,12 @@ struct wsk__socket {
     struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
     struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
     size_t mail_bytes;
-    uint64_t sent_ms;       /* last octet to the peer */
-    uint64_t ping_ms;       /* our ping left then; 0: none is open */
-    uint64_t asked_ns;      /* the newest ping was sent then; 0: answered */
-    uint32_t asked_hash;    /* of its payload */
-    uint32_t latency_us;    /* of the last answered; UINT32_MAX: none was */
-    uint64_t closing_ms;    /* our Close was sent then; 0: not yet */
-    uint64_t calling_ms;    /* its events were handed out then */
+    uint64_t sent_ms;    /* last octet to the peer */
+    uint64_t ping_ms;    /* our ping left then; 0: none is open. Once `closing`,
+                            our Close was sent then */
+    uint64_t asked_ns;   /* the newest ping was sent then; 0: answered */
+    uint32_t asked_hash; /* of its payload */
+    uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
     struct wsk__buf *aside; /* its message, while a thread reads into it */
     uint64_t over_ms;       /* it waits since then for memory; 0: it does not */
     uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
@@ -176,6 +175,8 @@ struct wsk__socket {
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
     uint32_t mail_n;        /* messages in it */
+    uint32_t calling_ms;    /* its events were handed out then;
+                               wsk__recent_ms() */
     uint16_t code;          /* how it ended, with reason */
     uint16_t pins;          /* threads that use fd without the lock */
     uint8_t control_n;      /* pings and pongs in the mail */
@@ -189,18 +190,19 @@ struct wsk__socket {
     bool corked : 1;    /* what its caller sends leaves at the callback's end */
     bool connect_due : 1; /* as an event */
     bool close_fired : 1;
+    bool closing : 1;   /* see ping_ms */
     bool ended : 1;     /* code to clean are set; no more messages will come */
     bool shut : 1;      /* the descriptor was shut down */
     bool close_due : 1; /* the last pin closes fd */
 
     /* fixed: what is kept of the opening handshake */
     uint16_t peer_port, local_port;
-    uint16_t local_at, protocol_at; /* in text; protocol_at 0: none */
-    uint32_t head_at, head_len;
-    uint16_t prefix_at;    /* in text; 0: none */
-    bool https, forwarded; /* how it came, see net/via */
-    char text[]; /* peer, local, protocol and prefix, each with its NUL; the
-                    octets of the head */
+    uint16_t local_at, protocol_at; /* behind the head; protocol_at 0: none */
+    uint16_t prefix_at;             /* the same; 0: none */
+    bool https : 1, forwarded : 1;  /* how it came, see net/via */
+    uint32_t head_len;
+    char text[]; /* the octets of the head; peer, local, protocol and prefix,
+                    each with its NUL */
 };
 
 struct wsk_conn {
@@ -212,10 +214,11 @@ struct wsk_conn {
     struct wsk_conn *prev, *next; /* in srv->conns */
     struct wsk__timer timer;
     uint8_t want;
-    bool busy;        /* a handler owns it, or it waits for one in srv->ready */
-    bool hup_seen;    /* the poller saw an end */
-    uint64_t call_ms; /* its request waits for the handler's end since then */
+    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
+    bool hup_seen; /* the poller saw an end */
     atomic_uchar claim; /* an enum wsk__claim, with request_timeout */
+    uint32_t call_ms;   /* its request waits for the handler's end since then;
+                           wsk__recent_ms() */
 
     bool taken; /* wsk__conn_lock(): its handler has a descriptor of its own */
 

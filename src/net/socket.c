@@ -11,6 +11,7 @@
 #include "ws/deflate.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -80,8 +81,9 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
                         ? strlen(h->via->prefix) + 1
                         : 0;
     const char *head = wsk__http_head_text(&h->http, &head_len);
-    struct wsk__socket *ws =
-        wsk__calloc(sizeof *ws + peer + local + proto + prefix + head_len);
+    struct wsk__socket *ws = wsk__calloc(offsetof(struct wsk__socket, text) +
+                                         peer + local + proto + prefix +
+                                         head_len);
     char *at;
 
     if (ws == NULL)
@@ -91,18 +93,17 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     ws->local_at = (uint16_t)peer;
     ws->protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0;
     ws->prefix_at = prefix > 0 ? (uint16_t)(peer + local + proto) : 0;
-    ws->head_at = (uint32_t)(peer + local + proto + prefix);
     ws->head_len = (uint32_t)head_len;
     ws->https = h->via != NULL && h->via->https;
     ws->forwarded = h->via != NULL && h->via->forwarded;
     at = ws->text;
+    append(&at, head, head_len);
     append(&at, h->peer.text, peer);
     append(&at, h->local.text, local);
     if (proto > 0)
         append(&at, protocol, proto);
     if (prefix > 0)
         append(&at, h->via->prefix, prefix);
-    append(&at, head, head_len);
     return ws;
 }
 
@@ -465,6 +466,12 @@ static bool is_handed_out(const struct wsk__socket *ws)
     return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
 }
 
+/* Then the loop takes over. */
+static uint64_t away_ms(const struct wsk__socket *ws)
+{
+    return wsk__recent_ms(ws->calling_ms) + AWAY_MS;
+}
+
 /* Its moment to be told that the server stops: as good as random. */
 static uint64_t goaway_due(const struct wsk_conn *conn)
 {
@@ -484,10 +491,11 @@ static uint64_t peer_deadline_locked(struct wsk_conn *conn)
     if (!wsk_ws_can_send(&ws->engine)) {
         uint64_t from;
 
-        if (ws->closing_ms == 0)
-            ws->closing_ms = wsk__now_ms();
+        if (!ws->closing)
+            ws->ping_ms = wsk__now_ms();
+        ws->closing = true;
         /* The peer's time to answer begins when our Close has left. */
-        from = ws->sent_ms > ws->closing_ms ? ws->sent_ms : ws->closing_ms;
+        from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
                                                     : cfg->ws_close_timeout_ms);
     } else if (conn->srv->draining) {
@@ -508,8 +516,8 @@ static uint64_t deadline_locked(struct wsk_conn *conn)
 
     if (ws->look_ms != 0 && due > ws->look_ms)
         due = ws->look_ms;
-    if (is_handed_out(ws) && due > ws->calling_ms + AWAY_MS)
-        due = ws->calling_ms + AWAY_MS;
+    if (is_handed_out(ws) && due > away_ms(ws))
+        due = away_ms(ws);
     return due;
 }
 
@@ -523,7 +531,7 @@ static void hand_over_locked(struct wsk__thread *th, struct wsk_conn *conn)
     ws->caller = th;
     ws->corked = true;
     ws->rx = WSK__RX_HANDLER;
-    ws->calling_ms = wsk__now_ms();
+    ws->calling_ms = (uint32_t)wsk__now_ms();
 }
 
 /* Look for something that concerns a handler; true: an event is due. */
@@ -692,8 +700,7 @@ static void take_over_locked(struct wsk_conn *conn)
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
-    if (is_handed_out(conn->ws) &&
-        conn->ws->calling_ms + AWAY_MS <= conn->srv->now_ms) {
+    if (is_handed_out(conn->ws) && away_ms(conn->ws) <= conn->srv->now_ms) {
         take_over_locked(conn);
     } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
                goaway_due(conn) <= conn->srv->now_ms) {

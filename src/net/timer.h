@@ -12,6 +12,14 @@
 uint64_t wsk__now_ms(void); /* monotonic, coarse: a few ns, ~4 ms late */
 uint64_t wsk__now_ns(void); /* monotonic, exact */
 
+/* The moment within the last 49 days of which `low` is the lower half. */
+static inline uint64_t wsk__recent_ms(uint32_t low)
+{
+    uint64_t now = wsk__now_ms();
+
+    return now - (uint32_t)((uint32_t)now - low);
+}
+
 /* The text of a Date field (RFC 9110 5.6.7) and the second it stands for. Each
  * thread keeps its own. */
 struct wsk__date {

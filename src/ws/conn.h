@@ -51,18 +51,19 @@ struct wsk_ws {
     uint8_t lent;          /* event that next() returned last */
     uint8_t opcode;        /* of the message */
     struct wsk__utf8 utf8; /* where its text stands; complete between two */
-    bool pieces;           /* the message is given in pieces */
-    bool holds;      /* a message that is too long waits: wsk__ws_hold() */
-    bool held;       /* one does */
-    bool in_payload; /* else in the header */
-    bool in_message; /* between the first fragment and the last */
-    bool deflates;   /* permessage-deflate was agreed */
-    bool deflated;   /* the message is compressed */
-    bool sending;    /* the same, for what the application sends */
-    bool packing;    /* and that message is compressed */
-    bool pong_due;   /* control->pong waits to be queued */
-    bool closed_due; /* CLOSED waits for next(), behind `ready` */
-    bool clean;      /* both Close frames were exchanged */
+    bool deflates;         /* permessage-deflate was agreed; threads read this
+                              without the lock, so it is no bit */
+    bool pieces : 1;       /* the message is given in pieces */
+    bool holds : 1;      /* a message that is too long waits: wsk__ws_hold() */
+    bool held : 1;       /* one does */
+    bool in_payload : 1; /* else in the header */
+    bool in_message : 1; /* between the first fragment and the last */
+    bool deflated : 1;   /* the message is compressed */
+    bool sending : 1;    /* in_message, for what the application sends */
+    bool packing : 1;    /* and that message is compressed */
+    bool pong_due : 1;   /* control->pong waits to be queued */
+    bool closed_due : 1; /* CLOSED waits for next(), behind `ready` */
+    bool clean : 1;      /* both Close frames were exchanged */
 };
 
 /* An engine in memory of the caller's. No more is taken. */
