@@ -456,6 +456,42 @@ def test_a_silent_peer_gets_1011_and_the_application_1006(
     eventually(lambda: ended == [1006])
 
 
+@pytest.mark.parametrize("kind", ["events", "blocking"])
+def test_the_deadline_stands_still_while_we_do_not_read(serve, kind):
+    """The pongs stand behind messages that nobody fetches."""
+    release = threading.Event()
+
+    def onmessage(message, client):
+        assert release.wait(20)
+        client.send(message)
+
+    def blocking(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        ws.accept()
+        assert release.wait(20)
+        for message in ws:
+            ws.send(message)
+        return []
+
+    app = event_app(onmessage=onmessage) if kind == "events" else blocking
+    site = serve(
+        app, ws_ping_interval=0.1, ws_ping_timeout=0.3, ws_max_queue=2
+    )
+    texts = [b"%d" % i for i in range(10)]
+    with open_raw(site, *[frame(TEXT, text) for text in texts]) as client:
+        time.sleep(1.2)  # several times what a silent peer is given
+        release.set()
+        heard = []
+        while len(heard) < len(texts):
+            opcode, payload = read_frame(client)
+            if opcode == PING:
+                client.send(frame(PONG, payload))
+            else:
+                assert opcode == TEXT
+                heard.append(payload)
+        assert heard == texts
+
+
 # ----------------------------------------------------------------- stopping ---
 
 
