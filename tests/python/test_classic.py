@@ -233,5 +233,7 @@ def test_every_documented_name_is_there():
     assert issubclass(wsocket.WebSocketError, OSError)
     assert issubclass(wsocket.ProtocolError, wsocket.WebSocketError)
     assert issubclass(wsocket.FrameTooLargeException, wsocket.ProtocolError)
-    for name in ("GUID", "SUPPORTED_VERSIONS", "websocket_class", "routes"):
+    for name in ("websocket_class", "routes"):
         assert hasattr(WSocketApp, name)
+    assert WSocketApp.GUID == "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    assert WSocketApp.SUPPORTED_VERSIONS == ("13",)
