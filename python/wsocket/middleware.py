@@ -264,6 +264,8 @@ def _refuse_server(
     environ: Environ, start_response: StartResponse
 ) -> list[bytes]:
     name = str(environ.get("SERVER_SOFTWARE") or "this server")
+    if "uwsgi.version" in environ:
+        name = "uWSGI with --https-socket"
     reason = (
         "%s lends an application no socket, so WebSockets cannot work on it; "
         "serve the application with %s" % (name, GOOD)
@@ -335,7 +337,17 @@ def _uwsgi(environ: Environ) -> Optional[Door]:
         return None
     import uwsgi
 
+    if _keeps_tls(environ, uwsgi):
+        return None
     return Door(uwsgi.connection_fd(), "plain", b"", uwsgi.disconnect, True)
+
+
+def _keeps_tls(environ: Environ, uwsgi: Any) -> bool:
+    """The descriptor of --https-socket has TLS on it, which the worker does not
+    share; --https has a process of its own for that."""
+    return environ.get("wsgi.url_scheme") == "https" and any(
+        name in uwsgi.opt for name in ("https-socket", b"https-socket")
+    )
 
 
 def _behind_input(environ: Environ) -> Optional[Door]:

@@ -4,7 +4,9 @@ import contextlib
 import logging
 import socket
 import socketserver
+import sys
 import threading
+import types
 import wsgiref.simple_server
 
 import pytest
@@ -372,6 +374,20 @@ def test_a_server_without_a_socket_gets_501_and_one_line(caplog):
     assert b"nosocket/1.0" in body
     assert b"gunicorn" in body
     assert caplog.text.count("nosocket/1.0 lends") == 1
+
+
+@pytest.mark.parametrize("option", ["https-socket", b"https-socket"])
+def test_uwsgi_with_tls_of_its_own_gets_501(monkeypatch, caplog, option):
+    """Its descriptor is below the TLS that the worker keeps to itself."""
+    fake = types.ModuleType("uwsgi")
+    fake.opt = {option: b"0.0.0.0:443,crt,key"}
+    monkeypatch.setitem(sys.modules, "uwsgi", fake)
+    environ = dict(ATTEMPT, **{"uwsgi.version": b"2", "wsgi.url_scheme": "https"})
+    with caplog.at_level(logging.ERROR):
+        assert reach(environ) is None
+        answers = []
+        Middleware(echo)(environ, lambda *a: answers.append(a))
+    assert answers[0][0].startswith("501")
 
 
 def test_the_head_is_written_anew_from_the_environ():
