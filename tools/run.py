@@ -32,6 +32,8 @@ BUILD_TOOLS = ["meson>=1.0", "meson-python>=0.15"]
 REQUIREMENTS = "tests/requirements.txt"
 # Most Python tests wait for something, so more of them than there are cores.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "worksteal"]
+# Of tests/servers/matrix.py, what the tests' own environment has.
+OTHERS = ["werkzeug", "gunicorn gthread", "wsgiref, threads"]
 NEWEST = (3, 13)
 OLDEST = (3, 9)
 
@@ -423,6 +425,8 @@ def test():
     inside = environment(VENV, requirements=True)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])
     tally.stage("browser tests", python_tests, inside, ["tests/browser"])
+    tally.stage("servers of others", script, inside,
+                "tests/servers/matrix.py", "--here", *OTHERS)
     tally.stage("Autobahn cases", autobahn, inside)
     for python in other_pythons():
         name = "%d.%d" % version_of(python)

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """WSocketApp on other people's servers, each started as a process.
 
-    tests/servers/matrix.py [--write] [SERVER...]
+    tests/servers/matrix.py [--write] [--here] [SERVER...]
 
-Makes an environment in build/servers on its first run. With --write the table
-goes to docs/reference/servers.md. Ends with a count.
+The servers are installed into build/servers, as far as they can be; with --here
+they are those of this interpreter, which has the package. With --write the
+table goes to docs/reference/servers.md. Ends with a count.
 """
 
 import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 import signal
 import socket
 import ssl
@@ -23,9 +25,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HERE = os.path.join(ROOT, "tests", "servers")
 HOME = os.path.join(ROOT, "build", "servers")
 PAGE = os.path.join(ROOT, "docs", "reference", "servers.md")
-PACKAGES = ["werkzeug>=3", "gunicorn", "packaging", "gevent", "eventlet",
-            "cheroot", "uwsgi", "waitress", "bjoern", "cryptography"]
+PACKAGES = ["werkzeug", "cryptography", "packaging", "gunicorn", "gevent",
+            "eventlet", "cheroot", "uwsgi", "waitress", "bjoern", "granian",
+            "fastwsgi"]
 PATIENCE = 60
+HANDSHAKE = (b"GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
 def command(*words):
@@ -42,16 +48,20 @@ def gunicorn(kind, *more):
                    "--log-level", "warning", *more)
 
 
+def program(name):
+    return os.path.join(os.path.dirname(sys.executable), name)
+
+
 def uwsgi(*more):
-    return command(os.path.join(os.path.dirname(sys.executable), "uwsgi"),
-                   "--wsgi", "app:app", "--master", "--threads", "60",
+    return command(program("uwsgi"), "--wsgi", "app:app", "--master", "--threads", "60",
                    "--venv", sys.prefix, "--die-on-term", "--need-app",
                    "--worker-reload-mercy", "2", *more)
 
 
 CERT = os.path.join(HOME, "dev.crt"), os.path.join(HOME, "dev.key")
+TLS = "--certfile", CERT[0], "--keyfile", CERT[1]
 
-# name: (package, how to start it, WebSockets at once, TLS)
+# name: (package or program, how to start it, WebSockets at once, TLS)
 SERVERS = {
     "werkzeug": ("werkzeug", serve("werkzeug"), 50, False),
     "werkzeug, TLS": ("werkzeug", serve("werkzeug", *CERT), 50, True),
@@ -60,19 +70,35 @@ SERVERS = {
     "gunicorn gthread": (
         "gunicorn", gunicorn("gthread", "--threads", "60"), 50, False),
     "gunicorn gthread, TLS": (
-        "gunicorn", gunicorn("gthread", "--threads", "60", "--certfile",
-                             CERT[0], "--keyfile", CERT[1]), 50, True),
+        "gunicorn", gunicorn("gthread", "--threads", "60", *TLS), 50, True),
     "gunicorn gevent": ("gunicorn", gunicorn("gevent"), 50, False),
+    "gunicorn gevent_pywsgi": (
+        "gunicorn", gunicorn("gevent_pywsgi"), 50, False),
+    "gunicorn gevent, TLS": ("gunicorn", gunicorn("gevent", *TLS), 50, True),
     "gevent.pywsgi": ("gevent", serve("gevent"), 50, False),
+    "gevent.pywsgi, TLS": ("gevent", serve("gevent", *CERT), 50, True),
     "eventlet": ("eventlet", serve("eventlet"), 50, False),
+    "eventlet, TLS": ("eventlet", serve("eventlet", *CERT), 50, True),
     "cheroot": ("cheroot", serve("cheroot"), 50, False),
     "uWSGI --http11-socket": (
         "uwsgi", uwsgi("--http11-socket", "127.0.0.1:PORT"), 50, False),
     "uWSGI --http": (
         "uwsgi", uwsgi("--http", "127.0.0.1:PORT", "--http-websockets"), 50,
         False),
+    "uWSGI --https": (
+        "uwsgi", uwsgi("--https", "127.0.0.1:PORT,%s,%s" % CERT,
+                       "--http-websockets"), 50, True),
+    "uWSGI --https-socket": (
+        "uwsgi", uwsgi("--https-socket", "127.0.0.1:PORT,%s,%s" % CERT), 0,
+        True),
     "waitress": ("waitress", serve("waitress"), 0, False),
     "bjoern": ("bjoern", serve("bjoern"), 0, False),
+    "granian": (
+        "granian", command(program("granian"), "--interface", "wsgi",
+                           "--port", "PORT", "app:app"), 0, False),
+    "fastwsgi": ("fastwsgi", serve("fastwsgi"), 0, False),
+    "Apache with mod_wsgi": (
+        "/usr/sbin/apache2", serve("mod_wsgi", HOME), 0, False),
 }
 
 
@@ -174,13 +200,30 @@ def closed_by_application(site):
         assert (ws.close_code, ws.close_reason) == (4000, "bye"), ws
 
 
+def frames_alone(site):
+    """Frames in one piece with the handshake are read, and behind the 101 comes
+    nothing but frames until the end. uWSGI keeps what it has read behind a
+    head, so there the client does as it must (RFC 6455 4.1): it waits."""
+    sent = b"\x81\x82\0\0\0\0hi" + b"\x88\x82\0\0\0\0\x03\xe8"
+    with site.raw() as sock:
+        data = b""
+        if site.name.startswith("uWSGI"):
+            sock.sendall(HANDSHAKE % b"/echo")
+            data = sock.recv(4096)
+            sock.sendall(sent)
+        else:
+            sock.sendall(HANDSHAKE % b"/echo" + sent)
+        data += b"".join(iter(lambda: sock.recv(4096), b""))
+    head, _, frames = data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    assert frames == b"\x81\x02hi\x88\x02\x03\xe8", frames
+
+
 def reset(site):
     """Resets by clients leave the server well."""
     for _ in range(site.at_once + 1):
         sock = site.raw()
-        sock.sendall(b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        sock.sendall(HANDSHAKE % b"/echo")
         assert sock.recv(12) == b"HTTP/1.1 101"
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                         b"\1\0\0\0\0\0\0\0")
@@ -236,9 +279,7 @@ def crash(site):
 def refusal(site):
     sock = site.raw()
     with sock:
-        sock.sendall(b"GET /refuse HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        sock.sendall(HANDSHAKE % b"/refuse")
         assert b" 401 " in sock.recv(4096), "not refused"
 
 
@@ -275,8 +316,8 @@ def refused_clearly(site):
 
 
 CHECKS = [text, binary, fragmented, one_mebibyte, compressed, closed_by_client,
-          closed_by_application, reset, many, after_keep_alive, crash, refusal,
-          stop]
+          closed_by_application, frames_alone, reset, many, after_keep_alive,
+          crash, refusal, stop]
 
 
 def free_port():
@@ -303,6 +344,9 @@ def run(name):
 
 
 def version(package):
+    if package.startswith("/"):
+        said = subprocess.check_output([package, "-v"], text=True)
+        return re.search(r"/([\d.]+)", said)[1]
     return importlib.metadata.version(package) if package else (
         platform.python_version())
 
@@ -334,24 +378,47 @@ def write(rows):
         file.write("\n".join(lines))
 
 
+def installed(package):
+    if package.startswith("/"):
+        return os.path.exists(package)
+    try:
+        return not package or bool(version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 def in_environment():
-    """This script again, with the servers' own interpreter."""
+    """This script again, with the servers' own interpreter. A server that
+    cannot be installed here does not keep the others from it."""
     python = os.path.join(HOME, "bin", "python")
+    pip = [python, "-m", "pip", "install", "-q"]
     if not os.path.exists(python):
         subprocess.check_call([sys.executable, "-m", "venv", HOME])
-        subprocess.check_call([python, "-m", "pip", "install", "-q", *PACKAGES])
-    subprocess.check_call([python, "-m", "pip", "install", "-q", ROOT])
+    for package in PACKAGES:
+        if subprocess.call([python, "-c", "import importlib.metadata as m; "
+                            "m.version(%r)" % package],
+                           stderr=subprocess.DEVNULL) != 0:
+            print("installing " + package, flush=True)
+            subprocess.call([*pip, package])
+    subprocess.check_call([*pip, ROOT])
     os.execv(python, [python, *sys.argv, "--here"])
 
 
 def main(words):
     if "--here" not in words:
         in_environment()
-    from werkzeug.serving import make_ssl_devcert
-
-    make_ssl_devcert(os.path.join(HOME, "dev"), host="localhost")
+    os.makedirs(HOME, exist_ok=True)
     names = [word for word in words if not word.startswith("-")] or SERVERS
-    rows = {name: run(name) for name in names}
+    if any(SERVERS[name][3] for name in names):
+        from werkzeug.serving import make_ssl_devcert
+
+        make_ssl_devcert(os.path.join(HOME, "dev"), host="localhost")
+    rows = {}
+    for name in names:
+        if installed(SERVERS[name][0]):
+            rows[name] = run(name)
+        else:
+            print("left out: %s is not installed" % name)
     if "--write" in words:
         write(rows)
     failed = sum(cells.count("**no**") for cells in rows.values())

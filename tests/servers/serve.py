@@ -38,13 +38,19 @@ def serve_werkzeug():
 def serve_gevent():
     from gevent.pywsgi import WSGIServer
 
-    WSGIServer(("127.0.0.1", PORT), app).serve_forever()
+    tls = dict(zip(("certfile", "keyfile"), TLS or ()))
+    WSGIServer(("127.0.0.1", PORT), app, **tls).serve_forever()
 
 
 def serve_eventlet():
     from eventlet import wsgi
 
-    wsgi.server(eventlet.listen(("127.0.0.1", PORT)), app)
+    listener = eventlet.listen(("127.0.0.1", PORT))
+    if TLS:
+        listener = eventlet.wrap_ssl(
+            listener, certfile=TLS[0], keyfile=TLS[1], server_side=True
+        )
+    wsgi.server(listener, app)
 
 
 def serve_cheroot():
@@ -63,6 +69,43 @@ def serve_bjoern():
     import bjoern
 
     bjoern.run(app, "127.0.0.1", PORT)
+
+
+def serve_fastwsgi():
+    import fastwsgi
+
+    fastwsgi.run(wsgi_app=app, host="127.0.0.1", port=PORT)
+
+
+APACHE = """
+Listen 127.0.0.1:%(port)d
+ServerName 127.0.0.1
+User nobody
+Group nogroup
+PidFile %(home)s/apache.pid
+ErrorLog /dev/stderr
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule wsgi_module /usr/lib/apache2/modules/mod_wsgi.so
+WSGIPythonPath %(path)s
+WSGIScriptAlias / %(here)s/app.py
+WSGICallableObject app
+"""
+
+
+def serve_mod_wsgi():
+    """Debian's, whose interpreter is the system's of the same version."""
+    import os
+    import sysconfig
+
+    home = sys.argv[3]
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.path.join(home, "apache.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(APACHE % {
+            "port": PORT, "home": home, "here": here,
+            "path": sysconfig.get_path("purelib")})
+    os.execv("/usr/sbin/apache2", ["apache2", "-X", "-f", path])
 
 
 globals()["serve_" + NAME]()
