@@ -411,7 +411,7 @@ def asan():
 
 def tsan():
     return c_tests(sanitized("tsan", "thread"), *quiet_loader(),
-                   only="dispatch")
+                   only="(?:direct|dispatch|lone)$")
 
 
 def test():
@@ -420,7 +420,7 @@ def test():
     tally.stage("gcc, C tests under ASan and UBSan", asan)
     tally.stage("clang", compiles, "clang", "clang")
     tally.stage("guards", guards, "build/clang/libwsocket.so")
-    tally.stage("dispatch under TSan", tsan)
+    tally.stage("threads under TSan", tsan)
     tally.stage("fuzzers over their corpora", fuzz_briefly)
     inside = environment(VENV, requirements=True)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])

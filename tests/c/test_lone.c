@@ -1,0 +1,236 @@
+/* WebSockets that no server of ours serves, over a pair of sockets. */
+#include "harness.h"
+
+#include "client.h"
+
+#include <pthread.h>
+
+static wsk_server_config cfg;
+
+/* The peer's end; the other is *conn's, and its request is disowned. */
+static int adopt(wsk_conn **conn, const char *early, size_t early_len)
+{
+    struct timeval patience = {PATIENCE_MS / 1000, 0};
+    wsk_adoption how = {.head = UPGRADE("/lone"),
+                        .early = early,
+                        .early_len = early_len,
+                        .peer = "",
+                        .local = "",
+                        .config = &cfg};
+    wsk_ws_verdict verdict;
+    wsk_request *req;
+    int fd[2];
+
+    wsk_config_init(&cfg);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) != 0)
+        abort();
+    setsockopt(fd[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    how.head_len = strlen(how.head);
+    how.transport = wsk_transport_fd(fd[1], &how.io);
+    if (how.transport == NULL ||
+        wsk_request_adopt(&how, &req, &verdict) != WSK_OK ||
+        wsk_request_upgrade(req, NULL, NULL, 0, conn) != WSK_OK)
+        abort();
+    wsk_conn_ref(*conn);
+    wsk_request_disown(req);
+    EXPECT(hear_answer(fd[0], NULL, 0) == 101);
+    return fd[0];
+}
+
+static void expect_message(wsk_conn *conn, wsk_opcode opcode, const char *text)
+{
+    wsk_message msg;
+
+    EXPECT(wsk_conn_receive(conn, PATIENCE_MS, &msg) == WSK_OK);
+    EXPECT(msg.opcode == opcode && msg.len == strlen(text));
+    EXPECT(msg.len == 0 || memcmp(msg.data, text, msg.len) == 0);
+    wsk_message_free(&msg);
+}
+
+/* A text of two fragments with a ping between them (RFC 6455 5.4), a binary
+ * message, an empty text. */
+static const char VECTORS[] = "\x01\x82\0\0\0\0he\x89\x81\0\0\0\0!"
+                              "\x80\x83\0\0\0\0llo\x82\x82\0\0\0\0hi"
+                              "\x81\x80\0\0\0\0";
+
+static void expect_vectors(wsk_conn *conn, int fd)
+{
+    char data[126];
+    size_t len = 0;
+
+    expect_message(conn, WSK_TEXT, "hello");
+    expect_message(conn, WSK_BINARY, "hi");
+    expect_message(conn, WSK_TEXT, "");
+    EXPECT(hear_frame(fd, data, &len) == 10 && strcmp(data, "!") == 0);
+}
+
+TEST(messages_come_whole_however_their_octets_do)
+{
+    wsk_conn *conn;
+    int fd = adopt(&conn, VECTORS, sizeof(VECTORS) - 1);
+
+    expect_vectors(conn, fd); /* behind the head already */
+    say_octets(fd, VECTORS, sizeof(VECTORS) - 1);
+    expect_vectors(conn, fd);
+    wsk_conn_unref(conn);
+    close(fd);
+}
+
+static void *say_slowly(void *arg)
+{
+    for (size_t i = 0; i < sizeof(VECTORS) - 1; i++) {
+        say_octets(*(int *)arg, VECTORS + i, 1);
+        usleep(1000); /* so that they are read one by one */
+    }
+    return NULL;
+}
+
+TEST(messages_come_whole_octet_by_octet)
+{
+    wsk_conn *conn;
+    int fd = adopt(&conn, NULL, 0);
+    pthread_t peer;
+
+    pthread_create(&peer, NULL, say_slowly, &fd);
+    expect_vectors(conn, fd);
+    pthread_join(peer, NULL);
+    wsk_conn_unref(conn);
+    close(fd);
+}
+
+TEST(a_close_of_the_peer_is_answered_with_its_code) /* RFC 6455 5.5.1 */
+{
+    wsk_conn *conn;
+    wsk_message msg;
+    wsk_close_info info;
+    char data[126];
+    size_t len = 0;
+    int fd = adopt(&conn, NULL, 0);
+
+    say_frame(fd, 8,
+              "\x0f\xa0"
+              "bye",
+              5);
+    EXPECT(wsk_conn_receive(conn, PATIENCE_MS, &msg) == WSK_E_CLOSED);
+    EXPECT(hear_frame(fd, data, &len) == 8 && len == 2);
+    EXPECT(memcmp(data, "\x0f\xa0", 2) == 0);
+    EXPECT(wsk_conn_closed(conn, &info) && info.clean && info.code == 4000);
+    EXPECT_OCTETS(info.reason, info.len, "bye");
+    EXPECT(wsk_conn_send(conn, WSK_TEXT, "late", 4, true) == WSK_E_CLOSED);
+    EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
+    EXPECT(hears_end(fd));
+    wsk_conn_unref(conn);
+    close(fd);
+}
+
+static void *finish(void *conn)
+{
+    EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
+    return NULL;
+}
+
+TEST(who_finishes_waits_for_the_peers_close) /* RFC 6455 7.1.2 */
+{
+    wsk_conn *conn;
+    wsk_close_info info;
+    pthread_t ours;
+    char data[126];
+    size_t len = 0;
+    int fd = adopt(&conn, NULL, 0);
+
+    pthread_create(&ours, NULL, finish, conn);
+    EXPECT(hear_frame(fd, data, &len) == 8 && len == 2);
+    EXPECT(memcmp(data, "\x03\xe8", 2) == 0);
+    say_frame(fd, 1, "came too late", 13);
+    say_frame(fd, 8, data, 2);
+    EXPECT(hears_end(fd));
+    pthread_join(ours, NULL);
+    EXPECT(wsk_conn_closed(conn, &info) && info.clean && info.code == 1000);
+    EXPECT(wsk_conn_finish(conn, false) == WSK_OK); /* once more does no harm */
+    wsk_conn_unref(conn);
+    close(fd);
+}
+
+TEST(a_peer_that_is_gone_is_1006) /* RFC 6455 7.1.5 */
+{
+    wsk_conn *conn;
+    wsk_message msg;
+    wsk_close_info info;
+    int fd = adopt(&conn, NULL, 0);
+
+    close(fd);
+    EXPECT(wsk_conn_receive(conn, PATIENCE_MS, &msg) == WSK_E_CLOSED);
+    EXPECT(wsk_conn_closed(conn, &info) && !info.clean && info.code == 1006);
+    EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
+    wsk_conn_unref(conn);
+}
+
+/* --------------------------------------------------------------- threads ---
+ */
+
+enum { SENDERS = 4, EACH = 100 };
+
+struct sender {
+    wsk_conn *conn;
+    char name;
+};
+
+static void *send_many(void *arg)
+{
+    const struct sender *sender = arg;
+
+    for (int i = 0; i < EACH; i++) {
+        char text[8];
+        int n = snprintf(text, sizeof(text), "%c%d", sender->name, i);
+
+        EXPECT(wsk_conn_send(sender->conn, WSK_TEXT, text, (size_t)n, true) ==
+               WSK_OK);
+    }
+    return NULL;
+}
+
+static void *receive_many(void *conn)
+{
+    wsk_message msg;
+
+    for (int i = 0; i < EACH; i++) {
+        EXPECT(wsk_conn_receive(conn, PATIENCE_MS, &msg) == WSK_OK);
+        wsk_message_free(&msg);
+    }
+    return NULL;
+}
+
+TEST(threads_that_send_at_once_do_not_mix_their_frames)
+{
+    struct sender senders[SENDERS];
+    pthread_t threads[SENDERS + 1];
+    wsk_conn *conn;
+    int fd = adopt(&conn, NULL, 0), next[SENDERS] = {0};
+    char data[126];
+    size_t len = 0;
+
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i] = (struct sender){conn, (char)('a' + i)};
+        pthread_create(&threads[i], NULL, send_many, &senders[i]);
+    }
+    pthread_create(&threads[SENDERS], NULL, receive_many, conn);
+    for (int i = 0; i < SENDERS * EACH; i++) {
+        int opcode, who;
+
+        if (i % SENDERS == 0) /* a ping's pong leaves among them */
+            say_frame(fd, i % 8 == 0 ? 9 : 1, "x", 1);
+        while ((opcode = hear_frame(fd, data, &len)) == 10)
+            continue;
+        who = data[0] - 'a';
+        EXPECT(opcode == 1 && who >= 0 && who < SENDERS);
+        if (opcode != 1 || who < 0 || who >= SENDERS)
+            break;
+        EXPECT(atoi(data + 1) == next[who]++);
+    }
+    for (int i = 0; i < EACH / 2; i++)
+        say_frame(fd, 1, "x", 1);
+    for (int i = 0; i <= SENDERS; i++)
+        pthread_join(threads[i], NULL);
+    wsk_conn_unref(conn);
+    close(fd);
+}
