@@ -300,6 +300,12 @@ static bool is_rubbish(const struct reader *r, const struct wsk__head_scan *s)
            !wsk__is_tchar((unsigned char)r->data[s->line]);
 }
 
+static enum wsk__head_result unfinished(struct reader *r,
+                                        const struct wsk__head_scan *s)
+{
+    return is_rubbish(r, s) ? bad(r, 400) : WSK__HEAD_PARTIAL;
+}
+
 static enum wsk__head_result too_long(struct reader *r,
                                       const struct wsk__head_scan *s)
 {
@@ -348,11 +354,11 @@ static enum wsk__head_result read_lines(struct reader *r,
                           : s->at - s->line > line_cap)
             return too_long(r, s);
         if (stop == r->end)
-            return is_rubbish(r, s) ? bad(r, 400) : WSK__HEAD_PARTIAL;
+            return unfinished(r, s);
         if (*stop != '\r')
             return bad(r, 400);
         if (stop + 1 == r->end)
-            return WSK__HEAD_PARTIAL;
+            return unfinished(r, s);
         if (stop[1] != '\n')
             return bad(r, 400);
         s->line = s->at = s->at + 2;
