@@ -333,9 +333,27 @@ static int accept_one(int listener, struct sockaddr_storage *sa)
 #endif
 }
 
+/* To find out that nobody is left costs as much as half a connection, and the
+ * poller tells of those that are: so no more are asked for than came at once
+ * lately, or twice as many where those were not all. */
+static unsigned batch_of(const wsk_server *srv, struct wsk__listener *listener)
+{
+    if (listener->turn + 1 != srv->turn)
+        listener->batch = 1;
+    else if (listener->more)
+        listener->batch *= 2;
+    if (listener->batch > ACCEPT_MAX)
+        listener->batch = ACCEPT_MAX;
+    listener->turn = srv->turn;
+    listener->more = true;
+    return listener->batch;
+}
+
 static void on_listener(wsk_server *srv, struct wsk__listener *listener)
 {
-    for (int i = 0; i < ACCEPT_MAX && !srv->draining; i++) {
+    unsigned batch = batch_of(srv, listener);
+
+    for (unsigned i = 0; i < batch && !srv->draining; i++) {
         struct sockaddr_storage sa = {0};
         int fd;
 
@@ -356,6 +374,8 @@ static void on_listener(wsk_server *srv, struct wsk__listener *listener)
             pause_accepting(srv, true);
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            listener->batch = i > 0 ? i : 1;
+            listener->more = false;
             return;
         }
     }
@@ -406,6 +426,9 @@ static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
         return true; /* whoever has it reads again when done */
     }
     if (conn->kind == WSK__HTTP) { /* and not busy: the leader's alone */
+        /* Room to write, as epoll tells of every new connection. */
+        if (what == WSK__WRITE && !conn->h->stalled)
+            return true;
         conn->drained = false;
         conn->hup = conn->hup_seen;
     } else {
@@ -681,6 +704,7 @@ void wsk__lead(struct wsk__thread *th)
         if (srv->posts_due > 0)
             wait_ms = 0;
         srv->ev_i = 0;
+        srv->turn++;
         srv->ev_n =
             wsk__poller_wait(srv->poller, srv->events, WSK__BATCH, wait_ms);
         atomic_store(&srv->sleeping, false);

@@ -442,7 +442,8 @@ wsk_status wsk_server_listen(wsk_server *srv)
     for (size_t i = 0; i < srv->places.n; i++) {
         struct wsk__listener *l = &srv->listeners[i];
 
-        *l = (struct wsk__listener){.source = WSK__SOURCE_LISTENER, .i = i};
+        *l = (struct wsk__listener){
+            .source = WSK__SOURCE_LISTENER, .i = i, .batch = 1};
         wsk__send_at_once(srv->places.at[i].fd);
         l->fixed = wsk__listens_at(srv->places.at[i].fd, &l->local);
     }

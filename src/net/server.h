@@ -284,6 +284,11 @@ struct wsk__listener {
     size_t i; /* in srv->places */
     struct wsk__address local;
     bool fixed; /* every connection has `local` as its own end */
+
+    /* leader */
+    uint64_t turn;  /* when connections came last */
+    unsigned batch; /* and how many were asked for at once */
+    bool more;      /* that may not have been all */
 };
 
 struct wsk_server {
@@ -318,6 +323,7 @@ struct wsk_server {
 
     /* leader */
     struct wsk__ready events[WSK__BATCH];
+    uint64_t turn;     /* looks at the poller */
     size_t posts_due;  /* posts to heed before the poller's next turn */
     size_t ev_i, ev_n; /* the unread part of a batch moves with the lead */
     struct wsk__wheel wheel;
