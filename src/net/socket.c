@@ -653,15 +653,17 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 static void silent_locked(struct wsk_conn *conn)
 {
     size_t owed = wsk__ws_owed_locked(conn);
-    bool reading =
-        (conn->ws->rx == WSK__RX_HANDLER ? conn->ws->receiving
-                                         : !wsk__ws_mail_full_locked(conn)) &&
-        owed <= conn->srv->cfg.ws_send_limit && conn->ws->over_ms == 0;
+    bool reading = (conn->ws->rx == WSK__RX_HANDLER
+                        ? conn->ws->receiving
+                        : !wsk__ws_mail_full_locked(conn)) &&
+                   conn->ws->over_ms == 0;
+    bool choked = owed > conn->srv->cfg.ws_send_limit;
     bool taking = owed > 0 && wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 
     /* The silence may be ours; and who takes what we send is alive, though our
-     * ping may not have left yet. */
-    if (!reading || taking) {
+     * ping may not have left yet. Who is not read from because it does not read
+     * must at least do that. */
+    if (taking || (!reading && !choked)) {
         conn->since_ms = wsk__now_ms();
     } else if (conn->ws->ping_ms > conn->since_ms &&
                conn->srv->cfg.ws_ping_timeout_ms > 0) {

@@ -343,6 +343,39 @@ def test_who_does_not_read_is_not_read_from_past_ws_send_limit(serve, echo):
         assert sent < 2000  # the kernel's buffers hold some
 
 
+@pytest.mark.slow
+def test_who_never_reads_is_given_up_by_ws_ping_timeout(serve):
+    """After 30 s in which no octet left; its sender goes on with an error."""
+    ended = {}
+
+    def flood(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        try:
+            while True:
+                ws.send(b"x" * 65536)
+        except wsocket.WebSocketError as error:
+            ended["handler"] = error
+        return []
+
+    def onmessage(message, client):
+        for _ in range(200):
+            client.send(b"x" * 65536)
+
+    events = event_app(
+        onmessage=onmessage,
+        onclose=lambda message, client: ended.setdefault("events", client),
+    )
+    options = {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
+    with open_raw(serve(flood, **options)), open_raw(
+        serve(events, **options), frame(TEXT, b"go")
+    ):
+        until = time.monotonic() + 90
+        while len(ended) < 2 and time.monotonic() < until:
+            time.sleep(0.2)
+    assert set(ended) == {"handler", "events"}
+    assert ended["events"].close_code == 1006
+
+
 # --------------------------------------------------------------- floods ---
 
 
