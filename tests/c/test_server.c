@@ -512,7 +512,7 @@ static void expect_answers_beside(const struct served *s, int *fd, int n,
 TEST(a_client_that_pipelines_without_end_starves_nobody)
 {
     static void *(*const FLOOD[])(void *) = {say_without_end, hear_without_end};
-    unsigned us = 100;
+    static unsigned us = 100; /* a handler may outlast the test */
     struct served s = serve(plain, &us, NULL);
     int fd[2] = {dial(&s), dial(&s)};
 
@@ -523,7 +523,7 @@ TEST(a_client_that_pipelines_without_end_starves_nobody)
 TEST(websockets_that_always_have_a_message_leave_http_its_turn)
 {
     static void *(*const FLOOD[])(void *) = {chat_without_end};
-    unsigned us = 1000;
+    static unsigned us = 1000; /* a handler may outlast the test */
     struct served s = serve(plain, &us, "threads=1");
     int fd[16];
 
