@@ -154,8 +154,9 @@ def number(pattern, text):
 def wrk(port, row, seconds):
     path, connections, more = ROWS[row]
     began = time.monotonic()
-    text = rig.load(["wrk", "-t1", "-c%d" % connections, "-d%gs" % seconds,
-                     *more, "http://127.0.0.1:%d%s" % (port, path)])
+    text = rig.load(["wrk", "-t1", "-c%d" % connections,
+                     "-d%ds" % max(1, round(seconds)), *more,
+                     "http://127.0.0.1:%d%s" % (port, path)])
     bad = number(r"Non-2xx or 3xx responses: (\d+)", text)
     found = re.search(r"Socket errors: connect (\d+), read (\d+), "
                       r"write (\d+), timeout (\d+)", text)

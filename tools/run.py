@@ -491,6 +491,8 @@ def main():
                 "conformance": conformance}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
+    # A shell's background job ignores Ctrl-C, and so would all that is tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     commands[sys.argv[1]](*sys.argv[2:])
 
 
