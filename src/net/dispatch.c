@@ -218,17 +218,11 @@ bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
     return now;
 }
 
-bool wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    wsk_server *srv = th->srv;
-    bool now;
-
-    pthread_mutex_lock(&srv->lock);
-    now = srv->n_spares > 0;
-    if (now)
-        begin_inline_locked(th, conn);
-    pthread_mutex_unlock(&srv->lock);
-    return now;
+    pthread_mutex_lock(&th->srv->lock);
+    begin_inline_locked(th, conn);
+    pthread_mutex_unlock(&th->srv->lock);
 }
 
 bool wsk__call_end(struct wsk__thread *th)

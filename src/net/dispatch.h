@@ -11,9 +11,10 @@
  * here until wsk__call_end() the lead may be taken away at any moment. */
 bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn);
 
-/* The same for work of our own, which needs neither the interpreter nor a slot:
- * only a spare that can take the lead should it last. */
-bool wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn);
+/* The same for work of our own, which needs neither the interpreter nor a slot.
+ * It is never queued, for what stands there waits for the application: without
+ * a spare to take the lead should it last, one is being made. */
+void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* The call is over. True: this thread still leads. False: it does not, and may
  * touch nothing but what is its own. */

@@ -562,6 +562,14 @@ void wsk__http_refuse(struct wsk_conn *conn)
     cannot_call(conn);
 }
 
+static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (!wsk__static_is(conn->srv->statics, conn->h->head))
+        return wsk__call_begin(th, conn);
+    wsk__call_begin_aside(th, conn);
+    return true;
+}
+
 /* The leader has a request: make the call here, or queue it. False: the lead
  * was lost. */
 static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
@@ -576,9 +584,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     wsk__watch(conn, 0);
     conn->h->away_ms = wsk__now_ms();
     wsk__overdue_arm(conn);
-    if (wsk__static_is(conn->srv->statics, conn->h->head)
-            ? !wsk__call_begin_aside(th, conn)
-            : !wsk__call_begin(th, conn)) {
+    if (!begin_call(th, conn)) {
         if (!wsk__http_hold(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
