@@ -442,7 +442,8 @@ static wsk_str server_name(const struct ext_source *source)
 static bool is_last(PyObject *last, wsk_str value)
 {
     return last != NULL && (size_t)PyUnicode_GET_LENGTH(last) == value.len &&
-           memcmp(PyUnicode_1BYTE_DATA(last), value.p, value.len) == 0;
+           (value.len == 0 ||
+            memcmp(PyUnicode_1BYTE_DATA(last), value.p, value.len) == 0);
 }
 
 /* From now on the template has this value; NULL is an exception. */
