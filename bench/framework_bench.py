@@ -32,7 +32,7 @@ def check(servers):
     notes = {}
     for server in servers:
         with rig.serving(SERVERS[server]) as (port, _):
-            if http_bench.fetch(port, "/")[0] != http_app.HELLO:
+            if http_bench.fetch(port, "/") != http_app.HELLO:
                 notes[server, "hello"] = "answers wrongly"
     return notes
 
