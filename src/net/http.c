@@ -133,19 +133,11 @@ enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
     return flush(th, conn, 0);
 }
 
-/* A client that has called its request the last, and that had no body to send,
- * sends nothing more (RFC 9112 9.6). */
-static bool is_parting(const struct wsk_conn *conn)
-{
-    return conn->h->parting && conn->h->body_len == 0;
-}
-
-/* The leader's flush: what ends a connection is closed behind it at once, and
- * so leaves in one segment with the end. Not where the client might send
- * meanwhile: closing over its octets throws away what has not left yet. */
+/* The leader's flush: what ends a connection leaves in one segment with the
+ * end, which finish_connection() says at once. A reset says none. */
 static enum wsk__io flush_in_turn(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    bool ends = wsk_http_done(&conn->h->http) && is_parting(conn);
+    bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
 
     return flush(th, conn, ends ? MSG_MORE : 0);
 }
@@ -176,7 +168,6 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     conn->h->body_done = false;
     conn->h->body_len = 0;
     conn->h->body_view = (wsk_str){NULL, 0};
-    conn->h->parting = !head->keep_alive;
     wsk__pace_begin(&conn->h->arrival, conn->since_ms);
     wsk__via_request(conn);
     if (!head->expect_continue)

@@ -131,7 +131,6 @@ struct wsk__exchange {
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
     bool body_done;       /* all of the body has been fed */
     bool called;          /* a handler answers it now */
-    bool parting;         /* the client has called it its last */
     bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
 
