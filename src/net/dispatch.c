@@ -600,8 +600,8 @@ void wsk__dispatch_work(struct wsk__thread *th)
  * look, so while every call is quick it naps. After a nap it looks twice, a
  * tick apart, for a call that it finds running may have begun just before. */
 struct watch {
-    bool open;  /* some running call must be watched on */
-    bool fresh; /* one of them was seen for the first time */
+    bool open;   /* some running call must be watched on */
+    bool unsure; /* one of them was seen for the first time */
     bool napped;
     uint64_t calls;       /* the server's, at the last look */
     unsigned quiet, calm; /* ticks without a call, without a late one */
@@ -626,13 +626,13 @@ static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
         th->rearmed = true;
         wsk__post(th->ws, WSK__POST_AWAY);
     }
-    w->fresh |= first && (th->leads || th->fresh);
+    w->unsure |= first && (th->leads || th->fresh);
     w->open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
 }
 
 static void inspect_locked(struct watch *w, wsk_server *srv)
 {
-    w->open = w->fresh = false;
+    w->open = w->unsure = false;
     if (w->calls != srv->calls)
         w->quiet = 0;
     w->calls = srv->calls;
@@ -646,7 +646,7 @@ static unsigned pause_ticks(struct watch *w)
 {
     unsigned ticks;
 
-    w->napped = w->calm >= CALM_TICKS && !(w->napped && w->fresh);
+    w->napped = w->calm >= CALM_TICKS && !(w->napped && w->unsure);
     ticks = w->napped ? NAP_TICKS : 1;
     w->quiet += ticks;
     w->calm += w->calm < CALM_TICKS ? ticks : 0;
