@@ -127,35 +127,29 @@ static void exchange(int fd, const uint8_t *text, size_t len, size_t write)
     }
 }
 
-static void exchange_all(int fd)
+static void exchange_all(const char *handshake)
 {
     static const size_t LENGTHS[] = {LONG, 200000, 65536, 131072, 131073, LONG};
+    struct served s = serve(handler, NULL, NULL);
+    int fd = open_ws(&s, handshake);
     uint8_t *text = make_text();
 
     EXPECT(fd >= 0);
     for (size_t i = 0; i < sizeof(LENGTHS) / sizeof(*LENGTHS); i++)
         exchange(fd, text, LENGTHS[i], i + 1);
     free(text);
+    close(fd);
+    wsk_server_free(s.srv);
 }
 
 TEST(a_long_message_is_received_whole)
 {
-    struct served s = serve(handler, NULL, NULL);
-    int fd = open_ws(&s, UPGRADE("/"));
-
-    exchange_all(fd);
-    close(fd);
-    wsk_server_free(s.srv);
+    exchange_all(UPGRADE("/"));
 }
 
 TEST(a_long_message_is_delivered_whole)
 {
-    struct served s = serve(handler, NULL, NULL);
-    int fd = open_ws(&s, UPGRADE("/events"));
-
-    exchange_all(fd);
-    close(fd);
-    wsk_server_free(s.srv);
+    exchange_all(UPGRADE("/events"));
 }
 
 TEST(many_long_messages_at_once_do_not_mix)

@@ -96,20 +96,27 @@ static void expect_answers(const struct served *s, int n)
     close(fd);
 }
 
-TEST(a_handler_that_waits_delays_no_other_connection)
+static void expect_answers_beside_one_that_waits(const struct served *s,
+                                                 int slow)
 {
-    struct served s = serve(handler, NULL, NULL);
-    int slow = dial(&s);
     char body[32];
 
     door_set(false);
     say(slow, GET("/wait"));
     await_waiting(1);
-    expect_answers(&s, 50);
+    expect_answers(s, 50);
     EXPECT(!hears(slow, 0));
     door_set(true);
     EXPECT(hear_answer(slow, body, sizeof(body)) == 200);
     close(slow);
+}
+
+TEST(a_handler_that_waits_delays_no_other_connection)
+{
+    struct served s = serve(handler, NULL, NULL);
+    int slow = dial(&s);
+
+    expect_answers_beside_one_that_waits(&s, slow);
     wsk_server_free(s.srv);
 }
 
@@ -133,21 +140,13 @@ TEST(a_late_handler_is_noticed_after_a_long_stretch_of_quick_ones)
     struct served s = serve(handler, NULL, NULL);
     struct timespec pause = {.tv_nsec = 1000000};
     int slow = dial(&s);
-    char body[32];
 
     /* Without a rest of 10 ms, for longer than the monitor takes to relax. */
     for (int i = 0; i < 300; i++) {
         expect_answers(&s, 1);
         nanosleep(&pause, NULL);
     }
-    door_set(false);
-    say(slow, GET("/wait"));
-    await_waiting(1);
-    expect_answers(&s, 50);
-    EXPECT(!hears(slow, 0));
-    door_set(true);
-    EXPECT(hear_answer(slow, body, sizeof(body)) == 200);
-    close(slow);
+    expect_answers_beside_one_that_waits(&s, slow);
     wsk_server_free(s.srv);
 }
 

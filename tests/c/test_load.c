@@ -207,6 +207,13 @@ static int close_code(int fd)
     return (unsigned char)data[0] << 8 | (unsigned char)data[1];
 }
 
+static void await_held(const struct served *s, size_t octets)
+{
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s->srv->held) < octets;
+         ms++)
+        usleep(1000);
+}
+
 static bool nothing_is_held(const struct served *s)
 {
     for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s->srv->held) != 0; ms++)
@@ -297,9 +304,7 @@ TEST(past_memory_limit_a_full_mailbox_is_read_no_further_and_nothing_is_lost)
     atomic_store(&open_door, 0);
     fd = open_ws(&s, UPGRADE("/wait"));
     pthread_create(&client, NULL, say_many, &fd);
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->held) < 300000;
-         ms++)
-        usleep(1000);
+    await_held(&s, 300000);
     EXPECT(!hears(fd, 1000)); /* longer than what a peer is given */
     EXPECT(atomic_load(&s.srv->held) < 700000);
     atomic_store(&open_door, 1);
@@ -318,9 +323,7 @@ TEST(what_a_slow_reader_has_read_is_held_no_longer)
     pthread_t client;
 
     pthread_create(&client, NULL, say_many, &fd);
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->held) < 1048576;
-         ms++)
-        usleep(1000);
+    await_held(&s, 1048576);
     EXPECT(atomic_load(&s.srv->held) >= 1048576); /* ws_send_limit */
     EXPECT(hears_messages(fd, 200, 50000));
     pthread_join(client, NULL);
