@@ -21,7 +21,7 @@ help:
 	@echo 'make endings      10,000 connections of each ending; nothing is left behind'
 	@echo 'make parked       2,000 handlers that block in receive() at once'
 	@echo 'make faults       system calls that fail, one kind after the other'
-	@echo 'make bench        CPU beside other servers, BENCH=http or BENCH=ws'
+	@echo 'make bench        CPU beside other servers, BENCH=http, ws or framework'
 	@echo 'make conformance  Autobahn cases, other clients; CONFORMANCE=dir for other probers'
 	@echo 'make install      libwsocket, header and wsocket.pc to PREFIX=/usr/local'
 	@echo 'make clean        delete build/ and .venv/'

@@ -1,13 +1,13 @@
 """What a framework adds to a request: the same server and hello for all."""
 
-import functools
-
 import http_app
 import http_bench
 import rig
 
-FLOOR = "bare"
-ROWS = {"hello": "/"}
+FLOOR, OURS = "bare", "framework"
+WARM_UP = http_bench.WARM_UP
+ROWS = ["hello"]
+burst = http_bench.burst  # its row of that name
 APPS = {"bare": "bare", "framework": "framework", "bottle": "make_bottle()",
         "flask": "make_flask()"}
 SERVERS = {name: [rig.PYTHON, "-m", "wsocket", "--port", "{port}",
@@ -37,11 +37,5 @@ def check(servers):
     return notes
 
 
-def play(server, rows, seconds, notes):
-    measured = {}
-    with rig.serving(SERVERS[server]) as (port, session):
-        for row in rows:
-            http_bench.wrk(port, row, 1)
-            measured[row] = rig.measure(session, functools.partial(
-                http_bench.wrk, port, row, seconds))
-    return measured
+def command(server, row):
+    return SERVERS[server]

@@ -1,6 +1,5 @@
 """HTTP requests by wrk: keep-alive but in one row, one small app in all."""
 
-import functools
 import http.client
 import operator
 import os
@@ -11,7 +10,8 @@ import time
 import http_app
 import rig
 
-FLOOR = "null"
+FLOOR, OURS = "null", "wsocket"
+WARM_UP = 1  # wrk knows only whole seconds
 
 # name: path, connections, arguments of wrk
 CLOSE = ["-H", "Connection: close"]
@@ -24,7 +24,11 @@ ROWS = {
     "static 10 KB": ("/static/10k.txt", 64, []),
     "Connection: close": ("/", 64, CLOSE),
 }
-ONLY_HELLO = ["hello", "hello, 512 connections"]
+# The C servers answer all with hello, and one knows no Connection: close.
+ONLY_HELLO = {
+    "null": ["hello", "hello, 512 connections"],
+    "wsocket-c": ["hello", "hello, 512 connections", "Connection: close"],
+}
 
 BIN = rig.VENV + "/bin/"
 SERVERS = {
@@ -125,18 +129,10 @@ def faults(port, rows):
                             "next was asked for" % (late, http_app.PACED - 1))
 
 
-def rows_of(server, rows):
-    """What there is to measure: the C servers answer all with hello."""
-    if server in ("null", "wsocket-c"):
-        return [row for row in rows if row in ONLY_HELLO or
-                server == "wsocket-c" and row == "Connection: close"]
-    return rows
-
-
 def check(servers):
     notes = {}
     for server in servers:
-        if server in ("null", "wsocket-c"):
+        if server in ONLY_HELLO:
             continue
         with rig.serving(SERVERS[server]) as (port, _):
             for row, fault in faults(port, ROWS):
@@ -151,7 +147,13 @@ def number(pattern, text):
     return float(found[1]) if found else 0.0
 
 
-def wrk(port, row, seconds):
+def command(server, row):
+    """How to start it; None where there is nothing to measure."""
+    return SERVERS[server] if row in ONLY_HELLO.get(server, ROWS) else None
+
+
+def burst(port, row, seconds):
+    """Requests, seconds, errors."""
     path, connections, more = ROWS[row]
     began = time.monotonic()
     text = rig.load(["wrk", "-t1", "-c%d" % connections,
@@ -163,13 +165,3 @@ def wrk(port, row, seconds):
     errors = int(bad) + sum(map(int, found.groups() if found else ()))
     return (number(r"(\d+) requests in", text), time.monotonic() - began,
             errors)
-
-
-def play(server, rows, seconds, notes):
-    measured = {}
-    with rig.serving(SERVERS[server]) as (port, session):
-        for row in rows_of(server, rows):
-            wrk(port, row, 1)
-            measured[row] = rig.measure(session, functools.partial(
-                wrk, port, row, seconds))
-    return measured

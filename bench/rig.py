@@ -1,6 +1,13 @@
-"""What the benches share: builds, servers on one core, CPU time, tables."""
+"""What the benches share: builds, servers on one core, CPU time, pairs, tables.
+
+A machine's speed drifts within seconds, so what is compared is measured side by
+side: the servers of a row all run, and short bursts of the load go from one to
+the next, forward and backward in turn. Each ratio is the median of the ratios of
+single rounds, with its quartiles.
+"""
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -16,7 +23,8 @@ PYTHON = os.path.join(VENV, "bin", "python")
 FOLDER = os.path.join(ROOT, "build", "bench")
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVER_CORE, LOAD_CORE = "0", "1"
-SETTLE = 0.3
+SETTLE = 0.1  # seconds; what one burst left behind is no part of the next
+IDLE_SECONDS, IDLE_MOST = 1, 0.005
 
 
 # ------------------------------------------------------------- building ---
@@ -50,6 +58,7 @@ def build_program(name, *libraries):
                     *libraries])
 
 
+@functools.lru_cache()
 def install_package():
     subprocess.check_call(pip("--force-reinstall", "--no-deps", ROOT))
 
@@ -97,19 +106,26 @@ def serving(command):
         process.wait()
 
 
+def cpu_clock(pid):
+    """The clock of a process' CPU time, by linux/posix-timers.h."""
+    return ~pid << 3 | 2
+
+
 def cpu_seconds(session):
-    """User and system time of all processes of a session, threads and children
-    included, those already waited for as well."""
+    """User and system time of all processes of a session: in nanoseconds from
+    their CPU clocks, which keep what ended threads used, as schedstat does not;
+    of children already waited for, in the ticks of stat."""
     total = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/stat" % pid, encoding="utf-8") as file:
                 fields = file.read().rpartition(")")[2].split()
-        except OSError:
+            if int(fields[3]) == session:  # proc(5): session is the 6th field
+                total += time.clock_gettime(cpu_clock(int(pid)))
+                total += sum(map(int, fields[13:15])) / TICKS
+        except OSError:  # it has ended
             continue
-        if int(fields[3]) == session:  # proc(5): session is the 6th field
-            total += sum(map(int, fields[11:15]))
-    return total / TICKS
+    return total
 
 
 def load(command):
@@ -128,36 +144,91 @@ def measure(session, run):
             "cpu_us": used / units * 1e6 if units else float("inf")}
 
 
-# ------------------------------------------------------------ reporting ---
+# ------------------------------------------------------------ comparing ---
 
-def interleaved(rounds, servers, rows, play):
-    """play(server, row names) -> {row: measurement}; all of them, `rounds`
-    times in turn, so that a machine that slows down slows all of them."""
-    results = {row: {server: [] for server in servers} for row in rows}
+def restless(served):
+    """The servers that use CPU though nobody asks, and how much of it."""
+    before = {server: cpu_seconds(session)
+              for server, (_, session) in served.items()}
+    time.sleep(IDLE_SECONDS)
+    for server, (_, session) in served.items():
+        share = (cpu_seconds(session) - before[server]) / IDLE_SECONDS
+        if share > IDLE_MOST:
+            yield server, ("%.1f %% CPU when idle: stopped between its bursts" %
+                           (100 * share))
+
+
+def in_turn(rounds, servers, play):
+    """play(server) for each, `rounds` times, forward and backward in turn."""
+    measured = {server: [] for server in servers}
     for turn in range(rounds):
-        for server in servers:
-            print("round %d: %s" % (turn + 1, server), file=sys.stderr)
-            for row, measured in play(server, rows).items():
-                results[row][server].append(measured)
-    return results
+        for server in list(servers)[::-1 if turn % 2 else 1]:
+            measured[server].append(play(server))
+    return measured
 
+
+def compare(bench, row, servers, rounds, seconds):
+    """The measurements of a row by server, and notes on servers."""
+    with contextlib.ExitStack() as stack:
+        served = {}
+        for server in servers:
+            command = bench.command(server, row)
+            if command:
+                served[server] = stack.enter_context(serving(command))
+        for port, _ in served.values():
+            bench.burst(port, row, bench.WARM_UP)
+        time.sleep(SETTLE)
+        notes = dict(restless(served))
+        for server in notes:
+            os.killpg(served[server][1], signal.SIGSTOP)
+
+        def play(server):
+            port, session = served[server]
+            if server in notes:
+                os.killpg(session, signal.SIGCONT)
+            measured = measure(session,
+                               lambda: bench.burst(port, row, seconds))
+            if server in notes:
+                os.killpg(session, signal.SIGSTOP)
+            return measured
+
+        return in_turn(rounds, served, play), notes
+
+
+# ------------------------------------------------------------ reporting ---
 
 def median(measurements, key):
     return statistics.median(m[key] for m in measurements)
 
 
-def report(results, floor, notes=None):
-    """A table for each row. `floor` is whose cost the others are set beside."""
-    for row, servers in results.items():
-        base = servers.get(floor) and median(servers[floor], "cpu_us")
-        print("\n%-24s %10s %10s %9s %7s" % (
-            row, "per second", "CPU us", "x " + floor, "errors"))
-        for server, measurements in servers.items():
-            if not measurements:
-                continue
-            cost = median(measurements, "cpu_us")
-            print("%-24s %10.0f %10.2f %9s %7d  %s" % (
-                "  " + server, median(measurements, "rate"), cost,
-                "%.2f" % (cost / base) if base else "-",
-                sum(m["errors"] for m in measurements),
-                (notes or {}).get((server, row), "")))
+def ratio(measurements, base):
+    """How many times the CPU of `base`: median and quartiles of the rounds."""
+    if not base:
+        return "-"
+    pairs = [one["cpu_us"] / other["cpu_us"]
+             for one, other in zip(measurements, base)]
+    low, middle, high = (statistics.quantiles(pairs, n=4, method="inclusive")
+                         if len(pairs) > 1 else pairs * 3)
+    return "%.2f [%.2f-%.2f]" % (middle, low, high)
+
+
+LINE = "%-24s %10s %8s  %-20s %-20s %6s  %s"
+
+
+def report(row, results, notes, floor, ours):
+    """The table of a row; `floor` and `ours` are what others are set beside."""
+    print()
+    print((LINE % (row, "per second", "CPU us", "x " + floor, "x " + ours,
+                   "errors", "")).rstrip())
+    for server, measurements in results.items():
+        print((LINE % (
+            "  " + server, "%.0f" % median(measurements, "rate"),
+            "%.2f" % median(measurements, "cpu_us"),
+            ratio(measurements, results.get(floor)),
+            ratio(measurements, results.get(ours)),
+            sum(m["errors"] for m in measurements),
+            "; ".join(notes[server]))).rstrip())
+    for server, texts in notes.items():
+        if texts and server not in results:
+            print("  %-22s %s" % (server, "; ".join(texts)))
+    sys.stdout.flush()

@@ -5,10 +5,14 @@
     bench/run.py framework [--rounds N] [--seconds S] [SERVER...]
     bench/run.py ws   [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
 
-Each server runs on core 0, the load on core 1, access logs off, the same octets
-from all. Rounds are interleaved. The figure to trust is CPU beside the floor
-(`null`, which does only what no server can avoid; a bare WSGI application for
-frameworks; for WebSockets our own echo in C); how many there are per second depends on how fast the load is.
+The servers run on core 0, the load on core 1, access logs off, the same octets
+from all. Row by row: all its servers run, one burst of S seconds follows the
+other, N for each server, in alternating order; then the row's table is printed.
+The figures to trust are CPU beside the floor (`null`, which does only what no
+server can avoid; a bare WSGI application for frameworks; for WebSockets our own
+echo in C) and beside ours: less than 1 is cheaper than wsocket. Both are medians
+of the ratios within a round, with their quartiles in brackets. How many there are
+per second depends on how fast the load is.
 """
 
 import argparse
@@ -28,8 +32,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--seconds", type=float, default=1, metavar="S")
     parser.add_argument("--row", action="append", dest="rows", metavar="ROW")
     parser.add_argument("servers", nargs="*", metavar="SERVER")
     args = parser.parse_intermixed_args()
@@ -42,11 +46,15 @@ def main():
     if not shutil.which("taskset") or (os.cpu_count() or 1) < 2:
         sys.exit("the bench needs taskset and two cores")
     servers = bench.prepare(args.servers or list(bench.SERVERS))
-    notes = bench.check(servers)
-    results = rig.interleaved(
-        args.rounds, servers, args.rows or list(bench.ROWS),
-        lambda server, rows: bench.play(server, rows, args.seconds, notes))
-    rig.report(results, bench.FLOOR, notes)
+    faults = bench.check(servers)
+    for row in args.rows or bench.ROWS:
+        print("measuring: " + row, file=sys.stderr)
+        results, restless = rig.compare(bench, row, servers, args.rounds,
+                                        args.seconds)
+        notes = {server: [text for text in (faults.get((server, row)),
+                                            restless.get(server)) if text]
+                 for server in servers}
+        rig.report(row, results, notes, bench.FLOOR, bench.OURS)
 
 
 if __name__ == "__main__":

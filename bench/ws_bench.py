@@ -1,12 +1,12 @@
 """WebSocket echoes: 64 connections, by size, depth and compression."""
 
-import functools
 import json
 import os
 
 import rig
 
-FLOOR = "wsocket-c"
+FLOOR, OURS = "wsocket-c", "wsocket-events"
+WARM_UP = 0.5
 CONNECTIONS = 64
 
 # name: size, messages in flight on each connection, compressed
@@ -60,31 +60,21 @@ def check(servers):
             if server in UNCOMPRESSED and ROWS[row][2]}
 
 
-def run_load(port, row, seconds):
+def command(server, row):
+    """How to start it; None where there is nothing to measure. libwebsockets
+    negotiates compression whenever it may, and so is told when."""
+    compressed = ROWS[row][2]
+    if compressed and server in UNCOMPRESSED:
+        return None
+    more = ["deflate"] if server == "libwebsockets" and compressed else []
+    return SERVERS[server] + more
+
+
+def burst(port, row, seconds):
+    """Messages, seconds, errors."""
     size, in_flight, compressed = ROWS[row]
     said = json.loads(rig.load(
         [os.path.join(rig.FOLDER, "ws_load"), str(port), "/",
          str(CONNECTIONS), str(size), str(in_flight), str(seconds),
          *(["deflate"] if compressed else [])]))
     return said["messages"], said["seconds"], said["errors"]
-
-
-def command_for(server, compressed):
-    """libwebsockets negotiates compression whenever it may: a server each."""
-    more = ["deflate"] if server == "libwebsockets" and compressed else []
-    return SERVERS[server] + more
-
-
-def play(server, rows, seconds, notes):
-    measured = {}
-    for compressed in (False, True):
-        chosen = [row for row in rows if ROWS[row][2] == compressed and
-                  (server, row) not in notes]
-        if not chosen:
-            continue
-        with rig.serving(command_for(server, compressed)) as (port, session):
-            for row in chosen:
-                run_load(port, row, 0.5)
-                measured[row] = rig.measure(session, functools.partial(
-                    run_load, port, row, seconds))
-    return measured

@@ -1,0 +1,62 @@
+"""The rig of bench/: what it counts as CPU time, and what it compares."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+BENCH = os.path.join(os.path.dirname(__file__), "..", "..", "bench")
+sys.path.insert(0, BENCH)
+
+import rig  # noqa: E402
+
+# When told, burns 0.2 s of CPU in a thread or a child that ends; then waits.
+BURNER = """
+import subprocess, sys, threading, time
+
+BURN = "import time\\nwhile time.process_time() < 0.2: pass"
+sys.stdin.readline()
+if sys.argv[1] == "child":
+    subprocess.run([sys.executable, "-c", BURN])
+else:
+    thread = threading.Thread(target=exec, args=(BURN, {}))
+    thread.start()
+    thread.join()
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("where", ["thread", "child"])
+def test_cpu_time_includes_threads_and_children_that_have_ended(where):
+    with subprocess.Popen([sys.executable, "-c", BURNER, where],
+                          start_new_session=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as process:
+        before = rig.cpu_seconds(process.pid)
+        print("burn", file=process.stdin, flush=True)
+        assert process.stdout.readline() == "done\n"
+        used = rig.cpu_seconds(process.pid) - before
+        process.stdin.close()
+    assert used > 0.15
+
+
+def test_the_servers_of_a_row_take_turns_forward_and_backward():
+    order = []
+    rig.in_turn(3, ["a", "b", "c"], order.append)
+    assert "".join(order) == "abccbaabc"
+
+
+def costs(*values):
+    return [{"cpu_us": value} for value in values]
+
+
+def test_a_ratio_is_the_median_of_the_rounds_and_not_of_the_sums():
+    # The machine slowed down by the round; one cost twice the other in each.
+    assert rig.ratio(costs(2, 6, 40), costs(1, 3, 20)) == "2.00 [2.00-2.00]"
+    # The medians alone, 3 beside 2, would tell 1.50.
+    assert rig.ratio(costs(1, 3, 9), costs(1, 2, 8)) == "1.12 [1.06-1.31]"
+
+
+def test_a_single_round_has_a_ratio():
+    assert rig.ratio(costs(3), costs(2)) == "1.50 [1.50-1.50]"
