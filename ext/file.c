@@ -76,8 +76,8 @@ static bool open_plain(const struct ext_state *st, PyObject *file,
     f->fd = is_readable(raw) ? PyObject_AsFileDescriptor(raw) : -1;
     Py_DECREF(raw);
     if (f->fd < 0 || (at = position(file)) < 0 || fstat(f->fd, &status) < 0 ||
-        !S_ISREG(status.st_mode))
-        return false;
+        !S_ISREG(status.st_mode) || status.st_size == 0)
+        return false; /* those of /proc have an octet only when they are read */
     f->offset = (uint64_t)at;
     f->length = status.st_size > at ? (uint64_t)(status.st_size - at) : 0;
     return true;

@@ -142,6 +142,21 @@ def test_memory_files_pipes_and_streams_are_read(serve, path):
     assert serve(sending(pipe)).get()[2] == b"piped"
 
 
+def test_a_file_that_claims_to_be_empty_is_read(serve, tmp_path):
+    """As those of /proc do."""
+    name = "/proc/self/cmdline"
+    if not os.path.exists(name):
+        pytest.skip("no /proc")
+    with open(name, "rb") as file:
+        data = file.read()
+    assert data and os.path.getsize(name) == 0
+    assert serve(sending(lambda: open(name, "rb"))).get()[2] == data
+    (tmp_path / "empty").touch()
+    empty = serve(sending(lambda: open(str(tmp_path / "empty"), "rb")))
+    status, headers, body = empty.get()
+    assert (status, headers["content-length"], body) == (200, "0", b"")
+
+
 def test_what_reading_gives_counts_not_what_lies_on_the_disk(serve, tmp_path):
     """A GzipFile has a fileno(), too: that of the compressed file."""
     name = str(tmp_path / "file.gz")
