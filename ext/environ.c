@@ -360,11 +360,14 @@ static PyObject *decode_path(wsk_str path)
     return text;
 }
 
-/* SCRIPT_NAME is empty, so PATH_INFO must not be: an absolute target may have
- * no path at all (RFC 9112 3.2.2). */
+/* SCRIPT_NAME is empty, so PATH_INFO must not be, and begins with a slash (RFC
+ * 3875 4.1.5): an absolute target may have no path at all (RFC 9112 3.2.2), and
+ * the asterisk is none. */
 static wsk_str path_of(const wsk_head *head)
 {
-    return head->path.len > 0 ? head->path : (wsk_str){"/", 1};
+    bool has_path = head->path.len > 0 && head->path.p[0] == '/';
+
+    return has_path ? head->path : (wsk_str){"/", 1};
 }
 
 PyObject *ext_environ_path(const wsk_head *head)

@@ -84,6 +84,19 @@ def test_an_absolute_target_without_path_is_the_root(site):
     assert environ["PATH_INFO"] == "/"
 
 
+def test_the_asterisk_is_the_root(site):
+    """RFC 3875 4.1.5: a PATH_INFO begins with a slash."""
+    with site.raw() as client:
+        client.send(
+            b"OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n"
+            b"OPTIONS /a HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+        )
+        client.rest()
+    paths = [environ["PATH_INFO"] for environ in site.seen]
+    targets = [environ["RAW_URI"] for environ in site.seen]
+    assert (paths, targets) == (["/", "/a"], ["*", "/a"])
+
+
 def test_the_authority_of_an_absolute_target_is_the_host(site):
     environ = environ_of(site, "http://other.example:81/a?b")
     assert environ["HTTP_HOST"] == "other.example:81"

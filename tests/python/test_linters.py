@@ -109,6 +109,12 @@ def test_a_linter_agrees(caplog, serve, app, linter):
             body=b"one\ntwo\n" if posts else b"",
         )
         assert answer[::2] == (status, body), caplog.text
+    if not posts:
+        with site.raw() as client:
+            client.send(
+                b"OPTIONS * HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+            )
+            assert client.head()[0] == status, caplog.text
     if not posts and not (linter == "webtest" and app is writing):
         assert site.get(method="HEAD")[0] == status, caplog.text
     assert "Error" not in caplog.text
