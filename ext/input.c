@@ -29,10 +29,12 @@ static int check_usable(InputObject *self)
                         "wsgi.input was read after its request had ended");
         return -1;
     }
-    /* What is at hand is safe to read anywhere; the request is not. */
-    if (self->req != NULL && self->thread != PyThread_get_thread_ident()) {
+    /* What has come is safe to read anywhere; to wait for more is not. */
+    if (self->req != NULL && self->thread != PyThread_get_thread_ident() &&
+        wsk_request_body_length(self->req) == WSK_LENGTH_UNKNOWN) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "wsgi.input belongs to the thread of its request");
+                        "wsgi.input belongs to the thread of its request, for "
+                        "its body is still coming");
         return -1;
     }
     return 0;

@@ -217,7 +217,11 @@ def test_kept_after_the_request_it_raises_a_clear_error(serve):
         next(kept[0])
 
 
-def test_another_thread_may_read_what_is_there(serve):
+@pytest.mark.parametrize("size", [4, 3 << 20])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_another_thread_may_read_what_is_there(serve, size, chunked):
+    """As asynchronous views of Flask and Django do."""
+
     def app(environ, start_response):
         read = []
         thread = threading.Thread(
@@ -228,7 +232,31 @@ def test_another_thread_may_read_what_is_there(serve):
         start_response("200 OK", [])
         return read
 
-    assert serve(app).get("/", method="POST", body=b"data")[2] == b"data"
+    with serve(app).raw() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\n")
+        if chunked:
+            client.send(b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size)
+        else:
+            client.send(b"Content-Length: %d\r\n\r\n" % size)
+        client.send(b"x" * size, b"\r\n0\r\n\r\n" if chunked else b"")
+        assert client.response()[2] == b"x" * size
+
+
+def test_a_body_may_be_begun_by_one_thread_and_ended_by_another(serve):
+    def app(environ, start_response):
+        stream = environ["wsgi.input"]
+        read = [stream.read(5), stream.readline()]
+        thread = threading.Thread(target=lambda: read.extend(stream))
+        thread.start()
+        thread.join()
+        assert stream.read() == b""
+        start_response("200 OK", [])
+        return [b"".join(read)]
+
+    body = b"a line of the body\n" * 100000
+    for _ in range(2):
+        site = serve(app, body_memory=1000)
+        assert site.get("/", method="POST", body=body)[2] == body
 
 
 def test_another_thread_may_not_wait_for_the_body(serve):
