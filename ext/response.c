@@ -30,6 +30,8 @@ typedef struct {
     unsigned long thread; /* the handler's, which alone may use req */
     enum stage stage;
     bool full;      /* a slow reader: make room before the next item */
+    bool sated;     /* there was more than `room`: the rest is for nobody */
+    uint64_t room;  /* octets of the body that may still be sent */
     size_t waiting; /* octets since the last flush */
     int code;
     const char *reason; /* in `status` */
@@ -96,6 +98,21 @@ static int check_sent(ResponseObject *self, wsk_status st)
     return -1;
 }
 
+static bool is_to_head(const ResponseObject *self)
+{
+    wsk_str method = wsk_request_head(self->req)->method;
+
+    return method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
+}
+
+/* How much of a body the answer may have; `length` is it, where it is known. */
+static uint64_t room_for(const ResponseObject *self, uint64_t length)
+{
+    if (self->code == 204 || self->code == 304 || is_to_head(self))
+        return 0;
+    return self->headers.has_length ? self->headers.length : length;
+}
+
 /* Give the head to the server. It may have answered by itself, when the body of
  * the request broke a rule: then nobody waits for ours. */
 static int start(ResponseObject *self, uint64_t length)
@@ -110,6 +127,7 @@ static int start(ResponseObject *self, uint64_t length)
     }
     if (self->stage != STAGE_READY)
         return 0;
+    self->room = room_for(self, length);
     if (self->headers.has_length)
         length = WSK_LENGTH_UNKNOWN; /* the headers say it */
     st = wsk_request_start(self->req, self->code, self->reason,
@@ -134,6 +152,8 @@ static int write_item(ResponseObject *self, PyObject *item)
 
     if (self->stage != STAGE_STARTED)
         return 0;
+    self->sated |= len > self->room;
+    self->room -= len < self->room ? len : self->room;
     self->waiting += len;
     if (len < LEND_ITEM)
         return check_sent(self, wsk_request_write(self->req, data, len));
@@ -200,19 +220,25 @@ static bool accepted(const ResponseObject *self)
     return self->websocket != NULL && ext_websocket_accepted(self->websocket);
 }
 
+static int check_item(PyObject *item)
+{
+    if (PyBytes_Check(item))
+        return 0;
+    PyErr_Format(PyExc_TypeError,
+                 "the application must yield bytes, not %.100s%s",
+                 Py_TYPE(item)->tp_name,
+                 PyUnicode_Check(item) ? "; encode the text first" : "");
+    return -1;
+}
+
 /* One item of the result. PEP 3333: the head leaves with the first that is not
  * empty. `length` is that of the whole body where it is known. */
 static int send_item(ResponseObject *self, PyObject *item, uint64_t length)
 {
     if (accepted(self))
         return 0;
-    if (!PyBytes_Check(item)) {
-        PyErr_Format(PyExc_TypeError,
-                     "the application must yield bytes, not %.100s%s",
-                     Py_TYPE(item)->tp_name,
-                     PyUnicode_Check(item) ? "; encode the text first" : "");
+    if (check_item(item) < 0)
         return -1;
-    }
     if (PyBytes_GET_SIZE(item) == 0)
         return 0;
     if (self->stage == STAGE_SILENT && self->websocket != NULL)
@@ -223,7 +249,8 @@ static int send_item(ResponseObject *self, PyObject *item, uint64_t length)
 }
 
 /* An iterator's code runs between two items, so each is flushed before the next
- * is asked for. */
+ * is asked for. PEP 3333: it is asked no more once there is enough; but only
+ * what exceeds that says so, for code may stand behind the last item. */
 static int send_iterable(ResponseObject *self, PyObject *result, bool single)
 {
     PyObject *iterator = PyObject_GetIter(result);
@@ -231,7 +258,7 @@ static int send_iterable(ResponseObject *self, PyObject *result, bool single)
 
     if (iterator == NULL)
         return -1;
-    while (self->stage != STAGE_GONE &&
+    while (self->stage != STAGE_GONE && !self->sated &&
            (item = PyIter_Next(iterator)) != NULL) {
         uint64_t length = single && PyBytes_Check(item)
                               ? (uint64_t)PyBytes_GET_SIZE(item)
@@ -249,10 +276,16 @@ static int send_iterable(ResponseObject *self, PyObject *result, bool single)
 }
 
 /* A list or tuple runs no code between its items, so small ones leave together,
- * and nobody is waited for: they exist already. It may be changed by another
- * thread while the GIL is dropped. */
+ * and nobody is waited for: they exist already, and a wrong one is found before
+ * anything has left. It may be changed by another thread while the GIL is
+ * dropped. */
 static int send_sequence(ResponseObject *self, PyObject *result, bool single)
 {
+    if (accepted(self))
+        return 0;
+    for (Py_ssize_t i = 1; i < PySequence_Fast_GET_SIZE(result); i++)
+        if (check_item(PySequence_Fast_GET_ITEM(result, i)) < 0)
+            return -1;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); i++) {
         PyObject *item = ext_ref(PySequence_Fast_GET_ITEM(result, i));
         uint64_t length = single && PyBytes_Check(item)
@@ -295,10 +328,6 @@ static int has_one_item(PyObject *result)
  * follows, and the server finishes by itself when the handler has returned. */
 static int send_rest(ResponseObject *self, bool last)
 {
-    wsk_str method = wsk_request_head(self->req)->method;
-    /* A HEAD result says nothing about the length that GET would have. */
-    bool is_head = method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
-
     if (self->websocket != NULL &&
         (self->stage == STAGE_SILENT || accepted(self)))
         return ext_websocket_finish(self->websocket);
@@ -308,7 +337,8 @@ static int send_rest(ResponseObject *self, bool last)
                         "start_response");
         return -1;
     }
-    if (start(self, is_head ? WSK_LENGTH_UNKNOWN : 0) < 0)
+    /* A HEAD result says nothing about the length that GET would have. */
+    if (start(self, is_to_head(self) ? WSK_LENGTH_UNKNOWN : 0) < 0)
         return -1;
     if (last && self->websocket == NULL && self->waiting < LONG_SEND)
         return 0;

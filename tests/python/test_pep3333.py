@@ -73,6 +73,14 @@ def test_items_of_other_types_are_a_500_that_names_them(
     assert caplog.text.count("must yield bytes, not " + name) == 2
 
 
+@pytest.mark.parametrize("item", ["text", None, 1])
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "2")]])
+def test_a_list_with_one_wrong_item_is_a_500_too(serve, item, headers):
+    for result in ([b"a", item], (b"a", b"b" * 100000, item)):
+        status, _, body = serve(answering(result, headers)).get()
+        assert (status, body) == (500, b"500 Internal Server Error\n")
+
+
 @pytest.mark.parametrize(
     "value",
     ["abc", "", "-1", "+1", " 5", "5 ", "1.0", "5, 5", "0x5", "9" * 19],

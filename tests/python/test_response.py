@@ -78,6 +78,69 @@ def test_too_much_is_cut(server_log, serve):
     assert server_log("Content-Length").count("Content-Length") == 1
 
 
+class Endless:
+    """Items without an end, counted."""
+
+    def __init__(self):
+        self.items = self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.items += 1
+        assert self.items < 1000
+        return b"0123456789"
+
+    def close(self):
+        self.closed += 1
+
+
+def test_no_item_is_asked_for_when_content_length_is_reached(serve, eventually):
+    result = Endless()
+    app = answering(result, [("Content-Length", "25")])
+    assert serve(app).get()[2] == b"0123456789012345678901234"[:25]
+    eventually(lambda: result.closed == 1)
+    assert result.items == 3
+
+
+def test_code_behind_the_last_item_runs(serve, eventually):
+    ended = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "5")])
+        yield b"hello"
+        ended.append(True)
+
+    assert serve(app).get()[2] == b"hello"
+    eventually(lambda: ended)
+
+
+@pytest.mark.parametrize(
+    "method, status",
+    [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 No News")],
+)
+@pytest.mark.parametrize("writes", [False, True])
+def test_an_answer_without_a_body_asks_for_none(
+    serve, eventually, method, status, writes
+):
+    result = Endless()
+
+    def app(environ, start_response):
+        write = start_response(status, [])
+        if writes:
+            write(b"written")
+        return result
+
+    with serve(app).raw() as client:
+        head = "%s / HTTP/1.1\r\nHost: t\r\n\r\n" % method
+        client.send(head.encode() * 2)
+        for _ in range(2):
+            assert client.response(bodiless=True)[0] == int(status[:3])
+    eventually(lambda: result.closed == 2)
+    assert result.items == (0 if writes else 2)
+
+
 def test_too_little_closes_the_connection(server_log, serve):
     site = serve(answering([b"hel"], [("Content-Length", "5")]))
     with site.raw() as client:
