@@ -534,6 +534,10 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
     if (conn->h->parts != NULL) /* lent by this thread, which waits for it */
         wsk__http_flush(th, conn);
     wsk__parts_give_back(conn);
+    if (conn->h->spill_fd >= 0) { /* freeing its blocks takes a while */
+        wsk__gate_leave(th);
+        wsk__http_flush(th, conn);
+    }
     close_request(conn);
     return false;
 }

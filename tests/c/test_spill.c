@@ -4,6 +4,7 @@
 
 #include "client.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -289,4 +290,69 @@ TEST(an_incomplete_upload_holds_no_handler)
     }
     close(other);
     wsk_server_free(s.srv);
+}
+
+/* Descriptors of files that have no name any more. */
+static int nameless_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+    char path[512];
+    int n = 0;
+
+    while ((entry = readdir(dir)) != NULL) {
+        ssize_t len =
+            readlinkat(dirfd(dir), entry->d_name, path, sizeof(path) - 1);
+
+        path[len > 0 ? len : 0] = '\0';
+        n += strstr(path, " (deleted)") != NULL;
+    }
+    closedir(dir);
+    return n;
+}
+
+static atomic_int open_when_left;
+
+static void enter(void *thread)
+{
+    (void)thread;
+}
+
+static void leave(void *thread)
+{
+    (void)thread;
+    atomic_store(&open_when_left, nameless_files());
+}
+
+static void answer_and_reset(wsk_request *req, void *user)
+{
+    atomic_store(&open_when_left, -1);
+    account(req, user);
+}
+
+/* To free the blocks of a gigabyte takes a while. */
+TEST(the_file_of_a_body_is_closed_when_the_interpreter_is_left)
+{
+    wsk_hooks hooks = {.enter = enter, .leave = leave};
+    struct served s;
+    wsk_server_config cfg;
+    int fd, before = nameless_files();
+
+    wsk_config_init(&cfg);
+    cfg.port = 0;
+    cfg.log_level = "critical";
+    s.srv = wsk_server_new(&cfg, answer_and_reset, NULL, &hooks);
+    EXPECT(wsk_server_start(s.srv) == WSK_OK);
+    s.port = wsk_server_port(s.srv);
+    fd = dial(&s);
+    fill_body();
+    EXPECT(say_head(fd, "Content-Length: 1572864\r\n"));
+    EXPECT(say_octets(fd, body, LONG));
+    expect_account(fd, "1572864 0 1572864 0");
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&open_when_left) < 0; ms++)
+        usleep(1000);
+    EXPECT(atomic_load(&open_when_left) == before + 1);
+    close(fd);
+    wsk_server_free(s.srv);
+    EXPECT(nameless_files() == before);
 }
