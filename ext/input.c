@@ -10,6 +10,8 @@ typedef struct {
     PyObject_HEAD
     struct ext_state *st;
     wsk_request *req;     /* NULL: the body is in `data`, or over */
+    uint64_t stored;      /* octets of it in a file, not yet fetched; or
+                             WSK_LENGTH_UNKNOWN: it is still coming */
     unsigned long thread; /* the handler's, which alone may use req */
     bool over;            /* the request has ended */
     bool cut;             /* the body has ended before it was complete */
@@ -40,6 +42,34 @@ static int check_usable(InputObject *self)
     return 0;
 }
 
+/* A disk may be slow: nobody waits for it with us. */
+static wsk_status read_stored(InputObject *self, void *data, size_t cap,
+                              size_t *got)
+{
+    wsk_status st;
+
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_request_read(self->req, data, cap, got);
+    Py_END_ALLOW_THREADS
+    self->stored -= *got;
+    return st;
+}
+
+static wsk_status read_coming(InputObject *self, void *data, size_t cap,
+                              size_t *got)
+{
+    wsk_status st;
+
+    while ((st = wsk_request_read(self->req, data, cap, got)) == WSK_E_AGAIN) {
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_request_wait(self->req);
+        Py_END_ALLOW_THREADS
+        if (st != WSK_OK)
+            break;
+    }
+    return st;
+}
+
 /* Read the next octets into `data`, waiting for them. *got is 0 at the end of
  * the body. */
 static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
@@ -49,13 +79,8 @@ static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
     *got = 0;
     if (self->req == NULL)
         return 0;
-    while ((st = wsk_request_read(self->req, data, cap, got)) == WSK_E_AGAIN) {
-        Py_BEGIN_ALLOW_THREADS
-        st = wsk_request_wait(self->req);
-        Py_END_ALLOW_THREADS
-        if (st != WSK_OK)
-            break;
-    }
+    st = self->stored == WSK_LENGTH_UNKNOWN ? read_coming(self, data, cap, got)
+                                            : read_stored(self, data, cap, got);
     if (st != WSK_OK) {
         self->cut = st == WSK_E_CUT;
         ext_raise(self->st, st, "wsgi.input");
@@ -110,21 +135,30 @@ static int make_room(PyObject **bytes, size_t used, size_t most)
     return _PyBytes_Resize(bytes, (Py_ssize_t)size);
 }
 
-/* Up to `most` octets, fewer only at the end of the body. Room is made as they
- * come: nobody can announce a size and have it allocated. */
+/* Room to begin with for up to `most` octets. It is made as they come: nobody
+ * can announce a size and have it allocated. */
+static size_t first_room(const InputObject *self, size_t most)
+{
+    size_t have = self->len - self->pos;
+
+    if (most <= have || most <= INPUT_BLOCK ||
+        self->stored != WSK_LENGTH_UNKNOWN)
+        return most;
+    return have < INPUT_BLOCK ? INPUT_BLOCK : have;
+}
+
+/* Up to `most` octets, fewer only at the end of the body. */
 static PyObject *read_upto(InputObject *self, size_t most)
 {
     size_t have = self->len - self->pos;
     size_t used, got;
     PyObject *bytes;
 
-    if (self->req == NULL && most > have)
+    if (most > have && self->req == NULL)
         most = have;
-    bytes = PyBytes_FromStringAndSize(
-        NULL, (Py_ssize_t)(most <= have          ? most
-                           : most <= INPUT_BLOCK ? most
-                           : have < INPUT_BLOCK  ? INPUT_BLOCK
-                                                 : have));
+    else if (most > have && most - have > self->stored)
+        most = have + (size_t)self->stored;
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)first_room(self, most));
     if (bytes == NULL)
         return NULL;
     used = take(self, PyBytes_AS_STRING(bytes), most);
@@ -331,6 +365,7 @@ PyObject *ext_input_new(struct ext_state *st, wsk_request *req)
     if (!wsk_request_body(req, &self->data, &self->len)) {
         self->len = 0;
         self->req = req;
+        self->stored = wsk_request_body_length(req);
         self->thread = PyThread_get_thread_ident();
     }
     return op;

@@ -778,7 +778,8 @@ WSK_API const char *wsk_request_scheme(const wsk_request *req);
 WSK_API const char *wsk_request_prefix(const wsk_request *req);
 
 /**
- * Body octets. Never blocks.
+ * Body octets. Never waits for the peer, but for the disk where the body is
+ * complete and wsk_request_body() does not have it: leave the interpreter then.
  *
  * *got   octets copied, 0 at the end of the body
  *

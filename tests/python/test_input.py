@@ -2,7 +2,9 @@
 
 import contextlib
 import re
+import sys
 import threading
+import tracemalloc
 
 import pytest
 
@@ -199,6 +201,61 @@ def test_an_announced_length_takes_no_memory(serve):
             client.send(b"x")
         site.get()
         assert address_space() < before + 1000000000
+
+
+def test_a_body_in_a_file_is_read_into_just_its_length(serve):
+    peaks = []
+    body = b"x" * 5_000_000
+
+    def app(environ, start_response):
+        tracemalloc.start()
+        assert environ["wsgi.input"].read() == body
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        start_response("204 No Content", [])
+        return []
+
+    with serve(app).raw() as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n"
+            % len(body),
+            body,
+        )
+        assert client.response()[0] == 204
+    assert peaks[0] < len(body) * 1.1
+
+
+def test_others_run_while_a_file_is_read(serve):
+    """It may lie on a slow disk. Here nobody is made to let go."""
+
+    def app(environ, start_response):
+        began, ran = threading.Event(), []
+
+        def run():
+            began.wait()
+            ran.append(1)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1000)
+        try:
+            began.set()
+            while not ran and environ["wsgi.input"].read(5000):
+                pass
+            others_ran = bool(ran)
+        finally:
+            sys.setswitchinterval(interval)
+        thread.join()
+        start_response("200 OK", [])
+        return [b"%d" % others_ran]
+
+    site = serve(app)
+    body = b"x" * 5_000_000
+    # Whether one who is awake runs in time is up to the system.
+    assert any(
+        site.get("/", method="POST", body=body)[2] == b"1" for _ in range(50)
+    )
 
 
 def test_kept_after_the_request_it_raises_a_clear_error(serve):
