@@ -725,7 +725,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             return true;
         case WSK__FEED_FULL:
             wsk__load_wait(conn);
-            return true;
+            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         case WSK__FEED_SAY:
             continue;
         case WSK__FEED_SPILL:

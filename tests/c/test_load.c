@@ -123,6 +123,29 @@ TEST(below_memory_limit_nobody_is)
     wsk_server_free(s.srv);
 }
 
+/* What a busy server lends to the head of a request is not the request's: here
+ * its connection waits, and another is served meanwhile. */
+TEST(a_request_that_waits_for_memory_is_the_same_afterwards)
+{
+    struct served s = serve(handler, NULL, "memory_limit=1m");
+    int fd = dial(&s), other = dial(&s);
+    char body[64] = "";
+
+    atomic_fetch_add(&s.srv->held, 2 << 20);
+    say(fd, GET("/first") "POST /second HTTP/1.1\r\nHost: x\r\n"
+                          "Content-Length: 2\r\n\r\nb");
+    EXPECT(hear_answer(fd, body, sizeof(body)) == 200);
+    say(other, GET("/other"));
+    EXPECT(hear_answer(other, body, sizeof(body)) == 200);
+    atomic_fetch_sub(&s.srv->held, 2 << 20);
+    say(fd, "b");
+    EXPECT(hear_answer(fd, body, sizeof(body)) == 200);
+    EXPECT(strcmp(body, "/second") == 0);
+    close(fd);
+    close(other);
+    wsk_server_free(s.srv);
+}
+
 /* ---------------------------------------------------------- WebSockets --- */
 
 static void echo_event(wsk_conn *conn, const wsk_message *msg, void *user)
