@@ -144,9 +144,11 @@ void wsk__load_forget(struct wsk_conn *conn)
 
 bool wsk__load_is_over(const struct wsk_conn *conn)
 {
+    const struct wsk__exchange *h = conn->h;
     uint64_t limit = conn->srv->cfg.memory_limit;
+    bool attempt = h->head != NULL && h->head->websocket;
 
-    return limit > 0 && conn->h->held > 0 && !conn->h->called &&
+    return limit > 0 && (h->held > 0 || attempt) && !h->called &&
            atomic_load(&conn->srv->held) > limit;
 }
 

@@ -29,7 +29,7 @@ bool wsk__stall_is_over(struct wsk_conn *conn);
 void wsk__load_account(struct wsk_conn *conn);
 void wsk__load_forget(struct wsk_conn *conn);
 
-/* Whether no more may be read for it. Owner. */
+/* Whether no more may be read for it, nor a WebSocket begun. Owner. */
 bool wsk__load_is_over(const struct wsk_conn *conn);
 
 /* Read no further, until others need less or the patience is over. Leader. */

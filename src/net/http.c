@@ -434,6 +434,7 @@ static bool refuse_attempt(struct wsk_conn *conn)
         {{"Sec-WebSocket-Version", 21}, {"13, 8, 7", 8}}};
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
+    static const wsk_header LATER = {{"Retry-After", 11}, {"1", 1}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
     wsk_ws_verdict verdict = judge_attempt(conn);
     size_t n = 1;
@@ -446,6 +447,8 @@ static bool refuse_attempt(struct wsk_conn *conn)
         headers[n++] = UPGRADE;
     if (verdict.status == 405)
         headers[n++] = ALLOW;
+    if (verdict.status == 503) /* 9110 15.6.4: it will pass */
+        headers[n++] = LATER;
     if (wsk_http_send_head(&conn->h->http, verdict.status, NULL, headers, n,
                            strlen(verdict.reason)) != WSK_OK ||
         wsk_http_send_body(&conn->h->http, (const uint8_t *)verdict.reason,
@@ -656,6 +659,13 @@ static void await_reader(struct wsk_conn *conn, unsigned want)
     wsk__rearm(conn);
 }
 
+/* What it holds outlives this thread's receive buffer. */
+static bool await_memory(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__load_wait(conn);
+    return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+}
+
 /* So much of a body has come that it must go to a file. True: the disk has it.
  */
 static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
@@ -678,6 +688,18 @@ static void refuse_spilled(struct wsk_conn *conn)
         return;
     conn->h->spill_errno = 0;
     wsk__http_fail(&conn->h->http, status);
+}
+
+/* The same as wsk__http_feed_some(), but who would become a WebSocket waits for
+ * memory first. */
+static enum wsk__feed feed(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    enum wsk__feed got = wsk__http_feed_some(th, conn);
+
+    return got == WSK__FEED_READY && conn->h->head->websocket &&
+                   wsk__load_is_over(conn)
+               ? WSK__FEED_FULL
+               : got;
 }
 
 /* The usual end of a turn: all is answered, and a read would find nothing. */
@@ -713,7 +735,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             wsk__post(conn, WSK__POST_LOOK);
             return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
         }
-        switch (wsk__http_feed_some(th, conn)) {
+        switch (feed(th, conn)) {
         case WSK__FEED_MORE:
             await_input(conn);
             return true;
@@ -724,8 +746,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
                 finish_connection(conn);
             return true;
         case WSK__FEED_FULL:
-            wsk__load_wait(conn);
-            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+            return await_memory(th, conn);
         case WSK__FEED_SAY:
             continue;
         case WSK__FEED_SPILL:

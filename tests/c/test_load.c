@@ -253,10 +253,10 @@ static void begin_messages(void *user)
     char data[126];
     size_t len = 0;
 
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         fds[i] = open_ws(&s, UPGRADE("/"));
+    for (int i = 0; i < 10; i++)
         say_some(fds[i], MESSAGE, BEGUN);
-    }
     while (!hears(fds[0], 0) && atomic_load(&s.srv->held) > 500000) {
         say_frame(other, 1, "short", 5);
         EXPECT(hear_frame(other, data, &len) == 1);
@@ -274,7 +274,7 @@ static void begin_messages(void *user)
     }
     EXPECT(whole + refused == 10);
     EXPECT(whole >= 2);
-    EXPECT(refused >= 2);
+    EXPECT(refused >= 1);
     EXPECT(nothing_is_held(&s));
     close(other);
     wsk_server_free(s.srv);
@@ -392,6 +392,64 @@ TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
     EXPECT(got > 0);
     EXPECT(head[0] == 0x88 && (head[2] << 8 | head[3]) == 1013);
     EXPECT(nothing_is_held(&s));
+    close(fd);
+    close(other);
+    wsk_server_free(s.srv);
+}
+
+/* A handshake is not the peer's fault, so that others have the same patience to
+ * give memory back; but what takes more is not begun. */
+TEST(past_memory_limit_a_handshake_is_answered_503_with_retry_after)
+{
+    struct served s = serve(echo, NULL, "memory_limit=1m");
+    int fd = dial(&s), other;
+    char answer[512] = "";
+
+    atomic_fetch_add(&s.srv->held, 2 << 20);
+    say(fd, UPGRADE("/"));
+    EXPECT(hears(fd, PATIENCE_MS));
+    EXPECT(recv(fd, answer, sizeof(answer) - 1, 0) > 0);
+    EXPECT(strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
+    EXPECT(strstr(answer, "\r\nRetry-After: 1\r\n") != NULL);
+    EXPECT(hears_end(fd));
+    atomic_fetch_sub(&s.srv->held, 2 << 20);
+    other = open_ws(&s, UPGRADE("/"));
+    EXPECT(other >= 0);
+    EXPECT(nothing_is_held(&s));
+    close(fd);
+    close(other);
+    wsk_server_free(s.srv);
+}
+
+TEST(a_handshake_that_waits_for_memory_is_a_websocket_once_there_is_some)
+{
+    struct served s = serve(echo, &open_door, "memory_limit=1m");
+    int fd = dial(&s);
+    char data[126];
+    size_t len = 0;
+
+    atomic_fetch_add(&s.srv->held, 2 << 20);
+    say(fd, UPGRADE("/"));
+    say_frame(fd, 1, "early", 5);
+    EXPECT(!hears(fd, 50));
+    atomic_fetch_sub(&s.srv->held, 2 << 20);
+    EXPECT(hear_answer(fd, NULL, 0) == 101);
+    EXPECT(hear_frame(fd, data, &len) == 1 && strcmp(data, "early") == 0);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+TEST(past_max_parked_a_handshake_is_answered_503_with_retry_after)
+{
+    struct served s = serve(echo, NULL, "max_parked=1");
+    int fd = open_ws(&s, UPGRADE("/")), other = dial(&s);
+    char answer[512] = "";
+
+    say(other, UPGRADE("/"));
+    EXPECT(hears(other, PATIENCE_MS));
+    EXPECT(recv(other, answer, sizeof(answer) - 1, 0) > 0);
+    EXPECT(strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
+    EXPECT(strstr(answer, "\r\nRetry-After: 1\r\n") != NULL);
     close(fd);
     close(other);
     wsk_server_free(s.srv);
