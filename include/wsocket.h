@@ -115,7 +115,7 @@ typedef struct wsk_str {
     TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue; always; never, the handler reads it as it comes") \
     BYTES(body_memory, 1048576, "a longer buffered body goes to a temporary file in TMPDIR or /tmp; 507 when there is no room for it") \
     COUNT(queue_limit, 1024, "requests that may wait for a thread; past it they are answered 503") \
-    BYTES(memory_limit, 0, "what unfinished heads and bodies, and the messages of WebSockets, may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts; 0 is no limit") \
+    BYTES(memory_limit, 0, "what unfinished heads and bodies, and the messages of WebSockets, may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts, and no WebSocket is begun; 0 is no limit") \
     BYTES(body_rate, 240, "octets a second that a request body must bring, after 10 seconds; 0 is no least") \
     BYTES(write_rate, 240, "octets a second of an answer that a client must take, after 10 seconds; 0 is no least") \
     TIME(request_timeout, 0, "how long a handler may take until its client is answered 503, or cut off when the answer has begun; 0 is no limit") \

@@ -468,6 +468,9 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
         return WSK_OK;
     if (!keep && cfg->ws_send_policy[0] == 'd')
         return WSK_E_AGAIN;
+    wsk__limit_hit(conn->srv, wsk__ws_is_over_locked(conn)
+                                  ? WSK__LIMIT_WS_MEMORY
+                                  : WSK__LIMIT_WS_SEND);
     wsk__ws_fail(&conn->ws->engine, 1013, "too much waits to be read");
     wsk__ws_collect_locked(conn);
     wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */

@@ -56,7 +56,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
     struct wsk__exchange *h = conn->h;
 
     if (h->over_ms != 0 && wsk__load_is_over(conn)) {
-        wsk__load_refused(conn->srv);
+        wsk__limit_hit(conn->srv, WSK__LIMIT_MEMORY);
         refuse(th, conn, 503);
     } else if (h->over_ms != 0) {
         h->over_ms = 0;
@@ -219,23 +219,55 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
     if (now_ms - ws->over_ms < OVER_MS ||
         !peer_gives_nothing_back_locked(conn, now_ms))
         return true;
+    wsk__limit_hit(conn->srv, WSK__LIMIT_WS_MEMORY);
     wsk__ws_fail(&ws->engine, 1013, "too little memory");
     wsk__ws_collect_locked(conn);
     wsk__ws_flush_locked(conn);
     return false;
 }
 
-void wsk__load_refused(wsk_server *srv)
+/* What happened, the option that would allow more, and its value. */
+static const char *limit_text(const wsk_server_config *cfg,
+                              enum wsk__limit limit, const char **option,
+                              uint64_t *value)
 {
-    uint64_t now_ms = wsk__now_ms();
+    switch (limit) {
+    case WSK__LIMIT_QUEUE:
+        *option = "queue_limit", *value = cfg->queue_limit;
+        return "requests answered 503";
+    case WSK__LIMIT_MEMORY:
+        *option = "memory_limit", *value = cfg->memory_limit;
+        return "requests answered 503";
+    case WSK__LIMIT_PARKED:
+        *option = "max_parked", *value = cfg->max_parked;
+        return "WebSockets answered 503";
+    case WSK__LIMIT_WS_MEMORY:
+        *option = "memory_limit", *value = cfg->memory_limit;
+        return "WebSockets closed with 1013";
+    case WSK__LIMIT_WS_SEND:
+        *option = "ws_send_max", *value = cfg->ws_send_max;
+        return "WebSockets closed with 1013";
+    case WSK__LIMITS:
+        break;
+    }
+    return "";
+}
 
-    srv->n_refused++;
-    if (srv->refused_log_ms != 0 && now_ms - srv->refused_log_ms < TELL_MS)
+void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+{
+    struct wsk__hits *hits = &srv->hits[limit];
+    unsigned long long n = atomic_fetch_add(&hits->n, 1) + 1;
+    uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
+    const char *what, *option = "";
+    uint64_t value = 0;
+
+    if ((told_ms != 0 && now_ms - told_ms < TELL_MS) ||
+        !atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms))
         return;
-    srv->refused_log_ms = now_ms;
+    what = limit_text(&srv->cfg, limit, &option, &value);
     wsk__server_logf(srv, WSK_LOG_WARNING,
-                     "requests answered 503 for the load: %llu since the start",
-                     (unsigned long long)srv->n_refused);
+                     "%s: %llu since the start; the limit is %s (%llu)", what,
+                     n, option, (unsigned long long)value);
 }
 
 /* ----------------------------------------------------- request_timeout --- */

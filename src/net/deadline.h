@@ -42,8 +42,9 @@ bool wsk__ws_is_over_locked(const struct wsk_conn *conn);
 bool wsk__ws_over_wait_locked(struct wsk_conn *conn);
 enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 }; /* until the next */
 
-/* A request was answered 503 for the load; leader. */
-void wsk__load_refused(wsk_server *srv);
+/* A limit made us refuse or close: the log tells of it, once a second at most.
+ * Any thread. */
+void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit);
 
 /* ---- request_timeout ---- */
 

@@ -418,6 +418,7 @@ static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
     } else if (!wsk__socket_reserve(conn->srv)) {
+        wsk__limit_hit(conn->srv, WSK__LIMIT_PARKED);
         verdict.status = 503;
         verdict.reason = "too many WebSockets are open";
     }
@@ -556,7 +557,7 @@ static bool cannot_call(struct wsk_conn *conn)
 
 void wsk__http_refuse(struct wsk_conn *conn)
 {
-    wsk__load_refused(conn->srv);
+    wsk__limit_hit(conn->srv, WSK__LIMIT_QUEUE);
     cannot_call(conn);
 }
 

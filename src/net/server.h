@@ -278,6 +278,21 @@ struct wsk__thread {
 
 /* ------------------------------------------------------------ server --- */
 
+/* What made us refuse or close; see wsk__limit_hit(). */
+enum wsk__limit {
+    WSK__LIMIT_QUEUE,     /* queue_limit, or no thread: a request is refused */
+    WSK__LIMIT_MEMORY,    /* memory_limit: the same */
+    WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
+    WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
+    WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
+    WSK__LIMITS,
+};
+
+struct wsk__hits {
+    atomic_ullong n;
+    _Atomic(uint64_t) told_ms; /* 0: never */
+};
+
 struct wsk__listener {
     enum wsk__source source;
     size_t i; /* in srv->places */
@@ -307,6 +322,7 @@ struct wsk_server {
     _Atomic(struct wsk__spare *) spare; /* see net/direct.h; or NULL */
     atomic_size_t held;                 /* what waits for more of it, octets */
     atomic_size_t deflate_bytes;        /* reserved for windows that are kept */
+    struct wsk__hits hits[WSK__LIMITS];
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];
@@ -331,8 +347,6 @@ struct wsk_server {
     struct wsk_conn *graveyard; /* closed in this batch; linked by next */
     uint64_t now_ms;
     bool accept_paused;
-    uint64_t n_refused;      /* requests answered 503 for the load */
-    uint64_t refused_log_ms; /* last told of then */
     struct wsk__timer accept_timer;
     uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
     uint32_t goaway_spread_ms; /* each at its moment of so long a time */

@@ -1,6 +1,7 @@
 """What a WebSocket peer may make the server hold, do and wait for: each limit
 from both sides. Frames are written by hand (RFC 6455 5.2)."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -326,6 +327,31 @@ def test_a_single_message_is_never_too_long_to_send(serve):
     with open_raw(serve(app, ws_send_max="64k")) as client:
         client.send(frame(TEXT, b"go"))
         assert read_frame(client) == (BINARY, big)
+
+
+def test_the_log_says_which_limit_closes_a_slow_reader(serve, server_log):
+    with open_burst(serve, 40, ws_send_max="4m") as client:
+        said = server_log("ws_send_max (4194304)")
+        read_burst(client)
+    assert said.count("1013") == 1
+
+
+def test_the_log_says_that_memory_limit_closes_websockets(serve, server_log):
+    site = serve(event_echo(), memory_limit="300k")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(open_raw(site)) for _ in range(8)]
+        for client in clients:
+            client.send(frame(BINARY, b"x" * 100000)[:60000])
+        said = server_log("memory_limit (307200)")
+    assert "closed with 1013" in said
+
+
+def test_the_log_says_which_limit_refuses_websockets(serve, server_log):
+    site = serve(blocking_echo, max_parked=1)
+    with open_raw(site), site.raw() as other:
+        other.send(HANDSHAKE)
+        assert other.head()[0] == 503
+        assert "answered 503" in server_log("max_parked (1)")
 
 
 @BOTH
