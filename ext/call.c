@@ -105,19 +105,17 @@ static bool has_left_quietly(const struct call *k)
 
 static void finish(const struct ext_caller *c, struct call *k)
 {
-    if (k->input != NULL)
-        ext_input_end(k->input);
     if (k->websocket != NULL)
         ext_websocket_end(k->websocket, c->events_only ? c->app : NULL);
     if (k->socket != NULL)
         ext_socket_end(k->socket);
     if (k->response != NULL)
-        ext_response_end(k->response);
-    Py_XDECREF(k->response);
+        ext_response_end_take(k->response);
     Py_XDECREF(k->websocket);
     Py_XDECREF(k->socket);
     Py_XDECREF(k->environ);
-    Py_XDECREF(k->input);
+    if (k->input != NULL)
+        ext_input_end_take(k->input);
     if (k->hints != NULL)
         ext_hints_end_take(k->hints);
     ext_log_end_line(c->errors);

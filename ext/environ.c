@@ -409,8 +409,6 @@ void ext_environ_clear(struct ext_environ *e)
     Py_CLEAR(e->template);
     for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
         Py_CLEAR(e->last[i]);
-    for (size_t i = 0; i < EXT_PORTS; i++)
-        Py_CLEAR(e->ports[i].text);
 }
 
 static wsk_str text_of(const char *s)
@@ -418,20 +416,20 @@ static wsk_str text_of(const char *s)
     return (wsk_str){s, strlen(s)};
 }
 
-/* The decimal digits of a port, borrowed. A connection asks for its two again
- * with each request. Linux gives clients every second number. */
-static PyObject *port_text(struct ext_environ *e, uint16_t port)
+/* The decimal digits of a port. */
+static PyObject *port_text(uint16_t port)
 {
-    size_t place = port / 2 % EXT_PORTS;
-    PyObject *text = e->ports[place].text;
+    char digits[5], *p = digits + sizeof digits;
+    PyObject *text;
+    Py_ssize_t n;
 
-    if (text != NULL && e->ports[place].number == port)
-        return text;
-    text = PyUnicode_FromFormat("%u", (unsigned)port);
-    if (text == NULL)
-        return NULL;
-    Py_XSETREF(e->ports[place].text, text);
-    e->ports[place].number = port;
+    do
+        *--p = (char)('0' + port % 10);
+    while ((port = (uint16_t)(port / 10)) > 0);
+    n = digits + sizeof digits - p;
+    text = PyUnicode_New(n, 127);
+    if (text != NULL)
+        memcpy(PyUnicode_1BYTE_DATA(text), p, (size_t)n);
     return text;
 }
 
@@ -462,6 +460,22 @@ static int set_slot(struct ext_environ *e, const struct ext_keys *keys,
     }
     Py_XSETREF(e->last[slot], ext_ref(value));
     return 0;
+}
+
+/* Not by way of a cache: with many connections it would mostly miss. */
+static int set_port(struct ext_environ *e, const struct ext_keys *keys,
+                    enum ext_slot slot, uint16_t port)
+{
+    PyObject *text;
+    int rc;
+
+    if (e->last[slot] != NULL && e->last_port[slot] == port)
+        return 0;
+    text = port_text(port);
+    rc = set_slot(e, keys, slot, text);
+    Py_XDECREF(text);
+    e->last_port[slot] = port;
+    return rc;
 }
 
 /* The slots before URI, each a text of its own. What is too long to keep is
@@ -532,10 +546,8 @@ static PyObject *copy_with_slots(struct ext_environ *e,
     if (set_texts(e, keys, values, longer, &which) == 0 &&
         (e->last[EXT_SLOT_RAW_URI] == NULL || /* the first one is long */
          set_slot(e, keys, EXT_SLOT_URI, e->last[EXT_SLOT_RAW_URI]) == 0) &&
-        set_slot(e, keys, EXT_SLOT_PORT, port_text(e, source->local_port)) ==
-            0 &&
-        set_slot(e, keys, EXT_SLOT_ADDRPORT, port_text(e, source->peer_port)) ==
-            0)
+        set_port(e, keys, EXT_SLOT_PORT, source->local_port) == 0 &&
+        set_port(e, keys, EXT_SLOT_ADDRPORT, source->peer_port) == 0)
         environ = PyDict_Copy(e->template);
     if (which != 0 && set_longer(environ, keys, longer, which) < 0)
         Py_CLEAR(environ);

@@ -37,17 +37,12 @@ enum ext_slot {
         EXT_SLOT_COUNT
 };
 
-#define EXT_PORTS 128
-
 /* One server's environs: what they have in common, and the values seen last,
  * for the next request often repeats them. */
 struct ext_environ {
     PyObject *template;
     PyObject *last[EXT_SLOT_COUNT];
-    struct {
-        uint16_t number;
-        PyObject *text; /* or NULL */
-    } ports[EXT_PORTS];
+    uint16_t last_port[EXT_SLOT_COUNT]; /* of those that are ports */
 };
 
 /* The cache of header names in st->keys. */

@@ -6,8 +6,7 @@
 
 #include <stddef.h>
 
-/* Unknown to the garbage collector, and used again when nobody has kept it:
- * every request has one, and few call it. */
+/* Unknown to the garbage collector: every request has one, and few call it. */
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;

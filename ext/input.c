@@ -357,11 +357,18 @@ PyObject *ext_input_new_empty(struct ext_state *st)
 
 PyObject *ext_input_new(struct ext_state *st, wsk_request *req)
 {
-    PyObject *op = ext_input_new_empty(st);
-    InputObject *self = Input_CAST(op);
+    PyObject *op = st->spare_input;
+    InputObject *self;
 
+    st->spare_input = NULL;
+    if (op == NULL)
+        op = ext_input_new_empty(st);
     if (op == NULL)
         return NULL;
+    self = Input_CAST(op);
+    self->over = self->cut = false;
+    self->pos = 0;
+    self->req = NULL;
     if (!wsk_request_body(req, &self->data, &self->len)) {
         self->len = 0;
         self->req = req;
@@ -376,10 +383,15 @@ bool ext_input_was_cut(PyObject *input)
     return Input_CAST(input)->cut;
 }
 
-void ext_input_end(PyObject *input)
+void ext_input_end_take(PyObject *input)
 {
     InputObject *self = Input_CAST(input);
 
     self->req = NULL;
     self->over = true;
+    if (Py_REFCNT(input) == 1 && self->block == NULL &&
+        self->st->spare_input == NULL)
+        self->st->spare_input = input;
+    else
+        Py_DECREF(input);
 }

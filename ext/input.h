@@ -17,7 +17,7 @@ PyObject *ext_input_new_empty(struct ext_state *st);
 bool ext_input_was_cut(PyObject *input);
 
 /* The request is over; whoever kept the stream gets a ValueError from now on.
- */
-void ext_input_end(PyObject *input);
+ * Takes the reference. */
+void ext_input_end_take(PyObject *input);
 
 #endif

@@ -155,8 +155,11 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->server_type);
     Py_VISIT(st->input_type);
     Py_VISIT(st->hints_type);
-    if (st->spare_hints != NULL) /* for it cannot say so itself */
+    if (st->spare_input != NULL) /* for it cannot say so itself */
+        Py_VISIT(Py_TYPE(st->spare_input));
+    if (st->spare_hints != NULL) /* nor this one */
         Py_VISIT(Py_TYPE(st->spare_hints));
+    Py_VISIT(st->spare_response);
     Py_VISIT(st->log_type);
     Py_VISIT(st->response_type);
     Py_VISIT(st->websocket_type);
@@ -183,8 +186,10 @@ static int module_clear(PyObject *module)
     struct ext_state *st = PyModule_GetState(module);
 
     Py_CLEAR(st->server_type);
-    Py_CLEAR(st->input_type);
+    Py_CLEAR(st->spare_input);
     Py_CLEAR(st->spare_hints);
+    ext_response_clear_spare(st);
+    Py_CLEAR(st->input_type);
     Py_CLEAR(st->hints_type);
     Py_CLEAR(st->log_type);
     Py_CLEAR(st->response_type);

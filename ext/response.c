@@ -27,6 +27,7 @@ typedef struct {
     struct ext_state *st;
     wsk_request *req;     /* NULL once it is over */
     PyObject *websocket;  /* NULL: a plain request */
+    PyObject *write;      /* the method; it refers to this object */
     unsigned long thread; /* the handler's, which alone may use req */
     enum stage stage;
     bool full;      /* a slow reader: make room before the next item */
@@ -506,7 +507,15 @@ void ext_response_fail(PyObject *response, bool body_cut)
         wsk_request_abort(self->req);
 }
 
-void ext_response_end(PyObject *response)
+/* Has the application kept neither the object nor its write()? */
+static bool is_ours_alone(ResponseObject *self)
+{
+    if (self->write == NULL)
+        return Py_REFCNT(self) == 1;
+    return Py_REFCNT(self) == 2 && Py_REFCNT(self->write) == 1;
+}
+
+void ext_response_end_take(PyObject *response)
 {
     ResponseObject *self = Response_CAST(response);
 
@@ -514,6 +523,23 @@ void ext_response_end(PyObject *response)
     self->req = NULL;
     forget_head(self);
     Py_CLEAR(self->websocket);
+    if (is_ours_alone(self) && self->st->spare_response == NULL) {
+        self->st->spare_response = response;
+        return;
+    }
+    Py_CLEAR(self->write);
+    Py_DECREF(response);
+}
+
+void ext_response_clear_spare(struct ext_state *st)
+{
+    PyObject *spare = st->spare_response;
+
+    if (spare == NULL)
+        return;
+    st->spare_response = NULL;
+    Py_CLEAR(Response_CAST(spare)->write);
+    Py_DECREF(spare);
 }
 
 /* -------------------------------------------------------------- calling --- */
@@ -638,7 +664,10 @@ static PyObject *Response_call(PyObject *op, PyObject *const *args,
     /* After 101 this is how a framework reports that the handler crashed. */
     if (accepted(self) && (exc_info != NULL || self->code >= 500))
         ext_websocket_fail(self->websocket);
-    return PyCFunction_New(&write_def, op);
+    if (self->write == NULL)
+        self->write = PyCFunction_New(&write_def, op);
+    Py_XINCREF(self->write);
+    return self->write;
 }
 
 /* ---------------------------------------------------------------- type --- */
@@ -649,6 +678,7 @@ static int Response_traverse(PyObject *op, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->websocket);
+    Py_VISIT(self->write);
     Py_VISIT(self->headers.fields);
     return 0;
 }
@@ -657,6 +687,7 @@ static int Response_clear(PyObject *op)
 {
     forget_head(Response_CAST(op));
     Py_CLEAR(Response_CAST(op)->websocket);
+    Py_CLEAR(Response_CAST(op)->write);
     return 0;
 }
 
@@ -700,16 +731,32 @@ int ext_response_add(PyObject *module, struct ext_state *st)
     return ext_type_add(module, &Response_spec, &st->response_type, false);
 }
 
+static PyObject *make(struct ext_state *st)
+{
+    PyObject *op = st->response_type->tp_alloc(st->response_type, 0);
+
+    if (op != NULL) {
+        Response_CAST(op)->vectorcall = Response_call;
+        Response_CAST(op)->st = st;
+    }
+    return op;
+}
+
 PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
                            PyObject *websocket)
 {
-    PyObject *op = st->response_type->tp_alloc(st->response_type, 0);
-    ResponseObject *self = Response_CAST(op);
+    PyObject *op = st->spare_response;
+    ResponseObject *self;
 
+    st->spare_response = NULL;
+    if (op == NULL)
+        op = make(st);
     if (op == NULL)
         return NULL;
-    self->vectorcall = Response_call;
-    self->st = st;
+    self = Response_CAST(op);
+    self->stage = STAGE_SILENT;
+    self->full = false;
+    self->waiting = 0;
     self->req = req;
     self->websocket = websocket == NULL ? NULL : ext_ref(websocket);
     self->thread = PyThread_get_thread_ident();

@@ -20,7 +20,11 @@ int ext_response_send(PyObject *response, PyObject *result);
  * the application knows that the body of the request is incomplete. */
 void ext_response_fail(PyObject *response, bool body_cut);
 
-/* The request is over; whoever kept the object gets an error from now on. */
-void ext_response_end(PyObject *response);
+/* The request is over; whoever kept the object gets an error from now on. Takes
+ * the reference. */
+void ext_response_end_take(PyObject *response);
+
+/* The module goes: there is no next request. */
+void ext_response_clear_spare(struct ext_state *st);
 
 #endif

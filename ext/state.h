@@ -51,9 +51,10 @@ struct ext_state {
     PyTypeObject *server_type;
     PyTypeObject *input_type;
     PyTypeObject *hints_type;
-    PyObject *spare_hints; /* hints.c: one for the next request, or NULL */
     PyTypeObject *log_type;
     PyTypeObject *response_type;
+    /* What nobody has kept serves the next request too; or NULL. */
+    PyObject *spare_input, *spare_hints, *spare_response;
     PyTypeObject *websocket_type;
     PyTypeObject *stream_type;
     PyTypeObject *event_type;

@@ -483,6 +483,31 @@ def test_kept_after_the_request_both_raise_a_clear_error(serve):
         kept[1](b"data")
 
 
+@pytest.mark.parametrize("keep", ["start_response", "write", "input"])
+def test_what_was_kept_never_serves_the_next_request(serve, keep):
+    kept, served = [], []
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        things = {"start_response": start_response, "write": write,
+                  "input": environ["wsgi.input"]}
+        if kept:
+            served.append(things[keep] is not kept[0])
+            with pytest.raises((RuntimeError, ValueError), match="had ended"):
+                use[keep](kept[0])
+        else:
+            kept.append(things[keep])
+        return [b"ok"]
+
+    use = {"start_response": lambda old: old("200 OK", []),
+           "write": lambda old: old(b"data"),
+           "input": lambda old: old.read()}
+    site = serve(app)
+    for _ in range(3):
+        assert site.get()[2] == b"ok"
+    assert served == [True, True]
+
+
 def test_only_the_handlers_thread_may_write(serve):
     def app(environ, start_response):
         write = start_response("200 OK", [])
