@@ -159,40 +159,47 @@ def restless(served):
 
 
 def in_turn(rounds, servers, play):
-    """play(server) for each, `rounds` times, forward and backward in turn."""
+    """play(server) for each, `rounds` times, forward and backward in turn; a
+    server whose load fails is out."""
     measured = {server: [] for server in servers}
     for turn in range(rounds):
-        for server in list(servers)[::-1 if turn % 2 else 1]:
-            measured[server].append(play(server))
+        for server in list(measured)[::-1 if turn % 2 else 1]:
+            try:
+                measured[server].append(play(server))
+            except subprocess.CalledProcessError:
+                del measured[server]
     return measured
 
 
 def compare(bench, row, servers, rounds, seconds):
     """The measurements of a row by server, and notes on servers."""
+    def warm(server):
+        bench.burst(served[server][0], row, bench.WARM_UP)
+
+    def play(server):
+        port, session = served[server]
+        if server in notes:
+            os.killpg(session, signal.SIGCONT)
+        measured = measure(session, lambda: bench.burst(port, row, seconds))
+        if server in notes:
+            os.killpg(session, signal.SIGSTOP)
+        return measured
+
     with contextlib.ExitStack() as stack:
         served = {}
         for server in servers:
             command = bench.command(server, row)
             if command:
                 served[server] = stack.enter_context(serving(command))
-        for port, _ in served.values():
-            bench.burst(port, row, bench.WARM_UP)
+        able = in_turn(1, served, warm)
         time.sleep(SETTLE)
-        notes = dict(restless(served))
+        notes = dict(restless({server: served[server] for server in able}))
         for server in notes:
             os.killpg(served[server][1], signal.SIGSTOP)
-
-        def play(server):
-            port, session = served[server]
-            if server in notes:
-                os.killpg(session, signal.SIGCONT)
-            measured = measure(session,
-                               lambda: bench.burst(port, row, seconds))
-            if server in notes:
-                os.killpg(session, signal.SIGSTOP)
-            return measured
-
-        return in_turn(rounds, served, play), notes
+        measured = in_turn(rounds, able, play)
+    notes.update((server, "takes no connection any more")
+                 for server in served if server not in measured)
+    return measured, notes
 
 
 # ------------------------------------------------------------ reporting ---
@@ -203,7 +210,7 @@ def median(measurements, key):
 
 def ratio(measurements, base):
     """How many times the CPU of `base`: median and quartiles of the rounds."""
-    if not base:
+    if not base or float("inf") in [m["cpu_us"] for m in measurements + base]:
         return "-"
     pairs = [one["cpu_us"] / other["cpu_us"]
              for one, other in zip(measurements, base)]

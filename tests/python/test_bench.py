@@ -47,6 +47,19 @@ def test_the_servers_of_a_row_take_turns_forward_and_backward():
     assert "".join(order) == "abccbaabc"
 
 
+def test_a_server_that_dies_ends_neither_the_row_nor_the_others():
+    def play(server):
+        if server == "mortal":
+            raise subprocess.CalledProcessError(1, "load")
+        return 1
+
+    assert rig.in_turn(2, ["mortal", "other"], play) == {"other": [1, 1]}
+
+
+def test_where_nothing_was_answered_there_is_no_ratio():
+    assert rig.ratio(costs(float("inf")), costs(2)) == "-"
+
+
 def costs(*values):
     return [{"cpu_us": value} for value in values]
 
