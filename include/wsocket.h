@@ -128,7 +128,7 @@ typedef struct wsk_str {
     TEXT(error_logfile, "stderr", "file for the server's own log; - is standard output, none is off") \
     TEXT(log_level, "info", "debug, info, warning, error or critical; from warning on the access log is off unless access_logfile is given") \
     TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
-    TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off") \
+    TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off; without pings, how long a peer may take nothing of what waits for it") \
     TIME(ws_close_timeout, 5000, "how long to wait for the peer's Close frame")  \
     COUNT(ws_max_queue, 16, "messages, or ws_max_size octets of them, that wait for a handler; past it reading from that peer pauses") \
     BYTES(ws_send_limit, 1048576, "octets that wait to leave; past it that peer is not read from, and send() in a blocking handler waits") \

@@ -505,7 +505,7 @@ static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
                         : sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (done > 0) {
         sent = (size_t)done;
-        conn->ws->sent_ms = wsk__now_ms();
+        wsk__ws_sent_locked(conn->ws);
     }
     if (sent == n + len)
         return WSK_OK;

@@ -85,21 +85,26 @@ void wsk__arrival_resume(struct wsk_conn *conn)
     conn->h->away_ms = 0;
 }
 
-/* Octets of the answer that the peer has not acknowledged. What the kernel
- * holds counts: it wakes us only when a third of its buffer is free, which a
- * slow but honest reader may not do for minutes. */
-static uint64_t backlog(const struct wsk_conn *conn)
+/* Octets that the peer has not acknowledged. What the kernel holds counts: it
+ * wakes us only when a third of its buffer is free, which a slow but honest
+ * reader may not do for minutes. */
+static uint32_t held_by_kernel(int fd)
 {
     int held = 0;
 
 #if defined(SIOCOUTQ)
-    if (ioctl(conn->fd, SIOCOUTQ, &held) != 0 || held < 0)
+    if (ioctl(fd, SIOCOUTQ, &held) != 0 || held < 0)
         held = 0;
 #elif defined(FIONWRITE)
-    if (ioctl(conn->fd, FIONWRITE, &held) != 0 || held < 0)
+    if (ioctl(fd, FIONWRITE, &held) != 0 || held < 0)
         held = 0;
 #endif
-    return wsk__http_owed(conn) + (uint64_t)held;
+    return (uint32_t)held;
+}
+
+static uint64_t backlog(const struct wsk_conn *conn)
+{
+    return wsk__http_owed(conn) + held_by_kernel(conn->fd);
 }
 
 void wsk__stall_begin(struct wsk_conn *conn)
@@ -118,6 +123,65 @@ bool wsk__stall_is_over(struct wsk_conn *conn)
         wsk__pace_moved(&h->departure, now_ms, h->backlog - left, rate);
     h->backlog = left;
     return wsk__pace_due_ms(&h->departure, rate) <= now_ms;
+}
+
+/* How long a WebSocket's peer may take nothing of what waits for it. Pings ask
+ * it first, where there are any. */
+static uint64_t ws_patience_ms(const wsk_server_config *cfg)
+{
+    if (cfg->ws_ping_timeout_ms == 0)
+        return WSK__STALL_MS;
+    return cfg->ws_ping_timeout_ms +
+           (cfg->ws_ping_interval_ms > 0 ? WSK__STALL_MS : 0);
+}
+
+void wsk__ws_stall_begin_locked(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->stalled)
+        return;
+    ws->stalled = true;
+    ws->unread = held_by_kernel(conn->fd);
+    ws->sent_ms = wsk__now_ms();
+    /* The leader shall know the deadline, unless it looks before it anyway. */
+    if (cfg->ws_ping_interval_ms == 0 ||
+        cfg->ws_ping_interval_ms > ws_patience_ms(cfg))
+        wsk__post(conn, WSK__POST_LOOK);
+}
+
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk_conn *conn)
+{
+    if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
+        return UINT64_MAX;
+    return conn->ws->sent_ms + ws_patience_ms(&conn->srv->cfg);
+}
+
+static void look_at_kernel_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    uint32_t left = ws->stalled ? held_by_kernel(conn->fd) : UINT32_MAX;
+
+    if (left >= ws->unread)
+        return;
+    ws->unread = left;
+    ws->sent_ms = wsk__now_ms();
+}
+
+bool wsk__ws_stall_is_over_locked(struct wsk_conn *conn)
+{
+    if (wsk__ws_stall_deadline_locked(conn) > wsk__now_ms())
+        return false;
+    look_at_kernel_locked(conn);
+    return wsk__ws_stall_deadline_locked(conn) <= wsk__now_ms();
+}
+
+bool wsk__ws_is_taking_locked(struct wsk_conn *conn)
+{
+    look_at_kernel_locked(conn);
+    return wsk__ws_owed_locked(conn) > 0 &&
+           wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 }
 
 /* --------------------------------------------------------------- load --- */

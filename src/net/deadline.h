@@ -23,6 +23,15 @@ void wsk__stall_begin(struct wsk_conn *conn);
 /* It has taken too little until now. */
 bool wsk__stall_is_over(struct wsk_conn *conn);
 
+/* The same for a WebSocket, under its lock; over: none was taken for as long as
+ * a peer may take. The deadline is UINT64_MAX while it need not read. */
+void wsk__ws_stall_begin_locked(struct wsk_conn *conn);
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk_conn *conn);
+bool wsk__ws_stall_is_over_locked(struct wsk_conn *conn);
+
+/* Whether its peer takes what we send, though slowly. */
+bool wsk__ws_is_taking_locked(struct wsk_conn *conn);
+
 /* ---- memory_limit and queue_limit ---- */
 
 /* What the connection holds has changed; owner. It has gone; leader. */

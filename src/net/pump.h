@@ -109,6 +109,9 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
 /* Write what the engine owes. */
 enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
 
+/* The kernel took some of it. */
+void wsk__ws_sent_locked(struct wsk__socket *ws);
+
 /* Everything the engine has to say, into the mail. */
 void wsk__ws_collect_locked(struct wsk_conn *conn);
 

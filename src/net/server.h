@@ -155,7 +155,7 @@ struct wsk__socket {
     struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
     struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
     size_t mail_bytes;
-    uint64_t sent_ms;    /* last octet to the peer */
+    uint64_t sent_ms;    /* last octet to the peer, or it took one */
     uint64_t ping_ms;    /* our ping left then; 0: none is open. Once `closing`,
                             our Close was sent then */
     uint64_t asked_ns;   /* the newest ping was sent then; 0: answered */
@@ -173,6 +173,8 @@ struct wsk__socket {
 
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
+    uint32_t unread;        /* octets in the kernel, at the last look at who has
+                               `stalled` */
     uint32_t mail_n;        /* messages in it */
     uint32_t calling_ms;    /* its events were handed out then;
                                wsk__recent_ms() */
@@ -193,6 +195,7 @@ struct wsk__socket {
     bool ended : 1;     /* code to clean are set; no more messages will come */
     bool shut : 1;      /* the descriptor was shut down */
     bool close_due : 1; /* the last pin closes fd */
+    bool stalled : 1;   /* the kernel takes no more until the peer reads */
 
     /* fixed: what is kept of the opening handshake */
     uint16_t peer_port, local_port;

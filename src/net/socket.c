@@ -177,6 +177,12 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
 
 /* ------------------------------------------------------------- output --- */
 
+void wsk__ws_sent_locked(struct wsk__socket *ws)
+{
+    ws->sent_ms = wsk__now_ms();
+    ws->stalled = false;
+}
+
 static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
                               size_t len, size_t *sent)
 {
@@ -188,12 +194,14 @@ static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            wsk__ws_stall_begin_locked(conn);
             return WSK__IO_WAIT;
+        }
         if (n < 0)
             return WSK__IO_GONE;
         *sent += (size_t)n;
-        conn->ws->sent_ms = wsk__now_ms();
+        wsk__ws_sent_locked(conn->ws);
     }
     return WSK__IO_DONE;
 }
@@ -506,6 +514,9 @@ static uint64_t peer_deadline_locked(struct wsk_conn *conn)
         due = (ws->ping_ms > heard ? ws->ping_ms : heard) +
               cfg->ws_ping_interval_ms;
     }
+    if (wsk_ws_can_send(&ws->engine) &&
+        due > wsk__ws_stall_deadline_locked(conn))
+        due = wsk__ws_stall_deadline_locked(conn);
     return due;
 }
 
@@ -658,7 +669,7 @@ static void silent_locked(struct wsk_conn *conn)
                         : !wsk__ws_mail_full_locked(conn)) &&
                    conn->ws->over_ms == 0;
     bool choked = owed > conn->srv->cfg.ws_send_limit;
-    bool taking = owed > 0 && wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
+    bool taking = wsk__ws_is_taking_locked(conn);
 
     /* The silence may be ours; and who takes what we send is alive, though our
      * ping may not have left yet. Who is not read from because it does not read
@@ -686,6 +697,13 @@ static void goaway_locked(struct wsk_conn *conn)
     wsk__ws_flush_locked(conn);
 }
 
+/* The peer had its time. */
+static void give_up_locked(struct wsk_conn *conn)
+{
+    wsk__ws_eof_locked(conn);
+    shut_locked(conn);
+}
+
 /* Whoever delivers its events has been away for long: from now on the loop
  * reads, so that pings are answered and closes seen. */
 static void take_over_locked(struct wsk_conn *conn)
@@ -707,6 +725,9 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
     } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
                goaway_due(conn) <= conn->srv->now_ms) {
         goaway_locked(conn);
+    } else if (wsk_ws_can_send(&conn->ws->engine) &&
+               wsk__ws_stall_is_over_locked(conn)) {
+        give_up_locked(conn);
     } else if (peer_deadline_locked(conn) > conn->srv->now_ms) {
         ; /* nothing but mind_memory_locked() */
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
@@ -715,8 +736,7 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
         if (wsk_ws_done(&conn->ws->engine))
             shut_locked(conn);
     } else {
-        wsk__ws_eof_locked(conn); /* the peer had its time */
-        shut_locked(conn);
+        give_up_locked(conn);
     }
     wsk__conn_unlock(conn);
     return wsk__ws_serve(th, conn);
@@ -733,8 +753,7 @@ void wsk__ws_goaway(struct wsk_conn *conn)
 void wsk__ws_lost(struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
-    wsk__ws_eof_locked(conn);
-    shut_locked(conn);
+    give_up_locked(conn);
     wsk__conn_unlock(conn);
     wsk__post(conn, WSK__POST_LOOK);
 }

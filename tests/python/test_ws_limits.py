@@ -402,6 +402,52 @@ def test_who_never_reads_is_given_up_by_ws_ping_timeout(serve):
     assert ended["events"].close_code == 1006
 
 
+def test_who_never_reads_is_given_up_without_pings_too(serve, eventually):
+    """Neither a sender that waits nor what events have sent is kept for ever."""
+    ended = {}
+
+    def flood(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        try:
+            while True:
+                ws.send(b"x" * 65536)
+        except wsocket.WebSocketError:
+            ended["handler"] = ws
+        return []
+
+    def onmessage(message, client):
+        for _ in range(200):
+            client.send(b"x" * 65536)
+
+    events = event_app(
+        onmessage=onmessage,
+        onclose=lambda message, client: ended.setdefault("events", client),
+    )
+    options = {"ws_ping_interval": 0, "ws_ping_timeout": 0.5}
+    with open_raw(serve(flood, **options)), open_raw(
+        serve(events, **options), frame(TEXT, b"go")
+    ):
+        eventually(lambda: len(ended) == 2)
+    assert [ws.close_code for ws in ended.values()] == [1006, 1006]
+
+
+def test_a_reader_so_slow_that_the_kernel_says_nothing_is_not(serve):
+    """What it has acknowledged counts; the kernel wakes us only when a third
+    of its buffer is free."""
+    app = event_app(onmessage=lambda message, client: client.send(MEBI * 8))
+    site = serve(app, ws_ping_interval=0, ws_ping_timeout=2)
+    with open_raw(site, frame(TEXT, b"go")) as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        assert client.file.read(2) == b"\x82\x7f"
+        got = 0
+        for _ in range(50):
+            got += len(client.file.read(16384))
+            time.sleep(0.1)
+        assert got + len(client.file.read(8 + len(MEBI * 8) - got)) == (
+            8 + len(MEBI * 8)
+        )
+
+
 # --------------------------------------------------------------- floods ---
 
 
