@@ -274,19 +274,25 @@ static wsk_status write_beside(wsk_request *req, const uint8_t *data,
 wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
 {
     struct wsk_conn *conn = req->conn;
+    const struct wsk_http *http;
+    uint64_t left;
     wsk_status st;
 
     if (req->finished || req->status == 0)
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(conn->srv))
         return WSK_E_CLOSED;
+    http = &conn->h->http;
+    left = http->send_left;
     wsk__http_lend_out(req->thread, conn);
     if (len > COPY_MAX && conn->h->parts == NULL &&
         wsk__http_admit_body(&conn->h->http, 0) != SIZE_MAX)
         return write_beside(req, data, len);
     st = wsk_http_send_body(&conn->h->http, data, len);
     if (st == WSK_OK)
-        req->sent += len;
+        req->sent += http->framing == (uint8_t)WSK__FRAMING_LENGTH
+                         ? left - http->send_left
+                         : len;
     else if (st == WSK_E_NOMEM)
         wsk_request_abort(req);
     return st;

@@ -57,6 +57,19 @@ def test_combined_is_the_default(logged):
     assert second.endswith('"HEAD /b HTTP/1.1" 200 0 "-" "-"')
 
 
+def test_what_was_cut_is_not_counted(serve, tmp_path, eventually):
+    path = tmp_path / "access.log"
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"x" * int(environ["QUERY_STRING"])] * 2
+
+    site = serve(app, access_logfile=str(path), access_log_format="%B")
+    for length in "2", "5", "50000":
+        assert site.get("/?" + length)[2] == b"xxx"
+    eventually(lambda: path.read_text() == "3\n3\n3\n")
+
+
 def test_common_is_shorter(logged):
     site, lines = logged("common")
     site.get("/a", "User-Agent: me")
