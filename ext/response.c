@@ -109,7 +109,9 @@ static bool is_to_head(const ResponseObject *self)
 /* How much of a body the answer may have; `length` is it, where it is known. */
 static uint64_t room_for(const ResponseObject *self, uint64_t length)
 {
-    if (self->code == 204 || self->code == 304 || is_to_head(self))
+    int code = self->code;
+
+    if (code == 204 || code == 205 || code == 304 || is_to_head(self))
         return 0;
     return self->headers.has_length ? self->headers.length : length;
 }

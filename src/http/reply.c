@@ -136,10 +136,11 @@ struct survey {
     bool leaves_out; /* some of them are not written */
 };
 
-/* 9110 8.6: no Content-Length where there is never a body. */
-static bool is_bodiless(int status)
+/* Not the application's to say: 9110 8.6, there is none where there is never a
+ * body; 15.3.6, that of a 205 is 0. */
+static bool has_no_length(int status)
 {
-    return status == 204 || status == 101;
+    return status == 204 || status == 101 || status == 205;
 }
 
 static bool survey_field(struct survey *s, int status, const wsk_header *h)
@@ -160,7 +161,7 @@ static bool survey_field(struct survey *s, int status, const wsk_header *h)
         if (s->length.p != NULL)
             return false;
         s->length = wsk__str_trim(h->value);
-        s->leaves_out |= is_bodiless(status);
+        s->leaves_out |= has_no_length(status);
         return true;
     case FIELD_DATE:
         s->date = true;
@@ -208,6 +209,10 @@ static bool decide_framing(struct wsk__reply *r, const struct survey *s,
     r->framing = WSK__FRAMING_NONE;
     if (r->status == 101 || r->status == 204 || r->status == 304)
         return true;
+    if (r->status == 205) {
+        *announce = 0;
+        return true;
+    }
     if (s->length.p == NULL)
         *announce = r->length;
     if (r->to_head)
@@ -266,7 +271,7 @@ static bool is_left_out(const struct wsk__reply *r, wsk_str name)
     enum field field = field_of(name);
 
     return field == FIELD_CONNECTION ||
-           (field == FIELD_LENGTH && is_bodiless(r->status));
+           (field == FIELD_LENGTH && has_no_length(r->status));
 }
 
 static uint8_t *put_fields(uint8_t *to, const struct wsk__reply *r,

@@ -260,6 +260,20 @@ TEST(no_length_on_204_and_101) /* RFC 9110 8.6 */
     EXPECT_HEAD(r, "HTTP/1.1 204 No Content\r\n");
 }
 
+TEST(a_205_is_empty) /* RFC 9110 15.3.6 */
+{
+    wsk_header length = field("Content-Length", "5");
+    struct wsk__reply r = answer(205, 5);
+
+    EXPECT_HEAD(r, "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n");
+    EXPECT(r.framing == WSK__FRAMING_NONE);
+    r.headers = &length;
+    r.n = 1;
+    r.length = WSK_LENGTH_UNKNOWN;
+    EXPECT_HEAD(r, "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n");
+    EXPECT(r.framing == WSK__FRAMING_NONE);
+}
+
 TEST(a_304_has_the_length_that_200_would_have) /* RFC 9110 8.6 */
 {
     wsk_header length = field("Content-Length", "5");

@@ -118,7 +118,12 @@ def test_code_behind_the_last_item_runs(serve, eventually):
 
 @pytest.mark.parametrize(
     "method, status",
-    [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 No News")],
+    [
+        ("HEAD", "200 OK"),
+        ("GET", "204 No Content"),
+        ("GET", "205 Reset Content"),
+        ("GET", "304 No News"),
+    ],
 )
 @pytest.mark.parametrize("writes", [False, True])
 def test_an_answer_without_a_body_asks_for_none(
@@ -155,6 +160,14 @@ def test_some_statuses_have_no_body(serve, status):
         client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n" * 2)
         for _ in range(2):
             assert client.response()[0] == int(status[:3])
+
+
+def test_a_205_is_empty_whatever_is_given(serve):
+    for result in ([b"x"], [b"x", b"y"], iter([b"x", b"y"])):
+        for headers in ([], [("Content-Length", "2")]):
+            app = answering(result, headers, "205 Reset Content")
+            _, sent, body = serve(app).get()
+            assert (sent["content-length"], body) == ("0", b"")
 
 
 def test_head_has_no_body_but_the_length(serve):
