@@ -499,15 +499,28 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
     wsk__http_lend_out(th, conn);
 }
 
-bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn)
+/* It has waited, but its client was told that it took too long, or has reset
+ * the connection. A half-close alone says nothing (RFC 9112 9.6). */
+static bool is_left_alone(wsk_request *req)
+{
+    if (!wsk__is_overdue(req->conn)) {
+        if (!atomic_load(&req->conn->gone))
+            return false;
+        req->status = 499; /* for the log; so others call it, too */
+    }
+    req->aborted = true;
+    return true;
+}
+
+bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn, bool queued)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
-    if (wsk__is_overdue(conn)) { /* it waited too long: nobody is there */
-        req->aborted = true;
+    if (queued && is_left_alone(req)) {
+        /* what it asks for is done for nobody */
     } else if (wsk__static_is(srv->statics, conn->h->head)) {
         wsk__gate_leave(th);
         wsk__static_answer(srv->statics, req);
@@ -591,7 +604,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
             wsk__http_refuse(conn);
         return true;
     }
-    upgraded = wsk__http_call(th, conn);
+    upgraded = wsk__http_call(th, conn, false);
     leads = wsk__call_end(th);
     if (leads) {
         conn->busy = false;

@@ -420,6 +420,8 @@ static bool on_conn(struct wsk__thread *th, struct wsk_conn *conn,
 {
     if (what & WSK__HUP)
         conn->hup_seen = true;
+    if (what & WSK__GONE)
+        atomic_store(&conn->gone, true);
     if (!settle(conn)) {
         if (is_taken(conn))
             wsk__watch(conn, 0);

@@ -80,7 +80,8 @@ static size_t queue_wait(int queue, struct wsk__ready *out, size_t n,
         out[i].what =
             (e & EPOLLIN ? (unsigned)WSK__READ : 0) |
             (e & EPOLLOUT ? (unsigned)WSK__WRITE : 0) |
-            (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? (unsigned)WSK__HUP : 0);
+            (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? (unsigned)WSK__HUP : 0) |
+            (e & (EPOLLHUP | EPOLLERR) ? (unsigned)WSK__GONE : 0);
     }
     return got > 0 ? (size_t)got : 0;
 }
@@ -127,10 +128,13 @@ static size_t queue_wait(int queue, struct wsk__ready *out, size_t n,
                      timeout_ms < 0 ? NULL : &ts);
 
     for (int i = 0; i < got; i++) {
+        bool end = ev[i].flags & EV_EOF;
+
         out[i].data = ev[i].udata;
         out[i].what = (ev[i].filter == EVFILT_READ ? (unsigned)WSK__READ
                                                    : (unsigned)WSK__WRITE) |
-                      (ev[i].flags & EV_EOF ? (unsigned)WSK__HUP : 0);
+                      (end ? (unsigned)WSK__HUP : 0) |
+                      (end && ev[i].fflags != 0 ? (unsigned)WSK__GONE : 0);
     }
     return got > 0 ? (size_t)got : 0;
 }

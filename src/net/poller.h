@@ -7,11 +7,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { WSK__READ = 1, WSK__WRITE = 2, WSK__HUP = 4 };
+enum {
+    WSK__READ = 1,
+    WSK__WRITE = 2,
+    WSK__HUP = 4,  /* the peer sends no more */
+    WSK__GONE = 8, /* and reads no more: a reset, or closed at both ends */
+};
 
 struct wsk__ready {
     void *data;    /* what add() was given */
-    unsigned what; /* WSK__READ | WSK__WRITE | WSK__HUP */
+    unsigned what; /* WSK__READ | WSK__WRITE | WSK__HUP | WSK__GONE */
 };
 
 struct wsk__poller;

@@ -223,6 +223,7 @@ struct wsk_conn {
                            wsk__recent_ms() */
 
     bool taken; /* wsk__conn_lock(): its handler has a descriptor of its own */
+    atomic_bool gone; /* the poller saw that nobody hears us any more */
 
     /* srv->post_lock */
     uint8_t post;

@@ -511,6 +511,60 @@ TEST(a_request_that_timed_out_in_the_queue_is_not_called_any_more)
     wsk_server_free(s.srv);
 }
 
+/* The leader has seen what happened before. */
+static void let_the_leader_look(const struct served *s)
+{
+    int fd = dial(s);
+
+    EXPECT(say(fd, "nonsense\r\n\r\n"));
+    EXPECT(hear_answer(fd, NULL, 0) == 400); /* needs no thread */
+    close(fd);
+}
+
+TEST(a_request_whose_client_resets_while_it_waits_is_not_called)
+{
+    static const struct linger RESET = {.l_onoff = 1};
+    struct served s = serve(handler, NULL, "threads=1");
+    int holder = dial(&s), queued = dial(&s), after = dial(&s);
+
+    atomic_store(&open_door, 0);
+    atomic_store(&calls, 0);
+    say(holder, GET("/wait"));
+    EXPECT(one_waits());
+    say(queued, GET("/queued") GET("/pipelined"));
+    let_the_leader_look(&s);
+    setsockopt(queued, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+    close(queued);
+    let_the_leader_look(&s);
+    EXPECT(say(after, GET("/after")));
+    atomic_store(&open_door, 1);
+    EXPECT(hear_answer(holder, NULL, 0) == 200);
+    EXPECT(hear_answer(after, NULL, 0) == 200);
+    EXPECT(atomic_load(&calls) == 2);
+    close(holder);
+    close(after);
+    wsk_server_free(s.srv);
+}
+
+TEST(one_that_only_says_it_sends_no_more_is) /* 9112 9.6 */
+{
+    struct served s = serve(handler, NULL, "threads=1");
+    int holder = dial(&s), queued = dial(&s);
+
+    atomic_store(&open_door, 0);
+    say(holder, GET("/wait"));
+    EXPECT(one_waits());
+    say(queued, GET("/queued"));
+    shutdown(queued, SHUT_WR);
+    let_the_leader_look(&s);
+    atomic_store(&open_door, 1);
+    EXPECT(hear_answer(holder, NULL, 0) == 200);
+    EXPECT(hear_answer(queued, NULL, 0) == 200);
+    close(holder);
+    close(queued);
+    wsk_server_free(s.srv);
+}
+
 TEST(at_max_connections_the_next_waits_until_somebody_leaves)
 {
     struct served s = serve(handler, NULL, "max_connections=2");

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 import threading
 
 import pytest
@@ -190,6 +192,32 @@ def test_who_waited_too_long_is_logged_with_what_it_was_told(logged):
         assert lines(2) == [
             "GET /late HTTP/1.1 503",
             "GET /queued HTTP/1.1 503",
+        ]
+
+
+def test_who_was_not_called_for_it_had_gone_is_logged_with_499(logged):
+    late.clear()
+    site, lines = logged("%r %s %B", threads=1)
+
+    def let_the_leader_look():
+        with site.raw() as other:
+            other.send(b"nonsense\r\n\r\n")  # needs no thread
+            assert other.head()[0] == 400
+
+    with site.raw() as called:
+        called.send(b"GET /late HTTP/1.1\r\nHost: t\r\n\r\n")
+        with site.raw() as queued:
+            queued.socket.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            queued.send(b"GET /queued HTTP/1.1\r\nHost: t\r\n\r\n")
+            let_the_leader_look()
+        let_the_leader_look()
+        late.set()
+        assert called.response()[0] == 200
+        assert lines(2) == [
+            "GET /late HTTP/1.1 200 5",
+            "GET /queued HTTP/1.1 499 0",
         ]
 
 
