@@ -757,7 +757,7 @@ PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
         return NULL;
     self = Response_CAST(op);
     self->stage = STAGE_SILENT;
-    self->full = false;
+    self->full = self->sated = false;
     self->waiting = 0;
     self->req = req;
     self->websocket = websocket == NULL ? NULL : ext_ref(websocket);

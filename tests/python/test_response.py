@@ -146,6 +146,22 @@ def test_an_answer_without_a_body_asks_for_none(
     assert result.items == (0 if writes else 2)
 
 
+def test_an_answer_that_is_full_leaves_room_in_the_next(serve):
+    """The objects of a request that nobody keeps serve the next one, too."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield b"one "
+        yield b"two"
+
+    with serve(app).raw() as client:
+        for _ in range(2):
+            client.send(b"HEAD / HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert client.response(bodiless=True)[0] == 200
+            client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert client.response()[::2] == (200, b"one two")
+
+
 def test_too_little_closes_the_connection(server_log, serve):
     site = serve(answering([b"hel"], [("Content-Length", "5")]))
     with site.raw() as client:
