@@ -13,6 +13,7 @@ typedef struct {
     uint64_t stored;      /* octets of it in a file, not yet fetched; or
                              WSK_LENGTH_UNKNOWN: it is still coming */
     unsigned long thread; /* the handler's, which alone may use req */
+    bool reading;         /* in that thread, without the interpreter */
     bool over;            /* the request has ended */
     bool cut;             /* the body has ended before it was complete */
     const uint8_t
@@ -24,6 +25,11 @@ typedef struct {
 
 #define Input_CAST(op) ((InputObject *)(op))
 
+static bool is_at_home(const InputObject *self)
+{
+    return self->thread == PyThread_get_thread_ident();
+}
+
 static int check_usable(InputObject *self)
 {
     if (self->over) {
@@ -31,9 +37,16 @@ static int check_usable(InputObject *self)
                         "wsgi.input was read after its request had ended");
         return -1;
     }
+    if (self->req == NULL || is_at_home(self))
+        return 0;
     /* What has come is safe to read anywhere; to wait for more is not. */
-    if (self->req != NULL && self->thread != PyThread_get_thread_ident() &&
-        wsk_request_body_length(self->req) == WSK_LENGTH_UNKNOWN) {
+    if (self->reading) {
+        PyErr_SetString(
+            PyExc_RuntimeError,
+            "wsgi.input is being read by the thread of its request");
+        return -1;
+    }
+    if (wsk_request_body_length(self->req) == WSK_LENGTH_UNKNOWN) {
         PyErr_SetString(PyExc_RuntimeError,
                         "wsgi.input belongs to the thread of its request, for "
                         "its body is still coming");
@@ -42,15 +55,22 @@ static int check_usable(InputObject *self)
     return 0;
 }
 
-/* A disk may be slow: nobody waits for it with us. */
+/* A disk may be slow: nobody waits for it with us. But a visitor keeps the
+ * interpreter, without which the request might end meanwhile. */
 static wsk_status read_stored(InputObject *self, void *data, size_t cap,
                               size_t *got)
 {
     wsk_status st;
 
-    Py_BEGIN_ALLOW_THREADS
-    st = wsk_request_read(self->req, data, cap, got);
-    Py_END_ALLOW_THREADS
+    if (is_at_home(self)) {
+        self->reading = true;
+        Py_BEGIN_ALLOW_THREADS
+        st = wsk_request_read(self->req, data, cap, got);
+        Py_END_ALLOW_THREADS
+        self->reading = false;
+    } else {
+        st = wsk_request_read(self->req, data, cap, got);
+    }
     self->stored -= *got;
     return st;
 }

@@ -4,6 +4,7 @@ import contextlib
 import re
 import sys
 import threading
+import time
 import tracemalloc
 
 import pytest
@@ -314,6 +315,35 @@ def test_a_body_may_be_begun_by_one_thread_and_ended_by_another(serve):
     for _ in range(2):
         site = serve(app, body_memory=1000)
         assert site.get("/", method="POST", body=body)[2] == body
+
+
+def test_threads_that_read_at_the_same_time_share_a_body(serve):
+    size = 4 << 20
+
+    def app(environ, start_response):
+        stream = environ["wsgi.input"]
+        pieces = []
+
+        def read():
+            while True:
+                try:
+                    pieces.append(stream.read(4096))
+                except RuntimeError:  # the other one has it
+                    time.sleep(0)
+                    continue
+                if not pieces[-1]:
+                    break
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        read()
+        thread.join()
+        start_response("200 OK", [])
+        return [b"".join(sorted(pieces))]
+
+    body = b"".join(b"%07d\n" % i for i in range(size // 8))
+    site = serve(app, body_memory=1000)
+    assert site.get("/", method="POST", body=body)[2] == body
 
 
 def test_another_thread_may_not_wait_for_the_body(serve):
