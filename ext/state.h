@@ -16,6 +16,7 @@
     X(onconnect, "onconnect")                                                  \
     X(onmessage, "onmessage")                                                  \
     X(onclose, "onclose")                                                      \
+    X(ondrain, "ondrain")                                                      \
     X(websocket_class, "websocket_class")                                      \
     X(on_ping, "on_ping")                                                      \
     X(on_pong, "on_pong")                                                      \

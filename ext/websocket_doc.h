@@ -151,9 +151,10 @@
 
 #define DOC_ATTACH                                                             \
     "attach($self, app, /)\n--\n\n"                                            \
-    "Give the WebSocket to app.onconnect, app.onmessage and app.onclose. "     \
-    "The\n"                                                                    \
-    "handler may return; no thread waits for the messages.\n\n"                \
+    "Give the WebSocket to app.onconnect, app.onmessage and app.onclose, "     \
+    "and\n"                                                                    \
+    "app.ondrain if there is one. The handler may return; no thread waits\n"   \
+    "for the messages.\n\n"                                                    \
     "TypeError: app does not have them. WebSocketError: attached already,\n"   \
     "or not called by the handler in its own thread."
 
@@ -171,6 +172,15 @@
 
 #define DOC_BUFFERED_AMOUNT                                                    \
     "Octets that were sent and have not left yet, because the peer is slow."
+
+#define DOC_IS_FULL                                                            \
+    "Whether more than ws_send_limit waits for a slow peer, or what waits "    \
+    "for\n"                                                                    \
+    "all of them is too much for memory_limit. When that is over, an app's\n"  \
+    "ondrain is called. Never true where send() itself waits: for a client,\n" \
+    "and on other servers.\n\n"                                                \
+    ">>> ws.is_full\n"                                                         \
+    "False"
 
 #define DOC_SEND_POLICY                                                        \
     "What send() does when the peer is so slow that ws_send_limit octets\n"    \

@@ -135,6 +135,7 @@ PyObject *ext_ws_get_hook(PyObject *op, void *pong);
 int ext_ws_set_hook(PyObject *op, PyObject *hook, void *pong);
 PyObject *ext_ws_get_latency(PyObject *op, void *unused);
 PyObject *ext_ws_get_buffered(PyObject *op, void *unused);
+PyObject *ext_ws_get_full(PyObject *op, void *unused);
 PyObject *ext_ws_get_policy(PyObject *op, void *unused);
 int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused);
 extern PyGetSetDef ext_ws_getset[];

@@ -267,6 +267,7 @@ PyGetSetDef ext_ws_getset[] = {
     {"on_pong", ext_ws_get_hook, ext_ws_set_hook, DOC_ON_PONG, (void *)"pong"},
     {"latency", ext_ws_get_latency, NULL, DOC_LATENCY, NULL},
     {"buffered_amount", ext_ws_get_buffered, NULL, DOC_BUFFERED_AMOUNT, NULL},
+    {"is_full", ext_ws_get_full, NULL, DOC_IS_FULL, NULL},
     {"send_policy", ext_ws_get_policy, ext_ws_set_policy, DOC_SEND_POLICY,
      NULL},
     {"logger", get_logger, NULL, "The logger 'wsocket'.", NULL},

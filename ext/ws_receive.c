@@ -219,6 +219,16 @@ static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
         fire_take(self, self->st->names.onmessage, message);
 }
 
+/* An app may do without it. */
+static void on_drain(wsk_conn *conn, void *user)
+{
+    WebSocketObject *self = user;
+
+    (void)conn;
+    if (PyObject_HasAttr(self->app, self->st->names.ondrain))
+        fire_take(self, self->st->names.ondrain, ext_ref(user));
+}
+
 /* The last event: give back the reference of attach(). */
 static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
 {
@@ -236,11 +246,12 @@ static const wsk_ws_handlers EVENTS = {
     .message = on_message,
     .ping = on_control,
     .pong = on_control,
+    .drain = on_drain,
     .close = on_close,
     .masked = true,
 };
 
-/* Anything will do that has all three events. */
+/* Anything will do that has these three events. */
 static int check_events(const WebSocketObject *self, PyObject *app)
 {
     PyObject *const names[] = {self->st->names.onconnect,

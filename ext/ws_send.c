@@ -80,6 +80,14 @@ PyObject *ext_ws_get_buffered(PyObject *op, void *unused)
                                                 : 0);
 }
 
+PyObject *ext_ws_get_full(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    return PyBool_FromLong(self->conn != NULL && wsk_conn_is_full(self->conn));
+}
+
 static wsk_status drain(WebSocketObject *self)
 {
     PyThreadState *left;

@@ -1052,7 +1052,8 @@ WSK_API wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code,
                                   const void *reason, size_t len);
 
 /** Octets that were sent but have not left yet; and whether they are more than
- * ws_send_limit: then who can should wsk_conn_drain(). */
+ * ws_send_limit, or too many for memory_limit: then who can should
+ * wsk_conn_drain(), and events are told when that is over (`drain`). */
 WSK_API size_t wsk_conn_buffered(const wsk_conn *conn);
 WSK_API bool wsk_conn_is_full(const wsk_conn *conn);
 
@@ -1069,14 +1070,20 @@ WSK_API bool wsk_conn_can_send(const wsk_conn *conn);
 /**
  * Events instead of a waiting thread. Per connection they come one at a time
  * and in order: connect once, messages, close exactly once and last; then
- * nothing refers to `user` any more. ping and pong may be NULL, as may
+ * nothing refers to `user` any more. ping, pong and drain may be NULL, as may
  * connect and message. Callbacks may block: other connections go on.
+ *
+ * drain comes among them, once, when no more than ws_send_limit waits again
+ * after more did or wsk_conn_is_full() was true: whoever sends until then goes
+ * on in drain. After a message was dropped it comes when nothing waits. It
+ * never comes once nothing more can be sent.
  */
 typedef struct wsk_ws_handlers {
     void (*connect)(wsk_conn *conn, void *user);
     void (*message)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*ping)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*pong)(wsk_conn *conn, const wsk_message *msg, void *user);
+    void (*drain)(wsk_conn *conn, void *user);
     void (*close)(wsk_conn *conn, const wsk_close_info *info, void *user);
     bool masked; /* message takes them with their mask on */
 } wsk_ws_handlers;

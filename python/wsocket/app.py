@@ -30,7 +30,7 @@ from .framework import Framework
 from .handshake import OnHandshake, judge
 from .middleware import Middleware, is_attempt
 
-EVENTS = ("onconnect", "onmessage", "onclose")
+EVENTS = ("onconnect", "onmessage", "ondrain", "onclose")
 
 
 class WSocketApp(Framework):
@@ -40,7 +40,9 @@ class WSocketApp(Framework):
         gives plain requests to ``app``, and WebSockets too, as
         ``environ["wsgi.websocket"]``.
     ``WSocketApp()`` with handlers in ``onconnect``, ``onmessage``, ``onclose``
-        serves WebSockets by events; no thread waits for a connection.
+        serves WebSockets by events; no thread waits for a connection. Those in
+        ``ondrain`` are called when a slow client has room again, see
+        ``client.is_full``.
     ``WSocketApp()`` with routes
         is a ``Framework``; a WebSocket goes to the events, if there are any,
         else to the route of its path.
@@ -68,6 +70,7 @@ class WSocketApp(Framework):
     on_handshake: Optional[OnHandshake] = None
     onconnect: Any
     onmessage: Any
+    ondrain: Any
     onclose: Any
 
     def __init__(

@@ -441,8 +441,10 @@ static void queued_locked(wsk_conn *conn)
         wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
         wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
+    if (wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit))
+        wsk__ws_await_drain_locked(conn);
     if ((!conn->srv->edge && wsk__ws_owed_locked(conn) > 0) ||
-        wsk__ws_is_over_locked(conn))
+        wsk__ws_is_over_locked(conn) || wsk__ws_has_drained_locked(conn))
         wsk__post(conn, WSK__POST_LOOK);
 }
 
@@ -466,8 +468,11 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
     wsk__ws_flush_locked(conn);
     if (fits_queue_locked(conn, len))
         return WSK_OK;
-    if (!keep && cfg->ws_send_policy[0] == 'd')
+    if (!keep && cfg->ws_send_policy[0] == 'd') {
+        wsk__ws_await_drain_locked(conn);
+        conn->ws->dropped = true;
         return WSK_E_AGAIN;
+    }
     wsk__limit_hit(conn->srv, wsk__ws_is_over_locked(conn)
                                   ? WSK__LIMIT_WS_MEMORY
                                   : WSK__LIMIT_WS_SEND);
@@ -664,14 +669,6 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
     return owed;
 }
 
-/* So much waits for the peer that whoever sends should, too. */
-static bool is_full_locked(const wsk_conn *conn, uint64_t limit)
-{
-    size_t owed = wsk__ws_owed_locked(conn);
-
-    return owed > limit || (owed > 0 && wsk__ws_is_over_locked(conn));
-}
-
 bool wsk_conn_is_full(const wsk_conn *conn)
 {
     bool full;
@@ -681,7 +678,9 @@ bool wsk_conn_is_full(const wsk_conn *conn)
     if (wsk__forked(conn->srv))
         return false;
     wsk__conn_lock(conn);
-    full = is_full_locked(conn, conn->srv->cfg.ws_send_limit);
+    full = wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit);
+    if (full)
+        wsk__ws_await_drain_locked(conn);
     wsk__conn_unlock(conn);
     return full;
 }
@@ -709,10 +708,13 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
         if (conn->kind != WSK__WS || conn->eof ||
             wsk__ws_flush_locked(conn) == WSK__IO_GONE)
             st = WSK_E_CLOSED;
-        else if (!is_full_locked(conn, limit < DRAINED ? limit : DRAINED))
+        else if (!wsk__ws_is_full_locked(conn,
+                                         limit < DRAINED ? limit : DRAINED))
             st = WSK_OK;
         else if (now >= until)
             st = WSK_E_TIMEOUT;
+        if (wsk__ws_has_drained_locked(conn))
+            wsk__post(conn, WSK__POST_LOOK);
         p.fd = conn->fd;
         conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
         wsk__conn_unlock(conn);

@@ -180,8 +180,15 @@ void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
 /* How it ended, once it has. */
 wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws);
 
-/* Octets that wait to be written. */
+/* Octets that wait to be written; and whether whoever sends should wait until
+ * they are no more than `limit`. */
 size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
+bool wsk__ws_is_full_locked(const struct wsk_conn *conn, uint64_t limit);
+
+/* Whoever sends in events goes on when less waits; and whether it does by now.
+ */
+void wsk__ws_await_drain_locked(const struct wsk_conn *conn);
+bool wsk__ws_has_drained_locked(const struct wsk_conn *conn);
 
 /* The handler has returned without attaching: close. */
 void wsk__ws_handler_done(struct wsk_conn *conn);

@@ -195,6 +195,8 @@ struct wsk__socket {
     bool ended : 1;     /* code to clean are set; no more messages will come */
     bool shut : 1;      /* the descriptor was shut down */
     bool close_due : 1; /* the last pin closes fd */
+    bool drain_due : 1; /* as an event, once less waits */
+    bool dropped : 1;   /* so that all must have left by then */
     bool stalled : 1;   /* the kernel takes no more until the peer reads */
 
     /* fixed: what is kept of the opening handshake */

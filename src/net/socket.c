@@ -237,6 +237,32 @@ size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
     return len;
 }
 
+bool wsk__ws_is_full_locked(const struct wsk_conn *conn, uint64_t limit)
+{
+    size_t owed = wsk__ws_owed_locked(conn);
+
+    return owed > limit || (owed > 0 && wsk__ws_is_over_locked(conn));
+}
+
+void wsk__ws_await_drain_locked(const struct wsk_conn *conn)
+{
+    const wsk_ws_handlers *on = conn->ws->handlers;
+
+    if (on != NULL && on->drain != NULL)
+        conn->ws->drain_due = true;
+}
+
+/* A message that was dropped may be as long as ws_send_max: it shall find room.
+ */
+bool wsk__ws_has_drained_locked(const struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    return ws->drain_due && wsk_ws_can_send(&ws->engine) &&
+           !wsk__ws_is_full_locked(
+               conn, ws->dropped ? 0 : conn->srv->cfg.ws_send_limit);
+}
+
 /* ------------------------------------------------------------- events --- */
 
 static bool events_due_locked(const struct wsk_conn *conn)
@@ -281,7 +307,7 @@ static void deliver_item(struct wsk__thread *th, struct wsk_conn *conn)
     th->item.kind = WSK_WS_NONE;
 }
 
-enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_CLOSE };
+enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_DRAIN, DUE_CLOSE };
 
 static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
@@ -304,6 +330,10 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__ws_take_in_hand_locked(th, conn, false);
     if (ws->caller == th && wsk__ws_pull_locked(conn, &th->ws_span, &th->item))
         return DUE_ITEM;
+    if (wsk__ws_has_drained_locked(conn)) {
+        ws->drain_due = ws->dropped = false;
+        return DUE_DRAIN;
+    }
     if (ws->ended && !ws->close_fired) {
         ws->close_fired = true;
         return DUE_CLOSE;
@@ -325,6 +355,9 @@ static void deliver(struct wsk__thread *th, struct wsk_conn *conn, enum due due)
         break;
     case DUE_ITEM:
         deliver_item(th, conn);
+        break;
+    case DUE_DRAIN:
+        on->drain(conn, conn->ws->handlers_user);
         break;
     case DUE_CLOSE:
         info = wsk__ws_close_info(conn->ws);
@@ -361,7 +394,8 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
     ws->calling = false;
     ws->rx = WSK__RX_LOOP;
     return !conn->srv->edge || !conn->drained || ws->in != NULL ||
-                   wsk_ws_done(&ws->engine) || conn->kind != WSK__WS
+                   wsk_ws_done(&ws->engine) || conn->kind != WSK__WS ||
+                   wsk__ws_has_drained_locked(conn)
                ? WSK__CALLS_LOOK
                : WSK__CALLS_DONE;
 }
@@ -562,7 +596,9 @@ static bool look_locked(struct wsk__thread *th, struct wsk_conn *conn)
                 wsk__ws_flush_locked(conn); /* pongs */
         }
     }
-    return th->item.kind != WSK_WS_NONE || events_due_locked(conn);
+    /* Messages go first: who only ever sends must not keep them waiting. */
+    return th->item.kind != WSK_WS_NONE || events_due_locked(conn) ||
+           (!ws->calling && wsk__ws_has_drained_locked(conn));
 }
 
 static unsigned wanted_locked(const struct wsk_conn *conn)

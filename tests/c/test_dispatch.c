@@ -545,3 +545,81 @@ TEST(a_handler_may_stop_its_own_server)
     wsk_server_free(s.srv);
     close(fd);
 }
+
+/* ------------------------------------------------------------ drain --- */
+
+enum { STREAM = 32 << 20, PIECE = 65536 };
+
+static atomic_size_t streamed, most_waited;
+static atomic_int drains, closes;
+
+/* Sends until the connection is full. */
+static void stream(wsk_conn *conn, void *user)
+{
+    static const char piece[PIECE];
+
+    (void)user;
+    atomic_fetch_add(&drains, 1);
+    while (atomic_load(&streamed) < STREAM && !wsk_conn_is_full(conn)) {
+        size_t waits;
+
+        wsk_conn_send(conn, WSK_BINARY, piece, PIECE, true);
+        atomic_fetch_add(&streamed, PIECE);
+        waits = wsk_conn_buffered(conn);
+        if (waits > atomic_load(&most_waited))
+            atomic_store(&most_waited, waits);
+    }
+    EXPECT(atomic_load(&closes) == 0);
+}
+
+static void begin_stream(wsk_conn *conn, const wsk_message *msg, void *user)
+{
+    (void)msg;
+    atomic_store(&streamed, 0);
+    atomic_store(&most_waited, 0);
+    atomic_store(&drains, -1);
+    stream(conn, user);
+}
+
+static void end_stream(wsk_conn *conn, const wsk_close_info *info, void *user)
+{
+    (void)conn, (void)info, (void)user;
+    atomic_fetch_add(&closes, 1);
+}
+
+static void streamer(wsk_request *req, void *user)
+{
+    static const wsk_ws_handlers on = {
+        .message = begin_stream, .drain = stream, .close = end_stream};
+    wsk_conn *conn;
+
+    if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) == WSK_OK)
+        wsk_conn_attach(conn, &on, user);
+}
+
+TEST(an_event_handler_paces_a_stream_by_drain)
+{
+    struct served s = serve(streamer, NULL, "ws_send_limit=256k");
+    static char piece[PIECE];
+    unsigned char head[10];
+    int fd, got = 0;
+
+    atomic_store(&closes, 0);
+    fd = open_ws(&s, UPGRADE("/"));
+    say_frame(fd, 1, "go", 2);
+    EXPECT(hears(fd, PATIENCE_MS));
+    usleep(200000); /* a slow reader */
+    while (got < STREAM / PIECE && hear_octets(fd, head, 10) &&
+           hear_octets(fd, piece, PIECE))
+        got++;
+    EXPECT(got == STREAM / PIECE);
+    EXPECT(atomic_load(&drains) > 0);
+    EXPECT(atomic_load(&most_waited) <= (256 << 10) + PIECE + 10);
+    say_frame(fd, 1, "go", 2); /* and one that leaves in the middle */
+    EXPECT(hears(fd, PATIENCE_MS));
+    close(fd);
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&closes) == 0; ms++)
+        usleep(1000);
+    EXPECT(atomic_load(&closes) == 1);
+    wsk_server_free(s.srv);
+}

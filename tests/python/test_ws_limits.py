@@ -2,6 +2,8 @@
 from both sides. Frames are written by hand (RFC 6455 5.2)."""
 
 import contextlib
+import os
+import re
 import socket
 import struct
 import threading
@@ -446,6 +448,130 @@ def test_a_reader_so_slow_that_the_kernel_says_nothing_is_not(serve):
         assert got + len(client.file.read(8 + len(MEBI * 8) - got)) == (
             8 + len(MEBI * 8)
         )
+
+
+# -------------------------------------------------------------- ondrain ---
+
+
+@pytest.mark.parametrize("patience", [0, 0.3])
+def test_an_event_app_paces_a_stream_by_ondrain(serve, patience):
+    """To a peer that reads at once, and to one that does not for a while."""
+    piece, waited, drained = b"p" * 65536, [], []
+
+    def pump(client):
+        while client.left and not client.is_full:
+            client.left -= 1
+            client.send(b"%04d" % client.left + piece)
+            waited.append(client.buffered_amount)
+
+    def onmessage(message, client):
+        client.left = 200
+        pump(client)
+
+    def ondrain(client):
+        drained.append(client.left)
+        pump(client)
+
+    app = event_app(onmessage=onmessage, ondrain=ondrain)
+    with open_raw(serve(app, ws_send_limit="256k")) as client:
+        client.send(frame(TEXT, b"go"))
+        time.sleep(patience)
+        for left in reversed(range(200)):
+            assert read_frame(client) == (BINARY, b"%04d" % left + piece)
+    assert max(waited) <= 262144 + 4 + len(piece) + 10
+    assert len(drained) == len(set(drained)) > 0  # never in vain
+
+
+def test_ondrain_comes_once_and_in_order_with_messages(serve, eventually):
+    events = []
+
+    def onmessage(message, client):
+        events.append(message)
+        for _ in range(12 if message == "much" else 0):
+            client.send(MEBI)
+
+    app = event_app(
+        onmessage=onmessage,
+        ondrain=lambda client: events.append("drain"),
+        onclose=lambda message, client: events.append("close"),
+    )
+    with open_raw(serve(app)) as client:
+        client.send(frame(TEXT, b"little"), frame(TEXT, b"much"))
+        for _ in range(12):
+            assert read_frame(client) == (BINARY, MEBI)
+        eventually(lambda: events == ["little", "much", "drain"])
+        client.send(frame(TEXT, b"little"), frame(CLOSE, b"\x03\xe8"))
+        assert read_frame(client)[0] == CLOSE
+    eventually(lambda: events[3:] == ["little", "close"])
+
+
+def test_ondrain_comes_after_a_message_was_dropped(serve, eventually):
+    drained = []
+
+    def onmessage(message, client):
+        for _ in range(40):
+            client.send(MEBI)
+
+    options = {"ws_send_max": "256k", "ws_send_policy": "drop"}
+    app = event_app(
+        onmessage=onmessage,
+        ondrain=lambda client: drained.append(client.buffered_amount),
+    )
+    with open_raw(serve(app, **options), frame(TEXT, b"go")) as client:
+        assert read_frame(client) == (BINARY, MEBI)
+        client.socket.settimeout(1)
+        with contextlib.suppress(socket.timeout):
+            while read_frame(client)[0] is not None:
+                pass
+        eventually(lambda: drained == [0])
+
+
+def test_ondrain_never_comes_after_onclose(serve, eventually):
+    events = []
+
+    def onmessage(message, client):
+        for _ in range(12):
+            client.send(MEBI)
+        events.append(client.is_full)
+
+    app = event_app(
+        onmessage=onmessage,
+        ondrain=lambda client: events.append("drain"),
+        onclose=lambda message, client: events.append("close"),
+    )
+    site = serve(app)
+    with open_raw(site, frame(TEXT, b"go")):
+        eventually(lambda: events)
+    assert site.stop()
+    assert events == [True, "close"]
+
+
+def test_ondrain_comes_for_what_other_threads_send(serve, eventually):
+    clients, drained = [], threading.Event()
+    app = event_app(
+        onconnect=clients.append, ondrain=lambda client: drained.set()
+    )
+    with open_raw(serve(app)) as client:
+        eventually(lambda: clients)
+        for _ in range(12):
+            clients[0].send(MEBI)
+        assert clients[0].is_full and not drained.is_set()
+        for _ in range(12):
+            assert read_frame(client) == (BINARY, MEBI)
+        assert drained.wait(20)
+
+
+def test_the_download_of_the_guide_is_whole(serve, monkeypatch):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    with open(os.path.join(root, "docs/guide/app.md"), encoding="utf-8") as f:
+        samples = re.findall(r"^```python\n(.*?)^```$", f.read(), re.S | re.M)
+    ran = []
+    monkeypatch.setattr(wsocket, "run", ran.append)
+    exec(samples[-1], {"__name__": "sample"})
+    with open_raw(serve(*ran, ws_close_timeout=0.1)) as client:
+        said = client.rest()
+    assert said.count(b"line ") == 300000
+    assert said[-4 - len(b"line 299999\n"):-4] == b"line 299999\n"
 
 
 # --------------------------------------------------------------- floods ---
