@@ -33,10 +33,39 @@ from .log import logger
 Application = Callable[..., Any]
 
 LINE_LONGEST = 65536
+LOGGED_MOST = 200  # of a line that was refused
 DISCARD_MOST = 65536  # octets of a body that nobody has read
 LINGER = 1.0  # seconds
 
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+TOKEN = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+
+# RFC 9112 3; to CPython's own tests LF alone ends a line, too.
+REQUEST_LINE = re.compile(
+    TOKEN + r" (?:/[!-\"$-~]*|https?://[^/?#\s]+[!-\"$-~]*|\*) HTTP/\d\.\d\r?\n",
+    re.ASCII | re.IGNORECASE,
+)
+ABSOLUTE = re.compile("https?://([^/?]+)(.*)", re.IGNORECASE)
+
+# RFC 3986 3.2.2; a comma is how two fields are joined.
+HOST = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]{2,}\]|(?!:)(?:[-.\w~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)"
+    r"(?::\d{0,5})?",
+    re.ASCII,
+)
+
+# RFC 9112 7.1.1
+EXTENSION = r'[ \t]*;[ \t]*%s(?:[ \t]*=[ \t]*(?:%s|"%s"))?' % (
+    TOKEN,
+    TOKEN,
+    r'(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*',
+)
+CHUNK_SIZE = re.compile(
+    ("0*([0-9A-Fa-f]{1,15})(?:%s)*\r\n" % EXTENSION).encode("latin-1")
+)
+TRAILER = re.compile(
+    (TOKEN + r":[\t -~\x80-\xff]*\r\n").encode("latin-1")
+)
 
 
 class FixedServerHandler(ServerHandler):
@@ -183,6 +212,7 @@ class _Body(io.RawIOBase):
         self.chunked = length is None
         self.left = length or 0  # in this chunk, or at all
         self.ended = length == 0
+        self.broken = False  # it will never be complete
 
     def readable(self) -> bool:
         return True
@@ -201,14 +231,13 @@ class _Body(io.RawIOBase):
         if self.left == 0:
             if not self.chunked:
                 self.ended = True
-            elif self.request.rfile.readline(3) not in (b"\r\n", b"\n"):
+            elif self.request.rfile.readline(3) != b"\r\n":
                 raise self._cut("a chunk is longer than it says")
         return got
 
     def _next_chunk(self) -> bool:
         """RFC 9112 7.1; extensions and trailers are skipped."""
-        line = self.request.rfile.readline(1024)
-        size = re.fullmatch(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;.*)?\r?\n", line)
+        size = CHUNK_SIZE.fullmatch(self.request.rfile.readline(1024))
         if size is None:
             raise self._cut("a chunk has no size")
         self.left = int(size[1], 16)
@@ -216,15 +245,15 @@ class _Body(io.RawIOBase):
             return True
         for _ in range(100):
             line = self.request.rfile.readline(8192)
-            if line in (b"\r\n", b"\n"):
+            if line == b"\r\n":
                 self.ended = True
                 return False
-            if not line.endswith(b"\n"):
+            if not TRAILER.fullmatch(line):
                 break
-        raise self._cut("the trailers do not end")
+        raise self._cut("the trailers are none, or do not end")
 
     def _cut(self, why: str) -> Exception:
-        self.ended = True
+        self.ended = self.broken = True
         self.request.close_connection = True
         return ConnectionAbortedError(why)
 
@@ -293,7 +322,7 @@ class FixedHandler(WSGIRequestHandler):
         environ["wsgi.input_terminated"] = True
         # A WebSocket takes the stream over, with what is buffered in it.
         stream: Any = io.BufferedReader(body)
-        if "HTTP_UPGRADE" in environ and body.ended:
+        if body.ended and self._may_upgrade():
             stream = self.rfile
         handler = self.server_handler_class(
             stream,
@@ -304,9 +333,31 @@ class FixedHandler(WSGIRequestHandler):
         )
         handler.request_handler = self
         handler.run(self.get_app())
+        if body.broken and not handler.headers_sent:
+            self._refuse(400, "Bad body")
+            self._linger()
         if not handler.completed:
             self.close_connection = True
         self._end_body(body)
+
+    def _may_upgrade(self) -> bool:
+        return (
+            self.command == "GET"
+            and self.request_version >= "HTTP/1.1"
+            and "upgrade" in self._list_of("connection")
+            and "websocket" in self._list_of("upgrade")
+        )
+
+    def get_environ(self) -> dict[str, Any]:
+        """PEP 3333: what was not sent is not there; RFC 6265 5.4: cookies are
+        joined their own way."""
+        environ: dict[str, Any] = super().get_environ()
+        if "content-type" not in self.headers:
+            environ.pop("CONTENT_TYPE", None)
+        cookies = self.headers.get_all("cookie", [])
+        if len(cookies) > 1:
+            environ["HTTP_COOKIE"] = "; ".join(map(str.strip, cookies))
+        return environ
 
     def _has_threads(self) -> bool:
         return isinstance(self.server, socketserver.ThreadingMixIn)
@@ -327,54 +378,97 @@ class FixedHandler(WSGIRequestHandler):
         self.raw_requestline = self.rfile.readline(LINE_LONGEST + 1)
         if self.raw_requestline in (b"\r\n", b"\n"):  # RFC 9112 2.2
             self.raw_requestline = self.rfile.readline(LINE_LONGEST + 1)
-        if len(self.raw_requestline) > LINE_LONGEST:
-            self.requestline = self.request_version = self.command = ""
+        if not self.raw_requestline:
+            return None
+        line = self.raw_requestline.decode("latin-1")
+        if len(line) > LINE_LONGEST or not REQUEST_LINE.fullmatch(line):
+            self.requestline = line.rstrip("\r\n")[:LOGGED_MOST]
+            self.request_version = self.command = ""
             self.protocol_version = "HTTP/1.0"  # it has said no other
-            self.send_error(414)
+            self.send_error(414 if len(line) > LINE_LONGEST else 400)
             return None
         self._owes_continue = False
-        if not self.raw_requestline or not self.parse_request():
+        if not self.parse_request():
             return None
         body = self._open_body()
+        if body is None:
+            return None
+        if self.command == "CONNECT":  # RFC 9110 9.3.6: nobody's tunnel
+            return self._refuse(501, "Not Implemented")
+        if not self._read_target():
+            return self._refuse(400, "Bad target")
+        if not self._read_expect():
+            return self._refuse(417, "Expectation Failed")
         self._set_timeout(self.timeout)
         self.close_connection = not self._may_stay()
         return body
 
+    def _read_target(self) -> bool:
+        """RFC 9112 3.2; what an application gets is a path."""
+        found = ABSOLUTE.fullmatch(self.path)
+        if found:
+            if not HOST.fullmatch(found[1]):
+                return False
+            del self.headers["Host"]
+            self.headers["Host"] = found[1]
+            self.path = found[2] if found[2][:1] == "/" else "/" + found[2]
+        if self.path != "*":
+            return "%00" not in self.path.partition("?")[0]
+        self.path = "/"
+        return self.command == "OPTIONS"
+
+    def _read_expect(self) -> bool:
+        """RFC 9110 10.1.1; the client is told to go on when the application
+        reads."""
+        if self.request_version < "HTTP/1.1":
+            return True
+        expected = self._list_of("expect") - {""}
+        self._owes_continue = "100-continue" in expected
+        return expected <= {"100-continue"}
+
     def _set_timeout(self, seconds: Optional[float]) -> None:
         if isinstance(self.connection, socket.socket):
             self.connection.settimeout(seconds)
+
+    def _list_of(self, name: str) -> set[str]:
+        fields = ",".join(self.headers.get_all(name, []))
+        return {element.strip().lower() for element in fields.split(",")}
 
     def _may_stay(self) -> bool:
         """RFC 9112 9.3. Without threads a client that stays would keep all
         others waiting."""
         if not self._has_threads():
             return False
-        fields = ",".join(self.headers.get_all("connection", []))
-        options = {option.strip().lower() for option in fields.split(",")}
+        options = self._list_of("connection")
         if self.request_version >= "HTTP/1.1":
             return "close" not in options
-        return "keep-alive" in options
+        return "keep-alive" in options and "close" not in options
 
     def _open_body(self) -> Optional[_Body]:
         """RFC 9112 6.3, and what would let two readers find two requests."""
         modern = self.request_version >= "HTTP/1.1"
         codings = self.headers.get_all("transfer-encoding", [])
-        lengths = set(self.headers.get_all("content-length", []))
+        lengths = self.headers.get_all("content-length", [])
         hosts = self.headers.get_all("host", [])
         for name in [name for name in self.headers if "_" in name]:
             del self.headers[name]  # would be another one's in the environ
         if self.headers.defects or self.headers.get_payload():
             return self._refuse(400, "Bad header")
+        for name, value in self.headers.items():
+            if not re.fullmatch(TOKEN, name) or CONTROL.search(value):
+                return self._refuse(400, "Bad header")
         if len(hosts) > 1 or (modern and not hosts):
             return self._refuse(400, "One Host is needed")
+        if hosts and not HOST.fullmatch(hosts[0].strip(" \t")):
+            return self._refuse(400, "Bad Host")
         if codings and (lengths or not modern):
             return self._refuse(400, "Bad Transfer-Encoding")
         if codings:
-            if [coding.strip().lower() for coding in codings] != ["chunked"]:
+            if [coding.strip(" \t").lower() for coding in codings] != ["chunked"]:
                 return self._refuse(501, "Unknown Transfer-Encoding")
             return _Body(self, None)
-        length = lengths.pop().strip() if lengths else "0"
-        if lengths or not re.fullmatch("[0-9]{1,18}", length):
+        length = lengths[0].strip(" \t") if lengths else "0"
+        if len(lengths) > 1 or not re.fullmatch("0*[0-9]{1,18}", length):
             return self._refuse(400, "Bad Content-Length")
         return _Body(self, int(length))
 
@@ -382,8 +476,7 @@ class FixedHandler(WSGIRequestHandler):
         self.send_error(code, message)
 
     def handle_expect_100(self) -> bool:
-        """The client is told to go on when the application reads."""
-        self._owes_continue = True
+        """Not yet: see _read_expect()."""
         return True
 
     def send_continue(self) -> None:

@@ -199,13 +199,75 @@ def test_a_chunked_body_is_read():  # RFC 9112 7.1
 
 
 @pytest.mark.parametrize(
-    "body", [b"x\r\n", b"2\r\nabc\r\n", b"\r\n", b"-1\r\n", b"1\r\na\r\n0\r\nx"]
+    "body",
+    [
+        b"x\r\n",
+        b"2\r\nabc\r\n",
+        b"\r\n",
+        b"-1\r\n",
+        b"1\na\r\n0\r\n\r\n",
+        b"1\r\na\n0\r\n\r\n",
+        b"1;\r\na\r\n0\r\n\r\n",
+        b"1;a=\r\na\r\n0\r\n\r\n",
+        b"1;a\0\r\na\r\n0\r\n\r\n",
+        b'1;a="b\r\na\r\n0\r\n\r\n',
+        b"1\r\na\r\n0\r\nx",
+        b"1\r\na\r\n0\r\nx\r\n\r\n",
+        b"1\r\na\r\n0\r\nx: y\0\r\n\r\n",
+    ],
 )
-def test_a_broken_chunked_body_ends_the_connection(body):
+def test_a_broken_chunked_body_is_refused(body):  # RFC 9112 7.1
     with serving(echo, handler=Quiet) as site, site.raw() as client:
         client.send(head_of("POST", "/", "Transfer-Encoding: chunked"), body)
+        client.send(head_of())
         client.socket.shutdown(socket.SHUT_WR)
-        assert b" 200 " not in client.rest()
+        assert client.response()[0] == 400
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "size", ["001", "1;a", "1 ; a=b;c", '1;a="\\"b;"', '1;a=""', "0" * 40 + "1"]
+)
+def test_chunk_extensions_are_skipped(size):  # RFC 9112 7.1.1
+    with serving(echo, handler=Quiet) as site, site.raw() as client:
+        client.send(head_of("POST", "/", "Transfer-Encoding: chunked"))
+        client.send(size.encode(), b"\r\na\r\n0\r\n\r\n", head_of())
+        assert client.response()[2] == b"a"
+        assert client.response()[0] == 200
+
+
+@pytest.mark.parametrize("upgrade", ["foo/2", "h2c", "websocket"])
+def test_an_upgrade_that_is_none_has_no_endless_body(upgrade):
+    """RFC 9110 7.8: what is asked for may be ignored."""
+    if upgrade == "websocket":
+        head = b"GET / HTTP/1.0\r\nConnection: keep-alive, upgrade\r\n"
+    else:
+        head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+    head += b"Upgrade: %s\r\n\r\n" % upgrade.encode()
+    with serving(echo, handler=Quiet) as site, site.raw() as client:
+        client.send(head * 2)
+        for _ in range(2):
+            assert client.response()[::2] == (200, b"")
+
+
+def test_the_environ_says_what_was_sent():
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ)
+        return hello(environ, start_response)
+
+    fields = ("Cookie: a=1", "Cookie: b=2")
+    with serving(app, handler=Quiet) as site, site.raw() as client:
+        client.send(head_of("GET", "http://other.example:81?q", *fields))
+        assert client.response()[0] == 200
+        client.send(head_of("OPTIONS", "*"))
+        assert client.response()[0] == 200
+    assert "CONTENT_TYPE" not in seen[0]
+    assert seen[0]["HTTP_COOKIE"] == "a=1; b=2"
+    assert seen[0]["HTTP_HOST"] == "other.example:81"
+    assert [one["PATH_INFO"] for one in seen] == ["/", "/"]
+    assert seen[0]["QUERY_STRING"] == "q"
 
 
 def test_a_body_that_nobody_reads_is_skipped_or_ends_the_connection():
@@ -250,6 +312,27 @@ def test_expect_is_answered_when_the_body_is_read():  # RFC 9110 10.1.1
             400,
         ),
         (head_of("POST", "/", "Transfer-Encoding: gzip"), 501),
+        (head_of("POST", "/", "Content-Length: 1", "Content-Length: 1"), 400),
+        (head_of("POST", "/", "Content-Length: 1\x0b"), 400),
+        (head_of("POST", "/", "Expect: 200-ok"), 417),
+        (head_of("GET", "/", "X: a", " b"), 400),
+        (head_of("GET", "/", "X: a\0b"), 400),
+        (head_of("GET", "/", "X[a]: b"), 400),
+        (head_of("GET", "/%00"), 400),
+        (head_of("GET", "/a#b"), 400),
+        (head_of("GET", "/\xe9"), 400),
+        (head_of("GET", "a"), 400),
+        (head_of("GET", "*"), 400),
+        (head_of("GET", "ftp://a/"), 400),
+        (head_of("GET", "http://u@a/"), 400),
+        (head_of("CONNECT", "/"), 501),
+        (head_of("G(T", "/"), 400),
+        (b" " + head_of(), 400),
+        (b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/01.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
         (head_of("GET", "/", "no colon here", "X: y"), 400),
         (b"GET / HTTP/3.0\r\n\r\n", 505),
         (b"nonsense\r\n\r\n", 400),
