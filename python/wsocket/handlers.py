@@ -266,6 +266,18 @@ class _Body(io.RawIOBase):
         return self.ended
 
 
+class _Lines:
+    """A stream of lines that remembers the last one."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.last = b"\n"
+
+    def readline(self, size: int = -1) -> bytes:
+        self.last = self.stream.readline(size)
+        return self.last
+
+
 class FixedHandler(WSGIRequestHandler):
     """``wsgiref.simple_server.WSGIRequestHandler`` with WebSockets and
     HTTP/1.1.
@@ -388,8 +400,15 @@ class FixedHandler(WSGIRequestHandler):
             self.send_error(414 if len(line) > LINE_LONGEST else 400)
             return None
         self._owes_continue = False
-        if not self.parse_request():
-            return None
+        stream, lines = self.rfile, _Lines(self.rfile)
+        self.rfile = lines
+        try:
+            if not self.parse_request():
+                return None
+        finally:
+            self.rfile = stream
+        if lines.last == b"":  # the client ended before its head did
+            return self._refuse(400, "Bad header")
         body = self._open_body()
         if body is None:
             return None

@@ -350,6 +350,15 @@ def test_what_two_readers_might_read_in_two_ways_is_refused(
         client.rest()
 
 
+def test_a_head_that_is_cut_is_no_request():  # RFC 9112 8
+    for cut in head_of()[:-2], b"GET / HTTP/1.0\r\n":
+        with serving(hello, handler=Quiet) as site, site.raw() as client:
+            client.send(cut)
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.response()[0] == 400
+            assert client.rest() == b""
+
+
 def test_header_names_with_underscores_are_not_taken_for_others():
     def app(environ, start_response):
         start_response("200 OK", [])
