@@ -279,8 +279,8 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
     }
     now_ms = wsk__now_ms();
     if (ws->over_ms == 0)
-        ws->over_ms = now_ms;
-    if (now_ms - ws->over_ms < OVER_MS ||
+        ws->over_ms = (uint32_t)now_ms;
+    if (now_ms - wsk__recent_ms(ws->over_ms) < OVER_MS ||
         !peer_gives_nothing_back_locked(conn, now_ms))
         return true;
     wsk__limit_hit(conn->srv, WSK__LIMIT_WS_MEMORY);

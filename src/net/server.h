@@ -162,7 +162,6 @@ struct wsk__socket {
     uint32_t asked_hash; /* of its payload */
     uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
     struct wsk__buf *aside; /* its message, while a thread reads into it */
-    uint64_t over_ms;       /* it waits since then for memory; 0: it does not */
     uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
     size_t held;            /* octets that srv->held counts for it */
     struct wsk__buf *in;    /* received, not yet fed; or NULL */
@@ -178,6 +177,9 @@ struct wsk__socket {
     uint32_t mail_n;        /* messages in it */
     uint32_t calling_ms;    /* its events were handed out then;
                                wsk__recent_ms() */
+    uint32_t over_ms;       /* it waits since then for memory, the same; 0: it
+                               does not */
+    uint32_t head_len;      /* of text; fixed */
     uint16_t code;          /* how it ended, with reason */
     uint16_t pins;          /* threads that use fd without the lock */
     uint8_t control_n;      /* pings and pongs in the mail */
@@ -204,7 +206,6 @@ struct wsk__socket {
     uint16_t local_at, protocol_at; /* behind the head; protocol_at 0: none */
     uint16_t prefix_at;             /* the same; 0: none */
     bool https : 1, forwarded : 1;  /* how it came, see net/via */
-    uint32_t head_len;
     char text[]; /* the octets of the head; peer, local, protocol and prefix,
                     each with its NUL */
 };
