@@ -29,6 +29,7 @@ from wsgiref.simple_server import (
 
 from .app import WSocketApp
 from .log import logger
+from .middleware import is_attempt
 
 Application = Callable[..., Any]
 
@@ -161,6 +162,10 @@ class FixedServerHandler(ServerHandler):
             self.headers["Connection"] = "close"
         elif not modern:
             self.headers["Connection"] = "keep-alive"
+        if self.status[:3] == "426" and "Sec-WebSocket-Version" in self.headers:
+            # RFC 9110 15.5.22; PEP 3333 keeps a middleware from saying it.
+            self.headers["Upgrade"] = "websocket"
+            self.headers["Connection"] = "Upgrade, close"
 
     def write(self, data: bytes) -> None:
         if type(data) is not bytes:
@@ -278,6 +283,18 @@ class _Lines:
         return self.last
 
 
+class _AttemptBody(io.BufferedReader):
+    """The body of a handshake that is none: the middleware finds the socket
+    behind it, and refuses."""
+
+    def __init__(self, body: _Body) -> None:
+        super().__init__(body)
+        self.rfile = body.request.rfile
+
+    def peek(self, size: int = 0) -> bytes:
+        return b""  # nothing of it is a frame
+
+
 class FixedHandler(WSGIRequestHandler):
     """``wsgiref.simple_server.WSGIRequestHandler`` with WebSockets and
     HTTP/1.1.
@@ -332,9 +349,14 @@ class FixedHandler(WSGIRequestHandler):
             return
         environ = self.get_environ()
         environ["wsgi.input_terminated"] = True
-        # A WebSocket takes the stream over, with what is buffered in it.
+        attempt = is_attempt(environ)
         stream: Any = io.BufferedReader(body)
+        if attempt:
+            # Behind a refusal early frames must not be read as requests.
+            self.close_connection = True
+            stream = _AttemptBody(body)
         if body.ended and self._may_upgrade():
+            # A WebSocket takes the stream over, with what is buffered in it.
             stream = self.rfile
         handler = self.server_handler_class(
             stream,
@@ -350,7 +372,10 @@ class FixedHandler(WSGIRequestHandler):
             self._linger()
         if not handler.completed:
             self.close_connection = True
-        self._end_body(body)
+        if attempt and handler.completed:
+            self._linger()
+        else:
+            self._end_body(body)
 
     def _may_upgrade(self) -> bool:
         return (

@@ -409,6 +409,65 @@ def test_connection_and_upgrade_may_be_set():
         assert client.rest() == b""
 
 
+ATTEMPT = [
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+]
+
+
+@pytest.mark.parametrize(
+    "head, status",
+    [
+        (head_of("GET", "/", *ATTEMPT, "Content-Length: 7"), 400),
+        (head_of("GET", "/", *ATTEMPT, "Transfer-Encoding: chunked"), 400),
+        (
+            head_of(
+                "GET",
+                "/",
+                *ATTEMPT,
+                "Content-Length: 7",
+                "Expect: 100-continue",
+            ),
+            400,
+        ),
+        (head_of("POST", "/", *ATTEMPT, "Content-Length: 7"), 405),
+        (head_of("POST", "/", *ATTEMPT), 405),
+        (head_of("GET", "/", *ATTEMPT[:3]), 400),
+        (head_of("GET", "/", ATTEMPT[0], *ATTEMPT[2:]), 400),
+        (head_of("GET", "/", *ATTEMPT, "Origin: http://elsewhere"), 403),
+        (head_of("GET", "/", *ATTEMPT), 200),
+    ],
+)
+def test_what_follows_a_refused_websocket_is_no_request(head, status):
+    """RFC 9112 9.6: early frames could look like one."""
+    asked = []
+
+    def app(environ, start_response):
+        asked.append(environ["PATH_INFO"])
+        return hello(environ, start_response)
+
+    with serving(app, handler=Quiet) as site, site.raw() as client:
+        client.send(head, head_of("GET", "/hidden") * 3)
+        found, headers, _ = client.response()
+        assert (found, headers["connection"]) == (status, "close")
+        assert client.rest() == b""
+    assert "/hidden" not in asked
+
+
+def test_another_version_is_told_what_to_upgrade_to():
+    """RFC 9110 15.5.22"""
+    head = head_of("GET", "/", *ATTEMPT[:2], "Sec-WebSocket-Version: 12")
+    with serving(hello, handler=Quiet) as site, site.raw() as client:
+        client.send(head)
+        status, headers, _ = client.response()
+        assert (status, headers["sec-websocket-version"]) == (426, "13")
+        assert headers["upgrade"] == "websocket"
+        assert headers["connection"] == "Upgrade, close"
+        assert client.rest() == b""
+
+
 def test_an_application_may_ask_for_the_end_of_the_connection():
     def app(environ, start_response):
         start_response("200 OK", [("Connection", "close")])
