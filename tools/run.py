@@ -205,7 +205,9 @@ def guards(library):
 
 
 def compiles(name, compiler):
-    return one(build(name, compiler, "-Dexamples=enabled"))
+    """Only for its warnings, which it gives without optimizing, too."""
+    return one(build(name, compiler, "-Dexamples=enabled", "-Doptimization=0",
+                     "-Ddebug=false"))
 
 
 def quiet_loader():
