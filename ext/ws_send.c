@@ -403,7 +403,7 @@ static int close_with(WebSocketObject *self, long code, PyObject *reason)
         return 0; /* as closed as it can be */
     if (ext_ws_open(self, "close") < 0 || ext_octets_get(&o, reason) < 0)
         return -1;
-    if (code >= 0 && code <= UINT16_MAX)
+    if (code >= 0 && code <= UINT16_MAX && code != 1005) /* "none came" */
         st = ext_ws_close_conn(self, (uint16_t)code, o.p, (size_t)o.len);
     ext_octets_release(&o);
     if (st != WSK_OK && st != WSK_E_CLOSED)

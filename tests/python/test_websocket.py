@@ -556,7 +556,7 @@ def test_close_sends_code_and_reason(serve, args, expected):
 
 
 @pytest.mark.parametrize(
-    "code", [0, -1, 999, 1004, 1006, 1015, 2999, 5000, 70000]
+    "code", [0, -1, 999, 1004, 1005, 1006, 1015, 2999, 5000, 70000]
 )
 def test_codes_that_may_not_be_sent(serve, code):
     def use(websocket):
