@@ -494,7 +494,7 @@ static void serve_release(struct wsk__thread *th, struct wsk__release *release)
 
 static void serve_request(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    bool upgraded = wsk__http_call(th, conn, true);
+    bool upgraded = wsk__http_call(th, conn, WSK__CALL_QUEUED);
 
     if (!upgraded)
         wsk__http_flush(th, conn);

@@ -139,6 +139,8 @@ static enum wsk__io flush_in_turn(struct wsk__thread *th, struct wsk_conn *conn)
 {
     bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
 
+    if (conn->h->http.out.block == NULL && conn->h->parts == NULL)
+        return WSK__IO_DONE; /* as at the beginning of most turns */
     return flush(th, conn, ends ? MSG_MORE : 0);
 }
 
@@ -495,7 +497,6 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
                                    .head = conn->h->head,
                                    .began = wsk__access_begin(conn->srv)};
     conn->h->called = true;
-    set_date(th, conn);
     wsk__http_lend_out(th, conn);
 }
 
@@ -512,22 +513,34 @@ static bool is_left_alone(wsk_request *req)
     return true;
 }
 
-bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn, bool queued)
+static void answer_open(struct wsk__thread *th, wsk_request *req,
+                        enum wsk__how how)
+{
+    wsk_server *srv = th->srv;
+
+    if (how == WSK__CALL_FILE) {
+        wsk__gate_leave(th);
+        wsk__static_answer(srv->statics, req);
+        return;
+    }
+    if (how == WSK__CALL_QUEUED) {
+        set_date(th, req->conn);
+        if (is_left_alone(req))
+            return;
+    }
+    wsk__gate_enter(th);
+    srv->handler(req, srv->user);
+}
+
+bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
+                    enum wsk__how how)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
-    if (queued && is_left_alone(req)) {
-        /* what it asks for is done for nobody */
-    } else if (wsk__static_is(srv->statics, conn->h->head)) {
-        wsk__gate_leave(th);
-        wsk__static_answer(srv->statics, req);
-    } else {
-        wsk__gate_enter(th);
-        srv->handler(req, srv->user);
-    }
+    answer_open(th, req, how);
     if (wsk__forked(srv))
         return false;
     if (attempt)
@@ -574,10 +587,14 @@ void wsk__http_refuse(struct wsk_conn *conn)
     cannot_call(conn);
 }
 
-static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn)
+/* Here and now, or not at all. */
+static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
+                       enum wsk__how *how)
 {
+    *how = WSK__CALL_NOW;
     if (!wsk__static_is(conn->srv->statics, conn->h->head))
         return wsk__call_begin(th, conn);
+    *how = WSK__CALL_FILE;
     wsk__call_begin_aside(th, conn);
     return true;
 }
@@ -587,6 +604,7 @@ static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn)
 static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
 {
     bool leads, upgraded;
+    enum wsk__how how;
 
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
@@ -594,9 +612,10 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     if (conn->h->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
-    conn->h->away_ms = wsk__now_ms();
+    if (!conn->h->body_done)
+        conn->h->away_ms = wsk__now_ms();
     wsk__overdue_arm(conn);
-    if (!begin_call(th, conn)) {
+    if (!begin_call(th, conn, &how)) {
         if (!wsk__http_hold(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
@@ -604,7 +623,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
             wsk__http_refuse(conn);
         return true;
     }
-    upgraded = wsk__http_call(th, conn, false);
+    upgraded = wsk__http_call(th, conn, how);
     leads = wsk__call_end(th);
     if (leads) {
         conn->busy = false;

@@ -27,11 +27,16 @@ void wsk__http_refuse(struct wsk_conn *conn);
 
 /* ---- a thread with a call for `conn` ---- */
 
-/* Answer the open request through the server's handler, unless it was `queued`
- * and nobody waits for it any more; what is left of the answer is the caller's
- * to flush. True: it became a WebSocket, and the caller has a reference to give
- * up once the loop knows. */
-bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn, bool queued);
+/* Answer the open request through the server's handler; what is left of the
+ * answer is the caller's to flush. True: it became a WebSocket, and the caller
+ * has a reference to give up once the loop knows. */
+enum wsk__how {
+    WSK__CALL_NOW,    /* by the thread that has read it */
+    WSK__CALL_QUEUED, /* unless nobody waits for it any more */
+    WSK__CALL_FILE,   /* not the handler: it is one of the static files */
+};
+bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
+                    enum wsk__how how);
 
 /* The handler has returned, or says that its answer is complete: end it, but
  * send nothing. What wsk_request_finish() returns. */
