@@ -39,8 +39,7 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
 
 static void refuse(struct wsk__thread *th, struct wsk_conn *conn, int status)
 {
-    wsk__date_refresh(&th->date);
-    wsk_http_set_date(&conn->h->http, th->date.text);
+    wsk__http_set_date(th, conn);
     wsk__http_fail(&conn->h->http, status);
     wsk__http_flush(th, conn);
     /* It lingers; what it holds shall not. */

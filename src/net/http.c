@@ -482,8 +482,7 @@ static void close_request(struct wsk_conn *conn)
     conn->since_ms = wsk__now_ms();
 }
 
-/* The text is the thread's: a connection that moves gets another. */
-static void set_date(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__date_refresh(&th->date);
     wsk_http_set_date(&conn->h->http, th->date.text);
@@ -524,7 +523,7 @@ static void answer_open(struct wsk__thread *th, wsk_request *req,
         return;
     }
     if (how == WSK__CALL_QUEUED) {
-        set_date(th, req->conn);
+        wsk__http_set_date(th, req->conn);
         if (is_left_alone(req))
             return;
     }
@@ -581,8 +580,9 @@ static bool cannot_call(struct wsk_conn *conn)
     return true;
 }
 
-void wsk__http_refuse(struct wsk_conn *conn)
+void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn)
 {
+    wsk__http_set_date(th, conn);
     wsk__limit_hit(conn->srv, WSK__LIMIT_QUEUE);
     cannot_call(conn);
 }
@@ -620,7 +620,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
             return cannot_call(conn);
         wsk__load_account(conn);
         if (!wsk__call_queue(conn->srv, conn))
-            wsk__http_refuse(conn);
+            wsk__http_refuse(th, conn);
         return true;
     }
     upgraded = wsk__http_call(th, conn, how);
@@ -812,9 +812,9 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__watch(conn, 0); /* it will be looked at again */
         return true;
     }
+    wsk__http_set_date(th, conn);
     refuse_spilled(conn);
     wsk__arrival_resume(conn);
-    set_date(th, conn);
     leads = run(th, conn);
     /* What is left belongs to a connection that is over: never to the next
      * one that this thread has to do with. */

@@ -22,8 +22,12 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn);
 /* That deadline has passed. */
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
 
+/* What is answered from now on is dated by the thread's text: so a connection
+ * that has moved to another thread comes here before anything is. */
+void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn);
+
 /* Its call was queued and will never be begun: 503. */
-void wsk__http_refuse(struct wsk_conn *conn);
+void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* ---- a thread with a call for `conn` ---- */
 
