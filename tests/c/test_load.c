@@ -384,7 +384,9 @@ TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
     size_t len = 0, at = 0;
 
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    while (atomic_load(&s.srv->held) <= 200000) {
+    /* The echo of what it has read already may be too much by itself. */
+    while (atomic_load(&s.srv->held) <= 200000 &&
+           atomic_load(&s.srv->hits[WSK__LIMIT_WS_MEMORY].n) == 0) {
         static const char one[8 + 50000] = {(char)0x82, (char)0xfe, (char)0xc3,
                                             0x50};
         ssize_t n = send(fd, one + at, sizeof(one) - at, MSG_NOSIGNAL);
