@@ -274,7 +274,7 @@ def test_senders_that_wait_go_on_when_a_slow_reader_has_read(serve):
 
     with open_raw(serve(app)) as client:
         assert not done.wait(0.3)
-        assert sockets[0].buffered_amount > 1048576  # ws_send_limit
+        assert sockets[0].buffered_amount > 0
         for _ in range(40):
             assert read_frame(client) == (BINARY, b"x" * 1048576)
         assert done.wait(20)
@@ -479,16 +479,19 @@ def test_an_event_app_paces_a_stream_by_ondrain(serve, patience):
         for left in reversed(range(200)):
             assert read_frame(client) == (BINARY, b"%04d" % left + piece)
     assert max(waited) <= 262144 + 4 + len(piece) + 10
-    assert len(drained) == len(set(drained)) > 0  # never in vain
+    assert len(drained) == len(set(drained))  # never in vain
+    assert drained or not patience
 
 
 def test_ondrain_comes_once_and_in_order_with_messages(serve, eventually):
-    events = []
+    events, sent = [], threading.Event()
 
     def onmessage(message, client):
         events.append(message)
-        for _ in range(12 if message == "much" else 0):
-            client.send(MEBI)
+        if message == "much":
+            for _ in range(12):
+                client.send(MEBI)
+            sent.set()
 
     app = event_app(
         onmessage=onmessage,
@@ -497,6 +500,7 @@ def test_ondrain_comes_once_and_in_order_with_messages(serve, eventually):
     )
     with open_raw(serve(app)) as client:
         client.send(frame(TEXT, b"little"), frame(TEXT, b"much"))
+        assert sent.wait(20)  # the kernel holds much for those who read
         for _ in range(12):
             assert read_frame(client) == (BINARY, MEBI)
         eventually(lambda: events == ["little", "much", "drain"])
@@ -506,11 +510,12 @@ def test_ondrain_comes_once_and_in_order_with_messages(serve, eventually):
 
 
 def test_ondrain_comes_after_a_message_was_dropped(serve, eventually):
-    drained = []
+    drained, sent = [], threading.Event()
 
     def onmessage(message, client):
         for _ in range(40):
             client.send(MEBI)
+        sent.set()
 
     options = {"ws_send_max": "256k", "ws_send_policy": "drop"}
     app = event_app(
@@ -518,6 +523,7 @@ def test_ondrain_comes_after_a_message_was_dropped(serve, eventually):
         ondrain=lambda client: drained.append(client.buffered_amount),
     )
     with open_raw(serve(app, **options), frame(TEXT, b"go")) as client:
+        assert sent.wait(20)
         assert read_frame(client) == (BINARY, MEBI)
         client.socket.settimeout(1)
         with contextlib.suppress(socket.timeout):
