@@ -97,6 +97,8 @@ static uint32_t held_by_kernel(int fd)
 #elif defined(FIONWRITE)
     if (ioctl(fd, FIONWRITE, &held) != 0 || held < 0)
         held = 0;
+#else
+    (void)fd; /* it does not tell */
 #endif
     return (uint32_t)held;
 }
