@@ -101,10 +101,9 @@ int ext_hints_add(PyObject *module, struct ext_state *st)
 
 PyObject *ext_hints_new(struct ext_state *st, wsk_request *req)
 {
-    PyObject *op = st->spare_hints;
+    PyObject *op = ext_spare_take(&st->spare_hints);
     HintsObject *self = Hints_CAST(op);
 
-    st->spare_hints = NULL;
     if (op == NULL) {
         op = st->hints_type->tp_alloc(st->hints_type, 0);
         if (op == NULL)
@@ -123,8 +122,6 @@ void ext_hints_end_take(PyObject *hints)
     HintsObject *self = Hints_CAST(hints);
 
     self->req = NULL;
-    if (Py_REFCNT(hints) == 1 && self->st->spare_hints == NULL)
-        self->st->spare_hints = hints;
-    else
+    if (!ext_spare_keep(&self->st->spare_hints, hints, Py_REFCNT(hints) == 1))
         Py_DECREF(hints);
 }

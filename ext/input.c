@@ -377,10 +377,9 @@ PyObject *ext_input_new_empty(struct ext_state *st)
 
 PyObject *ext_input_new(struct ext_state *st, wsk_request *req)
 {
-    PyObject *op = st->spare_input;
+    PyObject *op = ext_spare_take(&st->spare_input);
     InputObject *self;
 
-    st->spare_input = NULL;
     if (op == NULL)
         op = ext_input_new_empty(st);
     if (op == NULL)
@@ -409,9 +408,7 @@ void ext_input_end_take(PyObject *input)
 
     self->req = NULL;
     self->over = true;
-    if (Py_REFCNT(input) == 1 && self->block == NULL &&
-        self->st->spare_input == NULL)
-        self->st->spare_input = input;
-    else
+    if (!ext_spare_keep(&self->st->spare_input, input,
+                        Py_REFCNT(input) == 1 && self->block == NULL))
         Py_DECREF(input);
 }

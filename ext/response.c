@@ -525,21 +525,19 @@ void ext_response_end_take(PyObject *response)
     self->req = NULL;
     forget_head(self);
     Py_CLEAR(self->websocket);
-    if (is_ours_alone(self) && self->st->spare_response == NULL) {
-        self->st->spare_response = response;
+    if (ext_spare_keep(&self->st->spare_response, response,
+                       is_ours_alone(self)))
         return;
-    }
     Py_CLEAR(self->write);
     Py_DECREF(response);
 }
 
 void ext_response_clear_spare(struct ext_state *st)
 {
-    PyObject *spare = st->spare_response;
+    PyObject *spare = ext_spare_take(&st->spare_response);
 
     if (spare == NULL)
         return;
-    st->spare_response = NULL;
     Py_CLEAR(Response_CAST(spare)->write);
     Py_DECREF(spare);
 }
@@ -747,10 +745,9 @@ static PyObject *make(struct ext_state *st)
 PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
                            PyObject *websocket)
 {
-    PyObject *op = st->spare_response;
+    PyObject *op = ext_spare_take(&st->spare_response);
     ResponseObject *self;
 
-    st->spare_response = NULL;
     if (op == NULL)
         op = make(st);
     if (op == NULL)

@@ -100,6 +100,25 @@ static inline PyObject *ext_ref(PyObject *o)
     return o;
 }
 
+/* An object of the request before that serves again, or NULL. */
+static inline PyObject *ext_spare_take(PyObject **spare)
+{
+    PyObject *op = *spare;
+
+    *spare = NULL;
+    return op;
+}
+
+/* Its request is over. True: it is kept for the next, with the reference, for
+ * it is `ours` alone and no other is kept. */
+static inline bool ext_spare_keep(PyObject **spare, PyObject *op, bool ours)
+{
+    if (!ours || *spare != NULL)
+        return false;
+    *spare = op;
+    return true;
+}
+
 static inline PyObject *ext_xref(PyObject *o)
 {
     Py_XINCREF(o);
