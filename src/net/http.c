@@ -692,13 +692,6 @@ static void await_reader(struct wsk_conn *conn, unsigned want)
     wsk__rearm(conn);
 }
 
-/* What it holds outlives this thread's receive buffer. */
-static bool await_memory(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    wsk__load_wait(conn);
-    return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
-}
-
 /* So much of a body has come that it must go to a file. True: the disk has it.
  */
 static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
@@ -743,6 +736,15 @@ static bool has_run_dry(const struct wsk__thread *th,
            wsk__buf_len(&conn->h->in) == 0 && wsk__http_idle(&conn->h->http);
 }
 
+/* Before all is done: what it holds outlives this thread's receive buffer, or
+ * the connection is closed. */
+static bool turn_ends(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (!wsk__http_hold(th, conn))
+        wsk__conn_close(conn);
+    return true;
+}
+
 static bool run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     for (int served = 0;; served++) {
@@ -755,7 +757,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
         case WSK__IO_WAIT:
         case WSK__IO_LATER:
             await_reader(conn, io == WSK__IO_WAIT ? WSK__WRITE : 0);
-            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+            return turn_ends(th, conn);
         case WSK__IO_DONE:
             conn->h->stalled = false;
             break;
@@ -766,7 +768,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
         }
         if (served == SERVED_MAX) { /* others have a turn, too */
             wsk__post(conn, WSK__POST_LOOK);
-            return wsk__http_hold(th, conn) || (wsk__conn_close(conn), true);
+            return turn_ends(th, conn);
         }
         switch (feed(th, conn)) {
         case WSK__FEED_MORE:
@@ -779,7 +781,8 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
                 finish_connection(conn);
             return true;
         case WSK__FEED_FULL:
-            return await_memory(th, conn);
+            wsk__load_wait(conn);
+            return turn_ends(th, conn);
         case WSK__FEED_SAY:
             continue;
         case WSK__FEED_SPILL:
