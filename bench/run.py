@@ -32,7 +32,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("--rounds", type=int, default=4, metavar="N")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--seconds", type=float, default=1, metavar="S")
     parser.add_argument("--row", action="append", dest="rows", metavar="ROW")
     parser.add_argument("servers", nargs="*", metavar="SERVER")

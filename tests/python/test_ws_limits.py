@@ -274,7 +274,8 @@ def test_senders_that_wait_go_on_when_a_slow_reader_has_read(serve):
 
     with open_raw(serve(app)) as client:
         assert not done.wait(0.3)
-        assert sockets[0].buffered_amount > 0
+        # They are woken where 64 KiB wait; the kernel may have taken the rest.
+        assert sockets[0].buffered_amount > 65536
         for _ in range(40):
             assert read_frame(client) == (BINARY, b"x" * 1048576)
         assert done.wait(20)
@@ -371,28 +372,34 @@ def test_who_does_not_read_is_not_read_from_past_ws_send_limit(serve, echo):
         assert sent < 2000  # the kernel's buffers hold some
 
 
-@pytest.mark.slow
-def test_who_never_reads_is_given_up_by_ws_ping_timeout(serve):
-    """After 30 s in which no octet left; its sender goes on with an error."""
-    ended = {}
+def floods(ended):
+    """A handler and events that send far more than the kernel holds, and leave
+    their WebSocket in `ended` when it has."""
 
-    def flood(environ, start_response):
+    def handler(environ, start_response):
         ws = environ["wsgi.websocket"]
         try:
             while True:
                 ws.send(b"x" * 65536)
-        except wsocket.WebSocketError as error:
-            ended["handler"] = error
+        except wsocket.WebSocketError:
+            ended["handler"] = ws
         return []
 
     def onmessage(message, client):
         for _ in range(200):
             client.send(b"x" * 65536)
 
-    events = event_app(
+    return handler, event_app(
         onmessage=onmessage,
         onclose=lambda message, client: ended.setdefault("events", client),
     )
+
+
+@pytest.mark.slow
+def test_who_never_reads_is_given_up_by_ws_ping_timeout(serve):
+    """After 30 s in which no octet left; its sender goes on with an error."""
+    ended = {}
+    flood, events = floods(ended)
     options = {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
     with open_raw(serve(flood, **options)), open_raw(
         serve(events, **options), frame(TEXT, b"go")
@@ -407,24 +414,7 @@ def test_who_never_reads_is_given_up_by_ws_ping_timeout(serve):
 def test_who_never_reads_is_given_up_without_pings_too(serve, eventually):
     """Neither a sender that waits nor what events have sent is kept for ever."""
     ended = {}
-
-    def flood(environ, start_response):
-        ws = environ["wsgi.websocket"]
-        try:
-            while True:
-                ws.send(b"x" * 65536)
-        except wsocket.WebSocketError:
-            ended["handler"] = ws
-        return []
-
-    def onmessage(message, client):
-        for _ in range(200):
-            client.send(b"x" * 65536)
-
-    events = event_app(
-        onmessage=onmessage,
-        onclose=lambda message, client: ended.setdefault("events", client),
-    )
+    flood, events = floods(ended)
     options = {"ws_ping_interval": 0, "ws_ping_timeout": 0.5}
     with open_raw(serve(flood, **options)), open_raw(
         serve(events, **options), frame(TEXT, b"go")
@@ -480,7 +470,7 @@ def test_an_event_app_paces_a_stream_by_ondrain(serve, patience):
             assert read_frame(client) == (BINARY, b"%04d" % left + piece)
     assert max(waited) <= 262144 + 4 + len(piece) + 10
     assert len(drained) == len(set(drained))  # never in vain
-    assert drained or not patience
+    assert drained or (not patience and max(waited) <= 262144)
 
 
 def test_ondrain_comes_once_and_in_order_with_messages(serve, eventually):
