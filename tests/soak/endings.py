@@ -10,6 +10,7 @@ descriptors are compared before and after. The last line is the count.
 """
 
 import http.client
+import resource
 import socket
 import struct
 import sys
@@ -23,7 +24,10 @@ PATIENCE = 30
 RESET = struct.pack("ii", 1, 0)
 OPTIONS = ["--ws-ping-interval", "0.3", "--ws-ping-timeout", "0.3",
            "--ws-close-timeout", "0.3", "--head-timeout", "0.5",
-           "--max-body", "1000"]
+           "--max-body", "1000", "--static", "/files=."]
+# Of a server that has no room: for blocked handlers, for bodies.
+NO_ROOM = ["--max-parked", "0", "--body-memory", "100k"]
+FILE_MAX = 200 << 10
 
 
 def handshake(path):
@@ -47,17 +51,28 @@ SOCKET_ENDINGS = {
 }
 REQUESTS = {
     400: b"GET / HTTP/1.1\r\n\r\n",
+    403: handshake(b"/events").replace(
+        b"Host: a", b"Host: a\r\nOrigin: http://b"),
     404: b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     405: handshake(b"/").replace(b"GET", b"POST"),
     408: b"GET / HTTP/1.1\r\nHost",
+    412: b"GET /files/soak.py HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\n"
+         b"Connection: close\r\n\r\n",
     413: b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n",
     414: b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 20000),
+    416: b"GET /files/soak.py HTTP/1.1\r\nHost: a\r\nRange: bytes=9999999-\r\n"
+         b"Connection: close\r\n\r\n",
     417: b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
     426: handshake(b"/").replace(b"n: 13", b"n: 12"),
     431: b"GET / HTTP/1.1\r\nHost: a\r\n%s\r\n" % (b"A: b\r\n" * 200),
     500: b"GET /crash HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     501: b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n",
     505: b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+}
+REQUESTS_WITHOUT_ROOM = {
+    503: handshake(b"/blocking"),
+    507: b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n" +
+         b"a" * 400000,
 }
 
 
@@ -95,8 +110,8 @@ def play(port, octets, status, reset, count):
 
 
 class EndingsServer(Server):
-    def __init__(self):
-        super().__init__("endings_app:app", *OPTIONS)
+    def __init__(self, *options):
+        super().__init__("endings_app:app", *options)
 
     def blocks(self):
         client = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -127,17 +142,29 @@ def judge(server, name, count, *what):
     return good
 
 
+def judge_all(server, count, cases):
+    for name, *what in cases:
+        yield judge(server, name, count, *what)
+    yield server.stop() == 0
+
+
+def refusals(requests):
+    return [("status %d" % status, octets, status, False)
+            for status, octets in requests.items()]
+
+
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
-    cases = [("%s, %s" % (path.decode(), name),
-              handshake(path) + octets, 101, name == "reset")
-             for path in (b"/events", b"/blocking")
-             for name, octets in SOCKET_ENDINGS.items()]
-    cases += [("status %d" % status, octets, status, False)
-              for status, octets in REQUESTS.items()]
-    server = EndingsServer()
-    results = [judge(server, name, count, *what) for name, *what in cases]
-    results.append(server.stop() == 0)
+    sockets = [("%s, %s" % (path.decode(), name),
+                handshake(path) + octets, 101, name == "reset")
+               for path in (b"/events", b"/blocking")
+               for name, octets in SOCKET_ENDINGS.items()]
+    results = [*judge_all(EndingsServer(*OPTIONS), count,
+                          sockets + refusals(REQUESTS))]
+    full = EndingsServer(*NO_ROOM)
+    resource.prlimit(full.process.pid, resource.RLIMIT_FSIZE,
+                     (FILE_MAX, FILE_MAX))
+    results += judge_all(full, count, refusals(REQUESTS_WITHOUT_ROOM))
     print("%d passed, %d failed" % (results.count(True), results.count(False)))
     return False in results
 
