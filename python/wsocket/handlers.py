@@ -84,6 +84,7 @@ class FixedServerHandler(ServerHandler):
     _bodiless = False
     _chunked = False
     _left: Optional[int] = None  # octets of the announced length
+    _sated = False  # there was more than the answer may hold
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -126,6 +127,22 @@ class FixedServerHandler(ServerHandler):
             raise AssertionError(
                 "Status message must have a space after code"
             )
+
+    def finish_response(self) -> None:
+        """PEP 3333: the application is asked no more once there is enough. Only
+        what exceeds that says so, for code may stand behind the last item."""
+        try:
+            if not self.result_is_file() or not self.sendfile():
+                for data in self.result:
+                    self.write(data)
+                    if self._sated:
+                        break
+                self.finish_content()
+        except BaseException:
+            if hasattr(self.result, "close"):
+                self.result.close()
+            raise
+        self.close()
 
     # ------------------------------------------------------------ framing ---
 
@@ -182,8 +199,10 @@ class FixedServerHandler(ServerHandler):
 
     def _write_body(self, data: bytes) -> None:
         if self._bodiless or not data:
+            self._sated = data != b""
             return
         if self._left is not None:
+            self._sated = len(data) > self._left
             data = data[: self._left]
             self._left -= len(data)
         if self._chunked:

@@ -167,6 +167,52 @@ def test_head_has_no_body(app):  # RFC 9110 9.3.2
         assert client.response()[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "headers"),
+    [
+        ("HEAD", "200 OK", []),
+        ("GET", "204 No Content", []),
+        ("GET", "304 Not Modified", []),
+        ("GET", "200 OK", [("Content-Length", "3")]),
+    ],
+)
+def test_an_endless_result_is_left_once_there_is_enough(
+    method, status, headers
+):  # PEP 3333, as the server in C does
+    closed = threading.Event()
+
+    def app(environ, start_response):
+        start_response(status, list(headers))
+        try:
+            while True:
+                yield b"ab"
+        finally:
+            closed.set()
+
+    with serving(app, handler=Quiet) as site, site.raw() as client:
+        for _ in range(2):  # the connection may be used again
+            client.send(head_of(method))
+            code, _, body = client.response(bodiless=method == "HEAD")
+            assert code == int(status[:3])
+            assert body == (b"aba" if headers else b"")
+            assert closed.wait(PATIENCE)
+            closed.clear()
+
+
+def test_code_behind_the_last_item_runs():
+    """What was announced and sent whole is no reason to stop asking."""
+    ran = threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "2")])
+        yield b"ab"
+        ran.set()
+
+    with serving(app, handler=Quiet) as site:
+        assert site.get()[2] == b"ab"
+        assert ran.wait(PATIENCE)
+
+
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 def test_some_answers_have_no_body(status):  # RFC 9112 6.3
     def app(environ, start_response):
