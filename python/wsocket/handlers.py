@@ -235,8 +235,9 @@ class _Body(io.RawIOBase):
         self.request = request
         self.chunked = length is None
         self.left = length or 0  # in this chunk, or at all
+        self.room = request.max_body or sys.maxsize  # for chunks to come
         self.ended = length == 0
-        self.broken = False  # it will never be complete
+        self.broken = 0  # the status that says why it will never be complete
 
     def readable(self) -> bool:
         return True
@@ -265,6 +266,9 @@ class _Body(io.RawIOBase):
         if size is None:
             raise self._cut("a chunk has no size")
         self.left = int(size[1], 16)
+        if self.left > self.room:
+            raise self._cut("the body is longer than max_body", 413)
+        self.room -= self.left
         if self.left > 0:
             return True
         for _ in range(100):
@@ -276,8 +280,9 @@ class _Body(io.RawIOBase):
                 break
         raise self._cut("the trailers are none, or do not end")
 
-    def _cut(self, why: str) -> Exception:
-        self.ended = self.broken = True
+    def _cut(self, why: str, status: int = 400) -> Exception:
+        self.ended = True
+        self.broken = status
         self.request.close_connection = True
         return ConnectionAbortedError(why)
 
@@ -331,6 +336,10 @@ class FixedHandler(WSGIRequestHandler):
 
     #: Seconds that a client may take for the next request, or a part of it.
     keepalive_timeout = 30.0
+
+    #: Octets that the body of a request may have; a longer one is answered
+    #: 413, unread. 0 is no limit.
+    max_body = 1 << 30
 
     _owes_continue = False
 
@@ -387,7 +396,10 @@ class FixedHandler(WSGIRequestHandler):
         handler.request_handler = self
         handler.run(self.get_app())
         if body.broken and not handler.headers_sent:
-            self._refuse(400, "Bad body")
+            self._refuse(
+                body.broken,
+                "Bad body" if body.broken == 400 else "Content Too Large",
+            )
             self._linger()
         if not handler.completed:
             self.close_connection = True
@@ -533,6 +545,9 @@ class FixedHandler(WSGIRequestHandler):
         length = lengths[0].strip(" \t") if lengths else "0"
         if len(lengths) > 1 or not re.fullmatch("0*[0-9]{1,18}", length):
             return self._refuse(400, "Bad Content-Length")
+        if self.max_body and int(length) > self.max_body:
+            self._refuse(413, "Content Too Large")
+            return self._linger()
         return _Body(self, int(length))
 
     def _refuse(self, code: int, message: str) -> None:

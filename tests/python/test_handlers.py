@@ -24,6 +24,7 @@ from wsocket import (
     WebSocketHandler,
     WSocketApp,
     WSocketHandler,
+    _wsocket,
     logger,
 )
 
@@ -269,6 +270,54 @@ def test_a_broken_chunked_body_is_refused(body):  # RFC 9112 7.1
         client.socket.shutdown(socket.SHUT_WR)
         assert client.response()[0] == 400
         assert client.rest() == b""
+
+
+class Narrow(Quiet):
+    max_body = 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        (["Content-Length: 4"], b"abcd"),
+        (["Content-Length: 4", "Expect: 100-continue"], b""),
+        (["Transfer-Encoding: chunked"], b"4\r\nabcd\r\n0\r\n\r\n"),
+        (["Transfer-Encoding: chunked"], b"2\r\nab\r\n2\r\n"),
+    ],
+)
+def test_a_body_beyond_max_body_is_413(fields, body):  # RFC 9110 15.5.14
+    with serving(echo, handler=Narrow) as site, site.raw() as client:
+        client.send(head_of("POST", "/", *fields), body)
+        status, headers, _ = client.response()
+        assert status == 413
+        assert headers["connection"] == "close"
+        assert client.rest() == b""
+
+
+def test_a_body_of_just_max_body_is_read():
+    with serving(echo, handler=Narrow) as site, site.raw() as client:
+        client.send(head_of("POST", "/", "Content-Length: 3"), b"abc")
+        assert client.response()[2] == b"abc"
+        client.send(head_of("POST", "/", "Transfer-Encoding: chunked"))
+        client.send(b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n")
+        assert client.response()[2] == b"abc"
+
+
+def test_max_body_0_is_no_limit():
+    class Wide(Quiet):
+        max_body = 0
+
+    with serving(echo, handler=Wide) as site, site.raw() as client:
+        client.send(head_of("POST", "/", "Content-Length: 4"), b"abcd")
+        assert client.response()[2] == b"abcd"
+        client.send(head_of("POST", "/", "Transfer-Encoding: chunked"))
+        client.send(b"4\r\nabcd\r\n0\r\n\r\n")
+        assert client.response()[2] == b"abcd"
+
+
+def test_max_body_is_that_of_the_server_in_c():
+    defaults = {name: default for name, _, default, _ in _wsocket.options()}
+    assert FixedHandler.max_body == int(defaults["max_body"])
 
 
 @pytest.mark.parametrize(
