@@ -382,10 +382,8 @@ class FixedHandler(WSGIRequestHandler):
         if attempt:
             # Behind a refusal early frames must not be read as requests.
             self.close_connection = True
-            stream = _AttemptBody(body)
-        if body.ended and self._may_upgrade():
             # A WebSocket takes the stream over, with what is buffered in it.
-            stream = self.rfile
+            stream = self.rfile if body.ended else _AttemptBody(body)
         handler = self.server_handler_class(
             stream,
             self.wfile,
@@ -407,14 +405,6 @@ class FixedHandler(WSGIRequestHandler):
             self._linger()
         else:
             self._end_body(body)
-
-    def _may_upgrade(self) -> bool:
-        return (
-            self.command == "GET"
-            and self.request_version >= "HTTP/1.1"
-            and "upgrade" in self._list_of("connection")
-            and "websocket" in self._list_of("upgrade")
-        )
 
     def get_environ(self) -> dict[str, Any]:
         """PEP 3333: what was not sent is not there; RFC 6265 5.4: cookies are

@@ -331,10 +331,15 @@ def test_chunk_extensions_are_skipped(size):  # RFC 9112 7.1.1
         assert client.response()[0] == 200
 
 
-@pytest.mark.parametrize("upgrade", ["foo/2", "h2c", "websocket"])
+@pytest.mark.parametrize(
+    "upgrade", ["foo/2", "h2c", "websocket", "websocket in 1.2"]
+)
 def test_an_upgrade_that_is_none_has_no_endless_body(upgrade):
     """RFC 9110 7.8: what is asked for may be ignored."""
-    if upgrade == "websocket":
+    if upgrade == "websocket in 1.2":
+        upgrade = "websocket"
+        head = b"GET / HTTP/1.2\r\nHost: a\r\nConnection: Upgrade\r\n"
+    elif upgrade == "websocket":
         head = b"GET / HTTP/1.0\r\nConnection: keep-alive, upgrade\r\n"
     else:
         head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
