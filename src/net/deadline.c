@@ -346,6 +346,7 @@ void wsk__overdue_arm(struct wsk_conn *conn)
         return;
     due = wsk__now_ms();
     conn->call_ms = (uint32_t)due;
+    conn->to_head = conn->h->http.to_head;
     atomic_store(&conn->claim, WSK__UNCLAIMED);
     due += srv->cfg.request_timeout_ms;
     if (conn->timer.next == NULL || due < conn->timer.due_ms)
@@ -360,7 +361,7 @@ static void answer_503(struct wsk__thread *th, const struct wsk_conn *conn)
         .status = 503,
         .date = limits->date_header ? th->date.text : NULL,
         .server = limits->server_header,
-        .to_head = conn->h->http.to_head,
+        .to_head = conn->to_head,
     };
     struct wsk__buf out;
 

@@ -230,6 +230,7 @@ struct wsk_conn {
 
     /* srv->post_lock */
     uint8_t post;
+    bool to_head;      /* leader: its request is a HEAD; with request_timeout */
     uint32_t lingered; /* leader: octets thrown away */
     struct wsk_conn *post_next;
 

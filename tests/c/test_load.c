@@ -497,6 +497,24 @@ TEST(a_handler_that_takes_too_long_does_not_keep_its_client)
     wsk_server_free(s.srv);
 }
 
+TEST(a_head_that_takes_too_long_is_told_so_without_a_body) /* 9110 9.3.2 */
+{
+    struct served s = serve(handler, NULL, "request_timeout=0.2");
+    int fd = dial(&s);
+    char answer[512] = "";
+    size_t n;
+
+    atomic_store(&open_door, 0);
+    say(fd, "HEAD /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL) > 0);
+    n = strlen(answer);
+    EXPECT(strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
+    EXPECT(n > 4 && strcmp(answer + n - 4, "\r\n\r\n") == 0);
+    atomic_store(&open_door, 1);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
 /* Begins an answer of 10 octets, and waits with the rest. */
 static void begin_and_wait(wsk_request *req, void *user)
 {
