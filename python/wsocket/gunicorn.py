@@ -47,6 +47,9 @@ LIMITS = {
     "limit_request_field_size": "max_header_bytes",
 }
 
+# gunicorn takes them in capitals, too, and any other word for info.
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
 ALL_FIELDS = 65536  # octets of all fields together, without a word of gunicorn
 
 
@@ -136,6 +139,8 @@ class Worker(base.Worker):  # type: ignore[misc]
             options["max_header_bytes"] = (
                 ALL_FIELDS + cfg.limit_request_field_size
             )
+        level = str(options.get("log_level", "")).lower()
+        options["log_level"] = level if level in LEVELS else "info"
         options["access_logfile"] = cfg.accesslog or "none"
         trusted = cfg.forwarded_allow_ips  # a list in newer gunicorns
         if not isinstance(trusted, str):

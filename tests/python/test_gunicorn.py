@@ -189,6 +189,13 @@ def test_who_may_say_that_the_client_spoke_tls(gunicorn, allowed, scheme):
         assert client.response()[2].decode().split()[2] == scheme
 
 
+@pytest.mark.parametrize("level", ["INFO", "loud"])
+def test_levels_are_written_as_in_gunicorn(gunicorn, level):
+    master = gunicorn("--log-level", level).wait_started()
+    with master.raw() as client:
+        assert get(client)[0] == 200
+
+
 def test_options_of_the_environment(gunicorn, monkeypatch):
     monkeypatch.setenv("WSOCKET_WS_MAX_SIZE", "10")
     with ws(gunicorn().wait_started()) as client:
