@@ -186,13 +186,13 @@ def run(*args: Any, **options: Any) -> None:
     app = options.pop("app", None)
     host = options.pop("host", "127.0.0.1")
     port = options.pop("port", 8080)
-    log.show(options.get("log_level"), options.get("error_logfile"))
     if any(options.get(name) is not None for name in CLASSES):
         _run_classes(app, host, port, options)
         return
     for name in CLASSES:
         options.pop(name, None)
     server = Server(app, host, port, **options)
+    log.show(options.get("log_level"), options.get("error_logfile"))
     try:
         serve(server, _name_of(server.app))
     except TimeoutError as exc:
@@ -209,6 +209,7 @@ def _run_classes(
 
     app = WSocketApp() if app is None else app
     server = make_server(host, int(port), app, **options)
+    log.show(options.get("log_level"), options.get("error_logfile"))
     # In a thread, so that a signal finds this one free to stop it.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -181,6 +181,15 @@ def test_run_understands_both_orders(monkeypatch, args, heard):
     assert (name, *made[0][1:]) == heard
 
 
+def test_run_says_which_log_level_it_takes(program, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import wsocket\nwsocket.run(port=0, log_level='loud')\n"
+    )
+    started = program(command=("script.py",))
+    assert started.wait() == 1
+    assert "ValueError: log_level takes one of debug" in started.said
+
+
 def test_run_takes_nothing_twice():
     with pytest.raises(TypeError, match="port"):
         wsocket.run("", 8000, port=8000)
