@@ -157,8 +157,8 @@ def parse(
         raise UsageError("unrecognized arguments: %s" % " ".join(unknown))
     given = vars(known)
     for name, value in given.items():
-        if isinstance(value, list) and len(value) == 1:
-            given[name] = value[0]  # commas may stand in it
+        if isinstance(value, list):  # each may hold several, too
+            given[name] = config.items(",".join(value))
     return given
 
 

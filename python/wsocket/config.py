@@ -129,9 +129,16 @@ def parse(text: str, path: str) -> dict[str, Any]:
 def line_of(text: str, name: str) -> str:
     """", line 3", where that can be told."""
     key = re.compile(
-        r"^\s*\[?(?:wsocket\.)?[\"']?%s[\"']?\s*[=.\]]" % re.escape(name)
+        r"\s*[\"']?%s[\"']?\s*[=.\]]" % re.escape(name)
     )
+    table = ""
     for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]*)", line)
+        if header:
+            table = header[1].strip()
+            line = re.sub(r"^\s*\[+\s*wsocket\s*\.", "", line)
+        elif table != "wsocket":
+            line = re.sub(r"^\s*wsocket\s*\.", "", line) if not table else ""
         if key.match(line):
             return ", line %d" % number
     return ""
@@ -144,6 +151,11 @@ def check(name: str, value: object, where: str) -> None:
         _wsocket.Server.check(name, value)
     except (TypeError, ValueError) as exc:
         raise UsageError("%s: %s" % (where, exc)) from None
+
+
+def items(text: str) -> list[str]:
+    """items("a, b,")  # ["a", "b"]"""
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -162,6 +174,8 @@ def inherited(environ: Any, pid: Optional[int] = None) -> list[str]:
     count = environ.get("LISTEN_FDS", "0")
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)
+    if not re.fullmatch("[0-9]{1,6}", count):
+        raise UsageError("LISTEN_FDS takes a number, not %r" % count)
     return ["fd:%d" % (3 + i) for i in range(int(count))]
 
 

@@ -62,6 +62,9 @@ def test_where_to_listen_is_replaced_as_a_whole(file):
         ("[wsocket]\nbind = ['nowhere']\n", "line 2: bind takes host:port"),
         ("[wsocket]\ndate_header = 'yes'\n", "takes on or off, not 'yes'"),
         ("[wsocket]\napp = 5\n", "line 2: app takes"),
+        ("[a]\nport = 1\n[wsocket]\nport = 'x'\n", "line 4: port takes"),
+        ("[wsocket.static]\na = 'b'\n", "line 1: static takes /url=folder"),
+        ("wsocket.port = 'x'\n", "line 1: port takes a number"),
         ("[wsocket\n", "wsocket.toml: .*line 1"),
         ("[other]\n", r"has no table \[wsocket\]"),
         ("wsocket = 1\n", r"has no table \[wsocket\]"),
@@ -119,6 +122,9 @@ def test_sockets_of_systemd_are_found():  # sd_listen_fds(3)
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "2"}
     assert config.inherited(environ) == []
     assert len(environ) == 2
+    environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "x"}
+    with pytest.raises(UsageError, match="LISTEN_FDS takes a number, not 'x'"):
+        config.inherited(environ)
 
 
 def run(*args, **environ):
@@ -146,6 +152,15 @@ def test_the_command_checks_and_prints(file):
     said = run("--config", path, "--check-config")
     assert said.returncode == 2
     assert "line 2: unknown option 'thread'" in said.stderr
+
+
+def test_what_is_repeated_may_hold_several_each_time():
+    said = run(
+        *("--trusted-proxies", "10.0.0.0/8, ::1"),
+        *("--trusted-proxies", "unix"),
+        "--print-config",
+    )
+    assert 'trusted_proxies = ["10.0.0.0/8", "::1", "unix"]' in said.stdout
 
 
 def test_an_application_may_be_named_in_the_file(program, file):
