@@ -92,14 +92,14 @@ class Middleware:
             result = self.app(environ, answer)
             items = iter(result)
             for item in items:
-                if answer.refused and item:
+                if item and answer.refuses():
                     plain, result = _Plain(item, items, result), ()
                     return plain
             _close(result)
             result = ()
             open_still = False
-            if foreign.finish(ws, not answer.refused):
-                return _leave(door, start_response)
+            if foreign.finish(ws, not answer.called):
+                return _leave(door, answer)
             return []
         except Exception as exc:
             if not foreign.accepted(ws):
@@ -114,7 +114,7 @@ class Middleware:
             if open_still:
                 open_still = False
                 foreign.finish(ws)
-            return _leave(door, start_response)
+            return _leave(door, answer)
         finally:
             if open_still:
                 foreign.finish(ws, False, True)
@@ -130,7 +130,11 @@ class _Answer:
         self.foreign = foreign
         self.ws = ws
         self.start_response = start_response
-        self.refused = False
+        self.called = False
+
+    def refuses(self) -> bool:
+        """Whether the application has answered, and not used it since."""
+        return self.called and not self.foreign.accepted(self.ws)
 
     def __call__(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         if not self.foreign.accepted(self.ws):
@@ -139,7 +143,7 @@ class _Answer:
                 if exc_info
                 else self.start_response(status, headers)
             )
-            self.refused = True
+            self.called = True
             return write
         # After 101 this is how a framework reports that the handler crashed.
         if exc_info is not None or status >= "500":
@@ -183,12 +187,12 @@ def _has_left(ws: Any, exc: Exception) -> bool:
     )
 
 
-def _leave(door: Door, start_response: StartResponse) -> list[bytes]:
+def _leave(door: Door, answer: _Answer) -> list[bytes]:
     """Hand the connection back. It is shut down: what the server writes now
     fails, as with a client that has left, and only its log hears of the 101."""
     door.done()
-    if not door.silent:
-        start_response("101 Switching Protocols", [])
+    if not door.silent and not answer.called:
+        answer.start_response("101 Switching Protocols", [])
     return []
 
 

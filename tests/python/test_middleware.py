@@ -243,6 +243,21 @@ def test_an_answer_before_the_first_use_refuses(serve):
     assert b"X-Why: no cookie" in octets
 
 
+def test_a_use_after_start_response_still_accepts(serve):
+    """As on our own server."""
+
+    def app(environ, start_response):
+        start_response("404 Not Found", [("X-Why", "not sent")])
+        environ["wsgi.websocket"].send("all the same")
+        return [b"not sent either"]
+
+    with connect("ws://" + serve(Middleware(app))) as ws:
+        assert ws.recv(timeout=30) == "all the same"
+        with pytest.raises(ConnectionClosed) as closed:
+            ws.recv(timeout=30)
+    assert closed.value.rcvd.code == 1000
+
+
 @pytest.mark.parametrize(
     "request_head, status",
     [
