@@ -26,7 +26,11 @@ Verdict = Union[
     str,
     dict[str, str],
     list[tuple[str, str]],
-    tuple[Union[int, str], list[tuple[str, str]], Union[str, bytes]],
+    tuple[
+        Union[int, str],
+        Union[dict[str, str], list[tuple[str, str]]],
+        Union[str, bytes],
+    ],
 ]
 OnHandshake = Callable[[Environ], Verdict]
 Origins = Callable[[Optional[str], Environ], bool]
@@ -136,5 +140,7 @@ def refuse(verdict: Any, start_response: StartResponse) -> list[bytes]:
         )
     if body is None:
         body = verdict + "\n"
+    if isinstance(headers, dict):
+        headers = headers.items()
     start_response(verdict, list(headers))
     return [body.encode() if isinstance(body, str) else body]

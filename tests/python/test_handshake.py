@@ -201,6 +201,7 @@ def test_the_drafts_are_served_where_they_are_allowed(serve):
         ("402 Pay", 402, b"402 Pay\n"),
         ((410, [("X-Why", "moved")], ""), 410, b""),
         (("429 Slow", [("Retry-After", "9")], b"later"), 429, b"later"),
+        ((401, {"WWW-Authenticate": "Basic"}, "who?"), 401, b"who?"),
     ],
 )
 def test_a_hook_refuses_with_its_own_answer(serve, app, verdict, code, body):
@@ -210,7 +211,7 @@ def test_a_hook_refuses_with_its_own_answer(serve, app, verdict, code, body):
     answer = refused.value.response
     assert (answer.status_code, answer.body) == (code, body)
     if isinstance(verdict, tuple):
-        for name, value in verdict[1]:
+        for name, value in dict(verdict[1]).items():
             assert answer.headers[name] == value
 
 
