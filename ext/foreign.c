@@ -242,6 +242,8 @@ static PyObject *Foreign_crash(PyObject *op, PyObject *websocket)
     if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->websocket_type))
         return PyErr_Format(PyExc_TypeError, "crash() takes a WebSocket");
     ext_websocket_fail(websocket);
+    if (PyErr_Occurred()) /* of a green socket, as a timeout is */
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -254,6 +256,27 @@ static PyObject *Foreign_accepted(PyObject *op, PyObject *websocket)
 
 /* ---------------------------------------------------------------- type --- */
 
+/* A port or a number of threads would mean nothing. */
+static int check_names(PyObject *kwargs)
+{
+    PyObject *name, *value;
+    Py_ssize_t pos = 0;
+
+    while (kwargs != NULL && PyDict_Next(kwargs, &pos, &name, &value)) {
+        const char *text = PyUnicode_AsUTF8(name);
+
+        if (text == NULL)
+            return -1;
+        if (strncmp(text, "ws_", 3) == 0)
+            continue;
+        PyErr_Format(PyExc_TypeError,
+                     "%s is no option of a WebSocket; those begin with ws_",
+                     text);
+        return -1;
+    }
+    return 0;
+}
+
 static PyObject *Foreign_new(PyTypeObject *type, PyObject *args,
                              PyObject *kwargs)
 {
@@ -262,6 +285,8 @@ static PyObject *Foreign_new(PyTypeObject *type, PyObject *args,
 
     if (PyTuple_GET_SIZE(args) > 0)
         return PyErr_Format(PyExc_TypeError, "options are keywords");
+    if (check_names(kwargs) < 0)
+        return NULL;
     op = type->tp_alloc(type, 0);
     self = Foreign_CAST(op);
     if (op == NULL)

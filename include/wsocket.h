@@ -479,6 +479,8 @@ typedef struct wsk_ws_answer {
  *
  * WSK_OK: the WebSocket is open, frames follow. WSK_E_AGAIN: not complete, call
  * again with more. WSK_E_ARG: it is refused, or no answer to this; see `why`.
+ * After a status of 1xx that is not 101 the answer is still to come (RFC 9110
+ * 15.2): call again with what follows those *used octets.
  */
 WSK_API wsk_status wsk_ws_read_answer(const wsk_ws_ask *ask, const char *data,
                                       size_t len, size_t *used,

@@ -4,13 +4,16 @@
     echo hello | wsocket connect ws://127.0.0.1:8080/
 
 The exit status is 0 after a normal end (1000, 1001, or no code), 1 after any
-other, 2 when there was no WebSocket.
+other, 2 when there was no WebSocket, 130 when it was interrupted before there
+was one.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import io
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -39,12 +42,15 @@ def main(argv: Sequence[str]) -> int:
     except (OSError, ValueError) as exc:
         print("wsocket: %s" % exc, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     threading.Thread(
         target=send_lines, args=(ws, given.wait), daemon=True
     ).start()
     with contextlib.suppress(KeyboardInterrupt):
-        for message in ws:
-            show(message)
+        show_all(ws)
     with contextlib.suppress(WebSocketError):
         ws.close()
     code = ws.close_code
@@ -113,11 +119,26 @@ def header(text: str) -> str:
 
 def send_lines(ws: Any, wait: float) -> None:
     """Each line is a message; the end of the input is the end."""
+    code = 1000
     with contextlib.suppress(WebSocketError):
-        for line in sys.stdin:
-            ws.send(line.rstrip("\r\n"))
+        try:
+            for line in sys.stdin or ():
+                ws.send(line.rstrip("\r\n"))
+        except UnicodeError:
+            print("wsocket: the input is not UTF-8", file=sys.stderr)
+            code = 1011
         threading.Event().wait(wait)
-        ws.close()
+        ws.close(code)
+
+
+def show_all(ws: Any) -> None:
+    """Print the messages, until they or their reader end."""
+    try:
+        for message in ws:
+            show(message)
+    except BrokenPipeError:
+        # What is left in the buffer goes nowhere when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(message: Any) -> None:

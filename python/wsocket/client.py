@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import os
 import socket
 import ssl as tls
+import threading
 import time
 import urllib.parse
 from collections.abc import Iterable, Mapping
@@ -25,7 +27,9 @@ from .middleware import kind_of
 
 Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
+LATE = "connect: the server has not answered in time"
 HEAD_MAX = 65536  # octets of an answer's head
+COMPRESSIONS = (True, False, None, "off", "no-takeover", "takeover")
 EXCERPT = 500  # octets of a refusal's body that an error shows
 
 
@@ -65,6 +69,9 @@ def connect(
             for message in ws:
                 print(message)
 
+    ``url``
+        a name and password in it (``ws://me:secret@host/``) are sent as
+        Basic authorization, unless ``headers`` have an ``Authorization``.
     ``timeout``
         seconds for all of it: TCP, TLS and the handshake; ``None`` is
         without limit. ``TimeoutError`` when it is over.
@@ -92,10 +99,18 @@ def connect(
         raise ValueError(
             "connect() speaks to no proxy; give it a tunnel as sock"
         )
+    if compression not in COMPRESSIONS:
+        raise ValueError(
+            "connect: compression is True, False, 'no-takeover' or "
+            "'takeover', not %r" % (compression,)
+        )
     parts, secure = _split(url)
     if max_size is not None:
         options["ws_max_size"] = max_size
-    ask = _ask(parts, subprotocols, _fields(headers, origin), compression)
+    fields = _fields(headers, origin)
+    if parts.username is not None and not _has(fields, "authorization"):
+        fields.append(("Authorization", _basic(parts)))
+    ask = _ask(parts, subprotocols, fields, compression)
     if secure and ssl is None:
         ssl = tls.create_default_context()
     return _open(
@@ -114,14 +129,16 @@ class _Way:
     ) -> None:
         self.ssl = ssl if parts.scheme == "wss" else None
         self.host = parts.hostname or ""
-        self.port = parts.port or (80 if self.ssl is None else 443)
+        self.port = parts.port
+        if self.port is None:
+            self.port = 80 if self.ssl is None else 443
         self.sock = sock
 
 
 def _foreign(
     options: dict[str, Any], compression: Union[bool, str, None]
 ) -> _wsocket.Foreign:
-    if compression is True:
+    if compression in (True, "takeover"):
         options.setdefault("ws_compression", "takeover")
     return _wsocket.Foreign(**options)
 
@@ -149,10 +166,26 @@ def _open(
     way: _Way,
     timeout: Optional[float],
 ) -> WebSocket:
+    if timeout is not None and not timeout >= 0:
+        raise ValueError("connect: a timeout is 0 or more seconds")
     deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        return _open_until(ask, foreign, way, deadline)
+    except socket.timeout:  # no TimeoutError before Python 3.10
+        raise TimeoutError(LATE) from None
+
+
+def _open_until(
+    ask: _wsocket.Ask,
+    foreign: _wsocket.Foreign,
+    way: _Way,
+    deadline: Optional[float],
+) -> WebSocket:
     sock = way.sock
     if sock is None:
-        sock = socket.create_connection((way.host, way.port), timeout)
+        sock = socket.create_connection(
+            (way.host, way.port), _left(deadline)
+        )
     try:
         sock.settimeout(_left(deadline))
         if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -197,7 +230,13 @@ def _target(parts: urllib.parse.SplitResult) -> str:
 def _listed(subprotocols: Iterable[str]) -> list[str]:
     if isinstance(subprotocols, str):
         raise TypeError("subprotocols is a list of str, not a str")
-    return list(subprotocols)
+    names = list(subprotocols)
+    for name in names:  # RFC 6455 4.1: tokens, each once
+        if not name or "," in name or names.count(name) > 1:
+            raise ValueError(
+                "connect: subprotocols are names, each once, not %r" % (names,)
+            )
+    return names
 
 
 def _fields(
@@ -213,13 +252,24 @@ def _fields(
     return fields
 
 
+def _has(fields: list[tuple[str, str]], wanted: str) -> bool:
+    return any(str(name).lower() == wanted for name, _ in fields)
+
+
+def _basic(parts: urllib.parse.SplitResult) -> str:
+    """RFC 7617, as browsers and other clients say it for such a URL."""
+    pair = "%s:%s" % (parts.username, parts.password or "")
+    octets = urllib.parse.unquote_to_bytes(pair)
+    return "Basic " + base64.b64encode(octets).decode()
+
+
 def _left(deadline: Optional[float]) -> Optional[float]:
     if deadline is None:
         return None
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError("connect: the server has not answered in time")
-    return left
+        raise TimeoutError(LATE)
+    return min(left, threading.TIMEOUT_MAX)
 
 
 def _shake_hands(
@@ -228,16 +278,18 @@ def _shake_hands(
     """Everything that came until the answer was complete."""
     sock.sendall(ask.head)
     data = b""
+    skipped = 0
     while True:
         sock.settimeout(_left(deadline))
-        try:
-            piece = sock.recv(HEAD_MAX)
-        except socket.timeout:
-            raise TimeoutError(
-                "connect: the server has not answered in time"
-            ) from None
+        piece = sock.recv(HEAD_MAX)
         data += piece
         answer = ask.read(data)
+        while answer is not None and _is_interim(answer):
+            skipped += answer[3]
+            if skipped > HEAD_MAX:
+                break
+            data = data[answer[3] :]
+            answer = ask.read(data)
         if answer is not None:
             break
         if not piece:
@@ -251,8 +303,14 @@ def _shake_hands(
     status, why, location, used = answer
     if not why:
         return data
-    body = _body(sock, data, deadline) if used and status != 101 else b""
+    body = _body(sock, data, deadline) if used and status >= 200 else b""
     raise _refusal(status, why, location, data[:used] or data, body)
+
+
+def _is_interim(answer: tuple[int, str, str, int]) -> bool:
+    """RFC 9110 15.2: another answer follows, asked for or not."""
+    status, _, _, used = answer
+    return used > 0 and 100 <= status <= 199 and status != 101
 
 
 class _Replay(io.RawIOBase):

@@ -34,6 +34,8 @@ def echo(environ, start_response):
     for message in ws:
         if message == "close":
             ws.close(4000, "as told")
+        elif message == "snow":
+            ws.send("\u2603")
         else:
             ws.send(message)
     return []
@@ -134,6 +136,59 @@ def test_a_url_that_is_none_is_a_value_error(wrong):
 def test_headers_cannot_break_the_handshake(url, headers):
     with pytest.raises(ValueError):
         connect(url, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"subprotocols": ["a, b"]},
+        {"subprotocols": [""]},
+        {"subprotocols": ["a", "a"]},
+        {"compression": "yes"},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+    ],
+)
+def test_an_argument_that_means_nothing_is_a_value_error(url, wrong):
+    with pytest.raises(ValueError, match="connect|a timeout"):
+        connect(url, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"port": 80}, {"threads": 4}])
+def test_an_option_that_is_of_no_websocket_is_a_type_error(url, wrong):
+    with pytest.raises(TypeError, match="ws_"):
+        connect(url, **wrong)
+    with pytest.raises(TypeError, match="ws_"):
+        wsocket.WSocketApp(echo, **wrong)
+
+
+def test_without_time_there_is_no_connection(url):
+    with pytest.raises(TimeoutError, match="connect"):
+        connect(url, timeout=0)
+
+
+@pytest.mark.parametrize("timeout", [None, 1e300, float("inf")])
+def test_there_may_be_more_time_than_a_system_counts(url, timeout):
+    with connect(url, timeout=timeout) as ws:
+        ws.send("hi")
+        assert ws.receive(timeout=30) == "hi"
+
+
+def test_a_name_and_password_in_the_url_are_sent():  # RFC 7617
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ["HTTP_AUTHORIZATION"])
+        return []
+
+    with Server(app, **OPTIONS) as server:
+        at = "%%C3%%BCser:p%%40ss@127.0.0.1:%d/" % server.port
+        with connect("ws://" + at) as ws:
+            assert ws.receive(timeout=30) is None
+        with connect("ws://" + at, headers={"authorization": "Own x"}) as ws:
+            assert ws.receive(timeout=30) is None
+    encoded = base64.b64encode("üser:p@ss".encode()).decode()
+    assert seen == ["Basic " + encoded, "Own x"]
 
 
 def test_headers_and_origin_are_sent():
@@ -321,6 +376,28 @@ def test_a_redirection_is_told_and_not_followed():
     assert refused.value.status == 302
 
 
+def test_answers_before_the_answer_are_skipped():  # RFC 9110 15.2
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+    def answer(key, client):
+        frames = b"\x81\x02hi\x88\x00"
+        whole = b"HTTP/1.1 100 C\r\n\r\n" + hints
+        whole += accepted(key, frames=frames)
+        return [whole[:40], whole[40:]]
+
+    with answering(answer) as url, connect(url, ws_close_timeout=0.1) as ws:
+        assert list(ws) == ["hi"]
+
+
+def test_answers_before_the_answer_without_end_are_refused():
+    def answer(key, client):
+        return [b"HTTP/1.1 100 C\r\n\r\n"] * 10000
+
+    with answering(answer) as url:
+        with pytest.raises((HandshakeError, ConnectionError)):
+            connect(url, timeout=30)
+
+
 def test_a_server_that_says_nothing_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = "ws://127.0.0.1:%d/" % listener.getsockname()[1]
@@ -410,6 +487,93 @@ def test_the_command_works_in_a_pipe(url):
     done = command(url, input="one\ntwo\n", env=None)
     assert done.stdout.split() == ["one", "two"]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_command_ends_when_its_input_is_no_text(url):
+    done = subprocess.run(
+        [sys.executable, "-m", "wsocket", "connect", url],
+        input=b"one\na\xffb\n",
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert b"the input is not UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_the_command_prints_what_the_terminal_cannot_show(url, encoding):
+    done = command(
+        url, input="snow\n", env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    shown = "☃" if encoding == "utf-8" else "\\u2603"
+    assert (done.stdout, done.stderr) == (shown + "\n", "")
+    assert done.returncode == 0
+
+
+def shell(line, url):
+    """What a shell line says, with the command as $0 and the URL as $1."""
+    words = "%s -m wsocket connect" % sys.executable
+    return subprocess.run(
+        ["sh", "-c", line.replace("CONNECT", words), "sh", url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_command_without_an_input_ends(url):
+    done = shell('CONNECT "$1" <&-', url)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_command_ends_quietly_when_nobody_reads_it(url):
+    lines = "x" * 2000
+    done = shell(
+        "(for i in 1 2 3 4 5 6 7 8 9; do echo %s; done) |"
+        ' CONNECT "$1" | head -c 1' % lines,
+        url,
+    )
+    assert (done.stdout, done.stderr) == ("x", "")
+
+
+@contextlib.contextmanager
+def running(url):
+    # A shell starts what runs in the background with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wsocket", "connect", url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    signal.signal(signal.SIGINT, before)
+    with process:
+        yield process
+        process.kill()
+
+
+def test_an_interrupt_ends_the_command_with_a_closing_handshake(url):
+    with running(url) as process:
+        process.stdin.write("hi\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "hi\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+
+def test_an_interrupt_while_the_command_connects_ends_it_quietly():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = "ws://127.0.0.1:%d/" % listener.getsockname()[1]
+        with running(url) as process:
+            client, _ = listener.accept()
+            with client:
+                client.recv(4096)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(30) == 130
+            assert process.stderr.read() == ""
 
 
 def test_the_command_tells_how_it_ended(url):
