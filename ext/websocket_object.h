@@ -94,6 +94,10 @@ PyObject *ext_ws_tell_ended(WebSocketObject *self, const char *what);
 /* After a piece of a stream: WSK_OK, and whatever wsk_conn_drain() says. */
 wsk_status ext_ws_wait_for_stream(WebSocketObject *self);
 
+/* What became of sending, once a signal that interrupted it was attended to;
+ * with an exception if that raised one. */
+wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st);
+
 /* Whether to try again what the engine refused because of a message in pieces.
  * `ended` is streams_ended, from before the first try. */
 bool ext_ws_await_stream(WebSocketObject *self, unsigned ended);

@@ -38,6 +38,15 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
     return ext_raise_websocket(self->st, st, what);
 }
 
+/* A number that is far from every code: -1, as it is none either. -1 with an
+ * exception when it is no number. */
+static long small_number(PyObject *number)
+{
+    int overflow;
+
+    return PyLong_AsLongAndOverflow(number, &overflow);
+}
+
 /* ------------------------------------------------------------- policies --- */
 
 static const char *const POLICIES[] = {"wait", "drop", "close"};
@@ -117,6 +126,21 @@ wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
 
 /* -------------------------------------------------------------- sending --- */
 
+/* The octets of a lone one leave in this thread, until a signal stops that: its
+ * handler runs, and the rest leaves (PEP 475), or stays when it has raised.
+ * What stops a coroutine's is an exception already. */
+wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
+{
+    while (st == WSK_E_AGAIN && self->lone && !PyErr_Occurred() &&
+           PyErr_CheckSignals() == 0) {
+        PyThreadState *left = PyEval_SaveThread();
+
+        st = wsk_conn_drain(self->conn, -1);
+        ext_gil_return(left);
+    }
+    return st;
+}
+
 /* A handler that answers wakes its peer, whose next message may wake another
  * handler before the call is over: that one shall not find the GIL taken. But
  * who has more to answer keeps it, or all would take turns at every message;
@@ -157,7 +181,7 @@ static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
         return WSK_OK;
     do {
         ended = self->streams_ended;
-        st = send_once(self, o, opcode, flags);
+        st = ext_ws_resume(self, send_once(self, o, opcode, flags));
     } while (st == WSK_E_STATE && ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
         return WSK_OK; /* ws_send_policy wants it dropped */
@@ -189,7 +213,7 @@ PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (binary >= 0)
         st = send_octets(self, &o, binary ? WSK_BINARY : WSK_TEXT, compress);
     ext_octets_release(&o);
-    if (binary < 0)
+    if (PyErr_Occurred())
         return NULL;
     if (st != WSK_OK)
         return ext_ws_raise_send(self, st, "send");
@@ -271,7 +295,7 @@ static wsk_status send_octets_frame(WebSocketObject *self,
         return send_octets(self, o, (wsk_opcode)f->opcode, true);
     do {
         ended = self->streams_ended;
-        st = frame_once(self, o, f);
+        st = ext_ws_resume(self, frame_once(self, o, f));
     } while (st == WSK_E_STATE && f->opcode != WSK_CONTINUATION &&
              ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
@@ -317,7 +341,7 @@ PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
     if (ext_args(&send_frame_sig, args, nargs, kwnames, given) < 0)
         return NULL;
     f.message = given[0];
-    f.opcode = PyLong_AsLong(given[1]);
+    f.opcode = small_number(given[1]);
     if (f.opcode == -1 && PyErr_Occurred())
         return NULL;
     if (given[2] != NULL)
@@ -404,8 +428,11 @@ static int close_with(WebSocketObject *self, long code, PyObject *reason)
     if (ext_ws_open(self, "close") < 0 || ext_octets_get(&o, reason) < 0)
         return -1;
     if (code >= 0 && code <= UINT16_MAX && code != 1005) /* "none came" */
-        st = ext_ws_close_conn(self, (uint16_t)code, o.p, (size_t)o.len);
+        st = ext_ws_resume(
+            self, ext_ws_close_conn(self, (uint16_t)code, o.p, (size_t)o.len));
     ext_octets_release(&o);
+    if (PyErr_Occurred())
+        return -1;
     if (st != WSK_OK && st != WSK_E_CLOSED)
         return raise_close(self, st, code);
     /* Nobody else would complete a client's closing handshake. */
@@ -425,7 +452,7 @@ PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (ext_args(&close_sig, args, nargs, kwnames, given) < 0)
         return NULL;
     if (given[0] != NULL)
-        code = PyLong_AsLong(given[0]);
+        code = small_number(given[0]);
     if (code == -1 && PyErr_Occurred())
         return NULL;
     if (given[1] == NULL || given[1] == Py_None)

@@ -87,7 +87,10 @@ static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
         st = wsk_conn_send_first(self->conn, is_text ? WSK_TEXT : WSK_BINARY,
                                  o.p, (size_t)o.len, s->flags);
     Py_END_ALLOW_THREADS
+    st = ext_ws_resume(self, st);
     ext_octets_release(&o);
+    if (PyErr_Occurred())
+        return -1;
     if (st == WSK_OK) {
         s->opcode = WSK_CONTINUATION;
         st = ext_ws_wait_for_stream(self);
@@ -96,6 +99,18 @@ static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
         return 0;
     ext_ws_raise_send(self, st, "send_stream");
     return -1;
+}
+
+/* The peer must see that the message is not whole. The exception that
+ * was the reason stays. */
+static void break_off(WebSocketObject *self)
+{
+    PyObject *type, *error, *traceback;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    ext_ws_close_conn(self, 1011, NULL, 0);
+    PyErr_Clear();
+    PyErr_Restore(type, error, traceback);
 }
 
 static int send_pieces(WebSocketObject *self, PyObject *iterator, bool compress)
@@ -114,13 +129,14 @@ static int send_pieces(WebSocketObject *self, PyObject *iterator, bool compress)
         Py_BEGIN_ALLOW_THREADS
         st = wsk_conn_send_frame(self->conn, s.opcode, true, NULL, 0);
         Py_END_ALLOW_THREADS
+        st = ext_ws_resume(self, st);
         if (st == WSK_OK)
             return 0;
-        ext_ws_raise_send(self, st, "send_stream");
+        if (!PyErr_Occurred())
+            ext_ws_raise_send(self, st, "send_stream");
     }
-    /* The peer must see that the message is not whole. */
     if (s.opcode == WSK_CONTINUATION)
-        ext_ws_close_conn(self, 1011, NULL, 0);
+        break_off(self);
     return -1;
 }
 

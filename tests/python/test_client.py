@@ -405,6 +405,89 @@ def test_a_server_that_says_nothing_is_given_up():
             connect(url, timeout=0.2)
 
 
+MEGABYTE = b"x" * 1000000
+WAYS_TO_SEND = {
+    "send": lambda ws: ws.send(MEGABYTE * 8),
+    "send_frame": lambda ws: ws.send_frame(MEGABYTE * 8, 2),
+    "send_stream": lambda ws: ws.send_stream(MEGABYTE for _ in range(8)),
+    "close": lambda ws: (ws.send_frame(MEGABYTE * 8, 2), ws.close()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_SEND)
+def test_a_signal_does_not_break_what_is_sent(way):  # PEP 475
+    ticks = []
+    go = threading.Event()
+
+    def tick(number, frame):
+        ticks.append(number)
+        if len(ticks) == 5:
+            go.set()
+
+    def answer(key, client):
+        yield accepted(key)
+        go.wait(30)
+
+    heard = bytearray()
+    before = signal.signal(signal.SIGALRM, tick)
+    try:
+        with answering(answer, heard) as url:
+            with connect(url, ws_close_timeout=0.1, compression=False) as ws:
+                signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+                WAYS_TO_SEND[way](ws)
+                assert ws.buffered_amount == 0
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    heads = 8 * 14 + 6 if way == "send_stream" else 14
+    assert len(ticks) >= 5
+    assert len(heard) == 8 * len(MEGABYTE) + heads + 8
+
+
+class Timeout(BaseException):
+    """As gevent's, in the middle of any call that waits."""
+
+
+class Green:
+    """A socket of a coroutine."""
+
+    late = False
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def __getattr__(self, name):
+        return getattr(self.sock, name)
+
+    def send(self, octets):
+        if self.late:
+            raise Timeout
+        return self.sock.send(octets)
+
+
+@pytest.mark.parametrize("way", WAYS_TO_SEND)
+def test_what_interrupts_a_coroutine_comes_out_of_sending(url, way):
+    address = url.rpartition(":")[2]
+    sock = Green(socket.create_connection(("127.0.0.1", int(address))))
+    ws = connect(url, sock=sock, ws_close_timeout=0.1)
+    sock.late = True
+    with pytest.raises(Timeout):
+        WAYS_TO_SEND[way](ws)
+    sock.late = False
+    ws.close()
+    sock.close()
+
+
+@pytest.mark.parametrize("code", [2**70, -(2**70)])
+def test_a_number_without_end_is_no_close_code(url, code):
+    with connect(url) as ws:
+        with pytest.raises(ValueError, match="cannot be sent"):
+            ws.close(code)
+        with pytest.raises(wsocket.ProtocolError, match="is no opcode"):
+            ws.send_frame("x", code)
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for 127.0.0.1 and its key."""
