@@ -291,7 +291,7 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
     return false;
 }
 
-/* What happened, the option that would allow more, and its value. */
+/* What happened, the option that would allow more, if any, and its value. */
 static const char *limit_text(const wsk_server_config *cfg,
                               enum wsk__limit limit, const char **option,
                               uint64_t *value)
@@ -300,6 +300,8 @@ static const char *limit_text(const wsk_server_config *cfg,
     case WSK__LIMIT_QUEUE:
         *option = "queue_limit", *value = cfg->queue_limit;
         return "requests answered 503";
+    case WSK__LIMIT_THREADS:
+        return "requests answered 503, for no thread can be made";
     case WSK__LIMIT_MEMORY:
         *option = "memory_limit", *value = cfg->memory_limit;
         return "requests answered 503";
@@ -323,16 +325,20 @@ void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
     struct wsk__hits *hits = &srv->hits[limit];
     unsigned long long n = atomic_fetch_add(&hits->n, 1) + 1;
     uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
-    const char *what, *option = "";
+    const char *what, *option = NULL;
     uint64_t value = 0;
 
     if ((told_ms != 0 && now_ms - told_ms < TELL_MS) ||
         !atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms))
         return;
     what = limit_text(&srv->cfg, limit, &option, &value);
-    wsk__server_logf(srv, WSK_LOG_WARNING,
-                     "%s: %llu since the start; the limit is %s (%llu)", what,
-                     n, option, (unsigned long long)value);
+    if (option == NULL)
+        wsk__server_logf(srv, WSK_LOG_WARNING, "%s: %llu since the start", what,
+                         n);
+    else
+        wsk__server_logf(srv, WSK_LOG_WARNING,
+                         "%s: %llu since the start; the limit is %s (%llu)",
+                         what, n, option, (unsigned long long)value);
 }
 
 /* ----------------------------------------------------- request_timeout --- */

@@ -255,15 +255,26 @@ static bool is_hopeless_locked(const wsk_server *srv)
            srv->n_spares < MIN_SPARES;
 }
 
-bool wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
+/* What keeps one more request from waiting; WSK__LIMITS: nothing. */
+static enum wsk__limit queue_limit_locked(const wsk_server *srv)
+{
+    if (is_hopeless_locked(srv))
+        return WSK__LIMIT_THREADS;
+    return srv->n_ready >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
+                                                : WSK__LIMITS;
+}
+
+enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
 {
     bool is_request = conn->ws == NULL, late;
+    enum wsk__limit limit = WSK__LIMITS;
 
     pthread_mutex_lock(&srv->lock);
-    if (is_request &&
-        (srv->n_ready >= srv->cfg.queue_limit || is_hopeless_locked(srv))) {
+    if (is_request)
+        limit = queue_limit_locked(srv);
+    if (limit != WSK__LIMITS) {
         pthread_mutex_unlock(&srv->lock);
-        return false;
+        return limit;
     }
     srv->n_ready += is_request;
     late = srv->ended;
@@ -274,7 +285,7 @@ bool wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
     pthread_mutex_unlock(&srv->lock);
     if (late)
         wsk__drop_ready(srv);
-    return true;
+    return limit;
 }
 
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release)

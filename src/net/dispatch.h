@@ -20,9 +20,9 @@ void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn);
  * touch nothing but what is its own. */
 bool wsk__call_end(struct wsk__thread *th);
 
-/* `conn` is ready to be called by whoever has time. False: it must not wait,
- * for too many requests do, or nobody will ever have time. */
-bool wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
+/* `conn` is ready to be called by whoever has time. WSK__LIMITS; or why it must
+ * not wait: too many requests do, or nobody will ever have time. */
+enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
 
 /* `release` is to be called, and freed, by whoever has time; any thread. */
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release);

@@ -580,10 +580,11 @@ static bool cannot_call(struct wsk_conn *conn)
     return true;
 }
 
-void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
+                      enum wsk__limit limit)
 {
     wsk__http_set_date(th, conn);
-    wsk__limit_hit(conn->srv, WSK__LIMIT_QUEUE);
+    wsk__limit_hit(conn->srv, limit);
     cannot_call(conn);
 }
 
@@ -604,6 +605,7 @@ static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
 static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
 {
     bool leads, upgraded;
+    enum wsk__limit limit;
     enum wsk__how how;
 
     conn->busy = true;
@@ -619,8 +621,9 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
         if (!wsk__http_hold(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
-        if (!wsk__call_queue(conn->srv, conn))
-            wsk__http_refuse(th, conn);
+        limit = wsk__call_queue(conn->srv, conn);
+        if (limit != WSK__LIMITS)
+            wsk__http_refuse(th, conn, limit);
         return true;
     }
     upgraded = wsk__http_call(th, conn, how);

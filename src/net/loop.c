@@ -471,7 +471,7 @@ static bool on_post(struct wsk__thread *th, struct wsk_conn *conn,
     if (what & WSK__POST_RUN)
         conn->busy = false;
     if (what & WSK__POST_REFUSE)
-        wsk__http_refuse(th, conn);
+        wsk__http_refuse(th, conn, WSK__LIMIT_THREADS);
     if (settle(conn)) {
         wsk__conn_lock(conn);
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {

@@ -27,7 +27,8 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
 void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* Its call was queued and will never be begun: 503. */
-void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn);
+void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
+                      enum wsk__limit limit);
 
 /* ---- a thread with a call for `conn` ---- */
 

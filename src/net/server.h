@@ -288,7 +288,8 @@ struct wsk__thread {
 
 /* What made us refuse or close; see wsk__limit_hit(). */
 enum wsk__limit {
-    WSK__LIMIT_QUEUE,     /* queue_limit, or no thread: a request is refused */
+    WSK__LIMIT_QUEUE,     /* queue_limit: a request is refused */
+    WSK__LIMIT_THREADS,   /* the system's: the same, for nobody can answer it */
     WSK__LIMIT_MEMORY,    /* memory_limit: the same */
     WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */

@@ -175,8 +175,11 @@ def test_where_no_thread_can_be_had_the_server_waits_and_can_be_stopped(
     assert caplog.text.count("no new thread for the server") == 1
 
 
-def test_a_request_that_no_thread_could_ever_answer_is_503(monkeypatch):
+def test_a_request_that_no_thread_could_ever_answer_is_503(
+    monkeypatch, tmp_path
+):
     """RFC 9110 15.6.4, instead of waiting for ever; and it passes."""
+    log = tmp_path / "log"
     start = threading.Thread.start
 
     def only_the_first(thread):
@@ -189,7 +192,7 @@ def test_a_request_that_no_thread_could_ever_answer_is_503(monkeypatch):
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", only_the_first)
-    with quiet() as server:
+    with quiet(error_logfile=str(log)) as server:
         status, headers, _ = Site(server).get()
         assert status == 503
         assert headers["retry-after"] == "1"
@@ -199,6 +202,9 @@ def test_a_request_that_no_thread_could_ever_answer_is_503(monkeypatch):
             assert time.monotonic() < until
             time.sleep(0.05)
         assert Site(server).get()[0] == 200
+    said = log.read_text()
+    assert "requests answered 503, for no thread can be made: 1 since" in said
+    assert "queue_limit" not in said
 
 
 def test_a_server_that_was_stopped_says_that_it_starts_once():
