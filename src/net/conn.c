@@ -476,8 +476,7 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
     wsk__limit_hit(conn->srv, wsk__ws_is_over_locked(conn)
                                   ? WSK__LIMIT_WS_MEMORY
                                   : WSK__LIMIT_WS_SEND);
-    wsk__ws_fail(&conn->ws->engine, 1013, "too much waits to be read");
-    wsk__ws_collect_locked(conn);
+    wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read");
     wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
     return WSK_E_CLOSED;
 }
@@ -514,6 +513,7 @@ static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
     }
     if (sent == n + len)
         return WSK_OK;
+    conn->ws->begun = sent > 0 ? n + len - sent : 0;
     if ((sent >= n || wsk__ws_send_raw(engine, head + sent, n - sent)) &&
         wsk__ws_send_raw(engine, data + (sent > n ? sent - n : 0),
                          len - (sent > n ? sent - n : 0)))

@@ -285,8 +285,7 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
         !peer_gives_nothing_back_locked(conn, now_ms))
         return true;
     wsk__limit_hit(conn->srv, WSK__LIMIT_WS_MEMORY);
-    wsk__ws_fail(&ws->engine, 1013, "too little memory");
-    wsk__ws_collect_locked(conn);
+    wsk__ws_fail_unread_locked(conn, 1013, "too little memory");
     wsk__ws_flush_locked(conn);
     return false;
 }

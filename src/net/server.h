@@ -164,6 +164,8 @@ struct wsk__socket {
     struct wsk__buf *aside; /* its message, while a thread reads into it */
     uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
     size_t held;            /* octets that srv->held counts for it */
+    size_t begun;           /* octets at the head of its queue whose frame has
+                               begun to leave */
     struct wsk__buf *in;    /* received, not yet fed; or NULL */
 
     /* For the log; of messages. */

@@ -9,6 +9,7 @@
 #include "net/dispatch.h"
 #include "net/loop.h"
 #include "ws/deflate.h"
+#include "ws/frame.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -153,6 +154,7 @@ static bool inherit(struct wsk__socket *ws, struct wsk__exchange *h)
 
     if (len > 0 && !wsk__ws_send_raw(&ws->engine, data, len))
         return false;
+    ws->begun = len;
     wsk_http_out_ack(&h->http, len);
     return wsk__ws_keep(ws, wsk__buf_data(&h->in), wsk__buf_len(&h->in));
 }
@@ -206,6 +208,21 @@ static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
     return WSK__IO_DONE;
 }
 
+/* `sent` octets of a queue of whole frames behind `begun` octets are leaving:
+ * what must follow them. */
+static size_t begun_after(const uint8_t *data, size_t begun, size_t sent)
+{
+    while (begun < sent) {
+        struct wsk__frame frame;
+        uint8_t size = WSK__FRAME_START;
+
+        wsk__frame_start(data + begun, WSK__MASK_NEVER, true, &size);
+        wsk__frame_read(data + begun, &frame);
+        begun += size + (size_t)frame.len;
+    }
+    return begun - sent;
+}
+
 enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
 {
     size_t len, sent;
@@ -219,6 +236,8 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
     while (io == WSK__IO_DONE &&
            (data = wsk_ws_out_buf(&conn->ws->engine, &len)) != NULL) {
         io = flush_buf(conn, data, len, &sent);
+        conn->ws->begun =
+            sent == len ? 0 : begun_after(data, conn->ws->begun, sent);
         wsk_ws_out_ack(&conn->ws->engine, sent);
     }
     /* An idle connection owns no queue. */
@@ -227,6 +246,35 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
     wsk__out_free(none);
     wsk__ws_account_locked(conn);
     return io;
+}
+
+/* What its peer does not read is freed, but for what has begun to leave. */
+static void drop_unread_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    size_t len;
+    const uint8_t *data = wsk_ws_out_buf(&ws->engine, &len);
+    uint8_t *begun = NULL;
+
+    if (len == ws->begun)
+        return;
+    if (ws->begun > 0) {
+        begun = wsk__memdup(data, ws->begun);
+        if (begun == NULL)
+            return;
+    }
+    wsk__ws_drop_out(&ws->engine);
+    if (ws->begun > 0 && !wsk__ws_send_raw(&ws->engine, begun, ws->begun))
+        wsk__ws_eof_locked(conn); /* nothing can follow half a frame */
+    wsk__free(begun);
+}
+
+void wsk__ws_fail_unread_locked(struct wsk_conn *conn, uint16_t code,
+                                const char *reason)
+{
+    drop_unread_locked(conn);
+    wsk__ws_fail(&conn->ws->engine, code, reason);
+    wsk__ws_collect_locked(conn);
 }
 
 size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
@@ -714,8 +762,7 @@ static void silent_locked(struct wsk_conn *conn)
         conn->since_ms = wsk__now_ms();
     } else if (conn->ws->ping_ms > conn->since_ms &&
                conn->srv->cfg.ws_ping_timeout_ms > 0) {
-        wsk__ws_fail(&conn->ws->engine, 1011, "no answer to a ping");
-        wsk__ws_collect_locked(conn);
+        wsk__ws_fail_unread_locked(conn, 1011, "no answer to a ping");
     } else {
         if (wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0) ==
             WSK_OK)

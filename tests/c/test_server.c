@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -353,6 +354,49 @@ TEST(a_close_event_comes_after_1013_without_pings)
     close(ws);
     wsk_server_free(s.srv);
     EXPECT(heard.closes == 1);
+}
+
+/* The length of the payload that comes next, and *first; at most 16 bits. */
+static size_t hear_length(int ws, unsigned char *first)
+{
+    unsigned char head[4] = {0};
+
+    EXPECT(hear_octets(ws, head, 2));
+    *first = head[0];
+    if (head[1] < 126)
+        return head[1];
+    EXPECT(head[1] == 126 && hear_octets(ws, head + 2, 2));
+    return (size_t)(head[2] << 8 | head[3]);
+}
+
+/* Nobody will read it, but for a frame that has begun, and how it ended. */
+TEST(what_waits_for_a_peer_that_is_given_up_is_freed_at_once)
+{
+    static char some[50000];
+    struct served s = serve(attach_listener, NULL,
+                            "memory_limit=1g ws_send_max=8m "
+                            "ws_compression=off ws_ping_interval=0");
+    int ws;
+    wsk_status st = WSK_OK;
+    unsigned char first = 0;
+    size_t len;
+
+    atomic_store(&heard.connects, 0);
+    ws = open_ws(&s, UPGRADE("/"));
+    EXPECT(comes_to(&heard.connects, 1));
+    for (int i = 0; i < 10000 && st == WSK_OK; i++) {
+        len = i % 2 == 0 ? sizeof(some) : 100;
+        st = wsk_conn_send(heard.conn, WSK_BINARY, some, len, true);
+    }
+    EXPECT(st == WSK_E_CLOSED);
+    EXPECT(atomic_load(&s.srv->held) < 4 * sizeof(some));
+    while ((len = hear_length(ws, &first)) > 0 && first == 0x82)
+        EXPECT(hear_octets(ws, some, len));
+    EXPECT(first == 0x88 && hear_octets(ws, some, 2));
+    EXPECT_OCTETS(some, 2, "\x03\xf5"); /* 1013 */
+    wsk_conn_unref(heard.conn);
+    close(ws);
+    wsk_server_free(s.srv);
 }
 
 static void echo_or_wait(wsk_conn *conn, const wsk_message *msg, void *user)
