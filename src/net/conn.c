@@ -744,7 +744,7 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
     wsk__conn_lock(conn);
     ended = conn->ws->ended && conn->ws->mail == NULL;
     if (ended && info != NULL)
-        *info = wsk__ws_close_info(conn->ws);
+        *info = wsk__ws_close_info_locked(conn->ws);
     wsk__conn_unlock(conn);
     return ended;
 }

@@ -139,7 +139,7 @@ static void end_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
         ws->reason_len = (uint8_t)ev->len;
 }
 
-wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws)
+wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws)
 {
     wsk_close_info info = {
         .code = ws->code, .clean = ws->clean, .len = ws->reason_len};

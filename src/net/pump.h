@@ -193,7 +193,7 @@ void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
                            size_t len);
 
 /* How it ended, once it has. */
-wsk_close_info wsk__ws_close_info(const struct wsk__socket *ws);
+wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws);
 
 /* Octets that wait to be written; and whether whoever sends should wait until
  * they are no more than `limit`. */

@@ -408,7 +408,9 @@ static void deliver(struct wsk__thread *th, struct wsk_conn *conn, enum due due)
         on->drain(conn, conn->ws->handlers_user);
         break;
     case DUE_CLOSE:
-        info = wsk__ws_close_info(conn->ws);
+        wsk__conn_lock(conn);
+        info = wsk__ws_close_info_locked(conn->ws);
+        wsk__conn_unlock(conn);
         if (on->close != NULL)
             on->close(conn, &info, conn->ws->handlers_user);
         break;

@@ -411,6 +411,61 @@ TEST(events_keep_their_order_on_the_poll_backend)
     unsetenv("WSK_TEST_POLLER");
 }
 
+/* The two go on in this order, but nothing else that TSan heeds: what both
+ * touch meanwhile it sees. */
+static struct {
+    _Atomic(wsk_conn *) conn;
+    atomic_int closes, sent;
+} beside;
+
+static void wait_for(atomic_int *count)
+{
+    while (atomic_load_explicit(count, memory_order_relaxed) == 0)
+        usleep(1000);
+}
+
+static void lend_beside(wsk_conn *conn, void *user)
+{
+    (void)user;
+    atomic_store(&beside.conn, wsk_conn_ref(conn));
+}
+
+static void close_beside(wsk_conn *conn, const wsk_close_info *info, void *user)
+{
+    (void)conn, (void)user;
+    EXPECT(info->code == 1000);
+    atomic_store_explicit(&beside.closes, 1, memory_order_relaxed);
+    wait_for(&beside.sent);
+}
+
+static void handle_beside(wsk_request *req, void *user)
+{
+    static const wsk_ws_handlers on = {.connect = lend_beside,
+                                       .close = close_beside};
+    wsk_conn *conn;
+
+    if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) == WSK_OK)
+        wsk_conn_attach(conn, &on, user);
+}
+
+TEST(a_thread_may_send_while_the_close_is_told)
+{
+    struct served s = serve(handle_beside, NULL, NULL);
+    int ws = open_ws(&s, UPGRADE("/"));
+    wsk_conn *conn;
+
+    while ((conn = atomic_load(&beside.conn)) == NULL)
+        usleep(1000);
+    say_frame(ws, 8, "\x03\xe8", 2);
+    wait_for(&beside.closes);
+    EXPECT(wsk_conn_send(conn, WSK_TEXT, "x", 1, true) == WSK_E_CLOSED);
+    atomic_store_explicit(&beside.sent, 1, memory_order_relaxed);
+    EXPECT(hears_end(ws));
+    wsk_conn_unref(conn);
+    close(ws);
+    wsk_server_free(s.srv);
+}
+
 /* ----------------------------------------------------- random hand-off --- */
 
 static void *pipeline(void *arg)
