@@ -1,5 +1,6 @@
 /* base/options: the option list of wsocket.h as data, and options from text. */
 #include "base/address.h"
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/items.h"
 
@@ -129,10 +130,59 @@ static bool good_static(wsk_str item)
     return wsk__static_parse(item, &url, &folder);
 }
 
+/* Whose pages a browser could ever speak of (RFC 6454 6.2): an origin has no
+ * path, and none stands for several. */
+static bool is_origin(wsk_str item)
+{
+    const char *colon = memchr(item.p, ':', item.len);
+    size_t scheme = colon != NULL ? (size_t)(colon - item.p) : 0;
+
+    if (wsk__str_is(item, "*") || wsk__str_is(item, "same") ||
+        wsk__str_is(item, "null"))
+        return true;
+    if (scheme == 0 || item.len - scheme < 3 || memcmp(colon, "://", 3) != 0)
+        return false;
+    for (size_t i = scheme + 3; i < item.len; i++)
+        if (strchr("/*?#@", item.p[i]) != NULL)
+            return false;
+    return true;
+}
+
+static bool is_protocol(wsk_str item) /* RFC 6455 4.1 */
+{
+    return wsk__is_token(item.p, item.len);
+}
+
+/* All words of an item that wsk__words_next() will cut at its commas. */
+static bool are_all(wsk_str item, bool (*good)(wsk_str word))
+{
+    for (size_t from = 0, i = 0; i <= item.len; i++) {
+        wsk_str word = {item.p + from, i - from};
+
+        if (i < item.len && item.p[i] != ',')
+            continue;
+        word = wsk__str_trim(word);
+        if (word.len > 0 && !good(word))
+            return false;
+        from = i + 1;
+    }
+    return true;
+}
+
+static bool good_origin(wsk_str item)
+{
+    return are_all(item, is_origin);
+}
+
+static bool good_protocol(wsk_str item)
+{
+    return are_all(item, is_protocol);
+}
+
 /* What the kind of an option alone does not say about its values. */
 static const struct rule {
     const char *name;
-    uint32_t min, max;   /* of a COUNT */
+    uint32_t min, max;   /* of a COUNT; the least of BYTES or a TIME, too */
     const char *choices; /* of a TEXT: words between blanks; with `good`, what
                             it takes, for a person */
     bool (*good)(wsk_str item); /* of each item of a LIST, or of a TEXT */
@@ -141,6 +191,10 @@ static const struct rule {
     {"backlog", 1, INT32_MAX, NULL, NULL}, /* listen() takes an int */
     {"threads", 1, 10000, NULL, NULL},
     {"queue_limit", 1, UINT32_MAX, NULL, NULL},
+    {"max_request_line", 1, 0, NULL, NULL},
+    {"max_header_bytes", 1, 0, NULL, NULL},
+    {"max_headers", 1, UINT32_MAX, NULL, NULL},
+    {"head_timeout", 1, 0, NULL, NULL},
     {"buffer_body", 0, 0, "auto always never", NULL},
     {"log_level", 0, 0, "debug info warning error critical", NULL},
     {"access_log_format", 0, 0,
@@ -151,6 +205,10 @@ static const struct rule {
     {"static", 0, 0, "/url=folder", good_static},
     {"ws_compression", 0, 0, "off no-takeover takeover", NULL},
     {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL},
+    {"ws_origins", 0, 0, "same, *, null or origins such as https://example.com",
+     good_origin},
+    {"ws_subprotocols", 0, 0, "names without blanks, such as chat.v2",
+     good_protocol},
     {"ws_max_queue", 1, UINT32_MAX, NULL, NULL},
     {"ws_send_policy", 0, 0, "close drop", NULL},
     {"ws_hide_upgrade", 0, 0, "auto always never", NULL},
@@ -287,13 +345,13 @@ static size_t distance(const char *name, const char *text)
     return row[len];
 }
 
-static bool are_good(const char *list, const struct rule *rule)
+/* Whether all items of a list are good; *item: the first that is not. */
+static bool are_good(const char *list, const struct rule *rule, wsk_str *item)
 {
     size_t pos = 0;
-    wsk_str item;
 
-    while (rule->good != NULL && wsk__items_next(list, &pos, &item))
-        if (!rule->good(item))
+    while (rule->good != NULL && wsk__items_next(list, &pos, item))
+        if (!rule->good(*item))
             return false;
     return true;
 }
@@ -319,15 +377,15 @@ struct quoted {
     char text[33];
 };
 
-static struct quoted quote(const char *text)
+static struct quoted quote(wsk_str text)
 {
     struct quoted q;
     size_t n = 0;
 
-    for (; text[n] != '\0' && n < sizeof q.text - 1; n++) {
-        unsigned char c = (unsigned char)text[n];
+    for (; n < text.len && n < sizeof q.text - 1; n++) {
+        unsigned char c = (unsigned char)text.p[n];
 
-        q.text[n] = c < 0x20 || c > 0x7e ? '?' : text[n];
+        q.text[n] = c < 0x20 || c > 0x7e ? '?' : text.p[n];
     }
     q.text[n] = '\0';
     return q;
@@ -335,7 +393,7 @@ static struct quoted quote(const char *text)
 
 static wsk_status unknown(const char *name, char *error)
 {
-    struct quoted shown = quote(name);
+    struct quoted shown = quote((wsk_str){name, strlen(name)});
 
     /* The long are cut first: the distance costs time by their length. */
     if (error != NULL)
@@ -347,11 +405,15 @@ static wsk_status unknown(const char *name, char *error)
 static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
 {
     const struct rule *rule = rule_of(opt->name);
-    struct quoted shown = quote(value);
+    wsk_str wrong = {value, strlen(value)};
+    struct quoted shown;
     char wanted[64] = "";
 
     if (error == NULL)
         return WSK_E_ARG;
+    if (opt->kind == WSK_OPTION_LIST)
+        are_good(value, rule, &wrong);
+    shown = quote(wrong);
     switch (opt->kind) {
     case WSK_OPTION_TEXT:
         snprintf(wanted, sizeof wanted, rule->good ? "%s" : "one of %s",
@@ -362,10 +424,13 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
                  (unsigned)rule->min, (unsigned)rule->max);
         break;
     case WSK_OPTION_BYTES:
-        snprintf(wanted, sizeof wanted, "octets, such as 65536, 64k, 1m or 2g");
+        snprintf(wanted, sizeof wanted,
+                 "octets%s, such as 65536, 64k, 1m or 2g",
+                 rule->min > 0 ? " above 0" : "");
         break;
     case WSK_OPTION_TIME:
-        snprintf(wanted, sizeof wanted, "seconds, such as 10 or 0.5");
+        snprintf(wanted, sizeof wanted, "seconds%s, such as 10 or 0.5",
+                 rule->min > 0 ? " above 0" : "");
         break;
     case WSK_OPTION_LIST:
         snprintf(wanted, sizeof wanted, "%s", rule->choices);
@@ -388,6 +453,7 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
 {
     const struct rule *rule = rule_of(ROWS[row].name);
     size_t at = OFFSETS[row];
+    wsk_str item;
     uint64_t number;
     uint32_t ms;
     bool flag;
@@ -400,7 +466,7 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
         STORE(const char *, text);
         return true;
     case WSK_OPTION_LIST:
-        if (!are_good(text, rule))
+        if (!are_good(text, rule, &item))
             return false;
         STORE(const char *, text);
         return true;
@@ -411,12 +477,12 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
         STORE(uint32_t, (uint32_t)number);
         return true;
     case WSK_OPTION_BYTES:
-        if (!read_bytes(text, &number))
+        if (!read_bytes(text, &number) || number < rule->min)
             return false;
         STORE(uint64_t, number);
         return true;
     case WSK_OPTION_TIME:
-        if (!read_time(text, &ms))
+        if (!read_time(text, &ms) || ms < rule->min)
             return false;
         STORE(uint32_t, ms);
         return true;

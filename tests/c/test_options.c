@@ -154,6 +154,76 @@ TEST(a_time_that_is_not_zero_never_turns_into_off)
     EXPECT(cfg.ws_ping_interval_ms == 1);
 }
 
+TEST(a_limit_under_which_no_request_could_come_is_refused)
+{
+    wsk_config_init(&cfg);
+    EXPECT(set("max_headers", "0") == WSK_E_ARG);
+    EXPECT(set("max_headers", "1") == WSK_OK);
+    EXPECT(set("max_header_bytes", "0") == WSK_E_ARG);
+    EXPECT(strstr(error, "takes octets above 0, such as") != NULL);
+    EXPECT(set("max_header_bytes", "1") == WSK_OK);
+    EXPECT(set("max_request_line", "0k") == WSK_E_ARG);
+    EXPECT(set("head_timeout", "0") == WSK_E_ARG);
+    EXPECT(strstr(error, "takes seconds above 0, such as") != NULL);
+    EXPECT(set("head_timeout", "0.0001") == WSK_OK);
+    EXPECT(cfg.head_timeout_ms == 1);
+}
+
+TEST(a_wrong_item_of_a_list_is_shown_by_itself)
+{
+    wsk_config_init(&cfg);
+    EXPECT(set("trusted_proxies", "10.0.0.1, box") == WSK_E_ARG);
+    EXPECT(strstr(error, ", not 'box'") != NULL);
+    EXPECT(set("bind", "\nfd:3\nfd:x\nfd:4\n") == WSK_E_ARG);
+    EXPECT(strstr(error, ", not 'fd:x'") != NULL);
+}
+
+TEST(an_origin_that_no_browser_could_send_is_refused) /* RFC 6454 6.2 */
+{
+    static const char *const GOOD[] = {
+        "*",
+        "same",
+        "null",
+        "",
+        "http://[::1]:80",
+        "same, https://example.com:8443,null",
+        "\nsame,https://a.example\nhttps://b.example\n",
+        "\nfile://\nmoz-extension://0b1f\n",
+    };
+    static const char *const BAD[] = {
+        "example.com",
+        "https://example.com/",
+        "https://*.example.com",
+        "https://me@a.example",
+        "localhost:3000",
+        "://a.example",
+        "none",
+        "https:/a",
+        "https://a?b",
+    };
+
+    wsk_config_init(&cfg);
+    for (size_t i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++)
+        EXPECT(set("ws_origins", GOOD[i]) == WSK_OK);
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
+        EXPECT(set("ws_origins", BAD[i]) == WSK_E_ARG);
+    EXPECT(strcmp(error, "ws_origins takes same, *, null or origins such as "
+                         "https://example.com, not 'https://a?b'") == 0);
+}
+
+TEST(a_subprotocol_is_a_token) /* RFC 6455 4.1 */
+{
+    wsk_config_init(&cfg);
+    EXPECT(set("ws_subprotocols", "v2.chat, v1") == WSK_OK);
+    EXPECT(set("ws_subprotocols", "\na,b\nc\n") == WSK_OK);
+    EXPECT(set("ws_subprotocols", "") == WSK_OK);
+    EXPECT(set("ws_subprotocols", "\na\n<list_iterator object>\n") ==
+           WSK_E_ARG);
+    EXPECT(set("ws_subprotocols", "chat v2") == WSK_E_ARG);
+    EXPECT(
+        strstr(error, "names without blanks, such as chat.v2, not 'chat v2'"));
+}
+
 TEST(flags_are_on_or_off)
 {
     EXPECT(set("date_header", "off") == WSK_OK && !cfg.limits.date_header);
