@@ -129,9 +129,8 @@ class _Way:
     ) -> None:
         self.ssl = ssl if parts.scheme == "wss" else None
         self.host = parts.hostname or ""
-        self.port = parts.port
-        if self.port is None:
-            self.port = 80 if self.ssl is None else 443
+        usual = 80 if self.ssl is None else 443
+        self.port = usual if parts.port is None else parts.port
         self.sock = sock
 
 
