@@ -423,6 +423,48 @@ def test_who_never_reads_is_given_up_without_pings_too(serve, eventually):
     assert [ws.close_code for ws in ended.values()] == [1006, 1006]
 
 
+@pytest.mark.slow
+def test_who_takes_nothing_is_given_up_where_no_option_says_when(serve):
+    """After 30 s: without a time for pings, and while a Close cannot leave, be it
+    the application's or that of a failure. All at once, for each takes as long,
+    and once more where the kernel has moved octets until the first look."""
+    ended, left = {}, {}
+    flood, events = floods(ended)
+
+    def ends(message, client):
+        for _ in range(200):
+            client.send(b"x" * 65536)
+        client.close()
+        left["closed"] = client
+
+    def overflows(message, client):
+        with pytest.raises(wsocket.WebSocketError):
+            for _ in range(200):
+                client.send(b"x" * 65536)
+        left["failed"] = client
+
+    silent = {"ws_ping_interval": 0, "ws_ping_timeout": 0}
+    go = frame(TEXT, b"go")
+    with open_raw(serve(flood, **silent)), open_raw(
+        serve(events, **silent), go
+    ), open_raw(serve(event_app(onmessage=ends)), go), open_raw(
+        serve(event_app(onmessage=overflows), ws_send_max="1m"), go
+    ):
+        until = time.monotonic() + 150
+        while len(left) < 2 and time.monotonic() < until:
+            time.sleep(0.2)
+        for client in left.values():
+            assert client.buffered_amount > 0
+        while time.monotonic() < until and (
+            len(ended) < 2
+            or any(client.buffered_amount > 0 for client in left.values())
+        ):
+            time.sleep(0.2)
+    assert set(ended) == {"handler", "events"}
+    assert [ws.close_code for ws in ended.values()] == [1006, 1006]
+    assert [client.buffered_amount for client in left.values()] == [0, 0]
+
+
 def test_a_reader_so_slow_that_the_kernel_says_nothing_is_not(serve):
     """What it has acknowledged counts; the kernel wakes us only when a third
     of its buffer is free."""
