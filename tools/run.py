@@ -413,7 +413,7 @@ def asan():
 
 def tsan():
     return c_tests(sanitized("tsan", "thread"), *quiet_loader(),
-                   only="(?:direct|dispatch|lone)$")
+                   only="(?:direct|dispatch|lone|storm)$")
 
 
 def test():
