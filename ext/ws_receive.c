@@ -90,6 +90,10 @@ int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
 
     if (ext_ws_open(self, what) < 0)
         return -1;
+    if (self->lone && self->app != NULL) { /* which ext_ws_serve() receives */
+        raise_receive(self, WSK_E_STATE, what);
+        return -1;
+    }
     for (;;) {
         wsk_status st = next_message(self, timeout_ms, until_ms, piece, msg);
         int rc;

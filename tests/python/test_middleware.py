@@ -318,6 +318,27 @@ def test_events_work_without_a_loop(serve):
     assert log == ["/room", ("away", 1001)]
 
 
+def test_messages_that_go_to_events_cannot_be_received(serve):
+    """As on our own server."""
+    told = []
+
+    class App(WSocketApp):
+        def onconnect(self, client):
+            for receive in (client.receive, client.receive_stream):
+                try:
+                    told.append(receive(timeout=0))
+                except WebSocketError as error:
+                    told.append("onmessage" in str(error))
+
+        def onmessage(self, message, client):
+            client.send(message)
+
+    with connect("ws://" + serve(App())) as ws:
+        ws.send("to the event")
+        assert ws.recv(timeout=30) == "to the event"
+    assert told == [True, True]
+
+
 def test_receive_gives_up_in_time_and_goes_on(serve):
     def app(environ, start_response):
         ws = environ["wsgi.websocket"]
