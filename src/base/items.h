@@ -31,4 +31,8 @@ bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind);
  * folder that answers it. */
 bool wsk__static_parse(wsk_str item, wsk_str *url, wsk_str *folder);
 
+/* What access_logfile is until somebody sets it, if only to the same text: an
+ * array of its own, which no literal "-" of a program is merged with. */
+extern const char wsk__default_access[];
+
 #endif

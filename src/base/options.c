@@ -90,6 +90,8 @@ union longest_name {
 #define SET_TIME(name, dflt, help) .name##_ms = (dflt),
 #define SET_LIST(name, field, dflt, help) .field = (dflt),
 
+const char wsk__default_access[] = "-";
+
 void wsk_limits_init(wsk_limits *limits)
 {
     *limits = (wsk_limits){WSK_LIMIT_OPTIONS(SET, SET, SET, SET_TIME, SET)};
@@ -99,6 +101,7 @@ void wsk_config_init(wsk_server_config *cfg)
 {
     *cfg = (wsk_server_config){WSK_SERVER_OPTIONS(SET, SET, SET, SET_TIME, SET)
                                    WSK_LIST_OPTIONS(SET_LIST)};
+    cfg->access_logfile = wsk__default_access;
     wsk_limits_init(&cfg->limits);
 }
 

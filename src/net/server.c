@@ -138,8 +138,8 @@ static bool refresh_logs(wsk_server *srv)
 {
     const char *access = srv->cfg.access_logfile;
     const char *error = srv->cfg.error_logfile;
-    bool quiet = is_off(access) || (strcmp(access, "-") == 0 &&
-                                    srv->log_level >= WSK_LOG_WARNING);
+    bool quiet = is_off(access) ||
+                 (srv->access_by_default && srv->log_level >= WSK_LOG_WARNING);
 
     if (is_off(error)) {
         wsk__log_free(srv->error_log, LOG_FLUSH_MS);
@@ -320,6 +320,7 @@ static bool prepare(wsk_server *srv)
     const char *poller = getenv("WSK_TEST_POLLER");
     const char *steal = getenv("WSK_TEST_STEAL_EVERY");
 
+    srv->access_by_default = srv->cfg.access_logfile == wsk__default_access;
     if (!own_texts(srv))
         return false;
     if (srv->cfg.threads == 0 || srv->cfg.port > UINT16_MAX ||

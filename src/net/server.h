@@ -323,6 +323,7 @@ struct wsk_server {
     void *user;
     wsk_hooks hooks;
     wsk_log_level log_level;
+    bool access_by_default; /* nobody has said where the access log goes */
     struct wsk__log *access_log, *error_log;
     bool log_timed, log_notes;     /* what the format asks for */
     enum wsk__buffering buffering; /* cfg.buffer_body */

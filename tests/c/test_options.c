@@ -29,6 +29,8 @@ TEST(defaults_are_those_of_the_list)
     EXPECT(strcmp(cfg.host, "127.0.0.1") == 0);
     EXPECT(cfg.port == 8080);
     EXPECT(cfg.keep_alive_ms == 75000);
+    EXPECT(strcmp(cfg.access_logfile, find("access_logfile")->default_text) ==
+           0);
     EXPECT(cfg.limits.max_request_line == 16384);
     EXPECT(cfg.limits.max_body == 1073741824);
     EXPECT(cfg.limits.server_header && cfg.limits.date_header);

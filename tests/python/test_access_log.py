@@ -230,6 +230,28 @@ def test_a_log_that_cannot_be_written_is_named(serve, tmp_path):
             serve(app, **{option: path})
 
 
+@pytest.mark.parametrize(
+    "options, logs",
+    [
+        (["--log-level=info"], True),
+        (["--log-level=warning"], False),
+        (["--log-level=warning", "--access-logfile=-"], True),
+        (["--log-level=critical", "--access-logfile=-"], True),
+        (["--access-logfile=none"], False),
+    ],
+)
+def test_less_noise_is_no_access_log_unless_it_is_asked_for(
+    program, options, logs
+):
+    started = program("--port=0", *options).wait_started()
+    with started.raw() as client:
+        client.send(b"GET / HTTP/1.0\r\nHost: t\r\n\r\n")
+        assert client.response()[0] == 200
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert ("GET / HTTP/1.0" in started.printed) is logs
+
+
 def test_a_log_that_was_moved_is_begun_anew(program, tmp_path, eventually):
     (tmp_path / "site_app.py").write_text(
         "def app(environ, start_response):\n"
