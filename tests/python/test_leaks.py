@@ -91,7 +91,7 @@ def be_refused(site):
         lambda site: site.get("/wrong"),
         lambda site: site.get("/%00"),
         talk,
-        be_refused,
+        pytest.param(be_refused, marks=pytest.mark.heavy),
     ],
     ids="get post write iterate raise wrong nul websocket refused".split(),
 )
@@ -118,6 +118,7 @@ def streams(environ, start_response):
     return []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("message", ["text", [b"a", b"b", b"c"]])
 def test_streams_and_hooks_leave_no_memory_behind(caplog, message):
     def ask(site):
@@ -136,6 +137,7 @@ def test_streams_and_hooks_leave_no_memory_behind(caplog, message):
     assert gained < 2 * ROUNDS  # threads come and go
 
 
+@pytest.mark.heavy
 def test_events_leave_no_memory_behind():
     app = WSocketApp()
 
@@ -189,6 +191,7 @@ def test_handlers_leave_no_memory_behind(caplog, path):
     assert gained < ROUNDS / 3
 
 
+@pytest.mark.heavy
 def test_servers_leave_no_memory_and_no_descriptors_behind():
     def work():
         server = Server(everything, port=0, access_logfile="none").start()
