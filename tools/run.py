@@ -24,16 +24,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = ".venv"
 BUILD_TOOLS = ["meson>=1.0", "meson-python>=0.15"]
-REQUIREMENTS = "tests/requirements.txt"
+TO_CHECK = "tests/requirements.txt"
+TO_TEST = "tests/requirements-all.txt"
 # Most Python tests wait for something, so more of them than there are cores.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "worksteal"]
 # Of tests/servers/matrix.py, what the tests' own environment has.
 OTHERS = ["werkzeug", "gunicorn gthread", "wsgiref, threads"]
+# What takes long to compile or to run for what it tells is left to `test`.
+QUICK_BUILD = ["-Dbuildtype=plain", "-Doptimization=2"]
+CORE = ["tests/python", "-m", "not slow and not heavy"]
 NEWEST = (3, 13)
 OLDEST = (3, 9)
 
@@ -82,18 +87,23 @@ def read(path):
 
 # --------------------------------------------------------- environments ---
 
-def environment(path, python=sys.executable, requirements=False):
+def environment(path, python=sys.executable, requirements=None):
     """The Python of a virtual environment that holds the build tools."""
-    wanted = BUILD_TOOLS + (["-r", REQUIREMENTS] if requirements else [])
-    recipe = " ".join(wanted) + (read(REQUIREMENTS) if requirements else "")
+    wanted = BUILD_TOOLS + (["-r", requirements] if requirements else [])
+    recipe = " ".join(wanted)
+    if requirements:
+        recipe += read(TO_CHECK) + read(TO_TEST)
     stamp = os.path.join(
         path, ".with-" + hashlib.sha1(recipe.encode()).hexdigest()[:12])
     inside = os.path.join(path, "bin", "python")
     if not os.path.exists(stamp):
         print("making %s" % path, flush=True)
-        pip = [inside, "-m", "pip", "-q", "--retries", "8", "install"]
-        must([python, "-m", "venv", path])
-        must(pip + ["-U", "pip>=23.1"])
+        # Python compiles what it imports, which is a fraction of it all.
+        pip = [inside, "-m", "pip", "-q", "--retries", "8", "install",
+               "--no-compile", "--disable-pip-version-check"]
+        if not glob.glob(os.path.join(path, ".with-*")):
+            must([python, "-m", "venv", path])
+        must(pip + ["pip>=23.1"])
         must(pip + wanted)
         with open(stamp, "w", encoding="utf-8"):
             pass
@@ -172,9 +182,63 @@ class Tally:
         print("    %d passed, %d failed in %d s" %
               (passed, failed, time.monotonic() - began), flush=True)
 
+    def side_by_side(self, *lanes):
+        """Stages that run in lanes, one after the other in each. Every stage
+        is a process; what it printed stands together, once it is over."""
+        lanes = [iter(lane) for lane in lanes]
+        running = {}
+        while True:
+            for lane in lanes:
+                name, function, *args = next(lane, (None, None))
+                if name:
+                    began = time.monotonic()
+                    pid, output = apart(function, *args)
+                    running[pid] = lane, name, began, output
+            if not running:
+                break
+            pid, _ = os.wait()
+            lane, name, began, output = running.pop(pid)
+            with output:
+                output.seek(0)
+                said = output.read()
+            self.report(name, said, time.monotonic() - began)
+            lanes = [lane]
+
+    def report(self, name, said, seconds):
+        """A stage that ran apart; without a count at its end it failed."""
+        found = re.search(r"(\d+) passed, (\d+) failed\n\Z", said)
+        passed, failed = map(int, found.groups()) if found else (0, 1)
+        text = (said[:found.start()] if found else said).rstrip("\n")
+        text += "\n" if text else ""
+        self.passed += passed
+        self.failed += failed
+        print("--- %s\n%s    %d passed, %d failed in %d s" %
+              (name, text, passed, failed, seconds), flush=True)
+
     def end(self):
         print("%d passed, %d failed" % (self.passed, self.failed))
         sys.exit(self.failed > 0)
+
+
+def apart(function, *args):
+    """A stage in a process of its own: its id, and the file of its output,
+    which ends with what it counted."""
+    output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        counted = 0, 1
+        try:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            counted = function(*args)
+        except SystemExit as reason:
+            print(reason)
+        except BaseException:
+            traceback.print_exc()
+        print("\n%d passed, %d failed" % counted, flush=True)
+        os._exit(0)
+    return pid, output
 
 
 def one(good):
@@ -219,8 +283,10 @@ def quiet_loader():
 
 
 def sanitized(name, sanitizer):
-    """build/NAME with the C tests and examples under a sanitizer."""
+    """build/NAME with the C tests and examples under a sanitizer. To optimize
+    further, or to describe every variable, takes twice as long to compile."""
     return build(name, "gcc", "-Dpython=disabled", "-Dexamples=enabled",
+                 "-Doptimization=1", "-Dc_args=-g1",
                  "-Db_sanitize=" + sanitizer, "-Db_lundef=false")
 
 
@@ -293,7 +359,7 @@ def python_tests_under_asan():
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
     return python_tests(
-        environment(os.path.join("build", "venv-asan"), requirements=True),
+        environment(os.path.join("build", "venv-asan"), requirements=TO_CHECK),
         ["tests/python", "-m", "not slow", "--deselect",
          "tests/python/test_leaks.py"],
         setup=("-Db_sanitize=address,undefined", "-Db_lundef=false"),
@@ -318,7 +384,7 @@ def zlib_headers():
 
 def foreign_systems():
     """Systems we cannot run here: every source must compile for each."""
-    inside = os.path.abspath(environment(VENV, requirements=True))
+    inside = os.path.abspath(environment(VENV, requirements=TO_TEST))
     zlib = zlib_headers()
     sources = [os.path.abspath(path) for path in glob.glob("src/*/*.c")]
     passed = failed = 0
@@ -396,15 +462,21 @@ def autobahn(inside):
 # ------------------------------------------------------------- commands ---
 
 def check():
+    """In two lanes: a build keeps the cores busy while tests wait."""
+    environment(VENV)  # both begin with it
     tally = Tally()
-    tally.stage("format", formatted)
-    tally.stage("gcc, C tests under ASan and UBSan", asan)
-    tally.stage("clang", compiles, "clang", "clang")
-    tally.stage("guards", guards, "build/clang/libwsocket.so")
-    inside = environment(VENV, requirements=True)
-    tally.stage("core Python tests", python_tests, inside,
-                ["tests/python", "-m", "not slow"])
+    tally.side_by_side(
+        [("format", formatted),
+         ("gcc, C tests under ASan and UBSan", asan),
+         ("clang", compiles, "clang", "clang"),
+         ("guards", guards, "build/clang/libwsocket.so")],
+        [("core Python tests", core)])
     tally.end()
+
+
+def core():
+    inside = environment(VENV, requirements=TO_CHECK)
+    return python_tests(inside, CORE, setup=QUICK_BUILD)
 
 
 def asan():
@@ -424,7 +496,7 @@ def test():
     tally.stage("guards", guards, "build/clang/libwsocket.so")
     tally.stage("threads under TSan", tsan)
     tally.stage("fuzzers over their corpora", fuzz_briefly)
-    inside = environment(VENV, requirements=True)
+    inside = environment(VENV, requirements=TO_TEST)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])
     tally.stage("browser tests", python_tests, inside, ["tests/browser"])
     tally.stage("servers of others", script, inside,
@@ -434,7 +506,7 @@ def test():
         name = "%d.%d" % version_of(python)
         path = os.path.join("build", "venv-" + name)
         tally.stage("Python %s tests" % name, python_tests,
-                    environment(path, python, requirements=True),
+                    environment(path, python, requirements=TO_CHECK),
                     ["tests/python", "-m", "not slow"])
     tally.stage("Python tests under ASan and UBSan", python_tests_under_asan)
     tally.stage("other systems compile", foreign_systems)
@@ -454,7 +526,7 @@ def fuzz(seconds):
 
 def with_package(script, *args):
     """A script that talks to the package, in the environment of the tests."""
-    inside = environment(VENV, requirements=True)
+    inside = environment(VENV, requirements=TO_TEST)
     sys.exit(not install(inside) or call([inside, script, *args], None) != 0)
 
 
