@@ -95,15 +95,7 @@ def connect(
     it); a redirection is an error, too, that tells where it leads. ``OSError``
     when there is no connection, ``ValueError`` for a URL that is none.
     """
-    if proxy is not None:
-        raise ValueError(
-            "connect() speaks to no proxy; give it a tunnel as sock"
-        )
-    if compression not in COMPRESSIONS:
-        raise ValueError(
-            "connect: compression is True, False, 'no-takeover' or "
-            "'takeover', not %r" % (compression,)
-        )
+    _check(proxy, compression)
     parts, secure = _split(url)
     if max_size is not None:
         options["ws_max_size"] = max_size
@@ -116,6 +108,18 @@ def connect(
     return _open(
         ask, _foreign(options, compression), _Way(parts, sock, ssl), timeout
     )
+
+
+def _check(proxy: object, compression: object) -> None:
+    if proxy is not None:
+        raise ValueError(
+            "connect() speaks to no proxy; give it a tunnel as sock"
+        )
+    if compression not in COMPRESSIONS:
+        raise ValueError(
+            "connect: compression is True, False, 'no-takeover' or "
+            "'takeover', not %r" % (compression,)
+        )
 
 
 class _Way:

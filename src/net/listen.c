@@ -245,8 +245,12 @@ static wsk_status listen_all(struct wsk__places *s, const char *host,
 static wsk_status listen_tcp(struct wsk__places *s, const char *host,
                              uint16_t port, unsigned backlog)
 {
+    /* No name and not passive: this machine in both families, whatever the
+     * resolver makes of the name (RFC 6761 6.3). */
+    bool local = strcmp(host, "localhost") == 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+                             .ai_flags = AI_NUMERICSERV |
+                                         (local ? 0 : AI_PASSIVE)};
     struct addrinfo *list = NULL;
     wsk_status st = WSK_E_SYS;
     char where[300];
@@ -255,7 +259,8 @@ static wsk_status listen_tcp(struct wsk__places *s, const char *host,
              host[0] ? host : "*", (unsigned)port);
     /* With port 0 the second family may find the first one's port taken. */
     for (int tries = port == 0 ? 8 : 1; st != WSK_OK && tries > 0; tries--) {
-        int err = getaddrinfo(host[0] ? host : NULL, "0", &hints, &list);
+        int err =
+            getaddrinfo(host[0] && !local ? host : NULL, "0", &hints, &list);
 
         if (err != 0) {
             errno = err == EAI_SYSTEM ? errno : EADDRNOTAVAIL;

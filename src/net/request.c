@@ -221,8 +221,8 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
 
     if (req->finished || req->conn->ws != NULL)
         return WSK_E_STATE;
-    if (req->conn->srv->draining)
-        wsk__http_last(&req->conn->h->http);
+    if (req->conn->srv->draining || req->conn->srv->cfg.keep_alive_ms == 0)
+        wsk__http_last(&req->conn->h->http); /* 9112 9.6: and says so */
     st = wsk_http_send_head(&req->conn->h->http, status, reason, headers, n,
                             length);
     if (st != WSK_OK)

@@ -60,10 +60,14 @@ def test_a_version_6_address_stands_in_brackets():
 def test_localhost_is_both_families():
     with quiet(bind="localhost:0") as server:
         assert len(set(ports(server))) == 1
-        for family, *_, where in socket.getaddrinfo(
-            "localhost", server.port, type=socket.SOCK_STREAM
-        ):
-            assert ask(where, family) in (b"127.0.0.1", b"::1")
+        # Whatever the resolver of this machine makes of the name.
+        assert ask(("127.0.0.1", server.port)) == b"127.0.0.1"
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            return  # no IPv6 here
+        where = ("::1", server.port)
+        assert ask(where, socket.AF_INET6) == b"::1"
 
 
 def test_an_empty_host_is_every_address():

@@ -302,6 +302,17 @@ def test_a_timer_of_the_main_thread_runs_while_it_serves():
         signal.signal(signal.SIGALRM, before)
 
 
+def test_who_keeps_no_connection_says_so():
+    """RFC 9112 9.6; otherwise a client could send its next request into it."""
+    with quiet(keep_alive=0) as server:
+        peer = socket.create_connection(("127.0.0.1", server.port), 10)
+        with peer, peer.makefile("rb") as answer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert b"\r\nConnection: close" in head
+    assert body == b"hello"
+
+
 def test_running_answers_are_finished():
     inside, go_on = threading.Event(), threading.Event()
 
