@@ -85,6 +85,7 @@ def test_pages_and_websockets(gunicorn):
     assert "ValueError: broken on purpose" in master.said
 
 
+@pytest.mark.heavy
 def test_several_workers_share_the_listener(gunicorn, eventually):
     master = gunicorn("--workers", "3").wait_started()
     seen = set()
@@ -93,6 +94,7 @@ def test_several_workers_share_the_listener(gunicorn, eventually):
         assert get(client)[1].endswith("True")  # wsgi.multiprocess
 
 
+@pytest.mark.heavy
 def test_a_unix_socket(gunicorn, tmp_path, eventually):
     path = str(tmp_path / "here.sock")
     gunicorn(bind="unix:" + path)
@@ -119,6 +121,7 @@ def test_term_ends_sockets_and_lets_requests_end(gunicorn, tmp_path, eventually)
     assert master.wait() == 0
 
 
+@pytest.mark.heavy
 def test_int_does_not_wait(gunicorn, tmp_path, eventually):
     master = gunicorn("--graceful-timeout", "600").wait_started()
     with master.raw() as slow:
@@ -128,6 +131,7 @@ def test_int_does_not_wait(gunicorn, tmp_path, eventually):
         assert master.wait() == 0
 
 
+@pytest.mark.heavy
 def test_hup_brings_new_code_and_drops_no_connection(
     gunicorn, tmp_path, eventually
 ):
@@ -149,6 +153,7 @@ def test_hup_brings_new_code_and_drops_no_connection(
         assert client.close_code == 1001
 
 
+@pytest.mark.heavy
 def test_max_requests_replaces_the_worker(gunicorn, eventually):
     master = gunicorn("--max-requests", "5").wait_started()
     first = worker_of(master)
@@ -156,6 +161,7 @@ def test_max_requests_replaces_the_worker(gunicorn, eventually):
     assert "Autorestarting" in master.said
 
 
+@pytest.mark.heavy
 def test_settings_are_the_servers(gunicorn):
     master = gunicorn(
         *("--limit-request-line", "100", "--limit-request-fields", "10"),
@@ -176,6 +182,7 @@ def test_settings_are_the_servers(gunicorn):
     assert re.search(r'"GET /logged HTTP/1.1" 200', said)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "allowed, scheme", [("127.0.0.1", "https"), ("10.0.0.1", "http")]
 )
@@ -189,6 +196,7 @@ def test_who_may_say_that_the_client_spoke_tls(gunicorn, allowed, scheme):
         assert client.response()[2].decode().split()[2] == scheme
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("level", ["INFO", "loud"])
 def test_levels_are_written_as_in_gunicorn(gunicorn, level):
     master = gunicorn("--log-level", level).wait_started()
@@ -196,6 +204,7 @@ def test_levels_are_written_as_in_gunicorn(gunicorn, level):
         assert get(client)[0] == 200
 
 
+@pytest.mark.heavy
 def test_options_of_the_environment(gunicorn, monkeypatch):
     monkeypatch.setenv("WSOCKET_WS_MAX_SIZE", "10")
     with ws(gunicorn().wait_started()) as client:
@@ -214,6 +223,7 @@ def test_tls_is_refused_by_name(gunicorn, tmp_path):
     assert "wsocket's worker speaks no TLS" in master.said
 
 
+@pytest.mark.heavy
 def test_a_request_may_outlast_the_timeout_and_the_worker_lives(gunicorn):
     master = gunicorn("--timeout", "2", "--threads", "2").wait_started()
     with master.raw() as client:

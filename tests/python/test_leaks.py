@@ -178,6 +178,7 @@ def framework():
     return app
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "path", ["/text", "/items", "/several/x", "/file", "/wrong", "/late", "/no"]
 )
