@@ -1,5 +1,6 @@
 """Fixtures: a server in this process, one as a program, and raw clients."""
 
+import os
 import re
 import socket
 import subprocess
@@ -212,16 +213,19 @@ def eventually():
 
 @pytest.fixture
 def server_log(capfd, eventually):
-    """server_log(text): the server's own log, once it says that."""
+    """server_log(text): what the server's own log has got since the last call,
+    once it says that. capfd makes a file of it; its readouterr() would lose
+    what is written meanwhile."""
+    seen = 0
+
+    def new():
+        return os.pread(2, 1 << 24, seen)
 
     def wait(text):
-        said = [""]
-
-        def arrived():
-            said[0] += capfd.readouterr().err
-            return text in said[0]
-
-        eventually(arrived)
-        return said[0]
+        nonlocal seen
+        eventually(lambda: text.encode() in new())
+        said = new()
+        seen += len(said)
+        return said.decode()
 
     return wait
