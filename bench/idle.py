@@ -85,14 +85,21 @@ def proportional_set(pid):
 
 
 def wakeups(pid):
-    total = 0
+    """How often each of its threads has woken up."""
+    counts = {}
     for tid in os.listdir("/proc/%d/task" % pid):
         with open("/proc/%d/task/%s/status" % (pid, tid),
                   encoding="ascii") as file:
             for line in file:
                 if line.startswith("voluntary_ctxt_switches"):
-                    total += int(line.split()[1])
-    return total
+                    counts[tid] = int(line.split()[1])
+    return counts
+
+
+def woken_since(before, after):
+    """Of a thread that has ended meanwhile nothing is known but that it did."""
+    return sum(after[tid] - before.get(tid, 0) if tid in after else 1
+               for tid in {*before, *after})
 
 
 def ask(client, line):
@@ -123,7 +130,8 @@ def play(count, seconds, interval):
         sent = proportional_set(pid)
         cpu, woken = rig.cpu_seconds(pid), wakeups(pid)
         assert ask(client, str(seconds)) == "waited"
-        cpu, woken = rig.cpu_seconds(pid) - cpu, wakeups(pid) - woken
+        cpu, woken = (rig.cpu_seconds(pid) - cpu,
+                      woken_since(woken, wakeups(pid)))
         warm.kill()
         client.kill()
     print("pings %s: %.0f octets each, %.0f after a compressed message; "
