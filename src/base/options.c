@@ -156,32 +156,6 @@ static bool is_protocol(wsk_str item) /* RFC 6455 4.1 */
     return wsk__is_token(item.p, item.len);
 }
 
-/* All words of an item that wsk__words_next() will cut at its commas. */
-static bool are_all(wsk_str item, bool (*good)(wsk_str word))
-{
-    for (size_t from = 0, i = 0; i <= item.len; i++) {
-        wsk_str word = {item.p + from, i - from};
-
-        if (i < item.len && item.p[i] != ',')
-            continue;
-        word = wsk__str_trim(word);
-        if (word.len > 0 && !good(word))
-            return false;
-        from = i + 1;
-    }
-    return true;
-}
-
-static bool good_origin(wsk_str item)
-{
-    return are_all(item, is_origin);
-}
-
-static bool good_protocol(wsk_str item)
-{
-    return are_all(item, is_protocol);
-}
-
 /* What the kind of an option alone does not say about its values. */
 static const struct rule {
     const char *name;
@@ -189,37 +163,38 @@ static const struct rule {
     const char *choices; /* of a TEXT: words between blanks; with `good`, what
                             it takes, for a person */
     bool (*good)(wsk_str item); /* of each item of a LIST, or of a TEXT */
+    bool words;                 /* the items of the LIST hold no comma */
 } RULES[] = {
-    {"port", 0, 65535, NULL, NULL},
-    {"backlog", 1, INT32_MAX, NULL, NULL}, /* listen() takes an int */
-    {"threads", 1, 10000, NULL, NULL},
-    {"queue_limit", 1, UINT32_MAX, NULL, NULL},
-    {"max_request_line", 1, 0, NULL, NULL},
-    {"max_header_bytes", 1, 0, NULL, NULL},
-    {"max_headers", 1, UINT32_MAX, NULL, NULL},
-    {"head_timeout", 1, 0, NULL, NULL},
-    {"buffer_body", 0, 0, "auto always never", NULL},
-    {"log_level", 0, 0, "debug info warning error critical", NULL},
+    {"port", 0, 65535, NULL, NULL, false},
+    {"backlog", 1, INT32_MAX, NULL, NULL, false}, /* listen() takes an int */
+    {"threads", 1, 10000, NULL, NULL, false},
+    {"queue_limit", 1, UINT32_MAX, NULL, NULL, false},
+    {"max_request_line", 1, 0, NULL, NULL, false},
+    {"max_header_bytes", 1, 0, NULL, NULL, false},
+    {"max_headers", 1, UINT32_MAX, NULL, NULL, false},
+    {"head_timeout", 1, 0, NULL, NULL, false},
+    {"buffer_body", 0, 0, "auto always never", NULL, false},
+    {"log_level", 0, 0, "debug info warning error critical", NULL, false},
     {"access_log_format", 0, 0,
-     "combined, common, json or atoms such as %h %r %s", good_format},
-    {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind},
+     "combined, common, json or atoms such as %h %r %s", good_format, false},
+    {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},
     {"trusted_proxies", 0, 0, "addresses such as 10.0.0.0/8, ::1, * or unix",
-     good_block},
-    {"static", 0, 0, "/url=folder", good_static},
-    {"ws_compression", 0, 0, "off no-takeover takeover", NULL},
-    {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL},
+     good_block, false},
+    {"static", 0, 0, "/url=folder", good_static, false},
+    {"ws_compression", 0, 0, "off no-takeover takeover", NULL, false},
+    {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL, false},
     {"ws_origins", 0, 0, "same, *, null or origins such as https://example.com",
-     good_origin},
+     is_origin, true},
     {"ws_subprotocols", 0, 0, "names without blanks, such as chat.v2",
-     good_protocol},
-    {"ws_max_queue", 1, UINT32_MAX, NULL, NULL},
-    {"ws_send_policy", 0, 0, "close drop", NULL},
-    {"ws_hide_upgrade", 0, 0, "auto always never", NULL},
+     is_protocol, true},
+    {"ws_max_queue", 1, UINT32_MAX, NULL, NULL, false},
+    {"ws_send_policy", 0, 0, "close drop", NULL, false},
+    {"ws_hide_upgrade", 0, 0, "auto always never", NULL, false},
 };
 
 static const struct rule *rule_of(const char *name)
 {
-    static const struct rule any = {NULL, 0, UINT32_MAX, NULL, NULL};
+    static const struct rule any = {NULL, 0, UINT32_MAX, NULL, NULL, false};
 
     for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++)
         if (strcmp(RULES[i].name, name) == 0)
@@ -353,7 +328,9 @@ static bool are_good(const char *list, const struct rule *rule, wsk_str *item)
 {
     size_t pos = 0;
 
-    while (rule->good != NULL && wsk__items_next(list, &pos, item))
+    while (rule->good != NULL &&
+           (rule->words ? wsk__words_next(list, &pos, item)
+                        : wsk__items_next(list, &pos, item)))
         if (!rule->good(*item))
             return false;
     return true;
