@@ -99,29 +99,30 @@ PyObject *ext_ws_get_full(PyObject *op, void *unused)
 
 static wsk_status drain(WebSocketObject *self)
 {
-    PyThreadState *left;
-    wsk_status st;
+    PyThreadState *left = PyEval_SaveThread();
+    wsk_status st = wsk_conn_drain(self->conn, -1);
 
-    if (!wsk_conn_is_full(self->conn))
-        return WSK_OK;
-    left = PyEval_SaveThread();
-    st = wsk_conn_drain(self->conn, -1);
     ext_gil_return(left);
     return st;
+}
+
+static wsk_status drain_if_full(WebSocketObject *self)
+{
+    return wsk_conn_is_full(self->conn) ? drain(self) : WSK_OK;
 }
 
 /* What waits for a slow reader is bounded by the server itself, which closes
  * with 1013; so that is all that the policy `close` needs. */
 static wsk_status wait_for_reader(WebSocketObject *self)
 {
-    return policy_of(self) == EXT_POLICY_CLOSE ? WSK_OK : drain(self);
+    return policy_of(self) == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
 }
 
 /* A part of a message cannot be dropped, and a stream is longer than what may
  * wait: also in an event it waits, which delays this connection alone. */
 wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
 {
-    return self->policy == EXT_POLICY_CLOSE ? WSK_OK : drain(self);
+    return self->policy == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
 }
 
 /* -------------------------------------------------------------- sending --- */
@@ -132,12 +133,8 @@ wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
 wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
 {
     while (st == WSK_E_AGAIN && self->lone && !PyErr_Occurred() &&
-           PyErr_CheckSignals() == 0) {
-        PyThreadState *left = PyEval_SaveThread();
-
-        st = wsk_conn_drain(self->conn, -1);
-        ext_gil_return(left);
-    }
+           PyErr_CheckSignals() == 0)
+        st = drain(self);
     return st;
 }
 
