@@ -37,6 +37,8 @@ LINE_LONGEST = 65536
 LOGGED_MOST = 200  # of a line that was refused
 DISCARD_MOST = 65536  # octets of a body that nobody has read
 LINGER = 1.0  # seconds
+BAD_BODY = (400, "Bad body")
+TOO_LARGE = (413, "Content Too Large")
 
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 TOKEN = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
@@ -237,7 +239,8 @@ class _Body(io.RawIOBase):
         self.left = length or 0  # in this chunk, or at all
         self.room = request.max_body or sys.maxsize  # for chunks to come
         self.ended = length == 0
-        self.broken = 0  # the status that says why it will never be complete
+        # The status and its text that say why it will never be complete.
+        self.broken: Optional[tuple[int, str]] = None
 
     def readable(self) -> bool:
         return True
@@ -267,7 +270,7 @@ class _Body(io.RawIOBase):
             raise self._cut("a chunk has no size")
         self.left = int(size[1], 16)
         if self.left > self.room:
-            raise self._cut("the body is longer than max_body", 413)
+            raise self._cut("the body is longer than max_body", TOO_LARGE)
         self.room -= self.left
         if self.left > 0:
             return True
@@ -280,7 +283,9 @@ class _Body(io.RawIOBase):
                 break
         raise self._cut("the trailers are none, or do not end")
 
-    def _cut(self, why: str, status: int = 400) -> Exception:
+    def _cut(
+        self, why: str, status: tuple[int, str] = BAD_BODY
+    ) -> Exception:
         self.ended = True
         self.broken = status
         self.request.close_connection = True
@@ -394,10 +399,7 @@ class FixedHandler(WSGIRequestHandler):
         handler.request_handler = self
         handler.run(self.get_app())
         if body.broken and not handler.headers_sent:
-            self._refuse(
-                body.broken,
-                "Bad body" if body.broken == 400 else "Content Too Large",
-            )
+            self._refuse(*body.broken)
             self._linger()
         if not handler.completed:
             self.close_connection = True
@@ -536,7 +538,7 @@ class FixedHandler(WSGIRequestHandler):
         if len(lengths) > 1 or not re.fullmatch("0*[0-9]{1,18}", length):
             return self._refuse(400, "Bad Content-Length")
         if self.max_body and int(length) > self.max_body:
-            self._refuse(413, "Content Too Large")
+            self._refuse(*TOO_LARGE)
             return self._linger()
         return _Body(self, int(length))
 
