@@ -118,34 +118,37 @@ class EndingsServer(Server):
         client.request("GET", "/blocks", headers={"Connection": "close"})
         return int(client.getresponse().read())
 
-    def measures(self, files):
-        """Once the last connections are gone."""
-        for _ in range(100):
-            if self.files() <= files:
-                break
-            time.sleep(0.1)
+    def measures(self):
         return self.blocks(), self.resident(), self.files()
 
-
-def is_flat(grown, count):
-    """Threads come and go, and so do their caches."""
-    return grown[0] < count / 10 and grown[1] < 4 * MIB and grown[2] < 10
+    def settle(self, is_settled):
+        """Until the last connections and handlers are gone, or for 10 s."""
+        for _ in range(100):
+            if is_settled():
+                break
+            time.sleep(0.1)
 
 
 def judge(server, name, count, *what):
+    def grown():
+        return [b - a for a, b in zip(before, server.measures())]
+
+    def is_flat():
+        """Threads come and go, and so do their caches."""
+        blocks, octets, open_files = grown()
+        return (blocks < count / 10 and octets < 4 * MIB and open_files < 10)
+
     files = server.files()
     play(server.port, *what, count // WARM)
-    before = server.measures(files)
+    server.settle(lambda: server.files() <= files)
+    before = server.measures()
     play(server.port, *what, count)
-    for _ in range(100):  # the last handlers may not have ended yet
-        after = server.measures(files)
-        grown = [b - a for a, b in zip(before, after)]
-        good = is_flat(grown, count)
-        if good:
-            break
-        time.sleep(0.1)
+    server.settle(lambda: server.files() <= files)
+    server.settle(is_flat)
+    good = is_flat()
+    blocks, octets, open_files = grown()
     print("%-6s %s: %d blocks, %d KiB, %d files more after %d" % (
-        "ok" if good else "FAILED", name, grown[0], grown[1] // 1024, grown[2],
+        "ok" if good else "FAILED", name, blocks, octets // 1024, open_files,
         count), flush=True)
     return good
 
