@@ -120,32 +120,38 @@ int ext_upgrade_unwanted(PyObject *app, PyObject *environ)
     return PyErr_Occurred() ? -1 : unwanted;
 }
 
-/* The list without the element `upgrade`; a new str. */
-static PyObject *without_upgrade(const char *list)
+/* The elements of a field's list but `upgrade`; a new list. */
+static PyObject *other_elements(PyObject *field)
 {
-    char *kept = PyMem_Malloc(strlen(list) + 3);
-    size_t n = 0;
-    PyObject *text;
+    PyObject *comma = PyUnicode_FromString(",");
+    PyObject *all = comma != NULL ? PyUnicode_Split(field, comma, -1) : NULL;
+    PyObject *kept = all != NULL ? PyList_New(0) : NULL;
 
-    if (kept == NULL)
-        return PyErr_NoMemory();
-    while (*list != '\0') {
-        size_t len;
+    for (Py_ssize_t i = 0; kept != NULL && i < PyList_GET_SIZE(all); i++) {
+        PyObject *element =
+            PyObject_CallMethod(PyList_GET_ITEM(all, i), "strip", "s", " \t");
+        const char *text = element != NULL ? PyUnicode_AsUTF8(element) : NULL;
 
-        list += strspn(list, ", \t");
-        len = strcspn(list, ", \t");
-        if (len > 0 && (len != 7 || PyOS_strnicmp(list, "upgrade", 7) != 0)) {
-            if (n > 0) {
-                memcpy(kept + n, ", ", 2);
-                n += 2;
-            }
-            memcpy(kept + n, list, len);
-            n += len;
-        }
-        list += len;
+        if (text == NULL ||
+            (text[0] != '\0' && PyOS_stricmp(text, "upgrade") != 0 &&
+             PyList_Append(kept, element) < 0))
+            Py_CLEAR(kept);
+        Py_XDECREF(element);
     }
-    text = PyUnicode_FromStringAndSize(kept, (Py_ssize_t)n);
-    PyMem_Free(kept);
+    Py_XDECREF(comma);
+    Py_XDECREF(all);
+    return kept;
+}
+
+/* The list without the element `upgrade`; a new str. */
+static PyObject *without_upgrade(PyObject *field)
+{
+    PyObject *separator = PyUnicode_FromString(", ");
+    PyObject *kept = separator != NULL ? other_elements(field) : NULL;
+    PyObject *text = kept != NULL ? PyUnicode_Join(separator, kept) : NULL;
+
+    Py_XDECREF(separator);
+    Py_XDECREF(kept);
     return text;
 }
 
@@ -158,7 +164,7 @@ int ext_upgrade_hide(const struct ext_state *st, PyObject *environ)
 
     if (list == NULL)
         return PyErr_Occurred() ? -1 : 0;
-    rest = without_upgrade(PyUnicode_AsUTF8(list));
+    rest = without_upgrade(list);
     if (rest == NULL)
         return -1;
     if (PyUnicode_GET_LENGTH(rest) > 0)
