@@ -109,10 +109,10 @@ typedef struct wsk_str {
     TEXT(host, "127.0.0.1", "address to listen on; localhost binds both families, an empty text every address") \
     COUNT(port, 8080, "TCP port to listen on; 0 picks a free one and prints it") \
     COUNT(backlog, 2048, "connections the kernel may queue before accept")      \
-    COUNT(threads, 64, "handlers that may run at once; those parked in receive() are not counted") \
-    COUNT(max_parked, 10000, "WebSocket handlers that may wait in receive(); past it an upgrade is answered 503") \
+    COUNT(threads, 64, "handlers that may run at once; those that wait for their peer, in receive(), for a body or for a slow reader, are not counted") \
+    COUNT(max_parked, 10000, "handlers of WebSockets, and others that wait for their peer; past it an upgrade is answered 503, and who waits is counted in threads") \
     COUNT(max_connections, 0, "open connections; accepting pauses at it; 0 takes the file descriptor limit") \
-    TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue; always; never, the handler reads it as it comes") \
+    TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue and fewer than a quarter of threads read such bodies; always; never, the handler reads it as it comes") \
     BYTES(body_memory, 1048576, "a longer buffered body goes to a temporary file in TMPDIR or /tmp; 507 when there is no room for it") \
     COUNT(queue_limit, 1024, "requests that may wait for a thread; past it they are answered 503") \
     BYTES(memory_limit, 0, "what unfinished heads and bodies, and the messages of WebSockets, may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts, and no WebSocket is begun; 0 is no limit") \
@@ -801,8 +801,9 @@ WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
                               size_t *len);
 
 /** Block until wsk_request_read() has something to say. Owes the client its
- * 100 (Continue) first. Call it with the interpreter left. WSK_OK, WSK_E_CUT.
- */
+ * 100 (Continue) first. Another handler may run meanwhile; this one returns
+ * when one of `threads` is free. Call it with the interpreter left. WSK_OK,
+ * WSK_E_CUT. */
 WSK_API wsk_status wsk_request_wait(wsk_request *req);
 
 /** Send a 103 (Early Hints) now; parameters and returns of

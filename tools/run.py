@@ -487,7 +487,7 @@ def tsan():
     # Else sockets count as locks, and hide that there is none.
     os.environ.setdefault("TSAN_OPTIONS", "io_sync=0")
     return c_tests(sanitized("tsan", "thread"), *quiet_loader(),
-                   only="(?:direct|dispatch|lone|storm)$")
+                   only="(?:direct|dispatch|lone|peers|storm)$")
 
 
 def test():

@@ -19,7 +19,9 @@
 enum {
     STACK_RX = 16384,
     DRAINED = 64 << 10,
-    LONG = 8192, /* octets of a message that is not worth a copy */
+    LONG = 8192,    /* octets of a message that is not worth a copy */
+    AWAY_MS = 50,   /* in drain(): then the loop reads for the handler */
+    LOOK_MS = 1000, /* and it looks for a close that no write shows */
 };
 
 wsk_conn *wsk_conn_ref(wsk_conn *conn)
@@ -685,49 +687,78 @@ bool wsk_conn_is_full(const wsk_conn *conn)
     return full;
 }
 
+/* WSK_E_AGAIN: more waits than drain() lets pass. */
+static wsk_status look_at_queue_locked(wsk_conn *conn)
+{
+    uint64_t limit = conn->srv->cfg.ws_send_limit;
+    wsk_status st = WSK_OK;
+
+    if (conn->kind != WSK__WS || conn->eof ||
+        wsk__ws_flush_locked(conn) == WSK__IO_GONE)
+        st = WSK_E_CLOSED;
+    else if (wsk__ws_is_full_locked(conn, limit < DRAINED ? limit : DRAINED))
+        st = WSK_E_AGAIN;
+    if (wsk__ws_has_drained_locked(conn))
+        wsk__post(conn, WSK__POST_LOOK);
+    return st;
+}
+
+/* One look, and one wait of at most `ms` if it is needed. */
+static wsk_status await_queue(wsk_conn *conn, uint64_t ms)
+{
+    struct pollfd p = {.events = POLLOUT};
+    wsk_status st;
+    int n;
+
+    wsk__conn_lock(conn);
+    st = look_at_queue_locked(conn);
+    p.fd = conn->fd;
+    conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
+    wsk__conn_unlock(conn);
+    if (st != WSK_E_AGAIN)
+        return st;
+    n = poll(&p, 1, (int)ms);
+    wsk__conn_lock(conn);
+    unpin_locked(conn);
+    wsk__conn_unlock(conn);
+    return n < 0 && errno != EINTR ? WSK_E_CLOSED : WSK_E_AGAIN;
+}
+
+/* `reader`: a WebSocket whose handler waits here and so does not read; NULL. */
+static wsk_status drain(wsk_conn *conn, uint64_t until_ms, wsk_conn *reader)
+{
+    uint64_t patience = AWAY_MS;
+    wsk_status st = WSK_E_AGAIN;
+
+    while (st == WSK_E_AGAIN) {
+        uint64_t now = wsk__now_ms(),
+                 left = until_ms > now ? until_ms - now : 0;
+
+        st = await_queue(conn, left < patience ? left : patience);
+        if (st == WSK_E_AGAIN && left == 0)
+            st = WSK_E_TIMEOUT;
+        if (st == WSK_E_AGAIN && reader != NULL && patience == AWAY_MS)
+            wsk__post(reader, WSK__POST_AWAY);
+        patience = LOOK_MS;
+    }
+    return st;
+}
+
 wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th;
-    uint64_t limit;
-    wsk_status st = WSK_E_AGAIN;
+    wsk_status st;
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_drain(wsk__lone_of(conn));
-    limit = conn->srv->cfg.ws_send_limit;
     th = handler_thread(conn);
-    if (th != NULL)
-        wsk__call_yield(th);
-    while (st == WSK_E_AGAIN) {
-        uint64_t now = wsk__now_ms();
-        struct pollfd p = {.events = POLLOUT};
-        int n;
-
-        wsk__conn_lock(conn);
-        if (conn->kind != WSK__WS || conn->eof ||
-            wsk__ws_flush_locked(conn) == WSK__IO_GONE)
-            st = WSK_E_CLOSED;
-        else if (!wsk__ws_is_full_locked(conn,
-                                         limit < DRAINED ? limit : DRAINED))
-            st = WSK_OK;
-        else if (now >= until)
-            st = WSK_E_TIMEOUT;
-        if (wsk__ws_has_drained_locked(conn))
-            wsk__post(conn, WSK__POST_LOOK);
-        p.fd = conn->fd;
-        conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
-        wsk__conn_unlock(conn);
-        if (st != WSK_E_AGAIN)
-            break;
-        /* Looks up now and then, for a close that no write shows. */
-        n = poll(&p, 1, until - now < 1000 ? (int)(until - now) : 1000);
-        wsk__conn_lock(conn);
-        unpin_locked(conn);
-        wsk__conn_unlock(conn);
-        if (n < 0 && errno != EINTR)
-            st = WSK_E_CLOSED;
-    }
+    if (th == NULL)
+        return drain(conn, until, NULL);
+    wsk__call_park(th);
+    st = drain(conn, until, th->ws);
+    wsk__call_unpark(th);
     return st;
 }
 

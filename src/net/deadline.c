@@ -307,6 +307,9 @@ static const char *limit_text(const wsk_server_config *cfg,
     case WSK__LIMIT_PARKED:
         *option = "max_parked", *value = cfg->max_parked;
         return "WebSockets answered 503";
+    case WSK__LIMIT_WAITS:
+        *option = "max_parked", *value = cfg->max_parked;
+        return "handlers that hold one of threads while they wait for a peer";
     case WSK__LIMIT_WS_MEMORY:
         *option = "memory_limit", *value = cfg->memory_limit;
         return "WebSockets closed with 1013";

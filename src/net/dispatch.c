@@ -1,6 +1,7 @@
 #include "net/dispatch.h"
 
 #include "base/mem.h"
+#include "net/deadline.h"
 #include "net/loop.h"
 #include "net/pump.h"
 
@@ -297,16 +298,23 @@ void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
     pthread_mutex_unlock(&srv->lock);
 }
 
-void wsk__call_yield(struct wsk__thread *th)
+static bool reserve_place_locked(wsk_server *srv)
+{
+    bool free = srv->n_places < srv->cfg.max_parked;
+
+    srv->n_places += free;
+    return free;
+}
+
+/* The thread gives its slot away. */
+static void park_locked(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
-    if (wsk__forked(srv))
-        return;
-    pthread_mutex_lock(&srv->lock);
-    step_back_locked(th);
-    kick_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    unlink_running_locked(th);
+    srv->n_parked++;
+    if (srv->n_unparking > 0)
+        pthread_cond_signal(&srv->slot_free);
 }
 
 void wsk__call_park(struct wsk__thread *th)
@@ -317,19 +325,21 @@ void wsk__call_park(struct wsk__thread *th)
         return;
     pthread_mutex_lock(&srv->lock);
     step_back_locked(th);
-    unlink_running_locked(th);
-    srv->n_parked++;
-    if (srv->n_unparking > 0)
-        pthread_cond_signal(&srv->slot_free);
+    th->took_place = th->ws == NULL && reserve_place_locked(srv);
+    th->parked = th->ws != NULL || th->took_place;
+    if (th->parked)
+        park_locked(th);
     kick_locked(srv);
     pthread_mutex_unlock(&srv->lock);
+    if (!th->parked)
+        wsk__limit_hit(srv, WSK__LIMIT_WAITS);
 }
 
 void wsk__call_unpark(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
-    if (wsk__forked(srv))
+    if (wsk__forked(srv) || !th->parked)
         return;
     pthread_mutex_lock(&srv->lock);
     srv->n_unparking++;
@@ -341,6 +351,8 @@ void wsk__call_unpark(struct wsk__thread *th)
     srv->n_unparking--;
     srv->queue_turn = srv->ready != NULL;
     srv->n_parked--;
+    srv->n_places -= th->took_place;
+    th->parked = th->took_place = false;
     link_running_locked(th);
     watch_anew_locked(th);
     kick_locked(srv);
@@ -349,7 +361,15 @@ void wsk__call_unpark(struct wsk__thread *th)
 
 void wsk__call_leave(struct wsk__thread *th)
 {
-    wsk__call_park(th);
+    wsk_server *srv = th->srv;
+
+    if (!wsk__forked(srv)) {
+        pthread_mutex_lock(&srv->lock);
+        step_back_locked(th);
+        park_locked(th);
+        kick_locked(srv);
+        pthread_mutex_unlock(&srv->lock);
+    }
     th->in_call = false; /* read by this thread only */
 }
 
@@ -394,8 +414,7 @@ bool wsk__socket_reserve(wsk_server *srv)
     bool free;
 
     pthread_mutex_lock(&srv->lock);
-    free = srv->n_sockets < srv->cfg.max_parked;
-    srv->n_sockets += free;
+    free = reserve_place_locked(srv);
     pthread_mutex_unlock(&srv->lock);
     return free;
 }
@@ -403,7 +422,7 @@ bool wsk__socket_reserve(wsk_server *srv)
 void wsk__socket_release(wsk_server *srv)
 {
     pthread_mutex_lock(&srv->lock);
-    srv->n_sockets--;
+    srv->n_places--;
     pthread_mutex_unlock(&srv->lock);
 }
 

@@ -43,18 +43,17 @@ void wsk__call_take_turns(struct wsk__thread *th);
 /* The handler has found a message; false: it is the others' turn. */
 bool wsk__call_goes_on(struct wsk__thread *th);
 
-/* Blocking WebSockets are bounded by max_parked: reserve a place for an attempt
- * before its call, release it when its handler has returned. */
+/* Handlers that wait are bounded by max_parked: reserve a place for a WebSocket
+ * attempt before its call, release it when its handler has returned. */
 bool wsk__socket_reserve(wsk_server *srv);
 void wsk__socket_release(wsk_server *srv);
 
 /* ---- a thread in a call that is about to wait ---- */
 
-/* For something short and not the application's (a slow reader, a slow body):
- * the lead goes, the slot stays. */
-void wsk__call_yield(struct wsk__thread *th);
-
-/* In receive(): the lead and the slot go; unpark waits for a slot. */
+/* For a peer: a message, a slow body, a slow reader. The lead goes, and with it
+ * the slot; unpark waits for a slot. The handler of a WebSocket has its place
+ * among max_parked already, any other takes one meanwhile; where none is left,
+ * the slot stays. */
 void wsk__call_park(struct wsk__thread *th);
 void wsk__call_unpark(struct wsk__thread *th);
 

@@ -19,6 +19,8 @@
 
 enum {
     KEEP_OUT = 128 << 10, /* a larger block is not kept for the next answer */
+    STREAMING_PART = 4,   /* of the threads one in so many may read a body that
+                             the server could have buffered */
     SERVED_MAX = 32,      /* requests of one connection in one go */
 };
 
@@ -163,6 +165,29 @@ static void out_of_memory(struct wsk_conn *conn)
     wsk__http_fail(&conn->h->http, 503);
 }
 
+/* Whether the handler shall decide if the body is wanted at all. A few may
+ * read a body as it comes; slow clients that wait for a 100 (Continue) would
+ * occupy one handler each otherwise. */
+static bool may_stream(wsk_server *srv)
+{
+    unsigned part = srv->cfg.threads / STREAMING_PART;
+
+    return srv->buffering == WSK__BUFFER_NEVER ||
+           (srv->buffering == WSK__BUFFER_AUTO &&
+            atomic_load(&srv->streaming) < (part > 0 ? part : 1));
+}
+
+static void count_streaming(struct wsk_conn *conn, bool streams)
+{
+    if (conn->h->streams == streams)
+        return;
+    conn->h->streams = streams;
+    if (streams)
+        atomic_fetch_add(&conn->srv->streaming, 1);
+    else
+        atomic_fetch_sub(&conn->srv->streaming, 1);
+}
+
 static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
 {
     conn->h->head = head;
@@ -174,8 +199,7 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     wsk__via_request(conn);
     if (!head->expect_continue)
         return WSK__FEED_MORE;
-    /* The handler shall decide whether the body is wanted at all. */
-    if (conn->srv->buffering != WSK__BUFFER_ALWAYS)
+    if (may_stream(conn->srv))
         return WSK__FEED_READY;
     if (wsk_http_send_continue(&conn->h->http) != WSK_OK)
         out_of_memory(conn);
@@ -469,6 +493,7 @@ static void close_request(struct wsk_conn *conn)
     conn->h->failed |=
         !conn->h->body_done; /* what may still come is not read */
     conn->h->called = false;
+    count_streaming(conn, false);
     conn->h->head_ms = 0;
     conn->h->head = NULL;
     conn->h->body_view = (wsk_str){NULL, 0};
@@ -545,6 +570,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
     if (attempt)
         wsk__socket_release(srv);
     if (conn->ws != NULL) {
+        count_streaming(conn, false);
         wsk__ws_handler_done(conn);
         wsk__load_forget(conn);
         wsk__exchange_free(conn->h);
@@ -575,6 +601,7 @@ static bool cannot_call(struct wsk_conn *conn)
 {
     if (conn->h->head->websocket)
         wsk__socket_release(conn->srv);
+    count_streaming(conn, false);
     out_of_memory(conn);
     conn->busy = false;
     return true;
@@ -614,8 +641,10 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     if (conn->h->body_done ? !keep_span(th, conn) : !wsk__http_hold(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
-    if (!conn->h->body_done)
+    if (!conn->h->body_done) {
         conn->h->away_ms = wsk__now_ms();
+        count_streaming(conn, true);
+    }
     wsk__overdue_arm(conn);
     if (!begin_call(th, conn, &how)) {
         if (!wsk__http_hold(th, conn))

@@ -168,19 +168,22 @@ static bool wait_for(const struct wsk_conn *conn, short events,
 wsk_status wsk_request_wait(wsk_request *req)
 {
     struct wsk_conn *conn = req->conn;
+    bool came;
 
     if (conn->h->body_done || conn->eof || conn->h->failed ||
         stored_body(conn).len > 0 || req->thread->span.len > 0 ||
         wsk__buf_len(&conn->h->in) > conn->h->in_fed)
         return WSK_OK; /* there is something to read, or to be told */
-    wsk__call_yield(req->thread);
     if (wsk_http_send_continue(&conn->h->http) != WSK_OK ||
         wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
         return WSK_E_CUT;
     wsk__arrival_resume(conn);
-    if (!wait_for(
-            conn, POLLIN,
-            wsk__pace_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate))) {
+    wsk__call_park(req->thread);
+    came =
+        wait_for(conn, POLLIN,
+                 wsk__pace_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate));
+    wsk__call_unpark(req->thread);
+    if (!came) {
         wsk__http_fail(&conn->h->http, 408);
         conn->h->failed = true;
         return WSK_E_CUT;
@@ -407,13 +410,10 @@ wsk_status wsk_request_flush(wsk_request *req)
     return WSK_OK;
 }
 
-wsk_status wsk_request_drain(wsk_request *req)
+static wsk_status await_reader(wsk_request *req)
 {
     struct wsk_conn *conn = req->conn;
 
-    if (req->aborted)
-        return WSK_E_CLOSED;
-    wsk__call_yield(req->thread);
     wsk__stall_begin(conn);
     for (;;) {
         if (wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
@@ -426,6 +426,18 @@ wsk_status wsk_request_drain(wsk_request *req)
             wsk__stall_is_over(conn))
             return gone(req);
     }
+}
+
+wsk_status wsk_request_drain(wsk_request *req)
+{
+    wsk_status st;
+
+    if (req->aborted)
+        return WSK_E_CLOSED;
+    wsk__call_park(req->thread);
+    st = await_reader(req);
+    wsk__call_unpark(req->thread);
+    return st;
 }
 
 /* Whoever wrote the handler forgot the answer. */

@@ -131,6 +131,8 @@ struct wsk__exchange {
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
     bool body_done;       /* all of the body has been fed */
     bool called;          /* a handler answers it now */
+    bool streams;         /* and was called before its body had come; it counts
+                             in srv->streaming */
     bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
 
@@ -265,6 +267,8 @@ struct wsk__thread {
     enum wsk__order order;
     bool leads;
     bool in_call;
+    bool parked;     /* it has given its slot away, for a peer */
+    bool took_place; /* and holds one of max_parked only meanwhile */
     bool fresh; /* takes calls from srv->ready and is not known to be slow */
     atomic_bool entering;  /* waits for the interpreter */
     bool rearmed;          /* the loop was told to read for its WebSocket */
@@ -294,6 +298,7 @@ enum wsk__limit {
     WSK__LIMIT_THREADS,   /* the system's: the same, for nobody can answer it */
     WSK__LIMIT_MEMORY,    /* memory_limit: the same */
     WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
+    WSK__LIMIT_WAITS,     /* the same: a handler that waits keeps its slot */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
     WSK__LIMITS,
@@ -334,6 +339,8 @@ struct wsk_server {
     _Atomic(struct wsk__spare *) spare; /* see net/direct.h; or NULL */
     atomic_size_t held;                 /* what waits for more of it, octets */
     atomic_size_t deflate_bytes;        /* reserved for windows that are kept */
+    atomic_uint streaming;              /* requests whose handler was called
+                                           before their body had come */
     struct wsk__hits hits[WSK__LIMITS];
 
     /* fixed once listening */
@@ -390,7 +397,8 @@ struct wsk_server {
     struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_awaiting;  /* threads asked for, not yet here */
-    unsigned n_sockets;   /* attempts being called, and their sockets */
+    unsigned n_places;    /* taken of max_parked: by attempts that are called
+                             and their sockets, and by handlers that wait */
     bool queue_turn;      /* the next slot is the queue's */
     unsigned n_unparking; /* parked threads that wait for a slot */
     bool led;             /* some thread leads, or was ordered to */
