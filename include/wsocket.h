@@ -111,7 +111,7 @@ typedef struct wsk_str {
     COUNT(backlog, 2048, "connections the kernel may queue before accept")      \
     COUNT(threads, 64, "handlers that may run at once; those that wait for their peer, in receive(), for a body or for a slow reader, are not counted") \
     COUNT(max_parked, 10000, "handlers of WebSockets, and others that wait for their peer; past it an upgrade is answered 503, and who waits is counted in threads") \
-    COUNT(max_connections, 0, "open connections; accepting pauses at it; 0 takes the file descriptor limit") \
+    COUNT(max_connections, 0, "open connections; at it the one that is idle for longest is closed for a new one, and accepting pauses where none is; 0 takes the file descriptor limit") \
     TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue and fewer than a quarter of threads read such bodies; always; never, the handler reads it as it comes") \
     BYTES(body_memory, 1048576, "a longer buffered body goes to a temporary file in TMPDIR or /tmp; 507 when there is no room for it") \
     COUNT(queue_limit, 1024, "requests that may wait for a thread; past it they are answered 503") \
@@ -120,6 +120,7 @@ typedef struct wsk_str {
     BYTES(write_rate, 240, "octets a second of an answer that a client must take, after 10 seconds; 0 is no least") \
     TIME(request_timeout, 0, "how long a handler may take until its client is answered 503, or cut off when the answer has begun; 0 is no limit") \
     TIME(head_timeout, 10000, "from the first octet of a request to its complete head") \
+    TIME(first_octet_timeout, 30000, "from accepting a connection to its first octet, before a silent close") \
     TIME(keep_alive, 75000, "idle time between requests before a silent close") \
     TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
     FLAG(proxy_protocol, false, "connections begin with a header of the PROXY protocol, 1 or 2; from trusted_proxies only, if there are any") \

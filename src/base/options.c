@@ -173,6 +173,7 @@ static const struct rule {
     {"max_header_bytes", 1, 0, NULL, NULL, false},
     {"max_headers", 1, UINT32_MAX, NULL, NULL, false},
     {"head_timeout", 1, 0, NULL, NULL, false},
+    {"first_octet_timeout", 1, 0, NULL, NULL, false},
     {"buffer_body", 0, 0, "auto always never", NULL, false},
     {"log_level", 0, 0, "debug info warning error critical", NULL, false},
     {"access_log_format", 0, 0,

@@ -34,7 +34,8 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
         return h->via->since_ms + cfg->head_timeout_ms;
     if (wsk__http_head_begun(&h->http))
         return h->head_ms + cfg->head_timeout_ms;
-    return conn->since_ms + cfg->keep_alive_ms;
+    return conn->since_ms +
+           (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);
 }
 
 static void refuse(struct wsk__thread *th, struct wsk_conn *conn, int status)
@@ -291,10 +292,11 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
 }
 
 /* What happened, the option that would allow more, if any, and its value. */
-static const char *limit_text(const wsk_server_config *cfg,
-                              enum wsk__limit limit, const char **option,
-                              uint64_t *value)
+static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
+                              const char **option, uint64_t *value)
 {
+    const wsk_server_config *cfg = &srv->cfg;
+
     switch (limit) {
     case WSK__LIMIT_QUEUE:
         *option = "queue_limit", *value = cfg->queue_limit;
@@ -316,6 +318,15 @@ static const char *limit_text(const wsk_server_config *cfg,
     case WSK__LIMIT_WS_SEND:
         *option = "ws_send_max", *value = cfg->ws_send_max;
         return "WebSockets closed with 1013";
+    case WSK__LIMIT_CONNS:
+        *option = "max_connections", *value = srv->max_connections;
+        return "idle connections closed for new ones";
+    case WSK__LIMIT_FILES:
+        return "idle connections closed for new ones, for descriptors or "
+               "memory are out";
+    case WSK__LIMIT_ACCEPT:
+        *option = "max_connections", *value = srv->max_connections;
+        return "pauses in accepting, for no open connection is idle";
     case WSK__LIMITS:
         break;
     }
@@ -333,7 +344,7 @@ void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
     if ((told_ms != 0 && now_ms - told_ms < TELL_MS) ||
         !atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms))
         return;
-    what = limit_text(&srv->cfg, limit, &option, &value);
+    what = limit_text(srv, limit, &option, &value);
     if (option == NULL)
         wsk__server_logf(srv, WSK_LOG_WARNING, "%s: %llu since the start", what,
                          n);

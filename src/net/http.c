@@ -331,6 +331,7 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk_conn *conn)
      * (an end that came along was seen as conn->hup). */
     conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
     th->span = (wsk_str){(const char *)th->rx, (size_t)n};
+    conn->h->spoken = true;
     conn->since_ms = wsk__now_ms();
     if (conn->h->head != NULL || wsk__http_draining(&conn->h->http))
         wsk__pace_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,
@@ -712,6 +713,8 @@ static void await_input(struct wsk_conn *conn)
     wsk__load_account(conn);
     wsk__watch(conn, WSK__READ);
     wsk__rearm(conn);
+    if (!begun && conn->h->head == NULL)
+        wsk__conn_rests(conn);
 }
 
 /* A peer that does not read gets no more requests read. */

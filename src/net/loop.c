@@ -4,6 +4,7 @@
 #include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
+#include "net/idle.h"
 #include "net/pump.h"
 #include "net/spill.h"
 
@@ -179,14 +180,7 @@ void wsk__conn_close(struct wsk_conn *conn)
     }
     wsk__conn_unlock(conn);
     wsk__timer_clear(&srv->wheel, &conn->timer);
-    if (conn->prev != NULL)
-        conn->prev->next = conn->next;
-    else
-        srv->conns = conn->next;
-    if (conn->next != NULL)
-        conn->next->prev = conn->prev;
-    srv->n_conns--;
-    conn->prev = NULL;
+    wsk__conns_remove(conn);
     conn->next = srv->graveyard;
     srv->graveyard = conn;
     if (!websocket) { /* else its handler's thread may be freeing conn->h */
@@ -195,6 +189,15 @@ void wsk__conn_close(struct wsk_conn *conn)
     }
     if (srv->accept_paused && srv->n_conns < srv->max_connections)
         pause_accepting(srv, false);
+}
+
+void wsk__conn_rests(struct wsk_conn *conn)
+{
+    wsk__conns_touch(conn);
+    if (conn->srv->accept_paused) {
+        wsk__conns_offer(conn);
+        pause_accepting(conn->srv, false);
+    }
 }
 
 static void bury(wsk_server *srv)
@@ -309,11 +312,7 @@ static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa,
         close(fd);
         return;
     }
-    conn->next = srv->conns;
-    if (conn->next != NULL)
-        conn->next->prev = conn;
-    srv->conns = conn;
-    srv->n_conns++;
+    wsk__conns_add(conn);
     wsk__rearm(conn);
 }
 
@@ -349,6 +348,44 @@ static unsigned batch_of(const wsk_server *srv, struct wsk__listener *listener)
     return listener->batch;
 }
 
+/* Let the connection go that is idle for longest. False: none is. */
+static bool make_room(wsk_server *srv, enum wsk__limit limit)
+{
+    struct wsk_conn *conn = wsk__conns_idlest(srv);
+
+    if (conn == NULL)
+        return false;
+    wsk__limit_hit(srv, limit);
+    wsk__conn_close(conn);
+    return true;
+}
+
+/* At max_connections, for one that waits. */
+static bool make_place(wsk_server *srv)
+{
+    if (make_room(srv, WSK__LIMIT_CONNS))
+        return true;
+    wsk__limit_hit(srv, WSK__LIMIT_ACCEPT);
+    pause_accepting(srv, true);
+    return false;
+}
+
+/* accept() has failed. True: it may be tried again at once. */
+static bool accept_again(wsk_server *srv)
+{
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+        errno != ENOMEM) /* else it was the peer, who has gone */
+        return true;
+    if (make_room(srv, WSK__LIMIT_FILES))
+        return true;
+    if (!srv->accept_paused)
+        wsk__server_logf(srv, WSK_LOG_WARNING,
+                         "accepting pauses: out of descriptors or memory (%u "
+                         "connections)",
+                         srv->n_conns);
+    return false;
+}
+
 static void on_listener(wsk_server *srv, struct wsk__listener *listener)
 {
     unsigned batch = batch_of(srv, listener);
@@ -357,25 +394,18 @@ static void on_listener(wsk_server *srv, struct wsk__listener *listener)
         struct sockaddr_storage sa = {0};
         int fd;
 
-        if (srv->n_conns >= srv->max_connections) {
-            pause_accepting(srv, true);
+        /* Only of the first it is known that it waits. */
+        if (srv->n_conns >= srv->max_connections && (i > 0 || !make_place(srv)))
             return;
-        }
         fd = accept_one(srv->places.at[listener->i].fd, &sa);
         if (fd >= 0) {
             welcome(srv, fd, &sa, listener);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-                   errno == ENOMEM) {
-            if (!srv->accept_paused)
-                wsk__server_logf(srv, WSK_LOG_WARNING,
-                                 "accepting pauses: out of descriptors or "
-                                 "memory (%u connections)",
-                                 srv->n_conns);
-            pause_accepting(srv, true);
-            return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             listener->batch = i > 0 ? i : 1;
             listener->more = false;
+            return;
+        } else if (!accept_again(srv)) {
+            pause_accepting(srv, true);
             return;
         }
     }
@@ -543,7 +573,8 @@ static void begin_drain(wsk_server *srv)
         wsk__poller_remove(srv->poller, srv->places.at[i].fd);
         wsk__place_close(&srv->places, i, true);
     }
-    for (struct wsk_conn *c = srv->conns; c != NULL; c = c->next) {
+    wsk__conns_join(srv);
+    for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = c->next) {
         if (srv->goaway_spread_ms == 0)
             wsk__ws_goaway(c);
         wsk__taken_goaway(c);
@@ -558,7 +589,7 @@ static void force_drain(wsk_server *srv)
     struct wsk_conn *next;
 
     srv->forced = true;
-    for (struct wsk_conn *c = srv->conns; c != NULL; c = next) {
+    for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = next) {
         next = c->next;
         if (!settle(c))
             shutdown(c->fd, SHUT_RDWR);
@@ -608,7 +639,7 @@ static void end(struct wsk__thread *th)
     unsigned what = 0;
 
     wsk__drop_ready(srv);
-    for (struct wsk_conn *c = srv->conns, *next; c != NULL; c = next) {
+    for (struct wsk_conn *c = srv->conns.oldest, *next; c != NULL; c = next) {
         next = c->next;
         if (settle(c))
             wsk__conn_close(c);
@@ -637,7 +668,7 @@ static bool heed_stop(struct wsk__thread *th)
         begin_drain(srv);
     if (!srv->forced && (asked > 1 || atomic_load(&srv->stop_ms) == 0))
         force_drain(srv);
-    if (!srv->over && (srv->conns != NULL || calls_open(srv)))
+    if (!srv->over && (srv->n_conns > 0 || calls_open(srv)))
         return true;
     end(th);
     return false;

@@ -27,6 +27,9 @@ void wsk__watch(struct wsk_conn *conn, unsigned want);
  * been seen. */
 void wsk__conn_linger(struct wsk_conn *conn);
 
+/* Nothing is asked of it now: it may be let go for a new one. */
+void wsk__conn_rests(struct wsk_conn *conn);
+
 /* Close now. The memory stays until the batch is through. */
 void wsk__conn_close(struct wsk_conn *conn);
 

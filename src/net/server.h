@@ -135,6 +135,7 @@ struct wsk__exchange {
                              in srv->streaming */
     bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
+    bool spoken;          /* an octet has come */
 
     /* owner: what net/parts sends */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
@@ -220,10 +221,11 @@ struct wsk_conn {
     wsk_server *srv; /* fixed */
 
     /* leader */
-    struct wsk_conn *prev, *next; /* in srv->conns */
+    struct wsk_conn *prev, *next; /* in srv->conns or srv->sockets */
     struct wsk__timer timer;
     uint8_t want;
     bool busy;     /* a handler owns it, or it waits for one in srv->ready */
+    bool parted;   /* it is in srv->sockets */
     bool hup_seen; /* the poller saw an end */
     atomic_uchar claim; /* an enum wsk__claim, with request_timeout */
     uint32_t call_ms;   /* its request waits for the handler's end since then;
@@ -234,8 +236,9 @@ struct wsk_conn {
 
     /* srv->post_lock */
     uint8_t post;
-    bool to_head;      /* leader: its request is a HEAD; with request_timeout */
-    uint32_t lingered; /* leader: octets thrown away */
+    bool to_head; /* leader: its request is a HEAD; with request_timeout */
+    uint32_t listed_ms; /* leader: it was moved to the newest then; wraps */
+    uint32_t lingered;  /* leader: octets thrown away */
     struct wsk_conn *post_next;
 
     /* srv->lock */
@@ -292,6 +295,11 @@ struct wsk__thread {
 
 /* ------------------------------------------------------------ server --- */
 
+/* Linked by prev and next, in the order in which they were last heard of. */
+struct wsk__conns {
+    struct wsk_conn *oldest, *newest;
+};
+
 /* What made us refuse or close; see wsk__limit_hit(). */
 enum wsk__limit {
     WSK__LIMIT_QUEUE,     /* queue_limit: a request is refused */
@@ -301,6 +309,9 @@ enum wsk__limit {
     WSK__LIMIT_WAITS,     /* the same: a handler that waits keeps its slot */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
+    WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
+    WSK__LIMIT_FILES,     /* the system's: the same */
+    WSK__LIMIT_ACCEPT,    /* max_connections: accepting pauses */
     WSK__LIMITS,
 };
 
@@ -361,8 +372,9 @@ struct wsk_server {
     size_t posts_due;  /* posts to heed before the poller's next turn */
     size_t ev_i, ev_n; /* the unread part of a batch moves with the lead */
     struct wsk__wheel wheel;
-    struct wsk_conn *conns;
-    unsigned n_conns;
+    struct wsk__conns conns;    /* see net/idle */
+    struct wsk__conns sockets;  /* WebSockets that a look at conns has met */
+    unsigned n_conns;           /* in both */
     struct wsk_conn *graveyard; /* closed in this batch; linked by next */
     uint64_t now_ms;
     bool accept_paused;

@@ -607,31 +607,6 @@ TEST(one_that_only_says_it_sends_no_more_is) /* 9112 9.6 */
     wsk_server_free(s.srv);
 }
 
-TEST(at_max_connections_the_next_waits_until_somebody_leaves)
-{
-    struct served s = serve(handler, NULL, "max_connections=2");
-    int first = dial(&s), second = dial(&s), third;
-
-    say(first, GET("/"));
-    say(second, GET("/"));
-    EXPECT(hear_answer(first, NULL, 0) == 200);
-    EXPECT(hear_answer(second, NULL, 0) == 200);
-    third = dial(&s); /* the system's queue takes it */
-    say(third, GET("/"));
-    EXPECT(say(first, GET("/")));
-    EXPECT(hear_answer(first, NULL, 0) == 200); /* those inside go on */
-    EXPECT(!hears(third, 50));
-    close(second);
-    EXPECT(hear_answer(third, NULL, 0) == 200);
-    close(third);
-    second = dial(&s);
-    EXPECT(say(second, GET("/")));
-    EXPECT(hear_answer(second, NULL, 0) == 200);
-    close(first);
-    close(second);
-    wsk_server_free(s.srv);
-}
-
 TEST(a_handler_without_an_answer_is_a_500_that_closes)
 {
     struct served s = serve(handler, NULL, NULL);

@@ -1,0 +1,137 @@
+#include "net/idle.h"
+
+#include "net/pump.h"
+
+#include <sys/socket.h>
+
+enum { TOUCH_MS = 1000 };
+
+/* -------------------------------------------------------------- lists --- */
+
+/* WebSockets are never let go, so a look at the others shall not meet them:
+ * the first look that does parts them. */
+static struct wsk__conns *list_of(struct wsk_conn *conn)
+{
+    return conn->parted ? &conn->srv->sockets : &conn->srv->conns;
+}
+
+static void link_newest(struct wsk_conn *conn)
+{
+    struct wsk__conns *list = list_of(conn);
+
+    conn->next = NULL;
+    conn->prev = list->newest;
+    if (list->newest != NULL)
+        list->newest->next = conn;
+    else
+        list->oldest = conn;
+    list->newest = conn;
+}
+
+static void unlink_conn(struct wsk_conn *conn)
+{
+    struct wsk__conns *list = list_of(conn);
+
+    if (conn->prev != NULL)
+        conn->prev->next = conn->next;
+    else
+        list->oldest = conn->next;
+    if (conn->next != NULL)
+        conn->next->prev = conn->prev;
+    else
+        list->newest = conn->prev;
+    conn->prev = conn->next = NULL;
+}
+
+static void move_to_newest(struct wsk_conn *conn, uint64_t now_ms)
+{
+    unlink_conn(conn);
+    conn->listed_ms = (uint32_t)now_ms;
+    link_newest(conn);
+}
+
+void wsk__conns_add(struct wsk_conn *conn)
+{
+    conn->listed_ms = (uint32_t)conn->since_ms;
+    link_newest(conn);
+    conn->srv->n_conns++;
+}
+
+void wsk__conns_remove(struct wsk_conn *conn)
+{
+    unlink_conn(conn);
+    conn->srv->n_conns--;
+}
+
+void wsk__conns_touch(struct wsk_conn *conn)
+{
+    if ((uint32_t)conn->since_ms - conn->listed_ms >= TOUCH_MS)
+        move_to_newest(conn, conn->since_ms);
+}
+
+void wsk__conns_offer(struct wsk_conn *conn)
+{
+    struct wsk__conns *list = list_of(conn);
+
+    unlink_conn(conn);
+    conn->next = list->oldest;
+    if (list->oldest != NULL)
+        list->oldest->prev = conn;
+    else
+        list->newest = conn;
+    list->oldest = conn;
+}
+
+void wsk__conns_join(wsk_server *srv)
+{
+    struct wsk_conn *conn;
+
+    while ((conn = srv->sockets.oldest) != NULL) {
+        unlink_conn(conn);
+        conn->parted = false;
+        link_newest(conn);
+    }
+}
+
+/* --------------------------------------------------------------- idle --- */
+
+/* An octet that the kernel has and the loop has not heard of yet may be a
+ * request's. */
+static bool input_waits(const struct wsk_conn *conn)
+{
+    char one;
+
+    return recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static bool is_idle(const struct wsk_conn *conn)
+{
+    const struct wsk__exchange *h = conn->h;
+
+    if (conn->busy)
+        return false;
+    if (conn->kind == WSK__LINGER)
+        return true;
+    return conn->kind == WSK__HTTP && h->head == NULL &&
+           wsk__http_idle(&h->http) && wsk__buf_len(&h->in) == 0 &&
+           wsk__http_owed(conn) == 0 && !atomic_load(&h->at_disk) &&
+           !input_waits(conn);
+}
+
+/* Those that are not idle are passed over once: they go to the other end. */
+struct wsk_conn *wsk__conns_idlest(wsk_server *srv)
+{
+    uint64_t now_ms = wsk__now_ms();
+
+    for (unsigned n = srv->n_conns; n > 0 && srv->conns.oldest != NULL; n--) {
+        struct wsk_conn *conn = srv->conns.oldest;
+
+        if (is_idle(conn))
+            return conn;
+        unlink_conn(conn);
+        conn->parted = !conn->busy && conn->kind == WSK__WS;
+        conn->listed_ms = (uint32_t)now_ms;
+        link_newest(conn);
+    }
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/* net/idle: the open connections in the order in which they were last heard
+ * of, and which of them can be let go for a new one. Leader. */
+#ifndef WSK_NET_IDLE_H
+#define WSK_NET_IDLE_H
+
+#include "net/server.h"
+
+/* A new connection. */
+void wsk__conns_add(struct wsk_conn *conn);
+
+/* It is closed. */
+void wsk__conns_remove(struct wsk_conn *conn);
+
+/* Something came from it; moves it only once a second. */
+void wsk__conns_touch(struct wsk_conn *conn);
+
+/* It is the first that can be let go. */
+void wsk__conns_offer(struct wsk_conn *conn);
+
+/* All of them in one list, srv->conns, from now on: the server stops. */
+void wsk__conns_join(wsk_server *srv);
+
+/* The connection of which nothing is asked for longest: no request is open or
+ * has begun, nothing is owed, and it is no WebSocket. NULL: there is none. */
+struct wsk_conn *wsk__conns_idlest(wsk_server *srv);
+
+#endif
