@@ -158,7 +158,8 @@ static int write_item(ResponseObject *self, PyObject *item)
     self->sated |= len > self->room;
     self->room -= len < self->room ? len : self->room;
     self->waiting += len;
-    if (len < LEND_ITEM)
+    /* The end of a subclass may run code, which belongs to this thread. */
+    if (len < LEND_ITEM || !PyBytes_CheckExact(item))
         return check_sent(self, wsk_request_write(self->req, data, len));
     st = wsk_request_lend(self->req, data, len, release_item, ext_ref(item));
     if (st != WSK_OK)
@@ -368,7 +369,8 @@ static void close_result(const struct ext_state *st, PyObject *result)
 }
 
 /* A file, from where it is to its end or as far as Content-Length says. The
- * server goes on with it when the handler has returned. */
+ * server goes on with a descriptor of its own when the handler has returned, so
+ * that the application may close the file in its own thread. */
 static int send_file(ResponseObject *self, const struct ext_file *file)
 {
     uint64_t n = file->length;
@@ -385,24 +387,6 @@ static int send_file(ResponseObject *self, const struct ext_file *file)
     st = wsk_request_send_file(self->req, file->fd, file->offset, n);
     Py_END_ALLOW_THREADS
     return check_sent(self, st);
-}
-
-static void close_file(void *wrapper)
-{
-    close_result(ext_state_of(Py_TYPE(wrapper)), wrapper);
-    Py_DECREF((PyObject *)wrapper);
-}
-
-/* close() of a file that the server still sends comes when it has. */
-static void close_file_later(ResponseObject *self, PyObject *wrapper)
-{
-    if (self->stage == STAGE_STARTED &&
-        wsk_request_lend(self->req, NULL, 0, close_file, ext_ref(wrapper)) ==
-            WSK_OK)
-        return;
-    if (self->stage == STAGE_STARTED)
-        Py_DECREF(wrapper);
-    close_result(self->st, wrapper);
 }
 
 /* Mistakes that the error of iteration itself would not explain. */
@@ -440,8 +424,6 @@ int ext_response_send(PyObject *response, PyObject *result)
         rc = send_sequence(self, result, single);
     } else if (ext_file_open(self->st, result, &file)) {
         rc = send_file(self, &file);
-        close_file_later(self, result);
-        closed = true;
     } else {
         rc = send_iterable(self, result, single);
     }

@@ -295,14 +295,73 @@ def test_a_slow_reader_of_a_file_holds_no_thread(serve, tmp_path, eventually):
     clients = [Slow(site) for _ in range(6)]
     for _ in range(5):
         assert site.get()[2] == b"quick"
-    assert patched.calls == []
+    assert len(patched.calls) == 6
     for client in clients[:3]:
         assert client.count() > LARGE
-    eventually(lambda: len(patched.calls) == 3)
     for client in clients[3:]:
         client.reset()
-    eventually(lambda: len(patched.calls) == 6)
     assert site.get()[2] == b"quick"
+    assert len(patched.calls) == 6
+
+
+class Endings:
+    """Results of every kind that has an end, and the threads that end them."""
+
+    def __init__(self, path):
+        self.path = path
+        self.threads = []
+
+    def note(self):
+        self.threads.append(threading.get_ident())
+
+    def file(self, wrapper):
+        file = open(self.path, "rb")
+        file.close = lambda close=file.close: (self.note(), close())
+        return wrapper(file)
+
+    def generator(self, wrapper):
+        try:
+            while True:
+                yield bytes(65536)
+        finally:
+            self.note()
+
+    def iterable(self, wrapper):
+        class Result:
+            __iter__ = [bytes(65536)].__iter__
+            close = self.note
+
+        return Result()
+
+    def item(self, wrapper):
+        class Item(bytes):
+            __del__ = lambda item: self.note()  # noqa: E731
+
+        return [Item(8 << 20)]
+
+
+@pytest.mark.parametrize("kind", ["file", "generator", "iterable", "item"])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_an_end_belongs_to_the_thread_of_its_request(
+    serve, tmp_path, eventually, kind, leaves
+):
+    with open(str(tmp_path / "large"), "wb") as file:
+        file.truncate(LARGE)
+    endings = Endings(str(tmp_path / "large"))
+    handlers = []
+
+    def app(environ, start_response):
+        handlers.append(threading.get_ident())
+        start_response("200 OK", [("Connection", "close")])
+        return getattr(endings, kind)(environ["wsgi.file_wrapper"])
+
+    with serve(app).raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert client.head()[0] == 200
+        if not leaves and kind != "generator":
+            client.rest()
+    eventually(lambda: endings.threads)
+    assert endings.threads == handlers
 
 
 def test_a_server_that_stops_closes_the_files(serve, tmp_path, eventually):
