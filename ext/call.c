@@ -5,7 +5,7 @@
 #include "call.h"
 
 #include "errors.h"
-#include "hints.h"
+#include "functions.h"
 #include "input.h"
 #include "log.h"
 #include "response.h"
@@ -17,6 +17,7 @@
 struct call {
     PyObject *input;
     PyObject *hints;
+    PyObject *disconnected;
     PyObject *environ;
     PyObject *websocket; /* NULL: a plain request */
     PyObject *socket;    /* the same */
@@ -61,12 +62,15 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     source.prefix = wsk_request_prefix(req);
     k->input = ext_input_new(st, req);
     k->hints = ext_hints_new(st, req);
-    if (k->input == NULL || k->hints == NULL)
+    k->disconnected = ext_disconnected_new(st, req);
+    if (k->input == NULL || k->hints == NULL || k->disconnected == NULL)
         return -1;
     k->environ = ext_environ_new(&c->environ, st, &source);
     if (k->environ == NULL ||
         PyDict_SetItem(k->environ, st->names.input, k->input) < 0 ||
-        PyDict_SetItem(k->environ, st->names.early_hints, k->hints) < 0)
+        PyDict_SetItem(k->environ, st->names.early_hints, k->hints) < 0 ||
+        PyDict_SetItem(k->environ, st->names.client_disconnected,
+                       k->disconnected) < 0)
         return -1;
     if (source.head->chunked && length != WSK_LENGTH_UNKNOWN &&
         ext_environ_set_length(st, k->environ, length) < 0)
@@ -118,6 +122,8 @@ static void finish(const struct ext_caller *c, struct call *k)
         ext_input_end_take(k->input);
     if (k->hints != NULL)
         ext_hints_end_take(k->hints);
+    if (k->disconnected != NULL)
+        ext_disconnected_end_take(k->disconnected);
     ext_log_end_line(c->errors);
 }
 

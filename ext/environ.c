@@ -383,13 +383,13 @@ static PyObject *make_template(const struct ext_state *st, PyObject *errors,
                                bool multithread)
 {
     PyObject *dict = Py_BuildValue(
-        "{s(ii) ss sO sN sO sO sO sO sO sO ss ss sN}", "wsgi.version", 1, 0,
+        "{s(ii) ss sO sN sO sO sO sO sO sO sO ss ss sN}", "wsgi.version", 1, 0,
         "wsgi.url_scheme", "http", "wsgi.errors", errors, "wsgi.multithread",
         PyBool_FromLong(multithread), "wsgi.multiprocess", Py_False,
         "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True,
         "wsgi.input", Py_None, "wsgi.file_wrapper", st->file_type,
-        "wsgi.early_hints", Py_None, "SCRIPT_NAME", "", "GATEWAY_INTERFACE",
-        "CGI/1.1", "SERVER_SOFTWARE",
+        "wsgi.early_hints", Py_None, "wsocket.client_disconnected", Py_None,
+        "SCRIPT_NAME", "", "GATEWAY_INTERFACE", "CGI/1.1", "SERVER_SOFTWARE",
         PyUnicode_FromFormat("wsocket/%s", wsk_version()));
     for (size_t i = 0; dict != NULL && i < EXT_SLOT_COUNT; i++)
         if (PyDict_SetItem(dict, st->keys->slots[i], st->names.empty) < 0)

@@ -7,8 +7,8 @@
 #include "file.h"
 #include "foreign.h"
 #include "framework.h"
+#include "functions.h"
 #include "gil.h"
-#include "hints.h"
 #include "input.h"
 #include "log.h"
 #include "response.h"
@@ -138,7 +138,7 @@ static int module_exec(PyObject *module)
     if (ext_gil_init() < 0 || add_names(st) < 0 || add_logger(st) < 0 ||
         ext_errors_add(module, st) < 0 || ext_environ_add(st) < 0 ||
         ext_file_add(module, st) < 0 || ext_input_add(module, st) < 0 ||
-        ext_log_add(module, st) < 0 || ext_hints_add(module, st) < 0 ||
+        ext_log_add(module, st) < 0 || ext_functions_add(module, st) < 0 ||
         ext_response_add(module, st) < 0 || ext_event_add(module, st) < 0 ||
         ext_socket_add(module, st) < 0 || ext_websocket_add(module, st) < 0 ||
         ext_server_add(module, st) < 0 || ext_answer_add(module, st) < 0 ||
@@ -154,11 +154,13 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 
     Py_VISIT(st->server_type);
     Py_VISIT(st->input_type);
-    Py_VISIT(st->hints_type);
+    Py_VISIT(st->function_type);
     if (st->spare_input != NULL) /* for it cannot say so itself */
         Py_VISIT(Py_TYPE(st->spare_input));
-    if (st->spare_hints != NULL) /* nor this one */
+    if (st->spare_hints != NULL) /* nor these */
         Py_VISIT(Py_TYPE(st->spare_hints));
+    if (st->spare_disconnected != NULL)
+        Py_VISIT(Py_TYPE(st->spare_disconnected));
     Py_VISIT(st->spare_response);
     Py_VISIT(st->log_type);
     Py_VISIT(st->response_type);
@@ -188,9 +190,10 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->server_type);
     Py_CLEAR(st->spare_input);
     Py_CLEAR(st->spare_hints);
+    Py_CLEAR(st->spare_disconnected);
     ext_response_clear_spare(st);
     Py_CLEAR(st->input_type);
-    Py_CLEAR(st->hints_type);
+    Py_CLEAR(st->function_type);
     Py_CLEAR(st->log_type);
     Py_CLEAR(st->response_type);
     Py_CLEAR(st->websocket_type);

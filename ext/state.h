@@ -23,6 +23,7 @@
     X(input, "wsgi.input")                                                     \
     X(errors, "wsgi.errors")                                                   \
     X(early_hints, "wsgi.early_hints")                                         \
+    X(client_disconnected, "wsocket.client_disconnected")                      \
     X(websocket, "wsgi.websocket")                                             \
     X(websocket_version, "wsgi.websocket_version")                             \
     X(werkzeug_socket, "werkzeug.socket")                                      \
@@ -51,11 +52,11 @@ struct ext_state {
     PyObject *good_names[EXT_GOOD_NAMES]; /* by address; headers.c */
     PyTypeObject *server_type;
     PyTypeObject *input_type;
-    PyTypeObject *hints_type;
+    PyTypeObject *function_type;
     PyTypeObject *log_type;
     PyTypeObject *response_type;
     /* What nobody has kept serves the next request too; or NULL. */
-    PyObject *spare_input, *spare_hints, *spare_response;
+    PyObject *spare_input, *spare_hints, *spare_disconnected, *spare_response;
     PyTypeObject *websocket_type;
     PyTypeObject *stream_type;
     PyTypeObject *event_type;

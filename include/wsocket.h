@@ -801,6 +801,14 @@ WSK_API uint64_t wsk_request_body_length(const wsk_request *req);
 WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
                               size_t *len);
 
+/**
+ * Whether nobody waits for the answer any more: the client has closed the
+ * connection or its own half of it, was reset, or was told that the handler
+ * takes too long; a WebSocket has ended. Never waits. By any thread, until the
+ * handler returns. A client that sends a half-close and still reads (RFC 9112
+ * 9.6) is rare, and not told from one that has left. */
+WSK_API bool wsk_request_is_gone(const wsk_request *req);
+
 /** Block until wsk_request_read() has something to say. Owes the client its
  * 100 (Continue) first. Another handler may run meanwhile; this one returns
  * when one of `threads` is free. Call it with the interpreter left. WSK_OK,

@@ -1,6 +1,7 @@
 #include "net/deadline.h"
 
 #include "http/reply.h"
+#include "net/dispatch.h"
 #include "net/loop.h"
 #include "net/pump.h"
 
@@ -12,7 +13,7 @@
 
 enum {
     OVER_MS = 500,  /* for others to give memory back */
-    TELL_MS = 1000, /* between two lines about refusals */
+    TELL_MS = 1000, /* between two lines about a limit; a wait that is told */
 };
 
 /* ------------------------------------------------------------- phases --- */
@@ -312,6 +313,13 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     case WSK__LIMIT_WAITS:
         *option = "max_parked", *value = cfg->max_parked;
         return "handlers that hold one of threads while they wait for a peer";
+    case WSK__LIMIT_SLOTS:
+        *option = "threads", *value = cfg->threads;
+        return "requests that have waited a second, for all threads are busy";
+    case WSK__LIMIT_MAIL:
+        *option = "ws_max_queue", *value = cfg->ws_max_queue;
+        return "times that reading from a WebSocket paused, for its handler "
+               "takes no message";
     case WSK__LIMIT_WS_MEMORY:
         *option = "memory_limit", *value = cfg->memory_limit;
         return "WebSockets closed with 1013";
@@ -372,6 +380,27 @@ void wsk__overdue_arm(struct wsk_conn *conn)
         wsk__timer_set(&srv->wheel, &conn->timer, due);
 }
 
+void wsk__wait_arm(struct wsk_conn *conn)
+{
+    uint64_t now_ms = wsk__now_ms();
+
+    conn->call_ms = (uint32_t)now_ms;
+    wsk__rearm_at(conn, now_ms + TELL_MS);
+}
+
+/* The timer may have been set for an earlier request of the connection. */
+void wsk__wait_told(struct wsk_conn *conn)
+{
+    uint64_t due = wsk__recent_ms(conn->call_ms) + TELL_MS;
+
+    if (!wsk__call_waits_for_slot(conn))
+        return;
+    if (due > conn->srv->now_ms)
+        wsk__rearm_at(conn, due);
+    else
+        wsk__limit_hit(conn->srv, WSK__LIMIT_SLOTS);
+}
+
 /* Beside the engine, which is the handler's; that finds the descriptor shut. */
 static void answer_503(struct wsk__thread *th, const struct wsk_conn *conn)
 {
@@ -404,7 +433,7 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
     if (srv->cfg.request_timeout_ms == 0)
         return;
     if (due > srv->now_ms) {
-        wsk__timer_set(&srv->wheel, &conn->timer, due);
+        wsk__rearm_at(conn, due);
         return;
     }
     if (atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))

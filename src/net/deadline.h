@@ -60,7 +60,12 @@ void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit);
 /* A request is about to be called; leader. */
 void wsk__overdue_arm(struct wsk_conn *conn);
 
+/* Its request was queued: from now on a long wait for a slot is told; leader.
+ */
+void wsk__wait_arm(struct wsk_conn *conn);
+
 /* A timer of a busy connection has fired; leader. */
+void wsk__wait_told(struct wsk_conn *conn);
 void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* Whether the handler may still answer, or (`socket`) upgrade; its thread. */

@@ -278,6 +278,7 @@ enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
         return limit;
     }
     srv->n_ready += is_request;
+    conn->queued = true;
     late = srv->ended;
     conn->ready_next = NULL;
     *srv->ready_tail = conn;
@@ -287,6 +288,17 @@ enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
     if (late)
         wsk__drop_ready(srv);
     return limit;
+}
+
+bool wsk__call_waits_for_slot(struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    bool waits;
+
+    pthread_mutex_lock(&srv->lock);
+    waits = conn->queued && srv->n_running >= srv->cfg.threads;
+    pthread_mutex_unlock(&srv->lock);
+    return waits;
 }
 
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
@@ -502,6 +514,7 @@ static bool next_call(struct wsk__thread *th, struct wsk_conn **conn,
         if (srv->ready == NULL)
             srv->ready_tail = &srv->ready;
         srv->n_ready -= (*conn)->ws == NULL;
+        (*conn)->queued = false;
         begin_locked(th, *conn);
         set_fresh_locked(th, true);
         srv->queue_turn = false;
@@ -717,6 +730,7 @@ static void refuse_ready_locked(wsk_server *srv)
             continue;
         }
         *at = conn->ready_next;
+        conn->queued = false;
         srv->n_ready--;
         wsk__post(conn, WSK__POST_RUN | WSK__POST_REFUSE);
     }

@@ -24,6 +24,9 @@ bool wsk__call_end(struct wsk__thread *th);
  * not wait: too many requests do, or nobody will ever have time. */
 enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
 
+/* It is queued still, and as many handlers run as may. */
+bool wsk__call_waits_for_slot(struct wsk_conn *conn);
+
 /* `release` is to be called, and freed, by whoever has time; any thread. */
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release);
 

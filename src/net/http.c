@@ -654,6 +654,8 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
         limit = wsk__call_queue(conn->srv, conn);
         if (limit != WSK__LIMITS)
             wsk__http_refuse(th, conn, limit);
+        else
+            wsk__wait_arm(conn);
         return true;
     }
     upgraded = wsk__http_call(th, conn, how);

@@ -87,8 +87,8 @@ void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item)
     ws->mail = mail;
     if (is_control(mail))
         ws->control_n++;
-    else
-        ws->mail_n++;
+    else if (++ws->mail_n == conn->srv->cfg.ws_max_queue)
+        wsk__limit_hit(conn->srv, WSK__LIMIT_MAIL);
     ws->mail_bytes += mail->msg.len;
 }
 

@@ -524,6 +524,7 @@ static bool on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
     uint64_t due;
 
     if (!settle(conn)) {
+        wsk__wait_told(conn);
         wsk__overdue(th, conn);
         return true;
     }

@@ -193,6 +193,41 @@ wsk_status wsk_request_wait(wsk_request *req)
     return WSK_OK;
 }
 
+/* ------------------------------------------------------------ client --- */
+
+/* Its end has come: behind what is unread, too, where the system tells that. */
+static bool peer_has_ended(int fd)
+{
+#if defined(POLLRDHUP)
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0;
+#else
+    char one;
+    ssize_t n = recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+#endif
+}
+
+bool wsk_request_is_gone(const wsk_request *req)
+{
+    struct wsk_conn *conn = req->conn;
+    bool upgraded;
+
+    if (conn == NULL)
+        return false; /* the other server knows */
+    if (wsk__forked(conn->srv))
+        return true;
+    wsk__conn_lock(conn);
+    upgraded = conn->ws != NULL;
+    wsk__conn_unlock(conn);
+    if (upgraded)
+        return wsk_conn_closed(conn, NULL);
+    return atomic_load(&conn->gone) || wsk__is_overdue(conn) ||
+           peer_has_ended(conn->fd);
+}
+
 /* ------------------------------------------------------------ answer --- */
 
 static wsk_status gone(wsk_request *req)

@@ -243,6 +243,7 @@ struct wsk_conn {
 
     /* srv->lock */
     struct wsk_conn *ready_next;
+    bool queued; /* in srv->ready */
 
     /* owner */
     struct wsk__exchange *h;
@@ -307,6 +308,8 @@ enum wsk__limit {
     WSK__LIMIT_MEMORY,    /* memory_limit: the same */
     WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
     WSK__LIMIT_WAITS,     /* the same: a handler that waits keeps its slot */
+    WSK__LIMIT_SLOTS,     /* threads: a request waits for a second */
+    WSK__LIMIT_MAIL,      /* ws_max_queue: a peer is read no further */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
     WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */

@@ -71,6 +71,33 @@ TEST(past_queue_limit_a_request_is_answered_503_with_retry_after) /* 9110 15.6.4
     wsk_server_free(s.srv);
 }
 
+static bool is_hit(const struct served *s, enum wsk__limit limit)
+{
+    for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
+        if (atomic_load(&s->srv->hits[limit].n) > 0)
+            return true;
+    return false;
+}
+
+TEST(a_request_that_waits_a_second_for_a_thread_is_counted)
+{
+    struct served s = serve(handler, NULL, "threads=1 request_timeout=60");
+    int holder = dial(&s), next = dial(&s);
+
+    atomic_store(&open_door, 0);
+    say(holder, GET("/wait"));
+    EXPECT(one_waits());
+    say(next, GET("/"));
+    EXPECT(is_hit(&s, WSK__LIMIT_SLOTS));
+    EXPECT(!hears(next, 0));
+    atomic_store(&open_door, 1);
+    EXPECT(hear_answer(holder, NULL, 0) == 200);
+    EXPECT(hear_answer(next, NULL, 0) == 200);
+    close(holder);
+    close(next);
+    wsk_server_free(s.srv);
+}
+
 /* Ten bodies of 100 KB begin; some are refused, the others are finished, and
  * requests that hold nothing never notice. */
 TEST(past_memory_limit_those_who_hold_some_are_refused_and_others_served)

@@ -4,6 +4,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 import pytest
 from conftest import PATIENCE
@@ -42,19 +43,23 @@ def reset(client):
     client.close()
 
 
-class Item(bytes):
-    """Bytes that tell when they are forgotten."""
+class Item:
+    """Gives one object again and again; knows how often it is held."""
 
-    forgotten = 0
+    def __init__(self):
+        self.octets = bytes(LARGE)
+        self.alone = sys.getrefcount(self.octets)
 
-    def __del__(self):
-        Item.forgotten += 1
+    def __call__(self):
+        return self.octets
+
+    def held(self):
+        return sys.getrefcount(self.octets) - self.alone
 
 
 @pytest.fixture
-def item(monkeypatch):
-    monkeypatch.setattr(Item, "forgotten", 0)
-    return lambda: Item(LARGE)
+def item():
+    return Item()
 
 
 class Closing:
@@ -108,12 +113,12 @@ def test_a_slow_reader_of_what_exists_holds_no_thread(
         assert site.get()[2] == b"quick"
     if kind in ("wrapped", "generator"):
         eventually(lambda: len(closed) == 4)
-    assert Item.forgotten == 0
+    assert item.held() == (8 if kind == "two" else 4)
     for client in clients[:2]:
         assert count_rest(client) > LARGE
     for client in clients[2:]:
         reset(client)
-    eventually(lambda: Item.forgotten == (8 if kind == "two" else 4))
+    eventually(lambda: item.held() == 0)
     assert site.get()[2] == b"quick"
 
 
@@ -160,7 +165,7 @@ def test_what_a_client_did_not_read_is_forgotten_when_the_server_stops(
     client = slow_client(site)
     site.server.stop(timeout=0)
     assert site.server.join(20)
-    assert Item.forgotten == 1
+    assert item.held() == 0
     client.close()
 
 
@@ -400,6 +405,98 @@ def test_hints_belong_to_the_thread_of_their_request(serve):
         assert client.head()[0] == 103
         assert client.response()[::2] == (200, b"page")
     assert raised == ["wsgi.early_hints belongs to the thread of its request"]
+
+
+# -------------------------------------------------- who waits for it yet ---
+
+
+def watching(seen, done):
+    """Asks until its client has left, as an event stream does."""
+
+    def app(environ, start_response):
+        gone = environ["wsocket.client_disconnected"]
+        start_response("200 OK", [])
+
+        def stream():
+            yield b"data: hello\n\n"
+            for _ in range(2000):
+                seen.append(gone())
+                if seen[-1]:
+                    break
+                time.sleep(0.01)
+            done.append(gone)
+
+        return stream()
+
+    return app
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_view_can_ask_whether_its_client_has_left(serve, eventually, reset):
+    seen, done = [], []
+    client = serve(watching(seen, done)).raw()
+    client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert client.head()[0] == 200
+    eventually(lambda: len(seen) > 3)
+    assert not any(seen)
+    client.file.close()
+    if reset:
+        client.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+    client.socket.close()
+    eventually(lambda: done)
+    assert seen[-1] is True
+
+
+def test_an_end_behind_what_nobody_has_read_is_seen(serve, eventually):
+    seen, done = [], []
+    with serve(watching(seen, done)).raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert client.head()[0] == 200
+        client.send(b"GET /next HTTP/1.1\r\nHost: t\r\n\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        eventually(lambda: done)
+
+
+def test_any_thread_may_ask_and_after_the_request_all_is_over(serve):
+    seen = []
+
+    def app(environ, start_response):
+        gone = environ["wsocket.client_disconnected"]
+        thread = threading.Thread(target=lambda: seen.append(gone()))
+        thread.start()
+        thread.join()
+        seen.append(gone)
+        with pytest.raises(TypeError, match="no arguments"):
+            gone(1)
+        start_response("200 OK", [])
+        return [b"page"]
+
+    assert serve(app).get()[2] == b"page"
+    assert seen[0] is False
+    assert seen[1]() is True
+
+
+def test_a_websocket_that_has_ended_is_a_client_that_has_left(
+    serve, eventually
+):
+    seen = []
+
+    def app(environ, start_response):
+        gone = environ["wsocket.client_disconnected"]
+        seen.append(gone())
+        ws = environ["wsgi.websocket"]
+        ws.send("hello")
+        seen.append(gone())
+        assert ws.receive() is None
+        seen.append(gone())
+        return []
+
+    with serve(app).ws() as client:
+        assert client.recv() == "hello"
+    eventually(lambda: len(seen) == 3)
+    assert seen == [False, False, True]
 
 
 # ------------------------------------------------------ how it all ends ---

@@ -176,7 +176,7 @@ def absent_handler(release, heard):
 
 @pytest.mark.parametrize("messages, answered", [(3, True), (4, False)])
 def test_reading_pauses_when_ws_max_queue_messages_wait(
-    serve, eventually, messages, answered
+    serve, eventually, server_log, messages, answered
 ):
     release, heard = threading.Event(), []
     site = serve(absent_handler(release, heard), ws_max_queue=4)
@@ -188,6 +188,7 @@ def test_reading_pauses_when_ws_max_queue_messages_wait(
             client.socket.settimeout(0.5)
             with pytest.raises(socket.timeout):
                 client.socket.recv(1)
+            assert "1 since the start" in server_log("ws_max_queue (4)")
             client.socket.settimeout(20)
             release.set()
         assert read_frame(client) == (PONG, b"p")
