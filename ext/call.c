@@ -10,7 +10,6 @@
 #include "log.h"
 #include "response.h"
 #include "socket.h"
-#include "upgrade.h"
 #include "websocket.h"
 
 /* The objects of one request. */
@@ -27,7 +26,6 @@ struct call {
 static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
 {
     struct ext_state *st = c->st;
-    int hide = c->hide == EXT_HIDE_ALWAYS;
 
     k->websocket =
         ext_websocket_new(st, c->app, req, k->environ, &c->environ, c->owner);
@@ -35,9 +33,7 @@ static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
         ext_websocket_announce(k->websocket, k->environ) < 0)
         return -1;
     ext_websocket_prefer(k->websocket, c->protocols);
-    if (c->hide == EXT_HIDE_AUTO)
-        hide = ext_upgrade_unwanted(c->app, k->environ);
-    return hide > 0 ? ext_upgrade_hide(st, k->environ) : hide;
+    return ext_upgrade_show(st, k->environ, c->hide);
 }
 
 /* As werkzeug's and gunicorn's servers have it. */

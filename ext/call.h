@@ -4,6 +4,7 @@
 
 #include "environ.h"
 #include "state.h"
+#include "upgrade.h"
 
 /* What the requests of one server have in common. */
 struct ext_caller {
@@ -14,7 +15,7 @@ struct ext_caller {
     PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
     char events_only;    /* the app is WSocketApp's own code, called directly */
     struct ext_environ environ;
-    enum ext_hide { EXT_HIDE_AUTO, EXT_HIDE_ALWAYS, EXT_HIDE_NEVER } hide;
+    enum ext_hide hide;
 };
 
 /* The wsk_handler; `caller` is its user pointer. Runs with the GIL. */

@@ -57,16 +57,6 @@ static PyObject *refusal(const wsk_ws_verdict *verdict)
     return Py_BuildValue("is", verdict->status, verdict->reason);
 }
 
-static int hide_upgrade(const ForeignObject *self, PyObject *app,
-                        PyObject *environ)
-{
-    int hide = strcmp(self->cfg.ws_hide_upgrade, "always") == 0;
-
-    if (strcmp(self->cfg.ws_hide_upgrade, "auto") == 0)
-        hide = ext_upgrade_unwanted(app, environ);
-    return hide > 0 ? ext_upgrade_hide(self->st, environ) : hide;
-}
-
 PyDoc_STRVAR(
     admit_doc,
     "admit(app, environ, head, socket, kind, early, peer, port)\n"
@@ -112,7 +102,8 @@ static PyObject *Foreign_admit(PyObject *op, PyObject *args)
     WebSocket_CAST(websocket)->lone = true;
     ext_websocket_prefer(websocket, self->protocols);
     if (ext_websocket_announce(websocket, environ) < 0 ||
-        hide_upgrade(self, app, environ) < 0) {
+        ext_upgrade_show(self->st, environ,
+                         ext_upgrade_mode(self->cfg.ws_hide_upgrade)) < 0) {
         ext_websocket_end(websocket, NULL);
         wsk_request_disown(req);
         Py_CLEAR(websocket);

@@ -255,11 +255,7 @@ static int make_server(ServerObject *self, PyObject *kwargs)
         ext_raise(self->st, WSK_E_SYS, "no server can be made");
         goto done;
     }
-    self->caller.hide = strcmp(cfg.ws_hide_upgrade, "always") == 0
-                            ? EXT_HIDE_ALWAYS
-                        : strcmp(cfg.ws_hide_upgrade, "never") == 0
-                            ? EXT_HIDE_NEVER
-                            : EXT_HIDE_AUTO;
+    self->caller.hide = ext_upgrade_mode(cfg.ws_hide_upgrade);
     self->errors = ext_log_new(self->st, self->srv);
     self->caller.errors = self->errors;
     if (cfg.ws_subprotocols != NULL)

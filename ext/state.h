@@ -26,6 +26,7 @@
     X(client_disconnected, "wsocket.client_disconnected")                      \
     X(websocket, "wsgi.websocket")                                             \
     X(websocket_version, "wsgi.websocket_version")                             \
+    X(plain_rules, "wsocket.plain_rules")                                      \
     X(werkzeug_socket, "werkzeug.socket")                                      \
     X(gunicorn_socket, "gunicorn.socket")                                      \
     X(content_type, "CONTENT_TYPE")                                            \

@@ -140,7 +140,7 @@ typedef struct wsk_str {
     BYTES(ws_compression_threshold, 128, "a shorter message is sent uncompressed") \
     BYTES(ws_compression_memory, 67108864, "for what takeover keeps, all connections together; past it new ones get no-takeover") \
     FLAG(ws_allow_drafts, false, "accept the drafts of the protocol that call themselves version 7 and 8") \
-    TEXT(ws_hide_upgrade, "auto", "hide the Upgrade field from Werkzeug apps without a WebSocket route: auto, always or never")
+    TEXT(ws_hide_upgrade, "auto", "which rules of Werkzeug apps take a WebSocket: auto, WebSocket rules and then plain ones; always, plain ones alone, for the Upgrade field is hidden; never, WebSocket rules alone")
 
 #define WSK_LIST_OPTIONS(LIST)                                                 \
     LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
