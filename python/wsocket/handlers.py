@@ -43,12 +43,14 @@ TOO_LARGE = (413, "Content Too Large")
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 TOKEN = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 
-# RFC 9112 3; to CPython's own tests LF alone ends a line, too.
+# RFC 9112 3; to CPython's own tests LF alone ends a line, too. The authority
+# ends where the rest begins: parts that match the same take quadratic time.
 REQUEST_LINE = re.compile(
-    TOKEN + r" (?:/[!-\"$-~]*|https?://[^/?#\s]+[!-\"$-~]*|\*) HTTP/\d\.\d\r?\n",
+    TOKEN + r" (?:/[!-\"$-~]*|https?://[^/?#\s]+(?:[/?][!-\"$-~]*)?|\*)"
+    r" HTTP/\d\.\d\r?\n",
     re.ASCII | re.IGNORECASE,
 )
-ABSOLUTE = re.compile("https?://([^/?]+)(.*)", re.IGNORECASE)
+ABSOLUTE = re.compile("https?://([^/?]+)((?:[/?].*)?)", re.IGNORECASE)
 
 # RFC 3986 3.2.2; a comma is how two fields are joined.
 HOST = re.compile(
