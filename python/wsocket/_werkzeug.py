@@ -7,6 +7,7 @@ is changed there: where no WebSocket rule matches, the plain rules are tried.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import importlib
@@ -22,26 +23,68 @@ MARK = "wsocket.plain_rules"
 _ON_ADAPTER = "_wsocket_plain_rules"
 _ON_RULE = "_wsocket_told"
 
+NAME = "werkzeug.routing"
+
 _lock = threading.Lock()
 _observed: Any = None  # the module whose classes are wrapped
+_watched = False  # the import of it is waited for
 
 
 def observe() -> None:
-    """Wrap Werkzeug's routing once; without it there is nothing to do."""
-    global _observed
-    module = sys.modules.get("werkzeug.routing")
-    if module is None or module is _observed:
+    """Wrap Werkzeug's routing once, now or when the application imports it."""
+    global _watched
+    module = sys.modules.get(NAME)
+    if module is not None and module is _observed:
         return
-    try:
-        # Wait for a thread that is still importing it.
-        module = importlib.import_module("werkzeug.routing")
-        with _lock:
-            if module is not _observed:
-                _wrap(module)
-                _observed = module
-    except Exception as error:  # another Werkzeug than the ones known
-        logger.debug("werkzeug.routing is left as it is: %r", error)
+    with _lock:
+        if module is None and not _watched:
+            _watched = True
+            sys.meta_path.insert(0, _Finder())
+    if module is not None:
+        with contextlib.suppress(Exception):  # it failed in another thread
+            # Wait for a thread that is still importing it.
+            _wrap_once(importlib.import_module(NAME))
+
+
+class _Finder:
+    """Wraps the module at its import, and leaves no trace of that in it."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != NAME:
+            return None
+        for finder in list(sys.meta_path):
+            if not isinstance(finder, _Finder) and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    if hasattr(spec.loader, "exec_module"):
+                        spec.loader = _Loader(spec.loader)
+                    return spec
+        return None
+
+
+class _Loader:
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: Any) -> Any:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        _wrap_once(module)
+
+
+def _wrap_once(module: Any) -> None:
+    global _observed
+    with _lock:
+        if module is _observed:
+            return
         _observed = module
+        try:
+            _wrap(module)
+        except Exception as error:  # another Werkzeug than the ones known
+            logger.debug("werkzeug.routing is left as it is: %r", error)
 
 
 def _wrap(routing: Any) -> None:

@@ -3,6 +3,7 @@ Werkzeug's own decision is changed (ws_hide_upgrade), not the request."""
 
 import contextlib
 import functools
+import subprocess
 import sys
 import threading
 import types
@@ -407,3 +408,46 @@ def test_a_map_bound_in_another_way_is_named_once(serve, caplog):
             site.ws(path)
     assert caplog.text.count("on the plain rule '/plain'") == 1
     assert "ws_hide_upgrade=always" in caplog.text
+
+
+LAZY = """
+import sys, threading
+from websockets.sync.client import connect
+from wsocket import Server
+
+def app(environ, start_response):
+    from werkzeug.routing import Map, Rule
+    rules = Map([Rule("/plain", endpoint="plain")])
+    endpoint, _ = rules.bind_to_environ(environ).match()
+    environ["wsgi.websocket"].send(endpoint)
+    return []
+
+def ask():
+    url = "ws://127.0.0.1:%d/plain" % server.port
+    with connect(url, compression=None) as client:
+        got.append(client.recv())
+
+got = []
+with Server(app, port=0, access_logfile="none") as server:
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+routing = sys.modules["werkzeug.routing"]
+assert got == ["plain"] * 8, got
+assert routing.__loader__ is routing.__spec__.loader
+assert not routing.__loader__.__module__.startswith("wsocket")
+assert routing.MapAdapter.match.__wrapped__.__qualname__ == "MapAdapter.match"
+print("good")
+"""
+
+
+def test_werkzeug_may_be_imported_by_the_first_websocket():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LAZY],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "good\n"), done.stderr
