@@ -9,7 +9,7 @@ BENCH ?= http
 
 run = $(PYTHON) tools/run.py
 
-.PHONY: help run test check fuzz soak slow endings parked faults bench conformance install clean
+.PHONY: help run test check fuzz soak slow peers endings parked faults bench conformance install clean
 
 help:
 	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
@@ -18,6 +18,7 @@ help:
 	@echo 'make fuzz         each fuzzer for SECONDS=60'
 	@echo 'make soak         mixed load for SECONDS=60; memory and files must not grow'
 	@echo 'make slow         slow clients by the hundred for SECONDS=60 each kind'
+	@echo 'make peers        as many slow peers as threads, SECONDS=60 for each kind'
 	@echo 'make endings      10,000 connections of each ending; nothing is left behind'
 	@echo 'make parked       2,000 handlers that block in receive() at once'
 	@echo 'make faults       system calls that fail, one kind after the other'
@@ -50,6 +51,10 @@ soak:
 slow:
 	@PYTHON=$(PYTHON) tools/bootstrap build bench slow
 	@$(run) slow $(SECONDS)
+
+peers:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) peers $(SECONDS)
 
 endings:
 	@PYTHON=$(PYTHON) tools/bootstrap build

@@ -3,7 +3,7 @@
 
     tools/run.py check | test
     tools/run.py install VENV | library PREFIX
-    tools/run.py fuzz SECONDS | soak SECONDS | slow SECONDS
+    tools/run.py fuzz SECONDS | soak SECONDS | slow SECONDS | peers SECONDS
     tools/run.py endings | parked | faults | conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
@@ -558,6 +558,7 @@ def main():
                 "install": install_into, "library": library,
                 "soak": functools.partial(with_package, "tests/soak/soak.py"),
                 "slow": functools.partial(with_package, "tests/soak/slow.py"),
+                "peers": functools.partial(with_package, "tests/soak/peers.py"),
                 "endings": functools.partial(with_package,
                                              "tests/soak/endings.py"),
                 "parked": functools.partial(with_package,
