@@ -10,19 +10,17 @@ typedef struct {
     PyObject *first;     /* the piece that receive_stream() waited for */
     int timeout_ms;
     bool text;
+    bool busy; /* a thread waits for the next piece, perhaps without the GIL */
 } StreamObject;
 
 #define Stream_CAST(op) ((StreamObject *)(op))
 
-/* The piece as an object; the last leaves the WebSocket to others. */
-static PyObject *take_piece(StreamObject *self, wsk_message *msg)
+/* The piece as an object. The last one leaves the WebSocket to others. */
+static PyObject *take_piece(WebSocketObject *ws, wsk_message *msg)
 {
-    WebSocketObject *ws = WebSocket_CAST(self->websocket);
     PyObject *piece = ext_message_object(ws->conn, msg);
 
     ws->in_stream = msg->more;
-    if (!msg->more)
-        Py_CLEAR(self->websocket);
     wsk_message_free(msg);
     return piece;
 }
@@ -40,14 +38,12 @@ static PyObject *raise_broken(WebSocketObject *ws)
                         (int)info.code);
 }
 
-static PyObject *Stream_iternext(PyObject *op)
+/* The next piece that is not empty. NULL: the end, or an exception. */
+static PyObject *next_piece(StreamObject *self, WebSocketObject *ws)
 {
-    StreamObject *self = Stream_CAST(op);
-    PyObject *piece = self->first;
+    PyObject *piece = NULL;
 
-    self->first = NULL;
     while (piece == NULL && self->websocket != NULL) {
-        WebSocketObject *ws = WebSocket_CAST(self->websocket);
         wsk_message msg;
         int got = ext_ws_fetch(ws, self->timeout_ms, true, &msg);
 
@@ -55,12 +51,38 @@ static PyObject *Stream_iternext(PyObject *op)
             raise_broken(ws);
         if (got <= 0)
             return NULL;
-        piece = take_piece(self, &msg);
+        piece = take_piece(ws, &msg);
+        if (!ws->in_stream)
+            Py_CLEAR(self->websocket);
         if (piece == NULL)
             return NULL;
         if (PyObject_Size(piece) == 0) /* an end by itself */
             Py_CLEAR(piece);
     }
+    return piece;
+}
+
+/* The pieces of one message have an order, so one thread at a time asks for
+ * them. The WebSocket is held, for the GIL is given away meanwhile. */
+static PyObject *Stream_iternext(PyObject *op)
+{
+    StreamObject *self = Stream_CAST(op);
+    PyObject *piece = self->first, *ws;
+
+    self->first = NULL;
+    if (piece != NULL || self->websocket == NULL)
+        return piece;
+    ws = ext_ref(self->websocket);
+    if (self->busy) {
+        PyErr_SetString(WebSocket_CAST(ws)->st->WebSocketError,
+                        "receive_stream: another thread waits for the next "
+                        "piece; one at a time can");
+    } else {
+        self->busy = true;
+        piece = next_piece(self, WebSocket_CAST(ws));
+        self->busy = false;
+    }
+    Py_DECREF(ws);
     return piece;
 }
 
@@ -129,7 +151,8 @@ PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
     PyTypeObject *type = ws->st->stream_type;
     StreamObject *self;
     wsk_message msg;
-    PyObject *timeout;
+    PyObject *timeout, *first;
+    bool text;
     int ms, got;
 
     if (ext_args(&stream_sig, args, nargs, kwnames, &timeout) < 0)
@@ -144,18 +167,19 @@ PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
     got = ext_ws_fetch(ws, ms, true, &msg);
     if (got <= 0)
         return got < 0 ? NULL : ext_ws_tell_ended(ws, "receive_stream");
-    self = Stream_CAST(type->tp_alloc(type, 0));
+    text = msg.opcode == WSK_TEXT;
+    first = take_piece(ws, &msg);
+    self = first != NULL ? Stream_CAST(type->tp_alloc(type, 0)) : NULL;
     if (self == NULL) {
-        wsk_message_free(&msg);
+        Py_XDECREF(first);
         return NULL;
     }
-    self->websocket = ext_ref(op);
+    if (ws->in_stream)
+        self->websocket = ext_ref(op);
     self->timeout_ms = ms;
-    self->text = msg.opcode == WSK_TEXT;
-    self->first = take_piece(self, &msg);
-    if (self->first != NULL && PyObject_Size(self->first) == 0)
-        Py_CLEAR(self->first);
-    if (PyErr_Occurred())
-        Py_CLEAR(self);
+    self->text = text;
+    if (PyObject_Size(first) == 0)
+        Py_CLEAR(first);
+    self->first = first;
     return (PyObject *)self;
 }
