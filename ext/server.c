@@ -26,7 +26,13 @@
  * then. */
 #define EXIT_WAIT_MS 1000
 
-enum phase { PHASE_NEW, PHASE_SERVING, PHASE_OVER, PHASE_FAILED };
+enum phase {
+    PHASE_NEW,
+    PHASE_STARTING, /* a thread is in start() */
+    PHASE_SERVING,
+    PHASE_OVER,
+    PHASE_FAILED,
+};
 
 typedef struct {
     PyObject_HEAD
@@ -38,8 +44,10 @@ typedef struct {
     enum phase phase;
     pid_t pid; /* of the process that started it */
     unsigned long n_threads;
-    bool binding;    /* a thread is in wsk_server_listen() */
-    bool complained; /* that the system has no thread to give */
+    unsigned long starter; /* the thread in start() */
+    bool stop_early;       /* stop() was called meanwhile */
+    bool binding;          /* a thread is in wsk_server_listen() */
+    bool complained;       /* that the system has no thread to give */
 
     /* Under lock. Nobody waits for the GIL, or for anything else but the
      * condition, while holding it. */
@@ -47,6 +55,7 @@ typedef struct {
     pthread_cond_t changed;
     unsigned wanted; /* threads the library has asked for */
     unsigned alive;  /* threads inside wsk_server_work() */
+    bool starting;   /* PHASE_STARTING, for who has not got the GIL */
     bool stopping;
     bool joined;   /* wsk_server_join() said that it is over */
     bool released; /* the keeper has tidied up */
@@ -102,10 +111,14 @@ static const wsk_option *option_named(const char *name)
 static PyObject *item_text(PyObject *dict, PyObject *item)
 {
     PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, item) : NULL;
+    PyObject *text;
 
-    if (value != NULL)
-        return PyUnicode_FromFormat("%S=%S", item, value);
-    return PyErr_Occurred() ? NULL : PyObject_Str(item);
+    if (value == NULL)
+        return PyErr_Occurred() ? NULL : PyObject_Str(item);
+    Py_INCREF(value); /* __str__ of the item may take it out */
+    text = PyUnicode_FromFormat("%S=%S", item, value);
+    Py_DECREF(value);
+    return text;
 }
 
 /* Items on lines of their own, as wsk_config_set() reads a list. */
@@ -538,6 +551,16 @@ static PyObject *Server_keep(PyObject *op, PyObject *unused)
 
 /* -------------------------------------------------------------- methods --- */
 
+/* Daemon threads, as ours are, never get the GIL again. */
+static bool interpreter_ends(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
 /* In a forked child the threads are gone, and their locks may be held. */
 static bool is_ours(const ServerObject *self)
 {
@@ -602,6 +625,33 @@ static void give_up(ServerObject *self)
     pthread_mutex_unlock(&self->lock);
 }
 
+/* Who joins meanwhile waits for that. What stops the server meanwhile does so
+ * now, for the keeper would have taken it for one that has ended. */
+static void set_starting(ServerObject *self, enum phase phase)
+{
+    self->phase = phase;
+    pthread_mutex_lock(&self->lock);
+    self->starting = phase == PHASE_STARTING;
+    self->stopping |= phase == PHASE_SERVING && self->stop_early;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* The keeper. -1 with an exception set. */
+static int start_keeper(ServerObject *self)
+{
+    PyObject *op = (PyObject *)self, *type, *error, *traceback;
+
+    if (interval_begin(self->st) == 0 && at_exit(op, "register") == 0 &&
+        start_thread(op, "_keep", "wsocket-keeper") == 0)
+        return 0;
+    PyErr_Fetch(&type, &error, &traceback);
+    set_starting(self, PHASE_FAILED);
+    tidy_up(self);
+    PyErr_Restore(type, error, traceback);
+    return -1;
+}
+
 PyDoc_STRVAR(start_doc,
              "start()\n\nListen and begin to serve; returns at once.");
 
@@ -616,24 +666,18 @@ static PyObject *Server_start(PyObject *op, PyObject *unused)
     if (self->phase != PHASE_NEW)
         return PyErr_Format(PyExc_RuntimeError,
                             "a server starts once; this one is serving");
-    self->phase = PHASE_SERVING;
     self->pid = getpid();
-    if (interval_begin(self->st) < 0 || at_exit(op, "register") < 0 ||
-        start_thread(op, "_keep", "wsocket-keeper") < 0) {
-        PyObject *type, *error, *traceback;
-
-        PyErr_Fetch(&type, &error, &traceback);
-        self->phase = PHASE_FAILED;
-        tidy_up(self);
-        PyErr_Restore(type, error, traceback);
+    self->starter = PyThread_get_thread_ident();
+    set_starting(self, PHASE_STARTING);
+    if (start_keeper(self) < 0)
         return NULL;
-    }
     st = wsk_server_start(self->srv);
     if (st != WSK_OK) {
-        self->phase = PHASE_FAILED;
+        set_starting(self, PHASE_FAILED);
         give_up(self);
         return ext_raise(self->st, st, "the server cannot start");
     }
+    set_starting(self, PHASE_SERVING);
     Py_RETURN_NONE;
 }
 
@@ -658,6 +702,11 @@ static PyObject *Server_stop(PyObject *op, PyObject *const *args,
     ms = ext_timeout_ms(timeout);
     if (ms < 0 && PyErr_Occurred())
         return NULL;
+    if (self->phase == PHASE_STARTING && self->pid == getpid()) {
+        wsk_server_stop(self->srv, ms);
+        self->stop_early = true;
+        Py_RETURN_NONE;
+    }
     if (!is_ours(self))
         Py_RETURN_NONE;
     wsk_server_stop(self->srv, ms);
@@ -678,13 +727,28 @@ static void wait_released(ServerObject *self)
     pthread_mutex_unlock(&self->lock);
 }
 
+/* Without the GIL: until another thread's start() is over, or for `ms` (below
+ * 0: forever). */
+static void wait_started(ServerObject *self, int ms)
+{
+    pthread_mutex_lock(&self->lock);
+    while (self->starting && ms != 0) {
+        int tick = ms < 0 || ms > STOPPING_TICK_MS ? STOPPING_TICK_MS : ms;
+
+        wait_changed_locked(self, tick);
+        ms -= ms > 0 ? tick : 0;
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
 static const struct ext_signature join_sig = {"join", 0, 1,
                                               (const char *const[]){"timeout"}};
 
 PyDoc_STRVAR(join_doc,
              "join(timeout=None) -> bool\n\n"
              "Wait until the server has stopped: True; False when `timeout` "
-             "seconds are\nover first. TimeoutError when handlers were still "
+             "seconds are\nover first, or a second while the interpreter "
+             "ends. TimeoutError when handlers were still "
              "running after the graceful\ntime: they are abandoned.");
 
 static PyObject *Server_join(PyObject *op, PyObject *const *args,
@@ -692,6 +756,7 @@ static PyObject *Server_join(PyObject *op, PyObject *const *args,
 {
     ServerObject *self = Server_CAST(op);
     PyObject *timeout;
+    bool ends = interpreter_ends();
     wsk_status st;
     int ms;
 
@@ -700,11 +765,23 @@ static PyObject *Server_join(PyObject *op, PyObject *const *args,
     ms = ext_timeout_ms(timeout);
     if (ms < 0 && PyErr_Occurred())
         return NULL;
+    if (self->phase == PHASE_STARTING && self->pid == getpid()) {
+        if (self->starter == PyThread_get_thread_ident())
+            return PyErr_Format(PyExc_RuntimeError,
+                                "join() was called by what start() calls");
+        Py_BEGIN_ALLOW_THREADS
+        wait_started(self, ms);
+        Py_END_ALLOW_THREADS
+        if (self->phase == PHASE_STARTING)
+            Py_RETURN_FALSE;
+    }
     if (!is_ours(self))
         Py_RETURN_TRUE;
+    if (ends && (ms < 0 || ms > EXIT_WAIT_MS))
+        ms = EXIT_WAIT_MS;
     Py_BEGIN_ALLOW_THREADS
     st = wsk_server_join(self->srv, ms);
-    if (st != WSK_E_TIMEOUT)
+    if (st != WSK_E_TIMEOUT && !ends)
         wait_released(self);
     Py_END_ALLOW_THREADS
     if (st == WSK_E_STATE)
@@ -811,7 +888,7 @@ static void Server_dealloc(PyObject *op)
         ext_log_detach(self->errors);
     Py_CLEAR(self->errors);
     if (self->phase == PHASE_NEW || self->phase == PHASE_FAILED ||
-        is_ours(self)) {
+        is_ours(self)) { /* start() holds a reference */
         Py_BEGIN_ALLOW_THREADS
         wsk_server_free(self->srv);
         Py_END_ALLOW_THREADS

@@ -121,10 +121,11 @@ class Server:
 
         True when it has; False when ``timeout`` seconds are over first.
         ``TimeoutError`` when handlers were still running after the graceful
-        time: they are abandoned. Signal handlers run meanwhile.
+        time: they are abandoned. Signal handlers run meanwhile. While the
+        interpreter ends it waits for at most a second.
         """
         main = threading.current_thread() is threading.main_thread()
-        if timeout is None and main:
+        if timeout is None and main and not sys.is_finalizing():
             return _join_in_main_thread(self._server)
         return self._server.join(timeout)
 
