@@ -220,6 +220,7 @@ static int give_head(AnswerObject *self, PyObject *type, Py_ssize_t length,
                      PyObject *exc_info)
 {
     PyObject *args[3] = {NULL, NULL, exc_info};
+    PyObject *write;
 
     if (self->write != NULL)
         return 0;
@@ -231,11 +232,16 @@ static int give_head(AnswerObject *self, PyObject *type, Py_ssize_t length,
         return -1;
     if (self->status == NULL)
         self->status = ext_ref(self->st->names.ok);
-    args[0] = self->status;
-    args[1] = self->headers;
-    self->write = PyObject_Vectorcall(self->start_response, args,
-                                      exc_info == NULL ? 2 : 3, NULL);
-    return self->write == NULL ? -1 : 0;
+    /* The server's code may call this object again, which replaces them. */
+    args[0] = ext_ref(self->status);
+    args[1] = ext_ref(self->headers);
+    write = PyObject_Vectorcall(self->start_response, args,
+                                exc_info == NULL ? 2 : 3, NULL);
+    Py_DECREF(args[0]);
+    Py_DECREF(args[1]);
+    if (write != NULL)
+        Py_XSETREF(self->write, write);
+    return write == NULL ? -1 : 0;
 }
 
 /* -------------------------------------------------------------- the body ---
@@ -458,11 +464,15 @@ static void log_failure(const AnswerObject *self)
     const char *text;
 
     PyErr_Fetch(&type, &error, &traceback);
-    method = PyDict_GetItem(self->environ, self->st->names.request_method);
-    path = PyDict_GetItem(self->environ, self->st->names.path_info);
+    /* Their __str__ may be the application's, and environ is. */
+    method =
+        ext_xref(PyDict_GetItem(self->environ, self->st->names.request_method));
+    path = ext_xref(PyDict_GetItem(self->environ, self->st->names.path_info));
     what = PyUnicode_FromFormat("error in the application: %S %A",
                                 method == NULL ? Py_None : method,
                                 path == NULL ? Py_None : path);
+    Py_XDECREF(method);
+    Py_XDECREF(path);
     text = what == NULL ? NULL : PyUnicode_AsUTF8(what);
     PyErr_Clear();
     PyErr_Restore(type, error, traceback);

@@ -31,8 +31,9 @@ static int make_head(AskObject *self, const char *host, const char *target,
     self->ask.headers = set.items;
     self->ask.n_headers = set.n;
     st = wsk_ws_ask_head(&self->ask, &head, &len);
-    self->ask.headers = NULL; /* only the head needed them */
+    self->ask.headers = NULL; /* only the head needed these */
     self->ask.n_headers = 0;
+    self->ask.host = self->ask.target = NULL;
     ext_headers_clear(&set);
     if (st == WSK_OK) {
         self->head = PyBytes_FromStringAndSize(head, (Py_ssize_t)len);

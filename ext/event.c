@@ -101,7 +101,7 @@ static int count_arguments(PyObject *handler, Py_ssize_t *least,
 static int add_handler(EventObject *self, PyObject *handler)
 {
     Py_ssize_t least, most;
-    PyObject *more, *all;
+    PyObject *more, *was, *all;
 
     if (!PyCallable_Check(handler)) {
         PyErr_Format(PyExc_TypeError,
@@ -114,7 +114,9 @@ static int add_handler(EventObject *self, PyObject *handler)
     more = Py_BuildValue("((Onn))", handler, least, most);
     if (more == NULL)
         return -1;
-    all = PySequence_Concat(self->handlers, more);
+    was = ext_ref(self->handlers); /* a collection may run anything */
+    all = PySequence_Concat(was, more);
+    Py_DECREF(was);
     Py_DECREF(more);
     if (all == NULL)
         return -1;
@@ -122,8 +124,9 @@ static int add_handler(EventObject *self, PyObject *handler)
     return 0;
 }
 
-/* The place of a handler, or -1: with an exception set unless it is absent. */
-static Py_ssize_t find_handler(PyObject *handlers, PyObject *handler)
+/* The row of a handler, borrowed, or NULL: with an exception set unless it is
+ * absent. */
+static PyObject *find_handler(PyObject *handlers, PyObject *handler)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(handlers); i++) {
         PyObject *row = PyTuple_GET_ITEM(handlers, i);
@@ -131,20 +134,31 @@ static Py_ssize_t find_handler(PyObject *handlers, PyObject *handler)
             PyObject_RichCompareBool(PyTuple_GET_ITEM(row, 0), handler, Py_EQ);
 
         if (same != 0)
-            return same < 0 ? -1 : i;
+            return same < 0 ? NULL : row;
     }
+    return NULL;
+}
+
+/* The place of a row, or -1 when it is gone. */
+static Py_ssize_t place_of(PyObject *handlers, const PyObject *row)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(handlers); i++)
+        if (PyTuple_GET_ITEM(handlers, i) == row)
+            return i;
     return -1;
 }
 
 static int remove_handler(EventObject *self, PyObject *handler)
 {
     PyObject *was = ext_ref(self->handlers); /* == may run anything */
-    Py_ssize_t place = find_handler(was, handler);
+    PyObject *row = find_handler(was, handler);
+    PyObject *now = ext_ref(self->handlers); /* what it has made of them */
     PyObject *before = NULL, *after = NULL, *all = NULL;
+    Py_ssize_t place = row == NULL ? -1 : place_of(now, row);
 
     if (place >= 0) {
-        before = PyTuple_GetSlice(was, 0, place);
-        after = PyTuple_GetSlice(was, place + 1, PyTuple_GET_SIZE(was));
+        before = PyTuple_GetSlice(now, 0, place);
+        after = PyTuple_GetSlice(now, place + 1, PyTuple_GET_SIZE(now));
         if (before != NULL && after != NULL)
             all = PySequence_Concat(before, after);
     } else if (!PyErr_Occurred()) {
@@ -154,6 +168,7 @@ static int remove_handler(EventObject *self, PyObject *handler)
     Py_XDECREF(before);
     Py_XDECREF(after);
     Py_DECREF(was);
+    Py_DECREF(now);
     if (all == NULL)
         return -1;
     Py_SETREF(self->handlers, all);
@@ -207,10 +222,13 @@ static PyObject *call_handler(EventObject *self, PyObject *row, PyObject **args,
     PyObject *call = PyTuple_GET_ITEM(row, 0);
     Py_ssize_t least = PyLong_AsSsize_t(PyTuple_GET_ITEM(row, 1));
     Py_ssize_t most = PyLong_AsSsize_t(PyTuple_GET_ITEM(row, 2));
+    PyObject *result;
 
-    if (least == n + 1) {
-        args[-1] = self->owner != NULL ? self->owner : Py_None;
-        return PyObject_Vectorcall(call, args - 1, (size_t)n + 1, NULL);
+    if (least == n + 1) { /* which may give the event another owner */
+        args[-1] = ext_ref(self->owner != NULL ? self->owner : Py_None);
+        result = PyObject_Vectorcall(call, args - 1, (size_t)n + 1, NULL);
+        Py_DECREF(args[-1]);
+        return result;
     }
     return PyObject_Vectorcall(call, args, (size_t)Py_MIN(n, most), NULL);
 }

@@ -168,8 +168,10 @@ static PyObject *Foreign_finish(PyObject *op, PyObject *args)
         if (type != NULL)
             PyErr_Restore(type, error, traceback);
     }
-    ext_websocket_end(websocket, NULL);
-    wsk_request_disown(req);
+    if (ws->req == req) { /* nobody has finished it meanwhile */
+        ext_websocket_end(websocket, NULL);
+        wsk_request_disown(req);
+    }
     if (PyErr_Occurred())
         return NULL;
     return PyBool_FromLong(ws->conn != NULL);

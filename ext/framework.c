@@ -70,34 +70,34 @@ static PyObject *find_text(PyObject *routes, PyObject *path)
     return best;
 }
 
-/* A new reference, or NULL: none, or an exception is set. */
+/* A new reference, or NULL: none, or an exception is set. The routes are held,
+ * for a route may compare itself by code of the application. */
 static PyObject *find(const FrameworkObject *self, PyObject *path)
 {
-    PyObject *text, *found;
+    PyObject *routes = ext_ref(self->routes);
+    PyObject *text = NULL, *found = NULL;
 
-    if (PyUnicode_IS_ASCII(path)) {
-        found = find_text(self->routes, path);
-    } else {
+    if (!PyUnicode_IS_ASCII(path))
         text = as_text(path);
-        if (text == NULL && PyErr_Occurred())
-            return NULL;
-        found = find_text(self->routes, text == NULL ? path : text);
-        Py_XDECREF(text);
-    }
-    Py_XINCREF(found);
+    if (text != NULL || !PyErr_Occurred())
+        found = ext_xref(find_text(routes, text == NULL ? path : text));
+    Py_XDECREF(text);
+    Py_DECREF(routes);
     return found;
 }
 
 static PyObject *find_in(const FrameworkObject *self, PyObject *environ)
 {
     PyObject *path = PyDict_GetItem(environ, self->st->names.path_info);
+    PyObject *found = NULL;
 
-    if (path == NULL)
-        path = self->st->names.empty;
-    if (!PyUnicode_Check(path))
-        return PyErr_Format(PyExc_TypeError, "PATH_INFO must be a str, not %R",
-                            path);
-    return find(self, path);
+    path = ext_ref(path != NULL ? path : self->st->names.empty);
+    if (PyUnicode_Check(path))
+        found = find(self, path);
+    else
+        PyErr_Format(PyExc_TypeError, "PATH_INFO must be a str, not %R", path);
+    Py_DECREF(path);
+    return found;
 }
 
 PyDoc_STRVAR(find_doc,
@@ -133,7 +133,7 @@ static PyObject *Framework_call(PyObject *op, PyObject *const *args,
                                 size_t nargsf, PyObject *kwnames)
 {
     FrameworkObject *self = Framework_CAST(op);
-    PyObject *handler, *sent;
+    PyObject *handler, *debug, *sent;
 
     if (PyVectorcall_NARGS(nargsf) != 2 || kwnames != NULL)
         return PyErr_Format(PyExc_TypeError,
@@ -144,7 +144,10 @@ static PyObject *Framework_call(PyObject *op, PyObject *const *args,
     if (!is_special(self, args[0])) {
         handler = find_in(self, args[0]);
         if (handler != NULL) {
-            sent = ext_answer(self->st, args[0], args[1], handler, self->debug);
+            debug = ext_xref(self->debug);
+            sent = ext_answer(self->st, args[0], args[1], handler,
+                              debug != NULL ? debug : Py_None);
+            Py_XDECREF(debug);
             Py_DECREF(handler);
             return sent;
         }

@@ -223,10 +223,25 @@ int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
 
 void ext_headers_clear(struct ext_headers *h)
 {
+    PyObject *fields = h->fields;
+
     if (h->items != h->few)
         PyMem_Free(h->items);
-    h->items = NULL;
-    h->n = 0;
-    h->has_length = false;
-    Py_CLEAR(h->fields);
+    ext_headers_init(h);
+    Py_XDECREF(fields); /* of a tuple that only we held */
+}
+
+void ext_headers_move(struct ext_headers *to, struct ext_headers *from)
+{
+    to->fields = from->fields;
+    to->n = from->n;
+    to->has_length = from->has_length;
+    to->length = from->length;
+    to->items = from->items;
+    if (from->items == from->few) {
+        to->items = to->few;
+        for (size_t i = 0; i < from->n; i++)
+            to->few[i] = from->few[i];
+    }
+    ext_headers_init(from);
 }

@@ -17,14 +17,27 @@ struct ext_headers {
     wsk_header few[EXT_FEW_HEADERS];
 };
 
-/* Fill an empty (zeroed or cleared) set from a list of (name, value); names and
- * values are str, as PEP 3333 has them. -1 with an exception set that names the
- * mistake; then the set is to be cleared. With `st` good names are remembered.
+/* Make an empty set without zeroing the room for its fields. */
+static inline void ext_headers_init(struct ext_headers *h)
+{
+    h->fields = NULL;
+    h->items = NULL;
+    h->n = 0;
+    h->has_length = false;
+}
+
+/* Fill an empty (zeroed, made or cleared) set from a list of (name, value);
+ * names and values are str, as PEP 3333 has them. -1 with an exception set that
+ * names the mistake; then the set is to be cleared. With `st` good names are
+ * remembered.
  */
 int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
                      PyObject *list);
 
 void ext_headers_clear(struct ext_headers *h);
+
+/* Move a set into one that is empty. */
+void ext_headers_move(struct ext_headers *to, struct ext_headers *from);
 
 /* The octets of a str that is latin-1; they are NUL-terminated and live as long
  * as it does. `what` names it in an error. NULL with an exception set. */

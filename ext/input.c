@@ -81,9 +81,11 @@ static wsk_status read_coming(InputObject *self, void *data, size_t cap,
     wsk_status st;
 
     while ((st = wsk_request_read(self->req, data, cap, got)) == WSK_E_AGAIN) {
+        self->reading = true;
         Py_BEGIN_ALLOW_THREADS
         st = wsk_request_wait(self->req);
         Py_END_ALLOW_THREADS
+        self->reading = false;
         if (st != WSK_OK)
             break;
     }

@@ -51,12 +51,26 @@ static int set_timeout(const struct pysocket *s, int timeout_ms)
 
 enum way { RECEIVE, SEND };
 
+/* The memory is not the view's own: nobody may keep it, be it in the frames of
+ * an exception. What the method has raised stays set. */
+static void release_view(PyObject *view)
+{
+    PyObject *type, *error, *traceback, *released;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    released = PyObject_CallMethod(view, "release", NULL);
+    Py_XDECREF(released);
+    Py_DECREF(view);
+    if (type != NULL)
+        PyErr_Restore(type, error, traceback); /* in place of release()'s */
+}
+
 /* One call of recv_into() or send(), with the interpreter entered. */
 static wsk_status call_locked(const struct pysocket *s, enum way way,
                               void *data, size_t len, int timeout_ms,
                               size_t *done, short *events)
 {
-    PyObject *view, *n = NULL, *released;
+    PyObject *view, *n = NULL;
     Py_ssize_t count = -1;
 
     *events = 0;
@@ -68,13 +82,9 @@ static wsk_status call_locked(const struct pysocket *s, enum way way,
         return judge_exception(s, events);
     n = PyObject_CallMethod(s->socket, way == RECEIVE ? "recv_into" : "send",
                             "O", view);
-    if (n != NULL) {
+    if (n != NULL)
         count = PyLong_AsSsize_t(n);
-        /* The memory is not the view's own: nobody may keep it. */
-        released = PyObject_CallMethod(view, "release", NULL);
-        Py_XDECREF(released);
-    }
-    Py_DECREF(view);
+    release_view(view);
     Py_XDECREF(n);
     if (PyErr_Occurred() || count < 0)
         return judge_exception(s, events);

@@ -48,6 +48,16 @@ _Static_assert(sizeof(ResponseObject) + 2 * sizeof(void *) <= 512,
 
 /* ------------------------------------------------------------ the head --- */
 
+/* What start_response was called with, until it is found good. Meanwhile code
+ * of the application may run, such as the repr() of a wrong header, and call
+ * start_response again; and so may another thread. */
+struct head {
+    int code;
+    const char *reason; /* in `status` */
+    PyObject *status;   /* borrowed from the caller */
+    struct ext_headers headers;
+};
+
 static void forget_head(ResponseObject *self)
 {
     ext_headers_clear(&self->headers);
@@ -56,7 +66,7 @@ static void forget_head(ResponseObject *self)
 }
 
 /* "404 Not Found". */
-static int set_status(ResponseObject *self, PyObject *status)
+static int read_status(struct head *head, PyObject *status)
 {
     const char *p = ext_latin1(status, "the status");
     int code = 0;
@@ -70,9 +80,9 @@ static int set_status(ResponseObject *self, PyObject *status)
     }
     if (code < 200 || code > 599 || (p[3] != ' ' && p[3] != '\0'))
         goto malformed;
-    self->code = code;
-    self->reason = p[3] == '\0' || p[4] == '\0' ? NULL : p + 4;
-    self->status = ext_ref(status);
+    head->code = code;
+    head->reason = p[3] == '\0' || p[4] == '\0' ? NULL : p + 4;
+    head->status = status;
     return 0;
 
 malformed:
@@ -81,6 +91,18 @@ malformed:
                  " not %R",
                  status);
     return -1;
+}
+
+/* The set of fields leaves `head`. */
+static void set_head(ResponseObject *self, struct head *head)
+{
+    struct ext_headers *h = &self->headers;
+
+    forget_head(self);
+    self->code = head->code;
+    self->reason = head->reason;
+    self->status = ext_ref(head->status);
+    ext_headers_move(h, &head->headers);
 }
 
 /* ------------------------------------------------------------- sending --- */
@@ -630,26 +652,32 @@ static PyObject *Response_call(PyObject *op, PyObject *const *args,
                                size_t nargsf, PyObject *kwnames)
 {
     ResponseObject *self = Response_CAST(op);
-    PyObject *exc_info;
+    struct head head;
+    PyObject *exc_info, *write;
 
     if (parse_call(args, PyVectorcall_NARGS(nargsf), kwnames, &exc_info) < 0 ||
         check_call(self, exc_info) < 0)
         return NULL;
     forget_head(self);
     self->stage = STAGE_SILENT;
-    if (set_status(self, args[0]) < 0 ||
-        ext_headers_fill(self->st, &self->headers, args[1]) < 0) {
-        forget_head(self);
+    ext_headers_init(&head.headers);
+    if (read_status(&head, args[0]) < 0 ||
+        ext_headers_fill(self->st, &head.headers, args[1]) < 0 ||
+        check_call(self, exc_info) < 0) {
+        ext_headers_clear(&head.headers);
         return NULL;
     }
+    set_head(self, &head);
     self->stage = STAGE_READY;
     /* After 101 this is how a framework reports that the handler crashed. */
     if (accepted(self) && (exc_info != NULL || self->code >= 500))
         ext_websocket_fail(self->websocket);
-    if (self->write == NULL)
-        self->write = PyCFunction_New(&write_def, op);
-    Py_XINCREF(self->write);
-    return self->write;
+    write = ext_xref(self->write);
+    if (write == NULL)
+        write = PyCFunction_New(&write_def, op);
+    if (write != NULL && self->write == NULL) /* a collection runs anything */
+        self->write = ext_ref(write);
+    return write;
 }
 
 /* ---------------------------------------------------------------- type --- */

@@ -60,13 +60,14 @@ static PyObject *without_upgrade(PyObject *field)
 static int hide_upgrade(const struct ext_state *st, PyObject *environ)
 {
     PyObject *list =
-        PyDict_GetItemWithError(environ, st->names.http_connection);
+        ext_xref(PyDict_GetItemWithError(environ, st->names.http_connection));
     PyObject *rest;
     int rc;
 
     if (list == NULL)
         return PyErr_Occurred() ? -1 : 0;
     rest = without_upgrade(list);
+    Py_DECREF(list);
     if (rest == NULL)
         return -1;
     if (PyUnicode_GET_LENGTH(rest) > 0)

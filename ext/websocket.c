@@ -48,6 +48,8 @@ const char *ext_ws_choose_protocol(const WebSocketObject *self,
 /* Send 101, with the extra headers. `protocol` NULL chooses. */
 static wsk_status upgrade(WebSocketObject *self, const char *protocol)
 {
+    /* The protocol lies in these, which a collection might replace. */
+    PyObject *protocols = ext_xref(self->protocols);
     struct ext_headers set = {0};
     wsk_conn *conn;
     wsk_status st = WSK_OK;
@@ -61,6 +63,7 @@ static wsk_status upgrade(WebSocketObject *self, const char *protocol)
     if (st == WSK_OK)
         st = wsk_request_upgrade(self->req, protocol, set.items, set.n, &conn);
     ext_headers_clear(&set);
+    Py_XDECREF(protocols);
     if (st == WSK_OK)
         self->conn = wsk_conn_ref(conn);
     return st;
@@ -169,9 +172,11 @@ PyObject *ext_ws_headers(PyObject *given)
 static int add_headers(WebSocketObject *self, PyObject *given)
 {
     PyObject *list = ext_ws_headers(given);
+    PyObject *extra = ext_xref(self->extra);
 
-    if (list != NULL && self->extra != NULL)
-        Py_SETREF(list, PySequence_Concat(self->extra, list));
+    if (list != NULL && extra != NULL)
+        Py_SETREF(list, PySequence_Concat(extra, list));
+    Py_XDECREF(extra);
     if (list == NULL)
         return -1;
     Py_XSETREF(self->extra, list);

@@ -36,15 +36,20 @@ static PyObject *make_environ(WebSocketObject *self)
 static PyObject *get_environ(PyObject *op, void *unused)
 {
     WebSocketObject *self = WebSocket_CAST(op);
+    PyObject *environ;
 
     (void)unused;
     if (self->environ == NULL && (self->conn == NULL || self->lone))
         return PyErr_Format(self->st->WebSocketError,
                             "environ: the request is over");
-    if (self->environ == NULL)
-        self->environ = make_environ(self);
-    if (self->environ == NULL)
-        return NULL;
+    if (self->environ == NULL) {
+        environ = make_environ(self);
+        if (environ == NULL)
+            return NULL;
+        if (self->environ == NULL) /* no collection has asked meanwhile */
+            self->environ = ext_ref(environ);
+        Py_DECREF(environ);
+    }
     self->shown = true;
     return ext_ref(self->environ);
 }
@@ -129,10 +134,12 @@ static int set_protocols(PyObject *op, PyObject *value, void *unused)
 
 static PyObject *get_extra(PyObject *op, void *unused)
 {
-    PyObject *extra = WebSocket_CAST(op)->extra;
+    PyObject *extra = ext_xref(WebSocket_CAST(op)->extra);
+    PyObject *list = extra != NULL ? PySequence_List(extra) : PyList_New(0);
 
     (void)unused;
-    return extra != NULL ? PySequence_List(extra) : PyList_New(0);
+    Py_XDECREF(extra);
+    return list;
 }
 
 static int set_extra(PyObject *op, PyObject *value, void *unused)
