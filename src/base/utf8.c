@@ -71,6 +71,27 @@ bool wsk__utf8_valid(const uint8_t *p, size_t n)
     return wsk__utf8_feed(&u, p, n) && wsk__utf8_complete(&u);
 }
 
+size_t wsk__utf8_letter(const uint8_t *p, size_t n, uint32_t *code)
+{
+    struct wsk__utf8 u = {0};
+    size_t len;
+
+    if (n == 0)
+        return 0;
+    *code = *p;
+    if (*p < 0x80)
+        return 1;
+    if (!begin(&u, *p))
+        return 0;
+    len = 1 + (size_t)u.need;
+    if (n < len || !wsk__utf8_feed(&u, p + 1, len - 1))
+        return 0;
+    *code = *p & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++)
+        *code = *code << 6 | (p[i] & 0x3f);
+    return len;
+}
+
 size_t wsk__utf8_cut(const uint8_t *p, size_t n, size_t max)
 {
     if (n <= max)

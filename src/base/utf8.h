@@ -25,6 +25,10 @@ static inline bool wsk__utf8_complete(const struct wsk__utf8 *u)
 /* Whether p[0..n) is a whole text. */
 bool wsk__utf8_valid(const uint8_t *p, size_t n);
 
+/* The octets of the letter that p[0..n) begins with, and which it is; 0 where
+ * none stands. */
+size_t wsk__utf8_letter(const uint8_t *p, size_t n, uint32_t *code);
+
 /* The length, at most `max`, to which the valid text p[0..n) can be cut without
  * splitting a code point. */
 size_t wsk__utf8_cut(const uint8_t *p, size_t n, size_t max);

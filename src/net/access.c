@@ -1,6 +1,7 @@
 #include "net/access.h"
 
 #include "base/ascii.h"
+#include "base/escape.h"
 #include "base/format.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -16,11 +17,30 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_ = 8192, PIECE_MAX = 2048 };
+/* A text is cut at PIECE_MAX octets, or earlier where many are long: TEXT_LEAST
+ * remain for each that follows, and room for all that is no text. */
+enum { LINE_MAX_ = 8192, PIECE_MAX = 2048, TEXT_LEAST = 64, FIXED_MOST = 40 };
+
+/* The same for the texts of a line of JSON, and for all that is no text. */
+enum {
+    JSON_FIXED = 1024,
+    JSON_REMOTE = 256,
+    JSON_METHOD = 64,
+    JSON_TARGET = 3072,
+    JSON_VERSION = 16,
+    JSON_HOST = 512,
+    JSON_FIELD = 1536, /* Referer, User-Agent */
+};
+
+_Static_assert(JSON_FIXED + JSON_REMOTE + JSON_METHOD + JSON_TARGET +
+                       JSON_VERSION + JSON_HOST + 2 * JSON_FIELD <=
+                   LINE_MAX_,
+               "a line of JSON is always whole");
 
 struct line {
     char text[LINE_MAX_];
     size_t n;
+    size_t later; /* octets kept for what follows */
 };
 
 /* What a line is about. */
@@ -37,8 +57,8 @@ struct subject {
 
 static void put_octets(struct line *l, const char *text, size_t len)
 {
-    if (len > sizeof(l->text) - l->n)
-        len = sizeof(l->text) - l->n;
+    /* Only a format that is longer than a line comes that far. */
+    len = wsk__utf8_cut((const uint8_t *)text, len, sizeof(l->text) - l->n);
     memcpy(l->text + l->n, text, len);
     l->n += len;
 }
@@ -52,8 +72,9 @@ static void put_peer(struct line *l, wsk_str s)
 {
     size_t room = sizeof(l->text) - l->n;
 
-    l->n += wsk__log_escape(l->text + l->n, room < PIECE_MAX ? room : PIECE_MAX,
-                            s.p, s.len, true);
+    room -= l->later < room ? l->later : room;
+    l->n += wsk__escape(l->text + l->n, room < PIECE_MAX ? room : PIECE_MAX,
+                        s.p, s.len, WSK__ESCAPE_ASCII);
 }
 
 static void put_or_dash(struct line *l, wsk_str s)
@@ -106,11 +127,40 @@ static wsk_str method_of(const struct subject *s)
 
 static void put_request_line(struct line *l, const struct subject *s)
 {
+    const size_t more = TEXT_LEAST + 1;
+
+    l->later += 2 * more;
     put_peer(l, method_of(s));
+    l->later -= more;
     put(l, " ");
     put_peer(l, s->head->target);
+    l->later -= more;
     put(l, " ");
     put_peer(l, s->head->version);
+}
+
+/* What an atom has room for, however much is written before it. */
+static size_t least_of(const struct wsk__atom *atom)
+{
+    switch (atom->what) {
+    case 0:
+        return atom->name.len;
+    case 'r':
+        return 3 * TEXT_LEAST + 2;
+    case 'h':
+    case 'm':
+    case 'U':
+    case 'q':
+    case 'H':
+    case 'f':
+    case 'a':
+    case 'i':
+    case 'o':
+    case 'e':
+        return TEXT_LEAST;
+    default:
+        return FIXED_MOST;
+    }
 }
 
 /* ------------------------------------------------------------- format --- */
@@ -232,7 +282,7 @@ static void put_atom(struct line *l, struct subject *s,
         put_octets(l, atom->name.p, atom->name.len);
         break;
     case 'h':
-        put(l, s->peer[0] ? s->peer : "-");
+        put_or_dash(l, (wsk_str){s->peer, strlen(s->peer)});
         break;
     case 't':
         put_time(l);
@@ -272,37 +322,20 @@ static void put_atom(struct line *l, struct subject *s,
 
 /* --------------------------------------------------------------- JSON --- */
 
-/* What is no UTF-8 is shown as Latin-1. */
-static void put_json_text(struct line *l, wsk_str s)
-{
-    size_t len = s.len < PIECE_MAX ? s.len : PIECE_MAX;
-    bool utf8 = len > 0 && wsk__utf8_valid((const uint8_t *)s.p, len);
-
-    put(l, "\"");
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        char text[8];
-
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f &&
-            (c < 0x80 || utf8)) {
-            put_octets(l, s.p + i, 1);
-        } else {
-            snprintf(text, sizeof(text), "\\u%04x", c);
-            put(l, text);
-        }
-    }
-    put(l, "\"");
-}
-
-static void put_json(struct line *l, const char *name, wsk_str value)
+/* A value of at most `most` octets as they are written. */
+static void put_json(struct line *l, const char *name, wsk_str value,
+                     size_t most)
 {
     put(l, l->n == 0 ? "{\"" : ",\"");
     put(l, name);
-    put(l, "\":");
-    if (value.p == NULL)
-        put(l, "null");
-    else
-        put_json_text(l, value);
+    if (value.p == NULL) {
+        put(l, "\":null");
+        return;
+    }
+    put(l, "\":\"");
+    l->n +=
+        wsk__escape(l->text + l->n, most, value.p, value.len, WSK__ESCAPE_JSON);
+    put(l, "\"");
 }
 
 static void put_json_number(struct line *l, const char *name, uint64_t value)
@@ -325,7 +358,7 @@ static void put_json_time(struct line *l)
     n = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ",
                  tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
                  tm.tm_min, tm.tm_sec, (unsigned)(now.tv_usec / 1000) % 1000);
-    put_json(l, "time", (wsk_str){text, (size_t)n});
+    put_json(l, "time", (wsk_str){text, (size_t)n}, sizeof(text));
 }
 
 static void put_json_line(struct line *l, const struct subject *s)
@@ -333,12 +366,12 @@ static void put_json_line(struct line *l, const struct subject *s)
     const wsk_head *h = s->head;
 
     put_json_time(l);
-    put_json(l, "remote", (wsk_str){s->peer, strlen(s->peer)});
+    put_json(l, "remote", (wsk_str){s->peer, strlen(s->peer)}, JSON_REMOTE);
     if (h != NULL) {
-        put_json(l, "method", method_of(s));
-        put_json(l, "target", h->target);
-        put_json(l, "version", h->version);
-        put_json(l, "host", h->host);
+        put_json(l, "method", method_of(s), JSON_METHOD);
+        put_json(l, "target", h->target, JSON_TARGET);
+        put_json(l, "version", h->version, JSON_VERSION);
+        put_json(l, "host", h->host, JSON_HOST);
     }
     put_json_number(l, s->ws != NULL ? "code" : "status", (uint64_t)s->status);
     put(l, ",\"duration\":");
@@ -350,9 +383,9 @@ static void put_json_line(struct line *l, const struct subject *s)
         put_json_number(l, "octets_out", s->ws->octets_out);
     } else {
         put_json_number(l, "octets", s->sent);
-        put_json(l, "referer", field(s, "Referer"));
+        put_json(l, "referer", field(s, "Referer"), JSON_FIELD);
     }
-    put_json(l, "agent", field(s, "User-Agent"));
+    put_json(l, "agent", field(s, "User-Agent"), JSON_FIELD);
     put(l, "}");
 }
 
@@ -363,18 +396,28 @@ static bool is_json(const wsk_server *srv)
     return strcmp(srv->cfg.access_log_format, "json") == 0;
 }
 
+static void put_format(struct line *l, struct subject *s, const char *format)
+{
+    const char *p = format;
+    struct wsk__atom atom;
+
+    while (wsk__format_next(&p, &atom))
+        l->later += least_of(&atom);
+    for (p = format; wsk__format_next(&p, &atom);) {
+        l->later -= least_of(&atom);
+        put_atom(l, s, &atom);
+    }
+}
+
 static void write_line(wsk_server *srv, struct subject *s)
 {
-    const char *p = wsk__format_of(srv->cfg.access_log_format);
-    struct wsk__atom atom;
     struct line l;
 
-    l.n = 0;
+    l.n = l.later = 0;
     if (is_json(srv))
         put_json_line(&l, s);
     else
-        while (wsk__format_next(&p, &atom))
-            put_atom(&l, s, &atom);
+        put_format(&l, s, wsk__format_of(srv->cfg.access_log_format));
     wsk__log_line(srv->access_log, l.text, l.n);
 }
 

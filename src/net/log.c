@@ -219,29 +219,3 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
     }
     pthread_mutex_unlock(&log->lock);
 }
-
-size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len,
-                       bool quoted)
-{
-    static const char HEX[] = "0123456789abcdef";
-    size_t n = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)src[i];
-
-        if (c >= 0x20 && c != 0x7f &&
-            !(quoted && (c == '"' || c == '\\' || c > 0x7f))) {
-            if (n + 1 > cap)
-                break;
-            dst[n++] = (char)c;
-        } else {
-            if (n + 4 > cap)
-                break;
-            dst[n++] = '\\';
-            dst[n++] = 'x';
-            dst[n++] = HEX[c >> 4];
-            dst[n++] = HEX[c & 15];
-        }
-    }
-    return n;
-}

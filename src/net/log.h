@@ -24,10 +24,4 @@ void wsk__log_free(struct wsk__log *log, unsigned wait_ms);
 /* One line, without its newline; taken whole or dropped. NULL log is legal. */
 void wsk__log_line(struct wsk__log *log, const char *text, size_t len);
 
-/* Copy src to dst[0..cap) with control characters escaped, so that no peer can
- * forge a line; `quoted`: '"', '\\' and what is no ASCII, too. Returns the
- * octets written; cuts at cap. */
-size_t wsk__log_escape(char *dst, size_t cap, const char *src, size_t len,
-                       bool quoted);
-
 #endif

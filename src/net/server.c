@@ -1,6 +1,8 @@
 /* wsk_server_*: the life of a server. */
+#include "base/escape.h"
 #include "base/format.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "net/dispatch.h"
 #include "net/log.h"
 #include "net/loop.h"
@@ -52,7 +54,7 @@ void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
     n = (size_t)snprintf(line, sizeof(line), "[%s +0000] [%ld] %s: ", stamp,
                          (long)getpid(), NAME[level]);
-    n += wsk__log_escape(line + n, sizeof(line) - n, text, len, false);
+    n += wsk__escape(line + n, sizeof(line) - n, text, len, WSK__ESCAPE_LINE);
     wsk__log_line(srv->error_log, line, n);
 }
 
@@ -66,9 +68,15 @@ void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
     va_start(args, fmt);
     n = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    if (n >= (int)sizeof(text)) {
+        size_t at = sizeof(text) - sizeof(WSK__CUT) - 3; /* not in a letter */
+
+        at += wsk__utf8_cut((const uint8_t *)text + at, 4, 3);
+        memcpy(text + at, WSK__CUT, sizeof(WSK__CUT));
+        n = (int)(at + sizeof(WSK__CUT) - 1);
+    }
     if (n > 0)
-        wsk_server_log(srv, level, text,
-                       (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+        wsk_server_log(srv, level, text, (size_t)n);
 }
 
 static bool parse_level(const char *name, wsk_log_level *level)

@@ -70,15 +70,3 @@ TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
     wsk__log_free(log, 5000);
     close(fds[1]);
 }
-
-TEST(a_peer_cannot_forge_a_line)
-{
-    char out[64];
-    size_t n = wsk__log_escape(out, sizeof(out), "a\r\nb\"\\\x7f", 7, true);
-
-    EXPECT_OCTETS(out, n, "a\\x0d\\x0ab\\x22\\x5c\\x7f");
-    n = wsk__log_escape(out, sizeof(out), "a\n\"\\", 4, false);
-    EXPECT_OCTETS(out, n, "a\\x0a\"\\");
-    n = wsk__log_escape(out, 3, "a\nb", 3, true);
-    EXPECT_OCTETS(out, n, "a");
-}

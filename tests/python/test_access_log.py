@@ -6,7 +6,10 @@ import re
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
+import unicodedata
 
 import pytest
 from conftest import PATIENCE
@@ -305,3 +308,107 @@ def test_the_error_log_may_be_off_or_standard_output(program, tmp_path):
         said = started.printed
         assert ("boom" in said) == shown
         assert "boom" not in started.said
+
+
+# ------------------------------------------- what nobody can make unreadable ---
+
+LONG = {
+    "quotes": b'"' * 3000,
+    "backslashes": b"\\" * 3000,
+    "tabs": b"a" + b"\t" * 3000 + b"b",
+    "latin-1": b"\xff" * 3000,
+    "emoji": "\U0001f600".encode() * 1500,
+    "C1": "\x9b31m\x85".encode() * 800,
+    "separators": "\u2028\u2029".encode() * 800,
+    "direction": "\u202egnp.exe".encode() * 300,
+    "surrogates": b"\xed\xa0\x80" * 900,
+    "half a letter": b"a" * 2047 + "\xe9".encode(),
+}
+
+
+def ask_long(site, octets):
+    """A request with everything long; octets that a target may not hold are
+    left out of it."""
+    target = bytes(c for c in octets if 0x21 <= c <= 0x7E)[:3000] or b"x" * 3000
+    with site.raw() as client:
+        client.send(b"GET /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                    b"Referer: %b\r\nUser-Agent: %b\r\n\r\n"
+                    % (target, octets, octets))  # fmt: skip
+        return client.response()[0]
+
+
+def steering(text):
+    return [
+        c
+        for c in text
+        if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs")
+        or unicodedata.bidirectional(c) in ("RLO", "LRO", "RLI", "LRI")
+    ]
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_a_line_of_json_is_whole_however_long_its_fields_are(logged, what):
+    site, lines = logged("json")
+    status = ask_long(site, LONG[what])
+    text = lines(1)[0]
+    line = json.loads(text)
+    assert line["status"] == status
+    assert list(line)[-1] == "agent"
+    assert not steering(text)
+    assert line["agent"].endswith("...")
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_a_plain_line_keeps_what_stands_behind_long_fields(logged, what):
+    site, lines = logged("%{User-Agent}i %f %r %U %q %{Referer}i %a | %s %B|")
+    status = ask_long(site, LONG[what])
+    text = lines(1)[0]
+    assert text.endswith(" | %d 5|" % status) and len(text) <= 8192
+    assert text.isascii() and not steering(text)
+    assert "... " in text
+
+
+def test_a_format_longer_than_a_line_still_ends_its_line(logged):
+    site, lines = logged("%s " + "\xe9" * 5000 + " %{User-Agent}i %r")
+    site.get("/", "User-Agent: me")
+    site.get("/", "User-Agent: me")
+    assert [line[:4] for line in lines(2)] == ["200 "] * 2
+
+
+def test_what_an_application_writes_to_its_errors_forges_no_line(tmp_path):
+    log = tmp_path / "error.log"
+    said = subprocess.run(
+        [sys.executable, "-c", COMPLAIN, str(log)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stderr
+    text = log.read_text("utf-8")
+    assert "caf\xe9: x\\x0d\\x1b[2J\\xc2\\x85\\xe2\\x80\\xa8[2026" in text
+    assert "ValueError: bad\n [2026-01-01" in text
+    assert not [c for c in steering(text) if c != "\n"]
+    for line in text.split("\n"):
+        if line.startswith("["):
+            assert "forged" not in line or "error: caf\xe9" in line
+
+
+COMPLAIN = r"""
+import socket, sys
+from wsocket import Server, log
+
+peers = "x\r\x1b[2J\x85\u2028[2026-01-01 00:00:00 +0000] [1] info: forged"
+
+def complain(environ, start_response):
+    environ["wsgi.errors"].write("caf\xe9: %s\n" % peers)
+    raise ValueError("bad\n[2026-01-01 00:00:00 +0000] [1] info: " + peers)
+
+log.show("info", sys.argv[1])
+with Server(complain, port=0, access_logfile="none",
+            error_logfile=sys.argv[1]) as server:
+    with socket.create_connection(("127.0.0.1", server.port), 20) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while peer.recv(4096):
+            pass
+"""
