@@ -39,7 +39,7 @@ static void check_address(const struct wsk__ip *ip)
     REQUIRE(memcmp(ip, &again, sizeof again) == 0);
 }
 
-static void check_fields(const char *data, size_t len)
+static void check_fields(const char *data, size_t len, unsigned counts)
 {
     static const struct wsk__block TRUSTED = {
         .ip = {{[10] = 0xff, [11] = 0xff, [12] = 10}}, .bits = 104};
@@ -61,7 +61,7 @@ static void check_fields(const char *data, size_t len)
         data += line;
         len -= line;
     }
-    wsk__forwarded_read(&head, &TRUSTED, 1, &said);
+    wsk__forwarded_read(&head, &TRUSTED, 1, counts, &said);
     if (said.known)
         check_address(&said.ip);
     REQUIRE(said.host.len == 0 ||
@@ -78,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (data[0] & 1)
         check_header(data + 1, len - 1);
     else
-        check_fields((const char *)data + 1, len - 1);
+        check_fields((const char *)data + 1, len - 1,
+                     data[0] & 2 ? WSK__FORWARDED : ~(unsigned)WSK__FORWARDED);
     return 0;
 }

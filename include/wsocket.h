@@ -89,8 +89,9 @@ typedef struct wsk_str {
  *   FLAG(name, default, help)   bool name; text forms are on and off
  *   LIST(name, field, default, help)  const char *field: elements between line
  *                               ends, or between commas if there is no line end
- *                               (of ws_origins and ws_subprotocols, which hold
- *                               no commas, between both); NULL is none
+ *                               (of forwarded_fields, ws_origins and
+ *                               ws_subprotocols, which hold no commas, between
+ *                               both); NULL is none
  *
  * The default of a TEXT or LIST may be NULL: not set.
  */
@@ -144,7 +145,8 @@ typedef struct wsk_str {
 
 #define WSK_LIST_OPTIONS(LIST)                                                 \
     LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
-    LIST(trusted_proxies, trusted_proxies, NULL, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose Forwarded and X-Forwarded fields count; repeatable") \
+    LIST(trusted_proxies, trusted_proxies, NULL, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose forwarded_fields count; repeatable") \
+    LIST(forwarded_fields, forwarded_fields, "x-forwarded-for,x-forwarded-proto", "what trusted_proxies write or clear in every request; all else of the kind is the client's and does not count: x-forwarded-for, -proto, -host, -port and -prefix, or forwarded alone; repeatable") \
     LIST(static, static_folders, NULL, "/url=folder: files that are served without the application; repeatable") \
     LIST(ws_origins, ws_origins, "same", "whose pages may open WebSockets: same (same host and port; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403; repeatable") \
     LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; repeatable")

@@ -111,6 +111,42 @@ bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind)
             memchr(bind->host.p, ':', bind->host.len) == NULL);
 }
 
+unsigned wsk__forwarded_field(wsk_str name)
+{
+    static const struct {
+        const char *name;
+        unsigned field;
+    } FIELDS[] = {
+        {"forwarded", WSK__FORWARDED},
+        {"x-forwarded-for", WSK__X_FOR},
+        {"x-forwarded-proto", WSK__X_PROTO},
+        {"x-forwarded-host", WSK__X_HOST},
+        {"x-forwarded-port", WSK__X_PORT},
+        {"x-forwarded-prefix", WSK__X_PREFIX},
+    };
+
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++)
+        if (wsk__str_ieq(name, FIELDS[i].name))
+            return FIELDS[i].field;
+    return 0;
+}
+
+bool wsk__forwarded_fields(const char *list, unsigned *fields)
+{
+    size_t pos = 0;
+    wsk_str name;
+
+    *fields = 0;
+    while (wsk__words_next(list, &pos, &name)) {
+        unsigned field = wsk__forwarded_field(name);
+
+        if (field == 0)
+            return false;
+        *fields |= field;
+    }
+    return (*fields & WSK__FORWARDED) == 0 || *fields == WSK__FORWARDED;
+}
+
 bool wsk__static_parse(wsk_str item, wsk_str *url, wsk_str *folder)
 {
     const char *equals = memchr(item.p, '=', item.len);

@@ -31,6 +31,24 @@ bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind);
  * folder that answers it. */
 bool wsk__static_parse(wsk_str item, wsk_str *url, wsk_str *folder);
 
+/* The fields by which a proxy tells of its client, a set. */
+enum wsk__forwarded_field {
+    WSK__FORWARDED = 1, /* RFC 7239 */
+    WSK__X_FOR = 2,
+    WSK__X_PROTO = 4,
+    WSK__X_HOST = 8,
+    WSK__X_PORT = 16,
+    WSK__X_PREFIX = 32,
+};
+
+/* The field of that name, in any case; 0: none. */
+unsigned wsk__forwarded_field(wsk_str name);
+
+/* The set that the option forwarded_fields names. False for another name, and
+ * where Forwarded stands beside X-Forwarded fields: they would say the same
+ * twice, and a proxy that writes one kind lets the other through. */
+bool wsk__forwarded_fields(const char *list, unsigned *fields);
+
 /* What access_logfile is until somebody sets it, if only to the same text: an
  * array of its own, which no literal "-" of a program is merged with. */
 extern const char wsk__default_access[];

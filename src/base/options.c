@@ -126,6 +126,11 @@ static bool good_block(wsk_str item)
     return wsk__block_read(item, &block);
 }
 
+static bool good_forwarded(wsk_str item)
+{
+    return wsk__forwarded_field(item) != 0;
+}
+
 static bool good_static(wsk_str item)
 {
     wsk_str url, folder;
@@ -181,6 +186,9 @@ static const struct rule {
     {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},
     {"trusted_proxies", 0, 0, "addresses such as 10.0.0.0/8, ::1, * or unix",
      good_block, false},
+    {"forwarded_fields", 0, 0,
+     "x-forwarded-for, -proto, -host, -port, -prefix or forwarded",
+     good_forwarded, true},
     {"static", 0, 0, "/url=folder", good_static, false},
     {"ws_compression", 0, 0, "off no-takeover takeover", NULL, false},
     {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL, false},
@@ -337,6 +345,18 @@ static bool are_good(const char *list, const struct rule *rule, wsk_str *item)
     return true;
 }
 
+/* Why items that are good by themselves do not go together; NULL: they do. */
+static const char *clash_of(const wsk_option *opt, const char *list)
+{
+    unsigned fields;
+
+    if (strcmp(opt->name, "forwarded_fields") == 0 &&
+        !wsk__forwarded_fields(list, &fields))
+        return "forwarded_fields takes forwarded alone or x-forwarded fields, "
+               "not both: the proxy lets through what it does not write";
+    return NULL;
+}
+
 static const char *nearest_name(const char *text)
 {
     size_t best = SIZE_MAX;
@@ -392,8 +412,10 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
 
     if (error == NULL)
         return WSK_E_ARG;
-    if (opt->kind == WSK_OPTION_LIST)
-        are_good(value, rule, &wrong);
+    if (opt->kind == WSK_OPTION_LIST && are_good(value, rule, &wrong)) {
+        snprintf(error, 160, "%s", clash_of(opt, value));
+        return WSK_E_ARG;
+    }
     shown = quote(wrong);
     switch (opt->kind) {
     case WSK_OPTION_TEXT:
@@ -447,7 +469,7 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
         STORE(const char *, text);
         return true;
     case WSK_OPTION_LIST:
-        if (!are_good(text, rule, &item))
+        if (!are_good(text, rule, &item) || clash_of(&ROWS[row], text) != NULL)
             return false;
         STORE(const char *, text);
         return true;

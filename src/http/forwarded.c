@@ -1,59 +1,79 @@
 #include "http/forwarded.h"
 
 #include "base/ascii.h"
+#include "http/head.h"
 
-/* Hops beyond it are not asked for: nobody has so many. */
-enum { HOPS = 32 };
-
-/* The members of a list whose fields may be several, the last first. */
-struct members {
-    wsk_str at[HOPS]; /* at[0] is the rightmost */
-    size_t n;
+/* A walk over the members of a list, whose fields may be several, from the
+ * last to the first. What proxies append stands at the right; so nothing that a
+ * client wrote, a quote that it left open above all, is read before that. */
+struct walk {
+    const wsk_head *head;
+    const char *name;
+    bool quotes;            /* a comma in a quoted-string separates nothing */
+    size_t fields;          /* those before it in the head are still to come */
+    const char *from, *end; /* the rest of the present one */
 };
 
-/* The end of the member that begins at p: a comma outside of quotes. */
-static const char *member_end(const char *p, const char *end)
+static struct walk walk(const wsk_head *head, const char *name, bool quotes)
 {
+    return (struct walk){.head = head,
+                         .name = name,
+                         .quotes = quotes,
+                         .fields = head->n_headers};
+}
+
+/* Whether an odd number of backslashes stands before p. */
+static bool is_escaped(const char *from, const char *p)
+{
+    const char *at = p;
+
+    while (at > from && at[-1] == '\\')
+        at--;
+    return (p - at) % 2 != 0;
+}
+
+/* The beginning of the last member of from..end. */
+static const char *member_start(const char *from, const char *end, bool quotes)
+{
+    const char *p = end;
     bool quoted = false;
 
-    for (; p < end; p++) {
-        if (*p == '"')
+    while (p > from && (quoted || p[-1] != ',')) {
+        p--;
+        if (quotes && *p == '"' && !(quoted && is_escaped(from, p)))
             quoted = !quoted;
-        else if (*p == '\\' && quoted && p + 1 < end)
-            p++;
-        else if (*p == ',' && !quoted)
-            break;
     }
     return p;
 }
 
-static void push_right(struct members *m, wsk_str member)
+/* The next field to the left that bears the name. */
+static bool next_field(struct walk *w)
 {
-    size_t keep = m->n < HOPS ? m->n : HOPS - 1;
+    while (w->fields > 0) {
+        const wsk_header *field = &w->head->headers[--w->fields];
 
-    memmove(m->at + 1, m->at, keep * sizeof *m->at);
-    m->at[0] = member;
-    m->n = keep + 1;
-}
-
-static void collect(const wsk_head *head, const char *name, struct members *m)
-{
-    m->n = 0;
-    for (size_t i = 0; i < head->n_headers; i++) {
-        wsk_str value = head->headers[i].value;
-        const char *p = value.p, *end = value.p + value.len;
-
-        if (!wsk__str_ieq(head->headers[i].name, name))
-            continue;
-        while (p < end) {
-            const char *stop = member_end(p, end);
-            wsk_str member = wsk__str_trim((wsk_str){p, (size_t)(stop - p)});
-
-            if (member.len > 0)
-                push_right(m, member);
-            p = stop + (stop < end);
+        if (field->value.len > 0 && wsk__str_ieq(field->name, w->name)) {
+            w->from = field->value.p;
+            w->end = w->from + field->value.len;
+            return true;
         }
     }
+    return false;
+}
+
+/* The next member to the left; empty ones do not count (RFC 9110 5.6.1.2). */
+static bool next_member(struct walk *w, wsk_str *member)
+{
+    do {
+        const char *start;
+
+        if (w->from == w->end && !next_field(w))
+            return false;
+        start = member_start(w->from, w->end, w->quotes);
+        *member = wsk__str_trim((wsk_str){start, (size_t)(w->end - start)});
+        w->end = start > w->from ? start - 1 : w->from;
+    } while (member->len == 0);
+    return true;
 }
 
 static bool read_port(wsk_str text, uint16_t *port)
@@ -99,7 +119,7 @@ static bool read_node(wsk_str text, struct wsk__ip *ip, uint16_t *port)
 /* An authority that may stand in a Host field and in a link. */
 static bool is_host(wsk_str text)
 {
-    if (text.len == 0 || text.len > 255)
+    if (text.len == 0 || text.len > 255 || !wsk__is_authority(text))
         return false;
     for (size_t i = 0; i < text.len; i++) {
         int c = wsk__lower((unsigned char)text.p[i]);
@@ -160,64 +180,76 @@ static bool next_pair(const char **p, const char *end, wsk_str *name,
     return !*bad;
 }
 
-/* What one hop says of the one before. False: it cannot be read. *node: its
- * for=, or none. */
-static bool read_element(wsk_str element, struct wsk__forwarded *f,
-                         wsk_str *node)
+/* What one hop says of the one before, as far as it is looked for. */
+struct element {
+    wsk_str node, proto, host; /* NULL: not said */
+};
+
+/* False: it is no element, or says something twice (RFC 7239 4). */
+static bool read_element(wsk_str text, struct element *e)
 {
-    const char *p = element.p, *end = element.p + element.len;
+    const char *p = text.p, *end = text.p + text.len;
     wsk_str name, value;
     bool bad = false;
 
-    *node = (wsk_str){NULL, 0};
+    *e = (struct element){{NULL, 0}, {NULL, 0}, {NULL, 0}};
     while (next_pair(&p, end, &name, &value, &bad)) {
-        if (wsk__str_ieq(name, "for"))
-            *node = value;
-        else if (wsk__str_ieq(name, "proto"))
-            take_proto(f, value);
-        else if (wsk__str_ieq(name, "host") && is_host(value))
-            f->host = value;
+        wsk_str *slot = wsk__str_ieq(name, "for")     ? &e->node
+                        : wsk__str_ieq(name, "proto") ? &e->proto
+                        : wsk__str_ieq(name, "host")  ? &e->host
+                                                      : NULL;
+
+        if (slot == NULL)
+            continue;
+        bad |= slot->p != NULL;
+        *slot = value;
     }
     return !bad;
 }
 
 /* Take the address of the next hop to the left. True: it is trusted, too, and
- * what it says counts. */
+ * what it says counts. "unknown" and what a proxy made up (RFC 7239 6.2, 6.3)
+ * is no address, nor is a Unix socket's or what cannot be read. */
 static bool step(struct wsk__forwarded *f, wsk_str node,
                  const struct wsk__block *trusted, size_t n)
 {
-    struct wsk__ip ip;
-    uint16_t port;
-
-    if (!read_node(node, &ip, &port))
-        return false;
-    f->ip = ip;
-    f->ip_port = port;
-    f->known = true;
-    return wsk__blocks_have(trusted, n, &ip);
+    f->known = read_node(node, &f->ip, &f->ip_port);
+    f->hidden = !f->known;
+    return f->known && wsk__blocks_have(trusted, n, &f->ip);
 }
 
 /* Nobody is behind "*": the leftmost address is the client's. */
-static void read_rfc(const struct members *m, const struct wsk__block *trusted,
+static void read_rfc(const wsk_head *head, const struct wsk__block *trusted,
                      size_t n, struct wsk__forwarded *f)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        wsk_str node;
+    struct walk w = walk(head, "Forwarded", true);
+    wsk_str member;
 
-        if (!read_element(m->at[i], f, &node) || !step(f, node, trusted, n))
+    while (next_member(&w, &member)) {
+        struct element e;
+
+        if (!read_element(member, &e)) {
+            f->known = false;
+            f->hidden = true;
+            return;
+        }
+        take_proto(f, e.proto);
+        if (is_host(e.host))
+            f->host = e.host;
+        if (e.node.p == NULL || !step(f, e.node, trusted, n))
             return;
     }
 }
 
 /* ------------------------------------------------------- X-Forwarded --- */
 
-/* What the nearest proxy says. */
-static wsk_str rightmost(const wsk_head *head, const char *name)
+/* What the nearest proxy says; nothing if the field does not count. */
+static wsk_str rightmost(const wsk_head *head, const char *name, bool counts)
 {
-    struct members m;
+    struct walk w = walk(head, name, false);
+    wsk_str member;
 
-    collect(head, name, &m);
-    return m.n > 0 ? m.at[0] : (wsk_str){NULL, 0};
+    return counts && next_member(&w, &member) ? member : (wsk_str){NULL, 0};
 }
 
 static bool is_prefix(wsk_str text)
@@ -231,37 +263,44 @@ static bool is_prefix(wsk_str text)
     return true;
 }
 
-static void read_x(const wsk_head *head, struct wsk__forwarded *f)
+static void read_for(const wsk_head *head, const struct wsk__block *trusted,
+                     size_t n, struct wsk__forwarded *f)
 {
-    wsk_str host = rightmost(head, "X-Forwarded-Host");
+    struct walk w = walk(head, "X-Forwarded-For", false);
+    wsk_str member;
 
-    take_proto(f, rightmost(head, "X-Forwarded-Proto"));
-    if (is_host(host))
-        f->host = host;
-    if (!read_port(rightmost(head, "X-Forwarded-Port"), &f->port))
-        f->port = 0;
+    while (next_member(&w, &member) && step(f, member, trusted, n))
+        continue;
 }
 
-bool wsk__forwarded_read(const wsk_head *head, const struct wsk__block *trusted,
-                         size_t n, struct wsk__forwarded *f)
+static void read_x(const wsk_head *head, unsigned fields,
+                   struct wsk__forwarded *f)
 {
-    struct members m;
-    wsk_str prefix = rightmost(head, "X-Forwarded-Prefix");
+    wsk_str host = rightmost(head, "X-Forwarded-Host", fields & WSK__X_HOST);
+    wsk_str port = rightmost(head, "X-Forwarded-Port", fields & WSK__X_PORT);
+    wsk_str prefix =
+        rightmost(head, "X-Forwarded-Prefix", fields & WSK__X_PREFIX);
 
-    *f = (struct wsk__forwarded){0};
-    collect(head, "Forwarded", &m);
-    if (m.n > 0) {
-        read_rfc(&m, trusted, n, f);
-    } else {
-        collect(head, "X-Forwarded-For", &m);
-        for (size_t i = 0; i < m.n && step(f, m.at[i], trusted, n); i++)
-            continue;
-        read_x(head, f);
-    }
+    take_proto(f, rightmost(head, "X-Forwarded-Proto", fields & WSK__X_PROTO));
+    if (is_host(host))
+        f->host = host;
+    if (!read_port(port, &f->port))
+        f->port = 0;
     while (prefix.len > 1 && prefix.p[prefix.len - 1] == '/')
         prefix.len--;
     if (is_prefix(prefix))
         f->prefix = prefix;
-    return f->known || f->https || f->http || f->host.len > 0 || f->port > 0 ||
-           f->prefix.len > 0;
+}
+
+bool wsk__forwarded_read(const wsk_head *head, const struct wsk__block *trusted,
+                         size_t n, unsigned fields, struct wsk__forwarded *f)
+{
+    *f = (struct wsk__forwarded){0};
+    if (fields & WSK__FORWARDED)
+        read_rfc(head, trusted, n, f);
+    if (fields & WSK__X_FOR)
+        read_for(head, trusted, n, f);
+    read_x(head, fields, f);
+    return f->known || f->hidden || f->https || f->http || f->host.len > 0 ||
+           f->port > 0 || f->prefix.len > 0;
 }

@@ -81,9 +81,7 @@ static bool is_ip_literal(const char *p, const char *end)
     return true;
 }
 
-/* host[:port] (9110 7.2); user information is none of it (9110 4.2.4). Nothing
- * at all is allowed, a port of nothing is not (9110 4.2.1). */
-static bool is_authority(wsk_str s)
+bool wsk__is_authority(wsk_str s)
 {
     const char *end = s.p + s.len, *host_end = end;
     unsigned long port = 0;
@@ -166,7 +164,7 @@ static bool read_target(wsk_head *head)
         n++;
     authority.len = n;
     head->host = authority;
-    if (n == 0 || !is_authority(authority))
+    if (n == 0 || !wsk__is_authority(authority))
         return false; /* 9110 4.2.1: an empty host is invalid */
     if (!split_path(head, (wsk_str){t.p + scheme + n, t.len - scheme - n}))
         return false;
@@ -422,7 +420,7 @@ static int judge(wsk_head *head, const struct found *f)
     /* 9112 3.2: one valid Host, and none only from an HTTP/1.0 client. */
     if (f->repeated || (f->host.p == NULL && !head->http10))
         return 400;
-    if (f->host.p != NULL && !is_authority(f->host))
+    if (f->host.p != NULL && !wsk__is_authority(f->host))
         return 400;
     if (head->host.p == NULL)
         head->host = f->host;
@@ -494,16 +492,20 @@ struct wsk__head_store *wsk__head_store_new(const wsk_limits *limits)
     return store;
 }
 
-static void move_view(wsk_str *s, const char *from, const char *to)
+/* A view of another text stays: the authority that a proxy names is composed,
+ * see net/via. */
+static void move_view(wsk_str *s, wsk_str from, const char *to)
 {
-    if (s->p != NULL)
-        s->p = to + (s->p - from);
+    uintptr_t at = (uintptr_t)s->p - (uintptr_t)from.p;
+
+    if (s->p != NULL && at <= from.len)
+        s->p = to + at;
 }
 
 void wsk__head_rebase(struct wsk__head_store *store, const char *to)
 {
     wsk_head *head = &store->head;
-    const char *from = head->method.p;
+    wsk_str from = {head->method.p, store->len};
 
     move_view(&head->method, from, to);
     move_view(&head->target, from, to);

@@ -61,8 +61,13 @@ enum wsk__head_result wsk__head_parse(const char *data, size_t len,
                                       struct wsk__head_store *store,
                                       size_t *used, int *status);
 
+/* host[:port] (RFC 9110 7.2); user information is none of it (4.2.4). Nothing
+ * at all is allowed, a port of nothing is not (4.2.1). */
+bool wsk__is_authority(wsk_str text);
+
 /* Every view in store->head that points into the old text now points at the
- * same place in the text at `to`, whose first octet is that of the method. */
+ * same place in the text at `to`, whose first octet is that of the method. The
+ * others stay as they are. */
 void wsk__head_rebase(struct wsk__head_store *store, const char *to);
 
 /* A copy of the store, with no more fields than are used, and of the text, in

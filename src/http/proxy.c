@@ -50,6 +50,7 @@ static bool read_line(wsk_str line, struct wsk__proxied *out)
     wsk_str family = next_word(&line);
     bool v6 = wsk__str_is(family, "TCP6");
 
+    out->client = WSK__PROXIED_HIDDEN;
     if (wsk__str_is(family, "UNKNOWN")) /* what follows does not count */
         return true;
     if (!v6 && !wsk__str_is(family, "TCP4"))
@@ -59,7 +60,7 @@ static bool read_line(wsk_str line, struct wsk__proxied *out)
         !read_port(next_word(&line), &out->from_port) ||
         !read_port(line, &out->to_port))
         return false;
-    out->known = true;
+    out->client = WSK__PROXIED_KNOWN;
     return true;
 }
 
@@ -112,14 +113,15 @@ static bool read_v2(const uint8_t *data, size_t len, struct wsk__proxied *out)
         p += 32;
         break;
     case 0x00: /* unspecified, */
-    case 0x31: /* or a Unix socket: nobody to name */
+    case 0x31: /* or a Unix socket: no address to name */
+        out->client = WSK__PROXIED_HIDDEN;
         return true;
     default:
         return false;
     }
     out->from_port = big_endian(p);
     out->to_port = big_endian(p + 2);
-    out->known = true;
+    out->client = WSK__PROXIED_KNOWN;
     return true;
 }
 

@@ -11,8 +11,12 @@ enum { WSK__PROXY_MAX = 2048 };
 enum wsk__proxy_result { WSK__PROXY_MORE, WSK__PROXY_OK, WSK__PROXY_BAD };
 
 struct wsk__proxied {
-    bool known; /* else the connection speaks for itself: LOCAL, UNKNOWN */
-    struct wsk__ip from, to;
+    enum {
+        WSK__PROXIED_LOCAL, /* the proxy speaks for itself */
+        WSK__PROXIED_KNOWN,
+        WSK__PROXIED_HIDDEN, /* for a client that it does not name */
+    } client;
+    struct wsk__ip from, to; /* of KNOWN, and their ports */
     uint16_t from_port, to_port;
 };
 

@@ -68,8 +68,8 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_head(wsk__lone_of(conn));
     head = wsk__head_again(kept->text, kept->head_len, &conn->srv->cfg.limits);
-    if (head != NULL && kept->forwarded)
-        wsk__via_rehost(&conn->srv->trust, head);
+    if (head != NULL && kept->host_at > 0)
+        wsk__via_rehost(head, behind_head(kept) + kept->host_at);
     return head;
 }
 

@@ -423,7 +423,7 @@ wsk_status wsk_server_listen(wsk_server *srv)
     if (!refresh_logs(srv))
         return WSK_E_SYS;
     open_formats(srv);
-    if (!wsk__trust_read(&srv->trust, srv->cfg.trusted_proxies))
+    if (!wsk__trust_read(&srv->trust, &srv->cfg))
         return WSK_E_ARG;
     if (!wsk__items_next(srv->cfg.bind, &pos, &item)) {
         st = wsk__listen(&srv->places, &bind, srv->cfg.backlog);

@@ -210,9 +210,10 @@ struct wsk__socket {
     uint16_t peer_port, local_port;
     uint16_t local_at, protocol_at; /* behind the head; protocol_at 0: none */
     uint16_t prefix_at;             /* the same; 0: none */
-    bool https : 1, forwarded : 1;  /* how it came, see net/via */
-    char text[]; /* the octets of the head; peer, local, protocol and prefix,
-                    each with its NUL */
+    uint16_t host_at;               /* of the proxy's word; the same */
+    bool https : 1;                 /* how it came, see net/via */
+    char text[]; /* the octets of the head; peer, local, protocol, prefix
+                    and host, each with its NUL */
 };
 
 struct wsk_conn {

@@ -81,9 +81,12 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     size_t prefix = h->via != NULL && h->via->prefix[0] != '\0'
                         ? strlen(h->via->prefix) + 1
                         : 0;
+    size_t host = h->via != NULL && h->via->host[0] != '\0'
+                      ? strlen(h->via->host) + 1
+                      : 0;
     const char *head = wsk__http_head_text(&h->http, &head_len);
     struct wsk__socket *ws = wsk__calloc(offsetof(struct wsk__socket, text) +
-                                         peer + local + proto + prefix +
+                                         peer + local + proto + prefix + host +
                                          head_len);
     char *at;
 
@@ -94,9 +97,9 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     ws->local_at = (uint16_t)peer;
     ws->protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0;
     ws->prefix_at = prefix > 0 ? (uint16_t)(peer + local + proto) : 0;
+    ws->host_at = host > 0 ? (uint16_t)(peer + local + proto + prefix) : 0;
     ws->head_len = (uint32_t)head_len;
     ws->https = h->via != NULL && h->via->https;
-    ws->forwarded = h->via != NULL && h->via->forwarded;
     at = ws->text;
     append(&at, head, head_len);
     append(&at, h->peer.text, peer);
@@ -105,6 +108,8 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
         append(&at, protocol, proto);
     if (prefix > 0)
         append(&at, h->via->prefix, prefix);
+    if (host > 0)
+        append(&at, h->via->host, host);
     return ws;
 }
 

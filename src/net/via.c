@@ -6,16 +6,21 @@
 #include "http/proxy.h"
 #include "net/server.h"
 
+#include <stdio.h>
+
 /* -------------------------------------------------------------- trust --- */
 
-bool wsk__trust_read(struct wsk__trust *trust, const char *list)
+bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg)
 {
+    const char *list = cfg->trusted_proxies;
     size_t pos = 0, n = 0;
     wsk_str item;
 
     while (wsk__items_next(list, &pos, &item))
         n++;
     wsk__trust_clear(trust);
+    if (!wsk__forwarded_fields(cfg->forwarded_fields, &trust->fields))
+        return false;
     if (n == 0)
         return true;
     trust->blocks = wsk__calloc(n * sizeof(*trust->blocks));
@@ -31,7 +36,7 @@ bool wsk__trust_read(struct wsk__trust *trust, const char *list)
 void wsk__trust_clear(struct wsk__trust *trust)
 {
     wsk__free(trust->blocks);
-    *trust = (struct wsk__trust){NULL, 0};
+    *trust = (struct wsk__trust){NULL, 0, 0};
 }
 
 /* A peer without an address came through a Unix socket. */
@@ -74,6 +79,13 @@ static void show(struct wsk__address *to, const struct wsk__ip *ip,
     to->port = port;
 }
 
+/* A client stands there that no address is known of (RFC 7239 6.2). The
+ * proxy's own would lend it what is allowed to the proxy. */
+static void hide(struct wsk__address *to)
+{
+    *to = (struct wsk__address){.text = "unknown"};
+}
+
 int wsk__via_header(struct wsk_conn *conn)
 {
     struct wsk__via *via = conn->h->via;
@@ -92,58 +104,69 @@ int wsk__via_header(struct wsk_conn *conn)
         return got;
     wsk__buf_ack(in, used);
     via->header_due = false;
-    if (said.known) {
+    switch (said.client) {
+    case WSK__PROXIED_LOCAL:
+        break;
+    case WSK__PROXIED_KNOWN:
         show(&via->peer, &said.from, said.from_port);
         show(&via->local, &said.to, said.to_port);
         via->trusted = is_trusted(&conn->srv->trust, &via->peer);
+        break;
+    case WSK__PROXIED_HIDDEN:
+        hide(&via->peer);
+        via->trusted = false;
+        break;
     }
     return got;
 }
 
 /* ------------------------------------------------------------ requests --- */
 
-/* The application sees the host that the client asked for. */
-static void set_host(wsk_head *head, wsk_str host)
+void wsk__via_rehost(wsk_head *head, const char *host)
 {
     wsk_header *fields = (wsk_header *)(uintptr_t)head->headers;
 
-    head->host = host;
+    head->host = (wsk_str){host, strlen(host)};
     for (size_t i = 0; i < head->n_headers; i++)
         if (wsk__str_ieq(fields[i].name, "host"))
-            fields[i].value = host;
+            fields[i].value = head->host;
 }
 
-void wsk__via_rehost(const struct wsk__trust *trust, wsk_head *head)
+/* Cut an authority into its host and its port; 0: it has none. */
+static uint16_t split_port(wsk_str *host)
 {
-    struct wsk__forwarded said;
-
-    if (wsk__forwarded_read(head, trust->blocks, trust->n, &said) &&
-        said.host.len > 0)
-        set_host(head, said.host);
-}
-
-/* The port at the end of an authority; 0: it has none. */
-static uint16_t port_in(wsk_str host)
-{
+    size_t i = host->len;
     unsigned n = 0;
-    size_t i = host.len;
 
-    while (i > 0 && wsk__is_digit(host.p[i - 1]))
+    while (i > 0 && wsk__is_digit(host->p[i - 1]))
         i--;
-    if (i == 0 || i == host.len || host.p[i - 1] != ':' || host.len - i > 5)
+    if (i == 0 || host->p[i - 1] != ':' || host->len - i > 5)
         return 0;
-    for (; i < host.len; i++)
-        n = n * 10 + (unsigned)(host.p[i] - '0');
-    return n <= 65535 ? (uint16_t)n : 0;
+    for (size_t k = i; k < host->len; k++)
+        n = n * 10 + (unsigned)(host->p[k] - '0');
+    host->len = i - 1;
+    return n <= UINT16_MAX ? (uint16_t)n : 0;
 }
 
-static uint16_t port_of(const struct wsk__forwarded *said, uint16_t ours)
+/* Put together the authority that the client asked for: a proxy may tell host
+ * and port in fields of their own. Set via->host, and *port of our side. */
+static void compose(struct wsk__via *via, const wsk_head *head,
+                    const struct wsk__forwarded *said, uint16_t *port)
 {
-    uint16_t port = said->port > 0 ? said->port : port_in(said->host);
+    wsk_str whole = said->host.len > 0 ? said->host : head->host, host = whole;
+    uint16_t usual = said->https ? 443 : 80, named = split_port(&host);
 
-    if (port > 0 || (!said->https && !said->http && said->host.len == 0))
-        return port > 0 ? port : ours;
-    return said->https ? 443 : 80;
+    named = said->port > 0 ? said->port : named;
+    if (said->https || said->http || said->host.len > 0 || said->port > 0)
+        *port = named > 0 ? named : usual;
+    if (said->port == 0)
+        host = said->host; /* as the proxy wrote it, if it did */
+    if (host.len == 0 || host.len > WSK__HOST_TEXT - sizeof(":65535"))
+        return;
+    snprintf(via->host, sizeof(via->host), "%.*s", (int)host.len, host.p);
+    if (said->port > 0 && said->port != usual)
+        snprintf(via->host + host.len, sizeof(via->host) - host.len, ":%u",
+                 (unsigned)named);
 }
 
 void wsk__via_request(struct wsk_conn *conn)
@@ -158,17 +181,18 @@ void wsk__via_request(struct wsk_conn *conn)
     conn->h->peer = via->peer;
     conn->h->local = via->local;
     via->https = false;
-    via->prefix[0] = '\0';
-    via->forwarded = via->trusted &&
-                     wsk__forwarded_read(head, trust->blocks, trust->n, &said);
-    if (!via->forwarded)
+    via->prefix[0] = via->host[0] = '\0';
+    if (!via->trusted || !wsk__forwarded_read(head, trust->blocks, trust->n,
+                                              trust->fields, &said))
         return;
     via->https = said.https;
     if (said.known)
         show(&conn->h->peer, &said.ip, said.ip_port);
-    conn->h->local.port = port_of(&said, via->local.port);
-    if (said.host.len > 0)
-        set_host(head, said.host);
+    else if (said.hidden)
+        hide(&conn->h->peer);
+    compose(via, head, &said, &conn->h->local.port);
+    if (via->host[0] != '\0')
+        wsk__via_rehost(head, via->host);
     if (said.prefix.len > 0 && said.prefix.len < sizeof(via->prefix)) {
         memcpy(via->prefix, said.prefix.p, said.prefix.len);
         via->prefix[said.prefix.len] = '\0';

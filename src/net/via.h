@@ -8,14 +8,18 @@
 struct wsk__thread;
 struct wsk_conn;
 
-/* The option trusted_proxies. */
+/* A name (RFC 1035 2.3.4), a colon, a port and a NUL. */
+enum { WSK__HOST_TEXT = 255 + 1 + 5 + 1 };
+
+/* The options trusted_proxies and forwarded_fields. */
 struct wsk__trust {
     struct wsk__block *blocks;
     size_t n;
+    unsigned fields; /* a set of enum wsk__forwarded_field */
 };
 
 /* False when memory is out, or an item is none. */
-bool wsk__trust_read(struct wsk__trust *trust, const char *list);
+bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg);
 void wsk__trust_clear(struct wsk__trust *trust);
 
 /* Of a connection that may come from a proxy. Owner. */
@@ -23,10 +27,11 @@ struct wsk__via {
     struct wsk__address peer, local; /* who it is, before a request says more */
     bool trusted;    /* what its requests say of their clients counts */
     bool header_due; /* of the PROXY protocol */
-    bool forwarded;  /* the open request was */
-    bool https;      /* to its client */
+    bool https;      /* of the open request, to its client */
     char prefix[128];
-    uint64_t since_ms; /* for the header's deadline */
+    char host[WSK__HOST_TEXT]; /* the authority that its client asked for; "":
+                                  the one that stands in its head */
+    uint64_t since_ms;         /* for the header's deadline */
 };
 
 /* Whether the connection gets one; false when memory is out. */
@@ -35,8 +40,9 @@ bool wsk__via_open(struct wsk_conn *conn);
 /* A request begins: who is its client? */
 void wsk__via_request(struct wsk_conn *conn);
 
-/* The Host of a head that came that way once more, for a copy of it. */
-void wsk__via_rehost(const struct wsk__trust *trust, wsk_head *head);
+/* Let the application see the host that the client asked for; `host` lives as
+ * long as the head. */
+void wsk__via_rehost(wsk_head *head, const char *host);
 
 /* Octets before the first request, in conn->h->in: WSK__PROXY_OK once they are
  * through, or none are due. */

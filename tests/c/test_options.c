@@ -171,6 +171,26 @@ TEST(a_limit_under_which_no_request_could_come_is_refused)
     EXPECT(cfg.head_timeout_ms == 1);
 }
 
+TEST(forwarded_fields_are_named_in_any_case_and_of_one_kind)
+{
+    EXPECT(set("forwarded_fields", "") == WSK_OK);
+    EXPECT(set("forwarded_fields", "Forwarded") == WSK_OK);
+    EXPECT(set("forwarded_fields", "X-Forwarded-For\nx-forwarded-host") ==
+           WSK_OK);
+    EXPECT(set("forwarded_fields",
+               "x-forwarded-port, x-forwarded-prefix,x-forwarded-proto") ==
+           WSK_OK);
+    EXPECT(set("forwarded_fields", "x-forwarded-for x-forwarded-proto") ==
+           WSK_E_ARG);
+    EXPECT(set("forwarded_fields", "x-real-ip") == WSK_E_ARG);
+    EXPECT(strstr(error, "not 'x-real-ip'") != NULL);
+    EXPECT(set("forwarded_fields", "x-forwarded-proto\nforwarded") ==
+           WSK_E_ARG);
+    EXPECT(strstr(error, "not both") != NULL);
+    EXPECT(strcmp(cfg.forwarded_fields, "x-forwarded-for,x-forwarded-proto") ==
+           0);
+}
+
 TEST(a_wrong_item_of_a_list_is_shown_by_itself)
 {
     wsk_config_init(&cfg);

@@ -32,7 +32,8 @@ static bool from_is(const char *text, uint16_t port)
     char back[WSK__IP_TEXT];
 
     wsk__ip_write(&said.from, back);
-    return said.known && strcmp(back, text) == 0 && said.from_port == port;
+    return said.client == WSK__PROXIED_KNOWN && strcmp(back, text) == 0 &&
+           said.from_port == port;
 }
 
 TEST(version_1_is_a_line)
@@ -42,9 +43,9 @@ TEST(version_1_is_a_line)
     IS_HEADER("PROXY TCP6 2001:db8::1 ::1 1 65535\r\n");
     EXPECT(from_is("2001:db8::1", 1));
     IS_HEADER("PROXY UNKNOWN\r\n");
-    EXPECT(!said.known);
+    EXPECT(said.client == WSK__PROXIED_HIDDEN);
     IS_HEADER("PROXY UNKNOWN ffff::1 whatever\r\n");
-    EXPECT(!said.known);
+    EXPECT(said.client == WSK__PROXIED_HIDDEN);
 }
 
 TEST(octets_behind_the_header_are_http)
@@ -96,9 +97,11 @@ TEST(version_2_is_binary)
                  "\0\1\0\2");
     EXPECT(from_is("2001:db8::1", 1));
     IS_HEADER(V2 "\x20\0\0\0"); /* LOCAL: a health check of the proxy itself */
-    EXPECT(!said.known);
+    EXPECT(said.client == WSK__PROXIED_LOCAL);
     IS_HEADER(V2 "\x21\0\0\2xy"); /* unspecified */
-    EXPECT(!said.known);
+    EXPECT(said.client == WSK__PROXIED_HIDDEN);
+    IS_HEADER(V2 "\x20\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\1\xdc\x04\1\xbb");
+    EXPECT(said.client == WSK__PROXIED_LOCAL); /* addresses do not count */
     IS_HEADER(V2 "\x21\x11\0\x10\1\1\1\1\2\2\2\2\0\1\0\2"
                  "\4\0\1x"); /* a TLV */
     EXPECT(from_is("1.1.1.1", 1));

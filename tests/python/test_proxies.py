@@ -29,6 +29,10 @@ def seen(site, *headers):
     return json.loads(body)
 
 
+ALL = [
+    "x-forwarded-%s" % name for name in ("for", "proto", "host", "port", "prefix")
+]
+
 FIELDS = (
     "X-Forwarded-For: 6.6.6.6, 192.0.2.7",
     "X-Forwarded-Proto: https",
@@ -63,7 +67,9 @@ def test_events_see_the_same_environ(serve):
     events = wsocket.WSocketApp()
     events.onconnect += onconnect
     for app in handler, events:
-        site = serve(app, trusted_proxies="*", ws_origins="*")
+        site = serve(
+            app, trusted_proxies="*", forwarded_fields=ALL, ws_origins="*"
+        )
         headers = dict(field.split(": ") for field in FIELDS)
         with site.ws("/a%20b?c", additional_headers=headers) as client:
             with pytest.raises(ConnectionClosed):
@@ -74,7 +80,7 @@ def test_events_see_the_same_environ(serve):
 
 @pytest.mark.parametrize("trusted", ["127.0.0.0/8", "*", ["::1", "127.0.0.1"]])
 def test_trusted_proxies_are_believed(serve, trusted):
-    site = serve(app, trusted_proxies=trusted)
+    site = serve(app, trusted_proxies=trusted, forwarded_fields=ALL)
     assert seen(site, *FIELDS) == {
         "REMOTE_ADDR": "6.6.6.6" if trusted == "*" else "192.0.2.7",
         "REMOTE_PORT": "0",
@@ -87,7 +93,9 @@ def test_trusted_proxies_are_believed(serve, trusted):
 
 
 def test_forwarded_is_believed(serve):  # RFC 7239
-    site = serve(app, trusted_proxies="127.0.0.1")
+    site = serve(
+        app, trusted_proxies="127.0.0.1", forwarded_fields="Forwarded"
+    )
     environ = seen(
         site,
         'Forwarded: for="[2001:db8::7]:99";proto=https;host="a.example:444"',
@@ -125,11 +133,132 @@ def test_pages_of_the_forwarded_host_may_open_websockets(serve):
         },
         "origin": "http://shop.example",
     }
-    site = serve(app, trusted_proxies="127.0.0.1")
+    fields = ["x-forwarded-for", "x-forwarded-host"]
+    site = serve(app, trusted_proxies="127.0.0.1", forwarded_fields=fields)
     with site.ws("/", **options) as client:
         assert client.recv() == "192.0.2.9"
-    with pytest.raises(Exception, match="403"):
-        serve(app).ws("/", **options)
+    for trusted in {}, {"trusted_proxies": "127.0.0.1"}:
+        with pytest.raises(Exception, match="403"):
+            serve(app, **trusted).ws("/", **options)
+
+
+PROXY = ("X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        (),
+        ("X-Forwarded-For: 10.1.2.3",),
+        ("X-Forwarded-For: unknown",),
+        ('X-Forwarded-For: "',),
+        ('X-Forwarded-For: "\\',),
+        ("X-Forwarded-Proto: http",),
+        ("Forwarded: for=10.1.2.3;proto=http;host=evil.example",),
+        ('Forwarded: for="',),
+        ("X-Forwarded-Host: evil.example",),
+        ("X-Forwarded-Port: 4444",),
+        ("X-Forwarded-Prefix: /evil",),
+    ],
+)
+def test_by_default_only_the_clients_address_and_scheme_count(serve, forged):
+    """As the documented proxies write those two, and append to the first."""
+    site = serve(app, trusted_proxies="127.0.0.1")
+    client = ", ".join([*(f[17:] for f in forged if "-For:" in f), ""])
+    lists = [(*forged, *PROXY)]
+    if client:  # or in one field
+        lists.append(("X-Forwarded-For: " + client + "203.0.113.9", PROXY[1]))
+    for fields in lists:
+        assert seen(site, *fields) == {
+            "REMOTE_ADDR": "203.0.113.9",
+            "REMOTE_PORT": "0",
+            "wsgi.url_scheme": "https",
+            "HTTP_HOST": "test",
+            "SERVER_PORT": "443",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": "/x",
+        }
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["unknown", "_hidden", "unix:", '"', "x", "203.0.113.9, x", "203.0.113.9;"],
+)
+def test_what_is_no_address_never_makes_the_client_the_proxy(serve, value):
+    site = serve(app, trusted_proxies="127.0.0.1")
+    assert seen(site, "X-Forwarded-For: " + value)["REMOTE_ADDR"] == "unknown"
+    site = serve(
+        app, trusted_proxies="127.0.0.1", forwarded_fields=["forwarded"]
+    )
+    element = "Forwarded: for=1.1.1.1, for=" + value
+    assert seen(site, element)["REMOTE_ADDR"] in ("unknown", "203.0.113.9")
+
+
+def test_forwarded_beside_x_forwarded_is_refused_at_the_start(serve):
+    for names in "forwarded,x-forwarded-host", ["X-Forwarded-For", "Forwarded"]:
+        with pytest.raises(ValueError, match="not both"):
+            serve(app, trusted_proxies="*", forwarded_fields=names)
+    with pytest.raises(ValueError, match="not 'x-real-ip'"):
+        serve(app, trusted_proxies="*", forwarded_fields="x-real-ip")
+
+
+@pytest.mark.parametrize(
+    "host, fields, right",
+    [
+        ("shop.example", [], "https://shop.example 443"),
+        ("shop.example:8443", [], "https://shop.example:8443 8443"),
+        ("shop.example", ["Port: 8443"], "https://shop.example:8443 8443"),
+        ("shop.example", ["Port: 443"], "https://shop.example 443"),
+        ("shop.example:81", ["Port: 443"], "https://shop.example 443"),
+        ("shop.example:81", ["Port: 82"], "https://shop.example:82 82"),
+        ("[::1]", ["Port: 8443"], "https://[::1]:8443 8443"),
+        ("[::1]:1", ["Port: 443"], "https://[::1] 443"),
+        ("i", ["Host: a.example", "Port: 8443"], "https://a.example:8443 8443"),
+        ("i", ["Host: a.example:8", "Port: 9"], "https://a.example:9 9"),
+        ("i", ["Host: a.example:8"], "https://a.example:8 8"),
+        ("i", ["Proto: http", "Port: 80"], "http://i 80"),
+        ("i", ["Proto: http", "Port: 443"], "http://i:443 443"),
+        ("shop.example", ["Port: x"], "https://shop.example 443"),
+        ("a" * 300, ["Port: 8443"], "https://%s 8443" % ("a" * 300)),
+    ],
+)
+def test_host_and_port_of_an_authority_are_put_together(
+    serve, host, fields, right
+):
+    """Also once the head has moved to memory of its own, with its body."""
+    site = serve(
+        app, trusted_proxies="127.0.0.1", forwarded_fields=ALL, ws_origins="same"
+    )
+    lines = ["POST / HTTP/1.1", "Host: " + host, "X-Forwarded-Proto: https"]
+    lines += ["X-Forwarded-" + field for field in fields]
+    with site.raw() as client:
+        client.send("\r\n".join([*lines, "Content-Length: 3", "", ""]).encode())
+        client.send(b"abc")
+        environ = json.loads(client.response()[2])
+    url = "%(wsgi.url_scheme)s://%(HTTP_HOST)s %(SERVER_PORT)s" % environ
+    assert url == right
+
+
+def test_pages_of_the_forwarded_port_may_open_websockets(serve):
+    """And the events of such a WebSocket see the same authority."""
+    hosts = []
+
+    def onconnect(client):
+        hosts.append(client.environ["HTTP_HOST"])
+        client.close()
+
+    events = wsocket.WSocketApp()
+    events.onconnect += onconnect
+    site = serve(events, trusted_proxies="127.0.0.1", forwarded_fields=ALL)
+    headers = {"X-Forwarded-Host": "shop.example", "X-Forwarded-Port": "8443"}
+    for origin in "http://shop.example", "http://evil.example:8443":
+        with pytest.raises(Exception, match="403"):
+            site.ws("/", additional_headers=headers, origin=origin)
+    origin = "http://shop.example:8443"
+    with site.ws("/", additional_headers=headers, origin=origin) as client:
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+    assert hosts == ["shop.example:8443"]
 
 
 def test_the_access_log_names_the_client(serve, tmp_path, eventually):
@@ -202,13 +331,38 @@ def test_it_counts_for_the_whole_connection(serve):
             assert environ["REMOTE_ADDR"] == "192.0.2.1"
 
 
-def test_a_local_connection_speaks_for_itself(serve):
-    site = serve(app, proxy_protocol=True)
-    for header in b"PROXY UNKNOWN\r\n", V2[:12] + b"\x20\0\0\0":
+def version_2(command, family, addresses=b""):
+    length = struct.pack("!H", len(addresses))
+    return V2[:12] + bytes([command, family]) + length + addresses
+
+
+UNKNOWN = [
+    b"PROXY UNKNOWN\r\n",
+    b"PROXY UNKNOWN 192.0.2.1 198.51.100.1 56324 443\r\n",
+    version_2(0x21, 0x00),
+    version_2(0x21, 0x00, V2[16:]),
+    version_2(0x21, 0x31, bytes(216)),
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"trusted_proxies": "127.0.0.1"}])
+def test_only_a_local_connection_is_the_proxy_itself(serve, options):
+    site = serve(app, proxy_protocol=True, **options)
+    local = "203.0.113.9 https" if options else "127.0.0.1 http"
+    for header, right in (
+        (version_2(0x20, 0x00), local),
+        (version_2(0x20, 0x11, V2[16:]), local),
+        (V1, "192.0.2.1 http"),
+        *((header, "unknown http") for header in UNKNOWN),
+    ):
         with site.raw() as client:
-            client.send(header + GET)
-            environ = json.loads(client.response()[2])
-        assert environ["REMOTE_ADDR"] == "127.0.0.1"
+            client.send(header)
+            for _ in range(2):  # it counts for the whole connection
+                fields = "\r\n".join(PROXY).encode()
+                client.send(b"GET / HTTP/1.1\r\nHost: t\r\n%s\r\n\r\n" % fields)
+                environ = json.loads(client.response()[2])
+                seen = "%(REMOTE_ADDR)s %(wsgi.url_scheme)s" % environ
+                assert seen == right
 
 
 @pytest.mark.parametrize(
