@@ -57,6 +57,15 @@ static PyObject *refusal(const wsk_ws_verdict *verdict)
     return Py_BuildValue("is", verdict->status, verdict->reason);
 }
 
+/* What the server or a middleware around us makes of it (PEP 3333). */
+static bool came_by_https(PyObject *environ)
+{
+    PyObject *scheme = PyDict_GetItemString(environ, "wsgi.url_scheme");
+
+    return scheme != NULL && PyUnicode_Check(scheme) &&
+           PyUnicode_CompareWithASCIIString(scheme, "https") == 0;
+}
+
 PyDoc_STRVAR(
     admit_doc,
     "admit(app, environ, head, socket, kind, early, peer, port)\n"
@@ -86,6 +95,7 @@ static PyObject *Foreign_admit(PyObject *op, PyObject *args)
     how.early = early;
     how.early_len = (size_t)early_len;
     how.peer_port = port;
+    how.https = came_by_https(environ);
     how.transport = transport_of(socket, kind, &how.io);
     if (how.transport == NULL)
         return NULL;

@@ -89,9 +89,9 @@ typedef struct wsk_str {
  *   FLAG(name, default, help)   bool name; text forms are on and off
  *   LIST(name, field, default, help)  const char *field: elements between line
  *                               ends, or between commas if there is no line end
- *                               (of forwarded_fields, ws_origins and
- *                               ws_subprotocols, which hold no commas, between
- *                               both); NULL is none
+ *                               (of forwarded_fields, allowed_hosts, ws_origins
+ *                               and ws_subprotocols, which hold no commas,
+ *                               between both); NULL is none
  *
  * The default of a TEXT or LIST may be NULL: not set.
  */
@@ -147,8 +147,9 @@ typedef struct wsk_str {
     LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
     LIST(trusted_proxies, trusted_proxies, NULL, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose forwarded_fields count; repeatable") \
     LIST(forwarded_fields, forwarded_fields, "x-forwarded-for,x-forwarded-proto", "what trusted_proxies write or clear in every request; all else of the kind is the client's and does not count: x-forwarded-for, -proto, -host, -port and -prefix, or forwarded alone; repeatable") \
+    LIST(allowed_hosts, allowed_hosts, NULL, "hosts that may be asked for: names, .example.com for it and all below, addresses, or *; ports do not count; a request for another or for none is answered 421; without the option every host may be; repeatable") \
     LIST(static, static_folders, NULL, "/url=folder: files that are served without the application; repeatable") \
-    LIST(ws_origins, ws_origins, "same", "whose pages may open WebSockets: same (same host and port; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403; repeatable") \
+    LIST(ws_origins, ws_origins, "same", "whose pages may open WebSockets: same (same host and port, and https if the site is known to be; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403; repeatable") \
     LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; repeatable")
 /* clang-format on */
 
@@ -390,9 +391,12 @@ WSK_API wsk_str wsk_ws_origin(const wsk_head *head);
  *
  * origin   as wsk_ws_origin() has it; without one the answer is true
  * host     "example.com:8080", as the client named it
+ * https    the client is known to have come by https: then no page of http is
+ *          the same, which somebody on the way could have written. False also
+ *          where a proxy may have ended TLS without a word
  * allowed  as the option ws_origins has it
  */
-WSK_API bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host,
+WSK_API bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host, bool https,
                                    const char *allowed);
 
 /** Whether the client offered the subprotocol `name` (NUL-terminated, compared
@@ -1145,6 +1149,7 @@ typedef struct wsk_adoption {
     size_t early_len;
     const char *peer, *local; /* addresses, maybe "" */
     uint16_t peer_port, local_port;
+    bool https; /* the client is known to have come by it; see ws_origins */
     const wsk_server_config *config; /* the ws_ options; lives as long */
 } wsk_adoption;
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import http
 import socket
 import ssl
+import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Optional
@@ -25,6 +27,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+TELL = 1.0  # seconds between two lines about refused origins
 GOOD = (
     "wsocket itself, gunicorn, werkzeug (flask run), gevent, eventlet, uWSGI, "
     "cheroot or wsgiref"
@@ -53,6 +56,9 @@ class Middleware:
     def __init__(self, app: Application, **options: Any) -> None:
         self.app = gated(app, options)
         self._foreign = _wsocket.Foreign(**options)
+        self._lock = threading.Lock()
+        self._refused = 0
+        self._told = -TELL
 
     def __call__(
         self, environ: Environ, start_response: StartResponse
@@ -73,8 +79,27 @@ class Middleware:
             _port_of(environ),
         )
         if isinstance(ws, tuple):
+            if ws[0] == http.HTTPStatus.FORBIDDEN:
+                self._tell_refused(environ)
             return refuse(ws[0], ws[1], start_response)
         return self._run(door, ws, environ, start_response)
+
+    def _tell_refused(self, environ: Environ) -> None:
+        """Count a page of a stranger, and log the count once in a while."""
+        with self._lock:
+            self._refused += 1
+            count, now = self._refused, time.monotonic()
+            if now - self._told < TELL:
+                return
+            self._told = now
+        logger.warning(
+            "WebSocket refused: ws_origins does not allow pages of %a on "
+            "%s://%a: %d since the start",
+            environ.get("HTTP_ORIGIN", ""),
+            environ.get("wsgi.url_scheme", "http"),
+            environ.get("HTTP_HOST", ""),
+            count,
+        )
 
     def _run(
         self,
@@ -253,8 +278,6 @@ def refuse(
         headers.append(("Sec-WebSocket-Version", "13"))
     elif status == http.HTTPStatus.METHOD_NOT_ALLOWED:
         headers.append(("Allow", "GET"))
-    elif status == http.HTTPStatus.FORBIDDEN:
-        logger.warning("WebSocket refused: %s (option ws_origins)", reason)
     body = (reason + "\n").encode()
     headers.append(("Content-Length", str(len(body))))
     start_response("%d %s" % (status, http.HTTPStatus(status).phrase), headers)

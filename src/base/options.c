@@ -131,6 +131,23 @@ static bool good_forwarded(wsk_str item)
     return wsk__forwarded_field(item) != 0;
 }
 
+/* A name, with a dot before it or none, or an address; no port, no pattern. */
+static bool good_host_name(wsk_str item)
+{
+    struct wsk__ip ip;
+
+    if (wsk__str_is(item, "*"))
+        return true;
+    if (item.len > 2 && item.p[0] == '[' && item.p[item.len - 1] == ']')
+        item = (wsk_str){item.p + 1, item.len - 2};
+    if (memchr(item.p, ':', item.len) != NULL)
+        return wsk__ip_read(item, &ip);
+    for (size_t i = 0; i < item.len; i++)
+        if (item.p[i] <= ' ' || strchr("/*?#@[]%,", item.p[i]) != NULL)
+            return false;
+    return item.len < 256 && !wsk__str_is(item, ".");
+}
+
 static bool good_static(wsk_str item)
 {
     wsk_str url, folder;
@@ -189,6 +206,9 @@ static const struct rule {
     {"forwarded_fields", 0, 0,
      "x-forwarded-for, -proto, -host, -port, -prefix or forwarded",
      good_forwarded, true},
+    {"allowed_hosts", 0, 0,
+     "hosts without a port: shop.example, .shop.example, ::1 or *",
+     good_host_name, true},
     {"static", 0, 0, "/url=folder", good_static, false},
     {"ws_compression", 0, 0, "off no-takeover takeover", NULL, false},
     {"ws_compression_level", 0, 0, "fast 1 2 3 4 5 6 7 8 9", NULL, false},

@@ -335,22 +335,32 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     case WSK__LIMIT_ACCEPT:
         *option = "max_connections", *value = srv->max_connections;
         return "pauses in accepting, for no open connection is idle";
+    case WSK__LIMIT_ORIGINS: /* told by net/admit */
+    case WSK__LIMIT_HOSTS:
     case WSK__LIMITS:
         break;
     }
     return "";
 }
 
-void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
+                    unsigned long long *n)
 {
     struct wsk__hits *hits = &srv->hits[limit];
-    unsigned long long n = atomic_fetch_add(&hits->n, 1) + 1;
     uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
+
+    *n = atomic_fetch_add(&hits->n, 1) + 1;
+    return (told_ms == 0 || now_ms - told_ms >= TELL_MS) &&
+           atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms);
+}
+
+void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+{
     const char *what, *option = NULL;
+    unsigned long long n;
     uint64_t value = 0;
 
-    if ((told_ms != 0 && now_ms - told_ms < TELL_MS) ||
-        !atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms))
+    if (!wsk__limit_due(srv, limit, &n))
         return;
     what = limit_text(srv, limit, &option, &value);
     if (option == NULL)

@@ -1,10 +1,10 @@
 /* HTTP between the descriptor, the engine and the handler. */
 #include "net/pump.h"
 
-#include "base/items.h"
 #include "base/mem.h"
 #include "http/proxy.h"
 #include "net/access.h"
+#include "net/admit.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
@@ -197,6 +197,11 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     conn->h->body_view = (wsk_str){NULL, 0};
     wsk__pace_begin(&conn->h->arrival, conn->since_ms);
     wsk__via_request(conn);
+    if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
+        wsk__http_fail(&conn->h->http, 421);
+        conn->h->failed = true;
+        return WSK__FEED_OVER;
+    }
     if (!head->expect_continue)
         return WSK__FEED_MORE;
     if (may_stream(conn->srv))
@@ -412,36 +417,16 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
 
 /* ------------------------------------------------------------ calls --- */
 
-/* The elements of a list, with commas between, as far as they fit. */
-static const char *on_one_line(const char *list, char line[200])
-{
-    size_t n = 0, pos = 0;
-    wsk_str item;
-
-    line[0] = '\0';
-    while (wsk__words_next(list, &pos, &item) && n < 199)
-        n += (size_t)snprintf(line + n, 200 - n, "%s%.*s", n > 0 ? "," : "",
-                              (int)item.len, item.p);
-    return line;
-}
-
 /* May this attempt become a WebSocket? Then a place is reserved for it. */
 static wsk_ws_verdict judge_attempt(struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
     const wsk_head *head = conn->h->head;
     wsk_ws_verdict verdict = wsk_ws_judge(head, cfg->ws_allow_drafts);
-    wsk_str origin = wsk_ws_origin(head);
-    char line[200];
 
     if (verdict.status != 101)
         return verdict;
-    if (!wsk_ws_origin_allowed(origin, head->host, cfg->ws_origins)) {
-        wsk__server_logf(conn->srv, WSK_LOG_WARNING,
-                         "WebSocket refused: ws_origins (%s) does not allow "
-                         "pages of %.*s on %.*s",
-                         on_one_line(cfg->ws_origins, line), (int)origin.len,
-                         origin.p, (int)head->host.len, head->host.p);
+    if (!wsk__admits_origin(conn)) {
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
     } else if (!wsk__socket_reserve(conn->srv)) {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "http/head.h"
+#include "http/host.h"
 #include "net/pump.h"
 
 #include <string.h>
@@ -735,13 +736,16 @@ struct lone_request {
     bool lent;              /* io is the caller's still */
 };
 
-static wsk_status judge(const wsk_head *head, const wsk_server_config *cfg,
-                        wsk_ws_verdict *verdict)
+static wsk_status judge(const wsk_head *head, bool https,
+                        const wsk_server_config *cfg, wsk_ws_verdict *verdict)
 {
     *verdict = wsk_ws_judge(head, cfg->ws_allow_drafts);
-    if (verdict->status == 101 &&
-        !wsk_ws_origin_allowed(wsk_ws_origin(head), head->host,
-                               cfg->ws_origins)) {
+    if (!wsk__host_allowed(head->host, cfg->allowed_hosts)) {
+        verdict->status = 421;
+        verdict->reason = "this host is not served here";
+    } else if (verdict->status == 101 &&
+               !wsk_ws_origin_allowed(wsk_ws_origin(head), head->host, https,
+                                      cfg->ws_origins)) {
         verdict->status = 403;
         verdict->reason = "pages of this origin may not open WebSockets here";
     }
@@ -776,8 +780,9 @@ wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
     if (keep(req, how)) {
         req->head = wsk__head_again(req->how.head, req->how.head_len,
                                     &how->config->limits);
-        st = req->head != NULL ? judge(req->head, how->config, verdict)
-                               : WSK_E_ARG;
+        st = req->head != NULL
+                 ? judge(req->head, how->https, how->config, verdict)
+                 : WSK_E_ARG;
     }
     if (st != WSK_OK) {
         wsk_request_disown(&req->base);

@@ -316,6 +316,8 @@ enum wsk__limit {
     WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
     WSK__LIMIT_FILES,     /* the system's: the same */
     WSK__LIMIT_ACCEPT,    /* max_connections: accepting pauses */
+    WSK__LIMIT_ORIGINS,   /* ws_origins: a WebSocket is refused */
+    WSK__LIMIT_HOSTS,     /* allowed_hosts: a request is refused */
     WSK__LIMITS,
 };
 

@@ -97,13 +97,16 @@ static bool is_loopback(wsk_str host)
 }
 
 /* The page is ours: same host and port; or both are on this machine, so that
- * front-end development servers on another port work. */
-static bool is_same(wsk_str origin, wsk_str host)
+ * front-end development servers on another port work. A page of http is none of
+ * an https site's (RFC 6454 4); where TLS may have ended unseen, both pass. */
+static bool is_same(wsk_str origin, wsk_str host, bool https)
 {
     struct site page, here;
     wsk_str scheme;
 
     if (!read_origin(origin, &scheme, &page) ||
+        !(wsk__str_ieq(scheme, "https") ||
+          (!https && wsk__str_ieq(scheme, "http"))) ||
         !read_site(host, default_port(scheme), &here))
         return false;
     return same_site(&page, &here) ||
@@ -123,7 +126,8 @@ static bool is_listed(wsk_str origin, wsk_str item)
            same_text(scheme, other) && same_site(&a, &b);
 }
 
-bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host, const char *allowed)
+bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host, bool https,
+                           const char *allowed)
 {
     wsk_str item;
     size_t pos = 0;
@@ -132,7 +136,7 @@ bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host, const char *allowed)
         return true;
     while (wsk__words_next(allowed, &pos, &item)) {
         if (wsk__str_is(item, "*") ||
-            (wsk__str_is(item, "same") ? is_same(origin, host)
+            (wsk__str_is(item, "same") ? is_same(origin, host, https)
                                        : is_listed(origin, item)))
             return true;
     }

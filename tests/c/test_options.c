@@ -191,6 +191,32 @@ TEST(forwarded_fields_are_named_in_any_case_and_of_one_kind)
            0);
 }
 
+TEST(allowed_hosts_are_names_and_addresses)
+{
+    static const char *const GOOD[] = {"shop.example",
+                                       ".shop.example",
+                                       "a.example,b.example\nc.example.",
+                                       "*",
+                                       "127.0.0.1, [::1]",
+                                       "2001:db8::1",
+                                       "a_b",
+                                       ""};
+    static const char *const BAD[] = {"shop.example:80",
+                                      "http://shop.example",
+                                      "*.shop.example",
+                                      "[::1]:80",
+                                      ".",
+                                      "a b",
+                                      "[::1",
+                                      "a@b"};
+
+    for (size_t i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++)
+        EXPECT(set("allowed_hosts", GOOD[i]) == WSK_OK);
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
+        EXPECT(set("allowed_hosts", BAD[i]) == WSK_E_ARG);
+    EXPECT(cfg.allowed_hosts == NULL);
+}
+
 TEST(a_wrong_item_of_a_list_is_shown_by_itself)
 {
     wsk_config_init(&cfg);

@@ -3,24 +3,32 @@
 
 #include "wsocket.h"
 
-static bool allowed(const char *origin, const char *host, const char *list)
+static bool judge(const char *origin, const char *host, bool https,
+                  const char *list)
 {
     unsigned char *o = exact(origin, strlen(origin));
     unsigned char *h = exact(host, strlen(host));
     bool yes = wsk_ws_origin_allowed((wsk_str){(char *)o, strlen(origin)},
-                                     (wsk_str){(char *)h, strlen(host)}, list);
+                                     (wsk_str){(char *)h, strlen(host)}, https,
+                                     list);
 
     free(o);
     free(h);
     return yes;
 }
 
+/* Where it is not known how the client came. */
+static bool allowed(const char *origin, const char *host, const char *list)
+{
+    return judge(origin, host, false, list);
+}
+
 TEST(what_is_no_browser_has_no_origin_and_passes)
 {
     wsk_str none = {NULL, 0}, host = {"example.com", 11};
 
-    EXPECT(wsk_ws_origin_allowed(none, host, "same"));
-    EXPECT(wsk_ws_origin_allowed(none, host, "https://other.example"));
+    EXPECT(wsk_ws_origin_allowed(none, host, false, "same"));
+    EXPECT(wsk_ws_origin_allowed(none, host, true, "https://other.example"));
 }
 
 TEST(a_page_of_the_same_host_and_port_passes)
@@ -64,6 +72,29 @@ TEST(what_is_no_origin_does_not)
     EXPECT(!allowed("http://example.com:0", "example.com", "same"));
     EXPECT(!allowed("http://example.com:65616", "example.com:80", "same"));
     EXPECT(!allowed("http://example.com:8x", "example.com:8", "same"));
+}
+
+TEST(only_pages_of_http_and_https_are_the_same)
+{
+    EXPECT(allowed("HTTPS://example.com", "example.com", "same"));
+    EXPECT(!allowed("evil://example.com", "example.com", "same"));
+    EXPECT(!allowed("ws://example.com", "example.com", "same"));
+    EXPECT(!allowed("file://localhost", "localhost", "same"));
+    EXPECT(!allowed("chrome-extension://localhost", "localhost", "same"));
+    EXPECT(allowed("evil://example.com", "example.com", "evil://example.com"));
+}
+
+TEST(a_page_of_http_is_none_of_an_https_site) /* RFC 6454 4 */
+{
+    EXPECT(judge("https://example.com", "example.com", true, "same"));
+    EXPECT(judge("https://example.com:443", "example.com", true, "same"));
+    EXPECT(judge("https://example.com", "EXAMPLE.com:443", true, "same"));
+    EXPECT(!judge("http://example.com", "example.com", true, "same"));
+    EXPECT(!judge("http://example.com:443", "example.com", true, "same"));
+    EXPECT(!judge("http://localhost:3000", "localhost", true, "same"));
+    EXPECT(judge("https://localhost:3000", "localhost", true, "same"));
+    EXPECT(judge("http://a.example", "example.com", true, "http://a.example"));
+    EXPECT(judge("http://example.com", "example.com", true, "*"));
 }
 
 TEST(on_this_machine_any_page_of_this_machine_passes)

@@ -75,9 +75,124 @@ def test_a_development_server_on_this_machine_passes(serve):
     assert status(site, "Origin: http://evil.example", host=here) == 403
 
 
-def test_two_origins_are_none(serve):
-    origins = ["Origin: http://example.com", "Origin: http://example.com"]
-    assert status(serve(echo), *origins) == 403
+@pytest.mark.parametrize(
+    "origins",
+    [
+        ["http://example.com", "http://example.com"],
+        ["http://example.com", "http://evil.example"],
+        ["http://a.example", "http://b.example", "http://c.example"],
+    ],
+)
+def test_two_origins_are_none_and_the_log_names_them(
+    serve, server_log, origins
+):
+    fields = ["Origin: " + origin for origin in origins]
+    assert status(serve(echo), *fields) == 403
+    said = server_log("more than one Origin")
+    assert " and ".join(origins) in said
+
+
+def test_refused_origins_are_counted_not_logged_without_bound(
+    serve, server_log
+):
+    site = serve(echo)
+    for _ in range(50):
+        assert status(site, "Origin: http://evil.example") == 403
+    assert server_log(": 1 since the start").count("evil.example") < 50
+
+
+HTTPS = "X-Forwarded-Proto: https"
+
+
+@pytest.mark.parametrize(
+    "origin, fields, right",
+    [
+        ("https://example.com", [HTTPS], 101),
+        ("https://EXAMPLE.com:443", [HTTPS], 101),
+        ("http://example.com", [HTTPS], 403),
+        ("http://example.com:443", [HTTPS], 403),
+        ("http://example.com", [], 101),
+        ("https://example.com", [], 101),
+        ("evil://example.com", [], 403),
+        ("ws://example.com", [HTTPS], 403),
+    ],
+)
+def test_the_scheme_is_compared_where_the_site_is_known_to_be_https(
+    serve, origin, fields, right
+):
+    site = serve(echo, trusted_proxies="127.0.0.1")
+    assert status(site, "Origin: " + origin, *fields) == right
+    if right == 403 and fields:
+        listed = serve(
+            echo, trusted_proxies="127.0.0.1", ws_origins=["same", origin]
+        )
+        assert status(listed, "Origin: " + origin, *fields) == 101
+
+
+# ----------------------------------------------------------------- hosts ---
+
+
+@APPS
+def test_another_host_than_the_allowed_ones_is_answered_421(
+    serve, server_log, app
+):
+    site = serve(app, allowed_hosts=["example.com", ".shop.example"])
+    for host, right in (
+        ("example.com", 101),
+        ("EXAMPLE.com.:8080", 101),
+        ("a.shop.example", 101),
+        ("evil.example", 421),
+        ("127.0.0.1", 421),
+    ):
+        assert status(site, host=host) == right
+    assert "evil.example" in server_log("allowed_hosts")
+
+
+def test_pages_and_files_are_for_the_allowed_hosts_too(serve, tmp_path):
+    (tmp_path / "a.txt").write_text("words")
+    site = serve(
+        echo,
+        static=["/s=%s" % tmp_path],
+        allowed_hosts="example.com",
+        trusted_proxies="127.0.0.1",
+        forwarded_fields="x-forwarded-host",
+    )
+    forwarded = "X-Forwarded-Host: %s"
+    for lines, right in (
+        (["GET /s/a.txt HTTP/1.1", "Host: example.com"], 200),
+        (["GET /s/a.txt HTTP/1.1", "Host: evil.example"], 421),
+        (["HEAD /s/a.txt HTTP/1.1", "Host: evil.example"], 421),
+        (["GET http://evil.example/s/a.txt HTTP/1.1", "Host: example.com"], 421),
+        (["GET http://example.com/s/a.txt HTTP/1.1", "Host: evil"], 200),
+        (["GET /s/a.txt HTTP/1.0"], 421),
+        (["GET /s/a.txt HTTP/1.0", "Host: example.com"], 200),
+        (["GET /s/a.txt HTTP/1.1", "Host:"], 421),
+        (["GET /s/a.txt HTTP/1.1", "Host: i", forwarded % "example.com"], 200),
+        (
+            ["GET /s/a.txt HTTP/1.1", "Host: example.com", forwarded % "evil"],
+            421,
+        ),
+        (
+            [
+                "POST / HTTP/1.1",
+                "Host: evil.example",
+                "Content-Length: 5",
+                "Expect: 100-continue",
+            ],
+            421,
+        ),
+        (["OPTIONS * HTTP/1.1", "Host: evil.example"], 421),
+    ):
+        with site.raw() as client:
+            client.send("\r\n".join([*lines, "", ""]).encode())
+            assert client.head()[0] == right
+
+
+def test_no_host_is_refused_by_default(serve, tmp_path):
+    (tmp_path / "a.txt").write_text("words")
+    with serve(echo, static=["/=%s" % tmp_path]).raw() as client:
+        client.send(b"GET /a.txt HTTP/1.0\r\n\r\n")
+        assert client.head()[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,42 @@ def test_a_bad_handshake_never_reaches_the_application(
     assert octets.split(b" ")[1] == status
 
 
+@pytest.mark.parametrize(
+    "scheme, origin, right",
+    [
+        ("http", "http://127.0.0.1", b"101"),
+        ("http", "https://127.0.0.1", b"101"),
+        ("https", "https://127.0.0.1", b"101"),
+        ("https", "http://127.0.0.1", b"403"),
+        ("https", "evil://127.0.0.1", b"403"),
+    ],
+)
+def test_the_scheme_of_the_environ_is_the_sites(
+    serve, caplog, scheme, origin, right
+):
+    """A server with TLS, or a ProxyFix, says so; the log shows the origin."""
+    app = Middleware(echo)
+
+    def around(environ, start_response):
+        environ["wsgi.url_scheme"] = scheme
+        return app(environ, start_response)
+
+    field = b"\r\nOrigin: %s\r\n\r\n" % origin.encode()
+    asked = HANDSHAKE.replace(b"\r\n\r\n", field)
+    site = serve(around)
+    if right == b"101":
+        with socket.create_connection(site.split(":")) as peer:
+            peer.sendall(asked)
+            assert peer.recv(12).split(b" ")[1] == right
+        return
+    for _ in range(20):
+        assert raw_answer(site, asked).split(b" ")[1] == right
+    said = [r.getMessage() for r in caplog.records if origin in r.getMessage()]
+    assert 1 <= len(said) < 20
+    assert "ws_origins" in said[0]
+    assert "1 since the start" in said[0]
+
+
 def test_options_and_hooks_are_those_of_the_server(serve):
     def hook(environ):
         if environ["PATH_INFO"] == "/no":
