@@ -173,14 +173,16 @@ static bool decode(wsk_str raw, char path[PATH_CAP], size_t *len, bool *bad)
     return true;
 }
 
-/* Nothing that would leave the folder, or name it twice. */
+/* Nothing that would leave the folder, name it twice, or show what begins with
+ * a dot: .env, .git and .htpasswd are not meant for others. RFC 8615 has the
+ * one folder that is. */
 static bool is_plain(const char *name)
 {
     while (*name != '\0') {
         size_t n = strcspn(name, "/");
 
-        if (n == 0 || (n == 1 && name[0] == '.') ||
-            (n == 2 && name[0] == '.' && name[1] == '.'))
+        if (n == 0 ||
+            (name[0] == '.' && !wsk__str_is((wsk_str){name, n}, ".well-known")))
             return false;
         name += n + (name[n] == '/');
     }

@@ -111,6 +111,39 @@ def test_nothing_else_is_found(site, path):
     assert b"secret" not in body
 
 
+@pytest.fixture
+def hidden(tmp_path):
+    """A folder that is itself named with a dot, and what it hides."""
+    root = tmp_path / ".pages"
+    for path in (
+        *("a.txt", "a.env", "x./y", ".env", ".env.gz", ".git/config", "..b"),
+        *("sub/.env", "sub/index.html", ".hidden/index.html", "b.js", "...."),
+        *(".well-known/security.txt", ".well-known/.env", ".well-known2/x"),
+        *("b.js.gz", ".Well-Known/x"),
+    ):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"words")
+    return root
+
+
+@pytest.mark.parametrize("mount", ["/s", ""])
+def test_what_begins_with_a_dot_is_not_found(serve, hidden, mount):
+    site = serve(app, static={mount or "/": hidden})
+    for path, right in (
+        *((path, 200) for path in ("a.txt", "a.env", "x./y", "sub/", "b.js")),
+        (".well-known/security.txt", 200),
+        (".well-known", 308),
+        *((path, 404) for path in (".env", "%2eenv", "./.env", ".env.gz")),
+        *((path, 404) for path in (".git", ".git/", ".git/config", "..b")),
+        *((path, 404) for path in ("%2Egit/config", "sub/.env", "....")),
+        *((path, 404) for path in (".hidden", ".hidden/", ".hidden/index.html")),
+        *((path, 404) for path in (".well-known/.env", ".well-known2/x")),
+        (".Well-Known/x", 404),
+    ):
+        got = site.get(mount + "/" + path, "Accept-Encoding: gzip, br")
+        assert (path, got[0]) == (path, right)
+
+
 def test_a_link_that_stays_inside_is_followed(site):
     status, _, body = site.get("/assets/inside.txt")
     # An old kernel walks without following any.
