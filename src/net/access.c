@@ -50,6 +50,7 @@ struct subject {
     int status;           /* or the code that closed a WebSocket */
     uint64_t sent, us;
     const char *noted; /* values of %{x}o, each with its NUL, in order */
+    const char *env;   /* the same of %{x}e */
     const struct wsk__socket *ws; /* closed; NULL: an answer */
 };
 
@@ -190,6 +191,16 @@ static void put_socket(struct line *l, const struct subject *s, wsk_str name)
         put(l, "-");
 }
 
+/* The next of texts that stand one behind the other; NULL: there are none. */
+static const char *next_text(const char **texts)
+{
+    const char *text = *texts;
+
+    if (text != NULL)
+        *texts += strlen(text) + 1;
+    return text;
+}
+
 static void put_named(struct line *l, struct subject *s,
                       const struct wsk__atom *atom)
 {
@@ -205,12 +216,10 @@ static void put_named(struct line *l, struct subject *s,
         put_socket(l, s, atom->name);
         return;
     case 'e':
-        value = getenv(name);
+        value = next_text(&s->env);
         break;
     case 'o':
-        value = s->noted;
-        if (value != NULL)
-            s->noted += strlen(value) + 1;
+        value = next_text(&s->noted);
         break;
     }
     put_or_dash(l, value != NULL ? (wsk_str){value, strlen(value)}
@@ -414,11 +423,41 @@ static void write_line(wsk_server *srv, struct subject *s)
     struct line l;
 
     l.n = l.later = 0;
+    s->env = srv->log_env;
     if (is_json(srv))
         put_json_line(&l, s);
     else
         put_format(&l, s, wsk__format_of(srv->cfg.access_log_format));
     wsk__log_line(srv->access_log, l.text, l.n);
+}
+
+bool wsk__access_read_environment(wsk_server *srv)
+{
+    const char *p = wsk__format_of(srv->cfg.access_log_format);
+    struct wsk__buf texts;
+    struct wsk__atom atom;
+    bool good = true;
+
+    wsk__buf_init(&texts, SIZE_MAX / 4);
+    while (good && wsk__format_next(&p, &atom)) {
+        char name[128];
+        const char *value;
+
+        if (atom.what != 'e')
+            continue;
+        copy_name(name, atom.name);
+        value = getenv(name);
+        if (value == NULL)
+            value = "";
+        good = wsk__buf_put(&texts, value, strlen(value) + 1);
+    }
+    wsk__free(srv->log_env);
+    srv->log_env = NULL;
+    if (good && wsk__buf_len(&texts) > 0)
+        srv->log_env = wsk__memdup(wsk__buf_data(&texts), wsk__buf_len(&texts));
+    good = good && (srv->log_env != NULL || wsk__buf_len(&texts) == 0);
+    wsk__buf_free(&texts);
+    return good;
 }
 
 uint64_t wsk__access_begin(const wsk_server *srv)

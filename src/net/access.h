@@ -5,6 +5,10 @@
 
 #include "net/server.h"
 
+/* Read what the format says of the environment, once: a program may change that
+ * while we log. Before the first line. False when memory is out. */
+bool wsk__access_read_environment(wsk_server *srv);
+
 /* What wsk_request.began is to be: 0 if no line will say how long it took. */
 uint64_t wsk__access_begin(const wsk_server *srv);
 

@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "net/access.h"
 #include "net/dispatch.h"
 #include "net/log.h"
 #include "net/loop.h"
@@ -232,6 +233,7 @@ void wsk__server_unref(wsk_server *srv)
     wsk__pool_clear(&srv->pool);
     wsk__free(atomic_load(&srv->spare));
     wsk__free(srv->temp_dir);
+    wsk__free(srv->log_env);
     wsk__free(srv->texts);
     wsk__free(srv);
 }
@@ -423,6 +425,8 @@ wsk_status wsk_server_listen(wsk_server *srv)
     if (!refresh_logs(srv))
         return WSK_E_SYS;
     open_formats(srv);
+    if (!wsk__access_read_environment(srv))
+        return WSK_E_NOMEM;
     if (!wsk__trust_read(&srv->trust, &srv->cfg))
         return WSK_E_ARG;
     if (!wsk__items_next(srv->cfg.bind, &pos, &item)) {

@@ -347,7 +347,8 @@ struct wsk_server {
     wsk_log_level log_level;
     bool access_by_default; /* nobody has said where the access log goes */
     struct wsk__log *access_log, *error_log;
-    bool log_timed, log_notes;     /* what the format asks for */
+    bool log_timed, log_notes; /* what the format asks for */
+    char *log_env; /* values of its %{x}e, each with its NUL; NULL: none */
     enum wsk__buffering buffering; /* cfg.buffer_body */
     char *temp_dir;
     unsigned max_connections;

@@ -95,6 +95,19 @@ def test_every_atom(logged):
     ]
 
 
+def test_the_environment_is_read_once_with_the_format(logged, monkeypatch):
+    """A program may change it while lines are written by other threads."""
+    monkeypatch.setenv("WSK_A", "one")
+    monkeypatch.setenv("WSK_B", "")
+    monkeypatch.delenv("WSK_C", raising=False)
+    site, lines = logged("%{WSK_A}e %{WSK_B}e %{WSK_C}e %s %{WSK_A}e")
+    site.get("/")
+    monkeypatch.setenv("WSK_A", "two")
+    monkeypatch.setenv("WSK_C", "three")
+    site.get("/")
+    assert lines(2) == ["one - - 200 one"] * 2
+
+
 def test_durations(logged):
     site, lines = logged("%T %M %D %L")
     site.get("/")
