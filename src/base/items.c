@@ -103,10 +103,10 @@ bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind)
         bind->host.p[bind->host.len - 1] == ']') {
         bind->host.p++;
         bind->host.len -= 2;
-        return bind->host.len > 0;
+        return bind->host.len > 0 && bind->host.len <= WSK__BIND_HOST_MAX;
     }
     /* Without brackets nobody could tell the port from the address. */
-    return bind->host.len < 256 &&
+    return bind->host.len <= WSK__BIND_HOST_MAX &&
            (bind->host.len == 0 ||
             memchr(bind->host.p, ':', bind->host.len) == NULL);
 }

@@ -25,6 +25,9 @@ struct wsk__bind {
     unsigned number; /* port, mode (0: as the umask has it) or descriptor */
 };
 
+/* The longest name or address of TCP, and path of a Unix socket, in octets. */
+enum { WSK__BIND_HOST_MAX = 255 };
+
 bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind);
 
 /* "/url=folder": the beginning of a path, without a slash at its end, and the

@@ -114,6 +114,11 @@ static bool good_bind(wsk_str item)
     return wsk__bind_parse(item, &bind);
 }
 
+static bool good_host(wsk_str text)
+{
+    return text.len <= WSK__BIND_HOST_MAX;
+}
+
 static bool good_format(wsk_str text)
 {
     return wsk__format_good(text.p);
@@ -187,6 +192,8 @@ static const struct rule {
     bool (*good)(wsk_str item); /* of each item of a LIST, or of a TEXT */
     bool words;                 /* the items of the LIST hold no comma */
 } RULES[] = {
+    {"host", 0, 0, "a name or an address of at most 255 octets", good_host,
+     false},
     {"port", 0, 65535, NULL, NULL, false},
     {"backlog", 1, INT32_MAX, NULL, NULL, false}, /* listen() takes an int */
     {"threads", 1, 10000, NULL, NULL, false},

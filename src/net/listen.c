@@ -380,11 +380,16 @@ static wsk_status take_fd(struct wsk__places *s, int fd)
 wsk_status wsk__listen(struct wsk__places *s, const struct wsk__bind *b,
                        unsigned backlog)
 {
-    char host[256];
+    char host[WSK__BIND_HOST_MAX + 1];
 
     if (s->n == WSK__LISTENERS) {
         errno = EMFILE;
         return refuse(s, "so many places", NULL);
+    }
+    /* A program may have filled its configuration by itself. */
+    if (b->host.len >= sizeof(host)) {
+        errno = ENAMETOOLONG;
+        return refuse(s, "a host of more than 255 octets", NULL);
     }
     if (b->host.len > 0)
         memcpy(host, b->host.p, b->host.len);

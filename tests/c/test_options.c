@@ -217,6 +217,28 @@ TEST(allowed_hosts_are_names_and_addresses)
     EXPECT(cfg.allowed_hosts == NULL);
 }
 
+TEST(a_host_has_at_most_255_octets)
+{
+    static const size_t LEN[] = {255, 256, 5000};
+
+    for (size_t i = 0; i < 3; i++) {
+        char *host = calloc(1, LEN[i] + 5);
+        wsk_status right = LEN[i] == 255 ? WSK_OK : WSK_E_ARG;
+
+        memset(host, 'a', LEN[i]);
+        EXPECT(set("host", host) == right);
+        memcpy(host + LEN[i], ":80", 4);
+        EXPECT(set("bind", host) == right);
+        host[0] = '[';
+        host[LEN[i]] = 'a';
+        memcpy(host + LEN[i] + 1, "]:8", 4);
+        EXPECT(set("bind", host) == right);
+        free(host);
+    }
+    EXPECT(strstr(error, "bind takes host:port") != NULL);
+    EXPECT(set("host", "") == WSK_OK);
+}
+
 TEST(a_wrong_item_of_a_list_is_shown_by_itself)
 {
     wsk_config_init(&cfg);

@@ -97,6 +97,26 @@ static void expect_answers(int fd, int n)
 
 /* Each packet ends with the beginning of the next head, so that a head is
  * always unfinished though none is for long (408: RFC 9110 15.5.9). */
+TEST(a_host_that_is_too_long_is_refused_whoever_fills_the_configuration)
+{
+    static const size_t LEN[] = {255, 256, 300, 5000, 100000};
+
+    for (size_t i = 0; i < sizeof LEN / sizeof LEN[0]; i++) {
+        char *host = calloc(1, LEN[i] + 1);
+        wsk_server_config cfg;
+        wsk_server *srv;
+
+        wsk_config_init(&cfg);
+        cfg.log_level = "critical";
+        cfg.host = memset(host, 'a', LEN[i]);
+        srv = wsk_server_new(&cfg, NULL, NULL, NULL);
+        EXPECT(wsk_server_listen(srv) == WSK_E_SYS);
+        EXPECT(strstr(wsk_server_error(srv), "cannot listen on") != NULL);
+        wsk_server_free(srv);
+        free(host);
+    }
+}
+
 TEST(the_head_timeout_counts_for_each_head_by_itself)
 {
     static const char request[] = GET("/quick");
