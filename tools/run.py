@@ -501,6 +501,8 @@ def test():
     inside = environment(VENV, requirements=TO_TEST)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])
     tally.stage("browser tests", python_tests, inside, ["tests/browser"])
+    tally.stage("behind nginx and HAProxy", python_tests, inside,
+                ["tests/proxies"])
     tally.stage("servers of others", script, inside,
                 "tests/servers/matrix.py", "--here", *OTHERS)
     tally.stage("Autobahn cases", autobahn, inside)
