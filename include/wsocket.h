@@ -774,8 +774,9 @@ WSK_API wsk_server *wsk_request_server(const wsk_request *req);
 /** The option ws_subprotocols, for wsk_ws_choose(); maybe NULL. */
 WSK_API const char *wsk_request_subprotocols(const wsk_request *req);
 
-/** Numeric address of the peer ("127.0.0.1", "::1"; "" for Unix sockets) and
- * its port, or of our own end; until the handler returns. */
+/** Numeric address of the peer ("127.0.0.1", "::1"; "" for Unix sockets;
+ * "unknown" where a trusted proxy names its client by no address) and its port,
+ * or of our own end; until the handler returns. */
 WSK_API const char *wsk_request_peer(const wsk_request *req, uint16_t *port);
 WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 

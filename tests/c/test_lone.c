@@ -37,6 +37,48 @@ static int adopt(wsk_conn **conn, const char *early, size_t early_len)
     return fd[0];
 }
 
+/* The status that a handshake from a page deserves. */
+static int judged(const char *head, bool https, const char *hosts)
+{
+    wsk_adoption how = {.head = head,
+                        .head_len = strlen(head),
+                        .early = "",
+                        .peer = "",
+                        .local = "",
+                        .https = https,
+                        .config = &cfg};
+    wsk_ws_verdict verdict;
+    wsk_request *req;
+    int fd[2];
+
+    wsk_config_init(&cfg);
+    cfg.allowed_hosts = hosts;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) != 0)
+        abort();
+    how.transport = wsk_transport_fd(fd[1], &how.io);
+    if (how.transport == NULL)
+        abort();
+    if (wsk_request_adopt(&how, &req, &verdict) == WSK_OK)
+        wsk_request_disown(req);
+    else
+        how.transport->free(how.io);
+    close(fd[0]);
+    return verdict.status;
+}
+
+TEST(pages_and_hosts_are_judged_as_a_server_does)
+{
+    static const char HTTP[] = UPGRADE_WITH("/", "Origin: http://x\r\n");
+    static const char HTTPS[] = UPGRADE_WITH("/", "Origin: https://x\r\n");
+
+    EXPECT(judged(HTTP, false, NULL) == 101);
+    EXPECT(judged(HTTPS, false, NULL) == 101);
+    EXPECT(judged(HTTP, true, NULL) == 403);
+    EXPECT(judged(HTTPS, true, NULL) == 101);
+    EXPECT(judged(HTTPS, true, "x") == 101);
+    EXPECT(judged(HTTPS, true, "y,.x.example") == 421);
+}
+
 static void expect_message(wsk_conn *conn, wsk_opcode opcode, const char *text)
 {
     wsk_message msg;
