@@ -131,7 +131,7 @@ def test_connections_that_say_nothing_disturb_nobody_and_end_in_silence(serve):
         start_response("200 OK", [])
         return [b"ok"]
 
-    site = serve(app, keep_alive=1)
+    site = serve(app, first_octet_timeout=1)
     silent = [dial(site.port) for _ in range(500)]
     for _ in range(50):
         assert site.get()[0] == 200
@@ -270,9 +270,12 @@ def test_running_out_of_descriptors_pauses_and_does_not_spin(program):
     server = program(files=64)
     assert server.answers()
     files = server.files()
-    crowd = [dial(server.port) for _ in range(150)]
+    crowd = []
+    for _ in range(150):
+        crowd.append(dial(server.port))
+        crowd[-1].sendall(GET[:5])  # an idle one would be let go
     for sock in crowd[:10]:  # those that got in are served
-        sock.sendall(GET)
+        sock.sendall(GET[5:])
         assert sock.recv(100).startswith(b"HTTP/1.1 200")
     before = server.cpu()
     time.sleep(1)
