@@ -37,6 +37,8 @@ enum {
     /* Into the buffer of a partial head goes a little more than the head, but
      * not the whole body behind it. */
     PIECE = 2048,
+    /* Of the line of a refused request, for a log. */
+    LINE_KEPT = 1024,
 };
 
 /* What waits to be sent is bounded by who queues it and sees its length. */
@@ -147,6 +149,37 @@ static bool is_to_head(const uint8_t *text, size_t len)
     return len - at >= 5 && memcmp(text + at, "HEAD ", 5) == 0;
 }
 
+/* The line that a request begins with, ended by a NUL; owned. NULL: memory is
+ * out, or there is none. */
+static uint8_t *copy_line(const uint8_t *text, size_t len)
+{
+    size_t at = 0, n = 0;
+    uint8_t *line;
+
+    while (at < len && (text[at] == '\r' || text[at] == '\n'))
+        at++;
+    while (n < LINE_KEPT && at + n < len && text[at + n] != '\r' &&
+           text[at + n] != '\n')
+        n++;
+    line = n > 0 ? wsk__alloc(n + 1) : NULL;
+    if (line == NULL)
+        return NULL;
+    memcpy(line, text + at, n);
+    line[n] = '\0';
+    return line;
+}
+
+/* A head is bad, or will not be waited for any longer. */
+static void fail_head(struct wsk_http *h, const uint8_t *text, size_t len,
+                      int status)
+{
+    uint8_t *line = copy_line(text, len);
+
+    h->to_head = is_to_head(text, len);
+    fail(h, status);
+    h->text = line;
+}
+
 static void open_request(struct wsk_http *h)
 {
     const wsk_head *head = &h->store->head;
@@ -187,6 +220,12 @@ static wsk_status take_over(struct wsk_http *h, bool in_place)
     open_request(h);
     if (text != NULL)
         h->text = text;
+    if (h->input == INPUT_OVER) { /* its framing is refused */
+        text = copy_line((const uint8_t *)h->store->head.method.p,
+                         h->store->len);
+        wsk__free(h->text);
+        h->text = text;
+    }
     return WSK_OK;
 }
 
@@ -212,8 +251,7 @@ static wsk_status take_head(struct wsk_http *h, const uint8_t *data, size_t len,
         h->scan = (struct wsk__head_scan){0};
         return WSK_E_NOMEM;
     case WSK__HEAD_BAD:
-        h->to_head = is_to_head(text, had + len);
-        fail(h, status);
+        fail_head(h, text, had + len, status);
         return WSK_OK;
     case WSK__HEAD_OK:
         *used = head_len - had;
@@ -594,9 +632,21 @@ void wsk__http_cut(struct wsk_http *h)
 void wsk__http_fail(struct wsk_http *h, int status)
 {
     if (h->input == INPUT_HEAD)
-        h->to_head =
-            is_to_head(wsk__buf_data(&h->partial), wsk__buf_len(&h->partial));
-    fail(h, status);
+        fail_head(h, wsk__buf_data(&h->partial), wsk__buf_len(&h->partial),
+                  status);
+    else
+        fail(h, status);
+}
+
+int wsk__http_refused(const struct wsk_http *h)
+{
+    return h->status;
+}
+
+const char *wsk__http_refused_line(const struct wsk_http *h)
+{
+    return h->input == INPUT_OVER && h->text != NULL ? (const char *)h->text
+                                                     : "";
 }
 
 void wsk__http_upgraded(struct wsk_http *h)

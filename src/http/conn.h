@@ -105,6 +105,12 @@ void wsk__http_cut(struct wsk_http *h);
  * has begun) and end. For the server's own refusals: 408, 413, 503. */
 void wsk__http_fail(struct wsk_http *h, int status);
 
+/* The status of that refusal, or of one for what the peer sent; 0: none. And
+ * how the request began that was refused before its head was read;
+ * NUL-terminated, until the engine is cleared, maybe empty. */
+int wsk__http_refused(const struct wsk_http *h);
+const char *wsk__http_refused_line(const struct wsk_http *h);
+
 /* The open request was answered 101: HTTP is over on this connection, the rest
  * of the octets is somebody else's. wsk_http_done() stays false; a kept head
  * stays until wsk__http_clear(). */

@@ -397,13 +397,18 @@ bool wsk__reply_last_chunk(struct wsk__buf *out)
     return wsk__buf_put(out, "0\r\n\r\n", 5);
 }
 
+size_t wsk__reply_refusal_len(int status)
+{
+    return strlen("400 ") + strlen(wsk_reason(status)) + strlen("\n");
+}
+
 void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *r)
 {
     static const wsk_header FIELDS[] = {
         {{"Content-Type", 12}, {"text/plain", 10}},
         {{"Retry-After", 11}, {"1", 1}}};
     const char *reason = wsk_reason(r->status);
-    size_t len = strlen("400 ") + strlen(reason) + strlen("\n");
+    size_t len = wsk__reply_refusal_len(r->status);
     uint8_t *to;
 
     r->reason = reason;

@@ -61,4 +61,7 @@ bool wsk__reply_last_chunk(struct wsk__buf *out);
  * close has to do. */
 void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *reply);
 
+/* Octets of that line. */
+size_t wsk__reply_refusal_len(int status);
+
 #endif

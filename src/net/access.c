@@ -129,15 +129,16 @@ static wsk_str method_of(const struct subject *s)
 static void put_request_line(struct line *l, const struct subject *s)
 {
     const size_t more = TEXT_LEAST + 1;
+    const wsk_str rest[] = {s->head->target, s->head->version};
 
     l->later += 2 * more;
     put_peer(l, method_of(s));
-    l->later -= more;
-    put(l, " ");
-    put_peer(l, s->head->target);
-    l->later -= more;
-    put(l, " ");
-    put_peer(l, s->head->version);
+    for (int i = 0; i < 2; i++) {
+        l->later -= more;
+        if (rest[i].len > 0) /* a line that was refused may have fewer words */
+            put(l, " ");
+        put_peer(l, rest[i]);
+    }
 }
 
 /* What an atom has room for, however much is written before it. */
@@ -527,6 +528,50 @@ void wsk__access_log(wsk_server *srv, wsk_request *req)
     }
     wsk__free(req->noted);
     req->noted = NULL;
+}
+
+/* Up to the next blank of a line. */
+static wsk_str next_word(const char **p)
+{
+    wsk_str word = {*p, strcspn(*p, " ")};
+
+    *p += word.len;
+    *p += **p == ' ';
+    return word;
+}
+
+/* A request line that nobody has judged, for a line of the log. */
+static wsk_head head_of_line(const char *line)
+{
+    wsk_head head = {.method = next_word(&line)};
+    const char *query;
+
+    head.target = head.path = next_word(&line);
+    head.version = (wsk_str){line, strlen(line)};
+    query = memchr(head.target.p, '?', head.target.len);
+    if (query != NULL) {
+        head.path.len = (size_t)(query - head.path.p);
+        head.query = (wsk_str){query + 1, head.target.len - head.path.len - 1};
+    }
+    return head;
+}
+
+void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent)
+{
+    const struct wsk__exchange *h = conn->h;
+    wsk_head begun;
+    struct subject s = {
+        .peer = h->peer.text, .head = h->head, .status = status, .sent = sent};
+
+    if (conn->srv->access_log == NULL)
+        return;
+    if (h->head == NULL) {
+        begun = head_of_line(wsk__http_refused_line(&h->http));
+        s.head = &begun;
+        if (h->via != NULL) /* else it is the one of the request before */
+            s.peer = h->via->peer.text;
+    }
+    write_line(conn->srv, &s);
 }
 
 void wsk__access_closed(struct wsk_conn *conn)

@@ -19,6 +19,10 @@ void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n);
 /* The answer is complete, as far as its handler is concerned. */
 void wsk__access_log(wsk_server *srv, wsk_request *req);
 
+/* A request was answered without a handler, its head perhaps unread; `sent`
+ * octets of body. Owner. */
+void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent);
+
 /* A WebSocket is over. */
 void wsk__access_closed(struct wsk_conn *conn);
 

@@ -70,6 +70,8 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
     } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
         refuse(th, conn, 408);
     } else {
+        if (h->via != NULL && h->via->header_due)
+            wsk__limit_hit(conn->srv, WSK__LIMIT_PROXY);
         /* A connection with no octet of a request ends in silence: browsers
          * open some ahead of time, and a 408 would be taken for an answer. */
         wsk__conn_close(conn);
@@ -337,6 +339,9 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
         return "pauses in accepting, for no open connection is idle";
     case WSK__LIMIT_ORIGINS: /* told by net/admit */
     case WSK__LIMIT_HOSTS:
+    case WSK__LIMIT_PROXY:
+        return "connections closed, for they do not begin with the header of "
+               "the PROXY protocol";
     case WSK__LIMITS:
         break;
     }

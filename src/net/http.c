@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "http/proxy.h"
+#include "http/reply.h"
 #include "net/access.h"
 #include "net/admit.h"
 #include "net/deadline.h"
@@ -115,13 +116,28 @@ static enum wsk__io flush_queue(struct wsk_conn *conn, int more)
     return WSK__IO_DONE;
 }
 
+/* A refusal of the engine's own is about to leave. One that a handler meets is
+ * in the line of its request. */
+static void tell_refusal(struct wsk_conn *conn, int status)
+{
+    const struct wsk_http *http = &conn->h->http;
+
+    conn->h->told = true;
+    if (!conn->h->called)
+        wsk__access_refused(conn, status,
+                            http->to_head ? 0 : wsk__reply_refusal_len(status));
+}
+
 static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
                           int more)
 {
+    int refused = wsk__http_refused(&conn->h->http);
     enum wsk__io io = WSK__IO_DONE;
 
     if (wsk__forked(conn->srv))
         return WSK__IO_GONE;
+    if (refused != 0 && !conn->h->told)
+        tell_refusal(conn, refused);
     if (conn->h->parts != NULL)
         io = wsk__parts_flush(conn);
     if (io == WSK__IO_DONE)
@@ -364,6 +380,7 @@ static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk_conn *conn)
         case WSK__PROXY_OK:
             return WSK__FEED_DATA;
         case WSK__PROXY_BAD:
+            wsk__limit_hit(conn->srv, WSK__LIMIT_PROXY);
             conn->eof = true;
             return WSK__FEED_OVER;
         }
@@ -468,6 +485,8 @@ static bool refuse_attempt(struct wsk_conn *conn)
                            strlen(verdict.reason)) != WSK_OK ||
         wsk_http_send_end(&conn->h->http) != WSK_OK)
         wsk__http_fail(&conn->h->http, 503);
+    else
+        wsk__access_refused(conn, verdict.status, strlen(verdict.reason));
     conn->h->failed = true;
     return true;
 }

@@ -499,6 +499,8 @@ wsk_status wsk__request_end(wsk_request *req)
         req->aborted = true;
     if (wsk__is_overdue(req->conn) && !req->head_left)
         req->status = 503; /* that is what its client was told */
+    if (req->status == 0)
+        req->status = wsk__http_refused(&req->conn->h->http);
     wsk__access_log(req->conn->srv, req);
     if (req->aborted) {
         wsk__http_cut(&req->conn->h->http);

@@ -135,6 +135,7 @@ struct wsk__exchange {
                              in srv->streaming */
     bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
+    bool told;            /* and the log has a line of it */
     bool spoken;          /* an octet has come */
 
     /* owner: what net/parts sends */
@@ -318,6 +319,7 @@ enum wsk__limit {
     WSK__LIMIT_ACCEPT,    /* max_connections: accepting pauses */
     WSK__LIMIT_ORIGINS,   /* ws_origins: a WebSocket is refused */
     WSK__LIMIT_HOSTS,     /* allowed_hosts: a request is refused */
+    WSK__LIMIT_PROXY,     /* proxy_protocol: a connection is closed */
     WSK__LIMITS,
 };
 

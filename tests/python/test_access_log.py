@@ -231,7 +231,9 @@ def test_who_was_not_called_for_it_had_gone_is_logged_with_499(logged):
         let_the_leader_look()
         late.set()
         assert called.response()[0] == 200
-        assert lines(2) == [
+        assert lines(4) == [
+            "nonsense 400 16",
+            "nonsense 400 16",
             "GET /late HTTP/1.1 200 5",
             "GET /queued HTTP/1.1 499 0",
         ]
