@@ -21,6 +21,13 @@ PATIENCE = 20  # seconds until something that must happen counts as lost
 SOCKET = "/run/shop/shop.sock"
 CLIENT = "127.0.0.2"  # not trusted, as 127.0.0.1 is in the guide
 
+UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
 NGINX = """
 daemon off;
 user %(user)s;
@@ -147,18 +154,37 @@ class Front:
             ("127.0.0.1", self.port), PATIENCE, (CLIENT, 0)
         )
 
+    def ask(self, *fields, host=None):
+        """An answer's status, and a file for what comes behind its head. By one
+        thread: those of a client library may not share a TLS connection."""
+        client = self.context.wrap_socket(
+            self.plain(), server_hostname="shop.example"
+        )
+        with client:
+            lines = ["GET /x HTTP/1.1", "Host: " + (host or self.host), *fields]
+            client.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+            file = client.makefile("rb")
+        status = int(file.readline().split(b" ")[1])
+        while file.readline() not in (b"\r\n", b""):
+            pass
+        return status, file
+
     def get(self, *fields, host=None):
         """Status, and what the application has seen."""
-        lines = ["GET /x HTTP/1.1", "Host: " + (host or self.host), *fields]
         if not any(field.startswith("Connection:") for field in fields):
-            lines.append("Connection: close")
-        with self.context.wrap_socket(
-            self.plain(), server_hostname="shop.example"
-        ) as client:
-            client.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-            head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
-        status = int(head.split(b" ")[1])
-        return status, json.loads(body) if status == 200 else None
+            fields += ("Connection: close",)
+        status, file = self.ask(*fields, host=host)
+        with file:
+            return status, json.loads(file.read()) if status == 200 else None
+
+    def websocket(self, *fields):
+        """The same of a WebSocket, whose first message it is."""
+        status, file = self.ask(*UPGRADE, *fields)
+        with file:
+            if status != 101:
+                return status, None
+            assert file.read(2) == b"\x81\x7e"  # a text of 126 to 65535 octets
+            return status, json.loads(file.read(int.from_bytes(file.read(2), "big")))
 
 
 @pytest.fixture(params=[nginx, haproxy])
