@@ -93,8 +93,10 @@ typedef struct wsk_str {
  *                               and ws_subprotocols, which hold no commas,
  *                               between both); NULL is none
  *
- * The default of a TEXT or LIST may be NULL: not set.
+ * The default of a TEXT or LIST may be NULL: not set. That of BYTES may be
+ * WSK_AUTO, whose text is "auto".
  */
+#define WSK_AUTO UINT64_MAX /* of BYTES: "auto", the server decides */
 /* clang-format off */
 #define WSK_LIMIT_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                      \
     BYTES(max_request_line, 16384, "longest request line; a longer one is answered 414") \
@@ -116,7 +118,8 @@ typedef struct wsk_str {
     TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue and fewer than a quarter of threads read such bodies; always; never, the handler reads it as it comes") \
     BYTES(body_memory, 1048576, "a longer buffered body goes to a temporary file in TMPDIR or /tmp; 507 when there is no room for it") \
     COUNT(queue_limit, 1024, "requests that may wait for a thread; past it they are answered 503") \
-    BYTES(memory_limit, 0, "what unfinished heads and bodies, and the messages of WebSockets, may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts, and no WebSocket is begun; 0 is no limit") \
+    BYTES(memory_limit, WSK_AUTO, "what unfinished heads and bodies, the messages of WebSockets and, up to a half of it, the heads of their handshakes may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts, and no WebSocket is begun; auto is a quarter of the memory of the machine or control group; 0 is no limit") \
+    BYTES(spill_limit, 1073741824, "what the temporary files of buffered bodies may hold together; past it a body is answered 507; 0 is no limit") \
     BYTES(body_rate, 240, "octets a second that a request body must bring, after 10 seconds; 0 is no least") \
     BYTES(write_rate, 240, "octets a second of an answer that a client must take, after 10 seconds; 0 is no least") \
     TIME(request_timeout, 0, "how long a handler may take until its client is answered 503, or cut off when the answer has begun; 0 is no limit") \

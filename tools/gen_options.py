@@ -47,6 +47,8 @@ def options(path):
 
 def in_units(text):
     """"16384" as "16k"."""
+    if text == "auto":
+        return text
     number, unit = int(text), ""
     for larger in "kmg":
         if number == 0 or number % 1024:

@@ -46,7 +46,8 @@ const char *wsk_status_text(wsk_status st)
 
 #define ROW_TEXT(name, dflt, help) {#name, WSK_OPTION_TEXT, dflt, help},
 #define ROW_COUNT(name, dflt, help) {#name, WSK_OPTION_COUNT, #dflt, help},
-#define ROW_BYTES(name, dflt, help) {#name, WSK_OPTION_BYTES, #dflt, help},
+#define ROW_BYTES(name, dflt, help)                                            \
+    {#name, WSK_OPTION_BYTES, (dflt) == WSK_AUTO ? "auto" : #dflt, help},
 #define ROW_TIME(name, dflt, help)                                             \
     {#name, WSK_OPTION_TIME, SECONDS_TEXT(dflt), help},
 #define ROW_FLAG(name, dflt, help)                                             \
@@ -310,6 +311,12 @@ static bool read_time(const char *text, uint32_t *out_ms)
     return true;
 }
 
+/* Of BYTES. */
+static bool may_be_auto(const wsk_option *opt)
+{
+    return strcmp(opt->default_text, "auto") == 0;
+}
+
 static bool read_flag(const char *text, bool *out)
 {
     *out = strcmp(text, "on") == 0;
@@ -455,7 +462,8 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
         break;
     case WSK_OPTION_BYTES:
         snprintf(wanted, sizeof wanted,
-                 "octets%s, such as 65536, 64k, 1m or 2g",
+                 "%soctets%s, such as 65536, 64k, 1m or 2g",
+                 may_be_auto(opt) ? "auto or " : "",
                  rule->min > 0 ? " above 0" : "");
         break;
     case WSK_OPTION_TIME:
@@ -507,7 +515,9 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
         STORE(uint32_t, (uint32_t)number);
         return true;
     case WSK_OPTION_BYTES:
-        if (!read_bytes(text, &number) || number < rule->min)
+        if (may_be_auto(&ROWS[row]) && strcmp(text, "auto") == 0)
+            number = WSK_AUTO;
+        else if (!read_bytes(text, &number) || number < rule->min)
             return false;
         STORE(uint64_t, number);
         return true;

@@ -191,6 +191,23 @@ bool wsk__ws_is_taking_locked(struct wsk_conn *conn)
 
 /* --------------------------------------------------------------- load --- */
 
+/* More than memory_limit: what waits, and what WebSockets keep for good. */
+static bool is_past(const wsk_server *srv)
+{
+    uint64_t limit = srv->cfg.memory_limit;
+
+    return limit > 0 &&
+           atomic_load(&srv->held) + atomic_load(&srv->heads) > limit;
+}
+
+/* WebSockets that only stay open leave a half of it to others. */
+static bool heads_are_past(const wsk_server *srv)
+{
+    uint64_t limit = srv->cfg.memory_limit;
+
+    return limit > 0 && atomic_load(&srv->heads) > limit / 2;
+}
+
 void wsk__load_account(struct wsk_conn *conn)
 {
     struct wsk__exchange *h = conn->h;
@@ -199,13 +216,15 @@ void wsk__load_account(struct wsk_conn *conn)
     if (conn->srv->cfg.memory_limit == 0)
         return;
     held = h->in.size + h->body.size + wsk__http_partial_size(&h->http);
+    if (held == h->held) /* as of most requests: nothing */
+        return;
     atomic_fetch_add(&conn->srv->held, held - (size_t)h->held); /* may wrap */
     h->held = held;
 }
 
 void wsk__load_forget(struct wsk_conn *conn)
 {
-    if (conn->h == NULL)
+    if (conn->h == NULL || conn->h->held == 0)
         return;
     atomic_fetch_sub(&conn->srv->held, (size_t)conn->h->held);
     conn->h->held = 0;
@@ -214,11 +233,11 @@ void wsk__load_forget(struct wsk_conn *conn)
 bool wsk__load_is_over(const struct wsk_conn *conn)
 {
     const struct wsk__exchange *h = conn->h;
-    uint64_t limit = conn->srv->cfg.memory_limit;
     bool attempt = h->head != NULL && h->head->websocket;
 
-    return limit > 0 && (h->held > 0 || attempt) && !h->called &&
-           atomic_load(&conn->srv->held) > limit;
+    if (h->called || (h->held == 0 && !attempt))
+        return false;
+    return is_past(conn->srv) || (attempt && heads_are_past(conn->srv));
 }
 
 void wsk__load_wait(struct wsk_conn *conn)
@@ -227,6 +246,11 @@ void wsk__load_wait(struct wsk_conn *conn)
         conn->h->over_ms = wsk__now_ms();
     wsk__watch(conn, 0);
     wsk__rearm(conn);
+}
+
+static bool is_much(const wsk_server *srv)
+{
+    return atomic_load(&srv->held) > srv->cfg.memory_limit / 4;
 }
 
 /* What is kept of a message that has more to come, for a handler that is away,
@@ -241,10 +265,14 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
     held = wsk__ws_held(&ws->engine) + ws->mail_bytes +
            (ws->in != NULL ? ws->in->size : 0) +
            (ws->aside != NULL ? ws->aside->size : 0);
-    atomic_fetch_add(&conn->srv->held, held - ws->held); /* may wrap */
+    if (held != ws->held)
+        atomic_fetch_add(&conn->srv->held, held - ws->held); /* may wrap */
     ws->held = held;
-    /* Whoever reads and sends for it: from now on the leader looks. */
-    if (held > 0 && ws->look_ms == 0 && wsk_ws_can_send(&ws->engine)) {
+    /* Whoever reads and sends for it: from now on the leader looks. While all
+     * together hold little it need not: those that come to a rest before hold
+     * no more than that. */
+    if (held > 0 && ws->look_ms == 0 && is_much(conn->srv) &&
+        wsk_ws_can_send(&ws->engine)) {
         ws->look_ms = wsk__now_ms() + WSK__HELD_LOOK_MS;
         wsk__post(conn, WSK__POST_LOOK);
     }
@@ -252,11 +280,8 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
 
 bool wsk__ws_is_over_locked(const struct wsk_conn *conn)
 {
-    uint64_t limit = conn->srv->cfg.memory_limit;
-
-    return limit > 0 && conn->ws->held > 0 &&
-           wsk_ws_can_send(&conn->ws->engine) &&
-           atomic_load(&conn->srv->held) > limit;
+    return conn->ws->held > 0 && wsk_ws_can_send(&conn->ws->engine) &&
+           is_past(conn->srv);
 }
 
 /* What only its handler can give back is waited for. */
@@ -342,6 +367,9 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     case WSK__LIMIT_PROXY:
         return "connections closed, for they do not begin with the header of "
                "the PROXY protocol";
+    case WSK__LIMIT_SPILL:
+        *option = "spill_limit", *value = cfg->spill_limit;
+        return "requests answered 507";
     case WSK__LIMITS:
         break;
     }

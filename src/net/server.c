@@ -1,6 +1,7 @@
 /* wsk_server_*: the life of a server. */
 #include "base/escape.h"
 #include "base/format.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/access.h"
@@ -22,6 +23,9 @@
 #if defined(__linux__)
 #include <sys/eventfd.h>
 #endif
+
+/* Of a machine that does not say what it has. */
+#define UNKNOWN_MEMORY (UINT64_C(1) << 30)
 
 enum { RESERVED_FDS = 16, LOG_FLUSH_MS = 1000, LOG_LINE = 1024 };
 
@@ -356,6 +360,15 @@ static bool prepare(wsk_server *srv)
                            true);
 }
 
+/* memory_limit=auto: the application needs some, too, and so does the kernel
+ * for what it queues. */
+static uint64_t auto_memory(void)
+{
+    uint64_t all = wsk__machine_memory();
+
+    return (all != UINT64_MAX ? all : UNKNOWN_MEMORY) / 4;
+}
+
 wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
                            void *user, const wsk_hooks *hooks)
 {
@@ -372,6 +385,8 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         srv->cfg = *cfg;
     else
         wsk_config_init(&srv->cfg);
+    if (srv->cfg.memory_limit == WSK_AUTO)
+        srv->cfg.memory_limit = auto_memory();
     if (hooks != NULL)
         srv->hooks = *hooks;
     srv->handler = handler;

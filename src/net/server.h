@@ -120,6 +120,9 @@ struct wsk__exchange {
     uint64_t spill_read;  /* and have been read from there */
     int spill_fd;         /* that file, which has no name; -1: none */
     int spill_errno;      /* why it could not be written; 0: it could */
+    bool spill_full;      /* that was spill_limit */
+    uint64_t spill_counted;     /* octets that srv->spilled counts for it */
+    atomic_ullong *spill_sum;   /* srv->spilled, once it does */
     struct wsk__pace arrival;   /* of the body */
     struct wsk__pace departure; /* of the answer, while it is stalled */
     uint64_t away_ms;     /* we have not read for the body since; 0: we do */
@@ -186,6 +189,7 @@ struct wsk__socket {
     uint32_t over_ms;       /* it waits since then for memory, the same; 0: it
                                does not */
     uint32_t head_len;      /* of text; fixed */
+    uint32_t block;         /* octets of all this; fixed */
     uint16_t code;          /* how it ended, with reason */
     uint16_t pins;          /* threads that use fd without the lock */
     uint8_t control_n;      /* pings and pongs in the mail */
@@ -313,6 +317,7 @@ enum wsk__limit {
     WSK__LIMIT_SLOTS,     /* threads: a request waits for a second */
     WSK__LIMIT_MAIL,      /* ws_max_queue: a peer is read no further */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
+    WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
     WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
     WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
     WSK__LIMIT_FILES,     /* the system's: the same */
@@ -358,6 +363,8 @@ struct wsk_server {
     struct wsk__pool pool;              /* for compression, see ws/pool.h */
     _Atomic(struct wsk__spare *) spare; /* see net/direct.h; or NULL */
     atomic_size_t held;                 /* what waits for more of it, octets */
+    atomic_size_t heads;                /* what WebSockets keep for good */
+    atomic_ullong spilled;              /* in temporary files */
     atomic_size_t deflate_bytes;        /* reserved for windows that are kept */
     atomic_uint streaming;              /* requests whose handler was called
                                            before their body had come */

@@ -85,13 +85,14 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
                       ? strlen(h->via->host) + 1
                       : 0;
     const char *head = wsk__http_head_text(&h->http, &head_len);
-    struct wsk__socket *ws = wsk__calloc(offsetof(struct wsk__socket, text) +
-                                         peer + local + proto + prefix + host +
-                                         head_len);
+    size_t size = offsetof(struct wsk__socket, text) + peer + local + proto +
+                  prefix + host + head_len;
+    struct wsk__socket *ws = wsk__calloc(size);
     char *at;
 
     if (ws == NULL)
         return NULL;
+    ws->block = (uint32_t)size;
     ws->peer_port = h->peer.port;
     ws->local_port = h->local.port;
     ws->local_at = (uint16_t)peer;
@@ -128,6 +129,7 @@ struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
     ws->rx = WSK__RX_HANDLER;
     ws->latency_us = UINT32_MAX;
     wsk__ws_hold(&ws->engine, true);
+    atomic_fetch_add(&conn->srv->heads, ws->block);
     return ws;
 }
 
@@ -145,6 +147,7 @@ void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws)
         free_mail(mail);
     release_deflate(srv, ws);
     atomic_fetch_sub(&srv->held, ws->held);
+    atomic_fetch_sub(&srv->heads, ws->block);
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);

@@ -1,5 +1,6 @@
 #include "net/spill.h"
 
+#include "net/deadline.h"
 #include "net/disk.h"
 
 #include <errno.h>
@@ -48,14 +49,31 @@ static int open_nameless(const char *dir)
     return fd;
 }
 
+/* Of spill_limit; what was reserved is given back when the request is over. */
+static bool reserve(struct wsk_conn *conn, uint64_t octets)
+{
+    wsk_server *srv = conn->srv;
+    uint64_t limit = srv->cfg.spill_limit;
+
+    if (limit == 0)
+        return true;
+    conn->h->spill_sum = &srv->spilled;
+    conn->h->spill_counted += octets;
+    conn->h->spill_full = atomic_fetch_add(&srv->spilled, octets) + octets >
+                          limit;
+    return !conn->h->spill_full;
+}
+
 /* The disk's thread, or the leader where there is none. */
 static void write_out(struct wsk_conn *conn)
 {
     struct wsk__exchange *h = conn->h;
 
-    if (h->spill_fd < 0)
+    if (!reserve(conn, wsk__buf_len(&h->body)))
+        h->spill_errno = ENOSPC;
+    else if (h->spill_fd < 0)
         h->spill_fd = open_nameless(conn->srv->temp_dir);
-    if (h->spill_fd < 0)
+    if (h->spill_fd < 0 && h->spill_errno == 0)
         h->spill_errno = errno;
     while (h->spill_errno == 0 && wsk__buf_len(&h->body) > 0) {
         ssize_t n =
@@ -86,6 +104,10 @@ int wsk__spill_failed(const struct wsk_conn *conn)
 
     if (err == 0)
         return 0;
+    if (conn->h->spill_full) {
+        wsk__limit_hit(conn->srv, WSK__LIMIT_SPILL);
+        return 507;
+    }
     status = err == ENOSPC || err == EDQUOT || err == EFBIG ? 507 : 500;
     wsk__server_logf(conn->srv, WSK_LOG_ERROR,
                      "the body of a request cannot be stored in %s: %s "
@@ -121,6 +143,10 @@ void wsk__spill_clear(struct wsk__exchange *h)
 {
     if (h->spill_fd >= 0)
         close(h->spill_fd);
+    if (h->spill_counted > 0)
+        atomic_fetch_sub(h->spill_sum, h->spill_counted);
+    h->spill_counted = 0;
+    h->spill_full = false;
     h->spill_fd = -1;
     h->spill_errno = 0;
     h->spilled = h->spill_read = 0;

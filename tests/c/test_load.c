@@ -466,6 +466,65 @@ TEST(past_memory_limit_a_handshake_is_answered_503_with_retry_after)
     wsk_server_free(s.srv);
 }
 
+/* What WebSockets keep for good: they may have a half, and others the rest. */
+TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
+{
+    static char fat[60000];
+    struct served s = serve(echo, &open_door, "memory_limit=1m");
+    int fds[20], n = 0, other, status = 101;
+
+    memset(fat, 'b', sizeof(fat) - 1);
+    while (n < 20 && status == 101) {
+        fds[n] = dial(&s);
+        say(fds[n], "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-A: ");
+        say(fds[n], fat);
+        say(fds[n], "\r\n\r\n");
+        status = hear_answer(fds[n++], NULL, 0);
+    }
+    EXPECT(status == 503);
+    EXPECT(n - 1 == 9); /* 512 KiB of them, and the one that passed that */
+    EXPECT(nothing_is_held(&s));
+    other = dial(&s);
+    say(other, "POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nb");
+    usleep(20000);
+    say(other, "b");
+    EXPECT(hear_answer(other, NULL, 0) > 0); /* whatever the handler says */
+    EXPECT(atomic_load(&s.srv->hits[WSK__LIMIT_MEMORY].n) == 1);
+    close(other);
+    for (int i = 0; i < n; i++)
+        close(fds[i]);
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->heads) != 0; ms++)
+        usleep(1000);
+    EXPECT(atomic_load(&s.srv->heads) == 0);
+    other = open_ws(&s, UPGRADE("/"));
+    EXPECT(other >= 0);
+    close(other);
+    wsk_server_free(s.srv);
+}
+
+TEST(memory_has_a_bound_by_default)
+{
+    struct served s = serve(handler, NULL, NULL);
+    wsk_server_config cfg;
+    char error[160];
+
+    EXPECT(s.srv->cfg.memory_limit >= 1 << 20);
+    EXPECT(s.srv->cfg.memory_limit != WSK_AUTO);
+    wsk_server_free(s.srv);
+    wsk_config_init(&cfg);
+    EXPECT(cfg.memory_limit == WSK_AUTO);
+    EXPECT(wsk_config_set(&cfg, "memory_limit", "0", error) == WSK_OK);
+    EXPECT(cfg.memory_limit == 0);
+    EXPECT(wsk_config_set(&cfg, "memory_limit", "auto", error) == WSK_OK);
+    EXPECT(cfg.memory_limit == WSK_AUTO);
+    EXPECT(wsk_config_set(&cfg, "max_body", "auto", error) == WSK_E_ARG);
+    EXPECT(wsk_config_set(&cfg, "memory_limit", "a", error) == WSK_E_ARG);
+    EXPECT(strcmp(error, "memory_limit takes auto or octets, such as 65536, "
+                         "64k, 1m or 2g, not 'a'") == 0);
+}
+
 TEST(a_handshake_that_waits_for_memory_is_a_websocket_once_there_is_some)
 {
     struct served s = serve(echo, &open_door, "memory_limit=1m");

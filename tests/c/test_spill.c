@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/server.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -260,6 +261,42 @@ TEST(no_room_for_a_body_is_507) /* RFC 4918 11.5 */
 {
     signal(SIGXFSZ, SIG_IGN);
     expect_refusal(NULL, 256 << 10, 507);
+}
+
+/* Each takes 100 KiB: the third is too much, until the first has gone. */
+TEST(past_spill_limit_a_body_is_507_and_others_are_not)
+{
+    struct served s = serve(account, NULL, "body_memory=1k spill_limit=290k");
+    int fds[3];
+
+    fill_body();
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial(&s);
+        EXPECT(say_head(fds[i], "Content-Length: 102401\r\n"));
+        EXPECT(say_octets(fds[i], body, 102400));
+        for (int ms = 0;
+             ms < PATIENCE_MS && i < 2 &&
+             atomic_load(&s.srv->spilled) < (unsigned)(i + 1) * 100000;
+             ms++)
+            usleep(1000);
+    }
+    EXPECT(hear_answer(fds[2], NULL, 0) == 507);
+    EXPECT(atomic_load(&s.srv->hits[WSK__LIMIT_SPILL].n) == 1);
+    for (int i = 0; i < 2; i++) {
+        EXPECT(say_octets(fds[i], body + 102400, 1));
+        expect_account(fds[i], "102401 0 102401 0");
+        close(fds[i]);
+    }
+    close(fds[2]);
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->spilled) != 0;
+         ms++)
+        usleep(1000);
+    EXPECT(atomic_load(&s.srv->spilled) == 0);
+    atomic_store(&calls, 0);
+    fds[0] = post_in_two(&s, 200000);
+    expect_account(fds[0], "200000 0 200000 0");
+    close(fds[0]);
+    wsk_server_free(s.srv);
 }
 
 TEST(no_place_for_a_body_is_500)
