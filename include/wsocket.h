@@ -120,7 +120,7 @@ typedef struct wsk_str {
     COUNT(queue_limit, 1024, "requests that may wait for a thread; past it they are answered 503") \
     BYTES(memory_limit, WSK_AUTO, "what unfinished heads and bodies, the messages of WebSockets and, up to a half of it, the heads of their handshakes may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts, and no WebSocket is begun; auto is a quarter of the memory of the machine or control group; 0 is no limit") \
     BYTES(spill_limit, 1073741824, "what the temporary files of buffered bodies may hold together; past it a body is answered 507; 0 is no limit") \
-    BYTES(body_rate, 240, "octets a second that a request body must bring, after 10 seconds; 0 is no least") \
+    BYTES(body_rate, 240, "octets a second that a request body, or a WebSocket message that has begun, must bring, after 10 seconds; 0 is no least") \
     BYTES(write_rate, 240, "octets a second of an answer that a client must take, after 10 seconds; 0 is no least") \
     TIME(request_timeout, 0, "how long a handler may take until its client is answered 503, or cut off when the answer has begun; 0 is no limit") \
     TIME(head_timeout, 10000, "from the first octet of a request to its complete head") \

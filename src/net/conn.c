@@ -313,6 +313,7 @@ static wsk_status begin_receive(wsk_conn *conn, bool pieces, uint8_t *lend,
             ws->receiving = true;
             ws->rx = WSK__RX_HANDLER;
             ws->pins++;
+            wsk__ws_arrival_resume_locked(conn);
         } else {
             end_wanting_locked(ws, st, msg);
         }
@@ -329,6 +330,7 @@ static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
     wsk__conn_lock(conn);
     end_wanting_locked(conn->ws, st, msg);
     conn->ws->receiving = false;
+    wsk__ws_arrival_pause_locked(conn);
     unpin_locked(conn);
     if (st == WSK_E_CLOSED || th == NULL || th->ws != conn)
         wsk__post(conn, WSK__POST_AWAY); /* no one watches who stays away */

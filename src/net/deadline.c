@@ -189,6 +189,76 @@ bool wsk__ws_is_taking_locked(struct wsk_conn *conn)
            wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 }
 
+/* What has come of a message since the last look. Control frames in between do
+ * not count. */
+static void look_at_arrival_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    const struct wsk_ws *engine = &ws->engine;
+    uint64_t now_ms = wsk__now_ms();
+
+    if (!wsk__ws_in_message(engine)) {
+        ws->arriving = false;
+    } else if (!ws->arriving || ws->message != engine->begun) {
+        ws->arriving = true;
+        ws->message = engine->begun;
+        wsk__pace_begin(&ws->arrival, now_ms);
+    } else {
+        wsk__pace_moved(&ws->arrival, now_ms, engine->arrived - ws->arrived,
+                        conn->srv->cfg.body_rate);
+    }
+    ws->arrived = engine->arrived;
+}
+
+void wsk__ws_arrival_pause_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (!wsk__ws_in_message(&ws->engine) || ws->paused_ms != 0)
+        return;
+    look_at_arrival_locked(conn);
+    ws->paused_ms = (uint32_t)wsk__now_ms();
+}
+
+void wsk__ws_arrival_resume_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->paused_ms != 0)
+        wsk__pace_skip(&ws->arrival,
+                       wsk__now_ms() - wsk__recent_ms(ws->paused_ms));
+    ws->paused_ms = 0;
+}
+
+uint64_t wsk__ws_arrival_due_locked(struct wsk_conn *conn, bool reading)
+{
+    if (!reading) {
+        wsk__ws_arrival_pause_locked(conn);
+        return UINT64_MAX;
+    }
+    wsk__ws_arrival_resume_locked(conn);
+    look_at_arrival_locked(conn);
+    return conn->ws->arriving
+               ? wsk__pace_due_ms(&conn->ws->arrival, conn->srv->cfg.body_rate)
+               : UINT64_MAX;
+}
+
+/* A thread reads a message that the leader has not seen: where no ping makes it
+ * look in time, it shall know the deadline. */
+static void tell_of_arrival_locked(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->arriving || !wsk__ws_in_message(&ws->engine) ||
+        cfg->body_rate == 0 ||
+        (cfg->ws_ping_interval_ms > 0 &&
+         cfg->ws_ping_interval_ms <= 2 * WSK__PACE_GRACE_MS))
+        return;
+    look_at_arrival_locked(conn);
+    wsk__post(conn, WSK__POST_LOOK);
+}
+
 /* --------------------------------------------------------------- load --- */
 
 /* More than memory_limit: what waits, and what WebSockets keep for good. */
@@ -260,6 +330,7 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
     struct wsk__socket *ws = conn->ws;
     size_t held;
 
+    tell_of_arrival_locked(conn);
     if (conn->srv->cfg.memory_limit == 0)
         return;
     held = wsk__ws_held(&ws->engine) + ws->mail_bytes +
@@ -370,6 +441,9 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     case WSK__LIMIT_SPILL:
         *option = "spill_limit", *value = cfg->spill_limit;
         return "requests answered 507";
+    case WSK__LIMIT_WS_RATE:
+        *option = "body_rate", *value = cfg->body_rate;
+        return "WebSockets closed with 1008, for a message was too slow";
     case WSK__LIMITS:
         break;
     }

@@ -32,6 +32,13 @@ bool wsk__ws_stall_is_over_locked(struct wsk_conn *conn);
 /* Whether its peer takes what we send, though slowly. */
 bool wsk__ws_is_taking_locked(struct wsk_conn *conn);
 
+/* The same for a message that comes, as for a body; under the lock. `reading`:
+ * we take what comes, else it is not the peer's time. UINT64_MAX: none is due.
+ * Pause and resume: for a thread that has received, or is about to. */
+uint64_t wsk__ws_arrival_due_locked(struct wsk_conn *conn, bool reading);
+void wsk__ws_arrival_pause_locked(struct wsk_conn *conn);
+void wsk__ws_arrival_resume_locked(struct wsk_conn *conn);
+
 /* ---- memory_limit and queue_limit ---- */
 
 /* What the connection holds has changed; owner. It has gone; leader. */

@@ -188,11 +188,15 @@ struct wsk__socket {
                                wsk__recent_ms() */
     uint32_t over_ms;       /* it waits since then for memory, the same; 0: it
                                does not */
-    uint32_t head_len;      /* of text; fixed */
-    uint32_t block;         /* octets of all this; fixed */
-    uint16_t code;          /* how it ended, with reason */
-    uint16_t pins;          /* threads that use fd without the lock */
-    uint8_t control_n;      /* pings and pongs in the mail */
+    uint32_t paused_ms;     /* its message is not read since then, the same */
+    uint32_t message;       /* of engine.begun, that `arrival` is about */
+    uint32_t arrived;       /* of engine.arrived, at the last look */
+    struct wsk__pace arrival; /* of the message, while `arriving` */
+    uint32_t head_len;        /* of text; fixed */
+    uint32_t block;           /* octets of all this; fixed */
+    uint16_t code;            /* how it ended, with reason */
+    uint16_t pins;            /* threads that use fd without the lock */
+    uint8_t control_n;        /* pings and pongs in the mail */
     uint8_t reason_len;
     uint8_t rx;         /* an enum wsk__rx */
     bool in_pieces : 1; /* a piece was fetched, and not yet the last */
@@ -210,6 +214,7 @@ struct wsk__socket {
     bool drain_due : 1; /* as an event, once less waits */
     bool dropped : 1;   /* so that all must have left by then */
     bool stalled : 1;   /* the kernel takes no more until the peer reads */
+    bool arriving : 1;  /* a look has found a message that is not whole */
 
     /* fixed: what is kept of the opening handshake */
     uint16_t peer_port, local_port;
@@ -318,6 +323,7 @@ enum wsk__limit {
     WSK__LIMIT_MAIL,      /* ws_max_queue: a peer is read no further */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
+    WSK__LIMIT_WS_RATE,   /* body_rate: a WebSocket is closed */
     WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
     WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
     WSK__LIMIT_FILES,     /* the system's: the same */

@@ -612,11 +612,37 @@ static uint64_t peer_deadline_locked(struct wsk_conn *conn)
     return due;
 }
 
+/* Whether what its peer sends is taken: else its silence may be ours. */
+static bool is_reading_locked(const struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    return (ws->rx == WSK__RX_HANDLER ? ws->receiving
+                                      : !wsk__ws_mail_full_locked(conn)) &&
+           ws->over_ms == 0;
+}
+
+/* The rest of a message is due. One that waits until somebody wants it is not,
+ * nor is that of a peer that is not read from because it does not read. */
+static uint64_t message_deadline_locked(struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    if (!wsk_ws_can_send(&ws->engine) || conn->eof)
+        return UINT64_MAX;
+    return wsk__ws_arrival_due_locked(
+        conn, is_reading_locked(conn) && !wsk__ws_holds_one(&ws->engine) &&
+                  wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit);
+}
+
 static uint64_t deadline_locked(struct wsk_conn *conn)
 {
     const struct wsk__socket *ws = conn->ws;
     uint64_t due = peer_deadline_locked(conn);
+    uint64_t message = message_deadline_locked(conn);
 
+    if (due > message)
+        due = message;
     if (ws->look_ms != 0 && due > ws->look_ms)
         due = ws->look_ms;
     if (is_handed_out(ws) && due > away_ms(ws))
@@ -758,10 +784,7 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 static void silent_locked(struct wsk_conn *conn)
 {
     size_t owed = wsk__ws_owed_locked(conn);
-    bool reading = (conn->ws->rx == WSK__RX_HANDLER
-                        ? conn->ws->receiving
-                        : !wsk__ws_mail_full_locked(conn)) &&
-                   conn->ws->over_ms == 0;
+    bool reading = is_reading_locked(conn);
     bool choked = owed > conn->srv->cfg.ws_send_limit;
     bool taking = wsk__ws_is_taking_locked(conn);
 
@@ -810,6 +833,14 @@ static void take_over_locked(struct wsk_conn *conn)
     conn->drained = false;
 }
 
+/* What was queued leaves, maybe a Close, which may be the last of it. */
+static void end_locked(struct wsk_conn *conn)
+{
+    wsk__ws_flush_locked(conn);
+    if (wsk_ws_done(&conn->ws->engine))
+        shut_locked(conn);
+}
+
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
@@ -821,13 +852,16 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
     } else if (wsk_ws_can_send(&conn->ws->engine) &&
                wsk__ws_stall_is_over_locked(conn)) {
         give_up_locked(conn);
+    } else if (message_deadline_locked(conn) <= conn->srv->now_ms) {
+        wsk__limit_hit(conn->srv, WSK__LIMIT_WS_RATE);
+        wsk__ws_fail(&conn->ws->engine, 1008, "message too slow");
+        wsk__ws_collect_locked(conn);
+        end_locked(conn);
     } else if (peer_deadline_locked(conn) > conn->srv->now_ms) {
         ; /* nothing but mind_memory_locked() */
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
         silent_locked(conn);
-        wsk__ws_flush_locked(conn);
-        if (wsk_ws_done(&conn->ws->engine))
-            shut_locked(conn);
+        end_locked(conn);
     } else {
         give_up_locked(conn);
     }

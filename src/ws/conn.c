@@ -302,6 +302,7 @@ static void begin_fragment(wsk_ws *ws)
     if (first) {
         ws->deflated = ws->frame.rsv1;
         ws->in_message = true;
+        ws->begun++;
         ws->opcode = ws->frame.opcode;
         ws->fragments = 0;
     }
@@ -502,6 +503,7 @@ static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
             *n = 0;
     }
     ws->got += *n;
+    ws->arrived += data_frame ? (uint32_t)*n : 0;
     if (ws->got == ws->frame.len)
         end_frame(ws);
     return st;

@@ -39,6 +39,8 @@ struct wsk_ws {
     uint64_t got;            /* octets of the frame's payload that are here */
     struct wsk__frame frame; /* that is being received */
     uint32_t fragments;      /* of the message so far */
+    uint32_t begun;          /* messages in fragments or pieces, ever */
+    uint32_t arrived;        /* octets of payloads of messages, ever */
     uint16_t close_code;     /* for the event, 1006 until a Close comes */
     uint8_t reason_len;      /* of control->in + 2, when a Close has come */
     uint8_t pong_len;        /* of control->pong, when pong_due */
@@ -170,6 +172,12 @@ static inline bool wsk__ws_holds_one(const struct wsk_ws *ws)
 static inline bool wsk__ws_pong_waits(const struct wsk_ws *ws)
 {
     return ws->pong_due;
+}
+
+/* A message is being received, whatever becomes of it. */
+static inline bool wsk__ws_in_message(const struct wsk_ws *ws)
+{
+    return ws->in_message;
 }
 
 /* A message is being received, to be given when it is whole. */

@@ -3,6 +3,8 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/deadline.h"
+#include "net/loop.h"
 #include "net/server.h"
 
 #include <fcntl.h>
@@ -501,6 +503,149 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     other = open_ws(&s, UPGRADE("/"));
     EXPECT(other >= 0);
     close(other);
+    wsk_server_free(s.srv);
+}
+
+/* The first look has found a message that is not whole. */
+static bool is_arriving(const struct served *s)
+{
+    struct wsk_conn *conn = s->srv->conns;
+    bool arriving = false;
+
+    for (int ms = 0; ms < PATIENCE_MS && !arriving; ms++) {
+        usleep(1000);
+        wsk__conn_lock(conn);
+        if (conn->ws != NULL && wsk__ws_in_message(&conn->ws->engine) &&
+            conn->ws->paused_ms == 0) {
+            wsk__ws_arrival_due_locked(conn, true);
+            arriving = conn->ws->arriving;
+        }
+        wsk__conn_unlock(conn);
+    }
+    return arriving;
+}
+
+/* As if the grace and some more had passed. */
+static void let_time_pass(const struct served *s)
+{
+    struct wsk_conn *conn = s->srv->conns;
+
+    wsk__conn_lock(conn);
+    conn->ws->arrival.due_us = 1;
+    wsk__post(conn, WSK__POST_LOOK);
+    wsk__conn_unlock(conn);
+}
+
+/* Two fragments that do not end, and a ping, which is answered and counts for
+ * nothing. */
+static void trickle(void *user, const char *options)
+{
+    struct served s = serve(echo, user, options);
+    int fd = open_ws(&s, UPGRADE("/"));
+    char data[126] = "";
+    size_t len = 0;
+
+    say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
+    EXPECT(is_arriving(&s));
+    say_octets(fd, "\x00\x81\0\0\0\0c", 7);
+    say_frame(fd, 9, "ping", 4);
+    EXPECT(hear_frame(fd, data, &len) == 10);
+    EXPECT(!hears(fd, 20));
+    let_time_pass(&s);
+    EXPECT(close_code(fd) == 1008);
+    EXPECT(atomic_load(&s.srv->hits[WSK__LIMIT_WS_RATE].n) == 1);
+    EXPECT(nothing_is_held(&s));
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+TEST(a_message_that_trickles_ends_with_1008)
+{
+    trickle(&open_door, "");
+    trickle(&open_door, "ws_ping_interval=0");
+}
+
+TEST(a_handler_that_waits_for_it_is_told_so)
+{
+    trickle(NULL, "");
+    trickle(NULL, "ws_ping_interval=0");
+}
+
+TEST(the_leader_is_told_of_a_message_where_no_ping_makes_it_look)
+{
+    struct served s = serve(echo, NULL, "ws_ping_interval=0");
+    struct wsk_conn *conn;
+    int fd = open_ws(&s, UPGRADE("/"));
+    bool armed = false;
+
+    conn = s.srv->conns;
+    say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
+    for (int ms = 0; ms < PATIENCE_MS && !armed; ms++) {
+        usleep(1000);
+        wsk__conn_lock(conn);
+        armed = conn->ws != NULL && conn->ws->arriving;
+        wsk__conn_unlock(conn);
+    }
+    EXPECT(armed);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+TEST(a_message_that_becomes_whole_is_late_no_more)
+{
+    struct served s = serve(echo, &open_door, "");
+    int fd = open_ws(&s, UPGRADE("/"));
+    char data[126] = "";
+    size_t len = 0;
+
+    for (int i = 0; i < 3; i++) {
+        say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
+        EXPECT(is_arriving(&s));
+        say_octets(fd, "\x80\x81\0\0\0\0c", 7);
+        EXPECT(hear_frame(fd, data, &len) == 1 && len == 3);
+        let_time_pass(&s);
+        EXPECT(!hears(fd, 20));
+    }
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+TEST(without_a_least_rate_a_message_comes_as_it_likes)
+{
+    struct served s = serve(echo, &open_door, "body_rate=0");
+    int fd = open_ws(&s, UPGRADE("/"));
+    char data[126] = "";
+    size_t len = 0;
+
+    say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
+    EXPECT(is_arriving(&s));
+    let_time_pass(&s);
+    EXPECT(!hears(fd, 20));
+    say_octets(fd, "\x80\x81\0\0\0\0c", 7);
+    EXPECT(hear_frame(fd, data, &len) == 1 && len == 3);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+/* Whoever is not read from is not late: that time is given back. */
+TEST(time_in_which_nobody_reads_a_message_is_not_its_peers)
+{
+    struct served s = serve(echo, &open_door, "");
+    struct wsk_conn *conn;
+    int fd = open_ws(&s, UPGRADE("/"));
+    uint64_t due, later;
+
+    conn = s.srv->conns;
+    say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
+    EXPECT(is_arriving(&s));
+    wsk__conn_lock(conn);
+    due = wsk__ws_arrival_due_locked(conn, true);
+    EXPECT(wsk__ws_arrival_due_locked(conn, false) == UINT64_MAX);
+    usleep(30000);
+    later = wsk__ws_arrival_due_locked(conn, true);
+    wsk__conn_unlock(conn);
+    EXPECT(later >= due + 29 && later < due + 10000);
+    close(fd);
     wsk_server_free(s.srv);
 }
 
