@@ -1,13 +1,13 @@
 /* wsk_server_*: the life of a server. */
 #include "base/escape.h"
 #include "base/format.h"
-#include "base/machine.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/access.h"
 #include "net/dispatch.h"
 #include "net/log.h"
 #include "net/loop.h"
+#include "net/machine.h"
 #include "net/static.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "harness.h"
 
-#include "base/machine.h"
+#include "net/machine.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* base/machine: how much memory there is for this process. */
-#ifndef WSK_BASE_MACHINE_H
-#define WSK_BASE_MACHINE_H
+/* net/machine: how much memory there is for this process. */
+#ifndef WSK_NET_MACHINE_H
+#define WSK_NET_MACHINE_H
 
 #include <stdint.h>
 

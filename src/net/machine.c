@@ -1,4 +1,4 @@
-#include "base/machine.h"
+#include "net/machine.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
