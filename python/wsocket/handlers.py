@@ -226,10 +226,15 @@ class FixedServerHandler(ServerHandler):
         )
 
     def close(self) -> None:
-        if self.status is not None and hasattr(self, "request_handler"):
-            super().close()
-        else:
-            super(ServerHandler, self).close()
+        """The answer has left: the result's close() that fails is logged, and
+        no error page may follow."""
+        try:
+            if self.status is not None and hasattr(self, "request_handler"):
+                super().close()
+            else:
+                super(ServerHandler, self).close()
+        except Exception:
+            self.log_exception(sys.exc_info())
 
 
 class _Body(io.RawIOBase):

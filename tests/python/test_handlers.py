@@ -771,3 +771,31 @@ def test_a_single_request_may_be_handled():
             assert client.response()[2] == b"hello"
         thread.join(PATIENCE)
         assert server.get_app() is hello
+
+
+def test_a_close_that_fails_is_logged_and_no_second_answer_follows():
+    errors = io.StringIO()
+    calls = []
+
+    class Result:
+        def __iter__(self):
+            return iter([b"whole"])
+
+        def close(self):
+            calls.append(self)
+            raise KeyError("at the end")
+
+    class Logging(Quiet):
+        def get_stderr(self):
+            return errors
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "5")])
+        return Result()
+
+    with serving(app, handler=Logging) as site, site.raw() as client:
+        for _ in range(2):
+            client.send(head_of())
+            assert client.response()[::2] == (200, b"whole")
+    assert len(calls) == 2
+    assert errors.getvalue().count("KeyError: 'at the end'") == 2
