@@ -9,13 +9,15 @@ BENCH ?= http
 
 run = $(PYTHON) tools/run.py
 
-.PHONY: help run test check fuzz soak slow peers endings parked faults bench conformance install clean
+.PHONY: help run test check fuzz replay analyze soak slow peers endings parked faults bench conformance install clean
 
 help:
 	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
 	@echo 'make check        format, warnings, guards, C tests, core Python tests'
 	@echo 'make test         everything: sanitizers, Pythons, examples, browser'
 	@echo 'make fuzz         each fuzzer for SECONDS=60'
+	@echo 'make replay       what a fuzzer of the package found, CASES=file'
+	@echo 'make analyze      gcc -fanalyzer, clang --analyze and cppcheck'
 	@echo 'make soak         mixed load for SECONDS=60; memory and files must not grow'
 	@echo 'make slow         slow clients by the hundred for SECONDS=60 each kind'
 	@echo 'make peers        as many slow peers as threads, SECONDS=60 for each kind'
@@ -43,6 +45,14 @@ test:
 fuzz:
 	@PYTHON=$(PYTHON) tools/bootstrap build fuzz
 	@$(run) fuzz $(SECONDS)
+
+replay:
+	@PYTHON=$(PYTHON) tools/bootstrap build fuzz
+	@$(run) replay $(CASES)
+
+analyze:
+	@PYTHON=$(PYTHON) tools/bootstrap build analyze
+	@$(PYTHON) tools/analyze.py
 
 soak:
 	@PYTHON=$(PYTHON) tools/bootstrap build bench

@@ -314,11 +314,9 @@ void ext_ws_serve(WebSocketObject *self)
     PyObject *type, *error, *traceback;
     wsk_close_info info = {.code = 1006};
     wsk_message msg;
-    wsk_status st;
 
     fire_take(self, self->st->names.onconnect, ext_ref((PyObject *)self));
-    while ((st = receive_from(self, -1, false, &msg)) == WSK_OK &&
-           !PyErr_Occurred()) {
+    while (receive_from(self, -1, false, &msg) == WSK_OK && !PyErr_Occurred()) {
         if (msg.opcode < WSK_CLOSE)
             on_message(self->conn, &msg, self);
         else

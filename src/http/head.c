@@ -410,7 +410,7 @@ static int judge_framing(wsk_head *head, const struct found *f)
         return 400;
     if (head->has_length && !wsk__read_length(f->length, &head->content_length))
         return 400;
-    return head->chunked ? judge_coding(f->coding) : 0;
+    return f->coding.p != NULL ? judge_coding(f->coding) : 0;
 }
 
 static int judge(wsk_head *head, const struct found *f)

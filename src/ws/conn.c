@@ -615,6 +615,7 @@ static wsk_ws_event describe(const wsk_ws *ws, uint8_t kind)
     case WSK_WS_PIECE:
         ev.opcode = (wsk_opcode)ws->opcode;
         ev.len = piece_len(ws);
+        assert(ev.len == 0 || ws->msg != NULL);
         if (ev.len > 0)
             ev.data = wsk__buf_data(ws->msg);
         break;
