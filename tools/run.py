@@ -3,7 +3,8 @@
 
     tools/run.py check | test
     tools/run.py install VENV | library PREFIX
-    tools/run.py fuzz SECONDS | soak SECONDS | slow SECONDS | peers SECONDS
+    tools/run.py fuzz SECONDS | replay FILE...
+    tools/run.py soak SECONDS | slow SECONDS | peers SECONDS
     tools/run.py endings | parked | faults | conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
@@ -38,6 +39,7 @@ SIDE_BY_SIDE = ["-n", "4", "--dist", "worksteal"]
 OTHERS = ["werkzeug", "gunicorn gthread", "wsgiref, threads"]
 # What takes long to compile or to run for what it tells is left to `test`.
 QUICK_BUILD = ["-Dbuildtype=plain", "-Doptimization=2"]
+ASAN_BUILD = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 CORE = ["tests/python", "-m", "not slow and not heavy"]
 NEWEST = (3, 13)
 OLDEST = (3, 9)
@@ -346,24 +348,43 @@ def python_tests(inside, paths, limit=600, setup=(), **more):
     return passed, failed + (status != 0 and failed == 0)
 
 
-def python_tests_under_asan():
-    """The extension and the library under ASan and UBSan, in an interpreter
-    that knows neither; memory comes from malloc(), so that they see it all.
-    Leaks are what tests/python/test_leaks.py is for."""
+def sanitizer_settings():
+    """For an interpreter that knows no sanitizer; memory comes from malloc(),
+    so that ASan sees it all."""
     library = subprocess.check_output(
         ["gcc", "-print-file-name=libasan.so"], text=True).strip()
-    settings = {
+    return {
         "LD_PRELOAD": library,
         "PYTHONMALLOC": "malloc",
         "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1:abort_on_error=1",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
+
+
+def asan_environment():
+    """Whose package has the extension and the library under ASan and UBSan."""
+    return environment(os.path.join("build", "venv-asan"),
+                       requirements=TO_CHECK)
+
+
+def python_tests_under_asan():
+    """Leaks are what tests/python/test_leaks.py is for."""
     return python_tests(
-        environment(os.path.join("build", "venv-asan"), requirements=TO_CHECK),
-        ["tests/python", "-m", "not slow", "--deselect",
-         "tests/python/test_leaks.py"],
-        setup=("-Db_sanitize=address,undefined", "-Db_lundef=false"),
-        env=dict(os.environ, **settings))
+        asan_environment(), ["tests/python", "-m", "not slow", "--deselect",
+                             "tests/python/test_leaks.py"],
+        setup=ASAN_BUILD, env=dict(os.environ, **sanitizer_settings()))
+
+
+def fuzz_binding(*args):
+    """fuzz/binding.py, with the package freshly installed."""
+    inside = asan_environment()
+    return install(inside, *ASAN_BUILD) and call(
+        [inside, "fuzz/binding.py", *args], None) == 0
+
+
+def fuzz_binding_briefly():
+    """A walk that is always the same, of some 20 seconds."""
+    return one(fuzz_binding("brief", "2500"))
 
 
 FOREIGN = ["aarch64-macos", "x86_64-freebsd", "x86_64-linux-musl",
@@ -513,6 +534,7 @@ def test():
                     environment(path, python, requirements=TO_CHECK),
                     ["tests/python", "-m", "not slow"])
     tally.stage("Python tests under ASan and UBSan", python_tests_under_asan)
+    tally.stage("fuzzer of the binding", fuzz_binding_briefly)
     tally.stage("other systems compile", foreign_systems)
     tally.stage("installed library", script, "tests/install/run")
     tally.end()
@@ -525,7 +547,13 @@ def fuzz(seconds):
         found = os.path.join("build", "found", os.path.basename(path))
         os.makedirs(found, exist_ok=True)
         good.append(fuzz_one(path, "-max_total_time=" + seconds, found))
+    good.append(fuzz_binding("walk", seconds))
     sys.exit(not all(good))
+
+
+def replay(*paths):
+    """The cases of a finding of fuzz/binding.py."""
+    sys.exit(not fuzz_binding("replay", *map(os.path.abspath, paths)))
 
 
 def with_package(script, *args):
@@ -557,6 +585,7 @@ def library(prefix):
 def main():
     os.chdir(ROOT)
     commands = {"check": check, "test": test, "fuzz": fuzz,
+                "replay": replay,
                 "install": install_into, "library": library,
                 "soak": functools.partial(with_package, "tests/soak/soak.py"),
                 "slow": functools.partial(with_package, "tests/soak/slow.py"),
