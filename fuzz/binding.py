@@ -41,7 +41,8 @@ THREADS = 4
 RECENT = 6  # cases of each thread that are at hand when something is found
 PATIENCE = 30  # seconds until what must happen counts as lost
 MOST_KEPT = 2000
-CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+# C0, C1 in UTF-8, U+2028 and U+2029.
+CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
 
 # ---------------------------------------------------------------- client ---
