@@ -5,7 +5,8 @@
 
 The option table is what tools/gen_options.py writes; the version stands in
 wsocket.h and meson.build only, and is the same; every local link leads to a
-file; every name wsk_... in a document is in the header; every sample compiles.
+file; every name wsk_... in a document is in the header; every sample compiles;
+every test and fuzzer that a document of the internals names is there.
 """
 
 import ast
@@ -19,6 +20,7 @@ import gen_options
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPTIONS = "docs/reference/options.md"
+THREATS = "docs/internals/threats.md"
 
 
 def read(path):
@@ -91,13 +93,30 @@ def broken_samples():
                 yield "%s: a sample does not compile: %s" % (path, error)
 
 
+def missing_tests():
+    known = {os.path.basename(path)[:-2] for path in glob.glob("fuzz/*.c")}
+    for path in glob.glob("tests/**/test_*.[cp]*", recursive=True):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        known |= {"%s.%s" % (stem, name) for name in re.findall(
+            r"^(?:TEST\(|def )(\w+)", read(path), re.MULTILINE)}
+    for path in sorted(glob.glob("docs/internals/*.md")):
+        named = re.findall(r"`(test_\w+\.(?!c`|py`)\w+|(?:fuzz|diff)_\w+)`",
+                           read(path))
+        for name in sorted(set(named) - known):
+            yield "%s: there is no %s" % (path, name)
+    for row in re.findall(r"^\| .+ \|$", read(THREATS), re.MULTILINE)[1:]:
+        if "test_" not in row:
+            yield "%s: no test shows %s" % (THREATS, row.split("|")[1].strip())
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     library = os.path.abspath(sys.argv[1])
     os.chdir(ROOT)
     complaints = [*stale_options(os.path.relpath(library)), *versions(),
-                  *dead_links(), *unknown_names(), *broken_samples()]
+                  *dead_links(), *unknown_names(), *broken_samples(),
+                  *missing_tests()]
     for complaint in complaints:
         print(complaint)
     return len(complaints) > 0
