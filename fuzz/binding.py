@@ -38,7 +38,8 @@ import binding_cases
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOUND = os.path.join(ROOT, "build", "found", "binding")
 THREADS = 4
-RECENT = 6  # cases of each thread that are at hand when something is found
+RECENT = 6  # cases of each thread that are at hand when the process ends
+LOGGED = 100  # the same, when a line of a log is wrong
 PATIENCE = 30  # seconds until what must happen counts as lost
 MOST_KEPT = 2000
 # C0, C1 in UTF-8, U+2028 and U+2029.
@@ -143,7 +144,7 @@ class Worker:
             file.write(text + "\n")
         recent = self.apps.recent.setdefault(slot, [])
         recent.append(text)
-        del recent[:-RECENT]
+        del recent[:-LOGGED]
         try:
             got = converse(case, self.sites.ports)
         except TimeoutError as error:

@@ -44,7 +44,10 @@ class Deliberate(Exception):
 
 
 def finding(kind, text):
-    cases = [case for some in list(recent.values()) for case in list(some)]
+    """Keep it, with the cases that may have done it: a line of a log is read up
+    to a second later, everything else is seen at once."""
+    first = 0 if kind == "log" else -6
+    cases = [case for some in list(recent.values()) for case in some[first:]]
     findings.append(("%s: %s" % (kind, text), cases))
 
 
