@@ -557,9 +557,11 @@ class Sites:
             "plain": self.own("json", plain, buffer_body="always", body_memory="1k",
                               static=["/static=" + folder], max_body="100k"),
             "proxied": self.own(ATOMS, plain, proxy_protocol=True, buffer_body="never",
-                                trusted_proxies=["*"]),
+                                trusted_proxies=["*"], forwarded_fields="forwarded"),
             "events": self.own("json", make_events(), ws_compression="takeover",
-                               ws_allow_drafts=True, trusted_proxies=["127.0.0.0/8"]),
+                               ws_allow_drafts=True, trusted_proxies=["127.0.0.0/8"],
+                               forwarded_fields=["x-forwarded-" + name for name in (
+                                   "for", "proto", "host", "port", "prefix")]),
             "framework": self.own(ATOMS, make_framework(), ws_origins="*"),
             "hidden": self.own("json", plain, ws_hide_upgrade="always", ws_max_size="4k",
                                max_header_bytes="1m", max_headers=5000),
