@@ -219,6 +219,21 @@ bool wsk__etag_listed(wsk_str list, wsk_str tag, bool weak)
     return false;
 }
 
+/* All lines of a field are one list (RFC 9110 5.3). *there: it was sent. */
+static bool is_listed(const wsk_head *head, const char *name, wsk_str tag,
+                      bool weak, bool *there)
+{
+    bool found = false;
+
+    *there = false;
+    for (size_t i = 0; i < head->n_headers && !found; i++)
+        if (wsk__str_ieq(head->headers[i].name, name)) {
+            *there = true;
+            found = wsk__etag_listed(head->headers[i].value, tag, weak);
+        }
+    return found;
+}
+
 /* Whether the field holds a date, and the file is younger. */
 static bool is_younger(wsk_str field, const struct wsk__validators *v,
                        bool *known)
@@ -231,19 +246,19 @@ static bool is_younger(wsk_str field, const struct wsk__validators *v,
 
 int wsk__conditions(const wsk_head *head, const struct wsk__validators *v)
 {
-    wsk_str match = wsk_head_get(head, "If-Match");
-    wsk_str none = wsk_head_get(head, "If-None-Match");
-    bool known;
+    bool known, there;
+    bool match = is_listed(head, "If-Match", v->etag, false, &there);
 
-    if (match.p != NULL) {
-        if (!wsk__etag_listed(match, v->etag, false))
+    if (there) {
+        if (!match)
             return 412;
     } else if (is_younger(wsk_head_get(head, "If-Unmodified-Since"), v,
                           &known)) {
         return 412;
     }
-    if (none.p != NULL)
-        return wsk__etag_listed(none, v->etag, true) ? 304 : 200;
+    match = is_listed(head, "If-None-Match", v->etag, true, &there);
+    if (there)
+        return match ? 304 : 200;
     if (!is_younger(wsk_head_get(head, "If-Modified-Since"), v, &known) &&
         known)
         return 304;
@@ -265,31 +280,33 @@ static bool if_range_holds(const wsk_head *head,
     return wsk__date_read(field, v->now, &date) && date == v->modified;
 }
 
-/* "0-499", "500-", "-500". */
+/* "0-499", "500-", "-500". Positions are written only with PART: a range that
+ * is given up leaves none behind. */
 static enum wsk__range read_range(wsk_str spec, uint64_t size, uint64_t *first,
                                   uint64_t *last)
 {
     const char *dash = spec.len > 0 ? memchr(spec.p, '-', spec.len) : NULL;
     wsk_str from, to;
-    uint64_t n = 0;
+    uint64_t begin = 0, n = 0;
 
     if (dash == NULL)
         return WSK__RANGE_WHOLE;
     from = (wsk_str){spec.p, (size_t)(dash - spec.p)};
     to = (wsk_str){dash + 1, spec.len - from.len - 1};
-    if ((from.len > 0 && !wsk__read_length(from, first)) ||
+    if ((from.len > 0 && !wsk__read_length(from, &begin)) ||
         (to.len > 0 && !wsk__read_length(to, &n)) ||
         (from.len == 0 && to.len == 0))
         return WSK__RANGE_WHOLE; /* not of this grammar: no Range at all */
-    if (from.len == 0) {
+    if (from.len > 0 && to.len > 0 && n < begin)
+        return WSK__RANGE_WHOLE; /* 9110 14.1.1: invalid */
+    if (from.len == 0 ? n == 0 || size == 0 : begin >= size)
+        return WSK__RANGE_NONE;
+    if (from.len == 0)
         *first = n < size ? size - n : 0;
-        *last = size - 1;
-        return n > 0 && size > 0 ? WSK__RANGE_PART : WSK__RANGE_NONE;
-    }
-    if (to.len > 0 && n < *first)
-        return WSK__RANGE_WHOLE;
-    *last = to.len > 0 && n < size ? n : size - 1;
-    return *first < size ? WSK__RANGE_PART : WSK__RANGE_NONE;
+    else
+        *first = begin;
+    *last = from.len > 0 && to.len > 0 && n < size ? n : size - 1;
+    return WSK__RANGE_PART;
 }
 
 enum wsk__range wsk__range_of(const wsk_head *head,
@@ -298,6 +315,10 @@ enum wsk__range wsk__range_of(const wsk_head *head,
 {
     wsk_str field = wsk_head_get(head, "Range");
     wsk_str unit = {field.p, 6};
+
+    for (size_t i = 0, n = 0; i < head->n_headers; i++)
+        if (wsk__str_ieq(head->headers[i].name, "Range") && n++ > 0)
+            return WSK__RANGE_WHOLE; /* as two on one line are */
 
     if (field.p == NULL || field.len < 6 || !wsk__str_ieq(unit, "bytes=") ||
         !wsk__str_is(head->method, "GET") || !if_range_holds(head, v))
@@ -325,25 +346,38 @@ static bool is_refused(wsk_str member, size_t from)
     return true;
 }
 
-bool wsk__accepts_coding(const wsk_head *head, const char *coding)
-{
-    wsk_str list = wsk_head_get(head, "Accept-Encoding"), member;
-    size_t pos = 0;
-    bool any = false;
+/* What one line says of the coding, and of all that are not named. */
+struct taken {
+    bool named, good, any;
+};
 
-    if (list.p == NULL)
-        return false;
-    while (wsk__list_next(list, &pos, &member)) {
+static void ask_line(wsk_str list, const char *coding, struct taken *t)
+{
+    wsk_str member;
+    size_t pos = 0;
+
+    while (!t->named && wsk__list_next(list, &pos, &member)) {
         size_t n = 0;
 
         while (n < member.len && wsk__is_tchar((unsigned char)member.p[n]))
             n++;
-        if (wsk__str_ieq((wsk_str){member.p, n}, coding))
-            return !is_refused(member, n);
-        if (n == 1 && member.p[0] == '*')
-            any = !is_refused(member, n);
+        if (wsk__str_ieq((wsk_str){member.p, n}, coding)) {
+            t->named = true;
+            t->good = !is_refused(member, n);
+        } else if (n == 1 && member.p[0] == '*') {
+            t->any = !is_refused(member, n);
+        }
     }
-    return any;
+}
+
+bool wsk__accepts_coding(const wsk_head *head, const char *coding)
+{
+    struct taken t = {false, false, false};
+
+    for (size_t i = 0; i < head->n_headers; i++)
+        if (wsk__str_ieq(head->headers[i].name, "Accept-Encoding"))
+            ask_line(head->headers[i].value, coding, &t);
+    return t.named ? t.good : t.any;
 }
 
 static const struct type {

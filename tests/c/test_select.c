@@ -155,9 +155,9 @@ static const char *chosen(const char *range, const char *if_range)
         with("Range", range, if_range ? "If-Range" : NULL, if_range), &FILE_AT,
         1000, &first, &last)) {
     case WSK__RANGE_WHOLE:
-        return "whole";
+        return first == 0 && last == 0 ? "whole" : "half a result";
     case WSK__RANGE_NONE:
-        return "none";
+        return first == 0 && last == 0 ? "none" : "half a result";
     case WSK__RANGE_PART:
         break;
     }
@@ -197,6 +197,19 @@ TEST(what_is_no_range_is_the_whole) /* RFC 9110 14.2 */
     head.method = (wsk_str){"HEAD", 4};
     CHOOSES("bytes=0-1", "whole");
     head.method = (wsk_str){"GET", 3};
+}
+
+TEST(a_range_that_is_ignored_leaves_nothing_behind) /* RFC 9110 14.2 */
+{
+    CHOOSES("bytes=5-2", "whole");
+    CHOOSES("bytes=5-x", "whole");
+    CHOOSES("bytes=4-4,5-5", "whole");
+    CHOOSES("bytes=100-199, 300-399", "whole");
+    CHOOSES("bytes=7-99999999999999999999", "whole");
+    CHOOSES("bytes=7--8", "whole");
+    CHOOSES("bytes=-8-", "whole");
+    CHOOSES("bytes=2000-", "none");
+    CHOOSES("bytes=-0", "none");
 }
 
 TEST(a_range_holds_only_for_the_same_file) /* RFC 9110 13.1.5 */
@@ -239,6 +252,25 @@ TEST(a_coding_is_taken_where_it_is_accepted) /* RFC 9110 12.5.3 */
     EXPECT(!takes("", "gzip"));
     EXPECT(!takes("gzipped", "gzip"));
     EXPECT(!takes("identity", "gzip"));
+}
+
+TEST(lists_on_several_lines_are_one) /* RFC 9110 5.3 */
+{
+    EXPECT(wsk__accepts_coding(
+        with("Accept-Encoding", "br", "Accept-Encoding", "gzip"), "gzip"));
+    EXPECT(!wsk__accepts_coding(
+        with("Accept-Encoding", "*", "Accept-Encoding", "gzip;q=0"), "gzip"));
+    EXPECT(wsk__conditions(
+               with("If-None-Match", "\"x\"", "If-None-Match", "\"abc\""),
+               &FILE_AT) == 304);
+    EXPECT(wsk__conditions(with("If-Match", "\"x\"", "If-Match", "\"abc\""),
+                           &FILE_AT) == 200);
+    EXPECT(wsk__conditions(with("If-Match", "\"x\"", "If-Match", "\"y\""),
+                           &FILE_AT) == 412);
+    EXPECT(strcmp(chosen("bytes=0-1", NULL), "0-1") == 0);
+    EXPECT(wsk__range_of(with("Range", "bytes=0-1", "Range", "bytes=5-6"),
+                         &FILE_AT, 1000, &(uint64_t){0},
+                         &(uint64_t){0}) == WSK__RANGE_WHOLE);
 }
 
 TEST(types_go_by_the_end_of_the_name)
