@@ -13,8 +13,11 @@ enum {
 
 /* Fields that the head's meaning hangs on, as they come by. */
 struct found {
-    wsk_str host, length, coding, type;
+    wsk_str host, length, type;
     bool repeated; /* one of those came twice */
+    bool coded;    /* there was a Transfer-Encoding */
+    bool chunked;  /* and the last coding so far is this one */
+    int coding;    /* the status that refuses the codings; 0 is none */
     bool close, keep_alive, websocket;
     bool expect_continue, expect_other;
 };
@@ -182,6 +185,8 @@ static int read_request_line(struct reader *r, const char *p, const char *end)
 
     while (q < end && wsk__is_tchar((unsigned char)*q))
         q++;
+    if (q - p > METHOD_MAX)
+        return 501; /* 9110 15.6.2, as before its end: see judge_method() */
     if (q == p || q == end || *q != ' ')
         return 400;
     head->method = (wsk_str){p, (size_t)(q - p)};
@@ -194,8 +199,8 @@ static int read_request_line(struct reader *r, const char *p, const char *end)
         return 400;
     head->target = (wsk_str){q, (size_t)(version - 1 - q)};
     head->version = (wsk_str){version, VERSION_LEN};
-    if (head->method.len > METHOD_MAX || wsk__str_is(head->method, "CONNECT"))
-        return 501; /* 9110 15.6.2; we are nobody's tunnel (9110 9.3.6) */
+    if (wsk__str_is(head->method, "CONNECT"))
+        return 501; /* we are nobody's tunnel (9110 9.3.6) */
     if (!read_target(head))
         return 400;
     if (version[5] != '1')
@@ -224,6 +229,29 @@ static void note_expect(struct found *f, wsk_str list)
         else
             f->expect_other = true;
     }
+}
+
+/* RFC 9112 6.1, 7: we know one coding, and it frames the body: so it is the
+ * last one and comes once. An element that is no token is malformed. All lines
+ * of the field are one list (9110 5.3). */
+static void note_coding(struct found *f, wsk_str list)
+{
+    const char *p = list.p, *end = list.p + list.len, *comma;
+
+    f->coded = true;
+    do {
+        wsk_str item = {p, 0};
+
+        comma = memchr(p, ',', (size_t)(end - p));
+        item.len = (size_t)((comma ? comma : end) - p);
+        item = wsk__str_trim(item);
+        if (f->chunked || !wsk__is_token(item.p, item.len))
+            f->coding = 400;
+        f->chunked = wsk__str_ieq(item, "chunked");
+        if (!f->chunked && f->coding == 0)
+            f->coding = 501;
+        p = comma != NULL ? comma + 1 : end;
+    } while (comma != NULL);
 }
 
 static void note_field(struct found *f, wsk_str name, wsk_str value)
@@ -257,7 +285,7 @@ static void note_field(struct found *f, wsk_str name, wsk_str value)
         break;
     case 17:
         if (wsk__name_is(name, "transfer-encoding"))
-            only_once(f, &f->coding, value);
+            note_coding(f, value);
         break;
     }
 }
@@ -290,34 +318,52 @@ static int read_field(struct reader *r, const char *p, const char *end)
 
 /* ------------------------------------------------------------- lines --- */
 
-/* An unfinished first line that begins with what no method does: a greeting of
- * another protocol, which may never send the end that we would wait for. */
-static bool is_rubbish(const struct reader *r, const struct wsk__head_scan *s)
+/* The status that refuses the beginning of a request line, or 0. The end of a
+ * line that begins as none of ours does, a greeting of another protocol or a
+ * method without an end, is not awaited (9112 3): it may never come. Only what
+ * lies up to the cap counts, so that the verdict is the same for any pieces. */
+static int judge_method(const struct reader *r, const struct wsk__head_scan *s)
 {
-    return s->fields == 0 && s->at > s->line &&
-           !wsk__is_tchar((unsigned char)r->data[s->line]);
+    const char *line = r->data + s->line;
+    size_t len = s->at - s->line, most = span(r->limits->max_request_line) + 1;
+
+    if (s->fields > 0)
+        return 0;
+    if (most > METHOD_MAX + 1)
+        most = METHOD_MAX + 1;
+    if (len > most)
+        len = most;
+    for (size_t i = 0; i < len; i++)
+        if (!wsk__is_tchar((unsigned char)line[i]))
+            return line[i] == ' ' && i > 0 ? 0 : 400;
+    return len > METHOD_MAX ? 501 : 0;
+}
+
+/* The line holds a control that no line may. */
+static enum wsk__head_result broken(struct reader *r,
+                                    const struct wsk__head_scan *s)
+{
+    int status = judge_method(r, s);
+
+    return bad(r, status != 0 ? status : 400);
 }
 
 static enum wsk__head_result unfinished(struct reader *r,
                                         const struct wsk__head_scan *s)
 {
-    return is_rubbish(r, s) ? bad(r, 400) : WSK__HEAD_PARTIAL;
+    int status = judge_method(r, s);
+
+    return status != 0 ? bad(r, status) : WSK__HEAD_PARTIAL;
 }
 
 static enum wsk__head_result too_long(struct reader *r,
                                       const struct wsk__head_scan *s)
 {
-    const char *line = r->data + s->line;
-    size_t cap = span(r->limits->max_request_line);
+    int status = judge_method(r, s);
 
     if (s->fields > 0)
         return bad(r, 431);
-    if (is_rubbish(r, s))
-        return bad(r, 400);
-    /* Only what lies before the cap may count, however much has come. */
-    if (cap >= METHOD_MAX && memchr(line, ' ', METHOD_MAX + 1) == NULL)
-        return bad(r, 501);
-    return bad(r, 414);
+    return bad(r, status != 0 ? status : 414);
 }
 
 /* One complete line, its CRLF not included. */
@@ -354,11 +400,11 @@ static enum wsk__head_result read_lines(struct reader *r,
         if (stop == r->end)
             return unfinished(r, s);
         if (*stop != '\r')
-            return bad(r, 400);
+            return broken(r, s);
         if (stop + 1 == r->end)
             return unfinished(r, s);
         if (stop[1] != '\n')
-            return bad(r, 400);
+            return broken(r, s);
         s->line = s->at = s->at + 2;
         if (stop == line) {
             if (s->fields > 0)
@@ -377,40 +423,16 @@ static enum wsk__head_result read_lines(struct reader *r,
 
 /* ----------------------------------------------------------- meaning --- */
 
-/* RFC 9112 6.1, 7: we know one coding, and it frames the body: so it is the
- * last one and comes once. An element that is no token is malformed. */
-static int judge_coding(wsk_str list)
-{
-    bool chunked = false;
-    const char *p = list.p, *end = list.p + list.len;
-    int status = 0;
-
-    for (;;) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-        wsk_str item = {p, (size_t)((comma ? comma : end) - p)};
-
-        item = wsk__str_trim(item);
-        if (chunked || !wsk__is_token(item.p, item.len))
-            return 400;
-        chunked = wsk__str_ieq(item, "chunked");
-        if (!chunked)
-            status = 501;
-        if (comma == NULL)
-            return status;
-        p = comma + 1;
-    }
-}
-
 /* RFC 9112 6.3: where the body ends must not be a matter of opinion. */
 static int judge_framing(wsk_head *head, const struct found *f)
 {
     head->has_length = f->length.p != NULL;
-    head->chunked = f->coding.p != NULL;
+    head->chunked = f->coded;
     if (head->chunked && (head->has_length || head->http10))
         return 400;
     if (head->has_length && !wsk__read_length(f->length, &head->content_length))
         return 400;
-    return f->coding.p != NULL ? judge_coding(f->coding) : 0;
+    return f->coding;
 }
 
 static int judge(wsk_head *head, const struct found *f)
