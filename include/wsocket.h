@@ -472,7 +472,8 @@ typedef struct wsk_ws_ask {
 WSK_API wsk_status wsk_ws_ask_head(const wsk_ws_ask *ask, char **head,
                                    size_t *len);
 
-/** What a server has answered. */
+/** What a server has answered. One that is refused has agreed on nothing:
+ * `protocol`, `deflates` and `deflate` are empty then. */
 typedef struct wsk_ws_answer {
     int status;       /* 0: no HTTP */
     const char *why;  /* what is wrong, a static line; NULL: nothing */

@@ -110,12 +110,20 @@ static bool read_v6(wsk_str text, uint8_t out[16])
 
 bool wsk__ip_read(wsk_str text, struct wsk__ip *ip)
 {
+    struct wsk__ip read = {{0}};
+    bool good;
+
     if (text.len == 0 || text.len >= WSK__IP_TEXT)
         return false;
-    if (memchr(text.p, ':', text.len) != NULL)
-        return read_v6(text, ip->octets);
-    memcpy(ip->octets, MAPPED, sizeof MAPPED);
-    return read_v4(text, ip->octets + 12);
+    if (memchr(text.p, ':', text.len) != NULL) {
+        good = read_v6(text, read.octets);
+    } else {
+        memcpy(read.octets, MAPPED, sizeof MAPPED);
+        good = read_v4(text, read.octets + 12);
+    }
+    if (good)
+        *ip = read;
+    return good;
 }
 
 /* The longest run of zero groups, two at least (RFC 5952 4.2). */

@@ -11,7 +11,8 @@ struct wsk__ip {
 
 enum { WSK__IP_TEXT = 46 };
 
-/* "192.0.2.1" or "2001:db8::1"; no zone, no brackets, no leading zeros. */
+/* "192.0.2.1" or "2001:db8::1"; no zone, no brackets, no leading zeros.
+ * *ip is written only on true. */
 bool wsk__ip_read(wsk_str text, struct wsk__ip *ip);
 
 /* As inet_ntop() writes it; what stands for IPv4 as IPv4. */

@@ -144,14 +144,12 @@ static enum wsk__proxy_result parse_v2(const uint8_t *data, size_t len,
                                                         : WSK__PROXY_BAD;
 }
 
-enum wsk__proxy_result wsk__proxy_parse(const uint8_t *data, size_t len,
-                                        size_t *used, struct wsk__proxied *out)
+static enum wsk__proxy_result parse(const uint8_t *data, size_t len,
+                                    size_t *used, struct wsk__proxied *out)
 {
     size_t n1 = len < 6 ? len : 6;
     size_t n2 = len < sizeof(SIGNATURE) ? len : sizeof(SIGNATURE);
 
-    *out = (struct wsk__proxied){0};
-    *used = 0;
     if (len == 0)
         return WSK__PROXY_MORE;
     if (memcmp(data, "PROXY ", n1) == 0)
@@ -160,4 +158,17 @@ enum wsk__proxy_result wsk__proxy_parse(const uint8_t *data, size_t len,
         return n2 < sizeof(SIGNATURE) ? WSK__PROXY_MORE
                                       : parse_v2(data, len, used, out);
     return WSK__PROXY_BAD;
+}
+
+enum wsk__proxy_result wsk__proxy_parse(const uint8_t *data, size_t len,
+                                        size_t *used, struct wsk__proxied *out)
+{
+    struct wsk__proxied read = {0};
+    size_t n = 0;
+    enum wsk__proxy_result result = parse(data, len, &n, &read);
+    bool good = result == WSK__PROXY_OK;
+
+    *used = good ? n : 0;
+    *out = good ? read : (struct wsk__proxied){0};
+    return result;
 }

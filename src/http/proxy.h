@@ -20,7 +20,7 @@ struct wsk__proxied {
     uint16_t from_port, to_port;
 };
 
-/* *used: octets of the header, on OK. */
+/* *used: octets of the header, on OK; on all else it is 0 and *out is empty. */
 enum wsk__proxy_result wsk__proxy_parse(const uint8_t *data, size_t len,
                                         size_t *used, struct wsk__proxied *out);
 

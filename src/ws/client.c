@@ -243,7 +243,12 @@ wsk_status wsk_ws_read_answer(const wsk_ws_ask *ask, const char *data,
     answer->why = answer->status == 101
                       ? judge(ask, &head, answer)
                       : "the server has not accepted the WebSocket";
-    return answer->why == NULL ? WSK_OK : WSK_E_ARG;
+    if (answer->why == NULL)
+        return WSK_OK;
+    answer->protocol = (wsk_str){NULL, 0}; /* what is refused agrees nothing */
+    answer->deflates = false;
+    answer->deflate = (wsk_ws_deflate){0};
+    return WSK_E_ARG;
 }
 
 /* -------------------------------------------------------------- engine --- */

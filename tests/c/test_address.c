@@ -36,6 +36,22 @@ TEST(addresses_are_read_and_written) /* RFC 5952 */
     READS("64:ff9b::192.0.2.33", "64:ff9b::c000:221");
 }
 
+TEST(what_is_no_address_leaves_nothing_behind)
+{
+    static const char *const BAD[] = {
+        "1.2.3",   "1.2.3.4.5",         "1:2:3",
+        "1::2::3", "1:2:3:4:5:6:7:8:9", "::1.2.3"};
+
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        struct wsk__ip ip, was;
+
+        memset(&ip, 0x5a, sizeof ip);
+        was = ip;
+        EXPECT(!wsk__ip_read((wsk_str){BAD[i], strlen(BAD[i])}, &ip));
+        EXPECT(memcmp(&ip, &was, sizeof ip) == 0);
+    }
+}
+
 TEST(what_is_no_address_is_none)
 {
     static const char *const BAD[] = {

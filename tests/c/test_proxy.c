@@ -25,7 +25,18 @@ static bool is_header(const void *data, size_t len)
 }
 
 #define IS_HEADER(lit) EXPECT(is_header(lit, sizeof(lit) - 1))
-#define IS_BAD(lit) EXPECT(parse(lit, sizeof(lit) - 1) == WSK__PROXY_BAD)
+/* Bad, and nothing of it was taken. */
+static bool is_bad(const void *data, size_t len)
+{
+    static const struct wsk__ip NONE;
+
+    return parse(data, len) == WSK__PROXY_BAD && used == 0 && !said.known &&
+           memcmp(&said.from, &NONE, sizeof NONE) == 0 &&
+           memcmp(&said.to, &NONE, sizeof NONE) == 0 && said.from_port == 0 &&
+           said.to_port == 0;
+}
+
+#define IS_BAD(lit) EXPECT(is_bad(lit, sizeof(lit) - 1))
 
 static bool from_is(const char *text, uint16_t port)
 {

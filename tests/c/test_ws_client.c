@@ -239,6 +239,20 @@ TEST(an_answer_of_deflate_is_read) /* RFC 7692 7.1 */
                   WSK_E_ARG);
 }
 
+TEST(a_refused_answer_leaves_nothing_agreed)
+{
+    static const char BOTH[] = ANSWER
+        "Sec-WebSocket-Protocol: superchat\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate, "
+        "permessage-deflate\r\n\r\n";
+    wsk_ws_answer got;
+
+    EXPECT(answer(BOTH, sizeof(BOTH) - 1, &got) == WSK_E_ARG);
+    EXPECT(got.status == 101 && got.why != NULL);
+    EXPECT(got.protocol.p == NULL && !got.deflates);
+    EXPECT(got.deflate.server_bits == 0);
+}
+
 static long left;
 
 static int gate(void)
