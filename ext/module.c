@@ -11,6 +11,7 @@
 #include "gil.h"
 #include "input.h"
 #include "log.h"
+#include "reader.h"
 #include "response.h"
 #include "server.h"
 #include "socket.h"
@@ -143,7 +144,7 @@ static int module_exec(PyObject *module)
         ext_socket_add(module, st) < 0 || ext_websocket_add(module, st) < 0 ||
         ext_server_add(module, st) < 0 || ext_answer_add(module, st) < 0 ||
         ext_framework_add(module, st) < 0 || ext_foreign_add(module, st) < 0 ||
-        ext_ask_add(module, st) < 0)
+        ext_ask_add(module, st) < 0 || ext_reader_add(module, st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
@@ -169,6 +170,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->socket_type);
     Py_VISIT(st->foreign_type);
     Py_VISIT(st->ask_type);
+    Py_VISIT(st->reader_type);
     Py_VISIT(st->answer_type);
     Py_VISIT(st->framework_type);
     Py_VISIT(st->html_headers);
@@ -201,6 +203,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->socket_type);
     Py_CLEAR(st->foreign_type);
     Py_CLEAR(st->ask_type);
+    Py_CLEAR(st->reader_type);
     Py_CLEAR(st->answer_type);
     Py_CLEAR(st->framework_type);
     Py_CLEAR(st->html_headers);

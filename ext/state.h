@@ -64,6 +64,7 @@ struct ext_state {
     PyTypeObject *socket_type;
     PyTypeObject *foreign_type;
     PyTypeObject *ask_type;
+    PyTypeObject *reader_type;
     PyTypeObject *answer_type;
     PyTypeObject *framework_type;
     PyTypeObject *file_type;

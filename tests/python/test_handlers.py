@@ -255,6 +255,7 @@ def test_a_chunked_body_is_read():  # RFC 9112 7.1
         b"1\na\r\n0\r\n\r\n",
         b"1\r\na\n0\r\n\r\n",
         b"1;\r\na\r\n0\r\n\r\n",
+        b"1 ; a=b;c\r\na\r\n0\r\n\r\n",
         b"1;a=\r\na\r\n0\r\n\r\n",
         b"1;a\0\r\na\r\n0\r\n\r\n",
         b'1;a="b\r\na\r\n0\r\n\r\n',
@@ -315,13 +316,107 @@ def test_max_body_0_is_no_limit():
         assert client.response()[2] == b"abcd"
 
 
-def test_max_body_is_that_of_the_server_in_c():
+@pytest.mark.parametrize(
+    "limit", ["max_body", "max_request_line", "max_header_bytes", "max_headers"]
+)
+def test_limits_are_those_of_the_server_in_c(limit):
     defaults = {name: default for name, _, default, _ in _wsocket.options()}
-    assert FixedHandler.max_body == int(defaults["max_body"])
+    assert getattr(FixedHandler, limit) == int(defaults[limit])
+
+
+MULTIPART = "Content-Type: multipart/form-data"
+
+
+@pytest.mark.parametrize("boundary", ["; boundary=B", "; boundary=C", ""])
+def test_the_type_of_a_body_says_nothing_of_the_head(boundary):
+    body = b"--B\r\nContent-Disposition: form-data; name=f\r\n\r\nx\r\n--B--\r\n"
+    with serving(echo, handler=Quiet) as site, site.raw() as client:
+        length = "Content-Length: %d" % len(body)
+        client.send(head_of("POST", "/", MULTIPART + boundary, length), body)
+        assert client.response()[2] == body
+        client.send(head_of("POST", "/", "Content-Type: message/rfc822", length))
+        client.send(body)
+        assert client.response()[2] == body
 
 
 @pytest.mark.parametrize(
-    "size", ["001", "1;a", "1 ; a=b;c", '1;a="\\"b;"', '1;a=""', "0" * 40 + "1"]
+    "lines",
+    [
+        b"Host: x\r\nX: a\rContent-Length: 5\r\n",
+        b"Host: x\r\nX: a\rb\r\n",
+        b"Host: x\r\nX: a\r\r\n",
+        b"From Content-Length: 5\r\nHost: x\r\n",
+        b"From x\r\nHost: x\r\n",
+        b"Host: x\r\nFrom x\r\n",
+        b"Host: x\r\n>From x\r\n",
+        b"Host: x\nX: a\r\n",
+    ],
+)
+def test_a_line_is_a_field_or_the_head_is_refused(lines):  # RFC 9112 2.2, 5.1
+    with serving(hello, handler=Quiet) as site, site.raw() as client:
+        client.send(b"GET / HTTP/1.1\r\n", lines, b"\r\nhello")
+        assert client.response()[0] == 400
+
+
+def test_a_205_has_no_content():  # RFC 9110 15.3.6
+    def app(environ, start_response):
+        fields = [("Content-Length", "5")] if environ["QUERY_STRING"] else []
+        start_response("205 Reset Content", fields)
+        return [b"hello"]
+
+    with serving(app, handler=Quiet) as site, site.raw() as client:
+        for target in "/", "/?a":
+            client.send(head_of("GET", target))
+            status, fields, body = client.response()
+            assert (status, fields["content-length"], body) == (205, "0", b"")
+
+
+def test_what_was_not_sent_is_not_in_the_environ():  # PEP 3333
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [repr(environ.get("CONTENT_LENGTH")).encode()]
+
+    with serving(app, handler=Quiet) as site:
+        assert site.get()[2] == b"None"
+
+
+@pytest.mark.parametrize(
+    "codings, status",
+    [
+        (["chunked, gzip"], 400),
+        (["chunked", "gzip"], 400),
+        (["gzip, chunked"], 501),
+        (["gzip", "chunked"], 501),
+    ],
+)
+def test_codings_are_judged_as_by_the_server_in_c(codings, status):
+    fields = ["Transfer-Encoding: " + coding for coding in codings]
+    with serving(hello, handler=Quiet) as site, site.raw() as client:
+        client.send(head_of("POST", "/", *fields), b"0\r\n\r\n")
+        assert client.response()[0] == status
+
+
+@pytest.mark.parametrize("version", ["0.9", "0.0", "2.0"])
+def test_a_version_that_is_not_spoken_is_505(version):  # RFC 9110 15.6.6
+    with serving(hello, handler=Quiet) as site, site.raw() as client:
+        client.send(head_of(version=version))
+        assert client.response()[0] == 505
+
+
+def test_lines_that_end_with_lf_alone_are_those_of_http_1_0_by_hand():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ.get("HTTP_A", "").encode()]
+
+    with serving(app, handler=Quiet) as site, site.raw() as client:
+        client.send(b"GET / HTTP/1.0\nA: b\nConnection: keep-alive\n\nGET /")
+        status, fields, body = client.response()
+        assert (status, body, fields["connection"]) == (200, b"b", "close")
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "size", ["001", "1;a", "1; a=b;c", '1;a="\\"b;"', '1;a=""', "0" * 40 + "1"]
 )
 def test_chunk_extensions_are_skipped(size):  # RFC 9112 7.1.1
     with serving(echo, handler=Quiet) as site, site.raw() as client:

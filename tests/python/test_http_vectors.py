@@ -4,6 +4,8 @@ and octet by octet; what its engine makes of the octets is what a client sees.""
 import pathlib
 import re
 import socket
+import threading
+from wsgiref.simple_server import make_server
 
 import pytest
 
@@ -130,7 +132,7 @@ def what_follows(file, block):
 
 def read_answer(file):
     line = file.readline()
-    assert line.startswith(b"HTTP/1.1 "), line
+    assert line.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), line
     fields = {}
     for field in iter(file.readline, b"\r\n"):
         name, _, value = field.decode("latin-1").partition(":")
@@ -159,6 +161,53 @@ def test_a_client_sees_what_the_engine_makes_of(block, buffer_body, ports):
             assert "date" in fields and "server" in fields
             if body or b"HEAD " not in block.input:
                 assert body.startswith(b"%d " % status)
+        for head, (status, _, _) in zip(block.heads, answers):
+            assert status == (400 if "websocket" in head else 204)
+
+
+@pytest.fixture(scope="module")
+def handlers():
+    """handlers(limits): a server of wsgiref's with FixedHandler and those."""
+    servers = {}
+
+    def app(environ, start_response):
+        environ["wsgi.input"].read()
+        start_response("204 No Content", [])
+        return []
+
+    def start(limits):
+        key = tuple(limits.items())
+        if key not in servers:
+            quiet = {"log_message": lambda *args: None}
+            handler = type("Limited", (wsocket.FixedHandler,), {**quiet, **limits})
+            server = make_server(
+                "127.0.0.1", 0, app, wsocket.ThreadingWSGIServer, handler
+            )
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            servers[key] = server, thread
+        return servers[key][0].server_port
+
+    yield start
+    for server, thread in servers.values():
+        server.shutdown()
+        server.server_close()
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+def test_the_classes_of_wsgiref_read_by_the_same_rules(block, handlers):
+    if not all(hasattr(wsocket.FixedHandler, limit) for limit in block.limits):
+        pytest.skip("the classes have no such limit")
+    port = handlers(block.limits)
+    for piece in (len(block.input) or 1, 1):
+        if piece == 1 and len(block.input) > 2000:
+            continue
+        answers = play(port, block, piece)
+        if block.refusal:
+            status, fields, _ = answers.pop()
+            assert status == block.refusal[0]
+            assert fields["connection"] == "close"
         for head, (status, _, _) in zip(block.heads, answers):
             assert status == (400 if "websocket" in head else 204)
 
