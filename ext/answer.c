@@ -103,7 +103,7 @@ static PyObject *read_headers(AnswerObject *self, PyObject *headers)
                                  : PySequence_List(headers);
     if (list == NULL)
         return NULL;
-    rc = ext_headers_fill(NULL, &set, list);
+    rc = ext_headers_fill(self->st, &set, list);
     for (size_t i = 0; rc == 0 && i < set.n; i++)
         self->has_type |= is_named(set.items[i].name, "content-type");
     self->has_length = set.has_length;

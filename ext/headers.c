@@ -1,8 +1,13 @@
 /* ext/headers: header fields from Python, checked, as views of their text. */
 #include "headers.h"
 
+#include "errors.h"
+
 /* Octets of a name that is remembered. */
 #define LONGEST_GOOD 64
+
+/* Neither good (0) nor an error (-1). */
+enum { EXT_DROPPED = 1 };
 
 const char *ext_latin1(PyObject *text, const char *what)
 {
@@ -90,27 +95,45 @@ static bool same(wsk_str name, wsk_str small)
     return true;
 }
 
-/* PEP 3333: hop-by-hop fields are the server's business. Connection may be
- * given, for its `close` is the application's only way to ask for it. */
-static int check_hop(PyObject *name, wsk_str s)
-{
-    static const wsk_str HOP[] = {
-        {"keep-alive", 10}, {"proxy-authenticate", 18},
-        {"te", 2},          {"proxy-authorization", 19},
-        {"trailer", 7},     {"transfer-encoding", 17},
-        {"trailers", 8},    {"proxy-connection", 16},
-        {"upgrade", 7},
-    };
+/* RFC 9110 7.6.1, and what PEP 3333 has from RFC 2616 13.5.1. Connection is not
+ * among them, for its `close` is the application's only way to ask for it. */
+static const wsk_str HOP[EXT_HOP_FIELDS] = {
+    {"keep-alive", 10}, {"proxy-authenticate", 18},
+    {"te", 2},          {"proxy-authorization", 19},
+    {"trailer", 7},     {"transfer-encoding", 17},
+    {"trailers", 8},    {"proxy-connection", 16},
+    {"upgrade", 7},
+};
 
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(HOP); i++)
-        if (same(s, HOP[i])) {
-            PyErr_Format(PyExc_ValueError,
-                         "%R is a hop-by-hop header, which only the server "
-                         "sets; remove it",
-                         name);
-            return -1;
-        }
-    return 0;
+/* Its place in HOP, or EXT_HOP_FIELDS. */
+static size_t hop_of(wsk_str name)
+{
+    size_t i = 0;
+
+    while (i < EXT_HOP_FIELDS && !same(name, HOP[i]))
+        i++;
+    return i;
+}
+
+/* A program that copies another server's answer has such fields in it: they are
+ * dropped, and the log says so, once in a second for each. */
+static void tell_dropped(struct ext_state *st, PyObject *name, size_t i)
+{
+    time_t now = time(NULL);
+    PyObject *text;
+
+    if (st->hop_told[i] == now)
+        return;
+    st->hop_told[i] = now;
+    text = PyUnicode_FromFormat(
+        "the application has set %R, a hop-by-hop header, which only the "
+        "server sets (PEP 3333): it was left out of the answer",
+        name);
+    if (text == NULL || PyUnicode_AsUTF8(text) == NULL)
+        PyErr_WriteUnraisable(name);
+    else
+        ext_log_warning(st, PyUnicode_AsUTF8(text));
+    Py_XDECREF(text);
 }
 
 static bool is_length(wsk_str name)
@@ -146,16 +169,33 @@ static int set_length(struct ext_headers *set, PyObject *text, wsk_str value)
     return 0;
 }
 
-static int check_once(struct ext_state *st, PyObject *name, wsk_str s)
+/* 0, or with `st` EXT_DROPPED for a field that is left out. */
+static int check_once(struct ext_state *st, PyObject *name, wsk_str s,
+                      bool upgrades)
 {
     PyObject **good = NULL;
+    size_t hop;
 
     if (st != NULL)
         good = &st->good_names[((uintptr_t)name >> 4) % EXT_GOOD_NAMES];
     if (good != NULL && *good == name)
         return 0;
-    if (check_name(name, s) < 0 || check_hop(name, s) < 0)
+    if (check_name(name, s) < 0)
         return -1;
+    hop = hop_of(s);
+    if (hop < EXT_HOP_FIELDS) {
+        if (upgrades && same(s, (wsk_str){"upgrade", 7}))
+            return 0;
+        if (st != NULL) {
+            tell_dropped(st, name, hop);
+            return EXT_DROPPED;
+        }
+        PyErr_Format(PyExc_ValueError,
+                     "%R is a hop-by-hop header, which only the server sets; "
+                     "remove it",
+                     name);
+        return -1;
+    }
     if (good != NULL && s.len <= LONGEST_GOOD && PyUnicode_CheckExact(name))
         Py_XSETREF(*good, ext_ref(name));
     return 0;
@@ -166,6 +206,7 @@ static int set_header(struct ext_state *st, struct ext_headers *set,
                       PyObject *field, wsk_header *h)
 {
     PyObject *name, *value;
+    int rc;
 
     if (!PyTuple_Check(field) || PyTuple_GET_SIZE(field) != 2) {
         PyErr_Format(PyExc_TypeError,
@@ -182,9 +223,11 @@ static int set_header(struct ext_state *st, struct ext_headers *set,
         return -1;
     h->name.len = (size_t)PyUnicode_GET_LENGTH(name);
     h->value.len = (size_t)PyUnicode_GET_LENGTH(value);
-    if (check_once(st, name, h->name) < 0 ||
-        ext_check_text(value, h->value.p, "header value") < 0)
+    rc = check_once(st, name, h->name, set->upgrades);
+    if (rc < 0 || ext_check_text(value, h->value.p, "header value") < 0)
         return -1;
+    if (rc == EXT_DROPPED)
+        return rc;
     if (is_length(h->name))
         return set_length(set, value, h->value);
     return 0;
@@ -193,6 +236,7 @@ static int set_header(struct ext_state *st, struct ext_headers *set,
 int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
                      PyObject *list)
 {
+    size_t kept = 0;
     Py_ssize_t n;
 
     h->items = h->few;
@@ -214,10 +258,15 @@ int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
             return -1;
         }
     }
-    for (Py_ssize_t i = 0; i < n; i++)
-        if (set_header(st, h, PyTuple_GET_ITEM(h->fields, i), &h->items[i]) < 0)
+    for (Py_ssize_t i = 0; i < n; i++) {
+        int rc =
+            set_header(st, h, PyTuple_GET_ITEM(h->fields, i), &h->items[kept]);
+
+        if (rc < 0)
             return -1;
-    h->n = (size_t)n;
+        kept += rc != EXT_DROPPED;
+    }
+    h->n = kept;
     return 0;
 }
 

@@ -12,6 +12,7 @@ struct ext_headers {
     PyObject *fields; /* tuple; keeps the text alive */
     wsk_header *items;
     size_t n;
+    bool upgrades;   /* of a 426, which must name a protocol (9110 15.5.22) */
     bool has_length; /* a Content-Length is among them */
     uint64_t length; /* what it says */
     wsk_header few[EXT_FEW_HEADERS];
@@ -24,12 +25,14 @@ static inline void ext_headers_init(struct ext_headers *h)
     h->items = NULL;
     h->n = 0;
     h->has_length = false;
+    h->upgrades = false;
 }
 
 /* Fill an empty (zeroed, made or cleared) set from a list of (name, value);
  * names and values are str, as PEP 3333 has them. -1 with an exception set that
  * names the mistake; then the set is to be cleared. With `st` good names are
- * remembered.
+ * remembered, and a hop-by-hop field is left out with a warning; without, it is
+ * a mistake.
  */
 int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
                      PyObject *list);

@@ -660,9 +660,11 @@ static PyObject *Response_call(PyObject *op, PyObject *const *args,
         return NULL;
     forget_head(self);
     self->stage = STAGE_SILENT;
+    if (read_status(&head, args[0]) < 0)
+        return NULL;
     ext_headers_init(&head.headers);
-    if (read_status(&head, args[0]) < 0 ||
-        ext_headers_fill(self->st, &head.headers, args[1]) < 0 ||
+    head.headers.upgrades = head.code == 426;
+    if (ext_headers_fill(self->st, &head.headers, args[1]) < 0 ||
         check_call(self, exc_info) < 0) {
         ext_headers_clear(&head.headers);
         return NULL;

@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
+#include <time.h>
 
 #include "wsocket.h"
 
@@ -49,6 +50,8 @@
  * the same objects each time: those found good need no second look. */
 #define EXT_GOOD_NAMES 64 /* a power of two */
 
+#define EXT_HOP_FIELDS 9
+
 struct ext_state {
     PyObject *good_names[EXT_GOOD_NAMES]; /* by address; headers.c */
     PyTypeObject *server_type;
@@ -74,6 +77,7 @@ struct ext_state {
     PyObject *logger;       /* logging.getLogger("wsocket") */
     PyObject *html_headers; /* a list that nobody changes; answer.c */
     PyObject *FileIO, *BufferedReader, *BufferedRandom; /* of module io */
+    time_t hop_told[EXT_HOP_FIELDS]; /* when the log named it; headers.c */
     struct ext_keys *keys; /* header names as environ keys; environ.c */
     struct {
 #define X(name, text) PyObject *name;

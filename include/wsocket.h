@@ -326,7 +326,8 @@ WSK_API wsk_status wsk_http_send_hints(wsk_http *http,
  * reason   NUL-terminated; NULL takes wsk_reason(status)
  * headers  sent in this order, in this case, duplicates kept. A name must be a
  *          token, a value free of controls; Connection may be given (its
- *          `close` is honoured), Transfer-Encoding may not
+ *          `close` is honoured); Transfer-Encoding, Keep-Alive, TE, Trailer
+ *          and Proxy-* of 9110 7.6.1 may not, and Upgrade only on 101 and 426
  * length   octets of body to come, or WSK_LENGTH_UNKNOWN: then a
  *          Content-Length among the headers counts, else the body is chunked
  *          (HTTP/1.1) or ended by close (HTTP/1.0)

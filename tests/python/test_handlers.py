@@ -575,7 +575,6 @@ def test_header_names_with_underscores_are_not_taken_for_others():
         ([("X-A", 1)], "200 OK"),
         ([(b"X-A", "1")], "200 OK"),
         ([("X-A", "1\r\nX-B: 2")], "200 OK"),
-        ([("Transfer-Encoding", "chunked")], "200 OK"),
         ([("Content-Length", "-5")], "200 OK"),
         ([], "200 OK\r\nX: y"),
         ([], 200),
@@ -592,6 +591,25 @@ def test_wrong_headers_are_a_500(capfd, headers, status):
     assert found[0] == 500
     assert "x-b" not in found[1]
     assert "AssertionError" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["Transfer-Encoding", "keep-alive", "TE", "Proxy-Authenticate"]
+)
+def test_hop_by_hop_headers_are_dropped_with_a_warning(caplog, name):
+    def app(environ, start_response):
+        start_response("200 OK", [("A", "1"), (name, "chunked"), ("B", "2")])
+        return iter([b"one", b"two"])
+
+    with serving(app, handler=Quiet) as site:
+        for _ in range(2):
+            status, fields, body = site.get()
+            assert (status, body) == (200, b"onetwo")
+            assert (fields["a"], fields["b"]) == ("1", "2")
+            assert fields.get(name.lower()) in (
+                ["chunked"] if name == "Transfer-Encoding" else [None]
+            )
+    assert 1 <= caplog.text.count("%r, a hop-by-hop header" % name) <= 2
 
 
 def test_connection_and_upgrade_may_be_set():

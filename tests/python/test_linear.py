@@ -17,7 +17,7 @@ import time
 import pytest
 
 import wsocket
-from wsocket import cli, handlers
+from wsocket import cli
 
 try:
     from re import _parser as sre
