@@ -92,15 +92,28 @@ static int run(struct ext_caller *c, struct call *k)
     return rc;
 }
 
-/* Under gunicorn a StopIteration is how a handler says that it has answered on
- * the socket by itself. */
+/* How a handler that has taken the socket says that it is through with it: by
+ * StopIteration under gunicorn, by ConnectionError itself under Werkzeug. What
+ * derives from that may be a database's, unless the peer is gone. */
 static bool has_left_quietly(const struct call *k)
 {
-    if (k->socket == NULL || !ext_socket_taken(k->socket) ||
-        !PyErr_ExceptionMatches(PyExc_StopIteration))
+    PyObject *type = PyErr_Occurred(), *error, *traceback;
+    bool quiet;
+
+    if (k->socket == NULL || !ext_socket_taken(k->socket))
         return false;
-    PyErr_Clear();
-    return true;
+    quiet = PyErr_ExceptionMatches(PyExc_StopIteration) ||
+            type == PyExc_ConnectionError;
+    if (!quiet && (PyErr_ExceptionMatches(PyExc_BrokenPipeError) ||
+                   PyErr_ExceptionMatches(PyExc_ConnectionResetError) ||
+                   PyErr_ExceptionMatches(PyExc_ConnectionAbortedError))) {
+        PyErr_Fetch(&type, &error, &traceback);
+        quiet = ext_socket_is_dead(k->socket);
+        PyErr_Restore(type, error, traceback);
+    }
+    if (quiet)
+        PyErr_Clear();
+    return quiet;
 }
 
 static void finish(const struct ext_caller *c, struct call *k)

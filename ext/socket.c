@@ -7,7 +7,15 @@
 
 #include "errors.h"
 
+#include <poll.h>
 #include <unistd.h>
+
+/* The peer sends no more. */
+#ifdef POLLRDHUP
+enum { GONE = POLLRDHUP };
+#else
+enum { GONE = 0 }; /* POLLHUP and POLLERR are always told */
+#endif
 
 typedef struct {
     PyObject_HEAD
@@ -95,7 +103,30 @@ bool ext_socket_taken(PyObject *socket)
 
 void ext_socket_end(PyObject *socket)
 {
-    Socket_CAST(socket)->req = NULL;
+    SocketObject *self = Socket_CAST(socket);
+    PyObject *done;
+
+    self->req = NULL;
+    if (self->socket == NULL || !PyObject_HasAttrString(self->socket, "_end"))
+        return;
+    done = PyObject_CallMethod(self->socket, "_end", NULL);
+    if (done == NULL)
+        PyErr_WriteUnraisable(self->socket);
+    Py_XDECREF(done);
+}
+
+bool ext_socket_is_dead(PyObject *socket)
+{
+    struct pollfd p = {.fd = -1, .events = GONE};
+
+    if (Socket_CAST(socket)->socket == NULL)
+        return false;
+    p.fd = PyObject_AsFileDescriptor(Socket_CAST(socket)->socket);
+    if (p.fd < 0) { /* the handler has closed it */
+        PyErr_Clear();
+        return true;
+    }
+    return poll(&p, 1, 0) > 0 && p.revents != 0;
 }
 
 static int Socket_traverse(PyObject *op, visitproc visit, void *arg)

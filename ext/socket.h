@@ -13,6 +13,9 @@ PyObject *ext_socket_new(struct ext_state *st, wsk_request *req);
 /* Whether it has. */
 bool ext_socket_taken(PyObject *socket);
 
+/* Whether it has, and its peer is gone, or the handler has closed it. */
+bool ext_socket_is_dead(PyObject *socket);
+
 /* The handler returns: it is too late for that. */
 void ext_socket_end(PyObject *socket);
 

@@ -5,11 +5,13 @@ themselves."""
 import contextlib
 import gc
 import os
+import select
 import selectors
 import socket
 import threading
 
 import pytest
+from conftest import PATIENCE
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -412,3 +414,102 @@ def test_a_room_of_flask_socketio(serve, transports, eventually):
         assert ann.said == bob.said == ["h\xe9llo"]
         assert eve.said == []
     assert app.left.wait(20)
+
+
+def leaving(error):
+    """An application that takes the socket, waits for its end, and raises."""
+
+    def app(environ, start_response):
+        sock = environ["werkzeug.socket"]
+        sock.sendall(b"taken")
+        if environ["QUERY_STRING"] != "alive":
+            while sock.recv(100):
+                pass
+        raise error
+
+    return app
+
+
+@pytest.mark.parametrize("query", ["alive", "gone"])
+@pytest.mark.parametrize(
+    "error, quiet",
+    [
+        (StopIteration, {"alive", "gone"}),
+        (ConnectionError, {"alive", "gone"}),
+        (BrokenPipeError, {"gone"}),
+        (ConnectionResetError, {"gone"}),
+        (ConnectionAbortedError, {"gone"}),
+        (ConnectionRefusedError, set()),
+        (ValueError, set()),
+        (OSError, set()),
+    ],
+)
+def test_how_a_handler_leaves_a_taken_socket_is_no_error(
+    serve, caplog, eventually, error, quiet, query
+):
+    with serve(leaving(error)).raw() as client:
+        client.send(attempt("/?" + query))
+        assert client.file.read(5) == b"taken"
+        if query == "gone":
+            client.socket.shutdown(socket.SHUT_WR)
+        assert client.rest() == b""
+        if query not in quiet:
+            eventually(lambda: "Traceback" in caplog.text)
+    assert ("Traceback" in caplog.text) == (query not in quiet)
+
+
+def asks_select(sock):
+    return select.select([sock], [], [], PATIENCE)[0] and sock.recv(5)
+
+
+def asks_a_selector(sock):
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        assert selector.select(PATIENCE)
+        return sock.recv(5)
+
+
+def reads_the_descriptor(sock):
+    return os.read(sock.fileno(), 5)
+
+
+def reads_a_file(sock):
+    return sock.makefile("rb", 0).read(5)
+
+
+@pytest.mark.parametrize(
+    "read", [asks_select, asks_a_selector, reads_the_descriptor, reads_a_file]
+)
+def test_octets_behind_the_handshake_are_seen_at_the_descriptor(serve, read):
+    def app(environ, start_response):
+        sock = environ["werkzeug.socket"]
+        assert sock.getpeername()[0] == "127.0.0.1"
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        assert select.select([], [sock], [], PATIENCE)[1]
+        early = read(sock)
+        sock.sendall(early + asks_select(sock) + b"x" * 300000)
+        raise StopIteration
+
+    with serve(app).raw() as client:
+        client.send(attempt(), b"early")
+        client.send(b"later")
+        assert client.rest() == b"earlylater" + b"x" * 300000
+
+
+def test_flask_sock_with_pings_hears_a_frame_behind_the_handshake(serve):
+    flask = pytest.importorskip("flask")
+    flask_sock = pytest.importorskip("flask_sock")
+    app = flask.Flask(__name__)
+    app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": PATIENCE}
+
+    @flask_sock.Sock(app).route("/")
+    def echo(ws):
+        while True:
+            ws.send(ws.receive() + "!")
+
+    with serve(app).raw() as client:
+        client.send(attempt(), b"\x81\x82\0\0\0\0hi")
+        assert client.head()[0] == 101
+        assert client.file.read(5) == b"\x81\x03hi!"
+        client.send(b"\x81\x82\0\0\0\0yo")
+        assert client.file.read(5) == b"\x81\x03yo!"
