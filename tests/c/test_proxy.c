@@ -30,7 +30,8 @@ static bool is_bad(const void *data, size_t len)
 {
     static const struct wsk__ip NONE;
 
-    return parse(data, len) == WSK__PROXY_BAD && used == 0 && !said.known &&
+    return parse(data, len) == WSK__PROXY_BAD && used == 0 &&
+           said.client == WSK__PROXIED_LOCAL &&
            memcmp(&said.from, &NONE, sizeof NONE) == 0 &&
            memcmp(&said.to, &NONE, sizeof NONE) == 0 && said.from_port == 0 &&
            said.to_port == 0;
