@@ -67,7 +67,7 @@ static void upload_beside_others(const char *more)
         int other = dial(&s);
 
         say_octets(other, noise, sizeof(noise));
-        EXPECT(hear_answer(other, NULL, 0) == 400);
+        EXPECT(hear_answer(other, NULL, 0) == 501);
         close(other);
     }
     pthread_mutex_unlock(&gate);
