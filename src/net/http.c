@@ -816,10 +816,11 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             await_input(conn);
             return true;
         case WSK__FEED_OVER:
-            if (flush_in_turn(th, conn) == WSK__IO_WAIT)
+            if (flush_in_turn(th, conn) == WSK__IO_WAIT) {
                 await_reader(conn, WSK__WRITE);
-            else
-                finish_connection(conn);
+                return turn_ends(th, conn);
+            }
+            finish_connection(conn);
             return true;
         case WSK__FEED_FULL:
             wsk__load_wait(conn);

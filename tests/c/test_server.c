@@ -691,3 +691,95 @@ TEST(octets_of_a_refused_request_reach_no_other_connection)
     wsk_server_free(s.srv);
     EXPECT(smuggled == 0);
 }
+
+/* ------------------------------------------------- a refusal that waits --- */
+
+static atomic_int answered;
+
+static void answer_little(wsk_request *req, void *user)
+{
+    static const char TEXT[300];
+
+    (void)user;
+    wsk_request_respond(req, 200, NULL, 0, TEXT, sizeof(TEXT));
+    atomic_fetch_add(&answered, 1);
+}
+
+/* The server's end of a connection, which stands in this process, too. */
+static int other_end(int fd)
+{
+    struct sockaddr_in ours, peer;
+    socklen_t len = sizeof(ours);
+
+    getsockname(fd, (struct sockaddr *)&ours, &len);
+    for (int i = 0; i < 64; i++) {
+        len = sizeof(peer);
+        if (i != fd && getpeername(i, (struct sockaddr *)&peer, &len) == 0 &&
+            peer.sin_family == AF_INET && peer.sin_port == ours.sin_port)
+            return i;
+    }
+    return -1;
+}
+
+/* A client that reads nothing, and whose kernels hold little for it. */
+static int dial_small(const struct served *s)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(s->port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), small = 2048, on = 1;
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+        abort();
+    small = 4608;
+    EXPECT(say(fd, GET("/")) && hear_answer(fd, NULL, 0) == 200);
+    setsockopt(other_end(fd), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    return fd;
+}
+
+/* How many of at most n requests are answered before the answers wait. */
+static int ask_in_turn(int fd, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int before = atomic_load(&answered);
+
+        say(fd, GET("/"));
+        for (int ms = 0; atomic_load(&answered) == before; ms++) {
+            if (ms == 200)
+                return i;
+            usleep(1000);
+        }
+        usleep(200); /* it leaves, too */
+    }
+    return n;
+}
+
+/* It stays for longer than the turn that found it, in which its head was where
+ * the thread has the next one. */
+TEST(a_refusal_that_waits_for_its_reader_keeps_its_own_head)
+{
+    struct served s = serve(answer_little, NULL, NULL);
+    int first = dial_small(&s), most = ask_in_turn(first, 5000);
+
+    EXPECT(most > 1 && most < 5000);
+    /* The last of `most` waits, so a refusal in its place does. */
+    for (int less = 0; less < 3 && less < most; less++) {
+        int fd = dial_small(&s), other = dial(&s);
+
+        ask_in_turn(fd, most - 1 - less);
+        say(fd, "POST / HTTP/1.1\r\nHost: x\r\n"
+                "Transfer-Encoding: chunked\r\n\r\nno\r\n");
+        usleep(20000);
+        say(other, "GET / HTTP/1.1\r\nHost:");
+        usleep(20000);
+        say(other, " x\r\n\r\n");
+        EXPECT(hear_answer(other, NULL, 0) == 200);
+        say(fd, "more"); /* a look, while it still waits */
+        EXPECT(say(other, GET("/")) && hear_answer(other, NULL, 0) == 200);
+        close(other);
+        close(fd);
+    }
+    close(first);
+    wsk_server_free(s.srv);
+}
