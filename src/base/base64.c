@@ -1,6 +1,5 @@
 #include "base64.h"
 
-#include <stdint.h>
 #include <string.h>
 
 static const char ALPHABET[] =
@@ -31,4 +30,45 @@ bool wsk__base64_is_16_octets(const char *text, size_t len)
         if (memchr(ALPHABET, text[i], sizeof(ALPHABET) - 1) == NULL)
             return false;
     return true;
+}
+
+/* 0 to 63, or -1. */
+static int value_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+')
+        return 62;
+    return c == '/' ? 63 : -1;
+}
+
+size_t wsk__base64_decode(const char *text, size_t len, uint8_t *out,
+                          size_t cap)
+{
+    size_t n = 0, pad = 0;
+    uint32_t bits = 0;
+
+    if (len % 4 != 0)
+        return WSK__BASE64_BAD;
+    while (pad < 2 && len > 0 && text[len - 1] == '=') {
+        len--;
+        pad++;
+    }
+    for (size_t i = 0; i < len; i++) {
+        int value = value_of(text[i]);
+
+        if (value < 0)
+            return WSK__BASE64_BAD;
+        bits = bits << 6 | (uint32_t)value;
+        if (i % 4 == 0) /* six bits are no octet yet */
+            continue;
+        if (n < cap)
+            out[n] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+        n++;
+    }
+    return n;
 }

@@ -1,10 +1,11 @@
 /* base/base64: the base64 of RFC 4648 4, as far as the opening handshake of a
- * WebSocket needs it. */
+ * WebSocket and the user of a request need it. */
 #ifndef WSK_BASE_BASE64_H
 #define WSK_BASE_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define WSK__BASE64_LEN(n) (((n) + 2) / 3 * 4)
 
@@ -18,5 +19,14 @@ void wsk__base64_encode(const void *data, size_t n, char *text);
  * made up by hand).
  */
 bool wsk__base64_is_16_octets(const char *text, size_t len);
+
+/*
+ * Decode text[0..len), padded as RFC 4648 4 has it; spare bits may be anything.
+ * At most `cap` octets are written to `out`. Returns how many octets the whole
+ * text stands for, or WSK__BASE64_BAD if it is no base64.
+ */
+#define WSK__BASE64_BAD SIZE_MAX
+size_t wsk__base64_decode(const char *text, size_t len, uint8_t *out,
+                          size_t cap);
 
 #endif

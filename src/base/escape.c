@@ -16,6 +16,12 @@ static bool is_steering(uint32_t c)
            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
+/* Whether letters past ASCII do not stay. */
+static bool is_ascii(enum wsk__escape how)
+{
+    return how == WSK__ESCAPE_ASCII || how == WSK__ESCAPE_WORD;
+}
+
 static size_t put_hex(char *out, char kind, uint32_t c, size_t digits)
 {
     static const char HEX[] = "0123456789abcdef";
@@ -55,7 +61,8 @@ static size_t put_ascii(char *out, uint8_t c, enum wsk__escape how)
 {
     bool quoted = how != WSK__ESCAPE_LINE && (c == '"' || c == '\\');
 
-    if (c < 0x20 || c == 0x7f || (quoted && how == WSK__ESCAPE_ASCII))
+    if (c < 0x20 || c == 0x7f || (quoted && is_ascii(how)) ||
+        (c == ' ' && how == WSK__ESCAPE_WORD))
         return put_octet(out, c, how);
     if (quoted)
         *out++ = '\\';
@@ -72,9 +79,9 @@ static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
     *used = 1;
     if (*p < 0x80)
         return put_ascii(out, *p, how);
-    if (how != WSK__ESCAPE_ASCII)
+    if (!is_ascii(how))
         *used = wsk__utf8_letter(p, len, &c);
-    if (how == WSK__ESCAPE_ASCII || *used == 0) {
+    if (is_ascii(how) || *used == 0) {
         *used = 1;
         return put_octet(out, *p, how);
     }

@@ -10,6 +10,7 @@
 enum wsk__escape {
     WSK__ESCAPE_LINE,  /* \xhh; letters of UTF-8 stay */
     WSK__ESCAPE_ASCII, /* \xhh; what is no ASCII, too, and '"' and '\\' */
+    WSK__ESCAPE_WORD,  /* the same, and blanks: it stays one word */
     WSK__ESCAPE_JSON,  /* as in a string of JSON; letters of UTF-8 stay */
 };
 

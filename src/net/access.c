@@ -1,6 +1,7 @@
 #include "net/access.h"
 
 #include "base/ascii.h"
+#include "base/base64.h"
 #include "base/escape.h"
 #include "base/format.h"
 #include "base/mem.h"
@@ -19,7 +20,7 @@
 
 /* A text is cut at PIECE_MAX octets, or earlier where many are long: TEXT_LEAST
  * remain for each that follows, and room for all that is no text. */
-enum { LINE_MAX_ = 8192, PIECE_MAX = 2048, TEXT_LEAST = 64, FIXED_MOST = 40 };
+enum { LINE_MAX_ = 8704, PIECE_MAX = 2048, TEXT_LEAST = 64, FIXED_MOST = 40 };
 
 /* The same for the texts of a line of JSON, and for all that is no text. */
 enum {
@@ -28,12 +29,13 @@ enum {
     JSON_METHOD = 64,
     JSON_TARGET = 3072,
     JSON_VERSION = 16,
+    JSON_USER = 512,
     JSON_HOST = 512,
     JSON_FIELD = 1536, /* Referer, User-Agent */
 };
 
 _Static_assert(JSON_FIXED + JSON_REMOTE + JSON_METHOD + JSON_TARGET +
-                       JSON_VERSION + JSON_HOST + 2 * JSON_FIELD <=
+                       JSON_VERSION + JSON_USER + JSON_HOST + 2 * JSON_FIELD <=
                    LINE_MAX_,
                "a line of JSON is always whole");
 
@@ -42,6 +44,9 @@ struct line {
     size_t n;
     size_t later; /* octets kept for what follows */
 };
+
+/* A user name that is longer is not shown. */
+enum { USER_MAX = 2048 };
 
 /* What a line is about. */
 struct subject {
@@ -69,13 +74,18 @@ static void put(struct line *l, const char *text)
     put_octets(l, text, strlen(text));
 }
 
-static void put_peer(struct line *l, wsk_str s)
+static void put_escaped(struct line *l, wsk_str s, enum wsk__escape how)
 {
     size_t room = sizeof(l->text) - l->n;
 
     room -= l->later < room ? l->later : room;
     l->n += wsk__escape(l->text + l->n, room < PIECE_MAX ? room : PIECE_MAX,
-                        s.p, s.len, WSK__ESCAPE_ASCII);
+                        s.p, s.len, how);
+}
+
+static void put_peer(struct line *l, wsk_str s)
+{
+    put_escaped(l, s, WSK__ESCAPE_ASCII);
 }
 
 static void put_or_dash(struct line *l, wsk_str s)
@@ -126,6 +136,43 @@ static wsk_str method_of(const struct subject *s)
     return s->ws != NULL ? (wsk_str){"WEBSOCKET", 9} : s->head->method;
 }
 
+/* The user-id of Basic credentials (RFC 7617 2), decoded to `name`; empty for
+ * other schemes, and for what a user could not have sent. */
+static wsk_str user_of(const struct subject *s, uint8_t name[USER_MAX])
+{
+    wsk_str given = field(s, "Authorization");
+    wsk_str scheme = {given.p, 5};
+    const uint8_t *colon;
+    size_t n;
+
+    if (given.len <= scheme.len || given.p[scheme.len] != ' ' ||
+        !wsk__name_is(scheme, "basic"))
+        return (wsk_str){NULL, 0};
+    given.p += scheme.len;
+    given.len -= scheme.len;
+    for (; given.len > 0 && *given.p == ' '; given.len--)
+        given.p++;
+    n = wsk__base64_decode(given.p, given.len, name, USER_MAX);
+    if (n == WSK__BASE64_BAD || n == 0)
+        return (wsk_str){NULL, 0};
+    colon = memchr(name, ':', n < USER_MAX ? n : USER_MAX);
+    if (colon == NULL || colon == name)
+        return (wsk_str){NULL, 0};
+    return (wsk_str){(const char *)name, (size_t)(colon - name)};
+}
+
+/* Without quotes around it a blank would begin the next field. */
+static void put_user(struct line *l, const struct subject *s)
+{
+    uint8_t name[USER_MAX];
+    wsk_str user = user_of(s, name);
+
+    if (user.len > 0)
+        put_escaped(l, user, WSK__ESCAPE_WORD);
+    else
+        put(l, "-");
+}
+
 static void put_request_line(struct line *l, const struct subject *s)
 {
     const size_t more = TEXT_LEAST + 1;
@@ -151,6 +198,7 @@ static size_t least_of(const struct wsk__atom *atom)
         return 3 * TEXT_LEAST + 2;
     case 'h':
     case 'm':
+    case 'u':
     case 'U':
     case 'q':
     case 'H':
@@ -264,6 +312,9 @@ static void put_of_head(struct line *l, const struct subject *s, char what)
     case 'm':
         put_peer(l, method_of(s));
         break;
+    case 'u':
+        put_user(l, s);
+        break;
     case 'U':
         put_or_dash(l, h->path);
         break;
@@ -325,7 +376,7 @@ static void put_atom(struct line *l, struct subject *s,
     case 'w':
         put_named(l, s, atom);
         break;
-    default: /* l and u are known to nobody here */
+    default: /* l is known to nobody here */
         put_of_head(l, s, atom->what);
     }
 }
@@ -374,9 +425,11 @@ static void put_json_time(struct line *l)
 static void put_json_line(struct line *l, const struct subject *s)
 {
     const wsk_head *h = s->head;
+    uint8_t name[USER_MAX];
 
     put_json_time(l);
     put_json(l, "remote", (wsk_str){s->peer, strlen(s->peer)}, JSON_REMOTE);
+    put_json(l, "user", user_of(s, name), JSON_USER);
     if (h != NULL) {
         put_json(l, "method", method_of(s), JSON_METHOD);
         put_json(l, "target", h->target, JSON_TARGET);

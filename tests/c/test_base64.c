@@ -39,6 +39,49 @@ TEST(the_whole_alphabet_is_used) /* RFC 4648 4 */
                    "abcdefghijklmnopqrstuvwxyz0123456789+/"));
 }
 
+static bool decodes(const char *text, const char *want, size_t cap)
+{
+    size_t len = strlen(text), n = strlen(want), size = n < cap ? n : cap;
+    unsigned char *in = exact(text, len), *out = exact(want, size);
+    bool same;
+
+    memset(out, 0, size);
+    same = wsk__base64_decode((char *)in, len, out, size) == n &&
+           memcmp(out, want, size) == 0;
+    free(in);
+    free(out);
+    return same;
+}
+
+TEST(the_examples_of_the_standard_are_decoded) /* RFC 4648 10 */
+{
+    EXPECT(decodes("", "", 0));
+    EXPECT(decodes("Zg==", "f", 1));
+    EXPECT(decodes("Zm8=", "fo", 2));
+    EXPECT(decodes("Zm9v", "foo", 3));
+    EXPECT(decodes("Zm9vYg==", "foob", 4));
+    EXPECT(decodes("Zm9vYmE=", "fooba", 5));
+    EXPECT(decodes("Zm9vYmFy", "foobar", 6));
+    EXPECT(decodes("+/+/", "\xfb\xff\xbf", 3));
+}
+
+TEST(no_more_is_written_than_there_is_room_for)
+{
+    for (size_t cap = 0; cap < 6; cap++)
+        EXPECT(decodes("Zm9vYmFy", "foobar", cap));
+}
+
+TEST(what_is_no_base64_is_told) /* RFC 4648 3.2, 3.3 */
+{
+    static const char *const BAD[] = {"Zg",   "Zg=",  "Z===", "====",  "Zm9v=",
+                                      "=Zm9", "Z=9v", "Zm-_", "Zm 9v", "%%%%"};
+    uint8_t out[8];
+
+    for (size_t i = 0; i < sizeof(BAD) / sizeof(*BAD); i++)
+        EXPECT(wsk__base64_decode(BAD[i], strlen(BAD[i]), out, sizeof(out)) ==
+               WSK__BASE64_BAD);
+}
+
 static bool is_key(const char *text)
 {
     unsigned char *p = exact(text, strlen(text));

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const enum wsk__escape ALL[] = {WSK__ESCAPE_LINE, WSK__ESCAPE_ASCII,
-                                       WSK__ESCAPE_JSON};
+                                       WSK__ESCAPE_WORD, WSK__ESCAPE_JSON};
 
 static void expect(enum wsk__escape how, const char *text, const char *want)
 {
@@ -34,6 +34,7 @@ TEST(letters_stay_where_they_may)
            "caf\xc3\xa9 \xf0\x9f\x98\x80");
     expect(WSK__ESCAPE_JSON, "caf\xc3\xa9\xc2\xa0", "caf\xc3\xa9\xc2\xa0");
     expect(WSK__ESCAPE_ASCII, "\xc3\xa9", "\\xc3\\xa9");
+    expect(WSK__ESCAPE_WORD, "\xc3\xa9 \"\t", "\\xc3\\xa9\\x20\\x22\\x09");
 }
 
 TEST(what_is_no_utf8_is_shown_octet_by_octet)

@@ -1,5 +1,6 @@
 """The access log: its formats, its files, and what nobody can forge in it."""
 
+import base64
 import json
 import os
 import re
@@ -145,6 +146,7 @@ def test_json_is_json(logged):
     assert 0 <= line.pop("duration") < 60
     assert line == {
         "remote": "127.0.0.1",
+        "user": None,
         "method": "GET",
         "target": '/"x"?3',
         "version": "HTTP/1.1",
@@ -170,6 +172,70 @@ def test_a_websocket_has_a_line_for_its_beginning_and_one_for_its_end(logged):
         "GET /chat HTTP/1.1 101 - - - -",
         "WEBSOCKET /chat HTTP/1.1 4001 2 2 7 7",
     ]
+
+
+def basic(user_pass):
+    return "Authorization: Basic " + base64.b64encode(user_pass).decode()
+
+
+@pytest.mark.parametrize(
+    "field, user",
+    [
+        (basic(b"ann:secret"), "ann"),
+        (basic(b"ann:se:cret").replace("Basic", "bASIC"), "ann"),
+        (basic(b"ann:").replace("Basic ", "Basic   "), "ann"),
+        (basic(b"a:"), "a"),
+        (basic(b"ab:"), "ab"),
+        (basic("j\xfc:x".encode()), r"j\xc3\xbc"),
+        (basic(b'a b"[c]\\\r\n\0\x1b\xff:x'),
+         r"a\x20b\x22[c]\x5c\x0d\x0a\x00\x1b\xff"),
+        (basic(b"a" * 1500 + b":x"), "a" * 1500),
+        (basic(b"a" * 4000 + b":x"), "-"),
+        (basic(b"ann"), "-"),  # no user-pass has no colon
+        (basic(b":secret"), "-"),
+        (basic(b"ann:secret") + "!", "-"),
+        ("Authorization: Basic YW5uOg", "-"),  # is not padded
+        ("Authorization: Basic YW5uOg==x", "-"),
+        ("Authorization: Basic %%%", "-"),
+        ("Authorization: Basic", "-"),
+        ("Authorization: Basic ", "-"),
+        ("Authorization: BasicYW5uOg==", "-"),
+        ("Authorization: Bearer YW5uOg==", "-"),
+        ("Authorization: Digest username=ann", "-"),
+        ("Authorization:", "-"),
+        ("Proxy-" + basic(b"ann:secret"), "-"),
+        ("X-Nothing: y", "-"),
+    ],
+)
+def test_the_user_is_that_of_basic_credentials(logged, field, user):
+    """RFC 7617 2; in an unquoted field blanks are escaped, too."""
+    site, lines = logged("%u %s")
+    assert site.get("/", field)[0] == 200
+    assert lines(1) == ["%s 200" % user]
+
+
+def test_the_user_is_in_json_and_of_a_websocket(logged):
+    site, lines = logged("json")
+    site.get("/", basic('j\xfc"\n:x'.encode()))
+    site.get("/", "Authorization: Bearer YW5uOg==")
+    field = dict([basic(b"ann:secret").split(": ")])
+    with site.ws("/", additional_headers=field) as client:
+        client.close(1000)
+    users = [json.loads(line)["user"] for line in lines(4)]
+    assert users == ['j\xfc"\n', None, "ann", "ann"]
+
+
+def test_the_user_of_credentials_is_not_known_to_the_application(serve):
+    """Nobody has looked whether the password is right."""
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ.get("REMOTE_USER"))
+        start_response("204 No Content", [])
+        return []
+
+    assert serve(app).get("/", basic(b"ann:secret"))[0] == 204
+    assert seen == [None]
 
 
 def test_a_websocket_in_json(logged):
@@ -378,7 +444,7 @@ def test_a_plain_line_keeps_what_stands_behind_long_fields(logged, what):
     site, lines = logged("%{User-Agent}i %f %r %U %q %{Referer}i %a | %s %B|")
     status = ask_long(site, LONG[what])
     text = lines(1)[0]
-    assert text.endswith(" | %d 5|" % status) and len(text) <= 8192
+    assert text.endswith(" | %d 5|" % status) and len(text) <= 8704
     assert text.isascii() and not steering(text)
     assert "... " in text
 
