@@ -6,8 +6,15 @@
 
 #include "errors.h"
 
-/* A line that has not ended yet; longer ones leave in pieces. */
-#define LINE_LONGEST 4096
+/* Octets of a line; longer ones become several entries. */
+#define LINE_LONGEST ((size_t)1 << 20)
+
+/* Octets that are reserved for a line at first. */
+#define LINE_FIRST ((size_t)256)
+
+/* Octets of lines that have not ended yet, of all threads; what is more leaves
+ * as it is. */
+#define KEPT_MOST ((size_t)4 << 20)
 
 /* Threads that may have one. Each handler's is logged when its request ends, so
  * only the application's own threads could ever be so many. */
@@ -16,8 +23,8 @@
 struct line {
     struct line *next;
     unsigned long thread; /* that writes it */
-    size_t len;
-    char text[LINE_LONGEST];
+    size_t len, size;
+    char *text; /* owned */
 };
 
 typedef struct {
@@ -26,9 +33,22 @@ typedef struct {
     wsk_server *srv;    /* NULL once the server is gone */
     struct line *lines; /* of each thread, or NULL */
     unsigned n_lines;
+    size_t kept; /* the sum of their sizes */
 } LogObject;
 
 #define Log_CAST(op) ((LogObject *)(op))
+
+/* How much of a text of `len` octets is its next entry: not in a letter. */
+static size_t entry_len(const char *text, size_t len)
+{
+    size_t n = LINE_LONGEST;
+
+    if (len <= n)
+        return len;
+    while (n > LINE_LONGEST - 4 && ((unsigned char)text[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
 
 /* One line of UTF-8, without its end. */
 static void put_line(LogObject *self, const char *line, size_t len)
@@ -36,7 +56,14 @@ static void put_line(LogObject *self, const char *line, size_t len)
     PyObject *text;
 
     if (self->srv != NULL) {
-        wsk_server_log(self->srv, WSK_LOG_ERROR, line, len);
+        size_t n;
+
+        do {
+            n = entry_len(line, len);
+            wsk_server_log_text(self->srv, line, n);
+            line += n;
+            len -= n;
+        } while (len > 0);
         return;
     }
     text = PyUnicode_DecodeUTF8(line, (Py_ssize_t)len, "replace");
@@ -45,6 +72,13 @@ static void put_line(LogObject *self, const char *line, size_t len)
     else
         ext_log_warning(self->st, PyUnicode_AsUTF8(text));
     Py_XDECREF(text);
+}
+
+static void free_line(struct line *line)
+{
+    if (line != NULL)
+        PyMem_Free(line->text);
+    PyMem_Free(line);
 }
 
 /* This thread's line leaves the list; NULL when it has none. */
@@ -58,6 +92,7 @@ static struct line *take_line(LogObject *self)
 
             *at = line->next;
             self->n_lines--;
+            self->kept -= line->size;
             return line;
         }
     return NULL;
@@ -69,7 +104,29 @@ static void end_line(LogObject *self)
 
     if (line != NULL)
         put_line(self, line->text, line->len);
-    PyMem_Free(line);
+    free_line(line);
+}
+
+/* Make room for n octets more. False: there is none, the line is as it was. */
+static bool grow(const LogObject *self, struct line *line, size_t n)
+{
+    size_t size = line->size > 0 ? line->size : LINE_FIRST;
+    char *text;
+
+    if (line->text != NULL && n <= line->size - line->len)
+        return true;
+    if (line->len > LINE_LONGEST || n > LINE_LONGEST - line->len)
+        return false;
+    while (size - line->len < n)
+        size *= 2;
+    if (size > KEPT_MOST - self->kept)
+        return false;
+    text = PyMem_Realloc(line->text, size);
+    if (text == NULL)
+        return false;
+    line->text = text;
+    line->size = size;
+    return true;
 }
 
 /* Keep what may still go on; what cannot be kept is logged now. */
@@ -77,18 +134,22 @@ static void keep(LogObject *self, const char *p, size_t n)
 {
     struct line *line = self->lines == NULL ? NULL : take_line(self);
 
-    if (line != NULL && line->len + n > LINE_LONGEST) {
-        put_line(self, line->text, line->len);
-        line->len = 0;
-    }
-    if (line == NULL && n <= LINE_LONGEST && self->n_lines < MOST_LINES) {
-        line = PyMem_Malloc(sizeof *line);
-        if (line != NULL)
+    if (line == NULL && self->n_lines < MOST_LINES)
+        line = PyMem_Calloc(1, sizeof *line);
+    while (line == NULL || !grow(self, line, n)) {
+        size_t now = line == NULL ? n : entry_len(p, n);
+
+        if (line != NULL && line->len > 0) {
+            put_line(self, line->text, line->len);
             line->len = 0;
-    }
-    if (line == NULL || n > LINE_LONGEST) {
-        PyMem_Free(line);
-        put_line(self, p, n);
+            continue;
+        }
+        put_line(self, p, now);
+        p += now;
+        n -= now;
+        if (n > 0)
+            continue;
+        free_line(line);
         return;
     }
     memcpy(line->text + line->len, p, n);
@@ -97,6 +158,7 @@ static void keep(LogObject *self, const char *p, size_t n)
     line->next = self->lines;
     self->lines = line;
     self->n_lines++;
+    self->kept += line->size;
 }
 
 /* Log the complete lines of `text`, keep the rest. */
@@ -174,7 +236,7 @@ static void Log_dealloc(PyObject *op)
         struct line *line = self->lines;
 
         self->lines = line->next;
-        PyMem_Free(line);
+        free_line(line);
     }
     type->tp_free(op);
     Py_DECREF(type);

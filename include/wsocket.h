@@ -764,9 +764,16 @@ WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
 WSK_API wsk_status wsk_server_reopen_logs(wsk_server *srv);
 
 /** One line to the error log, if `level` is at or above log_level. Never
- * blocks; control characters are escaped. */
+ * blocks; control characters are escaped. An entry is at most 2 MiB as it is
+ * written; a longer one ends in "...". */
 WSK_API void wsk_server_log(wsk_server *srv, wsk_log_level level,
                             const char *text, size_t len);
+
+/** What the application says itself, as one entry of the error log: without a
+ * level, and whatever log_level is. Tabs and newlines stay; a line after the
+ * first that begins with '[' is indented, so that only entries do. The rest is
+ * as with wsk_server_log(). */
+WSK_API void wsk_server_log_text(wsk_server *srv, const char *text, size_t len);
 
 /* ----------------------------------------------------------- answering --- */
 

@@ -59,7 +59,8 @@ static size_t put_steering(char *out, uint32_t c, const uint8_t *p, size_t used,
 
 static size_t put_ascii(char *out, uint8_t c, enum wsk__escape how)
 {
-    bool quoted = how != WSK__ESCAPE_LINE && (c == '"' || c == '\\');
+    bool quoted = how != WSK__ESCAPE_LINE && how != WSK__ESCAPE_TEXT &&
+                  (c == '"' || c == '\\');
 
     if (c < 0x20 || c == 0x7f || (quoted && is_ascii(how)) ||
         (c == ' ' && how == WSK__ESCAPE_WORD))
@@ -70,6 +71,15 @@ static size_t put_ascii(char *out, uint8_t c, enum wsk__escape how)
     return 1 + quoted;
 }
 
+/* What stays of several lines. No line but the first begins with a bracket, for
+ * an entry of a log does. */
+static size_t put_space(char *out, const uint8_t *p, size_t len)
+{
+    out[0] = (char)*p;
+    out[1] = ' ';
+    return *p == '\n' && len > 1 && p[1] == '[' ? 2 : 1;
+}
+
 /* What the text at p becomes, in `out`; takes *used octets of it. */
 static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
                        size_t *used, enum wsk__escape how)
@@ -77,6 +87,8 @@ static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
     uint32_t c;
 
     *used = 1;
+    if (how == WSK__ESCAPE_TEXT && (*p == '\n' || *p == '\t'))
+        return put_space(out, p, len);
     if (*p < 0x80)
         return put_ascii(out, *p, how);
     if (!is_ascii(how))

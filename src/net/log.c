@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { QUEUE_CAP = 1 << 20 };
+/* Octets that wait to be written: more than an entry of the error log has. */
+enum { QUEUE_CAP = 4 << 20 };
 
 struct wsk__log {
     int fd;

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-static const enum wsk__escape ALL[] = {WSK__ESCAPE_LINE, WSK__ESCAPE_ASCII,
-                                       WSK__ESCAPE_WORD, WSK__ESCAPE_JSON};
+static const enum wsk__escape ALL[] = {WSK__ESCAPE_LINE, WSK__ESCAPE_TEXT,
+                                       WSK__ESCAPE_ASCII, WSK__ESCAPE_WORD,
+                                       WSK__ESCAPE_JSON};
 
 static void expect(enum wsk__escape how, const char *text, const char *want)
 {
@@ -35,6 +36,13 @@ TEST(letters_stay_where_they_may)
     expect(WSK__ESCAPE_JSON, "caf\xc3\xa9\xc2\xa0", "caf\xc3\xa9\xc2\xa0");
     expect(WSK__ESCAPE_ASCII, "\xc3\xa9", "\\xc3\\xa9");
     expect(WSK__ESCAPE_WORD, "\xc3\xa9 \"\t", "\\xc3\\xa9\\x20\\x22\\x09");
+}
+
+TEST(several_lines_stay_so_and_only_the_first_may_begin_with_a_bracket)
+{
+    expect(WSK__ESCAPE_TEXT, "[a]\n[b]\n\n[c\n", "[a]\n [b]\n\n [c\n");
+    expect(WSK__ESCAPE_TEXT, "\ta\r\n[\"\\", "\ta\\x0d\n [\"\\");
+    expect(WSK__ESCAPE_TEXT, "\x1b\xc2\x85[", "\\x1b\\xc2\\x85[");
 }
 
 TEST(what_is_no_utf8_is_shown_octet_by_octet)
@@ -82,13 +90,15 @@ static bool is_json(const char *p, size_t n)
     return true;
 }
 
-static bool has_controls(const char *text, size_t n)
+static bool has_controls(const char *text, size_t n, bool lines)
 {
     const uint8_t *p = (const uint8_t *)text;
     uint32_t c;
 
     for (size_t len; n > 0; p += len, n -= len) {
         len = wsk__utf8_letter(p, n, &c);
+        if (lines && (c == '\n' || c == '\t'))
+            continue;
         if (len == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 ||
             c == 0x2029)
             return true;
@@ -130,12 +140,12 @@ TEST(random_octets_make_one_line_of_utf8_and_good_json)
         size_t len = random_text(text, sizeof(text), &state);
         size_t cap = state % sizeof(out);
 
-        for (size_t k = 0; k < 3; k++) {
+        for (size_t k = 0; k < sizeof(ALL) / sizeof(*ALL); k++) {
             size_t n = wsk__escape(out, cap, text, len, ALL[k]);
 
             EXPECT(n <= cap);
             EXPECT(wsk__utf8_valid((const uint8_t *)out, n));
-            EXPECT(!has_controls(out, n));
+            EXPECT(!has_controls(out, n, ALL[k] == WSK__ESCAPE_TEXT));
             EXPECT(ALL[k] != WSK__ESCAPE_JSON || is_json(out, n));
         }
     }

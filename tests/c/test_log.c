@@ -45,7 +45,7 @@ TEST(a_flush_waits_for_what_was_said_before)
 
 TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
 {
-    static char text[1000], got[1 << 21];
+    static char text[1000], got[1 << 23];
     struct wsk__log *log;
     size_t len = 0;
     int fds[2];
@@ -54,7 +54,7 @@ TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
     memset(text, 'x', sizeof(text));
     EXPECT(pipe(fds) == 0);
     log = wsk__log_new(fds[1]);
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < 9000; i++)
         wsk__log_line(log, text, sizeof(text));
     wsk__log_line(log, "late", 4);
     fcntl(fds[0], F_SETFL, O_NONBLOCK);

@@ -3,6 +3,8 @@
 import contextlib
 import gc
 import io
+import os
+import re
 import threading
 import wsgiref.validate
 
@@ -286,14 +288,14 @@ def test_errors_end_in_the_log(server_log, serve):
 
     site = serve(app)
     assert site.get()[0] == 200
-    lines = server_log("and a last").splitlines()
-    said = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
+    said = said_as_errors(server_log("and a last"))
     assert said == ["one line", "and the next", "and a last"]
 
 
 def said_as_errors(log):
-    lines = log.splitlines()
-    return [line.split("error: ", 1)[1] for line in lines if "error: " in line]
+    """What stands behind when and where it was said: the words as they are."""
+    entry = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000\] \[%d\] (.*)" % os.getpid()
+    return re.findall(entry, log)
 
 
 def test_the_pieces_of_two_requests_are_lines_of_their_own(server_log, serve):
@@ -332,18 +334,84 @@ def test_a_line_ends_with_its_request(server_log, serve):
     assert said_as_errors(server_log("/2")) == ["for /2"]
 
 
-def test_a_line_that_does_not_end_leaves_in_pieces(server_log, serve):
+@pytest.mark.parametrize("level", ["info", "critical"])
+def test_errors_keep_their_words_whatever_log_level_is(
+    server_log, serve, level
+):
+    words = ['{"level": "INFO"}', "\ttabs\tstay", "[1] x", "", "\xe9"]
+
     def app(environ, start_response):
-        for _ in range(10000):  # the log holds a MiB
-            environ["wsgi.errors"].write("\xe9" * 10)
-        environ["wsgi.errors"].write("x" * 3000)
+        print(*words, sep="\n", file=environ["wsgi.errors"])
+        start_response("200 OK", [])
+        return []
+
+    serve(app, log_level=level).get()
+    assert said_as_errors(server_log("\xe9")) == words
+
+
+@pytest.mark.parametrize("size", [4000, 4097, 70000, 1 << 20])
+@pytest.mark.parametrize("piece", [1 << 20, 999])
+def test_a_long_line_is_whole(serve, tmp_path, eventually, size, piece):
+    line = "".join(chr(97 + i % 26) for i in range(size - 2)) + "\xe9"
+
+    def app(environ, start_response):
+        for i in range(0, len(line), piece):
+            environ["wsgi.errors"].write(line[i : i + piece])
         environ["wsgi.errors"].write("\nthe end\n")
         start_response("200 OK", [])
         return []
 
-    serve(app, threads=1).get()
-    said = said_as_errors(server_log("the end"))
-    assert "".join(said) == "\xe9" * 100000 + "x" * 3000 + "the end"
+    log = tmp_path / "error.log"
+    serve(app, error_logfile=str(log)).get()
+    eventually(lambda: "the end\n" in log.read_text("utf-8"))
+    assert said_as_errors(log.read_text("utf-8")) == [line, "the end"]
+
+
+@pytest.mark.parametrize("piece", [3 << 20, 1000])
+def test_a_line_without_end_leaves_in_pieces_and_nothing_is_lost(
+    serve, tmp_path, eventually, piece
+):
+    line = "x" + "\xe9" * (1 << 20)
+
+    def app(environ, start_response):
+        for i in range(0, len(line), piece):
+            environ["wsgi.errors"].write(line[i : i + piece])
+        environ["wsgi.errors"].write("\nthe end\n")
+        start_response("200 OK", [])
+        return []
+
+    log = tmp_path / "error.log"
+    serve(app, error_logfile=str(log)).get()
+    eventually(lambda: "the end\n" in log.read_text("utf-8"))
+    said = said_as_errors(log.read_text("utf-8"))
+    assert "".join(said) == line + "the end"
+    assert len(said) <= 4
+
+
+def test_lines_of_several_threads_are_whole(serve, tmp_path, eventually):
+    def app(environ, start_response):
+        def work(letter):
+            for _ in range(20):
+                for _ in range(10):
+                    environ["wsgi.errors"].write(letter * 600)
+                environ["wsgi.errors"].write("\n")
+
+        threads = [threading.Thread(target=work, args=(x,)) for x in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        environ["wsgi.errors"].write("the end\n")
+        start_response("200 OK", [])
+        return []
+
+    log = tmp_path / "error.log"
+    serve(app, error_logfile=str(log)).get()
+    eventually(lambda: "the end\n" in log.read_text())
+    said = said_as_errors(log.read_text())
+    assert sorted(said) == [x * 6000 for x in "abcd" for _ in range(20)] + [
+        "the end"
+    ]
 
 
 def test_a_line_in_the_log_cannot_be_forged(server_log, serve):
