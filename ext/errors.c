@@ -153,6 +153,19 @@ void ext_log_departure(const struct ext_state *st)
     log_exception(st, "debug", "a handler ended because its client has left");
 }
 
+PyObject *ext_unsupported(const char *what)
+{
+    PyObject *io = PyImport_ImportModule("io");
+    PyObject *type =
+        io == NULL ? NULL : PyObject_GetAttrString(io, "UnsupportedOperation");
+
+    if (type != NULL)
+        PyErr_SetString(type, what);
+    Py_XDECREF(type);
+    Py_XDECREF(io);
+    return NULL;
+}
+
 void ext_log_warning(const struct ext_state *st, const char *what)
 {
     PyObject *result =

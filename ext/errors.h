@@ -28,6 +28,9 @@ void ext_log_exception(const struct ext_state *st, const char *what);
 /* The same for one that only says that the peer has left: for debugging. */
 void ext_log_departure(const struct ext_state *st);
 
+/* Set io.UnsupportedOperation; always NULL. */
+PyObject *ext_unsupported(const char *what);
+
 /* One line to the logger; no exception may be set. */
 void ext_log_warning(const struct ext_state *st, const char *what);
 

@@ -15,6 +15,9 @@ typedef struct {
     unsigned long thread; /* the handler's, which alone may use req */
     bool reading;         /* in that thread, without the interpreter */
     bool over;            /* the request has ended */
+    bool closed;          /* by the application */
+    bool whole;           /* it had come before it was read: it can be again */
+    uint64_t total;       /* octets of a whole body */
     bool cut;             /* the body has ended before it was complete */
     const uint8_t
         *data; /* octets at hand, pos..len; a body in place or block */
@@ -35,6 +38,10 @@ static int check_usable(InputObject *self)
     if (self->over) {
         PyErr_SetString(PyExc_ValueError,
                         "wsgi.input was read after its request had ended");
+        return -1;
+    }
+    if (self->closed) {
+        PyErr_SetString(PyExc_ValueError, "I/O operation on closed file.");
         return -1;
     }
     if (self->req == NULL || is_at_home(self))
@@ -108,7 +115,7 @@ static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
         ext_raise(self->st, st, "wsgi.input");
         return -1;
     }
-    if (*got == 0)
+    if (*got == 0 && !self->whole)
         self->req = NULL; /* the end stays the end */
     return 0;
 }
@@ -327,6 +334,192 @@ static PyObject *Input_readlines(PyObject *op, PyObject *const *args,
     return lines;
 }
 
+/* ----------------------------------------------------- as an io object --- */
+
+/* One read at most where nothing is at hand: as io.RawIOBase has readinto(),
+ * and io.BufferedReader read1(). */
+static Py_ssize_t read_once(InputObject *self, void *out, size_t want)
+{
+    if (want == 0)
+        return 0;
+    return fill(self) < 0 ? -1 : (Py_ssize_t)take(self, out, want);
+}
+
+static PyObject *Input_readinto(PyObject *op, PyObject *target)
+{
+    Py_buffer view;
+    Py_ssize_t n;
+
+    if (check_usable(Input_CAST(op)) < 0 ||
+        PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0)
+        return NULL;
+    n = read_once(Input_CAST(op), view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    return n < 0 ? NULL : PyLong_FromSsize_t(n);
+}
+
+static PyObject *Input_read1(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs)
+{
+    InputObject *self = Input_CAST(op);
+    PyObject *bytes;
+    size_t size;
+
+    if (parse_size("read1", args, nargs, &size) < 0 || check_usable(self) < 0 ||
+        (size > 0 && fill(self) < 0))
+        return NULL;
+    if (size > self->len - self->pos)
+        size = self->len - self->pos;
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (bytes != NULL)
+        take(self, PyBytes_AS_STRING(bytes), size);
+    return bytes;
+}
+
+static uint64_t position(const InputObject *self)
+{
+    return self->total - self->stored - (self->len - self->pos);
+}
+
+static int check_seekable(InputObject *self)
+{
+    if (check_usable(self) < 0)
+        return -1;
+    if (self->whole)
+        return 0;
+    ext_unsupported("wsgi.input: the body is still coming, so it is read once");
+    return -1;
+}
+
+static PyObject *Input_tell(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    if (check_seekable(Input_CAST(op)) < 0)
+        return NULL;
+    return PyLong_FromUnsignedLongLong(position(Input_CAST(op)));
+}
+
+/* To an octet of the body; what lies behind its end is its end. */
+static int move_to(InputObject *self, uint64_t at)
+{
+    wsk_status st;
+
+    if (at > self->total)
+        at = self->total;
+    if (self->req == NULL) {
+        self->pos = (size_t)at;
+        return 0;
+    }
+    st = wsk_request_seek(self->req, at);
+    if (st != WSK_OK) {
+        ext_raise(self->st, st, "wsgi.input");
+        return -1;
+    }
+    self->pos = self->len = 0;
+    self->stored = self->total - at;
+    return 0;
+}
+
+static PyObject *Input_seek(PyObject *op, PyObject *args)
+{
+    InputObject *self = Input_CAST(op);
+    long long offset;
+    uint64_t base, from;
+    int whence = 0;
+
+    if (!PyArg_ParseTuple(args, "L|i:seek", &offset, &whence) ||
+        check_seekable(self) < 0)
+        return NULL;
+    base = whence == 1 ? position(self) : whence == 2 ? self->total : 0;
+    from = offset < 0 ? (uint64_t) - (offset + 1) + 1 : 0;
+    if (whence < 0 || whence > 2)
+        return PyErr_Format(PyExc_ValueError, "invalid whence (%d)", whence);
+    if (from > base)
+        return PyErr_Format(PyExc_ValueError, "negative seek position");
+    if (move_to(self, offset < 0 ? base - from : base + (uint64_t)offset) < 0)
+        return NULL;
+    return PyLong_FromUnsignedLongLong(position(self));
+}
+
+static PyObject *Input_seekable(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    if (check_usable(Input_CAST(op)) < 0)
+        return NULL;
+    return PyBool_FromLong(Input_CAST(op)->whole);
+}
+
+static PyObject *Input_yes(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return check_usable(Input_CAST(op)) < 0 ? NULL : ext_ref(Py_True);
+}
+
+static PyObject *Input_no(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return check_usable(Input_CAST(op)) < 0 ? NULL : ext_ref(Py_False);
+}
+
+static PyObject *Input_fileno(PyObject *op, PyObject *unused)
+{
+    (void)op;
+    (void)unused;
+    return ext_unsupported("wsgi.input has no descriptor");
+}
+
+static PyObject *Input_write(PyObject *op, PyObject *unused)
+{
+    (void)op;
+    (void)unused;
+    return ext_unsupported("wsgi.input is not writable");
+}
+
+static PyObject *Input_close(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    Input_CAST(op)->closed = true;
+    Py_RETURN_NONE;
+}
+
+static PyObject *Input_flush(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    if (check_usable(Input_CAST(op)) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *Input_enter(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return check_usable(Input_CAST(op)) < 0 ? NULL : ext_ref(op);
+}
+
+static PyObject *Input_exit(PyObject *op, PyObject *unused)
+{
+    return Input_close(op, unused);
+}
+
+static PyObject *Input_closed(PyObject *op, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(Input_CAST(op)->closed || Input_CAST(op)->over);
+}
+
+static PyObject *Input_text(PyObject *op, void *text)
+{
+    (void)op;
+    return PyUnicode_FromString(text);
+}
+
+static PyGetSetDef Input_getset[] = {
+    {"closed", Input_closed, NULL, "Also when the request has ended.", NULL},
+    {"name", Input_text, NULL, NULL, (void *)(uintptr_t) "<wsgi.input>"},
+    {"mode", Input_text, NULL, NULL, (void *)(uintptr_t) "rb"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static void Input_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
@@ -343,6 +536,25 @@ static PyMethodDef Input_methods[] = {
      "readline(size=-1) -> bytes\n\nThe next line with its end."},
     {"readlines", EXT_METHOD(Input_readlines), METH_FASTCALL,
      "readlines(hint=-1) -> list of bytes"},
+    {"read1", EXT_METHOD(Input_read1), METH_FASTCALL,
+     "read1(size=-1) -> bytes\n\nWhat is at hand, or one read brings."},
+    {"readinto", Input_readinto, METH_O, "readinto(buffer) -> int"},
+    {"readinto1", Input_readinto, METH_O, "readinto1(buffer) -> int"},
+    {"tell", Input_tell, METH_NOARGS, "tell() -> int"},
+    {"seek", Input_seek, METH_VARARGS,
+     "seek(offset, whence=0) -> int\n\nOf a body that had come whole."},
+    {"seekable", Input_seekable, METH_NOARGS,
+     "Whether the body had come whole."},
+    {"readable", Input_yes, METH_NOARGS, NULL},
+    {"writable", Input_no, METH_NOARGS, NULL},
+    {"isatty", Input_no, METH_NOARGS, NULL},
+    {"fileno", Input_fileno, METH_NOARGS, "Raises UnsupportedOperation."},
+    {"write", Input_write, METH_O, "Raises UnsupportedOperation."},
+    {"truncate", Input_write, METH_VARARGS, "Raises UnsupportedOperation."},
+    {"flush", Input_flush, METH_NOARGS, NULL},
+    {"close", Input_close, METH_NOARGS, "Nothing is read any more."},
+    {"__enter__", Input_enter, METH_NOARGS, NULL},
+    {"__exit__", Input_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -353,6 +565,7 @@ static PyType_Slot Input_slots[] = {
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, Input_iternext},
     {Py_tp_methods, Input_methods},
+    {Py_tp_getset, Input_getset},
     {0, NULL},
 };
 
@@ -372,8 +585,10 @@ PyObject *ext_input_new_empty(struct ext_state *st)
 {
     PyObject *op = st->input_type->tp_alloc(st->input_type, 0);
 
-    if (op != NULL)
+    if (op != NULL) {
         Input_CAST(op)->st = st;
+        Input_CAST(op)->whole = true;
+    }
     return op;
 }
 
@@ -387,13 +602,16 @@ PyObject *ext_input_new(struct ext_state *st, wsk_request *req)
     if (op == NULL)
         return NULL;
     self = Input_CAST(op);
-    self->over = self->cut = false;
+    self->over = self->cut = self->closed = false;
     self->pos = 0;
     self->req = NULL;
+    self->total = wsk_request_body_length(req);
+    self->whole = self->total != WSK_LENGTH_UNKNOWN;
+    self->stored = 0;
     if (!wsk_request_body(req, &self->data, &self->len)) {
         self->len = 0;
         self->req = req;
-        self->stored = wsk_request_body_length(req);
+        self->stored = self->total;
         self->thread = PyThread_get_thread_ident();
     }
     return op;

@@ -227,6 +227,58 @@ static PyObject *Log_flush(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* As sys.stderr, for what takes that: logging, print(), a terminal's colours.
+ */
+
+static PyObject *Log_yes(PyObject *op, PyObject *unused)
+{
+    (void)op;
+    (void)unused;
+    Py_RETURN_TRUE;
+}
+
+static PyObject *Log_no(PyObject *op, PyObject *unused)
+{
+    (void)op;
+    (void)unused;
+    Py_RETURN_FALSE;
+}
+
+static PyObject *Log_unsupported(PyObject *op, PyObject *unused)
+{
+    (void)op;
+    (void)unused;
+    return ext_unsupported("wsgi.errors can only be written");
+}
+
+static PyObject *Log_enter(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return ext_ref(op);
+}
+
+static PyObject *Log_closed(PyObject *op, void *unused)
+{
+    (void)op;
+    (void)unused;
+    Py_RETURN_FALSE;
+}
+
+static PyObject *Log_text(PyObject *op, void *text)
+{
+    (void)op;
+    return PyUnicode_FromString(text);
+}
+
+static PyGetSetDef Log_getset[] = {
+    {"closed", Log_closed, NULL, "Never: all requests share it.", NULL},
+    {"encoding", Log_text, NULL, NULL, (void *)(uintptr_t) "utf-8"},
+    {"errors", Log_text, NULL, NULL, (void *)(uintptr_t) "backslashreplace"},
+    {"mode", Log_text, NULL, NULL, (void *)(uintptr_t) "w"},
+    {"name", Log_text, NULL, NULL, (void *)(uintptr_t) "<wsgi.errors>"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static void Log_dealloc(PyObject *op)
 {
     LogObject *self = Log_CAST(op);
@@ -247,6 +299,19 @@ static PyMethodDef Log_methods[] = {
     {"writelines", Log_writelines, METH_O, "Log an iterable of str."},
     {"flush", Log_flush, METH_NOARGS,
      "Log this thread's line that has not ended yet."},
+    {"close", Log_flush, METH_NOARGS, "As flush(): all requests share it."},
+    {"writable", Log_yes, METH_NOARGS, NULL},
+    {"readable", Log_no, METH_NOARGS, NULL},
+    {"seekable", Log_no, METH_NOARGS, NULL},
+    {"isatty", Log_no, METH_NOARGS, NULL},
+    {"fileno", Log_unsupported, METH_NOARGS, "Raises UnsupportedOperation."},
+    {"read", Log_unsupported, METH_VARARGS, "Raises UnsupportedOperation."},
+    {"readline", Log_unsupported, METH_VARARGS, "Raises UnsupportedOperation."},
+    {"seek", Log_unsupported, METH_VARARGS, "Raises UnsupportedOperation."},
+    {"tell", Log_unsupported, METH_NOARGS, "Raises UnsupportedOperation."},
+    {"truncate", Log_unsupported, METH_VARARGS, "Raises UnsupportedOperation."},
+    {"__enter__", Log_enter, METH_NOARGS, NULL},
+    {"__exit__", Log_no, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -255,6 +320,7 @@ static PyType_Slot Log_slots[] = {
     {Py_tp_new, ext_no_new},
     {Py_tp_dealloc, Log_dealloc},
     {Py_tp_methods, Log_methods},
+    {Py_tp_getset, Log_getset},
     {0, NULL},
 };
 

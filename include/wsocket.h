@@ -812,6 +812,11 @@ WSK_API const char *wsk_request_prefix(const wsk_request *req);
 WSK_API wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                                     size_t *got);
 
+/** Read on from octet `pos` of the body, or from its end if it has fewer.
+ * WSK_OK; WSK_E_STATE when the body had not come whole before it was first
+ * read, or the request is answered: nothing has moved then. */
+WSK_API wsk_status wsk_request_seek(wsk_request *req, uint64_t pos);
+
 /** Octets of the body; WSK_LENGTH_UNKNOWN while some are still to come. */
 WSK_API uint64_t wsk_request_body_length(const wsk_request *req);
 

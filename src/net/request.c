@@ -92,6 +92,42 @@ static void ack_body(struct wsk_conn *conn, size_t n)
     }
 }
 
+static void touch_body(wsk_request *req)
+{
+    if (!req->body_touched)
+        req->body_whole = req->conn->h->body_done;
+    req->body_touched = true;
+}
+
+/* What is not in the file, of a body that may be read again. */
+static size_t read_whole(wsk_request *req, wsk_str body, void *data, size_t cap)
+{
+    if (cap > body.len - req->body_at)
+        cap = body.len - req->body_at;
+    if (cap > 0)
+        memcpy(data, body.p + req->body_at, cap);
+    req->body_at += cap;
+    return cap;
+}
+
+wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
+{
+    struct wsk__exchange *h = req->conn->h;
+    uint64_t most;
+
+    if (req->finished || req->conn->ws != NULL || h->failed)
+        return WSK_E_STATE;
+    touch_body(req);
+    if (!req->body_whole)
+        return WSK_E_STATE;
+    most = h->spilled + stored_body(req->conn).len;
+    if (pos > most)
+        pos = most;
+    h->spill_read = pos < h->spilled ? pos : h->spilled;
+    req->body_at = (size_t)(pos - h->spill_read);
+    return WSK_OK;
+}
+
 wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                             size_t *got)
 {
@@ -103,9 +139,13 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
         return WSK_E_STATE;
     if (conn->h->failed)
         return WSK_E_CUT;
-    req->body_touched = true;
+    touch_body(req);
     if (conn->h->spill_read < conn->h->spilled)
         return wsk__spill_read(conn, data, cap, got);
+    if (req->body_whole) {
+        *got = read_whole(req, body, data, cap);
+        return WSK_OK;
+    }
     while (body.len == 0 && !conn->h->body_done) {
         switch (wsk__http_feed_some(req->thread, conn)) {
         case WSK__FEED_MORE:

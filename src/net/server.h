@@ -61,6 +61,8 @@ struct wsk_request {
     bool finished, aborted;
     bool head_left;    /* the head is on its way */
     bool body_touched; /* something of the body was read */
+    bool body_whole;   /* and all of it had come by then: nothing is dropped */
+    size_t body_at;    /* of a whole body's end in memory, what was read */
 };
 
 /* ------------------------------------------------------- connections --- */

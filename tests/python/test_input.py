@@ -1,11 +1,16 @@
 """PEP 3333: wsgi.input."""
 
 import contextlib
+import csv
+import gzip
+import io
+import logging
 import re
 import sys
 import threading
 import time
 import tracemalloc
+import zipfile
 
 import pytest
 
@@ -429,3 +434,124 @@ def test_a_chunked_body_has_a_length_when_it_is_buffered(serve, mode):
     else:
         assert seen["CONTENT_LENGTH"] == "3000000"
         assert "HTTP_TRANSFER_ENCODING" not in seen
+
+
+# ------------------------------------------------------ as an io object ---
+
+
+def test_what_wraps_binary_files_wraps_the_body(post):
+    def table(stream):
+        return list(csv.reader(io.TextIOWrapper(stream, "utf-8")))
+
+    assert post(table, b"a,b\nc,d\n") == [["a", "b"], ["c", "d"]]
+    assert post(lambda s: io.BufferedReader(s).read()) == BODY
+    packed = gzip.compress(BODY)
+    assert post(lambda s: gzip.GzipFile(fileobj=s).read(), packed) == BODY
+
+
+def test_a_body_that_has_come_can_be_read_again(post):
+    body = bytes(range(256)) * 700
+
+    def use(stream):
+        if not stream.seekable():
+            for use in stream.tell, lambda: stream.seek(0):
+                with pytest.raises(io.UnsupportedOperation):
+                    use()
+            return stream.read() == body
+        got = [stream.read(3), stream.tell(), stream.readline(), stream.tell()]
+        assert got == [body[:3], 3, body[3:11], 11]
+        assert stream.read() == body[11:] and stream.read() == b""
+        assert stream.tell() == len(body)
+        for at in 0, 5, 16384, 100000, len(body) - 1, len(body):
+            assert stream.seek(at) == at
+            assert stream.read(20000) == body[at : at + 20000]
+        assert stream.seek(-4, 2) == len(body) - 4
+        assert stream.read() == body[-4:]
+        assert stream.seek(7) == 7 and stream.seek(3, 1) == 10
+        assert stream.seek(10**9) == len(body)
+        for wrong in (-1,), (0, 3), (-1 - len(body), 2), (-(2**63),):
+            with pytest.raises(ValueError):
+                stream.seek(*wrong)
+        stream.seek(0)
+        return stream.read() == body
+
+    assert post(use, body)
+
+
+def test_an_archive_is_read_from_the_body(serve):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", BODY * 1000)
+
+    def app(environ, start_response):
+        with zipfile.ZipFile(environ["wsgi.input"]) as archive:
+            found = archive.read("a.txt")
+        start_response("200 OK", [])
+        return [str(found == BODY * 1000).encode()]
+
+    for memory in 0, 1 << 20:
+        with serve(app, body_memory=memory).raw() as client:
+            data = packed.getvalue()
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\n")
+            client.send(b"Content-Length: %d\r\n\r\n" % len(data), data)
+            assert client.response()[2] == b"True"
+
+
+def test_it_answers_as_an_io_object_does(post):
+    def use(stream):
+        assert stream.readable() and not stream.writable()
+        assert not stream.isatty() and not stream.closed
+        assert stream.read1(0) == b""
+        buffer = bytearray(3)
+        assert stream.readinto(buffer) == 3 and buffer == BODY[:3]
+        assert stream.read1(2) == BODY[3:5]
+        assert stream.read1()[:1] == BODY[5:6]
+        for unsupported in stream.fileno, lambda: stream.write(b"x"):
+            with pytest.raises(io.UnsupportedOperation):
+                unsupported()
+        stream.read()
+        assert stream.readinto(bytearray(9)) == 0 and stream.read1() == b""
+        with stream as same:
+            assert same is stream
+        assert stream.closed
+        with pytest.raises(ValueError, match="closed"):
+            stream.read()
+        return True
+
+    assert post(use)
+
+
+def test_a_closed_body_is_no_end_of_the_connection(serve):
+    def app(environ, start_response):
+        with environ["wsgi.input"] as stream:
+            stream.read(2)
+        start_response("200 OK", [])
+        return [b"x"]
+
+    with serve(app).raw() as client:
+        for _ in range(3):
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n")
+            client.send(b"\r\nabcd")
+            assert client.response()[::2] == (200, b"x")
+
+
+def test_the_error_stream_serves_as_stderr(serve, caplog, eventually):
+    def app(environ, start_response):
+        errors = environ["wsgi.errors"]
+        assert errors.writable() and not errors.readable()
+        assert not errors.isatty() and not errors.closed and not errors.seekable()
+        assert (errors.encoding, errors.errors) == ("utf-8", "backslashreplace")
+        with pytest.raises(io.UnsupportedOperation):
+            errors.fileno()
+        logger = logging.Logger("of the application")
+        logger.addHandler(logging.StreamHandler(errors))
+        logger.error("by logging")
+        print("by print", file=errors, flush=True)
+        with errors as same:
+            same.write("last word")
+        errors.close()
+        errors.write("and one more\n")
+        start_response("200 OK", [])
+        return [b"fine"]
+
+    assert serve(app).get()[2] == b"fine"
