@@ -175,3 +175,13 @@ void ext_log_warning(const struct ext_state *st, const char *what)
         PyErr_WriteUnraisable(st->logger);
     Py_XDECREF(result);
 }
+
+void ext_log_no_websocket(const struct ext_state *st)
+{
+    ext_log_warning(
+        st,
+        "a view has asked for environ['wsgi.websocket'], but the request was "
+        "no WebSocket: a plain request, or a proxy on the way does not pass "
+        "Upgrade and Connection on with HTTP/1.1; environ.get() tells "
+        "the two apart");
+}

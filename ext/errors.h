@@ -28,6 +28,9 @@ void ext_log_exception(const struct ext_state *st, const char *what);
 /* The same for one that only says that the peer has left: for debugging. */
 void ext_log_departure(const struct ext_state *st);
 
+/* A view asked a plain request for its WebSocket. */
+void ext_log_no_websocket(const struct ext_state *st);
+
 /* Set io.UnsupportedOperation; always NULL. */
 PyObject *ext_unsupported(const char *what);
 

@@ -51,7 +51,7 @@ static size_t entry_len(const char *text, size_t len)
 }
 
 /* One line of UTF-8, without its end. */
-static void put_line(LogObject *self, const char *line, size_t len)
+static void put_words(LogObject *self, const char *line, size_t len)
 {
     PyObject *text;
 
@@ -72,6 +72,18 @@ static void put_line(LogObject *self, const char *line, size_t len)
     else
         ext_log_warning(self->st, PyUnicode_AsUTF8(text));
     Py_XDECREF(text);
+}
+
+/* A framework that answers 500 by itself writes the traceback here: its last
+ * line is all that we see of a view that asks a plain request for a WebSocket.
+ */
+static void put_line(LogObject *self, const char *line, size_t len)
+{
+    static const char END[] = "KeyError: 'wsgi.websocket'";
+
+    put_words(self, line, len);
+    if (len == sizeof END - 1 && memcmp(line, END, len) == 0)
+        ext_log_no_websocket(self->st);
 }
 
 static void free_line(struct line *line)

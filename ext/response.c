@@ -491,6 +491,49 @@ static bool client_is_gone(ResponseObject *self, bool body_cut)
     return true; /* wsgi.input raised it, and the server has answered 400 */
 }
 
+/* The exception is that of environ["wsgi.websocket"] in a plain request, which
+ * a browser, a crawler or a proxy that passes no Upgrade on makes of a view for
+ * WebSockets; and nothing was sent. */
+static bool lacks_websocket(const ResponseObject *self)
+{
+    PyObject *type, *error, *traceback, *args, *key;
+    bool found;
+
+    if (self->websocket != NULL || PyErr_Occurred() != PyExc_KeyError ||
+        (self->stage != STAGE_SILENT && self->stage != STAGE_READY))
+        return false;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    args = PyObject_GetAttrString(error, "args");
+    key = args != NULL && PyTuple_Check(args) && PyTuple_GET_SIZE(args) == 1
+              ? PyTuple_GET_ITEM(args, 0)
+              : NULL;
+    found = key != NULL && PyUnicode_Check(key) &&
+            PyUnicode_Compare(key, self->st->names.websocket) == 0;
+    Py_XDECREF(args);
+    PyErr_Clear(); /* of looking for it */
+    PyErr_Restore(type, error, traceback);
+    return found;
+}
+
+static void require_upgrade(ResponseObject *self)
+{
+    static const char text[] =
+        "426 Upgrade Required\n\nA WebSocket is expected here: this was a "
+        "plain "
+        "request, or a proxy\non the way passes neither Upgrade nor Connection "
+        "on.\n";
+    static const wsk_header headers[] = {
+        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
+        {{"Upgrade", 7}, {"websocket", 9}},
+        {{"Connection", 10}, {"close", 5}},
+    };
+
+    PyErr_Clear();
+    ext_log_no_websocket(self->st);
+    wsk_request_respond(self->req, 426, headers, 3, text, sizeof text - 1);
+}
+
 void ext_response_fail(PyObject *response, bool body_cut)
 {
     static const char text[] = "500 Internal Server Error\n";
@@ -502,6 +545,10 @@ void ext_response_fail(PyObject *response, bool body_cut)
 
     if (client_is_gone(self, body_cut)) {
         ext_log_departure(self->st);
+        return;
+    }
+    if (lacks_websocket(self)) {
+        require_upgrade(self);
         return;
     }
     log_failure(self);

@@ -17,7 +17,8 @@ int ext_response_send(PyObject *response, PyObject *result);
 
 /* The exception that is set ends the request: log it, and answer 500, or cut
  * the answer that has begun so that nobody takes it for complete. `body_cut`:
- * the application knows that the body of the request is incomplete. */
+ * the application knows that the body of the request is incomplete. The
+ * KeyError of environ["wsgi.websocket"] in a plain request is answered 426. */
 void ext_response_fail(PyObject *response, bool body_cut);
 
 /* The request is over; whoever kept the object gets an error from now on. Takes

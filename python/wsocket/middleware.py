@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 import time
+import sys
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Optional
@@ -63,8 +64,10 @@ class Middleware:
     def __call__(
         self, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        if "wsgi.websocket" in environ or not is_attempt(environ):
+        if "wsgi.websocket" in environ:
             return self.app(environ, start_response)
+        if not is_attempt(environ):
+            return self._run_plain(environ, start_response)
         door = reach(environ)
         if door is None:
             return _refuse_server(environ, start_response)
@@ -100,6 +103,28 @@ class Middleware:
             environ.get("HTTP_HOST", ""),
             count,
         )
+    def _run_plain(
+        self, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """A plain request; one for a view that is made for WebSockets is told
+        so."""
+        try:
+            return self.app(environ, start_response)
+        except KeyError as exc:
+            if type(exc) is not KeyError or exc.args != ("wsgi.websocket",):
+                raise
+            logger.warning(
+                "a view has asked for environ['wsgi.websocket'], but the "
+                "request was no WebSocket: %s %s",
+                environ.get("REQUEST_METHOD"),
+                environ.get("PATH_INFO"),
+            )
+            info = sys.exc_info()
+            return refuse(
+                426,
+                "A WebSocket is expected here",
+                lambda status, headers: start_response(status, headers, info),
+            )
 
     def _run(
         self,
