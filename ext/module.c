@@ -105,8 +105,28 @@ static PyObject *module_options(PyObject *module, PyObject *unused)
     return list;
 }
 
+PyDoc_STRVAR(choices_doc,
+             "choices(name) -> list, or None\n\n"
+             "The words that an option of kind text takes; None: others, too.");
+
+static PyObject *module_choices(PyObject *module, PyObject *name)
+{
+    const char *text = PyUnicode_AsUTF8(name);
+    const char *words = text != NULL ? wsk_option_choices(text) : NULL;
+    PyObject *joined, *list;
+
+    (void)module;
+    if (words == NULL)
+        return text != NULL ? ext_ref(Py_None) : NULL;
+    joined = PyUnicode_FromString(words);
+    list = joined != NULL ? PyUnicode_Split(joined, NULL, -1) : NULL;
+    Py_XDECREF(joined);
+    return list;
+}
+
 static PyMethodDef module_methods[] = {
     {"options", module_options, METH_NOARGS, options_doc},
+    {"choices", module_choices, METH_O, choices_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -197,6 +197,10 @@ typedef struct wsk_option {
 /** Every option, in the order of the docs; a static array of *n rows. */
 WSK_API const wsk_option *wsk_options(size_t *n);
 
+/** The words that a TEXT option takes, between blanks; NULL when it takes
+ * others as well, or when there is no such option. Static. */
+WSK_API const char *wsk_option_choices(const char *name);
+
 /** Fill `limits` with the defaults. */
 WSK_API void wsk_limits_init(wsk_limits *limits);
 

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 from . import _wsocket, config, log
+from ._elsewhere import elsewhere
 from .config import UsageError
 from .server import Server, serve
 
@@ -30,7 +31,7 @@ METAVARS = {
     "count": "N",
     "bytes": "SIZE",
     "time": "SECONDS",
-    "flag": "on|off",
+    "flag": "{on,off}",
     "list": "ITEM",
 }
 
@@ -102,6 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="the application, or a factory: 'module:create_app()'",
     )
     parser.add_argument(
+        "-V",
         "--version",
         action="version",
         version="wsocket %s" % _wsocket.__version__,
@@ -133,26 +135,27 @@ def make_parser() -> argparse.ArgumentParser:
         title = next(t for t, p in GROUPS if re.match(p, name))
         groups[title].add_argument(
             "--" + name.replace("_", "-"),
-            metavar=METAVARS[kind],
+            metavar=metavar(name, kind),
             action="append" if kind == "list" else "store",
             help=help.replace("%", "%%"),
         )
     return parser
 
 
+def metavar(name: str, kind: str) -> str:
+    words = _wsocket.choices(name)
+    return "{%s}" % ",".join(words) if words else METAVARS[kind]
+
+
 def parse(
     parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]
 ) -> dict[str, Any]:
-    """The arguments; the nearest option is named for one that is none."""
+    """The arguments. Of those that are unknown an option is told first: its
+    value is left over as well, and may have become the application."""
     known, unknown = parser.parse_known_args(argv)
     for text in unknown:
-        flags = [f for f in parser._option_string_actions if f[:2] == "--"]
-        if text.startswith("--"):
-            flag = text.partition("=")[0]
-            raise UsageError(
-                "unknown option %s; did you mean %s?"
-                % (flag, config.nearest(flag, flags))
-            )
+        if re.match("--?[^-0-9]", text):
+            raise UsageError(unknown_option(parser, text))
     if unknown:
         raise UsageError("unrecognized arguments: %s" % " ".join(unknown))
     given = vars(known)
@@ -160,6 +163,19 @@ def parse(
         if isinstance(value, list):  # each may hold several, too
             given[name] = config.items(",".join(value))
     return given
+
+
+def unknown_option(parser: argparse.ArgumentParser, text: str) -> str:
+    """``text`` may hold a value, as in --name=value and -nvalue."""
+    long = text.startswith("--")
+    flag = text.partition("=")[0] if long else text[:2]
+    said = "unknown option %s" % config.shown(flag)
+    hint = elsewhere(flag[2:].replace("-", "_") if long else flag)
+    names = [f[2:] for f in parser._option_string_actions if f[:2] == "--"]
+    near = config.nearest(flag[2:], names) if long else None
+    if hint:
+        return "%s: %s" % (said, hint)
+    return "%s; did you mean --%s?" % (said, near) if near else said
 
 
 def show_config(spec: Optional[str], options: dict[str, Any]) -> None:

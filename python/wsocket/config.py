@@ -18,10 +18,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from . import _wsocket
+from ._elsewhere import elsewhere
 
 PREFIX = "WSOCKET_"
 NAMES = [name for name, *_ in _wsocket.options()]
 OTHERS = ["app", "config"]  # of the environment, beside the options
+LONGEST = 64  # characters of an unknown name that are compared and shown
 KINDS = {name: kind for name, kind, *_ in _wsocket.options()}
 
 
@@ -35,63 +37,119 @@ def gather(
     """All options that are set, and warnings.
 
     gather({"port": "80"}, {"WSOCKET_THREADS": "4"})[0]
+
+    A value counts, and has to be good, only where no stronger source has
+    another.
     """
     given = {k: v for k, v in command_line.items() if v is not None}
     outer, warnings = from_environment(environ)
-    path = given.pop("config", None) or outer.pop("config", None)
+    path = given.pop("config", None) or outer.get("config")
     outer.pop("config", None)
-    options: dict[str, Any] = {}
+    layers = [Layer("the command line", given), Layer("the environment", outer)]
+    for name in outer:
+        layers[1].places[name] = PREFIX + name.upper()
     if path:
-        layer(options, from_file(path), path)
-    layer(options, outer, "the environment")
-    layer(options, given, "the command line")
+        layers.append(from_file(path))
+    taken: set[str] = set()
+    for layer in layers:
+        layer.shield(taken)
+        layer.check()
+    options: dict[str, Any] = {}
+    for layer in reversed(layers):
+        options.update(layer.options)
     return options, warnings
 
 
-def layer(options: dict[str, Any], more: Mapping[str, Any], who: str) -> None:
-    """Let ``more`` win; what it says of where to listen replaces all that was
-    said of it."""
-    place = {"host", "port"} & set(more)
-    if place and "bind" in more:
-        raise UsageError(
-            "%s gives bind and %s: bind takes the place of host and port"
-            % (who, " and ".join(sorted(place)))
-        )
-    if place:
-        options.pop("bind", None)
-    if "bind" in more:
-        options.pop("host", None)
-        options.pop("port", None)
-    options.update(more)
+class Layer:
+    """What one source says: ``options``, and the place of each that is to be
+    checked, for a message."""
+
+    def __init__(self, source: str, options: dict[str, Any]) -> None:
+        self.source = source
+        self.options = options
+        self.places: dict[str, str] = {}
+
+    def shield(self, taken: set[str]) -> None:
+        """Forget what stronger sources have said, and add the rest to
+        ``taken``. Where to listen is one thing in two spellings."""
+        self.options = {k: v for k, v in self.options.items() if k not in taken}
+        place = {"host", "port"} & set(self.options)
+        if place and "bind" in self.options:
+            raise UsageError(
+                "%s gives bind and %s: bind takes the place of host and port"
+                % (self.source, " and ".join(sorted(place)))
+            )
+        taken.update(self.options)
+        if place:
+            taken.add("bind")
+        if "bind" in self.options:
+            taken.update({"host", "port"})
+
+    def check(self) -> None:
+        for name, value in self.options.items():
+            if name not in self.places:
+                continue
+            if name != "app":
+                check(name, value, self.places[name])
+            elif not isinstance(value, str):
+                raise UsageError("%s: app takes 'module:app'" % self.places[name])
+
+
+# Kubernetes and Docker write these into each container beside a service or a
+# container that is called "wsocket", or "wsocket-" and more.
+LINK = re.compile(
+    r"(.+_)?(SERVICE_(HOST|PORT(_.+)?)"
+    r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|ENV_.+)"
+)
+LINK_VALUE = re.compile(r"(?i)(tcp|udp|sctp)://\S+")
+
+
+def is_link(name: str, value: str) -> bool:
+    """is_link("PORT", "tcp://10.0.0.1:80")  # True"""
+    if re.fullmatch("(.+_)?PORT", name) and LINK_VALUE.fullmatch(value):
+        return True
+    if name == "NAME":
+        return value.startswith("/")
+    return name.lower() not in NAMES and bool(LINK.fullmatch(name))
 
 
 def from_environment(
     environ: Mapping[str, str],
 ) -> tuple[dict[str, Any], list[str]]:
-    """``WSOCKET_PORT=80`` as {"port": "80"}. A name nobody knows is a warning
-    only: others may have reasons for it."""
+    """``WSOCKET_PORT=80`` as {"port": "80"}, and warnings: an unknown name is
+    no error, for others may have reasons for it."""
     options: dict[str, Any] = {}
-    warnings = []
+    warnings, links = [], []
     for variable in sorted(environ):
+        name = variable[len(PREFIX) :]
         if not variable.startswith(PREFIX):
             continue
-        name = variable[len(PREFIX) :].lower()
-        if name in NAMES:
-            check(name, environ[variable], variable)
-        elif name not in OTHERS:
-            warnings.append(
-                "%s in the environment is no option; did you mean %s%s?"
-                % (variable, PREFIX, nearest(name, NAMES + OTHERS).upper())
-            )
-            continue
-        options[name] = environ[variable]
+        if is_link(name, environ[variable]):
+            links.append(variable)
+        elif name.lower() in NAMES + OTHERS:
+            options[name.lower()] = environ[variable]
+        else:
+            text = "%s in the environment is no option" % shown(variable)
+            near = nearest(name.lower(), NAMES + OTHERS)
+            hint = elsewhere(name.lower())
+            if hint:
+                text += ": " + hint
+            elif near:
+                text += "; did you mean %s%s?" % (PREFIX, near.upper())
+            warnings.append(text)
+    if links:
+        warnings.append(
+            "%s in the environment: written by Kubernetes or Docker for a "
+            "service called wsocket, and no option" % ", ".join(links)
+        )
     return options, warnings
 
 
-def from_file(path: str) -> dict[str, Any]:
-    """The table ``[wsocket]`` of a TOML file."""
+def from_file(path: str) -> Layer:
+    """The table ``[wsocket]`` of a TOML file. An unknown name is an error in
+    any case."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # as Windows writes it
             text = file.read()
     except (OSError, UnicodeDecodeError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
@@ -100,13 +158,12 @@ def from_file(path: str) -> dict[str, Any]:
     options = tables.get("wsocket")
     if not isinstance(options, dict):
         raise UsageError("%s has no table [wsocket]" % path)
+    layer = Layer(path, options)
     for name, value in options.items():
-        where = path + line_of(text, name)
-        if name != "app":
-            check(name, value, where)
-        elif not isinstance(value, str):
-            raise UsageError("%s: app takes 'module:app'" % where)
-    return options
+        layer.places[name] = path + line_of(text, name)
+        if name not in NAMES and name != "app":
+            check(name, value, layer.places[name])
+    return layer
 
 
 def parse(text: str, path: str) -> dict[str, Any]:
@@ -148,9 +205,18 @@ def check(name: str, value: object, where: str) -> None:
     if isinstance(value, (list, dict)) and KINDS.get(name, "list") != "list":
         raise UsageError("%s: %s takes one value" % (where, name))
     try:
+        refuse_foreign([name])
         _wsocket.Server.check(name, value)
     except (TypeError, ValueError) as exc:
         raise UsageError("%s: %s" % (where, exc)) from None
+
+
+def refuse_foreign(names: Iterable[str]) -> None:
+    """TypeError for an option of another server; it says what to use."""
+    for name in names:
+        hint = elsewhere(name)
+        if hint and name not in NAMES:
+            raise TypeError("unknown option '%s': %s" % (name, hint))
 
 
 def items(text: str) -> list[str]:
@@ -158,8 +224,18 @@ def items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    return difflib.get_close_matches(name, list(names), 1, 0)[0]
+def nearest(name: str, names: Iterable[str]) -> Optional[str]:
+    """The one that is most like ``name``, if one is like it at all.
+
+        nearest("prot", ["port", "host"])  # "port"
+    """
+    near = difflib.get_close_matches(name[:LONGEST], list(names), 1)
+    return near[0] if near else None
+
+
+def shown(text: str) -> str:
+    """As part of a line; the long are cut."""
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
 def inherited(environ: Any, pid: Optional[int] = None) -> list[str]:

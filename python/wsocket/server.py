@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional, Union, overload
 
-from . import _wsocket, log
+from . import _wsocket, config, log
 from .app import WSocketApp
 from .handshake import gated
 
@@ -54,6 +54,7 @@ class Server:
         ):
             options.setdefault("ws_allow_drafts", True)
         served = gated(self.app, options)
+        config.refuse_foreign(options)
         self.host = host
         self._port = port
         self._server = _wsocket.Server(

@@ -80,13 +80,6 @@ const wsk_option *wsk_options(size_t *n)
     return ROWS;
 }
 
-/* As large as the longest name and its NUL. */
-#define NAME(name, dflt, help) char name[sizeof #name];
-union longest_name {
-    WSK_SERVER_OPTIONS(NAME, NAME, NAME, NAME, NAME)
-    WSK_LIMIT_OPTIONS(NAME, NAME, NAME, NAME, NAME)
-};
-
 #define SET(name, dflt, help) .name = (dflt),
 #define SET_TIME(name, dflt, help) .name##_ms = (dflt),
 #define SET_LIST(name, field, dflt, help) .field = (dflt),
@@ -239,6 +232,13 @@ static const struct rule *rule_of(const char *name)
     return &any;
 }
 
+const char *wsk_option_choices(const char *name)
+{
+    const struct rule *rule = rule_of(name);
+
+    return rule->good == NULL ? rule->choices : NULL;
+}
+
 /* Digits at *text as a number of at most `max`; *text moves behind them. */
 static bool read_number(const char **text, uint64_t max, uint64_t *out)
 {
@@ -341,29 +341,31 @@ static bool is_choice(const char *text, const char *choices)
     return false;
 }
 
-/* Levenshtein's distance between an option's name and any text. */
-static size_t distance(const char *name, const char *text)
+/* Characters that two texts share in one order: their longest common run, and
+ * what is shared before and behind it (Ratcliff and Obershelp; difflib.py). */
+static size_t shared(wsk_str a, wsk_str b)
 {
-    size_t len = strlen(name);
-    size_t row[sizeof(union longest_name)];
+    size_t best = 0, at_a = 0, at_b = 0;
 
-    for (size_t i = 0; i <= len; i++)
-        row[i] = i;
-    for (size_t j = 0; text[j] != '\0'; j++) {
-        size_t diagonal = row[0]++;
+    for (size_t i = 0; i < a.len; i++)
+        for (size_t j = 0; j < b.len; j++) {
+            size_t n = 0;
 
-        for (size_t i = 0; i < len; i++) {
-            size_t best = diagonal + (name[i] != text[j]);
-
-            diagonal = row[i + 1];
-            if (best > row[i] + 1)
-                best = row[i] + 1;
-            if (best > diagonal + 1)
-                best = diagonal + 1;
-            row[i + 1] = best;
+            while (i + n < a.len && j + n < b.len && a.p[i + n] == b.p[j + n])
+                n++;
+            if (n > best) {
+                best = n;
+                at_a = i;
+                at_b = j;
+            }
         }
-    }
-    return row[len];
+    if (best == 0)
+        return 0;
+    a.len -= at_a + best;
+    b.len -= at_b + best;
+    return shared((wsk_str){a.p, at_a}, (wsk_str){b.p, at_b}) + best +
+           shared((wsk_str){a.p + at_a + best, a.len},
+                  (wsk_str){b.p + at_b + best, b.len});
 }
 
 /* Whether all items of a list are good; *item: the first that is not. */
@@ -391,16 +393,19 @@ static const char *clash_of(const wsk_option *opt, const char *list)
     return NULL;
 }
 
-static const char *nearest_name(const char *text)
+/* The option whose name is most like `text`; NULL if none is alike: fewer than
+ * 60 % of both names are shared, difflib's own cut-off. */
+static const char *nearest_name(wsk_str text)
 {
-    size_t best = SIZE_MAX;
+    size_t best = 60;
     const char *name = NULL;
 
     for (size_t i = 0; i < N_ROWS; i++) {
-        size_t d = distance(ROWS[i].name, text);
+        wsk_str row = {ROWS[i].name, strlen(ROWS[i].name)};
+        size_t percent = 200 * shared(row, text) / (row.len + text.len);
 
-        if (d < best) {
-            best = d;
+        if (percent >= best) {
+            best = percent + 1;
             name = ROWS[i].name;
         }
     }
@@ -429,11 +434,17 @@ static struct quoted quote(wsk_str text)
 static wsk_status unknown(const char *name, char *error)
 {
     struct quoted shown = quote((wsk_str){name, strlen(name)});
+    const char *near;
 
-    /* The long are cut first: the distance costs time by their length. */
-    if (error != NULL)
+    if (error == NULL)
+        return WSK_E_ARG;
+    /* The long are cut first: to compare costs time by their length. */
+    near = nearest_name((wsk_str){shown.text, strlen(shown.text)});
+    if (near != NULL)
         snprintf(error, 160, "unknown option '%s'; did you mean '%s'?",
-                 shown.text, nearest_name(shown.text));
+                 shown.text, near);
+    else
+        snprintf(error, 160, "unknown option '%s'", shown.text);
     return WSK_E_ARG;
 }
 

@@ -326,6 +326,27 @@ TEST(an_unknown_name_names_the_nearest)
     EXPECT(set("ws_ping_intervall", "1") == WSK_E_ARG);
     EXPECT(strstr(error, "'ws_ping_interval'") != NULL);
     EXPECT(set("", "1") == WSK_E_ARG);
+    EXPECT(set("ws_pings_interval", "1") == WSK_E_ARG);
+    EXPECT(strstr(error, "'ws_ping_interval'") != NULL);
+}
+
+TEST(a_name_that_is_like_no_option_is_only_called_unknown)
+{
+    EXPECT(set("xyzzy", "1") == WSK_E_ARG);
+    EXPECT(strcmp(error, "unknown option 'xyzzy'") == 0);
+    EXPECT(set("certfile", "1") == WSK_E_ARG);
+    EXPECT(strcmp(error, "unknown option 'certfile'") == 0);
+    EXPECT(set("", "1") == WSK_E_ARG);
+    EXPECT(strcmp(error, "unknown option ''") == 0);
+}
+
+TEST(an_option_with_choices_names_them)
+{
+    EXPECT(strcmp(wsk_option_choices("buffer_body"), "auto always never") == 0);
+    EXPECT(wsk_option_choices("host") == NULL);
+    EXPECT(wsk_option_choices("bind") == NULL);
+    EXPECT(wsk_option_choices("access_log_format") == NULL);
+    EXPECT(wsk_option_choices("none") == NULL);
 }
 
 TEST(an_error_is_one_short_line_whatever_was_given)

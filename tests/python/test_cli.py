@@ -108,6 +108,22 @@ def test_every_option_is_an_option_of_the_command(program):
             assert default in said
 
 
+def test_the_help_shows_choices_as_choices(program):
+    started = program("--help")
+    assert started.wait() == 0
+    words = started.printed.split()
+    assert words[words.index("--buffer-body") + 1] == "{auto,always,never}"
+    assert words[words.index("--server-header") + 1] == "{on,off}"
+    assert words[words.index("--host") + 1] == "TEXT"
+
+
+@pytest.mark.parametrize("size", [10, 100000])
+def test_an_unknown_option_costs_no_more_than_its_first_letters(program, size):
+    started = program("--" + "x" * size)
+    assert started.wait() == 2
+    assert len(started.said.splitlines()[-1]) < 200
+
+
 def test_options_arrive(program):
     started = program(
         "site_app:app",
@@ -120,8 +136,9 @@ def test_options_arrive(program):
     assert ask(started, "/" + "x" * 200)[0] == 414
 
 
-def test_the_version(program):
-    started = program("--version")
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version(program, flag):
+    started = program(flag)
     assert started.wait() == 0
     assert started.printed == "wsocket %s\n" % wsocket.__version__
 
@@ -217,6 +234,17 @@ def test_run_takes_nothing_twice():
         (["site_app:app", "--prot=1"], "--prot; did you mean --port?"),
         (["site_app:app", "extra"], "unrecognized arguments: extra"),
         ([":app"], "names no module"),
+        (["--certfile", "x", "site_app:app"], "--certfile: there is no TLS"),
+        (["--ssl-keyfile=x", "site_app:app"], "--ssl-keyfile: there is no TLS"),
+        (["-b", "127.0.0.1:0", "site_app:app"], "-b: use --bind"),
+        (["-p8000", "site_app:app"], "-p: use --port"),
+        (["-w", "4", "site_app:app"], "-w: one process serves"),
+        (["-t", "9", "site_app:app"], "-t: use --threads"),
+        (["--workers=4", "site_app:app"], "--workers: one process serves"),
+        (["--reload", "site_app:app"], "--reload: nothing watches"),
+        (["-z", "127.0.0.1", "site_app:app"], "error: unknown option -z\n"),
+        (["--xyzzy=1", "site_app:app"], "error: unknown option --xyzzy\n"),
+        (["--worker-clas", "x"], "error: unknown option --worker-clas\n"),
     ],
 )
 def test_mistakes_are_told_in_a_line(program, args, text):

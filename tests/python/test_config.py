@@ -83,9 +83,81 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         gather({}, {}, str(tmp_path / "bad.toml"))
 
 
+def test_a_stronger_source_shields_from_a_bad_weaker_one(file):
+    bad = {"WSOCKET_THREADS": "many", "WSOCKET_PORT": "80a"}
+    path = file("[wsocket]\nthreads = 'x'\nport = 'x'\nbind = 'x'\n")
+    given = {"threads": "3", "bind": "fd:3"}
+    assert gather(given, bad, path) == given
+    given = {"threads": "3", "port": "1"}
+    assert gather(given, bad, path) == given
+    with pytest.raises(UsageError, match="WSOCKET_PORT: port takes"):
+        gather({"threads": "3"}, bad)
+    with pytest.raises(UsageError, match="WSOCKET_THREADS: threads takes"):
+        gather({"port": "1"}, bad)
+    good = {"WSOCKET_THREADS": "4", "WSOCKET_BIND": "fd:4"}
+    assert gather({}, good, path) == {"threads": "4", "bind": "fd:4"}
+    bad = {"WSOCKET_CONFIG": "/nowhere"}
+    assert gather({}, bad, file("[wsocket]\n")) == {}
+
+
+def test_an_unknown_name_in_the_file_is_an_error_in_any_case(file):
+    with pytest.raises(UsageError, match="line 2: unknown option 'prot'"):
+        gather({"port": "1"}, {}, file("[wsocket]\nprot = 1\n"))
+
+
+def test_links_to_a_service_of_that_name_are_told_apart():
+    links = {
+        "WSOCKET_PORT": "tcp://10.0.0.1:80",
+        "WSOCKET_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "WSOCKET_PORT_80_TCP_ADDR": "10.0.0.1",
+        "WSOCKET_PORT_80_TCP_PORT": "80",
+        "WSOCKET_PORT_80_TCP_PROTO": "tcp",
+        "WSOCKET_SERVICE_HOST": "10.0.0.1",
+        "WSOCKET_SERVICE_PORT": "80",
+        "WSOCKET_SERVICE_PORT_HTTP": "80",
+        "WSOCKET_WS_PORT": "udp://[fd00::1]:80",
+        "WSOCKET_CHAT_SERVICE_HOST": "10.0.0.1",
+        "WSOCKET_NAME": "/web/wsocket",
+        "WSOCKET_ENV_HOME": "/root",
+    }
+    options, warnings = config.gather({}, {**links, "WSOCKET_THREADS": "4"})
+    assert options == {"threads": "4"}
+    assert len(warnings) == 1 and "did you mean" not in warnings[0]
+    for name in links:
+        assert name in warnings[0].replace(",", "").split()
+    for value in ("80a", "tcp:/10.0.0.1:80", "tcp://", ""):
+        with pytest.raises(UsageError, match="WSOCKET_PORT: port takes"):
+            gather({}, {"WSOCKET_PORT": value})
+
+
+@pytest.mark.parametrize("name", ["XYZZY", "NAME", "A" * 100000])
+def test_a_name_like_no_other_has_no_suggestion(name, file):
+    warning = config.gather({}, {"WSOCKET_" + name: "1"})[1][0]
+    assert "is no option" in warning and "mean" not in warning
+    assert len(warning) < 200
+    with pytest.raises(UsageError, match="unknown option 'a+'$"):
+        gather({}, {}, file("[wsocket]\n%s = 1\n" % ("a" * 100000)))
+
+
+def test_a_file_and_the_environment_name_what_other_servers_call_otherwise(file):
+    with pytest.raises(UsageError, match="line 2: .*'workers': .*gunicorn"):
+        gather({}, {}, file("[wsocket]\nworkers = 4\n"))
+    warning = config.gather({}, {"WSOCKET_WORKERS": "4"})[1][0]
+    assert "WSOCKET_WORKERS" in warning and "gunicorn" in warning
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "bom.toml"
+    path.write_bytes(b"\xef\xbb\xbf[wsocket]\r\nport = 81\r\n")
+    assert gather({}, {}, str(path)) == {"port": 81}
+    path.write_bytes(b"\xef\xbb\xbf[wsocket]\nport = 'x'\n")
+    with pytest.raises(UsageError, match="line 2: port takes"):
+        gather({}, {}, str(path))
+
+
 def test_mistakes_in_the_environment_name_the_variable():
     with pytest.raises(UsageError, match="WSOCKET_PORT: port takes"):
-        gather({}, {"WSOCKET_PORT": "tcp://10.0.0.1:80"})
+        gather({}, {"WSOCKET_PORT": "eighty"})
     options, warnings = config.gather({}, {"WSOCKET_PROT": "1"})
     assert options == {}
     assert "did you mean WSOCKET_PORT?" in warnings[0]

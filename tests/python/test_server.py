@@ -54,6 +54,10 @@ def test_booleans_are_on_and_off():
 def test_an_unknown_option_names_the_nearest():
     with pytest.raises(TypeError, match="threads"):
         quiet(thread=5)
+    with pytest.raises(TypeError, match="unknown option 'xyzzy'$"):
+        quiet(xyzzy=5)
+    with pytest.raises(TypeError, match="unknown option 'workers': .*gunicorn"):
+        quiet(workers=5)
 
 
 @pytest.mark.parametrize(

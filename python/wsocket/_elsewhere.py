@@ -1,0 +1,89 @@
+"""Options of other servers, and what does the same here."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+PROCESSES = (
+    "one process serves, with --threads; for several, gunicorn has "
+    "-k wsocket.gunicorn.Worker -w 4"
+)
+RELOAD = (
+    "nothing watches the code here; gunicorn has "
+    "-k wsocket.gunicorn.Worker --reload"
+)
+TLS = "there is no TLS here; let a proxy do it (docs/guide/deploy.md)"
+MANAGER = "that is left to a process manager such as systemd or gunicorn"
+FOLDER = "start it in that folder, or set PYTHONPATH"
+MODULE = "give the application as module:app"
+BIND = "use --bind"
+TIMEOUT = "use --request-timeout (of a request) or --head-timeout"
+
+# Short options and long ones, with underscores, by what is said of them.
+ANSWERS: dict[str, str] = {
+    BIND: "-b listen http http_socket socket unix_socket uds fd insecure_bind",
+    "use --port": "-p",
+    "use --host": "-h -a address",
+    "use --config": "-c ini",
+    PROCESSES: "-w workers processes worker_processes",
+    "use --threads; a time limit of requests is --request-timeout": "-t",
+    TIMEOUT: "timeout harakiri channel_timeout",
+    RELOAD: "-r -R reload reload_dir reload_include reload_exclude "
+    "reload_engine reload_extra_file reloader py_autoreload",
+    TLS: "certfile keyfile cert key ca_certs cert_reqs ciphers https "
+    "keyfile_password do_handshake_on_connect suppress_ragged_eofs",
+    MANAGER: "-D -u -g -m -n daemon daemonize user group uid gid umask pid "
+    "pidfile name proc_name master vacuum die_on_term",
+    FOLDER: "chdir pythonpath app_dir virtualenv venv home",
+    MODULE: "module wsgi_file callable wsgi wsgi_app",
+    "call the factory: 'module:create_app()'": "factory call",
+    "wsocket has one kind of worker": "-k worker_class interface loop ws "
+    "lifespan",
+    "set it in the environment before the start": "-e env env_file",
+    "the application is loaded before anything is served": "preload "
+    "preload_app lazy_apps",
+    "debugging is the application's or framework's": "-d debug debugger "
+    "no_debug",
+    "use --error-logfile": "log_file log_to logto error_log",
+    "use --access-log-format": "access_logformat log_format logformat",
+    "use --access-logfile; none is off": "access_log no_access_log "
+    "disable_logging",
+    "set up logging in the application": "log_config log_config_dict "
+    "logconfig logger_class log_config_json",
+    "use --max-connections": "worker_connections limit_concurrency "
+    "connection_limit",
+    "use --queue-limit": "listen_queue_size",
+    "use --backlog": "listen_backlog",
+    "gunicorn has it, with -k wsocket.gunicorn.Worker": "max_requests "
+    "max_requests_jitter limit_max_requests",
+    "use --keep-alive": "timeout_keep_alive keepalive keep_alive_timeout "
+    "http_keepalive",
+    "use --graceful-timeout": "timeout_graceful_shutdown shutdown_timeout "
+    "stop_timeout",
+    "use --max-request-line": "limit_request_line",
+    "use --max-headers": "limit_request_fields",
+    "use --max-header-bytes": "limit_request_field_size buffer_size "
+    "max_request_header_size h11_max_incomplete_event_size",
+    "use --max-body": "max_request_body_size limit_post "
+    "max_content_length",
+    "use --trusted-proxies": "forwarded_allow_ips trusted_proxy "
+    "proxy_headers proxy_allow_ips trusted_proxy_count "
+    "trusted_proxy_headers proxy_allow_from",
+    "use --static": "static_map static_path static_folder",
+    "use --script-name": "url_prefix root_path mount prefix",
+    "use --server-header": "ident no_server_header",
+    "use --date-header": "no_date_header",
+    "use --ws-compression": "ws_per_message_deflate per_message_deflate",
+}
+HINTS = {name: hint for hint, names in ANSWERS.items() for name in names.split()}
+
+
+def elsewhere(name: str) -> Optional[str]:
+    """What to use instead of an option that other servers have.
+
+    elsewhere("workers"), elsewhere("-w"), elsewhere("ssl_keyfile")
+    """
+    if re.fullmatch(r"(ssl|tls)(_\w{1,40})?", name):
+        return TLS
+    return HINTS.get(name)
