@@ -46,6 +46,8 @@ typedef struct {
     unsigned long n_threads;
     unsigned long starter; /* the thread in start() */
     bool stop_early;       /* stop() was called meanwhile */
+    int early_stops;       /* calls of stop() before start(), */
+    int early_ms;          /* and what the first said */
     bool binding;          /* a thread is in wsk_server_listen() */
     bool complained;       /* that the system has no thread to give */
 
@@ -94,164 +96,7 @@ static void hook_spawn(void *user)
     pthread_mutex_unlock(&self->lock);
 }
 
-/* -------------------------------------------------------------- options --- */
-
-static const wsk_option *option_named(const char *name)
-{
-    size_t n;
-    const wsk_option *options = wsk_options(&n);
-
-    for (size_t i = 0; name != NULL && i < n; i++)
-        if (strcmp(options[i].name, name) == 0)
-            return &options[i];
-    return NULL;
-}
-
-/* "url=folder" of an item of a dictionary, or the text of a list's. */
-static PyObject *item_text(PyObject *dict, PyObject *item)
-{
-    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, item) : NULL;
-    PyObject *text;
-
-    if (value == NULL)
-        return PyErr_Occurred() ? NULL : PyObject_Str(item);
-    Py_INCREF(value); /* __str__ of the item may take it out */
-    text = PyUnicode_FromFormat("%S=%S", item, value);
-    Py_DECREF(value);
-    return text;
-}
-
-/* Items on lines of their own, as wsk_config_set() reads a list. */
-static PyObject *list_text(PyObject *value)
-{
-    PyObject *dict = PyDict_Check(value) ? value : NULL;
-    PyObject *lines = PyUnicode_FromString("\n");
-    PyObject *items = PySequence_List(value);
-
-    for (Py_ssize_t i = 0;
-         items != NULL && lines != NULL && i < PyList_GET_SIZE(items); i++) {
-        PyObject *text = item_text(dict, PyList_GET_ITEM(items, i));
-        PyObject *longer =
-            text != NULL ? PyUnicode_FromFormat("%U%U\n", lines, text) : NULL;
-
-        Py_XDECREF(text);
-        Py_SETREF(lines, longer);
-    }
-    if (items == NULL)
-        Py_CLEAR(lines);
-    Py_XDECREF(items);
-    return lines;
-}
-
-/* The text of an option's value as wsk_config_set() reads it; a new reference.
- * NULL without an exception for None: the default. */
-static PyObject *option_text(const wsk_option *option, PyObject *value)
-{
-    bool list = option != NULL && option->kind == WSK_OPTION_LIST;
-
-    if (value == Py_None)
-        return NULL;
-    if (PyBool_Check(value))
-        return PyUnicode_FromString(value == Py_True ? "on" : "off");
-    if (PyDict_Check(value) || PyList_Check(value) || PyTuple_Check(value)) {
-        if (list)
-            return list_text(value);
-        if (option != NULL)
-            return PyErr_Format(PyExc_TypeError, "%s takes one value",
-                                option->name);
-    }
-    return PyObject_Str(value);
-}
-
-/* Texts are borrowed by the configuration, so `kept` holds them. */
-static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
-                      PyObject *value)
-{
-    const char *name = PyUnicode_AsUTF8(key);
-    const wsk_option *option = option_named(name);
-    PyObject *text = option_text(option, value);
-    const char *octets;
-    Py_ssize_t len;
-    char error[160];
-    int rc = -1;
-
-    if (text == NULL)
-        return PyErr_Occurred() ? -1 : 0;
-    octets = PyUnicode_AsUTF8AndSize(text, &len);
-    if (name != NULL && octets != NULL && PyList_Append(kept, text) == 0) {
-        if (strlen(octets) != (size_t)len)
-            PyErr_Format(PyExc_ValueError, "%s holds a NUL", name);
-        else if (wsk_config_set(cfg, name, octets, error) == WSK_OK)
-            rc = 0;
-        else
-            PyErr_SetString(option != NULL ? PyExc_ValueError : PyExc_TypeError,
-                            error);
-    }
-    Py_DECREF(text);
-    return rc;
-}
-
-int ext_options_fill(wsk_server_config *cfg, PyObject *kept, PyObject *options)
-{
-    PyObject *key, *value;
-    Py_ssize_t pos = 0;
-
-    wsk_config_init(cfg);
-    while (options != NULL && PyDict_Next(options, &pos, &key, &value))
-        if (set_option(cfg, kept, key, value) < 0)
-            return -1;
-    return 0;
-}
-
-PyObject *ext_names_in(const char *text)
-{
-    PyObject *names = PyList_New(0), *tuple = NULL;
-    size_t len;
-
-    for (const char *p = text; names != NULL && *p != '\0'; p += len) {
-        PyObject *name;
-
-        p += strspn(p, ",\n \t");
-        len = strcspn(p, ",\n");
-        while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-            len--;
-        if (len == 0)
-            continue;
-        name = PyUnicode_FromStringAndSize(p, (Py_ssize_t)len);
-        if (name == NULL || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    if (names != NULL)
-        tuple = PyList_AsTuple(names);
-    Py_XDECREF(names);
-    return tuple;
-}
-
-PyDoc_STRVAR(check_doc,
-             "check(name, value)\n\n"
-             "Whether the option takes the value: TypeError for an unknown "
-             "name,\nValueError for a value out of range.");
-
-static PyObject *Server_check(PyObject *unused, PyObject *args)
-{
-    PyObject *key, *value, *kept;
-    wsk_server_config cfg;
-    int rc;
-
-    (void)unused;
-    if (!PyArg_ParseTuple(args, "UO:check", &key, &value))
-        return NULL;
-    kept = PyList_New(0);
-    if (kept == NULL)
-        return NULL;
-    wsk_config_init(&cfg);
-    rc = set_option(&cfg, kept, key, value);
-    Py_DECREF(kept);
-    if (rc < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
+/* ----------------------------------------------------------------- new --- */
 
 static int make_server(ServerObject *self, PyObject *kwargs)
 {
@@ -579,7 +424,7 @@ static void raise_os_error(const char *text)
 }
 
 /* The name of the host may have to be asked for, which takes its time. */
-static int bind_socket(ServerObject *self)
+static int open_with(ServerObject *self, wsk_status (*open)(wsk_server *))
 {
     wsk_status st = WSK_E_STATE;
 
@@ -591,7 +436,7 @@ static int bind_socket(ServerObject *self)
     if (!self->binding) {
         self->binding = true;
         Py_BEGIN_ALLOW_THREADS
-        st = wsk_server_listen(self->srv);
+        st = open(self->srv);
         Py_END_ALLOW_THREADS
         self->binding = false;
     }
@@ -604,6 +449,11 @@ static int bind_socket(ServerObject *self)
     return -1;
 }
 
+static int bind_socket(ServerObject *self)
+{
+    return open_with(self, wsk_server_listen);
+}
+
 PyDoc_STRVAR(listen_doc, "listen()\n\nBind and listen, if not done yet.");
 
 static PyObject *Server_listen(PyObject *op, PyObject *unused)
@@ -614,6 +464,35 @@ static PyObject *Server_listen(PyObject *op, PyObject *unused)
     if (bind_socket(self) < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(can_start_doc,
+             "can_start()\n\nTry what listen() does, and leave no trace of "
+             "it; the same errors.");
+
+static PyObject *Server_can_start(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+
+    (void)unused;
+    if (open_with(self, wsk_server_can_start) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(pending_doc,
+             "pending() -> (requests, websockets, others)\n\n"
+             "What a stop waits for: requests whose handlers run or wait for a "
+             "thread, open\nWebSockets, and other connections.");
+
+static PyObject *Server_pending(PyObject *op, PyObject *unused)
+{
+    wsk_pending pending;
+
+    (void)unused;
+    wsk_server_pending(Server_CAST(op)->srv, &pending);
+    return Py_BuildValue("III", pending.requests, pending.websockets,
+                         pending.others);
 }
 
 /* Nothing was started, or no more: the keeper ends. */
@@ -673,9 +552,16 @@ static PyObject *Server_start(PyObject *op, PyObject *unused)
         return NULL;
     st = wsk_server_start(self->srv);
     if (st != WSK_OK) {
+        int saved = errno;
+
         set_starting(self, PHASE_FAILED);
         give_up(self);
+        errno = saved;
         return ext_raise(self->st, st, "the server cannot start");
+    }
+    if (self->early_stops > 0) {
+        wsk_server_stop(self->srv, self->early_stops > 1 ? 0 : self->early_ms);
+        self->stop_early = true;
     }
     set_starting(self, PHASE_SERVING);
     Py_RETURN_NONE;
@@ -688,7 +574,8 @@ PyDoc_STRVAR(stop_doc,
              "stop(timeout=None)\n\n"
              "Ask the server to stop; returns at once. Running handlers have "
              "`timeout`\nseconds (default graceful_timeout); 0, or a second "
-             "call, is immediate.");
+             "call, is immediate. Before start() it is remembered: "
+             "that ends at once.");
 
 static PyObject *Server_stop(PyObject *op, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *kwnames)
@@ -702,6 +589,11 @@ static PyObject *Server_stop(PyObject *op, PyObject *const *args,
     ms = ext_timeout_ms(timeout);
     if (ms < 0 && PyErr_Occurred())
         return NULL;
+    if (self->phase == PHASE_NEW) {
+        if (self->early_stops++ == 0 || ms == 0)
+            self->early_ms = ms;
+        Py_RETURN_NONE;
+    }
     if (self->phase == PHASE_STARTING && self->pid == getpid()) {
         wsk_server_stop(self->srv, ms);
         self->stop_early = true;
@@ -829,22 +721,34 @@ static PyObject *Server_reopen_logs(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *get_urls(PyObject *op, void *unused)
+static PyObject *place_texts(PyObject *op,
+                             const char *(*text_of)(const wsk_server *, size_t))
 {
-    PyObject *urls = PyList_New(0);
-    const char *url;
+    PyObject *texts = PyList_New(0);
+    const char *octets;
 
-    (void)unused;
-    for (size_t i = 0; urls != NULL &&
-                       (url = wsk_server_url(Server_CAST(op)->srv, i)) != NULL;
+    for (size_t i = 0;
+         texts != NULL && (octets = text_of(Server_CAST(op)->srv, i)) != NULL;
          i++) {
-        PyObject *text = PyUnicode_DecodeFSDefault(url);
+        PyObject *text = PyUnicode_DecodeFSDefault(octets);
 
-        if (text == NULL || PyList_Append(urls, text) < 0)
-            Py_CLEAR(urls);
+        if (text == NULL || PyList_Append(texts, text) < 0)
+            Py_CLEAR(texts);
         Py_XDECREF(text);
     }
-    return urls;
+    return texts;
+}
+
+static PyObject *get_urls(PyObject *op, void *unused)
+{
+    (void)unused;
+    return place_texts(op, wsk_server_url);
+}
+
+static PyObject *get_addresses(PyObject *op, void *unused)
+{
+    (void)unused;
+    return place_texts(op, wsk_server_address);
 }
 
 static PyObject *get_port(PyObject *op, void *unused)
@@ -900,8 +804,11 @@ static void Server_dealloc(PyObject *op)
 }
 
 static PyMethodDef Server_methods[] = {
-    {"check", Server_check, METH_VARARGS | METH_STATIC, check_doc},
+    {"check", ext_options_check, METH_VARARGS | METH_STATIC,
+     ext_options_check_doc},
     {"listen", Server_listen, METH_NOARGS, listen_doc},
+    {"can_start", Server_can_start, METH_NOARGS, can_start_doc},
+    {"pending", Server_pending, METH_NOARGS, pending_doc},
     {"start", Server_start, METH_NOARGS, start_doc},
     {"stop", EXT_METHOD(Server_stop), METH_FASTCALL | METH_KEYWORDS, stop_doc},
     {"join", EXT_METHOD(Server_join), METH_FASTCALL | METH_KEYWORDS, join_doc},
@@ -914,6 +821,7 @@ static PyMethodDef Server_methods[] = {
 
 static PyGetSetDef Server_getset[] = {
     {"urls", get_urls, NULL, "Where it listens; empty before listen().", NULL},
+    {"addresses", get_addresses, NULL, "What each of urls is bound to.", NULL},
     {"port", get_port, NULL, "The port it listens on; 0 before listen().",
      NULL},
     {NULL, NULL, NULL, NULL, NULL},

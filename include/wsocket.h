@@ -718,6 +718,10 @@ WSK_API void wsk_server_free(wsk_server *srv);
 /** Bind and listen, if not done yet. WSK_E_SYS with errno on failure. */
 WSK_API wsk_status wsk_server_listen(wsk_server *srv);
 
+/** Try all that wsk_server_listen() would do, and leave no trace of it: log
+ * files, folders, addresses. The same errors; WSK_E_STATE once it listens. */
+WSK_API wsk_status wsk_server_can_start(wsk_server *srv);
+
 /** One line on why wsk_server_listen() or wsk_server_start() said WSK_E_SYS,
  * for a person: it names the address or the file. Empty before; the server's.
  */
@@ -726,6 +730,10 @@ WSK_API const char *wsk_server_error(const wsk_server *srv);
 /** Where it listens: "http://127.0.0.1:8080/" or "unix:/run/app.sock", the i-th
  * of them; NULL past the last, and before wsk_server_listen(). The server's. */
 WSK_API const char *wsk_server_url(const wsk_server *srv, size_t i);
+
+/** The address that the same place is bound to: "0.0.0.0:8080" is every one,
+ * "[::1]:8080", "unix:/run/app.sock", "fd:3 [::]:80" an inherited socket. */
+WSK_API const char *wsk_server_address(const wsk_server *srv, size_t i);
 
 /** The port of the first TCP listener; 0 before wsk_server_listen(). */
 WSK_API uint16_t wsk_server_port(const wsk_server *srv);
@@ -753,6 +761,16 @@ WSK_API wsk_status wsk_server_run(wsk_server *srv);
  * graceful_timeout.
  */
 WSK_API void wsk_server_stop(wsk_server *srv, int drain_ms);
+
+/** Of a running server; all that a stop waits for. */
+typedef struct wsk_pending {
+    unsigned requests;   /* handlers that run, or wait for a thread */
+    unsigned websockets; /* that are open */
+    unsigned others;     /* idle connections, and answers on their way */
+} wsk_pending;
+
+/** What is pending now; from any thread, but no signal handler. */
+WSK_API void wsk_server_pending(wsk_server *srv, wsk_pending *out);
 
 /**
  * Wait for the stop to end, at most timeout_ms (< 0: without limit). WSK_OK

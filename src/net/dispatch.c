@@ -238,6 +238,7 @@ bool wsk__call_end(struct wsk__thread *th)
         unlink_running_locked(th);
     else /* it left before: wsk__call_leave() */
         srv->n_parked--;
+    srv->n_upgraded -= th->ws != NULL;
     th->in_call = false;
     th->conn = NULL;
     th->ws = NULL;
@@ -389,6 +390,7 @@ void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
 {
     pthread_mutex_lock(&th->srv->lock);
     th->ws = conn;
+    th->srv->n_upgraded++;
     watch_anew_locked(th);
     pthread_mutex_unlock(&th->srv->lock);
 }

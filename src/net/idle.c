@@ -61,6 +61,8 @@ void wsk__conns_remove(struct wsk_conn *conn)
 {
     unlink_conn(conn);
     conn->srv->n_conns--;
+    if (conn->ws != NULL)
+        conn->srv->n_websockets--;
 }
 
 void wsk__conns_touch(struct wsk_conn *conn)

@@ -76,13 +76,18 @@ static char *copy_text(const char *text)
 }
 
 /* Takes fd. */
-static wsk_status add(struct wsk__places *s, int fd, const char *url)
+static wsk_status add(struct wsk__places *s, int fd, const char *url,
+                      const char *address)
 {
     struct wsk__place *place = &s->at[s->n];
 
-    *place = (struct wsk__place){.fd = fd, .url = copy_text(url)};
-    if (place->url == NULL) {
+    *place = (struct wsk__place){
+        .fd = fd, .url = copy_text(url), .address = copy_text(address)};
+    if (place->url == NULL || place->address == NULL) {
+        wsk__free(place->url);
+        wsk__free(place->address);
         close(fd);
+        errno = ENOMEM;
         return WSK_E_NOMEM;
     }
     s->n++;
@@ -109,6 +114,20 @@ void wsk__place_close(struct wsk__places *s, size_t i, bool tidy)
     place->fd = -1;
     wsk__free(place->path);
     place->path = NULL;
+}
+
+/* The newest. */
+static void remove_place(struct wsk__places *s, bool tidy)
+{
+    wsk__place_close(s, --s->n, tidy);
+    wsk__free(s->at[s->n].url);
+    wsk__free(s->at[s->n].address);
+}
+
+void wsk__places_clear(struct wsk__places *s, bool tidy)
+{
+    while (s->n > 0)
+        remove_place(s, tidy);
 }
 
 static bool family_of(int fd, struct sockaddr_storage *sa)
@@ -143,8 +162,10 @@ uint16_t wsk__places_port(const struct wsk__places *s)
 
 /* ------------------------------------------------------------------ TCP --- */
 
-static int listen_now(int fd, unsigned backlog)
+static int listen_now(const struct wsk__places *s, int fd, unsigned backlog)
 {
+    if (s->trial) /* bind() has failed if another listens there */
+        return 0;
     return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog);
 }
 
@@ -157,7 +178,8 @@ static int close_with_errno(int fd)
     return -1;
 }
 
-static int listen_at(const struct addrinfo *ai, unsigned backlog)
+static int listen_at(const struct wsk__places *s, const struct addrinfo *ai,
+                     unsigned backlog)
 {
     int fd = socket(ai->ai_family, ai->ai_socktype, ai->ai_protocol);
     int on = 1;
@@ -170,7 +192,7 @@ static int listen_at(const struct addrinfo *ai, unsigned backlog)
     if (ai->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
-        listen_now(fd, backlog) == 0)
+        listen_now(s, fd, backlog) == 0)
         return fd;
     return close_with_errno(fd);
 }
@@ -191,16 +213,43 @@ static bool family_missing(int err)
     return err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
 }
 
-/* Where a browser on this machine finds what listens at `host`. */
-static void tcp_url(char *url, size_t size, const char *host, uint16_t port)
-{
-    const char *name = host;
+/* A place for a person: where a browser on this machine finds it, and what it
+ * is bound to. */
+struct texts {
+    char url[300], address[300];
+};
 
-    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ||
-        strcmp(host, "::") == 0)
-        name = "127.0.0.1";
-    snprintf(url, size, strchr(name, ':') ? "http://[%s]:%u/" : "http://%s:%u/",
-             name, (unsigned)port);
+static bool is_every_address(const char *address)
+{
+    return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+}
+
+static bool is_v6_alone(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof(on);
+
+    return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len) == 0 && on;
+}
+
+/* Of what listens at `host`; NULL: its own address. */
+static void describe_tcp(int fd, const char *host, struct texts *out)
+{
+    struct sockaddr_storage sa;
+    struct wsk__address a = {.text = ""};
+
+    if (family_of(fd, &sa))
+        wsk__address_of(&sa, &a);
+    if (is_every_address(a.text))
+        host = is_v6_alone(fd) ? "::1" : "127.0.0.1";
+    else if (host == NULL)
+        host = a.text;
+    snprintf(out->url, sizeof(out->url),
+             strchr(host, ':') ? "http://[%s]:%u/" : "http://%s:%u/", host,
+             (unsigned)a.port);
+    snprintf(out->address, sizeof(out->address),
+             strchr(a.text, ':') ? "[%s]:%u" : "%s:%u", a.text,
+             (unsigned)a.port);
 }
 
 static wsk_status listen_all(struct wsk__places *s, const char *host,
@@ -212,13 +261,13 @@ static wsk_status listen_all(struct wsk__places *s, const char *host,
 
     for (struct addrinfo *ai = list; ai && s->n < WSK__LISTENERS;
          ai = ai->ai_next) {
-        char url[300];
+        struct texts text;
         int fd;
 
         if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
             continue;
         set_port(ai, port);
-        fd = listen_at(ai, backlog);
+        fd = listen_at(s, ai, backlog);
         if (fd < 0) {
             saved = errno;
             if (!family_missing(errno))
@@ -226,18 +275,16 @@ static wsk_status listen_all(struct wsk__places *s, const char *host,
             continue;
         }
         port = port != 0 ? port : port_of(fd);
-        tcp_url(url, sizeof(url), host, port);
-        if (add(s, fd, url) != WSK_OK) {
+        describe_tcp(fd, host, &text);
+        if (add(s, fd, text.url, text.address) != WSK_OK) {
             saved = ENOMEM;
             break;
         }
     }
     if (s->n > first && family_missing(saved))
         return WSK_OK;
-    while (s->n > first) {
-        wsk__place_close(s, --s->n, false);
-        wsk__free(s->at[s->n].url);
-    }
+    while (s->n > first)
+        remove_place(s, false);
     errno = saved;
     return WSK_E_SYS;
 }
@@ -298,25 +345,63 @@ static bool is_stale(const struct sockaddr_un *sa)
     return refused;
 }
 
-static int bind_unix(const struct sockaddr_un *sa, unsigned mode)
+/* Whether a file may be made where this one lies. */
+static int may_replace(const struct sockaddr_un *sa)
+{
+    struct sockaddr_un dir = *sa;
+    char *slash = strrchr(dir.sun_path, '/');
+
+    if (slash == NULL)
+        return access(".", W_OK | X_OK);
+    slash[slash == dir.sun_path] = '\0';
+    return access(dir.sun_path, W_OK | X_OK);
+}
+
+/* The error is told of the call that failed: what is asked only to find out
+ * more leaves errno alone. */
+static int bind_anew(int fd, const struct sockaddr_un *sa, bool trial)
+{
+    if (!is_stale(sa)) {
+        errno = EADDRINUSE;
+        return -1;
+    }
+    if (trial)
+        return may_replace(sa);
+    return unlink(sa->sun_path) == 0
+               ? bind(fd, (const struct sockaddr *)sa, sizeof(*sa))
+               : -1;
+}
+
+/* Give up a socket whose file is ours: -1 with the errno of before. */
+static int leave_unix(int fd, const char *path)
+{
+    int saved = errno;
+
+    unlink(path);
+    errno = saved;
+    return close_with_errno(fd);
+}
+
+static int bind_unix(const struct sockaddr_un *sa, unsigned mode, bool trial)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    int rc;
 
     if (fd < 0)
         return -1;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
-    if (rc != 0 && errno == EADDRINUSE && is_stale(sa) &&
-        unlink(sa->sun_path) == 0)
-        rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
-    else if (rc != 0 && access(sa->sun_path, F_OK) == 0)
-        errno = EADDRINUSE; /* connect() had its own word */
+    if (bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
+        if (errno != EADDRINUSE || bind_anew(fd, sa, trial) != 0)
+            return close_with_errno(fd);
+        if (trial)
+            return fd;
+    }
     /* Nobody can connect yet, so the mode is never wider than asked for. */
-    if (rc == 0 && mode != 0)
-        rc = chmod(sa->sun_path, (mode_t)mode);
-    return rc == 0 ? fd : close_with_errno(fd);
+    if (mode != 0 && chmod(sa->sun_path, (mode_t)mode) != 0)
+        return leave_unix(fd, sa->sun_path);
+    if (trial)
+        unlink(sa->sun_path);
+    return fd;
 }
 
 static wsk_status listen_unix(struct wsk__places *s, const char *path,
@@ -335,14 +420,14 @@ static wsk_status listen_unix(struct wsk__places *s, const char *path,
         return refuse(s, url, NULL);
     }
     memcpy(sa.sun_path, path, strlen(path) + 1);
-    fd = bind_unix(&sa, mode);
-    if (fd < 0 || listen_now(fd, backlog) != 0 || stat(path, &st) != 0) {
-        if (fd >= 0)
-            close_with_errno(fd);
+    fd = bind_unix(&sa, mode, s->trial);
+    if (fd >= 0 && !s->trial &&
+        (listen_now(s, fd, backlog) != 0 || stat(path, &st) != 0))
+        fd = leave_unix(fd, path);
+    if (fd < 0)
         return refuse(s, url, NULL);
-    }
-    status = add(s, fd, url);
-    if (status == WSK_OK) {
+    status = add(s, fd, url, url);
+    if (status == WSK_OK && !s->trial) {
         place->path = copy_text(path);
         place->dev = st.st_dev;
         place->ino = st.st_ino;
@@ -353,28 +438,48 @@ static wsk_status listen_unix(struct wsk__places *s, const char *path,
 /* -------------------------------------------------- inherited and general ---
  */
 
+static void describe_fd(int fd, const struct sockaddr_storage *sa,
+                        struct texts *out)
+{
+    struct texts bound = {"", ""};
+    struct sockaddr_un un;
+
+    if (sa->ss_family == AF_INET || sa->ss_family == AF_INET6) {
+        describe_tcp(fd, NULL, &bound);
+    } else if (sa->ss_family == AF_UNIX) {
+        memcpy(&un, sa, sizeof(un));
+        snprintf(bound.url, sizeof(bound.url), "unix:%s%.*s",
+                 un.sun_path[0] == '\0' ? "@" : "",
+                 (int)sizeof(un.sun_path) - 1,
+                 un.sun_path + (un.sun_path[0] == '\0'));
+        memcpy(bound.address, bound.url, sizeof(bound.url));
+    }
+    snprintf(out->address, sizeof(out->address), "fd:%d %.270s", fd,
+             bound.address);
+    if (bound.url[0] != '\0')
+        memcpy(out->url, bound.url, sizeof(out->url));
+}
+
 static wsk_status take_fd(struct wsk__places *s, int fd)
 {
     struct sockaddr_storage sa;
-    struct wsk__address a;
-    char url[300];
+    struct texts text;
     int listening = 0;
     socklen_t len = sizeof(listening);
 
-    snprintf(url, sizeof(url), "fd:%d", fd);
+    snprintf(text.url, sizeof(text.url), "fd:%d", fd);
     if (!family_of(fd, &sa))
-        return refuse(s, url, NULL);
+        return refuse(s, text.url, NULL);
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 ||
         !listening) {
         errno = EINVAL;
-        return refuse(s, url, "it is no listening socket");
+        return refuse(s, text.url, "it is no listening socket");
     }
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    wsk__address_of(&sa, &a);
-    if (sa.ss_family == AF_INET || sa.ss_family == AF_INET6)
-        tcp_url(url, sizeof(url), a.text, a.port);
-    return add(s, fd, url);
+    if (!s->trial)
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+    describe_fd(fd, &sa, &text);
+    return add(s, fd, text.url, text.address);
 }
 
 wsk_status wsk__listen(struct wsk__places *s, const struct wsk__bind *b,

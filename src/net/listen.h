@@ -24,12 +24,14 @@ void wsk__address_of(const struct sockaddr_storage *sa,
 struct wsk__places {
     struct wsk__place {
         int fd;
-        char *url;  /* for a person; owned */
-        char *path; /* owned; NULL: no file of ours */
+        char *url;     /* for a person; owned */
+        char *address; /* bound to, for a person; owned */
+        char *path;    /* owned; NULL: no file of ours */
         dev_t dev;
         ino_t ino;
     } at[WSK__LISTENERS];
     size_t n;
+    bool trial; /* bind, and leave no trace: no listen(), no file */
     char error[WSK__LISTEN_ERROR]; /* what went wrong, for a person */
 };
 
@@ -51,6 +53,9 @@ void wsk__send_at_once(int fd);
 
 /* Close the i-th, and remove its file if `tidy`. */
 void wsk__place_close(struct wsk__places *sockets, size_t i, bool tidy);
+
+/* Close all of them, and forget them. */
+void wsk__places_clear(struct wsk__places *sockets, bool tidy);
 
 /* The port of the first TCP socket; 0: there is none. */
 uint16_t wsk__places_port(const struct wsk__places *sockets);

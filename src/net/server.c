@@ -143,18 +143,33 @@ static bool is_level(const char *text)
            (text[0] >= '1' && text[0] <= '9' && text[1] == '\0');
 }
 
+/* Leaves no new file behind. */
+static int try_file(const char *path, int flags)
+{
+    int fd = open(path, flags);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    fd = open(path, flags | O_CREAT | O_EXCL, 0640);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
 /* A log's descriptor by its option: `std` for itself and "-", which must not be
  * closed, or a file; -1 with errno. */
-static int open_log(const char *path, const char *name, int std, bool *ours)
+static int open_log(const char *path, const char *name, int std, bool trial,
+                    bool *ours)
 {
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+
     *ours = false;
     if (strcmp(path, "-") == 0)
         return STDOUT_FILENO;
     if (strcmp(path, name) == 0)
         return std;
     *ours = true;
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY,
-                0640);
+    return trial ? try_file(path, flags) : open(path, flags | O_CREAT, 0640);
 }
 
 static bool is_off(const char *path)
@@ -167,12 +182,15 @@ static bool refresh_log(wsk_server *srv, struct wsk__log **log,
                         const char *path, const char *what)
 {
     bool ours, good;
-    int saved, fd = open_log(path, "stderr", STDERR_FILENO, &ours);
+    bool trial = srv->places.trial;
+    int saved, fd = open_log(path, "stderr", STDERR_FILENO, trial, &ours);
 
     good = fd >= 0;
-    if (good && *log == NULL)
+    if (!good || trial)
+        ;
+    else if (*log == NULL)
         good = (*log = wsk__log_new(fd)) != NULL;
-    else if (good)
+    else
         good = wsk__log_reopen(*log, fd);
     saved = errno;
     if (!good)
@@ -239,11 +257,7 @@ void wsk__server_ref(wsk_server *srv)
 
 static void forget_places(wsk_server *srv)
 {
-    for (size_t i = 0; i < srv->places.n; i++) {
-        wsk__place_close(&srv->places, i, !wsk__forked(srv));
-        wsk__free(srv->places.at[i].url);
-    }
-    srv->places.n = 0;
+    wsk__places_clear(&srv->places, !wsk__forked(srv));
 }
 
 void wsk__server_unref(wsk_server *srv)
@@ -464,34 +478,48 @@ void wsk_server_free(wsk_server *srv)
 
 /* ------------------------------------------------------------- running --- */
 
-wsk_status wsk_server_listen(wsk_server *srv)
+static wsk_status open_places(wsk_server *srv)
 {
     struct wsk__bind bind = {
         WSK__BIND_TCP, {srv->cfg.host, strlen(srv->cfg.host)}, srv->cfg.port};
     size_t pos = 0;
-    wsk_status st = WSK_OK;
+    wsk_status st;
     wsk_str item;
 
-    if (srv->listening)
-        return WSK_OK;
-    if (srv->started)
-        return WSK_E_STATE;
+    if (!wsk__items_next(srv->cfg.bind, &pos, &item))
+        return wsk__listen(&srv->places, &bind, srv->cfg.backlog);
+    do
+        st = wsk__bind_parse(item, &bind)
+                 ? wsk__listen(&srv->places, &bind, srv->cfg.backlog)
+                 : WSK_E_ARG;
+    while (st == WSK_OK && wsk__items_next(srv->cfg.bind, &pos, &item));
+    return st;
+}
+
+/* A long body would find out. */
+static void look_at_temp_dir(wsk_server *srv)
+{
+    if (access(srv->temp_dir, W_OK | X_OK) != 0)
+        wsk__server_logf(srv, WSK_LOG_WARNING,
+                         "no room for bodies above body_memory, which are "
+                         "answered 507: cannot write in %s: %s",
+                         srv->temp_dir, strerror(errno));
+}
+
+/* All that can fail for what the system, or another program, has. With
+ * places.trial nothing of it stays but what is in `srv`. */
+static wsk_status open_all(wsk_server *srv)
+{
+    wsk_status st;
+
     if (!refresh_logs(srv))
         return WSK_E_SYS;
-    open_formats(srv);
+    look_at_temp_dir(srv);
     if (!wsk__access_read_environment(srv))
         return WSK_E_NOMEM;
     if (!wsk__trust_read(&srv->trust, &srv->cfg))
         return WSK_E_ARG;
-    if (!wsk__items_next(srv->cfg.bind, &pos, &item)) {
-        st = wsk__listen(&srv->places, &bind, srv->cfg.backlog);
-    } else {
-        do
-            st = wsk__bind_parse(item, &bind)
-                     ? wsk__listen(&srv->places, &bind, srv->cfg.backlog)
-                     : WSK_E_ARG;
-        while (st == WSK_OK && wsk__items_next(srv->cfg.bind, &pos, &item));
-    }
+    st = open_places(srv);
     if (st == WSK_OK && srv->statics == NULL) {
         srv->statics = wsk__statics_new(srv->cfg.static_folders,
                                         srv->places.error,
@@ -504,8 +532,22 @@ wsk_status wsk_server_listen(wsk_server *srv)
 
         forget_places(srv);
         errno = saved;
-        return st;
     }
+    return st;
+}
+
+wsk_status wsk_server_listen(wsk_server *srv)
+{
+    wsk_status st;
+
+    if (srv->listening)
+        return WSK_OK;
+    if (srv->started)
+        return WSK_E_STATE;
+    st = open_all(srv);
+    if (st != WSK_OK)
+        return st;
+    open_formats(srv);
     for (size_t i = 0; i < srv->places.n; i++) {
         struct wsk__listener *l = &srv->listeners[i];
 
@@ -519,6 +561,26 @@ wsk_status wsk_server_listen(wsk_server *srv)
     return WSK_OK;
 }
 
+wsk_status wsk_server_can_start(wsk_server *srv)
+{
+    wsk_status st;
+    int saved;
+
+    if (srv->listening || srv->started)
+        return WSK_E_STATE;
+    srv->places.trial = true;
+    st = open_all(srv);
+    saved = errno;
+    forget_places(srv);
+    wsk__statics_free(srv->statics);
+    srv->statics = NULL;
+    wsk__trust_clear(&srv->trust);
+    srv->places.trial = false;
+    wsk__log_flush(srv->error_log, LOG_FLUSH_MS);
+    errno = saved;
+    return st;
+}
+
 const char *wsk_server_error(const wsk_server *srv)
 {
     return srv->places.error;
@@ -527,6 +589,11 @@ const char *wsk_server_error(const wsk_server *srv)
 const char *wsk_server_url(const wsk_server *srv, size_t i)
 {
     return i < srv->places.n ? srv->places.at[i].url : NULL;
+}
+
+const char *wsk_server_address(const wsk_server *srv, size_t i)
+{
+    return i < srv->places.n ? srv->places.at[i].address : NULL;
 }
 
 uint16_t wsk_server_port(const wsk_server *srv)
@@ -635,6 +702,22 @@ void wsk_server_stop(wsk_server *srv, int drain_ms)
     atomic_fetch_add(&srv->stop_asked, 1);
     wsk__wake(srv);
     errno = saved;
+}
+
+void wsk_server_pending(wsk_server *srv, wsk_pending *out)
+{
+    unsigned conns = atomic_load(&srv->n_conns), handlers;
+
+    *out = (wsk_pending){0};
+    if (wsk__forked(srv))
+        return;
+    pthread_mutex_lock(&srv->lock);
+    handlers = srv->n_running + srv->n_parked + srv->n_ready;
+    out->requests = handlers > srv->n_upgraded ? handlers - srv->n_upgraded : 0;
+    pthread_mutex_unlock(&srv->lock);
+    out->websockets = atomic_load(&srv->n_websockets);
+    handlers = out->requests + out->websockets;
+    out->others = conns > handlers ? conns - handlers : 0;
 }
 
 static bool all_gone_locked(const wsk_server *srv)

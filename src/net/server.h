@@ -398,7 +398,8 @@ struct wsk_server {
     struct wsk__wheel wheel;
     struct wsk__conns conns;    /* see net/idle */
     struct wsk__conns sockets;  /* WebSockets that a look at conns has met */
-    unsigned n_conns;           /* in both */
+    atomic_uint n_conns;        /* in both; written by the leader */
+    atomic_uint n_websockets;   /* of them */
     struct wsk_conn *graveyard; /* closed in this batch; linked by next */
     uint64_t now_ms;
     bool accept_paused;
@@ -432,6 +433,7 @@ struct wsk_server {
     unsigned n_ready;              /* requests in `ready` */
     struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
+    unsigned n_upgraded;  /* running or parked: requests that are WebSockets */
     unsigned n_awaiting;  /* threads asked for, not yet here */
     unsigned n_places;    /* taken of max_parked: by attempts that are called
                              and their sockets, and by handlers that wait */

@@ -177,6 +177,7 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
     conn->since_ms = ws->opened_ms = wsk__now_ms();
     conn->kind = WSK__WS;
     conn->ws = ws;
+    atomic_fetch_add(&conn->srv->n_websockets, 1);
     wsk__conn_unlock(conn);
     wsk__call_upgraded(th, conn);
     if (conn->srv->draining) /* it was told before it was a WebSocket */

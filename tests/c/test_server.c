@@ -783,3 +783,40 @@ TEST(a_refusal_that_waits_for_its_reader_keeps_its_own_head)
     close(first);
     wsk_server_free(s.srv);
 }
+
+static wsk_server *unstarted(void)
+{
+    wsk_server_config cfg;
+
+    wsk_config_init(&cfg);
+    cfg.port = 0;
+    cfg.access_logfile = "none";
+    return wsk_server_new(&cfg, plain, NULL, NULL);
+}
+
+TEST(a_stop_before_the_start_is_remembered)
+{
+    for (int listens = 0; listens < 2; listens++) {
+        wsk_server *srv = unstarted();
+
+        if (listens)
+            EXPECT(wsk_server_listen(srv) == WSK_OK);
+        wsk_server_stop(srv, listens ? 0 : -1);
+        EXPECT(wsk_server_run(srv) == WSK_OK);
+        wsk_server_free(srv);
+    }
+}
+
+TEST(a_server_that_can_start_has_not_begun_to_listen)
+{
+    wsk_server *srv = unstarted();
+
+    EXPECT(wsk_server_can_start(srv) == WSK_OK);
+    EXPECT(wsk_server_url(srv, 0) == NULL);
+    EXPECT(wsk_server_port(srv) == 0);
+    EXPECT(wsk_server_listen(srv) == WSK_OK);
+    EXPECT(wsk_server_can_start(srv) == WSK_E_STATE);
+    EXPECT(strncmp(wsk_server_address(srv, 0), "127.0.0.1:", 10) == 0);
+    EXPECT(wsk_server_address(srv, 1) == NULL);
+    wsk_server_free(srv);
+}

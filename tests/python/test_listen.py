@@ -1,5 +1,6 @@
 """Where a server listens: --bind in all its forms."""
 
+import errno
 import os
 import socket
 import stat
@@ -148,3 +149,108 @@ def test_one_place_that_fails_closes_the_others(tmp_path):
 def test_what_is_no_place_is_refused(text):
     with pytest.raises(ValueError, match="bind takes host:port, unix:path"):
         quiet(bind=text)
+
+
+@pytest.mark.parametrize(
+    "bind, url, address",
+    [
+        ("127.0.0.1:0", "http://127.0.0.1:%d/", "127.0.0.1:%d"),
+        ("0.0.0.0:0", "http://127.0.0.1:%d/", "0.0.0.0:%d"),
+        ("[::]:0", "http://[::1]:%d/", "[::]:%d"),
+        ("localhost:0", "http://localhost:%d/", "127.0.0.1:%d"),
+    ],
+)
+def test_a_url_works_and_the_address_is_what_is_bound(bind, url, address):
+    server = quiet(bind=bind)
+    try:
+        server.listen()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert url % server.port in server.urls
+    assert address % server.port in server._server.addresses
+
+
+def test_an_inherited_socket_says_what_it_is_bound_to(tmp_path):
+    path = str(tmp_path / "x.sock")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        unix.listen()
+        tcp = socket.create_server(("0.0.0.0", 0))
+        fds = [tcp.fileno(), os.dup(unix.fileno())]
+        server = quiet(bind=["fd:%d" % fd for fd in fds])
+        server.listen()
+        port = tcp.getsockname()[1]
+        tcp.detach()  # the server closes it
+        assert server.urls == ["http://127.0.0.1:%d/" % port, "unix:" + path]
+        assert server._server.addresses == [
+            "fd:%d 0.0.0.0:%d" % (fds[0], port),
+            "fd:%d unix:%s" % (fds[1], path),
+        ]
+
+
+def test_a_unix_socket_that_cannot_be_made_says_why(tmp_path):
+    """Also for a user who may do anything, where the kernel refuses."""
+    path = "/sys/wsocket-test.sock"
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.bind(path)
+        except OSError as exc:
+            why = exc
+        else:
+            os.unlink(path)
+            pytest.skip("sockets can be made there")
+    with pytest.raises(OSError) as caught:
+        quiet(bind="unix:" + path).listen()
+    assert caught.value.errno == why.errno
+    (tmp_path / "file").write_text("")
+    for name, code in (("file", errno.EADDRINUSE), ("no/x", errno.ENOENT)):
+        with pytest.raises(OSError) as caught:
+            quiet(bind="unix:%s/%s" % (tmp_path, name)).listen()
+        assert caught.value.errno == code
+
+
+def test_a_check_leaves_no_trace(tmp_path):
+    living, stale = str(tmp_path / "living"), str(tmp_path / "stale")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(stale)  # nobody listens
+    before = os.stat(stale).st_ino
+    with quiet(bind="unix:" + living) as server:
+        with pytest.raises(OSError) as caught:
+            quiet(bind="unix:" + living)._server.can_start()
+        assert caught.value.errno == errno.EADDRINUSE
+        assert ask(living) == b"nobody"
+        assert server.urls
+    one = quiet(
+        bind=["127.0.0.1:0", "unix:%s/new:600" % tmp_path, "unix:" + stale],
+        error_logfile=str(tmp_path / "log"),
+        static={"/files": str(tmp_path)},
+    )
+    one._server.can_start()
+    one._server.can_start()
+    assert os.listdir(tmp_path) == ["stale"]
+    assert os.stat(stale).st_ino == before
+    with one:  # as if nothing had been
+        assert ask(stale) == b"nobody"
+
+
+def test_a_check_fails_as_the_start_would(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for options in (
+            {"bind": "127.0.0.1:%d" % port},
+            {"bind": "unix:%s/no/x" % tmp_path},
+            {"bind": "fd:987"},
+            {"static": {"/x": str(tmp_path / "none")}},
+            {"error_logfile": str(tmp_path)},
+            {"access_logfile": str(tmp_path / "no" / "log")},
+        ):
+            options.setdefault("bind", "127.0.0.1:0")
+            errors = []
+            for method in ("can_start", "listen"):
+                with pytest.raises(OSError) as caught:
+                    getattr(quiet(**options)._server, method)()
+                errors.append(str(caught.value))
+            assert errors[0] == errors[1]
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):  # nobody has knocked
+            other.accept()
