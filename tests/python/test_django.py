@@ -67,3 +67,67 @@ def test_runserver_says_that_its_port_is_taken(program, runserver):
     )
     assert second.wait() == 1
     assert "That port is already in use" in second.said
+
+
+COUNTING = MANAGE.replace(
+    "from django.core",
+    """
+import sys, time, types
+from django.http import HttpResponse
+from django.urls import path
+def view(request):
+    sys.running = getattr(sys, "running", 0) + 1
+    time.sleep(0.05)
+    text = "%s %d" % (request.META["wsgi.multithread"], sys.running)
+    sys.running -= 1
+    return HttpResponse(text)
+urls = types.ModuleType("counting_urls")
+urls.urlpatterns = [path("", view)]
+sys.modules["counting_urls"] = urls
+from django.conf import settings
+settings.ROOT_URLCONF = "counting_urls"
+from django.core""",
+)
+
+
+def test_runserver_with_nothreading_runs_one_view_at_a_time(program):
+    one = program(
+        *("runserver", "--noreload", "--nothreading", "127.0.0.1:0"),
+        cwd=EXAMPLE,
+        command=("-u", "-c", COUNTING),
+    ).wait_started()
+    clients = [one.raw() for _ in range(5)]
+    for client in clients:
+        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for client in clients:
+        with client:
+            assert client.response()[2] == b"False 1"
+
+
+LIVE = """
+import os, sys, wsocket
+os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
+import django
+django.setup()
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.test.testcases import LiveServerThread
+
+class Thread(LiveServerThread):
+    def _create_server(self, *args, **kwargs):
+        server = wsocket.make_server("127.0.0.1", 0, lambda *args: [])
+        server.shutdown()
+        return server
+
+thread = Thread("127.0.0.1", StaticFilesHandler)
+thread.start()
+thread.join(20)
+print(thread.is_alive(), thread.error)
+os._exit(0)
+"""
+
+
+def test_a_live_server_that_is_shut_down_early_ends(program):
+    """Django's LiveServerTestCase shuts down what may not serve yet."""
+    live = program(cwd=EXAMPLE, command=("-u", "-c", LIVE))
+    live.wait()
+    assert live.printed == "False None\n", live.said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socketserver
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,7 +22,10 @@ class DevelopmentServer:
     def __init__(
         self, address: tuple[str, int], handler: type, ipv6: bool = False
     ) -> None:
-        self.server = Server(self.call, *address)
+        # Django mixes it in, unless told --nothreading.
+        several = isinstance(self, socketserver.ThreadingMixIn)
+        options = {} if several else {"threads": 1}
+        self.server = Server(self.call, *address, **options)
         self.server.listen()
         self.server_port = self.server.port
 
