@@ -21,7 +21,7 @@ from .handlers import (
     ThreadingWSGIServer,
     WebSocketHandler,
 )
-from .server import Server
+from .server import Server, why_not_wsgi
 
 
 class WSocketServer(ThreadingWSGIServer):
@@ -60,12 +60,19 @@ class WSocketServer(ThreadingWSGIServer):
         """The application to serve; ``None`` is the demo."""
         if self._server is not None:
             raise RuntimeError("set the application before serve_forever()")
+        why = why_not_wsgi(application)
+        if why is not None:
+            raise TypeError("the application " + why)
         super().set_app(application)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until ``shutdown()`` is called from another thread."""
         if not self._in_c:
             super().serve_forever(poll_interval)
+            return
+        if self._asked:  # the socket may be closed already
+            self._asked = False
+            self._over.set()
             return
         app = self.get_app() or WSocketApp()
         # The server closes its descriptor; this one stays the socket's.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import atexit
 import difflib
 import faulthandler
 import importlib
@@ -24,7 +25,10 @@ from typing import Any, Optional
 from . import _wsocket, config, log
 from ._elsewhere import elsewhere
 from .config import UsageError
-from .server import Server, serve
+from .server import Server, serve, why_not_wsgi
+
+# How long functions of atexit may take while handlers are stuck.
+LAST_SECONDS = 5
 
 METAVARS = {
     "text": "TEXT",
@@ -60,10 +64,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         action = given.pop("action")
         options, warnings = config.gather(given, os.environ)
         spec = options.pop("app", None)
-        if not {"bind", "host", "port"} & set(options):
-            bind = config.inherited(os.environ)
-            if bind:
-                options["bind"] = bind
+        warnings += config.add_inherited(options, os.environ)
         for text in warnings:
             print("wsocket: warning: %s" % text, file=sys.stderr)
         if action == "print":
@@ -73,10 +74,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         server = make_server(app, options)
     except UsageError as exc:
         parser.error(str(exc))
-    if action == "check":
-        print("wsocket: the options are good")
-        return
     try:
+        if action == "check":
+            server._server.can_start()
+            print("wsocket: the options are good")
+            return
         server.listen()
     except OSError as exc:
         sys.exit("wsocket: error: %s" % (exc.strerror or exc))
@@ -119,7 +121,8 @@ def make_parser() -> argparse.ArgumentParser:
         dest="action",
         action="store_const",
         const="check",
-        help="say whether all of it is good, and end",
+        help="say whether a start would succeed, and end: what is set, "
+        "addresses, logs, folders and the application",
     )
     parser.add_argument(
         "--print-config",
@@ -193,13 +196,20 @@ def make_server(app: Any, options: dict[str, Any]) -> Server:
 
 
 def leave_stuck_handlers(exc: BaseException) -> None:
-    """A thread that does not return cannot be joined; it would only hold up
-    the end. Say where each is, and go."""
+    """A thread that does not return cannot be joined, and may not survive the
+    end of the interpreter. Say where each is, do what the program has
+    registered for its end, and go; in bounded time, even if a thread keeps the
+    interpreter's lock."""
+    faulthandler.dump_traceback_later(LAST_SECONDS, exit=True)
     print("wsocket: %s; this is where they are:" % exc, file=sys.stderr)
-    sys.stdout.flush()
     sys.stderr.flush()
     faulthandler.dump_traceback(sys.stderr)
-    os._exit(1)
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
 
 
 def load(spec: str) -> Any:
@@ -221,6 +231,12 @@ def load(spec: str) -> Any:
             "%s in module %s is no application: %s objects cannot be called"
             % (expression, module_name, type(app).__name__)
         )
+    why = why_not_wsgi(app)
+    if why is not None:
+        why = why.replace(
+            "module:create_app()", "%s:%s()" % (module_name, expression)
+        )
+        raise UsageError("%s in module %s %s" % (expression, module_name, why))
     return app
 
 

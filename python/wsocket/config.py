@@ -11,9 +11,11 @@ environment, that over the file, and the file over the default.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
@@ -24,6 +26,7 @@ PREFIX = "WSOCKET_"
 NAMES = [name for name, *_ in _wsocket.options()]
 OTHERS = ["app", "config"]  # of the environment, beside the options
 LONGEST = 64  # characters of an unknown name that are compared and shown
+DEFAULTS = {name: default for name, _, default, _ in _wsocket.options()}
 KINDS = {name: kind for name, kind, *_ in _wsocket.options()}
 
 
@@ -253,6 +256,35 @@ def inherited(environ: Any, pid: Optional[int] = None) -> list[str]:
     if not re.fullmatch("[0-9]{1,6}", count):
         raise UsageError("LISTEN_FDS takes a number, not %r" % count)
     return ["fd:%d" % (3 + i) for i in range(int(count))]
+
+
+def add_inherited(options: dict[str, Any], environ: Any) -> list[str]:
+    """Listen on what systemd has opened, unless ``options`` say where to listen.
+    Then what they leave out is closed, so that its clients are refused instead
+    of waiting; gives the warning."""
+    found = inherited(environ)
+    if not {"bind", "host", "port"} & set(options):
+        if found:
+            options["bind"] = found
+        return []
+    bind = options.get("bind", [])
+    if isinstance(bind, str):
+        bind = items(bind.replace("\n", ","))
+    left = [fd for fd in found if fd not in bind]
+    for fd in left:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(fd[3:])).st_mode):
+                os.close(int(fd[3:]))
+    if not left:
+        return []
+    return [
+        "LISTEN_FDS: %s, inherited from systemd, closed and not served: %s "
+        "says where to listen"
+        % (
+            shown(", ".join(left)),
+            " and ".join(sorted({"bind", "host", "port"} & set(options))),
+        )
+    ]
 
 
 def as_toml(options: Mapping[str, Any]) -> str:

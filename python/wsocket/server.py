@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional, Union, overload
 
@@ -22,6 +24,11 @@ from .app import WSocketApp
 from .handshake import gated
 
 Application = Callable[..., Iterable[bytes]]
+
+AT_ONCE = 0.2  # seconds; a stop that takes longer says what it waits for
+
+# Hosts of addresses that are every one of their family.
+EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}
 
 # What run() may be given to serve with, instead of the server in C.
 CLASSES = ("server_class", "server_cls", "handler_class", "handler_cls")
@@ -48,6 +55,9 @@ class Server:
         port: Union[int, str] = 8080,
         **options: object,
     ) -> None:
+        why = why_not_wsgi(app)
+        if why is not None:
+            raise TypeError("the application " + why)
         self.app: Application = WSocketApp() if app is None else app
         if isinstance(self.app, WSocketApp) and (
             set(self.app.SUPPORTED_VERSIONS) - {"13"}
@@ -60,6 +70,7 @@ class Server:
         self._server = _wsocket.Server(
             served, host=host, port=port, **options
         )
+        self._graceful = options.get("graceful_timeout")
         kind = type(served)
         self._server._events_only = (
             issubclass(kind, WSocketApp)
@@ -110,6 +121,21 @@ class Server:
         """
         self._server.stop(timeout)
 
+    def _tell_wait(self, again: str) -> None:
+        """Say what a stop waits for, if it is not over at once."""
+        until = time.monotonic() + AT_ONCE
+        while any(self._server.pending()) and time.monotonic() < until:
+            time.sleep(AT_ONCE / 10)
+        waits = _pending_text(*self._server.pending())
+        if waits:
+            limit = self._graceful
+            if limit is None:
+                limit = config.DEFAULTS["graceful_timeout"]
+            _tell(
+                "wsocket: waiting for %s, at most %s s; %s ends it now"
+                % (waits, limit, again)
+            )
+
     def reopen_logs(self) -> None:
         """Open the log files anew, after they were moved away.
 
@@ -133,10 +159,14 @@ class Server:
     def serve_forever(self) -> bool:
         """Serve until ``stop()`` is called or Ctrl-C pressed."""
         self.start()
+        interrupts = 0
         while True:
             try:
+                if interrupts == 1:
+                    self._tell_wait("another Ctrl-C")
                 return self.join()
             except KeyboardInterrupt:
+                interrupts += 1
                 self.stop()
 
     def __enter__(self) -> Server:
@@ -212,17 +242,19 @@ def _run_classes(
     app = WSocketApp() if app is None else app
     server = make_server(host, int(port), app, **options)
     log.show(options.get("log_level"), options.get("error_logfile"))
+    every = host in ("", "0.0.0.0")
     # In a thread, so that a signal finds this one free to stop it.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     with server, _stop_on_signals(server.shutdown, None):
         print(
-            "wsocket %s serves %s on http://%s:%d/ (Ctrl-C stops it)"
+            "wsocket %s serves %s on http://%s:%d/%s (Ctrl-C stops it)"
             % (
                 _wsocket.__version__,
                 _name_of(app),
-                host or "127.0.0.1",
+                "127.0.0.1" if every else host,
                 server.server_address[1],
+                " (every IPv4 address)" if every else "",
             ),
             file=sys.stderr,
             flush=True,
@@ -236,21 +268,95 @@ def serve(server: Server, name: str) -> None:
 
     ``TimeoutError`` when handlers were still running at the end.
     """
-    with _stop_on_signals(server.stop, server.reopen_logs) as asked:
+    with _stop_on_signals(server.stop, server.reopen_logs, server._tell_wait):
         server.start()
-        if asked:  # before there was anything to stop
-            server.stop()
         print(
             "wsocket %s serves %s on %s (Ctrl-C stops it)"
-            % (
-                _wsocket.__version__,
-                name,
-                " and ".join(dict.fromkeys(server.urls)),
-            ),
+            % (_wsocket.__version__, name, " and ".join(_places(server))),
             file=sys.stderr,
             flush=True,
         )
         server.join()
+
+
+def _places(server: Server) -> list[str]:
+    """Every URL, and what it is bound to where the URL does not say so."""
+    bound: dict[str, list[str]] = {}
+    for url, address in zip(server.urls, server._server.addresses):
+        inherited, _, place = address.rpartition(" ")
+        host = place.rpartition(":")[0]
+        if host == "[::]" and "[" not in url:
+            host = "every address"
+        words = [inherited, EVERY.get(host, host.strip("[]"))]
+        bound.setdefault(url, []).extend(w for w in words if w not in url)
+    return [
+        "%s (%s)" % (url, ", ".join(words)) if words else url
+        for url, words in bound.items()
+    ]
+
+
+def _pending_text(requests: int, websockets: int, others: int) -> str:
+    """_pending_text(1, 2, 0)  # "1 request and 2 WebSockets" """
+    counts = ((requests, "request"), (websockets, "WebSocket"))
+    texts = ["%d %s%s" % (n, what, "s" * (n > 1)) for n, what in counts if n]
+    if others:
+        texts.append("%d more connection%s" % (others, "s" * (others > 1)))
+        if len(texts) == 1:
+            texts = [texts[0].replace("more ", "")]
+    return " and ".join(texts)
+
+
+def _tell(text: str) -> None:
+    """On standard error; also inside a signal handler, which may find it busy."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def why_not_wsgi(app: object) -> Optional[str]:
+    """Why a call with environ and start_response can never give an answer, as
+    the end of a sentence; None: it may.
+
+        why_not_wsgi(lambda: app)  # "takes no arguments environ and start_response..."
+    """
+    if app is None or not callable(app):
+        return None  # the demo; the server refuses the other
+    try:
+        return _why_not(app)
+    except Exception:  # a proxy of what is not there yet, and the like
+        return None
+
+
+def _why_not(app: Any) -> Optional[str]:
+    calls = [app, getattr(type(app), "__call__", None)]
+    if isinstance(app, type):
+        calls = [app]
+    for test in (inspect.iscoroutinefunction, inspect.isasyncgenfunction):
+        if any(map(test, calls)):
+            return "is an async function, as of ASGI; WSGI is served here"
+    if hasattr(app, "__signature__"):
+        return None  # what is written there may be for readers only
+    signature = inspect.signature(app, follow_wrapped=False)
+    if _takes(signature, 2):
+        return None
+    if _takes(signature, 0):
+        return (
+            "takes no arguments environ and start_response: a factory? Serve "
+            "what it returns, as in 'module:create_app()'"
+        )
+    if _takes(signature, 3) or _takes(signature, 1):
+        return (
+            "takes other arguments than WSGI's environ and start_response: is "
+            "it for ASGI?"
+        )
+    return "takes other arguments than WSGI's environ and start_response"
+
+
+def _takes(signature: inspect.Signature, n: int) -> bool:
+    try:
+        signature.bind(*range(n))
+    except TypeError:
+        return False
+    return True
 
 
 def _name_of(app: Application) -> str:
@@ -261,18 +367,23 @@ def _name_of(app: Application) -> str:
 
 @contextlib.contextmanager
 def _stop_on_signals(
-    stop_it: Callable[[], None], reopen_logs: Optional[Callable[[], None]]
-) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM stop a server; gives those that came. SIGUSR1 opens
-    its logs anew. Only the main thread can have it so; a signal that is
-    ignored, as in a shell's background job, or handled outside Python, stays
-    so."""
+    stop_it: Callable[[], None],
+    reopen_logs: Optional[Callable[[], None]],
+    tell_wait: Optional[Callable[[str], None]] = None,
+) -> Iterator[None]:
+    """SIGINT and SIGTERM stop a server; the first says what is waited for.
+    SIGUSR1 opens its logs anew. Only the main thread can have it so; a signal
+    that is ignored, as in a shell's background job, or handled outside Python,
+    stays so."""
     before: dict[signal.Signals, Any] = {}
     asked: list[int] = []
 
     def stop(number: int, frame: object) -> None:
         asked.append(number)
         stop_it()
+        if tell_wait is not None and len(asked) == 1:
+            again = "Ctrl-C" if number == signal.SIGINT else "signal"
+            tell_wait("another " + again)
 
     def reopen(number: int, frame: object) -> None:
         with contextlib.suppress(OSError):  # the error log says so
@@ -288,7 +399,7 @@ def _stop_on_signals(
         ):
             before[number] = signal.signal(number, reopen)
     try:
-        yield asked
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

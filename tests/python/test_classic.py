@@ -237,3 +237,22 @@ def test_every_documented_name_is_there():
         assert hasattr(WSocketApp, name)
     assert WSocketApp.GUID == "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     assert WSocketApp.SUPPORTED_VERSIONS == ("13",)
+
+
+def test_a_shutdown_before_serve_forever_is_remembered():
+    server = make_server("127.0.0.1", 0, hello)
+    server.shutdown()
+    server.server_close()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_an_application_of_another_kind_is_refused_when_it_is_set():
+    async def asgi(scope, receive, send):
+        pass
+
+    server = make_server("127.0.0.1", 0, hello)
+    with server, pytest.raises(TypeError, match="ASGI"):
+        server.set_app(asgi)

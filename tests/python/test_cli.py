@@ -12,7 +12,11 @@ import wsocket
 from wsocket import cli, _wsocket
 
 APP = """
-import threading, time
+import atexit, sys, threading, time
+
+@atexit.register
+def at_exit():
+    print("atexit ran", file=sys.stderr)
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
@@ -37,6 +41,9 @@ def create_app(name="x", *, mark="!"):
         start_response("200 OK", [])
         return [(name + mark).encode()]
     return made
+
+async def asgi(scope, receive, send):
+    pass
 
 class factory:
     @staticmethod
@@ -224,6 +231,10 @@ def test_run_takes_nothing_twice():
         (["site_app.inner:app"], "no module named site_app.inner"),
         (["site_app:ap"], "module site_app has no ap; near: app"),
         (["site_app:number"], "int objects cannot be called"),
+        (["site_app:create_app"], "factory? Serve what it returns, as in "
+         "'site_app:create_app()'"),
+        (["site_app:asgi"], "asgi in module site_app is an async function, as "
+         "of ASGI"),
         (["site_app:create_app(open)"], "a call of one with plain values"),
         (["site_app:1 +"], "neither a name nor a call"),
         (["site_app.py"], "is a file; name the module: site_app"),
@@ -325,7 +336,92 @@ def test_stuck_handlers_are_shown_and_left(program, target):
         started.signal(signal.SIGTERM)
         assert started.wait() == 1
     assert "this is where they are" in started.said
+    assert started.said.endswith("atexit ran\n")
     assert 'site_app.py", line' in started.said
+
+
+def test_functions_of_atexit_hold_up_the_end_for_a_while_only(
+    program, tmp_path
+):
+    (tmp_path / "held.py").write_text(
+        "import atexit, threading\n"
+        "from site_app import app\n"
+        "from wsocket import cli\n"
+        "atexit.register(threading.Event().wait)\n"
+        "cli.LAST_SECONDS = 0.2\n"
+        "cli.main(['--port', '0', '--graceful-timeout', '0.2', 'site_app'])\n"
+    )
+    started = program(command=("held.py",)).wait_started()
+    with started.raw() as client:
+        client.send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
+        ask(started)
+        started.signal(signal.SIGTERM)
+        assert started.wait() == 1
+
+
+@pytest.mark.parametrize(
+    "number, again",
+    [(signal.SIGINT, "another Ctrl-C"), (signal.SIGTERM, "another signal")],
+)
+def test_a_stop_that_lasts_says_what_it_waits_for(program, number, again):
+    started = program("site_app:app", "--port", "0").wait_started()
+    with started.raw() as client:
+        client.send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
+        ask(started)
+        started.signal(number)
+        while "waiting for" not in started.said.replace("waiting\n", ""):
+            assert started.process.poll() is None
+        started.signal(signal.SIGINT)
+        assert started.wait() == 1
+    assert (
+        "wsocket: waiting for 1 request, at most 30 s; %s ends it now\n" % again
+    ) in started.said
+
+
+def test_serve_forever_says_what_a_stop_waits_for(program, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "from site_app import app\n"
+        "from wsocket import Server\n"
+        "server = Server(app, port=0, graceful_timeout=7).start()\n"
+        "print(server.url, file=__import__('sys').stderr)\n"
+        "Server.start = lambda self: self\n"
+        "server.serve_forever()\n"
+    )
+    started = program(command=("script.py",)).wait_started()
+    with started.raw() as client:
+        client.send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
+        ask(started)
+        started.signal(signal.SIGINT)
+        while "at most 7 s; another Ctrl-C" not in started.said:
+            assert started.process.poll() is None
+        started.signal(signal.SIGINT)
+        assert started.wait() == 1
+
+
+def test_a_stop_that_is_over_at_once_says_nothing(program):
+    started = program("--port", "0").wait_started()
+    with connect("ws://127.0.0.1:%d/" % started.port) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+        started.signal(signal.SIGINT)
+        with pytest.raises(Exception):
+            client.recv()
+    assert started.wait() == 0
+    assert len(started.said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "args, said",
+    [
+        (["--host", "0.0.0.0"], "on http://127.0.0.1:%d/ (every IPv4 address) ("),
+        (["--host", ""], "http://127.0.0.1:%d/ (every IPv4 address)"),
+        (["--host", "127.0.0.1"], "on http://127.0.0.1:%d/ (Ctrl-C"),
+        (["--host", "localhost"], "127.0.0.1) (Ctrl-C"),
+    ],
+)
+def test_every_address_that_is_bound_is_said(program, args, said):
+    started = program(*args, "--port", "0").wait_started()
+    assert (said % started.port if "%" in said else said) in started.said
 
 
 def test_a_second_signal_is_immediate(program):

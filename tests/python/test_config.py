@@ -1,6 +1,7 @@
 """Options from the command line, the environment and a file."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -261,3 +262,74 @@ def test_a_socket_of_systemd_is_served(tmp_path):
         line = process.stderr.readline()
         process.terminate()
     assert "on http://127.0.0.1:" in line
+
+
+def inherited_by(path, *args):
+    """The command with a socket of systemd: what it says, and the port."""
+    code = (
+        "import os, socket, sys\n"
+        "s = socket.create_server(('127.0.0.1', 0))\n"
+        "print(s.getsockname()[1], flush=True)\n"
+        "os.dup2(s.fileno(), 3)\n"
+        "s.close() if s.fileno() != 3 else s.detach()\n"
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
+        "from wsocket import cli\n"
+        "cli.main(sys.argv[1:])\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=path,
+    )
+
+
+@pytest.mark.parametrize("args", [["--port=0"], ["--bind=127.0.0.1:0"]])
+def test_a_socket_of_systemd_that_is_not_served_is_named_and_closed(
+    tmp_path, args
+):
+    with inherited_by(tmp_path, *args) as process:
+        port = int(process.stdout.readline())
+        warning = process.stderr.readline()
+        assert "LISTEN_FDS: fd:3" in warning and "not served" in warning
+        assert " serves " in process.stderr.readline()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 20)
+        process.terminate()
+
+
+def test_a_socket_of_systemd_may_be_named_as_well(tmp_path):
+    with inherited_by(tmp_path, "--bind=fd:3") as process:
+        port = int(process.stdout.readline())
+        line = process.stderr.readline()
+        assert "on http://127.0.0.1:%d/ (fd:3)" % port in line
+        process.terminate()
+
+
+@pytest.mark.parametrize(
+    "args, named",
+    [
+        (["--access-logfile", "none/log"], "none/log"),
+        (["--error-logfile", "."], "."),
+        (["--static", "/x=none"], "/x=none"),
+        (["--bind", "unix:none/sock"], "unix:none/sock"),
+        (["none:app"], "none"),
+    ],
+)
+def test_check_config_fails_for_what_a_start_would_fail_for(
+    program, args, named
+):
+    check = program("--check-config", "--port=0", *args)
+    if args[0] == "--bind":
+        check = program("--check-config", *args)
+    assert check.wait() != 0
+    assert named in check.said and "good" not in check.printed
+
+
+def test_check_config_tells_of_a_folder_for_bodies_that_cannot_be(tmp_path):
+    said = run(
+        *("--check-config", "--port=0"), TMPDIR=str(tmp_path / "missing")
+    )
+    assert said.returncode == 0
+    assert "warning" in said.stderr and str(tmp_path) in said.stderr

@@ -1,6 +1,7 @@
 """Server and run(): options, life and death, threads."""
 
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -8,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import unittest.mock
 import weakref
 
 import pytest
@@ -84,6 +86,89 @@ def test_an_application_must_be_callable():
         _wsocket.Server()
     with pytest.raises(TypeError):
         _wsocket.Server(hello, hello)
+
+
+async def asgi(scope, receive, send):
+    pass
+
+
+async def generator(environ, start_response):
+    yield b""
+
+
+class Star:
+    async def __call__(self, scope, receive, send):
+        pass
+
+    def double(self, scope):
+        pass
+
+    def single(self, scope, receive, send):
+        pass
+
+
+def create_app(name="x"):
+    return hello
+
+
+class Factory:
+    def __call__(self, environ, start_response):
+        return hello(environ, start_response)
+
+
+@pytest.mark.parametrize(
+    "app, said",
+    [
+        (asgi, "ASGI"),
+        (generator, "ASGI"),
+        (functools.partial(asgi), "ASGI"),
+        (Star(), "ASGI"),
+        (Star().double, "ASGI"),
+        (Star().single, "ASGI"),
+        (lambda: hello, "takes no arguments.*factory"),
+        (create_app, "takes no arguments.*factory"),
+        (Factory, "takes no arguments.*factory"),
+        (lambda environ, start_response, *, db: [], "takes other arguments"),
+    ],
+)
+def test_what_can_never_answer_is_refused_with_a_hint(app, said):
+    with pytest.raises(TypeError, match=said):
+        Server(app, port=0)
+
+
+class OldStyle:
+    def __init__(self, environ, start_response):
+        self.start = start_response
+
+    def __iter__(self):
+        self.start("200 OK", [])
+        yield b""
+
+
+def wrapped():
+    @functools.wraps(asgi)
+    def inner(environ, start_response):
+        return hello(environ, start_response)
+
+    return inner
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        OldStyle,
+        wrapped(),
+        Factory(),
+        Factory().__call__,
+        functools.partial(lambda x, environ, start_response: [], 1),
+        lambda *args: hello(*args),
+        lambda environ, start_response, extra=None: [],
+        print,
+        unittest.mock.Mock(),
+    ],
+)
+def test_what_may_answer_is_served(app):
+    Server(app, port=0, access_logfile="none")
 
 
 def test_the_list_of_options():
@@ -583,3 +668,39 @@ def test_the_exceptions_are_os_errors():
 def test_every_promised_name_is_there():
     for name in wsocket.__all__:
         assert getattr(wsocket, name)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+@pytest.mark.parametrize("timeout", [None, 0])
+def test_a_stop_before_the_start_is_remembered(listens, timeout):
+    server = quiet()
+    if listens:
+        server.listen()
+    server.stop(timeout)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_pending_counts_what_a_stop_waits_for(serve, eventually):
+    go = threading.Event()
+
+    def app(environ, start_response):
+        ws = environ.get("wsgi.websocket")
+        if ws is not None:
+            ws.receive()
+            return []
+        go.wait(20)
+        return hello(environ, start_response)
+
+    site = serve(app)
+    pending = site.server._server.pending
+    assert pending() == (0, 0, 0)
+    with site.ws(), site.raw(), site.raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        eventually(lambda: pending() == (1, 1, 1))
+        go.set()
+        client.response()
+        eventually(lambda: pending() == (0, 1, 2))
+    eventually(lambda: pending() == (0, 0, 0))
