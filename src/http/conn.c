@@ -221,8 +221,8 @@ static wsk_status take_over(struct wsk_http *h, bool in_place)
     if (text != NULL)
         h->text = text;
     if (h->input == INPUT_OVER) { /* its framing is refused */
-        text = copy_line((const uint8_t *)h->store->head.method.p,
-                         h->store->len);
+        text =
+            copy_line((const uint8_t *)h->store->head.method.p, h->store->len);
         wsk__free(h->text);
         h->text = text;
     }
