@@ -103,6 +103,12 @@ static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
     return *used;
 }
 
+/* Stays as it is in every way; most octets do. */
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 size_t wsk__escape(char *dst, size_t cap, const char *src, size_t len,
                    enum wsk__escape how)
 {
@@ -111,8 +117,15 @@ size_t wsk__escape(char *dst, size_t cap, const char *src, size_t len,
 
     while (p < end) {
         char unit[UNIT_MAX];
-        size_t used, add = put_unit(unit, p, (size_t)(end - p), &used, how);
+        size_t used, add;
 
+        while (p < end && n + MARK < cap && is_plain(*p)) {
+            dst[n++] = (char)*p++;
+            whole = n;
+        }
+        if (p == end)
+            break;
+        add = put_unit(unit, p, (size_t)(end - p), &used, how);
         if (add > cap - n) {
             if (cap < MARK)
                 return 0;
