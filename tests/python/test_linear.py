@@ -140,6 +140,9 @@ def in_category(category, char):
         sre.CATEGORY_DIGIT: r"\d",
         sre.CATEGORY_SPACE: r"\s",
         sre.CATEGORY_WORD: r"\w",
+        sre.CATEGORY_NOT_DIGIT: r"\D",
+        sre.CATEGORY_NOT_SPACE: r"\S",
+        sre.CATEGORY_NOT_WORD: r"\W",
     }
     return re.match(classes[category], char) is not None
 
