@@ -149,35 +149,40 @@ static bool is_to_head(const uint8_t *text, size_t len)
     return len - at >= 5 && memcmp(text + at, "HEAD ", 5) == 0;
 }
 
-/* The line that a request begins with, ended by a NUL; owned. NULL: memory is
- * out, or there is none. */
-static uint8_t *copy_line(const uint8_t *text, size_t len)
+/* The line that a request begins with; owned. NULL: memory is out, or there is
+ * none. */
+static uint8_t *copy_line(const uint8_t *text, size_t len, size_t *n)
 {
-    size_t at = 0, n = 0;
-    uint8_t *line;
+    size_t at = 0;
 
+    *n = 0;
     while (at < len && (text[at] == '\r' || text[at] == '\n'))
         at++;
-    while (n < LINE_KEPT && at + n < len && text[at + n] != '\r' &&
-           text[at + n] != '\n')
-        n++;
-    line = n > 0 ? wsk__alloc(n + 1) : NULL;
-    if (line == NULL)
-        return NULL;
-    memcpy(line, text + at, n);
-    line[n] = '\0';
-    return line;
+    while (*n < LINE_KEPT && at + *n < len && text[at + *n] != '\r' &&
+           text[at + *n] != '\n')
+        ++*n;
+    return *n > 0 ? wsk__memdup(text + at, *n) : NULL;
+}
+
+/* The input is over: what stood for the head gives way to its first line. */
+static void keep_line(struct wsk_http *h, uint8_t *line, size_t n)
+{
+    wsk__free(h->text);
+    h->text = line;
+    h->run = line;
+    h->run_len = line != NULL ? n : 0;
 }
 
 /* A head is bad, or will not be waited for any longer. */
 static void fail_head(struct wsk_http *h, const uint8_t *text, size_t len,
                       int status)
 {
-    uint8_t *line = copy_line(text, len);
+    size_t n;
+    uint8_t *line = copy_line(text, len, &n);
 
     h->to_head = is_to_head(text, len);
     fail(h, status);
-    h->text = line;
+    keep_line(h, line, n);
 }
 
 static void open_request(struct wsk_http *h)
@@ -221,10 +226,11 @@ static wsk_status take_over(struct wsk_http *h, bool in_place)
     if (text != NULL)
         h->text = text;
     if (h->input == INPUT_OVER) { /* its framing is refused */
-        text =
-            copy_line((const uint8_t *)h->store->head.method.p, h->store->len);
-        wsk__free(h->text);
-        h->text = text;
+        size_t n;
+
+        text = copy_line((const uint8_t *)h->store->head.method.p,
+                         h->store->len, &n);
+        keep_line(h, text, n);
     }
     return WSK_OK;
 }
@@ -643,10 +649,11 @@ int wsk__http_refused(const struct wsk_http *h)
     return h->status;
 }
 
-const char *wsk__http_refused_line(const struct wsk_http *h)
+wsk_str wsk__http_refused_line(const struct wsk_http *h)
 {
-    return h->input == INPUT_OVER && h->text != NULL ? (const char *)h->text
-                                                     : "";
+    if (h->input != INPUT_OVER || h->text == NULL || h->run != h->text)
+        return (wsk_str){"", 0};
+    return (wsk_str){(const char *)h->run, h->run_len};
 }
 
 void wsk__http_upgraded(struct wsk_http *h)

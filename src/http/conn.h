@@ -24,7 +24,8 @@ struct wsk_http {
         struct {           /* afterwards */
             uint8_t *text; /* owned: where the head's views point, if not into
                               the caller's octets or a kept store */
-            const uint8_t *run; /* of body data, waiting in next() */
+            const uint8_t *run; /* of body data, waiting in next(); or the line
+                                   of a refused head, which is in `text` */
             size_t run_len;
             uint64_t send_left; /* octets of the answer's body to come */
             struct wsk__body body;
@@ -106,10 +107,10 @@ void wsk__http_cut(struct wsk_http *h);
 void wsk__http_fail(struct wsk_http *h, int status);
 
 /* The status of that refusal, or of one for what the peer sent; 0: none. And
- * how the request began that was refused before its head was read;
- * NUL-terminated, until the engine is cleared, maybe empty. */
+ * how the request began that was refused before its head was read, until the
+ * engine is cleared; maybe empty, and any octets may be in it. */
 int wsk__http_refused(const struct wsk_http *h);
-const char *wsk__http_refused_line(const struct wsk_http *h);
+wsk_str wsk__http_refused_line(const struct wsk_http *h);
 
 /* The open request was answered 101: HTTP is over on this connection, the rest
  * of the octets is somebody else's. wsk_http_done() stays false; a kept head

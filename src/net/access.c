@@ -583,24 +583,27 @@ void wsk__access_log(wsk_server *srv, wsk_request *req)
     req->noted = NULL;
 }
 
-/* Up to the next blank of a line. */
-static wsk_str next_word(const char **p)
+/* Up to the next blank of a line, which is left behind. */
+static wsk_str next_word(wsk_str *line)
 {
-    wsk_str word = {*p, strcspn(*p, " ")};
+    const char *blank = line->len > 0 ? memchr(line->p, ' ', line->len) : NULL;
+    wsk_str word = *line;
 
-    *p += word.len;
-    *p += **p == ' ';
+    if (blank != NULL)
+        word.len = (size_t)(blank - line->p);
+    line->p += word.len + (blank != NULL);
+    line->len -= word.len + (blank != NULL);
     return word;
 }
 
 /* A request line that nobody has judged, for a line of the log. */
-static wsk_head head_of_line(const char *line)
+static wsk_head head_of_line(wsk_str line)
 {
     wsk_head head = {.method = next_word(&line)};
     const char *query;
 
     head.target = head.path = next_word(&line);
-    head.version = (wsk_str){line, strlen(line)};
+    head.version = line;
     query = memchr(head.target.p, '?', head.target.len);
     if (query != NULL) {
         head.path.len = (size_t)(query - head.path.p);

@@ -138,6 +138,19 @@ def test_nobody_can_forge_a_line(logged):
     assert r'"a\x22 200\x09\x22\x5c\xff"' in line
 
 
+def test_a_nul_hides_nothing_of_a_line_that_is_refused(logged):
+    site, lines = logged("%r %s")
+    for octets in b"GET /a\0b HTTP/1.1", b"\0\0 /x", b"GET /\0":
+        with site.raw() as client:
+            client.send(octets + b"\r\n\r\n")
+            assert client.head()[0] == 400
+    assert lines(3) == [
+        r"GET /a\x00b HTTP/1.1 400",
+        r"\x00\x00 /x 400",
+        r"GET /\x00 400",
+    ]
+
+
 def test_json_is_json(logged):
     site, lines = logged("json")
     site.get('/"x"?3', 'User-Agent: a"\\\t\xff', "Referer: http://r/")
