@@ -131,6 +131,13 @@ static bool queue_may_run_locked(const wsk_server *srv)
     return srv->n_unparking == 0 || srv->queue_turn;
 }
 
+/* The system gives no more threads, and the last is kept back for the lead:
+ * only a thread whose handler returns will look at the queue. */
+static bool queue_is_unserved_locked(const wsk_server *srv)
+{
+    return srv->no_threads && srv->n_spares < MIN_SPARES;
+}
+
 /* The state has changed: if calls wait and may run, somebody shall run them.
  * One spare always stays back for the lead. */
 static void kick_locked(wsk_server *srv)
@@ -210,9 +217,9 @@ bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
     bool now;
 
     pthread_mutex_lock(&srv->lock);
-    now = srv->slow_entries == 0 && srv->n_running < srv->cfg.threads &&
-          srv->n_spares > 0 && srv->n_fresh == 0 && srv->ready == NULL &&
-          srv->n_unparking == 0;
+    now = (srv->slow_entries == 0 || queue_is_unserved_locked(srv)) &&
+          srv->n_running < srv->cfg.threads && srv->n_spares > 0 &&
+          srv->n_fresh == 0 && srv->ready == NULL && srv->n_unparking == 0;
     if (now)
         begin_inline_locked(th, conn);
     pthread_mutex_unlock(&srv->lock);
@@ -250,11 +257,12 @@ bool wsk__call_end(struct wsk__thread *th)
     return leads;
 }
 
-/* Nobody calls, nobody will, and no thread can be made. */
+/* Nobody calls, and no thread can be made. Handlers that wait for their peers
+ * may do so for ever. */
 static bool is_hopeless_locked(const wsk_server *srv)
 {
-    return srv->no_threads && srv->n_running == 0 && srv->n_parked == 0 &&
-           srv->n_spares < MIN_SPARES;
+    return queue_is_unserved_locked(srv) && srv->n_running == 0 &&
+           srv->n_unparking == 0;
 }
 
 /* What keeps one more request from waiting; WSK__LIMITS: nothing. */
@@ -359,7 +367,8 @@ void wsk__call_unpark(struct wsk__thread *th)
     if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
         wsk__post(th->ws, WSK__POST_AWAY); /* it will not read for a while */
     while (!srv->ended && (srv->n_running >= srv->cfg.threads ||
-                           (srv->queue_turn && srv->ready != NULL)))
+                           (srv->queue_turn && srv->ready != NULL &&
+                            !queue_is_unserved_locked(srv))))
         pthread_cond_wait(&srv->slot_free, &srv->lock);
     srv->n_unparking--;
     srv->queue_turn = srv->ready != NULL;
@@ -742,6 +751,7 @@ static void refuse_ready_locked(wsk_server *srv)
 static void despair_locked(wsk_server *srv)
 {
     srv->no_threads = true;
+    pthread_cond_broadcast(&srv->slot_free); /* not the queue's turn any more */
     if (is_hopeless_locked(srv))
         refuse_ready_locked(srv);
 }

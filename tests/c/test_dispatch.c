@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -676,5 +677,87 @@ TEST(an_event_handler_paces_a_stream_by_drain)
     for (int ms = 0; ms < PATIENCE_MS && atomic_load(&closes) == 0; ms++)
         usleep(1000);
     EXPECT(atomic_load(&closes) == 1);
+    wsk_server_free(s.srv);
+}
+
+/* ------------------------------------------- a system without more threads */
+
+static struct {
+    wsk_server *srv;
+    atomic_int left; /* threads that it will give */
+} scarce;
+
+static void *scarce_work(void *srv)
+{
+    wsk_server_work(srv, NULL);
+    return NULL;
+}
+
+static void scarce_spawn(void *user)
+{
+    pthread_t thread;
+
+    (void)user;
+    if (atomic_fetch_sub(&scarce.left, 1) <= 0)
+        wsk_server_no_thread(scarce.srv);
+    else if (pthread_create(&thread, NULL, scarce_work, scarce.srv) == 0)
+        pthread_detach(thread);
+}
+
+static void echo_or_respond(wsk_request *req, void *user)
+{
+    (void)user;
+    if (wsk_request_head(req)->websocket)
+        echo_blocking(req);
+    else
+        wsk_request_respond(req, 200, NULL, 0, "ok", 2);
+}
+
+static void await_threads(wsk_server *srv, unsigned spares, unsigned parked)
+{
+    bool come = false;
+
+    for (int ms = 0; ms < PATIENCE_MS && !come; ms++) {
+        usleep(1000);
+        pthread_mutex_lock(&srv->lock);
+        come = srv->n_spares == spares && srv->n_parked == parked;
+        pthread_mutex_unlock(&srv->lock);
+    }
+    EXPECT(come);
+}
+
+/* All threads but the leader wait in receive(); what nobody can answer is
+ * refused, and they go on. */
+TEST(without_threads_for_the_queue_websockets_go_on_and_requests_get_503)
+{
+    const wsk_hooks hooks = {.spawn = scarce_spawn};
+    struct served s;
+    wsk_server_config cfg;
+    char data[126];
+    size_t len;
+    int one, two, fd;
+
+    wsk_config_init(&cfg);
+    cfg.port = 0;
+    cfg.log_level = "critical";
+    atomic_store(&scarce.left, 3);
+    s.srv = scarce.srv = wsk_server_new(&cfg, echo_or_respond, NULL, &hooks);
+    EXPECT(wsk_server_start(s.srv) == WSK_OK);
+    s.port = wsk_server_port(s.srv);
+    await_threads(s.srv, 2, 0);
+    one = open_ws(&s, UPGRADE("/"));
+    await_threads(s.srv, 1, 1);
+    two = open_ws(&s, UPGRADE("/"));
+    await_threads(s.srv, 0, 2);
+    fd = dial(&s);
+    say(fd, GET("/"));
+    EXPECT(hear_answer(fd, NULL, 0) == 503);
+    for (int i = 0; i < 5; i++) {
+        EXPECT(say_frame(one, 2, "one", 3) && hear_frame(one, data, &len) == 2);
+        EXPECT(say_frame(two, 2, "two", 3) && hear_frame(two, data, &len) == 2);
+    }
+    close(one);
+    close(two);
+    close(fd);
     wsk_server_free(s.srv);
 }
