@@ -9,7 +9,7 @@ BENCH ?= http
 
 run = $(PYTHON) tools/run.py
 
-.PHONY: help run test check fuzz replay analyze soak slow peers endings parked faults bench conformance install clean
+.PHONY: help run test check fuzz replay analyze soak slow peers endings parked faults bench conformance install uninstall clean
 
 help:
 	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
@@ -27,6 +27,7 @@ help:
 	@echo 'make bench        CPU beside other servers, BENCH=http, ws or framework'
 	@echo 'make conformance  Autobahn cases, other clients; CONFORMANCE=dir for other probers'
 	@echo 'make install      libwsocket, header and wsocket.pc to PREFIX=/usr/local'
+	@echo 'make uninstall    delete them from there'
 	@echo 'make clean        delete build/ and .venv/'
 
 run:
@@ -88,7 +89,10 @@ conformance:
 
 install:
 	@PYTHON=$(PYTHON) tools/bootstrap build
-	@$(run) library $(PREFIX)
+	@$(run) library '$(or $(PREFIX),/usr/local)'
+
+uninstall:
+	@$(run) uninstall '$(or $(PREFIX),/usr/local)'
 
 clean:
 	rm -rf build .venv .venv-bench

@@ -2,7 +2,7 @@
 """The work behind the Makefile: environments, build folders, test stages.
 
     tools/run.py check | test
-    tools/run.py install VENV | library PREFIX
+    tools/run.py install VENV | library PREFIX | uninstall PREFIX
     tools/run.py fuzz SECONDS | replay FILE...
     tools/run.py soak SECONDS | slow SECONDS | peers SECONDS
     tools/run.py endings | parked | faults | conformance [DIR]
@@ -41,8 +41,15 @@ OTHERS = ["werkzeug", "gunicorn gthread", "wsgiref, threads"]
 QUICK_BUILD = ["-Dbuildtype=plain", "-Doptimization=2"]
 ASAN_BUILD = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 CORE = ["tests/python", "-m", "not slow and not heavy"]
-NEWEST = (3, 13)
+NEWEST = (3, 14)
 OLDEST = (3, 9)
+# Where the loader and pkg-config look by themselves.
+KNOWN_PREFIXES = ["/usr", "/usr/local"]
+# What a desk sets and a bare machine does not: tests that need it would pass at
+# the desk alone.
+DESK = ["PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH",
+        "PYTHONHASHSEED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONUTF8",
+        "PYTHONIOENCODING", "PYTHONASYNCIODEBUG", "PYTHONSTARTUP"]
 
 
 # ------------------------------------------------------------ processes ---
@@ -123,14 +130,17 @@ def version_of(python):
 
 
 def other_pythons():
-    """The oldest and newest Python we promise, where pyenv has them."""
+    """The oldest and newest Python we promise, where pyenv or the PATH has
+    them; and the one before the newest, where that is not out yet."""
     root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     mine = version_of(sys.executable)
-    for version in OLDEST, NEWEST:
+    for version in OLDEST, (NEWEST[0], NEWEST[1] - 1), NEWEST:
         pattern = os.path.join(root, "versions", "%d.%d.*" % version)
         found = sorted(glob.glob(os.path.join(pattern, "bin", "python")))
-        if found and version != mine and version_of(found[-1]) == version:
-            yield found[-1]
+        found += filter(None, [shutil.which("python%d.%d" % version)])
+        usable = [path for path in found if version_of(path) == version]
+        if usable and version != mine:
+            yield usable[0]
 
 
 def install(inside, *setup):
@@ -575,11 +585,37 @@ def install_into(path):
 
 
 def library(prefix):
+    prefix = os.path.abspath(os.path.expanduser(prefix))
     folder = os.path.join("build", "library")
+    # `lib` is where pkg-config and the loader look below any prefix; the folder
+    # of an architecture is a distribution's.
     must([meson(), "setup", "--reconfigure", folder, "--prefix", prefix,
-          "--buildtype", "release", "-Dwerror=false", "-Dpython=disabled",
-          "-Dtests=disabled"])
+          "--libdir", "lib", "--buildtype", "release", "-Dwerror=false",
+          "-Dpython=disabled", "-Dtests=disabled"])
     must([meson(), "install", "-C", folder])
+    refresh_loader(prefix)
+    if prefix not in KNOWN_PREFIXES:
+        print("pkg-config finds it after\n    export PKG_CONFIG_PATH=" +
+              os.path.join(prefix, "lib", "pkgconfig"))
+
+
+def uninstall(prefix):
+    """What library() has installed; nothing else lies under these names."""
+    prefix = os.path.abspath(os.path.expanduser(prefix))
+    for pattern in ("lib/libwsocket.*", "lib/pkgconfig/wsocket.pc",
+                    "include/wsocket.h"):
+        for path in sorted(glob.glob(os.path.join(prefix, pattern))):
+            print("removing " + path)
+            os.remove(path)
+    refresh_loader(prefix)
+
+
+def refresh_loader(prefix):
+    """The loader finds a new library through its cache, which root writes; and
+    ldconfig is not in the PATH of every root."""
+    ldconfig = shutil.which("ldconfig", path="/sbin:/usr/sbin:/usr/bin")
+    if prefix in KNOWN_PREFIXES and os.geteuid() == 0 and ldconfig:
+        must([ldconfig])
 
 
 def main():
@@ -587,6 +623,7 @@ def main():
     commands = {"check": check, "test": test, "fuzz": fuzz,
                 "replay": replay,
                 "install": install_into, "library": library,
+                "uninstall": uninstall,
                 "soak": functools.partial(with_package, "tests/soak/soak.py"),
                 "slow": functools.partial(with_package, "tests/soak/slow.py"),
                 "peers": functools.partial(with_package, "tests/soak/peers.py"),
@@ -599,6 +636,10 @@ def main():
                 "conformance": conformance}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
+    for name in DESK:
+        os.environ.pop(name, None)
+    for name in [n for n in os.environ if n.startswith("WSOCKET_")]:
+        del os.environ[name]
     # A shell's background job ignores Ctrl-C, and so would all that is tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     commands[sys.argv[1]](*sys.argv[2:])

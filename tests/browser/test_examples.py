@@ -5,7 +5,8 @@ import os
 import pytest
 from page import ROOT, Page
 
-MANAGE = ("manage.py", "runserver", "--noreload", "127.0.0.1:0")
+# Where it listens is said on standard output, which a pipe buffers.
+MANAGE = ("-u", "manage.py", "runserver", "--noreload", "127.0.0.1:0")
 CHATS = {
     "flask": ("app:app",),
     "bottle": ("app:app",),

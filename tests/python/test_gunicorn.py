@@ -138,7 +138,8 @@ def test_hup_brings_new_code_and_drops_no_connection(
     master = gunicorn("--workers", "2").wait_started()
     with ws(master) as client:
         client.recv()
-        (tmp_path / "app.py").write_text(APP.replace("WORD", "NEWS"))
+        # Of another length: a .pyc file of the same second would do for it.
+        (tmp_path / "app.py").write_text(APP.replace("WORD", "NEWS") + "# new\n")
         master.signal(signal.SIGHUP)
 
         def is_new():
