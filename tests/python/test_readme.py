@@ -82,3 +82,15 @@ def test_django_echoes(serve):
 
     with override_settings(ROOT_URLCONF=Urls, ALLOWED_HOSTS=["*"]):
         check_echo(serve(WSGIHandler()), "/echo")
+
+
+def test_the_room_works_behind_tls():
+    pytest.importorskip("flask")
+    page = sample("from flask")
+    assert "location.protocol" in page and '"ws://"' not in page
+
+
+def test_a_plain_request_of_a_sample_is_no_500(serve):
+    pytest.importorskip("pyramid")
+    site = serve(run_sample(sample("from pyramid"))["app"])
+    assert site.get("/echo")[0] == 426

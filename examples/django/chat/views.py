@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from contextlib import suppress
 
+from django.db import connections
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 
@@ -28,6 +29,9 @@ def chat(request, room):
     if ws is None:
         return HttpResponseBadRequest("A WebSocket is expected here.\n")
     people, name = rooms[room], request.GET.get("name", "somebody")
+    # A view that has asked for request.user or made a query holds a database
+    # connection until it returns; this one returns when its visitor leaves.
+    connections.close_all()
     ws.accept()
     people[ws] = name
     try:
