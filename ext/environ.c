@@ -370,6 +370,12 @@ static wsk_str path_of(const wsk_head *head)
     return has_path ? head->path : (wsk_str){"/", 1};
 }
 
+/* With script_name the path may be empty: asked for is that itself. */
+static wsk_str path_info_of(const wsk_head *head)
+{
+    return head->path.len > 0 ? path_of(head) : (wsk_str){"", 0};
+}
+
 PyObject *ext_environ_path(const wsk_head *head)
 {
     return decode_path(path_of(head));
@@ -533,7 +539,7 @@ static PyObject *copy_with_slots(struct ext_environ *e,
     const wsk_head *head = source->head;
     const wsk_str values[TEXT_SLOTS] = {
         [EXT_SLOT_METHOD] = head->method,
-        [EXT_SLOT_PATH] = path_of(head),
+        [EXT_SLOT_PATH] = path_info_of(head),
         [EXT_SLOT_QUERY] = head->query,
         [EXT_SLOT_RAW_URI] = head->target,
         [EXT_SLOT_PROTOCOL] = head->version,
@@ -582,12 +588,22 @@ static int set_text(PyObject *environ, const char *key, const char *text)
 /* What a proxy has said that the template does not have already. */
 static int set_via(PyObject *environ, const struct ext_source *source)
 {
+    PyObject *name;
+    int rc;
+
     if (source->scheme != NULL && strcmp(source->scheme, "http") != 0 &&
         set_text(environ, "wsgi.url_scheme", source->scheme) < 0)
         return -1;
     if (source->prefix == NULL || source->prefix[0] == '\0')
         return 0;
-    return set_text(environ, "SCRIPT_NAME", source->prefix);
+    name = PyUnicode_InternFromString("SCRIPT_NAME");
+    rc = name == NULL ? -1
+                      : set_take(environ, name,
+                                 PyUnicode_DecodeLatin1(
+                                     source->prefix,
+                                     (Py_ssize_t)strlen(source->prefix), NULL));
+    Py_XDECREF(name);
+    return rc;
 }
 
 PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,

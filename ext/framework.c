@@ -92,6 +92,11 @@ static PyObject *find_in(const FrameworkObject *self, PyObject *environ)
     PyObject *found = NULL;
 
     path = ext_ref(path != NULL ? path : self->st->names.empty);
+    if (PyUnicode_Check(path) && PyUnicode_GET_LENGTH(path) == 0)
+        /* Mounted below a path, and asked for that itself. */
+        Py_SETREF(path, PyUnicode_FromString("/"));
+    if (path == NULL)
+        return NULL;
     if (PyUnicode_Check(path))
         found = find(self, path);
     else

@@ -128,6 +128,7 @@ typedef struct wsk_str {
     TIME(keep_alive, 75000, "idle time between requests before a silent close") \
     TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
     FLAG(proxy_protocol, false, "connections begin with a header of the PROXY protocol, 1 or 2; from trusted_proxies only, if there are any") \
+    TEXT(script_name, "", "path below which all of it is mounted, such as /app: taken off every path, and SCRIPT_NAME; others are answered 404; what X-Forwarded-Prefix says stands before it") \
     TEXT(access_logfile, "-", "file for the access log; - is standard output, none is off") \
     TEXT(access_log_format, "combined", "combined, common, json, or a format such as %h \"%r\" %s %D: atoms h l u t r s b B f a D T M L p U q m H, %{Field}i and %{Field}o of request and answer, %{VARIABLE}e, %{messages_in}w and the like of a WebSocket that has ended") \
     TEXT(error_logfile, "stderr", "file for the server's own log; - is standard output, none is off") \
@@ -236,7 +237,8 @@ typedef struct wsk_header {
 typedef struct wsk_head {
     wsk_str method;  /* a token */
     wsk_str target;  /* as sent, visible ASCII */
-    wsk_str path;    /* origin form, not decoded; "*" for OPTIONS * */
+    wsk_str path;    /* origin form, not decoded; "*" for OPTIONS *; without the
+                        option script_name, so that it may be empty */
     wsk_str query;   /* after the first '?', not decoded; maybe empty */
     wsk_str host;    /* authority of the target, else Host; maybe empty */
     wsk_str version; /* as sent: "HTTP/1.1" */
@@ -815,7 +817,8 @@ WSK_API const char *wsk_request_peer(const wsk_request *req, uint16_t *port);
 WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 
 /** How the client came, as far as trusted proxies tell: "http" or "https"; and
- * the beginning of the path that they took away, "" or "/app". The client's
+ * the beginning of the path that they took away, and then the option
+ * script_name, "" or "/app". The client's
  * address and the host it asked for (head->host, and the Host field) are
  * theirs, too. Until the handler returns. */
 WSK_API const char *wsk_request_scheme(const wsk_request *req);

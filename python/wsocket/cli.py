@@ -44,7 +44,7 @@ GROUPS = [
     ("WebSocket", r"ws_"),
     ("where to listen", r"host|port|bind|backlog"),
     ("logs", r"access_|error_|log_"),
-    ("behind a proxy", r"trusted_|proxy_"),
+    ("behind a proxy", r"trusted_|proxy_|script_"),
     ("deadlines", r".*_timeout|keep_alive|.*_rate"),
     ("limits", r"max_|.*_limit|.*_memory|threads"),
     ("answers", r""),

@@ -167,7 +167,9 @@ void wsk_router_handler(wsk_request *req, void *router)
 {
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     const wsk_head *head = wsk_request_head(req);
-    const struct route *route = find(router, head->path);
+    /* Empty: asked for is script_name itself. */
+    wsk_str path = head->path.len > 0 ? head->path : (wsk_str){"/", 1};
+    const struct route *route = find(router, path);
 
     if (route == NULL)
         refuse(req, 404, NULL, 0);

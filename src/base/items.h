@@ -5,6 +5,9 @@
 
 #include "wsocket.h"
 
+/* As long as the option script_name may be, with its NUL. */
+enum { WSK__SCRIPT_NAME = 128 };
+
 /*
  * Walk a list option: elements stand between line ends if there is one, else
  * between commas; white space around them does not count, empty ones are

@@ -118,6 +118,20 @@ static bool good_format(wsk_str text)
     return wsk__format_good(text.p);
 }
 
+/* As SCRIPT_NAME is: decoded, without a slash at its end. */
+static bool good_script_name(wsk_str text)
+{
+    if (text.len == 0)
+        return true;
+    if (text.len >= WSK__SCRIPT_NAME || text.p[0] != '/' ||
+        text.p[text.len - 1] == '/')
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.p[i] <= ' ' || strchr("%?#", text.p[i]) != NULL)
+            return false;
+    return true;
+}
+
 static bool good_block(wsk_str item)
 {
     struct wsk__block block;
@@ -199,6 +213,8 @@ static const struct rule {
     {"first_octet_timeout", 1, 0, NULL, NULL, false},
     {"buffer_body", 0, 0, "auto always never", NULL, false},
     {"log_level", 0, 0, "debug info warning error critical", NULL, false},
+    {"script_name", 0, 0, "a path such as /app, without a slash at its end",
+     good_script_name, false},
     {"access_log_format", 0, 0,
      "combined, common, json or atoms such as %h %r %s", good_format, false},
     {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},

@@ -6,6 +6,7 @@
 #include "net/dispatch.h"
 #include "net/lone.h"
 #include "net/loop.h"
+#include "net/mount.h"
 #include "net/parts.h"
 #include "ws/mask.h"
 
@@ -70,6 +71,8 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
     head = wsk__head_again(kept->text, kept->head_len, &conn->srv->cfg.limits);
     if (head != NULL && kept->host_at > 0)
         wsk__via_rehost(head, behind_head(kept) + kept->host_at);
+    if (head != NULL && conn->srv->cfg.script_name != NULL)
+        wsk__mount_strip(conn->srv->cfg.script_name, &head->path);
     return head;
 }
 
@@ -95,7 +98,9 @@ const char *wsk_conn_prefix(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return ""; /* its environ is the other server's */
-    return kept->prefix_at > 0 ? behind_head(kept) + kept->prefix_at : "";
+    if (kept->prefix_at > 0)
+        return behind_head(kept) + kept->prefix_at;
+    return conn->srv->cfg.script_name != NULL ? conn->srv->cfg.script_name : "";
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)

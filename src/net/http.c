@@ -9,6 +9,7 @@
 #include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/loop.h"
+#include "net/mount.h"
 #include "net/parts.h"
 #include "net/spill.h"
 #include "net/static.h"
@@ -215,6 +216,11 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     wsk__via_request(conn);
     if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
+        conn->h->failed = true;
+        return WSK__FEED_OVER;
+    }
+    if (!wsk__mount_request(conn)) {
+        wsk__http_fail(&conn->h->http, 404);
         conn->h->failed = true;
         return WSK__FEED_OVER;
     }

@@ -4,6 +4,7 @@
 #include "net/dispatch.h"
 #include "net/lone.h"
 #include "net/loop.h"
+#include "net/mount.h"
 #include "net/parts.h"
 #include "net/spill.h"
 
@@ -57,9 +58,7 @@ const char *wsk_request_scheme(const wsk_request *req)
 
 const char *wsk_request_prefix(const wsk_request *req)
 {
-    const struct wsk__via *via = req->conn->h->via;
-
-    return via != NULL ? via->prefix : "";
+    return wsk__mount_prefix(req->conn);
 }
 
 const char *wsk_request_peer(const wsk_request *req, uint16_t *port)

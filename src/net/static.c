@@ -428,15 +428,16 @@ static void answer_error(wsk_request *req, int status, struct fields *f)
 static void answer_folder(wsk_request *req, struct fields *f)
 {
     const wsk_head *head = wsk_request_head(req);
-    char to[PATH_CAP + 256];
-    size_t n = head->path.len + (head->query.len ? head->query.len + 1 : 0) + 1;
+    char to[PATH_CAP + 512];
+    int n = snprintf(to, sizeof(to), "%s%.*s/%s%.*s", wsk_request_prefix(req),
+                     (int)head->path.len, head->path.p,
+                     head->query.len ? "?" : "", (int)head->query.len,
+                     head->query.p);
 
-    if (n >= sizeof(to)) {
+    if (n < 0 || (size_t)n >= sizeof(to)) {
         answer_error(req, 404, f);
         return;
     }
-    snprintf(to, sizeof(to), "%.*s/%s%.*s", (int)head->path.len, head->path.p,
-             head->query.len ? "?" : "", (int)head->query.len, head->query.p);
     add_field(f, "Location", to);
     answer_error(req, 308, f);
 }

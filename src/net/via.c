@@ -193,7 +193,7 @@ void wsk__via_request(struct wsk_conn *conn)
     compose(via, head, &said, &conn->h->local.port);
     if (via->host[0] != '\0')
         wsk__via_rehost(head, via->host);
-    if (said.prefix.len > 0 && said.prefix.len < sizeof(via->prefix)) {
+    if (said.prefix.len > 0 && said.prefix.len < WSK__PREFIX_SAID) {
         memcpy(via->prefix, said.prefix.p, said.prefix.len);
         via->prefix[said.prefix.len] = '\0';
     }

@@ -3,7 +3,10 @@
 #define WSK_NET_VIA_H
 
 #include "base/address.h"
+#include "base/items.h"
 #include "net/listen.h"
+
+enum { WSK__PREFIX_SAID = 128 };
 
 struct wsk__thread;
 struct wsk_conn;
@@ -28,7 +31,8 @@ struct wsk__via {
     bool trusted;    /* what its requests say of their clients counts */
     bool header_due; /* of the PROXY protocol */
     bool https;      /* of the open request, to its client */
-    char prefix[128];
+    /* SCRIPT_NAME: what a proxy took off the path, and then script_name */
+    char prefix[WSK__PREFIX_SAID + WSK__SCRIPT_NAME];
     char host[WSK__HOST_TEXT]; /* the authority that its client asked for; "":
                                   the one that stands in its head */
     uint64_t since_ms;         /* for the header's deadline */

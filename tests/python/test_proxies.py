@@ -411,3 +411,120 @@ def test_without_the_option_it_is_no_request(serve):
     with serve(app).raw() as client:
         client.send(V1 + GET)
         assert client.response()[0] == 400
+
+
+def mounted(environ, start_response):
+    ws = environ.get("wsgi.websocket")
+    text = "%s|%s" % (environ["SCRIPT_NAME"], environ["PATH_INFO"])
+    if ws is not None:
+        ws.send(text + "|" + ws.environ["SCRIPT_NAME"] + ws.environ["PATH_INFO"])
+        return []
+    start_response("200 OK", [("Content-Length", str(len(text)))])
+    return [text.encode("latin-1")]
+
+
+@pytest.mark.parametrize(
+    "target, seen",
+    [
+        ("/app/x/y?z", b"/app|/x/y"),
+        ("/app", b"/app|"),
+        ("/app?x", b"/app|"),
+        ("/app/", b"/app|/"),
+        ("/app//x", b"/app|//x"),
+        ("/%61pp/x%20y", b"/app|/x y"),
+        ("/app/app/x", b"/app|/app/x"),
+        ("http://test/app/x", b"/app|/x"),
+        ("/apple", None),
+        ("/ap", None),
+        ("/x", None),
+        ("/", None),
+        ("/x/app/y", None),
+        ("/app%2Fx", None),
+        ("/App/x", None),
+        ("http://test", None),
+    ],
+)
+def test_script_name_is_taken_off_and_what_is_outside_is_404(
+    serve, target, seen
+):
+    status, _, body = serve(mounted, script_name="/app").get(target)
+    assert (status, body) == (200, seen) if seen else status == 404
+
+
+def test_script_name_may_have_several_parts_and_other_letters(serve):
+    site = serve(mounted, script_name="/a/k\u00e4se")
+    body = site.get("/a/k%C3%A4se/x")[2]
+    assert body.decode("utf-8") == "/a/k\u00e4se|/x"
+
+
+@pytest.mark.parametrize("value", ["app", "/", "/app/", "/a b", "/a?b", "/a%20"])
+def test_a_script_name_is_a_path_without_a_slash_at_its_end(value):
+    with pytest.raises(ValueError, match="script_name takes a path such as"):
+        wsocket.Server(mounted, script_name=value)
+
+
+@pytest.mark.parametrize(
+    "target, prefix, seen",
+    [
+        ("/app/x", "/ext", b"/ext/app|/x"),
+        ("/app/x", "/ext/app", b"/ext/app|/x"),
+        ("/app/x", "/app", b"/app|/x"),
+        ("/x", "/app", b"/app|/x"),
+        ("/x", "/ext/app", b"/ext/app|/x"),
+        ("/x", "/ext", None),
+    ],
+)
+def test_a_prefix_of_a_proxy_stands_before_script_name(
+    serve, target, prefix, seen
+):
+    options = {"script_name": "/app", "trusted_proxies": "127.0.0.1"}
+    if "forwarded_fields" in {name for name, *_ in wsocket._wsocket.options()}:
+        options["forwarded_fields"] = "x-forwarded-prefix"
+    site = serve(mounted, **options)
+    status, _, body = site.get(target, "X-Forwarded-Prefix: " + prefix)
+    assert (status, body) == (200, seen) if seen else status == 404
+
+
+def test_a_prefix_that_nobody_is_trusted_for_does_not_count(serve):
+    site = serve(mounted, script_name="/app")
+    field = "X-Forwarded-Prefix: /app"
+    assert site.get("/x", field)[0] == 404
+    assert site.get("/app/x", field)[2] == b"/app|/x"
+
+
+def test_a_websocket_below_a_script_name(serve):
+    site = serve(mounted, script_name="/app")
+    with site.ws("/app/chat?x") as client:
+        assert client.recv(20) == "/app|/chat|/app/chat"
+    with pytest.raises(Exception, match="404"):
+        site.ws("/chat")
+
+
+def test_events_and_routes_below_a_script_name(serve):
+    class Hello(wsocket.WSocketApp):
+        def onconnect(self, client):
+            client.send("%(SCRIPT_NAME)s|%(PATH_INFO)s" % client.environ)
+
+    app = Hello()
+    with serve(app, script_name="/app").ws("/app/chat") as client:
+        assert client.recv(20) == "/app|/chat"
+    framework = wsocket.Framework()
+
+    @framework.route("/")
+    def index(environ, start_response):
+        return "index"
+
+    site = serve(framework, script_name="/app")
+    assert site.get("/app")[2] == site.get("/app/")[2] == b"index"
+
+
+def test_static_files_lie_below_the_script_name(serve, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "index.html").write_text("text")
+    site = serve(
+        mounted, script_name="/app", static={"/files": str(tmp_path)}
+    )
+    assert site.get("/app/files/sub/")[2] == b"text"
+    status, headers, _ = site.get("/app/files/sub?q")
+    assert (status, headers["location"]) == (308, "/app/files/sub/?q")
+    assert site.get("/files/sub/")[0] == 404

@@ -1,0 +1,21 @@
+/* net/mount: the option script_name, a path that is the server's root. */
+#ifndef WSK_NET_MOUNT_H
+#define WSK_NET_MOUNT_H
+
+#include "wsocket.h"
+
+struct wsk_conn;
+
+/* A request begins, and proxies were heard: take script_name off its path.
+ * False: the path is outside, and no proxy that is trusted has taken it off
+ * before. */
+bool wsk__mount_request(struct wsk_conn *conn);
+
+/* Take `name` off a path that lies below it, %-escapes decoded. False: it lies
+ * outside and is unchanged. */
+bool wsk__mount_strip(const char *name, wsk_str *path);
+
+/* SCRIPT_NAME of the open request. */
+const char *wsk__mount_prefix(const struct wsk_conn *conn);
+
+#endif
