@@ -15,11 +15,14 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import select
+import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, Optional
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
 from . import config, log
@@ -50,6 +53,46 @@ LIMITS = {
 # gunicorn takes them in capitals, too, and any other word for info.
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
+# Of secure_scheme_headers, the one that is known here.
+SCHEME_FIELD = ("X-FORWARDED-PROTO", "https")
+
+# Settings that gunicorn's own workers obey and this one does not, and what is
+# said where one of them is not as it comes.
+UNHEEDED = {
+    "pre_request": "is not called; a middleware of the application can be",
+    "post_request": "is not called; a middleware of the application can be",
+    "header_map": "has no effect: fields with underscores are dropped",
+    "forwarder_headers": "has no effect: SCRIPT_NAME comes from the "
+    "environment or X-Forwarded-Prefix",
+    "casefold_http_method": "has no effect: methods are taken as they are",
+    "permit_unconventional_http_method": "has no effect: every token is one",
+    "permit_unconventional_http_version": "has no effect",
+    "permit_obsolete_folding": "has no effect: such requests are answered 400",
+    "strip_header_spaces": "has no effect: such requests are answered 400",
+    "proxy_allow_ips": "has no effect: forwarded_allow_ips counts",
+    "tmp_upload_dir": "has no effect: TMPDIR counts",
+    "sendfile": "has no effect: the server decides",
+    "protocol": "has no effect: HTTP is spoken",
+    "uwsgi_allow_ips": "has no effect: HTTP is spoken",
+    "http_protocols": "has no effect: HTTP/1.1 is spoken",
+    "http_parser": "has no effect: the server has its own",
+    "root_path": "is for ASGI; set SCRIPT_NAME in the environment",
+    "asgi_loop": "is for ASGI",
+    "asgi_lifespan": "is for ASGI",
+    "websocket_max_message_size": "has no effect; WSOCKET_WS_MAX_SIZE has",
+    "statsd_host": "counts no requests of this worker",
+    "syslog": "has no effect on the access log",
+    "logconfig": "has no effect on the access log",
+    "logconfig_dict": "has no effect on the access log",
+    "logconfig_json": "has no effect on the access log",
+    "logger_class": "has no effect on the access log",
+}
+
+# Of gunicorn's access_log_format: %(h)s, %({Field}i)s.
+ATOM = re.compile(
+    r"%\((\{[^{}]+\}[ioe]|[hlutrsmUqHbBfaTDMLp])\)s|%%|%"
+)
+
 ALL_FIELDS = 65536  # octets of all fields together, without a word of gunicorn
 
 
@@ -75,11 +118,53 @@ class Worker(base.Worker):  # type: ignore[misc]
                     "which keeps its own; WSOCKET_%s sets another",
                     *(theirs, ours.upper()),
                 )
+        for name, what in UNHEEDED.items():
+            if name in cfg.settings and is_changed(cfg, name):
+                log.warning("%s %s in wsocket's worker", name, what)
+        others = [
+            "%s: %s" % item
+            for item in cfg.secure_scheme_headers.items()
+            if item != SCHEME_FIELD
+        ]
+        if others and cfg.forwarded_allow_ips:
+            log.warning(
+                "secure_scheme_headers: wsocket's worker knows "
+                "X-Forwarded-Proto: https, not %s",
+                ", ".join(others),
+            )
+        if log_format(cfg) is None:
+            log.warning(
+                "access_log_format %r has no effect in wsocket's worker, which "
+                "does not know all of it; WSOCKET_ACCESS_LOG_FORMAT has",
+                cfg.access_log_format,
+            )
+        try:
+            cls._check_environment(log)
+        except config.UsageError as exc:
+            raise RuntimeError(str(exc)) from None
+
+    @classmethod
+    def _check_environment(cls, log: Any) -> None:
+        options, warnings = config.gather({}, os.environ)
+        for name in ("app", "host", "port", "bind"):
+            if name in options:
+                warnings.append(
+                    "%s of the environment has no effect: gunicorn has its own"
+                    % name
+                )
+        for text in warnings:
+            log.warning("%s", text)
+        script_name = os.environ.get("SCRIPT_NAME", "").rstrip("/")
+        config.check("script_name", script_name, "SCRIPT_NAME")
 
     def run(self) -> None:
         """Serve until a signal, a parent that is gone, or max_requests."""
         self._share_log()
-        server = Server(self._app(), **self._options())
+        try:
+            server = Server(self._app(), **self._options())
+        except (TypeError, ValueError) as exc:  # the next worker had the same
+            self.log.error("%s", exc)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
         server._server._environ["wsgi.multiprocess"] = self.cfg.workers > 1
         server.start()
         try:
@@ -142,18 +227,53 @@ class Worker(base.Worker):  # type: ignore[misc]
         level = str(options.get("log_level", "")).lower()
         options["log_level"] = level if level in LEVELS else "info"
         options["access_logfile"] = cfg.accesslog or "none"
+        options["access_log_format"] = log_format(cfg)  # None: the default
+        options["script_name"] = os.environ.get("SCRIPT_NAME", "").rstrip("/")
+        if str(getattr(cfg, "proxy_protocol", "off")) not in ("off", "False"):
+            options["proxy_protocol"] = True
         trusted = cfg.forwarded_allow_ips  # a list in newer gunicorns
         if not isinstance(trusted, str):
             trusted = ",".join(map(str, trusted))
         options["trusted_proxies"] = [t for t in trusted.split(",") if t]
+        if SCHEME_FIELD not in cfg.secure_scheme_headers.items() and (
+            "forwarded_fields" in config.NAMES
+        ):
+            options["forwarded_fields"] = ["x-forwarded-for"]
         options.update(self.options)
         options.update(config.gather({}, os.environ)[0])
-        options.pop("app", None)
+        for name in ("app", "host", "port"):
+            options.pop(name, None)
         # The server closes what it is given, and so does gunicorn.
         options["bind"] = [
             "fd:%d" % os.dup(listener.fileno()) for listener in self.sockets
         ]
         return options
+
+
+def is_changed(cfg: Any, name: str) -> bool:
+    """Whether the setting is another than it comes with."""
+    setting = cfg.settings[name]
+    return bool(setting.get() != type(setting)().get())
+
+
+def log_format(cfg: Any) -> Optional[str]:
+    """gunicorn's access_log_format as ours; None where it cannot be told.
+
+    "%(h)s %({Accept}i)s"  # "%h %{Accept}i"
+    """
+    unknown = []
+
+    def ours(atom: re.Match[str]) -> str:
+        if atom[0] == "%":
+            unknown.append(atom[0])
+        return "%" + atom[1] if atom[1] else atom[0]
+
+    text = ATOM.sub(ours, cfg.access_log_format)
+    try:
+        config.check("access_log_format", text, "access_log_format")
+    except config.UsageError:
+        return None
+    return None if unknown else text
 
 
 class _Counted:

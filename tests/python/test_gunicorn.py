@@ -28,6 +28,8 @@ def app(environ, start_response):
         raise ValueError("broken on purpose")
     if environ["PATH_INFO"] == "/scheme":
         environ["wsgi.multiprocess"] = environ["wsgi.url_scheme"]
+    if environ["PATH_INFO"] == "/where":
+        environ["wsgi.multiprocess"] = environ["SCRIPT_NAME"]
     body = "WORD %d %s" % (os.getpid(), environ["wsgi.multiprocess"])
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body.encode()]
@@ -246,3 +248,64 @@ def test_limits_of_0_are_named_and_long_fields_allowed(gunicorn):
         assert get(client, "/?" + "x" * 20000)[0] == 414
     assert "limit_request_line = 0" in master.said
     assert "WSOCKET_MAX_REQUEST_LINE" in master.said
+
+
+def test_script_name_of_the_environment_counts(gunicorn, monkeypatch):
+    monkeypatch.setenv("SCRIPT_NAME", "/shop/")
+    master = gunicorn().wait_started()
+    with master.raw() as client:
+        assert get(client, "/shop/where")[1].endswith(" /shop")
+        assert get(client, "/where")[0] == 404
+
+
+def test_a_bad_script_name_ends_the_start(gunicorn, monkeypatch):
+    monkeypatch.setenv("SCRIPT_NAME", "shop")
+    master = gunicorn()
+    assert master.wait() != 0
+    assert "SCRIPT_NAME: script_name takes a path" in master.said
+
+
+def test_the_format_of_the_access_log_counts(gunicorn):
+    form = '%(m)s %(U)s|%({host}i)s|%({content-length}o)s|%%|%(s)s'
+    master = gunicorn(
+        *("--access-logfile", "-", "--access-logformat", form)
+    ).wait_started()
+    with master.raw() as client:
+        assert get(client, "/logged", close=True)[0] == 200
+    master.signal(signal.SIGTERM)
+    assert master.wait() == 0
+    assert re.search(r"(?m)^GET /logged\|t\|\d+\|%\|200$", master.printed)
+
+
+def test_settings_without_effect_are_named(
+    gunicorn, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("WSOCKET_PORT", "80")
+    monkeypatch.setenv("WSOCKET_SERVICE_HOST", "10.0.0.1")
+    (tmp_path / "more.conf.py").write_text(
+        "control_socket_disable = True\n"
+        "def pre_request(worker, request): pass\n"
+        "def post_request(worker, request, environ, response): pass\n"
+        "secure_scheme_headers = {'X-SSL': 'on'}\n"
+    )
+    master = gunicorn(
+        *("--header-map", "dangerous", "--access-logformat", "%(x)s"),
+        *("-c", "more.conf.py"),
+    ).wait_started()
+    with master.raw() as client:  # a worker comes after the warnings
+        assert get(client, close=True)[0] == 200
+    for name in (
+        *("header_map", "access_log_format", "pre_request", "post_request"),
+        *("secure_scheme_headers", "port of the environment"),
+        "WSOCKET_SERVICE_HOST",
+    ):
+        assert re.search(r"\[WARNING\].*" + name, master.said), name
+    for name in ("forwarder_headers", "logger_class", "sendfile", "protocol"):
+        assert not re.search(r"\[WARNING\] %s" % name, master.said), name
+
+
+def test_an_application_of_another_kind_ends_the_start(gunicorn, monkeypatch):
+    monkeypatch.setitem(globals(), "APP", "async def app(a, b, c): pass\n")
+    master = gunicorn()
+    assert master.wait() != 0
+    assert "ASGI" in master.said
