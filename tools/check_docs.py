@@ -95,7 +95,9 @@ def broken_samples():
 
 def missing_tests():
     known = {os.path.basename(path)[:-2] for path in glob.glob("fuzz/*.c")}
-    for path in glob.glob("tests/**/test_*.[cp]*", recursive=True):
+    paths = [path for kind in ("c", "py") for path in glob.glob(
+        "tests/**/test_*." + kind, recursive=True)]
+    for path in paths:  # and not the bytecode beside them
         stem = os.path.splitext(os.path.basename(path))[0]
         known |= {"%s.%s" % (stem, name) for name in re.findall(
             r"^(?:TEST\(|def )(\w+)", read(path), re.MULTILINE)}
