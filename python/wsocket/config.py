@@ -104,7 +104,7 @@ LINK = re.compile(
     r"(.+_)?(SERVICE_(HOST|PORT(_.+)?)"
     r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|ENV_.+)"
 )
-LINK_VALUE = re.compile(r"(?i)(tcp|udp|sctp)://\S+")
+LINK_VALUE = re.compile(r"(tcp|udp|sctp)://[^ ]+")
 
 
 def is_link(name: str, value: str) -> bool:
