@@ -235,9 +235,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if not isinstance(trusted, str):
             trusted = ",".join(map(str, trusted))
         options["trusted_proxies"] = [t for t in trusted.split(",") if t]
-        if SCHEME_FIELD not in cfg.secure_scheme_headers.items() and (
-            "forwarded_fields" in config.NAMES
-        ):
+        if SCHEME_FIELD not in cfg.secure_scheme_headers.items():
             options["forwarded_fields"] = ["x-forwarded-for"]
         options.update(self.options)
         options.update(config.gather({}, os.environ)[0])

@@ -309,3 +309,19 @@ def test_an_application_of_another_kind_ends_the_start(gunicorn, monkeypatch):
     master = gunicorn()
     assert master.wait() != 0
     assert "ASGI" in master.said
+
+
+def test_a_scheme_field_that_is_not_in_the_setting_does_not_count(
+    gunicorn, tmp_path
+):
+    (tmp_path / "more.conf.py").write_text(
+        "control_socket_disable = True\n"
+        "secure_scheme_headers = {'X-SSL': 'on'}\n"
+    )
+    master = gunicorn("-c", "more.conf.py").wait_started()
+    with master.raw() as client:
+        client.send(
+            b"GET /scheme HTTP/1.1\r\nHost: t\r\n"
+            b"X-Forwarded-Proto: https\r\n\r\n"
+        )
+        assert client.response()[2].decode().split()[2] == "http"

@@ -477,10 +477,12 @@ def test_a_script_name_is_a_path_without_a_slash_at_its_end(value):
 def test_a_prefix_of_a_proxy_stands_before_script_name(
     serve, target, prefix, seen
 ):
-    options = {"script_name": "/app", "trusted_proxies": "127.0.0.1"}
-    if "forwarded_fields" in {name for name, *_ in wsocket._wsocket.options()}:
-        options["forwarded_fields"] = "x-forwarded-prefix"
-    site = serve(mounted, **options)
+    site = serve(
+        mounted,
+        script_name="/app",
+        trusted_proxies="127.0.0.1",
+        forwarded_fields="x-forwarded-prefix",
+    )
     status, _, body = site.get(target, "X-Forwarded-Prefix: " + prefix)
     assert (status, body) == (200, seen) if seen else status == 404
 
