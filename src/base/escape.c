@@ -103,10 +103,11 @@ static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
     return *used;
 }
 
-/* Stays as it is in every way; most octets do. */
+/* Stays as it is in every way; most octets do, and a blank does in most ways.
+ */
 static bool is_plain(uint8_t c)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 size_t wsk__escape(char *dst, size_t cap, const char *src, size_t len,
