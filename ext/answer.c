@@ -457,7 +457,18 @@ static PyObject *error_page(PyObject *error, bool shown)
     return page;
 }
 
-/* Log the exception that is set, and clear it. */
+/* Log the exception that is set, and clear it. Other servers than ours have a
+ * log of their own. */
+static void log_to_errors(const AnswerObject *self, const char *what)
+{
+    PyObject *errors =
+        ext_xref(PyDict_GetItem(self->environ, self->st->names.errors));
+
+    ext_log_exception_to(self->st, what, errors);
+    Py_XDECREF(errors);
+}
+
+/* The same for one of the handler. */
 static void log_failure(const AnswerObject *self)
 {
     PyObject *type, *error, *traceback, *method, *path, *what;
@@ -476,8 +487,7 @@ static void log_failure(const AnswerObject *self)
     text = what == NULL ? NULL : PyUnicode_AsUTF8(what);
     PyErr_Clear();
     PyErr_Restore(type, error, traceback);
-    ext_log_exception(self->st,
-                      text == NULL ? "error in the application" : text);
+    log_to_errors(self, text == NULL ? "error in the application" : text);
     Py_XDECREF(what);
 }
 
@@ -665,7 +675,7 @@ static void close_failed(AnswerObject *self)
 
     PyErr_Fetch(&type, &error, &traceback);
     if (close_result(self) < 0)
-        ext_log_exception(self->st, "close() of the response failed");
+        log_to_errors(self, "close() of the response failed");
     PyErr_Restore(type, error, traceback);
 }
 

@@ -104,26 +104,24 @@ PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
     return raise_as(type, status, what);
 }
 
-/* logger.level(what, exc_info=error); false with an exception set. */
-static bool log_error(const struct ext_state *st, const char *level,
-                      const char *what, PyObject *error)
+/* log.report(what, error, errors) or log.depart(what, error); false with an
+ * exception set. */
+static bool report(const char *name, const char *what, PyObject *error,
+                   PyObject *errors)
 {
-    PyObject *method = PyObject_GetAttrString(st->logger, level);
-    PyObject *args = Py_BuildValue("(ss)", "%s", what);
-    PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", error);
+    PyObject *log = PyImport_ImportModule("wsocket.log");
     PyObject *result = NULL;
 
-    if (method != NULL && args != NULL && kwargs != NULL)
-        result = PyObject_Call(method, args, kwargs);
-    Py_XDECREF(method);
-    Py_XDECREF(args);
-    Py_XDECREF(kwargs);
+    if (log != NULL)
+        result = PyObject_CallMethod(log, name, "sOO", what, error,
+                                     errors == NULL ? Py_None : errors);
+    Py_XDECREF(log);
     Py_XDECREF(result);
     return result != NULL;
 }
 
-static void log_exception(const struct ext_state *st, const char *level,
-                          const char *what)
+static void log_exception(const struct ext_state *st, const char *name,
+                          const char *what, PyObject *errors)
 {
     PyObject *type, *error, *traceback;
 
@@ -132,7 +130,7 @@ static void log_exception(const struct ext_state *st, const char *level,
     if (traceback != NULL && PyException_SetTraceback(error, traceback) < 0)
         PyErr_Clear();
 
-    if (!log_error(st, level, what, error)) {
+    if (!report(name, what, error, errors)) {
         PyErr_WriteUnraisable(st->logger);
         PyErr_Restore(type, error, traceback);
         PyErr_WriteUnraisable(NULL);
@@ -145,12 +143,19 @@ static void log_exception(const struct ext_state *st, const char *level,
 
 void ext_log_exception(const struct ext_state *st, const char *what)
 {
-    log_exception(st, "error", what);
+    log_exception(st, "report", what, NULL);
+}
+
+void ext_log_exception_to(const struct ext_state *st, const char *what,
+                          PyObject *errors)
+{
+    log_exception(st, "report", what, errors);
 }
 
 void ext_log_departure(const struct ext_state *st)
 {
-    log_exception(st, "debug", "a handler ended because its client has left");
+    log_exception(st, "depart", "a handler ended because its client has left",
+                  NULL);
 }
 
 PyObject *ext_unsupported(const char *what)
@@ -168,12 +173,8 @@ PyObject *ext_unsupported(const char *what)
 
 void ext_log_warning(const struct ext_state *st, const char *what)
 {
-    PyObject *result =
-        PyObject_CallMethod(st->logger, "warning", "ss", "%s", what);
-
-    if (result == NULL)
+    if (!report("warn", what, Py_None, NULL))
         PyErr_WriteUnraisable(st->logger);
-    Py_XDECREF(result);
 }
 
 void ext_log_no_websocket(const struct ext_state *st)

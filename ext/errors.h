@@ -22,8 +22,15 @@ PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
                           const char *what);
 
 /* Log the exception that is set, with its traceback, and clear it. An exception
- * must never get lost: when logging fails sys.unraisablehook hears of it. */
+ * must never get lost: what the logger writes nowhere goes to the error log of
+ * the server whose thread this is; see report() in wsocket/log.py. When all
+ * fails sys.unraisablehook hears of it. */
 void ext_log_exception(const struct ext_state *st, const char *what);
+
+/* The same, with another stream for what the logger writes nowhere: wsgi.errors
+ * of the request. NULL is legal. */
+void ext_log_exception_to(const struct ext_state *st, const char *what,
+                          PyObject *errors);
 
 /* The same for one that only says that the peer has left: for debugging. */
 void ext_log_departure(const struct ext_state *st);

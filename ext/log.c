@@ -291,6 +291,25 @@ static PyGetSetDef Log_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+/* One entry of several lines. False: the server is gone. */
+static PyObject *Log_entry(PyObject *op, PyObject *text)
+{
+    LogObject *self = Log_CAST(op);
+    PyObject *utf8;
+
+    if (!PyUnicode_Check(text))
+        return PyErr_Format(PyExc_TypeError, "entry() takes a str");
+    if (self->srv == NULL)
+        Py_RETURN_FALSE;
+    utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    if (utf8 == NULL)
+        return NULL;
+    wsk_server_log_text(self->srv, PyBytes_AS_STRING(utf8),
+                        (size_t)PyBytes_GET_SIZE(utf8));
+    Py_DECREF(utf8);
+    Py_RETURN_TRUE;
+}
+
 static void Log_dealloc(PyObject *op)
 {
     LogObject *self = Log_CAST(op);
@@ -324,6 +343,8 @@ static PyMethodDef Log_methods[] = {
     {"truncate", Log_unsupported, METH_VARARGS, "Raises UnsupportedOperation."},
     {"__enter__", Log_enter, METH_NOARGS, NULL},
     {"__exit__", Log_no, METH_VARARGS, NULL},
+    {"entry", Log_entry, METH_O,
+     "Log a str of several lines as one entry; False: the server is gone."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -346,6 +367,18 @@ static PyType_Spec Log_spec = {
 int ext_log_add(PyObject *module, struct ext_state *st)
 {
     return ext_type_add(module, &Log_spec, &st->log_type, false);
+}
+
+static _Thread_local PyObject *of_thread;
+
+void ext_log_here(PyObject *stream)
+{
+    of_thread = stream;
+}
+
+PyObject *ext_log_of_thread(void)
+{
+    return of_thread;
 }
 
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv)

@@ -124,7 +124,24 @@ static PyObject *module_choices(PyObject *module, PyObject *name)
     return list;
 }
 
+PyDoc_STRVAR(errors_doc,
+             "error_stream() -> ErrorStream or None\n\n"
+             "wsgi.errors of the server whose thread this is, or else of the "
+             "newest.");
+
+static PyObject *module_errors(PyObject *module, PyObject *unused)
+{
+    struct ext_state *st = PyModule_GetState(module);
+    PyObject *errors = ext_log_of_thread();
+
+    (void)unused;
+    if (errors == NULL)
+        errors = st->errors;
+    return ext_ref(errors == NULL ? Py_None : errors);
+}
+
 static PyMethodDef module_methods[] = {
+    {"error_stream", module_errors, METH_NOARGS, errors_doc},
     {"options", module_options, METH_NOARGS, options_doc},
     {"choices", module_choices, METH_O, choices_doc},
     {NULL, NULL, 0, NULL},
@@ -202,6 +219,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->ProtocolError);
     Py_VISIT(st->FrameTooLargeException);
     Py_VISIT(st->logger);
+    Py_VISIT(st->errors);
     return 0;
 }
 
@@ -235,6 +253,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(st->ProtocolError);
     Py_CLEAR(st->FrameTooLargeException);
     Py_CLEAR(st->logger);
+    Py_CLEAR(st->errors);
     return 0;
 }
 

@@ -263,9 +263,11 @@ static PyObject *Server_work(PyObject *op, PyObject *unused)
     struct worker w;
 
     (void)unused;
+    ext_log_here(self->errors);
     w.state = PyEval_SaveThread();
     wsk_server_work(self->srv, &w);
     PyEval_RestoreThread(w.state);
+    ext_log_here(NULL);
     pthread_mutex_lock(&self->lock);
     self->alive--;
     pthread_cond_broadcast(&self->changed);
@@ -320,7 +322,8 @@ static bool keeper_start(ServerObject *self)
     }
     wsk_server_no_thread(self->srv);
     if (!self->complained)
-        ext_log_exception(self->st, "no new thread for the server");
+        ext_log_exception_to(self->st, "no new thread for the server",
+                             self->errors);
     self->complained = true;
     PyErr_Clear();
     Py_BEGIN_ALLOW_THREADS
@@ -361,7 +364,8 @@ static void tidy_up(ServerObject *self)
     int rc = interval_end(self->st);
 
     if (at_exit((PyObject *)self, "unregister") < 0 || rc < 0)
-        ext_log_exception(self->st, "the server could not tidy up");
+        ext_log_exception_to(self->st, "the server could not tidy up",
+                             self->errors);
     if (self->phase != PHASE_FAILED)
         self->phase = PHASE_OVER;
 }
@@ -564,6 +568,7 @@ static PyObject *Server_start(PyObject *op, PyObject *unused)
         self->stop_early = true;
     }
     set_starting(self, PHASE_SERVING);
+    Py_XSETREF(self->st->errors, ext_ref(self->errors));
     Py_RETURN_NONE;
 }
 

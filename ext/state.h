@@ -75,6 +75,7 @@ struct ext_state {
     PyObject *ProtocolError;
     PyObject *FrameTooLargeException;
     PyObject *logger;       /* logging.getLogger("wsocket") */
+    PyObject *errors;       /* wsgi.errors of the newest server, or NULL */
     PyObject *html_headers; /* a list that nobody changes; answer.c */
     PyObject *FileIO, *BufferedReader, *BufferedRandom; /* of module io */
     time_t hop_told[EXT_HOP_FIELDS]; /* when the log named it; headers.c */

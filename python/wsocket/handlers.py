@@ -30,7 +30,7 @@ from wsgiref.simple_server import (
 
 from . import _wsocket
 from .app import WSocketApp
-from .log import logger
+from .log import report
 from .middleware import is_attempt
 
 Application = Callable[..., Any]
@@ -622,4 +622,4 @@ class ThreadingWSGIServer(socketserver.ThreadingMixIn, WSGIServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
         if not isinstance(error, (ConnectionError, TimeoutError)):
-            logger.error("error in a connection", exc_info=error)
+            report("error in a connection", error)

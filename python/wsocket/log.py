@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import re
 import sys
+import time
 import traceback
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from . import _wsocket
 
 logger = logging.getLogger("wsocket")
 
@@ -23,7 +28,7 @@ def log_traceback(exc: BaseException) -> str:
     text = "".join(
         traceback.format_exception(type(exc), exc, exc.__traceback__)
     )
-    logger.error("%s", text)
+    report(text)
     return text
 
 
@@ -44,15 +49,162 @@ class _Formatter(logging.Formatter):
     in a message or in an exception: no character of it steers a terminal, and
     only an entry begins with a bracket."""
 
+    converter = time.gmtime
+    default_time_format = "%Y-%m-%d %H:%M:%S +0000"
+    default_msec_format = None  # type: ignore[assignment]
+
     def format(self, record: logging.LogRecord) -> str:
-        text = _STEERING.sub(_escaped, super().format(record))
-        return text.replace("\n[", "\n [")
+        level, text = record.levelname.lower(), super().format(record)
+        head = "[%s] [%s] " % (self.formatTime(record), record.process)
+        return head + self.escape("%s: %s" % (level, text))
+
+    @staticmethod
+    def escape(text: str) -> str:
+        return _STEERING.sub(_escaped, text).replace("\n[", "\n [")
+
+
+# ------------------------------------------------------------------- errors
+
+
+class _Relay:
+    """A handler of the logger; `took` says whether it has written a record."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self.handler = handler
+        self.level = handler.level
+        self.took = False
+        self.failure: Optional[Exception] = None
+
+    def handle(self, record: logging.LogRecord) -> None:
+        stream = getattr(self.handler, "stream", None)
+        if getattr(stream, "closed", False) is True:
+            return
+        try:
+            # True when no filter refuses; that of NullHandler is None.
+            self.took = bool(self.handler.handle(record)) or _is_none(
+                self.handler
+            )
+        except Exception as exc:
+            self.failure = exc
+
+
+def _is_none(handler: logging.Handler) -> bool:
+    """Whether it stands for the error_logfile "none"."""
+    ours = isinstance(handler.formatter, _Formatter)
+    return ours and isinstance(handler, logging.NullHandler)
+
+
+def _handlers() -> Iterator[logging.Handler]:
+    """The handlers that a record of our logger comes to."""
+    at: Optional[logging.Logger] = logger
+    while at is not None:
+        yield from at.handlers
+        at = at.parent if at.propagate else None
+
+
+def _deliver(level: int, what: str, exc: Optional[BaseException]) -> str:
+    """Log as the logger is set up: what is left to tell, "" if it took it.
+
+    A twin of the logger does so, with its class, its filters and its level,
+    whose handlers say whether they have written.
+    """
+    relays = [_Relay(handler) for handler in _handlers()]
+    failures: list[tuple[object, Exception]] = []
+    if relays:
+        twin = logger.__class__.__new__(logger.__class__)
+        vars(twin).update(
+            vars(logger),
+            _cache={},
+            handlers=relays,
+            level=logger.getEffectiveLevel(),
+            parent=None,
+        )
+        log = twin.error if level == logging.ERROR else twin.warning
+        try:
+            log("%s", what, exc_info=exc)
+        except Exception as failure:
+            failures.append((logger, failure))
+    if any(relay.took for relay in relays):
+        return ""
+    parts = [what, *_lines_of(exc)]
+    failures += [(r.handler, r.failure) for r in relays if r.failure]
+    for broken, failure in failures:
+        parts += ["and %r failed:" % (broken,), *_lines_of(failure)]
+    return "\n".join(parts)
+
+
+def _lines_of(exc: Optional[BaseException]) -> list[str]:
+    if exc is None:
+        return []
+    lines = traceback.format_exception(type(exc), exc, exc.__traceback__)
+    return ["".join(lines).rstrip("\n")]
+
+
+def report(
+    what: str,
+    exc: Optional[BaseException] = None,
+    errors: Any = None,
+    level: int = logging.ERROR,
+) -> None:
+    """Log an error so that it is read somewhere. An application may disable
+    our logger, raise its level or take its handlers away: what is written
+    nowhere then goes to ``wsgi.errors``, which is the server's own log. That
+    is ``errors``, or the stream of the server whose thread this is.
+    """
+    text = _deliver(level, what, exc)
+    if not text:
+        return
+    text = "%s: %s" % (logging.getLevelName(level).lower(), text)
+    if errors is None:
+        errors = _wsocket.error_stream()
+    if errors is None or not _write(errors, text):
+        now = time.strftime(_Formatter.default_time_format, time.gmtime())
+        _write(sys.stderr, "[%s] [%d] %s" % (now, os.getpid(), text))
+
+
+def _write(stream: Any, text: str) -> bool:
+    try:
+        entry = getattr(stream, "entry", None)
+        if entry is not None:  # of our server, which escapes by itself
+            return bool(entry(text))
+        stream.write(_Formatter.escape(text) + "\n")
+        stream.flush()
+    except Exception:  # None, or closed
+        return False
+    return True
+
+
+def warn(what: str, exc: None = None, errors: Any = None) -> None:
+    """The same for a line that is no error."""
+    report(what, exc, errors, logging.WARNING)
+
+
+def depart(what: str, exc: BaseException, errors: Any = None) -> None:
+    """An exception that only says that the peer has left: for debugging."""
+    logger.debug("%s", what, exc_info=exc)
+
+
+# --------------------------------------------------------------- by default
+
+
+def _is_set_up() -> bool:
+    """Whether the program has handlers of its own for what we log."""
+    return any(
+        not isinstance(handler.formatter, _Formatter)
+        and not isinstance(handler, logging.NullHandler)
+        for handler in _handlers()
+    )
+
+
+def _is_alone(record: logging.LogRecord) -> bool:
+    """Whether no handler has come since to do what ours does."""
+    return not _is_set_up()
 
 
 def show(level: Any = None, path: Any = None) -> None:
     """Show the logger where the server's own log is, and as it looks, unless
-    the program has set up its logging. Both are options: ``log_level`` and
-    ``error_logfile``."""
+    the program has set up its logging, or does so later. Both are options:
+    ``log_level`` and ``error_logfile``."""
     if logger.hasHandlers():
         return
     handler: logging.Handler
@@ -64,10 +216,7 @@ def show(level: Any = None, path: Any = None) -> None:
         handler = logging.NullHandler()
     else:  # looks whether the file was moved away
         handler = logging.handlers.WatchedFileHandler(path)
-    handler.setFormatter(
-        _Formatter(
-            "[%(asctime)s] [%(process)d] %(levelname)s: %(message)s"
-        )
-    )
+    handler.setFormatter(_Formatter())
+    handler.addFilter(_is_alone)
     logger.addHandler(handler)
     logger.setLevel((level or "info").upper())

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Optional
 
 from . import _wsocket
 from .handshake import gated
-from .log import logger
+from .log import logger, report
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -155,10 +155,14 @@ class Middleware:
             if not foreign.accepted(ws):
                 raise
             if not _has_left(ws, exc):
-                logger.exception(
-                    "error in the application: %s %s",
-                    environ.get("REQUEST_METHOD"),
-                    environ.get("PATH_INFO"),
+                report(
+                    "error in the application: %s %a"
+                    % (
+                        environ.get("REQUEST_METHOD"),
+                        environ.get("PATH_INFO"),
+                    ),
+                    exc,
+                    environ.get("wsgi.errors"),
                 )
                 foreign.crash(ws)
             if open_still:
@@ -324,7 +328,7 @@ def _refuse_server(
     )
     if name not in _told:
         _told.add(name)
-        logger.error("%s", reason)
+        report(reason, None, environ.get("wsgi.errors"))
     return refuse(501, reason, start_response)
 
 

@@ -293,7 +293,7 @@ def test_an_error_in_a_handler_is_shown_with_its_traceback(program):
     assert ask(started, "/boom")[0] == 500
     started.signal(signal.SIGTERM)
     assert started.wait() == 0
-    assert "ERROR: error in the application: GET /boom" in started.said
+    assert "error: error in the application: GET /boom" in started.said
     assert "ValueError: broken" in started.said
 
 
