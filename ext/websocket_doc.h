@@ -166,6 +166,23 @@
 
 #define DOC_ON_PONG "The same for pongs, the answers to our pings."
 
+#define DOC_CLOSE_CODE                                                         \
+    "How it ended: the code of the peer's Close; 1005 if that had none, "      \
+    "1006\n"                                                                   \
+    "if none came. None while it is open. If our side gave the peer up, see\n" \
+    "sent_code."
+
+#define DOC_CLOSE_REASON                                                       \
+    "The reason of the peer's Close, or None while it is open. If our side\n"  \
+    "gave the peer up, what that was for.\n\n"                                 \
+    ">>> ws.close_reason\n"                                                    \
+    "'sent 1009: message too big (ws_max_size)'"
+
+#define DOC_SENT_CODE                                                          \
+    "The code that our side has sent, when it has ended; None if it has "      \
+    "sent\n"                                                                   \
+    "no Close. 1007 or 1009, say, if it gave the peer up."
+
 #define DOC_LATENCY                                                            \
     "Seconds from the last of our pings that was answered to its answer,\n"    \
     "the automatic ones included; None before."

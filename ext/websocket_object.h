@@ -75,6 +75,15 @@ int ext_ws_hear(WebSocketObject *self);
 /* Call the hook for a ping or pong, if there is one. -1 with an exception. */
 int ext_ws_tell(WebSocketObject *self, const wsk_message *msg);
 
+/* ---- ending ---- */
+
+/* "1006", and if we gave the peer up, what we told it. */
+#define EXT_HOW_MAX 256
+void ext_ws_how(const wsk_close_info *info, char how[EXT_HOW_MAX]);
+
+/* The peer's reason; or, if we gave it up, what we told it. */
+PyObject *ext_ws_reason(const wsk_close_info *info);
+
 /* ---- receiving ---- */
 
 /* The type of what receive_stream() returns. */

@@ -168,6 +168,35 @@ static bool close_info(const WebSocketObject *self, wsk_close_info *info)
     return self->conn != NULL && wsk_conn_closed(self->conn, info);
 }
 
+/* What we told a peer that we gave up. */
+static void put_sent(const wsk_close_info *info, char *to, size_t size)
+{
+    bool limit = info->option != NULL;
+
+    PyOS_snprintf(to, size, "sent %d: %.*s%s%s%s", (int)info->sent_code,
+                  (int)info->sent_len, info->sent_reason, limit ? " (" : "",
+                  limit ? info->option : "", limit ? ")" : "");
+}
+
+void ext_ws_how(const wsk_close_info *info, char how[EXT_HOW_MAX])
+{
+    int n = PyOS_snprintf(how, EXT_HOW_MAX, "%d%s", (int)info->code,
+                          info->failed ? "; " : "");
+
+    if (info->failed)
+        put_sent(info, how + n, EXT_HOW_MAX - (size_t)n);
+}
+
+PyObject *ext_ws_reason(const wsk_close_info *info)
+{
+    char sent[EXT_HOW_MAX];
+
+    if (!info->failed)
+        return PyUnicode_DecodeUTF8(info->reason, info->len, "replace");
+    put_sent(info, sent, sizeof sent);
+    return PyUnicode_FromString(sent);
+}
+
 static PyObject *get_close_code(PyObject *op, void *unused)
 {
     wsk_close_info info;
@@ -185,7 +214,27 @@ static PyObject *get_close_reason(PyObject *op, void *unused)
     (void)unused;
     if (!close_info(WebSocket_CAST(op), &info))
         Py_RETURN_NONE;
-    return PyUnicode_DecodeUTF8(info.reason, info.len, "replace");
+    return ext_ws_reason(&info);
+}
+
+static PyObject *get_sent_code(PyObject *op, void *unused)
+{
+    wsk_close_info info;
+
+    (void)unused;
+    if (!close_info(WebSocket_CAST(op), &info) || info.sent_code == 0)
+        Py_RETURN_NONE;
+    return PyLong_FromLong(info.sent_code);
+}
+
+static PyObject *get_sent_reason(PyObject *op, void *unused)
+{
+    wsk_close_info info;
+
+    (void)unused;
+    if (!close_info(WebSocket_CAST(op), &info) || info.sent_code == 0)
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeUTF8(info.sent_reason, info.sent_len, "replace");
 }
 
 static PyObject *get_close_clean(PyObject *op, void *unused)
@@ -264,8 +313,11 @@ PyGetSetDef ext_ws_getset[] = {
     {"version", ext_ws_version, NULL,
      "The protocol version, '13', or of a draft '8' or '7'.", NULL},
     {"closed", get_closed, NULL, "True when nothing can be sent.", NULL},
-    {"close_code", get_close_code, NULL, "How it ended, or None.", NULL},
-    {"close_reason", get_close_reason, NULL, "Its reason, or None.", NULL},
+    {"close_code", get_close_code, NULL, DOC_CLOSE_CODE, NULL},
+    {"close_reason", get_close_reason, NULL, DOC_CLOSE_REASON, NULL},
+    {"sent_code", get_sent_code, NULL, DOC_SENT_CODE, NULL},
+    {"sent_reason", get_sent_reason, NULL,
+     "The reason that our side has sent with it, or None.", NULL},
     {"close_clean", get_close_clean, NULL,
      "True when both sides said that it ends.", NULL},
     {"do_compress", get_do_compress, NULL,

@@ -27,15 +27,16 @@ static PyObject *take_piece(WebSocketObject *ws, wsk_message *msg)
 
 static PyObject *raise_broken(WebSocketObject *ws)
 {
-    wsk_close_info info;
+    wsk_close_info info = {.code = 1006};
+    char how[EXT_HOW_MAX];
 
-    if (!wsk_conn_closed(ws->conn, &info))
-        info.code = 1006;
+    wsk_conn_closed(ws->conn, &info);
+    ext_ws_how(&info, how);
     ws->told_ended = true;
     return PyErr_Format(ws->st->WebSocketError,
-                        "receive_stream: the WebSocket was closed (%d) in the "
+                        "receive_stream: the WebSocket was closed (%s) in the "
                         "middle of a message",
-                        (int)info.code);
+                        how);
 }
 
 /* The next piece that is not empty. NULL: the end, or an exception. */

@@ -12,17 +12,17 @@
 
 PyObject *ext_ws_tell_ended(WebSocketObject *self, const char *what)
 {
-    wsk_close_info info;
+    wsk_close_info info = {.code = 1006};
+    char how[EXT_HOW_MAX];
 
     if (!self->told_ended) {
         self->told_ended = true;
         Py_RETURN_NONE;
     }
-    if (!wsk_conn_closed(self->conn, &info))
-        info.code = 1006;
+    wsk_conn_closed(self->conn, &info);
+    ext_ws_how(&info, how);
     return PyErr_Format(self->st->WebSocketError,
-                        "%s: the WebSocket is closed (%d)", what,
-                        (int)info.code);
+                        "%s: the WebSocket is closed (%s)", what, how);
 }
 
 static void raise_receive(WebSocketObject *self, wsk_status st,
@@ -239,8 +239,7 @@ static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
     WebSocketObject *self = user;
 
     (void)conn;
-    fire_take(self, self->st->names.onclose,
-              PyUnicode_DecodeUTF8(info->reason, info->len, "replace"));
+    fire_take(self, self->st->names.onclose, ext_ws_reason(info));
     Py_CLEAR(self->environ); /* it holds the WebSocket in turn */
     Py_DECREF(user);
 }
@@ -325,7 +324,6 @@ void ext_ws_serve(WebSocketObject *self)
     }
     PyErr_Fetch(&type, &error, &traceback);
     wsk_conn_closed(self->conn, &info);
-    fire_take(self, self->st->names.onclose,
-              PyUnicode_DecodeUTF8(info.reason, info.len, "replace"));
+    fire_take(self, self->st->names.onclose, ext_ws_reason(&info));
     PyErr_Restore(type, error, traceback);
 }

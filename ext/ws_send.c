@@ -20,10 +20,13 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
 {
     PyObject *error = self->st->WebSocketError;
     wsk_close_info info;
+    char how[EXT_HOW_MAX];
 
-    if (st == WSK_E_CLOSED && wsk_conn_closed(self->conn, &info))
-        return PyErr_Format(error, "%s: the WebSocket is closed (%d)", what,
-                            (int)info.code);
+    if (st == WSK_E_CLOSED && wsk_conn_closed(self->conn, &info)) {
+        ext_ws_how(&info, how);
+        return PyErr_Format(error, "%s: the WebSocket is closed (%s)", what,
+                            how);
+    }
     if (st == WSK_E_STATE)
         return PyErr_Format(
             self->st->ProtocolError,

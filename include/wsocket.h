@@ -130,7 +130,7 @@ typedef struct wsk_str {
     FLAG(proxy_protocol, false, "connections begin with a header of the PROXY protocol, 1 or 2; from trusted_proxies only, if there are any") \
     TEXT(script_name, "", "path below which all of it is mounted, such as /app: taken off every path, and SCRIPT_NAME; others are answered 404; what X-Forwarded-Prefix says stands before it") \
     TEXT(access_logfile, "-", "file for the access log; - is standard output, none is off") \
-    TEXT(access_log_format, "combined", "combined, common, json, or a format such as %h \"%r\" %s %D: atoms h l u t r s b B f a D T M L p U q m H, %{Field}i and %{Field}o of request and answer, %{VARIABLE}e, %{messages_in}w and the like of a WebSocket that has ended") \
+    TEXT(access_log_format, "combined", "combined, common, json, or a format such as %h \"%r\" %s %D: atoms h l u t r s b B f a D T M L p U q m H, %{Field}i and %{Field}o of request and answer, %{VARIABLE}e, %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
     TEXT(error_logfile, "stderr", "file for the server's own log; - is standard output, none is off") \
     TEXT(log_level, "info", "debug, info, warning, error or critical; from warning on the access log is off unless access_logfile is given") \
     TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
@@ -998,12 +998,19 @@ WSK_API void wsk_message_free(wsk_message *msg);
  */
 WSK_API bool wsk_message_copy(const wsk_message *msg, void *to);
 
-/** How a WebSocket ended. */
+/** How a WebSocket ended: what the peer's Close said (RFC 6455 7.1.5), and what
+ * ours did. Where `failed` is set we gave the connection up (7.1.7) for the
+ * reason that we sent; then `code` is 1006. */
 typedef struct wsk_close_info {
     uint16_t code; /* 1005 no code, 1006 no Close frame */
     bool clean;    /* both Close frames were exchanged */
     uint8_t len;
-    char reason[123]; /* UTF-8, `len` octets */
+    char reason[123];   /* UTF-8, `len` octets */
+    uint16_t sent_code; /* 1005 no code, 0 no Close frame of ours */
+    bool failed;
+    uint8_t sent_len;
+    char sent_reason[123]; /* UTF-8, `sent_len` octets */
+    const char *option;    /* whose limit was passed: "ws_max_size"; or NULL */
 } wsk_close_info;
 
 WSK_API wsk_conn *wsk_conn_ref(wsk_conn *conn); /* returns conn */

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "http/reply.h"
 #include "net/log.h"
+#include "net/pump.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@ enum {
     JSON_VERSION = 16,
     JSON_USER = 512,
     JSON_HOST = 512,
+    JSON_REASON = 512,
     JSON_FIELD = 1536, /* Referer, User-Agent */
 };
 
@@ -57,6 +59,7 @@ struct subject {
     const char *noted; /* values of %{x}o, each with its NUL, in order */
     const char *env;   /* the same of %{x}e */
     const struct wsk__socket *ws; /* closed; NULL: an answer */
+    wsk_close_info end;           /* of ws */
 };
 
 /* ------------------------------------------------------------- pieces --- */
@@ -207,6 +210,7 @@ static size_t least_of(const struct wsk__atom *atom)
     case 'i':
     case 'o':
     case 'e':
+    case 'w':
         return TEXT_LEAST;
     default:
         return FIXED_MOST;
@@ -223,7 +227,7 @@ static void copy_name(char to[128], wsk_str name)
     to[n] = '\0';
 }
 
-/* %{messages_in}w and the like. */
+/* %{messages_in}w, %{sent_code}w and the like. */
 static void put_socket(struct line *l, const struct subject *s, wsk_str name)
 {
     if (s->ws == NULL)
@@ -236,6 +240,14 @@ static void put_socket(struct line *l, const struct subject *s, wsk_str name)
         put_number(l, s->ws->octets_in);
     else if (wsk__str_is(name, "octets_out"))
         put_number(l, s->ws->octets_out);
+    else if (wsk__str_is(name, "close_code"))
+        put_number(l, s->end.code);
+    else if (wsk__str_is(name, "close_reason"))
+        put_or_dash(l, (wsk_str){s->end.reason, s->end.len});
+    else if (wsk__str_is(name, "sent_code") && s->end.sent_code != 0)
+        put_number(l, s->end.sent_code);
+    else if (wsk__str_is(name, "sent_reason"))
+        put_or_dash(l, (wsk_str){s->end.sent_reason, s->end.sent_len});
     else
         put(l, "-");
 }
@@ -422,6 +434,21 @@ static void put_json_time(struct line *l)
     put_json(l, "time", (wsk_str){text, (size_t)n}, sizeof(text));
 }
 
+/* What both sides have sent at the end of a WebSocket. */
+static void put_json_end(struct line *l, const wsk_close_info *end)
+{
+    wsk_str reason = {end->len > 0 ? end->reason : NULL, end->len};
+    wsk_str sent = {end->sent_len > 0 ? end->sent_reason : NULL, end->sent_len};
+
+    put_json_number(l, "close_code", end->code);
+    put_json(l, "close_reason", reason, JSON_REASON);
+    if (end->sent_code != 0)
+        put_json_number(l, "sent_code", end->sent_code);
+    else
+        put(l, ",\"sent_code\":null");
+    put_json(l, "sent_reason", sent, JSON_REASON);
+}
+
 static void put_json_line(struct line *l, const struct subject *s)
 {
     const wsk_head *h = s->head;
@@ -444,6 +471,7 @@ static void put_json_line(struct line *l, const struct subject *s)
         put_json_number(l, "messages_out", s->ws->messages_out);
         put_json_number(l, "octets_in", s->ws->octets_in);
         put_json_number(l, "octets_out", s->ws->octets_out);
+        put_json_end(l, &s->end);
     } else {
         put_json_number(l, "octets", s->sent);
         put_json(l, "referer", field(s, "Referer"), JSON_FIELD);
@@ -633,12 +661,14 @@ void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent)
 void wsk__access_closed(struct wsk_conn *conn)
 {
     const struct wsk__socket *ws = conn->ws;
+    wsk_close_info end = wsk__ws_close_info_locked(ws);
     struct subject s = {
         .peer = wsk_conn_peer(conn, NULL),
-        .status = ws->ended ? ws->code : 1006,
+        .status = end.failed ? end.sent_code : end.code,
         .sent = ws->octets_out,
         .us = (wsk__now_ms() - ws->opened_ms) * 1000,
         .ws = ws,
+        .end = end,
     };
     wsk_head *head;
 

@@ -470,6 +470,7 @@ static bool fits_queue_locked(const wsk_conn *conn, size_t len)
 static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
+    bool over;
 
     wsk__ws_account_locked(conn);
     if (fits_queue_locked(conn, len) || !wsk_ws_can_send(&conn->ws->engine))
@@ -482,10 +483,10 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
         conn->ws->dropped = true;
         return WSK_E_AGAIN;
     }
-    wsk__limit_hit(conn->srv, wsk__ws_is_over_locked(conn)
-                                  ? WSK__LIMIT_WS_MEMORY
-                                  : WSK__LIMIT_WS_SEND);
-    wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read");
+    over = wsk__ws_is_over_locked(conn);
+    wsk__limit_hit(conn->srv, over ? WSK__LIMIT_WS_MEMORY : WSK__LIMIT_WS_SEND);
+    wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read",
+                               over ? "memory_limit" : "ws_send_max");
     wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
     return WSK_E_CLOSED;
 }
@@ -777,8 +778,11 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_closed(wsk__lone_of(conn), info);
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(conn->srv)) {
+        if (info != NULL)
+            *info = (wsk_close_info){.code = 1006};
         return true;
+    }
     wsk__conn_lock(conn);
     ended = conn->ws->ended && conn->ws->mail == NULL;
     if (ended && info != NULL)

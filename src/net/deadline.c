@@ -385,7 +385,7 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
         !peer_gives_nothing_back_locked(conn, now_ms))
         return true;
     wsk__limit_hit(conn->srv, WSK__LIMIT_WS_MEMORY);
-    wsk__ws_fail_unread_locked(conn, 1013, "too little memory");
+    wsk__ws_fail_unread_locked(conn, 1013, "too little memory", "memory_limit");
     wsk__ws_flush_locked(conn);
     return false;
 }
@@ -421,6 +421,9 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     case WSK__LIMIT_WS_MEMORY:
         *option = "memory_limit", *value = cfg->memory_limit;
         return "WebSockets closed with 1013";
+    case WSK__LIMIT_WS_SIZE:
+        *option = "ws_max_size", *value = cfg->limits.ws_max_size;
+        return "WebSockets closed with 1009";
     case WSK__LIMIT_WS_SEND:
         *option = "ws_send_max", *value = cfg->ws_send_max;
         return "WebSockets closed with 1013";

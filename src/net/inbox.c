@@ -128,8 +128,14 @@ static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
 }
 
 /* Without memory for its reason the end comes without one. */
-static void end_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
+static void end_locked(struct wsk_conn *conn, const wsk_ws_event *ev)
 {
+    struct wsk__socket *ws = conn->ws;
+    wsk_close_info sent;
+
+    wsk__ws_tell_sent(&ws->engine, &sent);
+    if (sent.failed && sent.sent_code == 1009)
+        wsk__limit_hit(conn->srv, WSK__LIMIT_WS_SIZE);
     ws->ended = true;
     ws->code = ev->code;
     ws->clean = ev->clean;
@@ -141,11 +147,13 @@ static void end_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
 
 wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws)
 {
-    wsk_close_info info = {
-        .code = ws->code, .clean = ws->clean, .len = ws->reason_len};
+    wsk_close_info info = {.code = ws->ended ? ws->code : 1006,
+                           .clean = ws->clean,
+                           .len = ws->reason_len};
 
     if (info.len > 0)
         memcpy(info.reason, ws->reason, info.len);
+    wsk__ws_tell_sent(&ws->engine, &info);
     return info;
 }
 
@@ -173,7 +181,7 @@ static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
         if (ev.kind == WSK_WS_PONG)
             ponged_locked(ws, &ev);
         if (ev.kind == WSK_WS_CLOSED) {
-            end_locked(ws, &ev);
+            end_locked(conn, &ev);
         } else if (wants(ws, ev.kind)) {
             if (take_event(ws, &ev, item)) {
                 count_in_locked(ws, item);

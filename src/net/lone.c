@@ -283,6 +283,7 @@ static void end_locked(struct wsk__lone *lone, const wsk_ws_event *ev)
     lone->info.len = (uint8_t)len;
     if (len > 0)
         memcpy(lone->info.reason, ev->data, len);
+    wsk__ws_tell_sent(&lone->engine, &lone->info);
 }
 
 static void take_message_locked(struct wsk__lone *lone, const wsk_ws_event *ev,
@@ -392,7 +393,8 @@ static void silent_locked(struct wsk__lone *lone, uint64_t now)
     if (!wsk_ws_can_send(&lone->engine)) {
         wsk_ws_feed_eof(&lone->engine); /* the peer had its time */
     } else if (lone->ping_ms > 0 && lone->ping_timeout_ms > 0) {
-        wsk__ws_fail(&lone->engine, 1011, "no answer to a ping");
+        wsk__ws_fail_limit(&lone->engine, 1011, "no answer to a ping",
+                           "ws_ping_timeout");
     } else {
         wsk_ws_send_frame(&lone->engine, WSK_PING, true, NULL, 0);
         pinged_locked(lone, NULL, 0);
@@ -522,7 +524,8 @@ static void bound_locked(struct wsk__lone *lone, size_t before)
 {
     if (before > 0 && owed_locked(lone) > lone->send_max &&
         wsk_ws_can_send(&lone->engine))
-        wsk__ws_fail(&lone->engine, 1013, "too much waits to be read");
+        wsk__ws_fail_limit(&lone->engine, 1013, "too much waits to be read",
+                           "ws_send_max");
 }
 
 /* A transport that is gone is an end only when something was to be sent. */

@@ -123,7 +123,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
 /* Fail the connection for what its peer does not read. That is freed at once;
  * only a frame that has begun to leave is kept, before the Close. */
 void wsk__ws_fail_unread_locked(struct wsk_conn *conn, uint16_t code,
-                                const char *reason);
+                                const char *reason, const char *option);
 
 /* The kernel took some of it. */
 void wsk__ws_sent_locked(struct wsk__socket *ws);

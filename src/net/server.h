@@ -325,6 +325,7 @@ enum wsk__limit {
     WSK__LIMIT_MAIL,      /* ws_max_queue: a peer is read no further */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
+    WSK__LIMIT_WS_SIZE,   /* ws_max_size: a WebSocket is closed */
     WSK__LIMIT_WS_RATE,   /* body_rate: a WebSocket is closed */
     WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
     WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */

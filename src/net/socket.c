@@ -279,10 +279,10 @@ static void drop_unread_locked(struct wsk_conn *conn)
 }
 
 void wsk__ws_fail_unread_locked(struct wsk_conn *conn, uint16_t code,
-                                const char *reason)
+                                const char *reason, const char *option)
 {
     drop_unread_locked(conn);
-    wsk__ws_fail(&conn->ws->engine, code, reason);
+    wsk__ws_fail_limit(&conn->ws->engine, code, reason, option);
     wsk__ws_collect_locked(conn);
 }
 
@@ -796,7 +796,8 @@ static void silent_locked(struct wsk_conn *conn)
         conn->since_ms = wsk__now_ms();
     } else if (conn->ws->ping_ms > conn->since_ms &&
                conn->srv->cfg.ws_ping_timeout_ms > 0) {
-        wsk__ws_fail_unread_locked(conn, 1011, "no answer to a ping");
+        wsk__ws_fail_unread_locked(conn, 1011, "no answer to a ping",
+                                   "ws_ping_timeout");
     } else {
         if (wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0) ==
             WSK_OK)
@@ -855,7 +856,8 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
         give_up_locked(conn);
     } else if (message_deadline_locked(conn) <= conn->srv->now_ms) {
         wsk__limit_hit(conn->srv, WSK__LIMIT_WS_RATE);
-        wsk__ws_fail(&conn->ws->engine, 1008, "message too slow");
+        wsk__ws_fail_limit(&conn->ws->engine, 1008, "message too slow",
+                           "body_rate");
         wsk__ws_collect_locked(conn);
         end_locked(conn);
     } else if (peer_deadline_locked(conn) > conn->srv->now_ms) {

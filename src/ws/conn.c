@@ -94,6 +94,7 @@ static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
     if (!wsk__ws_queue_frame(ws, WSK_CLOSE, true, payload,
                              code == NO_CODE ? 0 : 2 + len))
         return false;
+    ws->sent_code = code;
     ws_step(ws, SENT_CLOSE);
     return true;
 }
@@ -101,14 +102,29 @@ static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
 /* The one door out of a broken connection (7.1.7). The first failure wins:
  * after it the state is WS_CLOSED for good. Without memory for the Close the
  * peer learns of it by the end of the transport alone. */
-static void fail(wsk_ws *ws, uint16_t code, const char *reason)
+static void fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
+                       const char *option)
 {
     const uint8_t *text = (const uint8_t *)reason;
 
-    if (ws->state == WS_OPEN)
+    if (ws->state == WS_OPEN) {
+        ws->failure = reason;
+        ws->option = option;
         queue_close(ws, code, text,
                     wsk__utf8_cut(text, strlen(reason), REASON_MAX));
+        ws->sent_code = code; /* our side is told without a frame, too */
+    }
     ws_step(ws, GOT_EOF);
+}
+
+static void fail(wsk_ws *ws, uint16_t code, const char *reason)
+{
+    fail_limit(ws, code, reason, NULL);
+}
+
+static void fail_size(wsk_ws *ws)
+{
+    fail_limit(ws, 1009, "message too big", "ws_max_size");
 }
 
 /* False when the pong cannot leave yet: too many wait, or memory is out. */
@@ -153,7 +169,12 @@ wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
     if (ws->state != WS_OPEN)
         return WSK_OK;
     len = len > 0 ? wsk__utf8_cut(reason, len, REASON_MAX) : 0;
-    return queue_close(ws, code, reason, len) ? WSK_OK : WSK_E_NOMEM;
+    if (!queue_close(ws, code, reason, len))
+        return WSK_E_NOMEM;
+    /* Without memory for it the application does not read it again. */
+    ws->parting = len > 0 ? wsk__memdup(reason, len) : NULL;
+    ws->parting_len = ws->parting != NULL ? (uint8_t)len : 0;
+    return WSK_OK;
 }
 
 /* ------------------------------------------------- frames into messages --- */
@@ -312,7 +333,7 @@ static void begin_fragment(wsk_ws *ws)
     if (ws->holds && ws->frame.len > 0)
         ws->held = true;
     else
-        fail(ws, 1009, "message too big");
+        fail_size(ws);
 }
 
 static void begin_payload(wsk_ws *ws)
@@ -434,7 +455,7 @@ static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
     case WSK__INFLATE_NOMEM:
         return WSK_E_NOMEM;
     case WSK__INFLATE_TOO_BIG:
-        fail(ws, 1009, "message too big");
+        fail_size(ws);
         break;
     case WSK__INFLATE_BROKEN:
         fail(ws, 1007, "compressed data is broken");
@@ -568,7 +589,7 @@ void wsk__ws_hold(wsk_ws *ws, bool hold)
     ws->held = hold && held;
     /* One that inflates has reached the cap; whether it passes it is seen. */
     if (held && !hold && !fits(ws, ws->frame.len))
-        fail(ws, 1009, "message too big");
+        fail_size(ws);
 }
 
 size_t wsk__ws_take_whole(wsk_ws *ws, const uint8_t *data, size_t len,
@@ -726,6 +747,7 @@ void wsk__ws_clear(wsk_ws *ws)
     wsk__inflater_free(ws->inflater);
     wsk__deflater_clear(&ws->deflater);
     wsk__free(ws->control);
+    wsk__free(ws->parting);
     wsk__free(ws->keys);
 }
 
@@ -769,6 +791,30 @@ wsk_status wsk_ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed)
 void wsk__ws_fail(wsk_ws *ws, uint16_t code, const char *reason)
 {
     fail(ws, code, reason);
+}
+
+void wsk__ws_fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
+                        const char *option)
+{
+    fail_limit(ws, code, reason, option);
+}
+
+void wsk__ws_tell_sent(const wsk_ws *ws, wsk_close_info *info)
+{
+    const char *reason = ws->parting;
+    size_t len = ws->parting_len;
+
+    if (ws->failure != NULL) {
+        reason = ws->failure;
+        len = wsk__utf8_cut((const uint8_t *)reason, strlen(reason),
+                            sizeof(info->sent_reason));
+    }
+    info->sent_code = ws->sent_code;
+    info->failed = ws->failure != NULL;
+    info->option = ws->option;
+    info->sent_len = (uint8_t)len;
+    if (len > 0)
+        memcpy(info->sent_reason, reason, len);
 }
 
 bool wsk_ws_done(const wsk_ws *ws)

@@ -41,7 +41,12 @@ struct wsk_ws {
     uint32_t fragments;      /* of the message so far */
     uint32_t begun;          /* messages in fragments or pieces, ever */
     uint32_t arrived;        /* octets of payloads of messages, ever */
+    char *parting;           /* reason of the application's Close, or NULL */
+    const char *failure;     /* the same of fail(), static, or NULL */
+    const char *option;      /* whose limit it names, static, or NULL */
     uint16_t close_code;     /* for the event, 1006 until a Close comes */
+    uint16_t sent_code;      /* of our Close; 0: there is none */
+    uint8_t parting_len;     /* of `parting` */
     uint8_t reason_len;      /* of control->in + 2, when a Close has come */
     uint8_t pong_len;        /* of control->pong, when pong_due */
     uint8_t head[WSK__FRAME_HEAD_MAX];
@@ -211,5 +216,12 @@ static inline void wsk__ws_take_whole_again(struct wsk_ws *ws)
 /* A deadline has passed: fail the connection as RFC 6455 7.1.7 says, sending
  * `code` if a Close may still be sent; locally it is 1006. */
 void wsk__ws_fail(struct wsk_ws *ws, uint16_t code, const char *reason);
+
+/* The same for the limit that `option` sets. Both texts are static. */
+void wsk__ws_fail_limit(struct wsk_ws *ws, uint16_t code, const char *reason,
+                        const char *option);
+
+/* Complete *info by what we have sent. */
+void wsk__ws_tell_sent(const struct wsk_ws *ws, wsk_close_info *info);
 
 #endif

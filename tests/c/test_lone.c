@@ -193,6 +193,48 @@ TEST(who_finishes_waits_for_the_peers_close) /* RFC 6455 7.1.2 */
     close(fd);
 }
 
+TEST(what_we_told_a_peer_that_we_gave_up_is_kept) /* RFC 6455 7.1.7 */
+{
+    wsk_conn *conn;
+    wsk_message msg;
+    wsk_close_info info;
+    char data[126];
+    size_t len = 0;
+    int fd = adopt(&conn, NULL, 0);
+
+    EXPECT(!wsk_conn_closed(conn, &info));
+    say_frame(fd, 1, "\xff", 1);
+    EXPECT(wsk_conn_receive(conn, PATIENCE_MS, &msg) == WSK_E_CLOSED);
+    EXPECT(hear_frame(fd, data, &len) == 8 && len > 2);
+    EXPECT(memcmp(data, "\x03\xef", 2) == 0);
+    EXPECT(wsk_conn_closed(conn, &info) && !info.clean && info.code == 1006);
+    EXPECT(info.len == 0 && info.failed && info.sent_code == 1007);
+    EXPECT_OCTETS(info.sent_reason, info.sent_len, "text is not UTF-8");
+    EXPECT(info.option == NULL);
+    EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
+    wsk_conn_unref(conn);
+    close(fd);
+}
+
+TEST(what_the_application_sent_is_kept_beside_what_the_peer_did)
+{
+    wsk_conn *conn;
+    wsk_close_info info;
+    char data[126];
+    size_t len = 0;
+    int fd = adopt(&conn, NULL, 0);
+
+    EXPECT(wsk_conn_close(conn, 4000, "enough", 6) == WSK_OK);
+    EXPECT(hear_frame(fd, data, &len) == 8 && len == 8);
+    say_frame(fd, 8, "\x0f\xa1", 2);
+    EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
+    EXPECT(wsk_conn_closed(conn, &info) && info.clean && info.code == 4001);
+    EXPECT(!info.failed && info.sent_code == 4000);
+    EXPECT_OCTETS(info.sent_reason, info.sent_len, "enough");
+    wsk_conn_unref(conn);
+    close(fd);
+}
+
 TEST(a_peer_that_is_gone_is_1006) /* RFC 6455 7.1.5 */
 {
     wsk_conn *conn;
@@ -203,6 +245,7 @@ TEST(a_peer_that_is_gone_is_1006) /* RFC 6455 7.1.5 */
     close(fd);
     EXPECT(wsk_conn_receive(conn, PATIENCE_MS, &msg) == WSK_E_CLOSED);
     EXPECT(wsk_conn_closed(conn, &info) && !info.clean && info.code == 1006);
+    EXPECT(info.sent_code == 0 && !info.failed && info.sent_len == 0);
     EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
     wsk_conn_unref(conn);
 }
