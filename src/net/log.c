@@ -26,6 +26,7 @@ struct wsk__log {
     size_t dropped;
     int next_fd;  /* to go on with; -1: the same */
     bool waiting; /* the writer waits for `wake` */
+    bool held;    /* between hold() and reopen() */
     bool stop, gone;
     bool abandoned; /* free() did not wait any longer: the writer frees */
 };
@@ -81,7 +82,7 @@ static void *log_writer(void *arg)
     for (;;) {
         struct wsk__buf empty = batch;
 
-        while (wsk__buf_len(&log->queue) == 0 && !log->stop) {
+        while ((wsk__buf_len(&log->queue) == 0 || log->held) && !log->stop) {
             log->waiting = true;
             pthread_cond_broadcast(&log->drained);
             pthread_cond_wait(&log->wake, &log->lock);
@@ -141,18 +142,29 @@ struct wsk__log *wsk__log_new(int fd)
     return log;
 }
 
+void wsk__log_hold(struct wsk__log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->held = true;
+    pthread_mutex_unlock(&log->lock);
+}
+
 bool wsk__log_reopen(struct wsk__log *log, int fd)
 {
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int saved = errno, old;
 
-    if (copy < 0)
-        return false;
     pthread_mutex_lock(&log->lock);
-    if (log->next_fd >= 0)
-        close(log->next_fd);
-    log->next_fd = copy;
+    old = copy < 0 ? -1 : log->next_fd;
+    if (copy >= 0)
+        log->next_fd = copy;
+    log->held = false;
+    pthread_cond_signal(&log->wake);
     pthread_mutex_unlock(&log->lock);
-    return true;
+    if (old >= 0)
+        close(old);
+    errno = saved;
+    return fd < 0 || copy >= 0;
 }
 
 /* Until the writer waits for more, or has gone. */
@@ -167,7 +179,8 @@ static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    while (!log->gone && (log->stop || !log->waiting) &&
+    while (!log->gone &&
+           (log->stop || !log->waiting || wsk__buf_len(&log->queue) > 0) &&
            pthread_cond_timedwait(&log->drained, &log->lock, &until) !=
                ETIMEDOUT)
         continue;

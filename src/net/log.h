@@ -12,7 +12,12 @@ struct wsk__log;
  * out. */
 struct wsk__log *wsk__log_new(int fd);
 
-/* From now on write to a copy of fd. False when there is none to be had. */
+/* Write nothing more until wsk__log_reopen(): lines that come meanwhile wait for
+ * what that is given. */
+void wsk__log_hold(struct wsk__log *log);
+
+/* From now on write to a copy of fd; fd -1: to the same as before. False when
+ * there is no copy to be had: then to the same as well. */
 bool wsk__log_reopen(struct wsk__log *log, int fd);
 
 /* Wait, for at most wait_ms, until all lines are written. NULL is legal. */

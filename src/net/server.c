@@ -177,22 +177,26 @@ static bool is_off(const char *path)
     return path == NULL || path[0] == '\0' || strcmp(path, "none") == 0;
 }
 
-/* Make *log, or let it go on with the file of that name as it is now. */
+/* Make *log, or let it go on with the file of that name as it is now: all that
+ * is logged once that file is there comes into it. */
 static bool refresh_log(wsk_server *srv, struct wsk__log **log,
                         const char *path, const char *what)
 {
+    bool trial = srv->places.trial, replaces = *log != NULL && !trial;
     bool ours, good;
-    bool trial = srv->places.trial;
-    int saved, fd = open_log(path, "stderr", STDERR_FILENO, trial, &ours);
+    int saved, fd;
 
+    if (replaces)
+        wsk__log_hold(*log);
+    fd = open_log(path, "stderr", STDERR_FILENO, trial, &ours);
     good = fd >= 0;
-    if (!good || trial)
-        ;
-    else if (*log == NULL)
-        good = (*log = wsk__log_new(fd)) != NULL;
-    else
-        good = wsk__log_reopen(*log, fd);
     saved = errno;
+    if (replaces)
+        good = wsk__log_reopen(*log, fd) && good;
+    else if (good && !trial)
+        good = (*log = wsk__log_new(fd)) != NULL;
+    if (fd >= 0)
+        saved = errno;
     if (!good)
         snprintf(srv->places.error, sizeof(srv->places.error),
                  "cannot write the %s %s: %s", what, path, strerror(saved));

@@ -43,6 +43,33 @@ TEST(a_flush_waits_for_what_was_said_before)
     close(fds[1]);
 }
 
+TEST(lines_that_come_while_a_log_is_held_go_to_what_it_is_given)
+{
+    for (int given = 0; given < 2; given++) {
+        int old[2], new[2];
+        char got[16];
+        struct wsk__log *log;
+
+        EXPECT(pipe(old) == 0 && pipe(new) == 0);
+        log = wsk__log_new(old[1]);
+        wsk__log_line(log, "one", 3);
+        EXPECT(read(old[0], got, sizeof(got)) == 4);
+        wsk__log_hold(log);
+        wsk__log_line(log, "two", 3);
+        wsk__log_flush(log, 20); /* in vain */
+        fcntl(old[0], F_SETFL, O_NONBLOCK);
+        EXPECT(read(old[0], got, sizeof(got)) < 0);
+        EXPECT(wsk__log_reopen(log, given ? new[1] : -1));
+        wsk__log_free(log, 5000);
+        EXPECT(read(given ? new[0] : old[0], got, sizeof(got)) == 4);
+        EXPECT(memcmp(got, "two\n", 4) == 0);
+        for (int i = 0; i < 2; i++) {
+            close(old[i]);
+            close(new[i]);
+        }
+    }
+}
+
 TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
 {
     static char text[1000], got[1 << 23];
