@@ -12,8 +12,8 @@ struct wsk__log;
  * out. */
 struct wsk__log *wsk__log_new(int fd);
 
-/* Write nothing more until wsk__log_reopen(): lines that come meanwhile wait for
- * what that is given. */
+/* Write nothing more until wsk__log_reopen(): lines that come meanwhile wait
+ * for what that is given. */
 void wsk__log_hold(struct wsk__log *log);
 
 /* From now on write to a copy of fd; fd -1: to the same as before. False when
