@@ -16,7 +16,7 @@ import threading
 from typing import Any
 
 from ._wsocket import WebSocket
-from .log import logger
+from .log import logger, warn
 
 # Set by the extension: True where plain rules may match, False where not.
 MARK = "wsocket.plain_rules"
@@ -165,9 +165,8 @@ def _tell(
         return
     if not getattr(rule, _ON_RULE, False):
         setattr(rule, _ON_RULE, True)
-        logger.warning(
+        warn(
             "Werkzeug refuses a WebSocket on the plain rule %r: its map was "
             "not bound by bind_to_environ(); ws_hide_upgrade=always lets "
-            "plain rules take WebSockets",
-            rule.rule,
+            "plain rules take WebSockets" % rule.rule
         )

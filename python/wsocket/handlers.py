@@ -30,7 +30,7 @@ from wsgiref.simple_server import (
 
 from . import _wsocket
 from .app import WSocketApp
-from .log import report
+from .log import report, warn
 from .middleware import is_attempt
 
 Application = Callable[..., Any]
@@ -108,10 +108,10 @@ class FixedServerHandler(ServerHandler):
         now = int(time.monotonic())
         if HOP_BY_HOP[name.lower()] != now:
             HOP_BY_HOP[name.lower()] = now
-            logger.warning(
+            warn(
                 "the application has set %r, a hop-by-hop header, which only "
-                "the server sets (PEP 3333): it was left out of the answer",
-                name,
+                "the server sets (PEP 3333): it was left out of the answer"
+                % name
             )
         return True
 

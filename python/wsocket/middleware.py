@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Optional
 
 from . import _wsocket
 from .handshake import gated
-from .log import logger, report
+from .log import report, warn
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -95,14 +95,17 @@ class Middleware:
             if now - self._told < TELL:
                 return
             self._told = now
-        logger.warning(
+        warn(
             "WebSocket refused: ws_origins does not allow pages of %a on "
-            "%s://%a: %d since the start",
-            environ.get("HTTP_ORIGIN", ""),
-            environ.get("wsgi.url_scheme", "http"),
-            environ.get("HTTP_HOST", ""),
-            count,
+            "%s://%a: %d since the start"
+            % (
+                environ.get("HTTP_ORIGIN", ""),
+                environ.get("wsgi.url_scheme", "http"),
+                environ.get("HTTP_HOST", ""),
+                count,
+            )
         )
+
     def _run_plain(
         self, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
@@ -113,11 +116,10 @@ class Middleware:
         except KeyError as exc:
             if type(exc) is not KeyError or exc.args != ("wsgi.websocket",):
                 raise
-            logger.warning(
+            warn(
                 "a view has asked for environ['wsgi.websocket'], but the "
-                "request was no WebSocket: %s %s",
-                environ.get("REQUEST_METHOD"),
-                environ.get("PATH_INFO"),
+                "request was no WebSocket: %s %s"
+                % (environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
             )
             info = sys.exc_info()
             return refuse(

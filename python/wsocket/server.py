@@ -228,7 +228,7 @@ def run(*args: Any, **options: Any) -> None:
     try:
         serve(server, _name_of(server.app))
     except TimeoutError as exc:
-        log.logger.warning("%s; they are abandoned", exc)
+        log.warn("%s; they are abandoned" % exc)
 
 
 def _run_classes(
