@@ -8,11 +8,11 @@ enum { TOUCH_MS = 1000 };
 
 /* -------------------------------------------------------------- lists --- */
 
-/* WebSockets are never let go, so a look at the others shall not meet them:
- * the first look that does parts them. */
+/* What is not idle when a look meets it is parted from the others until it is:
+ * the next look shall not meet it again, however many those are. */
 static struct wsk__conns *list_of(struct wsk_conn *conn)
 {
-    return conn->parted ? &conn->srv->sockets : &conn->srv->conns;
+    return conn->parted ? &conn->srv->parted : &conn->srv->conns;
 }
 
 static void link_newest(struct wsk_conn *conn)
@@ -43,10 +43,10 @@ static void unlink_conn(struct wsk_conn *conn)
     conn->prev = conn->next = NULL;
 }
 
-static void move_to_newest(struct wsk_conn *conn, uint64_t now_ms)
+static void move_to_newest(struct wsk_conn *conn, bool parted)
 {
     unlink_conn(conn);
-    conn->listed_ms = (uint32_t)now_ms;
+    conn->parted = parted;
     link_newest(conn);
 }
 
@@ -67,8 +67,10 @@ void wsk__conns_remove(struct wsk_conn *conn)
 
 void wsk__conns_touch(struct wsk_conn *conn)
 {
-    if ((uint32_t)conn->since_ms - conn->listed_ms >= TOUCH_MS)
-        move_to_newest(conn, conn->since_ms);
+    if (!conn->parted && (uint32_t)conn->since_ms - conn->listed_ms < TOUCH_MS)
+        return;
+    conn->listed_ms = (uint32_t)conn->since_ms;
+    move_to_newest(conn, false);
 }
 
 void wsk__conns_offer(struct wsk_conn *conn)
@@ -88,11 +90,8 @@ void wsk__conns_join(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
-    while ((conn = srv->sockets.oldest) != NULL) {
-        unlink_conn(conn);
-        conn->parted = false;
-        link_newest(conn);
-    }
+    while ((conn = srv->parted.oldest) != NULL)
+        move_to_newest(conn, false);
 }
 
 /* --------------------------------------------------------------- idle --- */
@@ -120,20 +119,11 @@ static bool is_idle(const struct wsk_conn *conn)
            !input_waits(conn);
 }
 
-/* Those that are not idle are passed over once: they go to the other end. */
 struct wsk_conn *wsk__conns_idlest(wsk_server *srv)
 {
-    uint64_t now_ms = wsk__now_ms();
+    struct wsk_conn *conn;
 
-    for (unsigned n = srv->n_conns; n > 0 && srv->conns.oldest != NULL; n--) {
-        struct wsk_conn *conn = srv->conns.oldest;
-
-        if (is_idle(conn))
-            return conn;
-        unlink_conn(conn);
-        conn->parted = !conn->busy && conn->kind == WSK__WS;
-        conn->listed_ms = (uint32_t)now_ms;
-        link_newest(conn);
-    }
-    return NULL;
+    while ((conn = srv->conns.oldest) != NULL && !is_idle(conn))
+        move_to_newest(conn, true);
+    return conn;
 }

@@ -11,7 +11,8 @@ void wsk__conns_add(struct wsk_conn *conn);
 /* It is closed. */
 void wsk__conns_remove(struct wsk_conn *conn);
 
-/* Something came from it; moves it only once a second. */
+/* Something came from it, and it rests, or lingers, now. Moves it only once a
+ * second, unless it was not idle when it was looked at. */
 void wsk__conns_touch(struct wsk_conn *conn);
 
 /* It is the first that can be let go. */
@@ -21,7 +22,8 @@ void wsk__conns_offer(struct wsk_conn *conn);
 void wsk__conns_join(wsk_server *srv);
 
 /* The connection of which nothing is asked for longest: no request is open or
- * has begun, nothing is owed, and it is no WebSocket. NULL: there is none. */
+ * has begun, nothing is owed, and it is no WebSocket. NULL: there is none.
+ * Those before it are looked at no more until they are touched. */
 struct wsk_conn *wsk__conns_idlest(wsk_server *srv);
 
 #endif

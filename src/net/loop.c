@@ -268,6 +268,7 @@ void wsk__conn_linger(struct wsk_conn *conn)
     conn->since_ms = wsk__now_ms();
     wsk__conn_unlock(conn);
     conn->busy = false;
+    wsk__conns_touch(conn); /* it may be let go */
     /* The next look reads what is there; edges have been used up already. */
     wsk__post(conn, WSK__POST_LOOK);
 }

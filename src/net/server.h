@@ -234,11 +234,11 @@ struct wsk_conn {
     wsk_server *srv; /* fixed */
 
     /* leader */
-    struct wsk_conn *prev, *next; /* in srv->conns or srv->sockets */
+    struct wsk_conn *prev, *next; /* in srv->conns or srv->parted */
     struct wsk__timer timer;
     uint8_t want;
     bool busy;     /* a handler owns it, or it waits for one in srv->ready */
-    bool parted;   /* it is in srv->sockets */
+    bool parted;   /* it is in srv->parted */
     bool hup_seen; /* the poller saw an end */
     atomic_uchar claim; /* an enum wsk__claim, with request_timeout */
     uint32_t call_ms;   /* its request waits for the handler's end since then;
@@ -398,7 +398,7 @@ struct wsk_server {
     size_t ev_i, ev_n; /* the unread part of a batch moves with the lead */
     struct wsk__wheel wheel;
     struct wsk__conns conns;    /* see net/idle */
-    struct wsk__conns sockets;  /* WebSockets that a look at conns has met */
+    struct wsk__conns parted;   /* not idle when a look at conns met them */
     atomic_uint n_conns;        /* in both; written by the leader */
     atomic_uint n_websockets;   /* of them */
     struct wsk_conn *graveyard; /* closed in this batch; linked by next */

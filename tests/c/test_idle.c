@@ -166,6 +166,51 @@ TEST(
     wsk_server_free(s.srv);
 }
 
+static unsigned count(const struct wsk__conns *list)
+{
+    unsigned n = 0;
+
+    for (const struct wsk_conn *c = list->oldest; c != NULL; c = c->next)
+        n++;
+    return n;
+}
+
+/* Else each connection of an attacker who keeps heads unfinished costs a walk
+ * over all of them. */
+TEST(what_is_not_idle_is_looked_at_once_until_it_rests)
+{
+    enum { HEADS = 7 };
+    struct served s = serve(handler, NULL, "max_connections=8");
+    int heads[HEADS], silent = dial(&s), other, last;
+
+    for (int i = 0; i < HEADS; i++) {
+        heads[i] = dial(&s);
+        say(heads[i], "GET / HTTP/1.1\r\nHost: x\r\n");
+    }
+    usleep(50000);
+    other = dial(&s);
+    EXPECT(ask(other) == 200);
+    EXPECT(hears_end(silent));
+    last = dial(&s);
+    EXPECT(ask(last) == 200);
+    EXPECT(hears_end(other));
+    EXPECT(count(&s.srv->conns) == 1 && count(&s.srv->parted) == HEADS);
+    say(heads[3], "\r\n");
+    EXPECT(hear_answer(heads[3], NULL, 0) == 200);
+    close(last);
+    for (int i = 0; i < 2; i++) {
+        usleep(50000);
+        last = dial(&s);
+        EXPECT(ask(last) == 200);
+    }
+    EXPECT(hears_end(heads[3]));
+    close_all(heads, HEADS);
+    close(silent);
+    close(other);
+    close(last);
+    wsk_server_free(s.srv);
+}
+
 /* No further descriptor can be had, until an idle connection gives its own. */
 TEST(when_descriptors_are_out_an_idle_connection_gives_its_own)
 {
