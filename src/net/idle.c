@@ -107,16 +107,16 @@ static bool input_waits(const struct wsk_conn *conn)
 
 static bool is_idle(const struct wsk_conn *conn)
 {
-    const struct wsk__exchange *h = conn->h;
+    const struct wsk__exchange *h;
 
-    if (conn->busy)
+    if (conn->busy) /* then all the rest is its handler's */
         return false;
-    if (conn->kind == WSK__LINGER)
-        return true;
-    return conn->kind == WSK__HTTP && h->head == NULL &&
-           wsk__http_idle(&h->http) && wsk__buf_len(&h->in) == 0 &&
-           wsk__http_owed(conn) == 0 && !atomic_load(&h->at_disk) &&
-           !input_waits(conn);
+    if (conn->kind != WSK__HTTP)
+        return conn->kind == WSK__LINGER;
+    h = conn->h;
+    return h->head == NULL && wsk__http_idle(&h->http) &&
+           wsk__buf_len(&h->in) == 0 && wsk__http_owed(conn) == 0 &&
+           !atomic_load(&h->at_disk) && !input_waits(conn);
 }
 
 struct wsk_conn *wsk__conns_idlest(wsk_server *srv)
