@@ -28,7 +28,7 @@ static inline struct served serve(wsk_handler *handler, void *user,
 {
     struct served s = {NULL, 0};
     wsk_server_config cfg;
-    char copy[256], *save = NULL, error[160];
+    char copy[512], *save = NULL, error[160];
 
     wsk_config_init(&cfg);
     cfg.port = 0;
