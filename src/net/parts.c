@@ -250,6 +250,13 @@ static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
 }
 #endif
 
+void wsk__parts_let_block(struct wsk_conn *conn)
+{
+    if (conn->h->nonblocking)
+        fcntl(conn->fd, F_SETFL, 0);
+    conn->h->nonblocking = false;
+}
+
 /* The file has become shorter, or cannot be read. */
 static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__part *part)
 {

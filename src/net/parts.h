@@ -29,4 +29,8 @@ enum wsk__io wsk__parts_flush(struct wsk_conn *conn);
 /* The last reference to the connection is gone. */
 void wsk__parts_free(struct wsk_conn *conn);
 
+/* Whoever gets the descriptor waits in recv() and send(), as before a file was
+ * sent. */
+void wsk__parts_let_block(struct wsk_conn *conn);
+
 #endif

@@ -12,7 +12,6 @@
 #include "http/reply.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -645,10 +644,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
-    if (conn->h->nonblocking) { /* receive() waits in recv() */
-        fcntl(conn->fd, F_SETFL, 0);
-        conn->h->nonblocking = false;
-    }
+    wsk__parts_let_block(conn); /* receive() waits in recv() */
     st = wsk__http_keep_head(&conn->h->http);
     if (st == WSK_OK) {
         conn->h->head = req->head = wsk__http_head(&conn->h->http);

@@ -2,6 +2,7 @@
 #include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
+#include "net/parts.h"
 #include "net/pump.h"
 
 #include <fcntl.h>
@@ -36,6 +37,7 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     *fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
     if (*fd < 0)
         return WSK_E_SYS;
+    wsk__parts_let_block(conn);
     *data = wsk__buf_data(&conn->h->in) + conn->h->in_fed;
     *len = wsk__buf_len(&conn->h->in) - conn->h->in_fed;
     req->status = 101; /* as far as we can tell */

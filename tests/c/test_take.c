@@ -42,6 +42,24 @@ static void take(wsk_request *req, void *user)
         close(fd);
 }
 
+static void send_file_or_take(wsk_request *req, void *user)
+{
+    static const char OCTETS[100000];
+    FILE *file;
+
+    if (wsk_request_head(req)->websocket) {
+        take(req, user);
+        return;
+    }
+    file = tmpfile();
+    EXPECT(fwrite(OCTETS, 1, sizeof(OCTETS), file) == sizeof(OCTETS));
+    fflush(file);
+    wsk_request_start(req, 200, NULL, NULL, 0, sizeof(OCTETS));
+    wsk_request_send_file(req, fileno(file), 0, sizeof(OCTETS));
+    wsk_request_finish(req);
+    fclose(file);
+}
+
 static bool hears_text(int fd, const char *text)
 {
     char got[64];
@@ -62,6 +80,22 @@ TEST(octets_behind_the_head_come_first_and_no_http_follows)
     shutdown(fd, SHUT_WR);
     EXPECT(hears_text(fd, "bye"));
     EXPECT(hears_end(fd));
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+TEST(who_takes_a_connection_waits_there_also_behind_a_file)
+{
+    struct served s = serve(send_file_or_take, NULL, NULL);
+    int fd = dial(&s);
+
+    EXPECT(say(fd, GET("/")));
+    EXPECT(hear_answer(fd, NULL, 0) == 200);
+    EXPECT(say(fd, ATTEMPT));
+    EXPECT(hears_text(fd, "hi"));
+    usleep(20000);
+    EXPECT(say(fd, "late"));
+    EXPECT(hears_text(fd, "late"));
     close(fd);
     wsk_server_free(s.srv);
 }
