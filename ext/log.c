@@ -291,23 +291,36 @@ static PyGetSetDef Log_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* One entry of several lines. False: the server is gone. */
-static PyObject *Log_entry(PyObject *op, PyObject *text)
+/* An entry of our own. False: the server is gone. */
+static PyObject *log_own(LogObject *self, PyObject *text, bool warning)
 {
-    LogObject *self = Log_CAST(op);
     PyObject *utf8;
 
     if (!PyUnicode_Check(text))
-        return PyErr_Format(PyExc_TypeError, "entry() takes a str");
+        return PyErr_Format(PyExc_TypeError, "an entry is a str");
     if (self->srv == NULL)
         Py_RETURN_FALSE;
     utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     if (utf8 == NULL)
         return NULL;
-    wsk_server_log_text(self->srv, PyBytes_AS_STRING(utf8),
-                        (size_t)PyBytes_GET_SIZE(utf8));
+    if (warning)
+        wsk_server_log(self->srv, WSK_LOG_WARNING, PyBytes_AS_STRING(utf8),
+                       (size_t)PyBytes_GET_SIZE(utf8));
+    else
+        wsk_server_log_text(self->srv, PyBytes_AS_STRING(utf8),
+                            (size_t)PyBytes_GET_SIZE(utf8));
     Py_DECREF(utf8);
     Py_RETURN_TRUE;
+}
+
+static PyObject *Log_entry(PyObject *op, PyObject *text)
+{
+    return log_own(Log_CAST(op), text, false);
+}
+
+static PyObject *Log_warn(PyObject *op, PyObject *text)
+{
+    return log_own(Log_CAST(op), text, true);
 }
 
 static void Log_dealloc(PyObject *op)
@@ -345,6 +358,8 @@ static PyMethodDef Log_methods[] = {
     {"__exit__", Log_no, METH_VARARGS, NULL},
     {"entry", Log_entry, METH_O,
      "Log a str of several lines as one entry; False: the server is gone."},
+    {"warn", Log_warn, METH_O,
+     "Log a line as a warning, if log_level lets it; False as with entry()."},
     {NULL, NULL, 0, NULL},
 };
 

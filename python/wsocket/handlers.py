@@ -111,7 +111,7 @@ class FixedServerHandler(ServerHandler):
             warn(
                 "the application has set %r, a hop-by-hop header, which only "
                 "the server sets (PEP 3333): it was left out of the answer"
-                % name
+                % (name,)
             )
         return True
 

@@ -154,20 +154,22 @@ def report(
     text = _deliver(level, what, exc)
     if not text:
         return
-    text = "%s: %s" % (logging.getLevelName(level).lower(), text)
     if errors is None:
         errors = _wsocket.error_stream()
-    if errors is None or not _write(errors, text):
+    if errors is None or not _write(errors, text, level):
         now = time.strftime(_Formatter.default_time_format, time.gmtime())
-        _write(sys.stderr, "[%s] [%d] %s" % (now, os.getpid(), text))
+        _write(sys.stderr, text, level, "[%s] [%d] " % (now, os.getpid()))
 
 
-def _write(stream: Any, text: str) -> bool:
+def _write(stream: Any, text: str, level: int, head: str = "") -> bool:
+    name = logging.getLevelName(level).lower()
     try:
-        entry = getattr(stream, "entry", None)
-        if entry is not None:  # of our server, which escapes by itself
-            return bool(entry(text))
-        stream.write(_Formatter.escape(text) + "\n")
+        if hasattr(stream, "entry"):  # of our server, which escapes by itself
+            if level < logging.ERROR:
+                return bool(stream.warn(text))
+            return bool(stream.entry("%s: %s" % (name, text)))
+        text = _Formatter.escape("%s: %s" % (name, text))
+        stream.write(head + text + "\n")
         stream.flush()
     except Exception:  # None, or closed
         return False
@@ -175,8 +177,9 @@ def _write(stream: Any, text: str) -> bool:
 
 
 def warn(what: str, exc: None = None, errors: Any = None) -> None:
-    """The same for a line that is no error."""
-    report(what, exc, errors, logging.WARNING)
+    """The same for a line that is no error: levels, and `log_level`, count."""
+    if logger.getEffectiveLevel() <= logging.WARNING:
+        report(what, exc, errors, logging.WARNING)
 
 
 def depart(what: str, exc: BaseException, errors: Any = None) -> None:

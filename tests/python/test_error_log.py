@@ -410,3 +410,33 @@ def test_all_lines_of_a_log_have_one_clock_and_one_form(
         said = time.strptime(stamp, "%Y-%m-%d %H:%M:%S +0000")
         assert abs(calendar.timegm(said) - time.time()) < 4 * 3600
 
+
+
+@pytest.mark.parametrize("level, logged", [("info", True), ("error", False)])
+@pytest.mark.parametrize("disabled", [False, True])
+def test_warnings_are_for_log_level_to_decide(
+    serve, tmp_path, eventually, logger, level, logged, disabled
+):
+    path = tmp_path / "error.log"
+
+    def app(environ, start_response):
+        log.warn("a\nwarning")
+        log.report("an error")
+        start_response("204 No Content", [])
+        return []
+
+    logger.disabled = disabled
+    assert serve(app, error_logfile=str(path), log_level=level).get()[0] == 204
+    eventually(lambda: "error: an error\n" in path.read_text())
+    assert ("] warning: a\\x0awarning\n" in path.read_text()) is logged
+
+
+@pytest.mark.parametrize("level", ["ERROR", "CRITICAL"])
+def test_a_warning_that_the_logger_is_not_to_show_is_not_shown(
+    serve, tmp_path, capfd, logger, level
+):
+    path = tmp_path / "error.log"
+    serve(lambda environ, start_response: [], error_logfile=str(path))
+    logger.setLevel(level)
+    log.warn("unwanted")
+    assert "unwanted" not in path.read_text() + capfd.readouterr().err
