@@ -10,6 +10,7 @@ import io
 import itertools
 import logging
 import os
+import socket
 import socketserver
 import sys
 import tempfile
@@ -554,7 +555,7 @@ class Sites:
         self.stops = []
         self.ports = {
             "flask": self.own("json", make_flask()),
-            "plain": self.own("json", plain, buffer_body="always", body_memory="1k",
+            "plain": self.own("json", plain, small=True, buffer_body="always", body_memory="1k",
                               static=["/static=" + folder], max_body="100k"),
             "proxied": self.own(ATOMS, plain, proxy_protocol=True, buffer_body="never",
                                 trusted_proxies=["*"], forwarded_fields="forwarded"),
@@ -562,7 +563,7 @@ class Sites:
                                ws_allow_drafts=True, trusted_proxies=["127.0.0.0/8"],
                                forwarded_fields=["x-forwarded-" + name for name in (
                                    "for", "proto", "host", "port", "prefix")]),
-            "framework": self.own(ATOMS, make_framework(), ws_origins="*"),
+            "framework": self.own(ATOMS, make_framework(), small=True, ws_origins="*"),
             "hidden": self.own("json", plain, ws_hide_upgrade="always", ws_max_size="4k",
                                max_header_bytes="1m", max_headers=5000),
             "middleware": self.naive(Middleware(plain, ws_hide_upgrade="always")),
@@ -570,10 +571,16 @@ class Sites:
             "classic": self.classic(make_events()),
         }
 
-    def own(self, format, app, **options):
+    def own(self, format, app, small=False, **options):
         log = os.path.join(self.folder, "access-%d.log" % len(self.stops))
+        listener = socket.socket()
+        if small:  # connections inherit it: answers soon wait for their reader
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
         server = wsocket.Server(
-            app, port=0, access_logfile=log, access_log_format=format, graceful_timeout=20,
+            app, bind="fd:%d" % listener.detach(), access_logfile=log,
+            access_log_format=format, graceful_timeout=20,
             error_logfile=os.path.join(self.folder, "error.log"), **options).start()
 
         def stop():

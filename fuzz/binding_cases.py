@@ -5,6 +5,8 @@ A case is a dict: ``site``, the name of an application in binding_apps.py, and
 
     send   write the bytes
     pause  wait for this many milliseconds
+    deaf   read nothing from now on, and write only what is taken
+    hear   read again
     half   close the writing half
     reset  close with a reset, whatever was not read
     leave  close without reading the rest
@@ -394,6 +396,8 @@ def cut(rng, data):
 
 def fresh(rng, site=None):
     site = site or rng.choice(SITES)
+    if rng.random() < 0.1:
+        return {"site": site, "steps": ignored(rng, site)}
     data = proxy_header(rng) if site == "proxied" and rng.random() < 0.9 else b""
     for _ in range(rng.choice([1, 1, 2, 3, 8])):
         data += request(rng)
@@ -408,6 +412,25 @@ def fresh(rng, site=None):
     if rng.random() < 0.08:
         data = data[:rng.randrange(len(data) + 1)]
     return {"site": site, "steps": cut(rng, data) + ending(rng)}
+
+
+def ignored(rng, site):
+    """Requests, and something odd behind them, whose answers nobody reads for a
+    while: where they stop is found by trying."""
+    plain = b"%b %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (
+        rng.choice([b"GET", b"GET", b"HEAD", b"DELETE"]), rng.choice(PATHS))
+    data = proxy_header(rng) if site == "proxied" and rng.random() < 0.9 else b""
+    data += plain * rng.choice([1, 3, rng.randint(1, 60), 200])
+    odd = rng.choice([request(rng), mutate(rng, request(rng)), handshake(rng),
+                      b"nonsense\r\n\r\n",
+                      b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno"])
+    steps = [("deaf", b"")] + cut(rng, data) + cut(rng, odd)
+    if rng.random() < 0.7:
+        steps += [("pause", rng.choice([1, 5, 30])), ("send", rng.choice([plain, b"x"])),
+                  ("pause", rng.choice([1, 5]))]
+    if rng.random() < 0.3:
+        return steps + [(rng.choice(["reset", "leave"]), b"")]
+    return steps + [("hear", b""), ("half", b"")]
 
 
 def ending(rng):
