@@ -371,12 +371,17 @@ static bool make_place(wsk_server *srv)
     return false;
 }
 
-/* accept() has failed. True: it may be tried again at once. */
-static bool accept_again(wsk_server *srv)
+/* accept() has failed for want of something of ours; else it was the peer, who
+ * has gone. */
+static bool is_out(void)
 {
-    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
-        errno != ENOMEM) /* else it was the peer, who has gone */
-        return true;
+    return errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+           errno == ENOMEM;
+}
+
+/* The same when descriptors or memory are out. */
+static bool make_room_or_pause(wsk_server *srv)
+{
     if (make_room(srv, WSK__LIMIT_FILES))
         return true;
     if (!srv->accept_paused)
@@ -384,29 +389,33 @@ static bool accept_again(wsk_server *srv)
                          "accepting pauses: out of descriptors or memory (%u "
                          "connections)",
                          srv->n_conns);
+    pause_accepting(srv, true);
     return false;
 }
 
+/* Of the first connection of a batch it is known that it waits, so room is made
+ * for that one alone. accept() says that descriptors are out whether somebody
+ * waits or not. */
 static void on_listener(wsk_server *srv, struct wsk__listener *listener)
 {
     unsigned batch = batch_of(srv, listener);
+    bool waits = true;
 
     for (unsigned i = 0; i < batch && !srv->draining; i++) {
         struct sockaddr_storage sa = {0};
         int fd;
 
-        /* Only of the first it is known that it waits. */
-        if (srv->n_conns >= srv->max_connections && (i > 0 || !make_place(srv)))
+        if (srv->n_conns >= srv->max_connections && !(waits && make_place(srv)))
             return;
         fd = accept_one(srv->places.at[listener->i].fd, &sa);
         if (fd >= 0) {
             welcome(srv, fd, &sa, listener);
+            waits = false;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             listener->batch = i > 0 ? i : 1;
             listener->more = false;
             return;
-        } else if (!accept_again(srv)) {
-            pause_accepting(srv, true);
+        } else if (is_out() && !(waits && make_room_or_pause(srv))) {
             return;
         }
     }
