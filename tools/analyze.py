@@ -70,7 +70,8 @@ def analyze(job):
 def main():
     paths = [os.path.relpath(path, ROOT) for path in sys.argv[1:]]
     os.chdir(ROOT)
-    every = sorted(glob.glob("src/*/*.c") + glob.glob("ext/*.c"))
+    every = sorted(glob.glob("src/**/*.c", recursive=True) +
+                   glob.glob("ext/*.c"))
     excused, needed = exceptions(), set()
     jobs = [(name, command, path) for path in paths or every
             for name, command in commands().items()]

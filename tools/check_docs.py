@@ -48,7 +48,7 @@ def versions():
                       re.MULTILINE)[1]
     if header != meson:
         yield "wsocket.h says %s, meson.build says %s" % (header, meson)
-    for path in (["pyproject.toml"] + glob.glob("src/*/*.[ch]") +
+    for path in (["pyproject.toml"] + glob.glob("src/**/*.[ch]", recursive=True) +
                  glob.glob("ext/*.[ch]") + glob.glob("python/wsocket/*.py*")):
         if header in read(path):
             yield "%s repeats the version %s" % (path, header)

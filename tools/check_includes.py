@@ -6,6 +6,16 @@
 
 http and ws never meet; only ext sees Python.h; the engines (base, http, ws)
 see no header of the system that could reach a socket, a clock or a thread.
+
+Within net the order of rooms is that of tools/rooms.py. Two kinds of fault are
+counted there, see tools/tolerated.txt:
+
+    includes-upward   a header of a room that the file's own may not know
+    system-headers    a header of the system in a room that has no use for it
+
+    tools/check_includes.py [--list]
+
+--list prints all that are counted, tolerated or not.
 """
 
 import glob
@@ -13,9 +23,9 @@ import os
 import re
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+import rooms
 
-PUBLIC = "include"
+PUBLIC = rooms.PUBLIC
 ARROWS = {
     "include": set(),
     "src/base": {"src/base", PUBLIC},
@@ -37,6 +47,31 @@ SYSTEM = {  # rooms that may see only these headers of the system
     "src/base": PURE,
     "src/http": PURE,
     "src/ws": PURE | {"stdatomic.h", "zlib.h"},
+}
+NET = "src/net"
+SOCKETS = {"src/net/os"}  # descriptors of connections, and who waits for them
+# A header of the system, or the folder it lies in: the only rooms to see it.
+OWNED = {
+    "arpa/": SOCKETS,
+    "linux/sockios.h": SOCKETS,
+    "netdb.h": SOCKETS,
+    "netinet/": SOCKETS,
+    "poll.h": SOCKETS,
+    "sys/epoll.h": SOCKETS,
+    "sys/event.h": SOCKETS,
+    "sys/eventfd.h": SOCKETS,
+    "sys/ioctl.h": SOCKETS,
+    "sys/sendfile.h": SOCKETS,
+    "sys/socket.h": SOCKETS,
+    "sys/uio.h": SOCKETS,
+    "sys/un.h": SOCKETS,
+    "hiredis/": {"src/net/bus"},
+    "nghttp2/": {"src/net/http2"},
+    "openssl/": {"src/tls"},
+    "pthread.h": {"src/net/os", "src/net/log", "src/net/loop",
+                  "src/net/dispatch", "src/net/conn", "src/net/websocket",
+                  "src/net/standalone", "src/net/bus", "src/net/workers",
+                  "src/net/server", "src/app"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
@@ -67,13 +102,50 @@ def complaints(room, path):
             target = found(path, name)
             if target is None:
                 yield '"%s" is not found' % name
-            elif os.path.dirname(target) not in ARROWS[room]:
+            elif hall(os.path.dirname(target)) not in ARROWS[room]:
                 yield "no arrow leads from %s to %s" % (room, target)
 
 
+def hall(folder):
+    """The folder that ARROWS knows: the rooms of net are judged below."""
+    return NET if folder.startswith(NET + "/") else folder
+
+
+def owners_of(header):
+    for name, owners in OWNED.items():
+        if header == name or name.endswith("/") and header.startswith(name):
+            return owners
+    return None
+
+
+def count(path, faults):
+    """Judge a file of net, or of app, by the order of rooms."""
+    room = rooms.room_of(path)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for mark, name in INCLUDE.findall(text):
+        if mark == "<":
+            owners = owners_of(name)
+            if owners is not None and room not in owners:
+                faults["system-headers"].append(
+                    "%s (%s) includes <%s>" % (path, room, name))
+            continue
+        target = found(path, name)
+        if target is None or not target.startswith("src/"):
+            continue
+        to = rooms.room_of(target)
+        if to not in rooms.ROOMS.get(room, ()):
+            faults["includes-upward"].append(
+                "%s (%s) includes %s (%s)" % (path, room, target, to))
+
+
 def main():
-    os.chdir(ROOT)
+    os.chdir(rooms.ROOT)
     bad = 0
+    faults = {"includes-upward": [], "system-headers": []}
+    nested = {folder: ARROWS[NET] for folder in rooms.ROOMS
+              if folder.startswith(NET + "/")}
+    ARROWS.update(nested)
     for room in ARROWS:
         for path in sorted(glob.glob(room + "/*.[ch]")):
             for complaint in complaints(room, path):
@@ -81,11 +153,16 @@ def main():
                 bad += 1
     known = set(ARROWS)
     for path in sorted(glob.glob("src/**/*.[ch]", recursive=True)):
+        count(path, faults)
+    for path in sorted(glob.glob("src/**/*.[ch]", recursive=True)):
         if os.path.dirname(path) not in known:
             print("%s: a room without arrows; see tools/check_includes.py" %
                   path)
             bad += 1
-    return bad > 0
+    if "--list" in sys.argv:
+        for fault in sorted(sum(faults.values(), [])):
+            print(fault)
+    return rooms.judge(faults) or bad > 0
 
 
 if __name__ == "__main__":

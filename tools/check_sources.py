@@ -12,7 +12,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATTERNS = [
-    "src/*/*.c", "ext/*.c", "tests/c/test_*.c", "fuzz/*.c",
+    "src/**/*.c", "ext/*.c", "tests/c/test_*.c", "fuzz/*.c",
     "examples/c/*.c", "python/wsocket/**/*.py", "python/wsocket/*.pyi",
     "python/wsocket/*.html", "python/wsocket/py.typed",
 ]

@@ -417,7 +417,8 @@ def foreign_systems():
     """Systems we cannot run here: every source must compile for each."""
     inside = os.path.abspath(environment(VENV, requirements=TO_TEST))
     zlib = zlib_headers()
-    sources = [os.path.abspath(path) for path in glob.glob("src/*/*.c")]
+    sources = [os.path.abspath(path) for path in
+               glob.glob("src/**/*.c", recursive=True)]
     passed = failed = 0
     for target in FOREIGN:
         folder = os.path.join("build", "foreign", target)

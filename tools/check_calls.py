@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""The calls between files and rooms, as the linker sees them.
+
+    tools/check_calls.py [--list] path/to/libwsocket.so
+
+The static library beside it is read (it is made by ninja if it is not there).
+`nm` tells which object defines a symbol and which objects want it, functions
+and data alike, so neither a prototype nor a macro hides a call.
+
+    files-in-circles   files that want symbols of each other, directly or by
+                       way of others
+    calls-upward       a file and a symbol that it wants of a room which
+                       tools/rooms.py does not list for its own
+
+--list prints all that are found, tolerated or not, and what closes the circles.
+"""
+
+import collections
+import glob
+import os
+import re
+import subprocess
+import sys
+
+import rooms
+
+FACE = re.compile(r"wsk_[a-z]")  # of wsocket.h: app may want it of any room
+OURS = re.compile(r"wsk_")
+
+
+def static_library(shared):
+    path = re.sub(r"\.so$", ".a", shared)
+    if not os.path.exists(path):
+        subprocess.call(["ninja", "-C", os.path.dirname(path),
+                         os.path.basename(path)], stdout=subprocess.DEVNULL)
+    return path
+
+
+def sources():
+    """The name meson gives an object -> the source it was made of."""
+    return {path.replace(os.sep, "_") + ".o": path
+            for path in glob.glob("src/**/*.c", recursive=True)}
+
+
+def symbols(library):
+    """Source -> (symbols it defines, symbols it wants)."""
+    names = sources()
+    table = collections.defaultdict(lambda: (set(), set()))
+    text = subprocess.check_output(["nm", "-A", library], text=True)
+    for line in text.splitlines():
+        where, rest = line.rsplit(":", 1)
+        kind, symbol = rest.split()[-2:]
+        name = os.path.basename(where.split(":")[-1])
+        if name not in names:
+            sys.exit("%s of %s: no source below src has this name; delete the "
+                     "library" % (name, library))
+        defined, wanted = table[names[name]]
+        if kind in "Uwv":
+            wanted.add(symbol)
+        elif kind.isupper() or kind in "iu":
+            defined.add(symbol)
+    missing = sorted(set(names.values()) - set(table))
+    if missing:
+        sys.exit("%s lacks %s" % (library, " ".join(missing)))
+    return table
+
+
+def arrows(table):
+    """(source, other source) -> the symbols of ours that it wants of it."""
+    home = {symbol: path for path, (defined, _) in table.items()
+            for symbol in defined if OURS.match(symbol)}
+    found = collections.defaultdict(set)
+    for path, (_, wanted) in table.items():
+        for symbol in wanted:
+            other = home.get(symbol, path)
+            if other != path:
+                found[path, other].add(symbol)
+    return found
+
+
+def upward(found):
+    for (path, other), wanted in found.items():
+        room, to = rooms.room_of(path), rooms.room_of(other)
+        if to in rooms.ROOMS.get(room, ()):
+            continue
+        for symbol in wanted:
+            if room != "src/app" or not FACE.match(symbol):
+                yield "%s wants %s of %s" % (path, symbol, other)
+
+
+def circles(found):
+    """Lists of files that reach each other (Tarjan's components)."""
+    after = collections.defaultdict(list)
+    for path, other in sorted(found):
+        after[path].append(other)
+    index, low, stack, result = {}, {}, [], []
+
+    def visit(path):
+        index[path] = low[path] = len(index)
+        stack.append(path)
+        for other in after[path]:
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[path] = min(low[path], low[other])
+        if low[path] == index[path]:
+            at = stack.index(path)
+            circle = stack[at:]
+            del stack[at:]
+            if len(circle) > 1:
+                result.append(sorted(circle))
+
+    for path in sorted(after):
+        if path not in index:
+            visit(path)
+    return result
+
+
+def explain(circle, found):
+    for path in circle:
+        for other in circle:
+            wanted = sorted(found.get((path, other), ()))
+            if wanted:
+                print("%s -> %s: %s" % (path, other, " ".join(wanted)))
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    library = static_library(os.path.abspath(sys.argv[-1]))
+    os.chdir(rooms.ROOT)
+    found = arrows(symbols(library))
+    closed = circles(found)
+    faults = {
+        "files-in-circles": ["%s stands in a circle of %d files" %
+                             (path, len(circle))
+                             for circle in closed for path in circle],
+        "calls-upward": list(upward(found)),
+    }
+    if "--list" in sys.argv:
+        for circle in closed:
+            explain(circle, found)
+        for fault in sorted(sum(faults.values(), [])):
+            print(fault)
+    homeless = sorted(path for path in sources().values()
+                      if rooms.room_of(path) is None)
+    for path in homeless:
+        print("%s: no room; see tools/rooms.py" % path)
+    return rooms.judge(faults) or homeless != []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

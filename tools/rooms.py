@@ -1,0 +1,110 @@
+"""The rooms of src, their order, and the faults that are still tolerated.
+
+check_includes, check_declarations and check_calls share this table. A file's
+room is its folder; the files of the flat src/net stand in HOMES under the room
+that they move to, so that what runs up is counted before they move.
+
+tolerated.txt has today's number of each kind of fault. A number may only fall:
+a guard fails when more are found, and also when fewer are, until the file says
+so.
+"""
+
+import os
+import re
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOLERATED = "tools/tolerated.txt"
+
+PUBLIC = "include"
+BASE = {"src/base"}
+OS = {"src/net/os", "src/tls"} | BASE
+LOG = OS | {"src/net/log", "src/http"}
+LOOP = OS | {"src/net/loop"}
+DISPATCH = LOOP | {"src/net/log", "src/net/dispatch"}
+CONN = DISPATCH | {"src/net/conn", "src/http"}
+WEBSOCKET = CONN | {"src/net/websocket", "src/ws", "src/topic"}
+REQUEST = WEBSOCKET | {"src/net/request"}
+HTTP1 = (REQUEST - {"src/net/websocket"}) | {"src/net/http1"}
+STANDALONE = OS | {"src/net/standalone", "src/net/request",
+                   "src/net/websocket", "src/http", "src/ws"}
+SERVER = REQUEST | {"src/net/http1", "src/net/http2", "src/net/standalone",
+                    "src/net/bus", "src/net/server", "src/app"}
+
+# A room, and the rooms that it may know.
+ROOMS = {
+    "src/base": BASE,
+    "src/http": BASE | {"src/http"},
+    "src/ws": BASE | {"src/ws"},
+    "src/tls": BASE | {"src/tls"},
+    "src/topic": BASE | {"src/topic"},
+    "src/app": OS | {"src/http", "src/app"},
+    "src/net/os": OS,
+    "src/net/log": LOG,
+    "src/net/loop": LOOP,
+    "src/net/dispatch": DISPATCH,
+    "src/net/conn": CONN,
+    "src/net/websocket": WEBSOCKET,
+    "src/net/request": REQUEST,
+    "src/net/http1": HTTP1,
+    "src/net/http2": REQUEST | {"src/net/http2"},
+    "src/net/standalone": STANDALONE,
+    "src/net/bus": LOOP | {"src/net/log", "src/net/bus", "src/topic"},
+    "src/net/workers": (LOG - {"src/http"}) | {"src/net/workers"},
+    "src/net/server": SERVER,
+}
+
+# Of a file of src/net, without its ending: the room that most of it moves to.
+HOMES = {
+    "access": "log", "admit": "request", "conn": "websocket",
+    "deadline": "http1", "direct": "websocket", "disk": "dispatch",
+    "dispatch": "dispatch", "http": "http1", "idle": "conn",
+    "inbox": "websocket", "listen": "os", "log": "log", "lone": "standalone",
+    "loop": "loop", "machine": "os", "mount": "request", "pace": "conn",
+    "parts": "http1", "poller": "os", "pump": "http1", "request": "request",
+    "server": "server", "socket": "websocket", "spill": "request",
+    "static": "app", "take": "http1", "timer": "os", "transport": "os",
+    "via": "conn",
+}
+
+
+def room_of(path):
+    """The room of a file below src; None where it stands in no room."""
+    folder, name = os.path.split(path)
+    if folder == "src/net":
+        home = HOMES.get(os.path.splitext(name)[0])
+        if home is None:
+            return None
+        return "src/app" if home == "app" else "src/net/" + home
+    return folder if folder in ROOMS else None
+
+
+def bare(text):
+    """C without comments and literals, line for line."""
+    def blank(match):
+        return re.sub(r"[^\n]", " ", match[0])
+
+    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'',
+                  blank, text, flags=re.DOTALL)
+
+
+def tolerated(root=ROOT):
+    with open(os.path.join(root, TOLERATED), encoding="utf-8") as file:
+        lines = [line.split() for line in file if line[0] not in "#\n"]
+    return {name: int(number) for name, number in lines}
+
+
+def judge(faults, root=ROOT):
+    """Compare the faults of each kind with the number that is tolerated; print
+    what differs. The exit status."""
+    allowed, bad = tolerated(root), False
+    for kind, found in sorted(faults.items()):
+        most = allowed.get(kind, 0)
+        if len(found) > most:
+            for fault in sorted(found):
+                print("%s: %s" % (kind, fault))
+            print("%s: %d, and %d are tolerated" % (kind, len(found), most))
+        elif len(found) < most:
+            print("%s: only %d are left; write that into %s, which says %d" %
+                  (kind, len(found), TOLERATED, most))
+        bad |= len(found) != most
+    return bad
