@@ -1,10 +1,12 @@
-/* net/server: the structures that the rooms of net share. Who may touch what:
+/* net/server: the structures that the rooms of net share. Each field stands
+ * under the heading that says which thread may touch it:
  *
- *   leader       only the thread that leads the loop
- *   owner        the leader, or the thread whose handler a connection is busy
- *                with (conn->busy, which only the leader writes)
- *   lock         whoever holds srv->lock (dispatch) or wsk__conn_lock() (a
- * WebSocket) fixed        written once, before other threads can see it
+ *   fixed    written once, before other threads can see it
+ *   leader   the thread that leads the loop
+ *   owner    the leader, or, while conn->busy (which only the leader writes),
+ *            the thread whose handler answers the connection's request
+ *   lock     a thread that holds srv->lock (threads and calls, see dispatch)
+ *            or wsk__conn_lock() (a WebSocket)
  *
  * docs/internals/dispatch.md tells the story. */
 #ifndef WSK_NET_SERVER_H
