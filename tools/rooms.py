@@ -58,7 +58,7 @@ HOMES = {
     "access": "log", "admit": "request", "conn": "websocket",
     "deadline": "http1", "direct": "websocket", "disk": "dispatch",
     "dispatch": "dispatch", "http": "http1", "idle": "conn",
-    "inbox": "websocket", "listen": "os", "log": "log", "lone": "standalone",
+    "inbox": "websocket", "listen": "os", "lone": "standalone",
     "loop": "loop", "machine": "os", "mount": "request", "pace": "conn",
     "parts": "http1", "poller": "os", "pump": "http1", "request": "request",
     "server": "server", "socket": "websocket", "spill": "request",

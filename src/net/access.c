@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "http/reply.h"
-#include "net/log.h"
+#include "net/log/writer.h"
 #include "net/pump.h"
 
 #include <inttypes.h>

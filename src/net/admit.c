@@ -3,7 +3,8 @@
 #include "base/ascii.h"
 #include "base/items.h"
 #include "http/host.h"
-#include "net/deadline.h"
+#include "net/log/limits.h"
+#include "net/log/log.h"
 
 #include <stdio.h>
 

@@ -58,15 +58,6 @@ bool wsk__ws_is_over_locked(const struct wsk_conn *conn);
 bool wsk__ws_over_wait_locked(struct wsk_conn *conn);
 enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 }; /* until the next */
 
-/* A limit made us refuse or close: the log tells of it, once a second at most.
- * Any thread. */
-void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit);
-
-/* Count one, for a line that the caller writes: *n since the start. True if it
- * is due. */
-bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
-                    unsigned long long *n);
-
 /* ---- request_timeout ---- */
 
 /* A request is about to be called; leader. */

@@ -1,7 +1,8 @@
 #include "net/dispatch.h"
 
 #include "base/mem.h"
-#include "net/deadline.h"
+#include "net/log/limits.h"
+#include "net/log/log.h"
 #include "net/loop.h"
 #include "net/pump.h"
 

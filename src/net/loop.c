@@ -5,6 +5,7 @@
 #include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/idle.h"
+#include "net/log/log.h"
 #include "net/pump.h"
 #include "net/spill.h"
 

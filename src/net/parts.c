@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "net/disk.h"
 #include "net/dispatch.h"
+#include "net/log/log.h"
 #include "net/loop.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
 #include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
+#include "net/log/log.h"
 #include "net/lone.h"
 #include "net/loop.h"
 #include "net/mount.h"

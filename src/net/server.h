@@ -15,6 +15,8 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/listen.h"
+#include "net/log/limits.h"
+#include "net/os/process.h"
 #include "net/pace.h"
 #include "net/poller.h"
 #include "net/timer.h"
@@ -316,34 +318,6 @@ struct wsk__conns {
     struct wsk_conn *oldest, *newest;
 };
 
-/* What made us refuse or close; see wsk__limit_hit(). */
-enum wsk__limit {
-    WSK__LIMIT_QUEUE,     /* queue_limit: a request is refused */
-    WSK__LIMIT_THREADS,   /* the system's: the same, for nobody can answer it */
-    WSK__LIMIT_MEMORY,    /* memory_limit: the same */
-    WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
-    WSK__LIMIT_WAITS,     /* the same: a handler that waits keeps its slot */
-    WSK__LIMIT_SLOTS,     /* threads: a request waits for a second */
-    WSK__LIMIT_MAIL,      /* ws_max_queue: a peer is read no further */
-    WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
-    WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
-    WSK__LIMIT_WS_SIZE,   /* ws_max_size: a WebSocket is closed */
-    WSK__LIMIT_WS_RATE,   /* body_rate: a WebSocket is closed */
-    WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
-    WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
-    WSK__LIMIT_FILES,     /* the system's: the same */
-    WSK__LIMIT_ACCEPT,    /* max_connections: accepting pauses */
-    WSK__LIMIT_ORIGINS,   /* ws_origins: a WebSocket is refused */
-    WSK__LIMIT_HOSTS,     /* allowed_hosts: a request is refused */
-    WSK__LIMIT_PROXY,     /* proxy_protocol: a connection is closed */
-    WSK__LIMITS,
-};
-
-struct wsk__hits {
-    atomic_ullong n;
-    _Atomic(uint64_t) told_ms; /* 0: never */
-};
-
 struct wsk__listener {
     enum wsk__source source;
     size_t i; /* in srv->places */
@@ -477,9 +451,6 @@ static inline void wsk__conn_unlock(const struct wsk_conn *conn)
     pthread_mutex_unlock(wsk__conn_mutex(conn));
 }
 
-/* Bumped in each forked child: engine threads did not survive there. */
-extern atomic_uint wsk__fork_count;
-
 static inline bool wsk__forked(const wsk_server *srv)
 {
     return atomic_load_explicit(&wsk__fork_count, memory_order_relaxed) !=
@@ -493,7 +464,5 @@ extern _Thread_local struct wsk__thread *wsk__self;
 /* server.c */
 void wsk__server_ref(wsk_server *srv);
 void wsk__server_unref(wsk_server *srv);
-void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
-                      ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,7 +1,8 @@
 #include "net/spill.h"
 
-#include "net/deadline.h"
 #include "net/disk.h"
+#include "net/log/limits.h"
+#include "net/log/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "harness.h"
 
-#include "net/log.h"
+#include "net/log/writer.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "net/log.h"
+#include "net/log/writer.h"
 
 #include "base/buf.h"
 #include "base/mem.h"

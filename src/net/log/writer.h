@@ -1,8 +1,8 @@
-/* net/log: lines to files without ever making a caller wait. Lines gather in
- * memory; one thread writes them. When it cannot keep up (a full pipe), lines
- * are dropped and counted. */
-#ifndef WSK_NET_LOG_H
-#define WSK_NET_LOG_H
+/* net/log/writer: lines to files without ever making a caller wait. Lines
+ * gather in memory; one thread writes them. When it cannot keep up (a full
+ * pipe), lines are dropped and counted. */
+#ifndef WSK_NET_LOG_WRITER_H
+#define WSK_NET_LOG_WRITER_H
 
 #include "wsocket.h"
 

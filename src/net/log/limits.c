@@ -1,0 +1,98 @@
+#include "net/log/limits.h"
+
+#include "net/log/log.h"
+#include "net/server.h"
+
+enum { TELL_MS = 1000 }; /* between two lines about a limit */
+
+/* What happened, the option that would allow more, if any, and its value. */
+static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
+                              const char **option, uint64_t *value)
+{
+    const wsk_server_config *cfg = &srv->cfg;
+
+    switch (limit) {
+    case WSK__LIMIT_QUEUE:
+        *option = "queue_limit", *value = cfg->queue_limit;
+        return "requests answered 503";
+    case WSK__LIMIT_THREADS:
+        return "requests answered 503, for no thread can be made";
+    case WSK__LIMIT_MEMORY:
+        *option = "memory_limit", *value = cfg->memory_limit;
+        return "requests answered 503";
+    case WSK__LIMIT_PARKED:
+        *option = "max_parked", *value = cfg->max_parked;
+        return "WebSockets answered 503";
+    case WSK__LIMIT_WAITS:
+        *option = "max_parked", *value = cfg->max_parked;
+        return "handlers that hold one of threads while they wait for a peer";
+    case WSK__LIMIT_SLOTS:
+        *option = "threads", *value = cfg->threads;
+        return "requests that have waited a second, for all threads are busy";
+    case WSK__LIMIT_MAIL:
+        *option = "ws_max_queue", *value = cfg->ws_max_queue;
+        return "times that reading from a WebSocket paused, for its handler "
+               "takes no message";
+    case WSK__LIMIT_WS_MEMORY:
+        *option = "memory_limit", *value = cfg->memory_limit;
+        return "WebSockets closed with 1013";
+    case WSK__LIMIT_WS_SIZE:
+        *option = "ws_max_size", *value = cfg->limits.ws_max_size;
+        return "WebSockets closed with 1009";
+    case WSK__LIMIT_WS_SEND:
+        *option = "ws_send_max", *value = cfg->ws_send_max;
+        return "WebSockets closed with 1013";
+    case WSK__LIMIT_CONNS:
+        *option = "max_connections", *value = srv->max_connections;
+        return "idle connections closed for new ones";
+    case WSK__LIMIT_FILES:
+        return "idle connections closed for new ones, for descriptors or "
+               "memory are out";
+    case WSK__LIMIT_ACCEPT:
+        *option = "max_connections", *value = srv->max_connections;
+        return "pauses in accepting, for no open connection is idle";
+    case WSK__LIMIT_ORIGINS: /* told by net/admit */
+    case WSK__LIMIT_HOSTS:
+    case WSK__LIMIT_PROXY:
+        return "connections closed, for they do not begin with the header of "
+               "the PROXY protocol";
+    case WSK__LIMIT_SPILL:
+        *option = "spill_limit", *value = cfg->spill_limit;
+        return "requests answered 507";
+    case WSK__LIMIT_WS_RATE:
+        *option = "body_rate", *value = cfg->body_rate;
+        return "WebSockets closed with 1008, for a message was too slow";
+    case WSK__LIMITS:
+        break;
+    }
+    return "";
+}
+
+bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
+                    unsigned long long *n)
+{
+    struct wsk__hits *hits = &srv->hits[limit];
+    uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
+
+    *n = atomic_fetch_add(&hits->n, 1) + 1;
+    return (told_ms == 0 || now_ms - told_ms >= TELL_MS) &&
+           atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms);
+}
+
+void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+{
+    const char *what, *option = NULL;
+    unsigned long long n;
+    uint64_t value = 0;
+
+    if (!wsk__limit_due(srv, limit, &n))
+        return;
+    what = limit_text(srv, limit, &option, &value);
+    if (option == NULL)
+        wsk__server_logf(srv, WSK_LOG_WARNING, "%s: %llu since the start", what,
+                         n);
+    else
+        wsk__server_logf(srv, WSK_LOG_WARNING,
+                         "%s: %llu since the start; the limit is %s (%llu)",
+                         what, n, option, (unsigned long long)value);
+}

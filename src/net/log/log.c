@@ -1,0 +1,95 @@
+#include "net/log/log.h"
+
+#include "base/escape.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "net/log/writer.h"
+#include "net/server.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOG_LINE = 1024 };
+
+/* Octets of an entry of the error log; longer ones are cut. */
+#define LOG_MOST ((size_t)2 << 20)
+
+/* To which escapes may lengthen an octet. */
+#define ESCAPED_MOST 4
+
+/* When and where an entry was made, and `label`. */
+static size_t put_label(char *out, size_t cap, const char *label)
+{
+    time_t now = time(NULL);
+    char stamp[32];
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
+    return (size_t)snprintf(out, cap, "[%s +0000] [%ld] %s", stamp,
+                            (long)getpid(), label);
+}
+
+/* Without memory for a long one its beginning is logged. */
+static void put_entry(wsk_server *srv, const char *label, const char *text,
+                      size_t len, enum wsk__escape how)
+{
+    char small[LOG_LINE * ESCAPED_MOST + 64], *line = small, *block = NULL;
+    size_t n, cap = sizeof(small);
+
+    if (srv->error_log == NULL || wsk__forked(srv))
+        return;
+    if (len > LOG_LINE) {
+        size_t size = len < LOG_MOST / ESCAPED_MOST ? len * ESCAPED_MOST + 64
+                                                    : LOG_MOST;
+
+        block = wsk__alloc(size);
+        if (block != NULL) {
+            line = block;
+            cap = size;
+        }
+    }
+    n = put_label(line, cap, label);
+    n += wsk__escape(line + n, cap - n, text, len, how);
+    wsk__log_line(srv->error_log, line, n);
+    wsk__free(block);
+}
+
+void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
+                    size_t len)
+{
+    static const char *const LABEL[] = {
+        "debug: ", "info: ", "warning: ", "error: ", "critical: "};
+
+    if (level >= srv->log_level)
+        put_entry(srv, LABEL[level], text, len, WSK__ESCAPE_LINE);
+}
+
+void wsk_server_log_text(wsk_server *srv, const char *text, size_t len)
+{
+    put_entry(srv, "", text, len, WSK__ESCAPE_TEXT);
+}
+
+void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
+                      ...)
+{
+    char text[LOG_LINE];
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (n >= (int)sizeof(text)) {
+        size_t at = sizeof(text) - sizeof(WSK__CUT) - 3; /* not in a letter */
+
+        at += wsk__utf8_cut((const uint8_t *)text + at, 4, 3);
+        memcpy(text + at, WSK__CUT, sizeof(WSK__CUT));
+        n = (int)(at + sizeof(WSK__CUT) - 1);
+    }
+    if (n > 0)
+        wsk_server_log(srv, level, text, (size_t)n);
+}
