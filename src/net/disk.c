@@ -11,14 +11,14 @@ static void *work(void *arg)
     struct wsk_conn *conn;
 
     for (;;) {
-        pthread_mutex_lock(&srv->post_lock);
+        wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
         conn = srv->disk;
         if (conn != NULL)
             srv->disk = conn->h->disk_next;
         if (srv->disk == NULL)
             srv->disk_tail = &srv->disk;
         srv->disk_runs = conn != NULL;
-        pthread_mutex_unlock(&srv->post_lock);
+        wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
         if (conn == NULL)
             break;
         conn->h->disk_job(conn);
@@ -53,7 +53,7 @@ bool wsk__disk_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
     wsk_server *srv = conn->srv;
     bool running;
 
-    pthread_mutex_lock(&srv->post_lock);
+    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
     running = srv->disk_runs;
     if (!running)
         running = srv->disk_runs = start_thread(srv);
@@ -65,6 +65,6 @@ bool wsk__disk_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
         *srv->disk_tail = conn;
         srv->disk_tail = &conn->h->disk_next;
     }
-    pthread_mutex_unlock(&srv->post_lock);
+    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
     return running;
 }

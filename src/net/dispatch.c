@@ -217,21 +217,21 @@ bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
     wsk_server *srv = th->srv;
     bool now;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     now = (srv->slow_entries == 0 || queue_is_unserved_locked(srv)) &&
           srv->n_running < srv->cfg.threads && srv->n_spares > 0 &&
           srv->n_fresh == 0 && srv->ready == NULL && srv->n_unparking == 0;
     if (now)
         begin_inline_locked(th, conn);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return now;
 }
 
 void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&th->srv->lock);
+    wsk__dispatch_lock(th->srv);
     begin_inline_locked(th, conn);
-    pthread_mutex_unlock(&th->srv->lock);
+    wsk__dispatch_unlock(th->srv);
 }
 
 bool wsk__call_end(struct wsk__thread *th)
@@ -241,7 +241,7 @@ bool wsk__call_end(struct wsk__thread *th)
 
     if (wsk__forked(srv))
         return false;
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     if (th->in_call)
         unlink_running_locked(th);
     else /* it left before: wsk__call_leave() */
@@ -254,7 +254,7 @@ bool wsk__call_end(struct wsk__thread *th)
     if (srv->n_unparking > 0)
         pthread_cond_signal(&srv->slot_free);
     kick_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return leads;
 }
 
@@ -280,11 +280,11 @@ enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
     bool is_request = conn->ws == NULL, late;
     enum wsk__limit limit = WSK__LIMITS;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     if (is_request)
         limit = queue_limit_locked(srv);
     if (limit != WSK__LIMITS) {
-        pthread_mutex_unlock(&srv->lock);
+        wsk__dispatch_unlock(srv);
         return limit;
     }
     srv->n_ready += is_request;
@@ -294,7 +294,7 @@ enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
     *srv->ready_tail = conn;
     srv->ready_tail = &conn->ready_next;
     kick_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     if (late)
         wsk__drop_ready(srv);
     return limit;
@@ -305,19 +305,19 @@ bool wsk__call_waits_for_slot(struct wsk_conn *conn)
     wsk_server *srv = conn->srv;
     bool waits;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     waits = conn->queued && srv->n_running >= srv->cfg.threads;
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return waits;
 }
 
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
 {
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     release->next = srv->releases;
     srv->releases = release;
     kick_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }
 
 static bool reserve_place_locked(wsk_server *srv)
@@ -345,14 +345,14 @@ void wsk__call_park(struct wsk__thread *th)
 
     if (wsk__forked(srv))
         return;
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     step_back_locked(th);
     th->took_place = th->ws == NULL && reserve_place_locked(srv);
     th->parked = th->ws != NULL || th->took_place;
     if (th->parked)
         park_locked(th);
     kick_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     if (!th->parked)
         wsk__limit_hit(srv, WSK__LIMIT_WAITS);
 }
@@ -363,7 +363,7 @@ void wsk__call_unpark(struct wsk__thread *th)
 
     if (wsk__forked(srv) || !th->parked)
         return;
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     srv->n_unparking++;
     if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
         wsk__post(th->ws, WSK__POST_AWAY); /* it will not read for a while */
@@ -379,7 +379,7 @@ void wsk__call_unpark(struct wsk__thread *th)
     link_running_locked(th);
     watch_anew_locked(th);
     kick_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }
 
 void wsk__call_leave(struct wsk__thread *th)
@@ -387,29 +387,29 @@ void wsk__call_leave(struct wsk__thread *th)
     wsk_server *srv = th->srv;
 
     if (!wsk__forked(srv)) {
-        pthread_mutex_lock(&srv->lock);
+        wsk__dispatch_lock(srv);
         step_back_locked(th);
         park_locked(th);
         kick_locked(srv);
-        pthread_mutex_unlock(&srv->lock);
+        wsk__dispatch_unlock(srv);
     }
     th->in_call = false; /* read by this thread only */
 }
 
 void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    pthread_mutex_lock(&th->srv->lock);
+    wsk__dispatch_lock(th->srv);
     th->ws = conn;
     th->srv->n_upgraded++;
     watch_anew_locked(th);
-    pthread_mutex_unlock(&th->srv->lock);
+    wsk__dispatch_unlock(th->srv);
 }
 
 void wsk__call_is_back(struct wsk__thread *th)
 {
-    pthread_mutex_lock(&th->srv->lock);
+    wsk__dispatch_lock(th->srv);
     watch_anew_locked(th);
-    pthread_mutex_unlock(&th->srv->lock);
+    wsk__dispatch_unlock(th->srv);
 }
 
 bool wsk__call_goes_on(struct wsk__thread *th)
@@ -417,11 +417,11 @@ bool wsk__call_goes_on(struct wsk__thread *th)
     wsk_server *srv = th->srv;
     bool others;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     watch_anew_locked(th);
     others = srv->n_running >= srv->cfg.threads &&
              (srv->n_unparking > 0 || srv->ready != NULL);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return !others;
 }
 
@@ -437,17 +437,17 @@ bool wsk__socket_reserve(wsk_server *srv)
 {
     bool free;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     free = reserve_place_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return free;
 }
 
 void wsk__socket_release(wsk_server *srv)
 {
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     srv->n_places--;
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }
 
 /* ---------------------------------------------------- the interpreter --- */
@@ -460,6 +460,7 @@ void wsk__gate_enter(struct wsk__thread *th)
 
     if (srv->hooks.enter == NULL || th->inside)
         return;
+    assert(!wsk__holds(WSK__LOCK_ANY));
     began = wsk__now_ns();
     atomic_store(&th->entering, true);
     srv->hooks.enter(th->lent);
@@ -517,7 +518,7 @@ static bool next_call(struct wsk__thread *th, struct wsk_conn **conn,
     wsk_server *srv = th->srv;
 
     *conn = NULL;
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     *release = take_release_locked(th);
     if (*release == NULL && !srv->ended && srv->ready != NULL &&
         queue_may_run_locked(srv) && may_take_locked(th)) {
@@ -535,7 +536,7 @@ static bool next_call(struct wsk__thread *th, struct wsk_conn **conn,
     } else if (*release == NULL) {
         set_fresh_locked(th, false);
     }
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return *release != NULL || *conn != NULL;
 }
 
@@ -628,7 +629,7 @@ void wsk__dispatch_work(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     while (!srv->ended) {
         bool lead = !srv->led;
 
@@ -638,15 +639,15 @@ void wsk__dispatch_work(struct wsk__thread *th)
             break;
         lead = lead || th->order == WSK__LEAD;
         th->order = WSK__NO_ORDER;
-        pthread_mutex_unlock(&srv->lock);
+        wsk__dispatch_unlock(srv);
         if (lead)
             wsk__lead(th);
         serve_queue(th);
         if (wsk__forked(srv))
             return;
-        pthread_mutex_lock(&srv->lock);
+        wsk__dispatch_lock(srv);
     }
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }
 
 /* -------------------------------------------------------- the monitor --- */
@@ -719,6 +720,7 @@ static bool spawn_own(wsk_server *srv)
 {
     pthread_t thread;
 
+    assert(!wsk__holds(WSK__LOCK_ANY));
     /* No signal is blocked: what a handler starts would inherit that. */
     wsk__server_ref(srv); /* the thread's: it may come after the end */
     if (pthread_create(&thread, NULL, own_thread, srv) != 0) {
@@ -759,15 +761,15 @@ static void despair_locked(wsk_server *srv)
 
 void wsk_server_no_thread(wsk_server *srv)
 {
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     despair_locked(srv);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }
 
 static void spawn_missing_locked(wsk_server *srv, unsigned n)
 {
     srv->n_awaiting += n;
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     for (; n > 0; n--) {
         if (srv->hooks.spawn != NULL) {
             srv->hooks.spawn(srv->hooks.user);
@@ -777,7 +779,7 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
             break;
         }
     }
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     if (n > 0) {
         srv->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
         despair_locked(srv);
@@ -791,7 +793,7 @@ static void *monitor(void *arg)
     struct watch watch = {.open = false};
     unsigned missing, ticks;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     while (!srv->ended) {
         missing = missing_spares_locked(srv);
         if (missing > 0 && wsk__now_ms() >= srv->spawn_after_ms)
@@ -807,14 +809,14 @@ static void *monitor(void *arg)
             watch.quiet = watch.calm = 0;
         }
         ticks = pause_ticks(&watch);
-        pthread_mutex_unlock(&srv->lock);
+        wsk__dispatch_unlock(srv);
         nanosleep(&(struct timespec){.tv_nsec = ticks * TICK_US * 1000L}, NULL);
-        pthread_mutex_lock(&srv->lock);
+        wsk__dispatch_lock(srv);
         srv->tick += ticks;
     }
     srv->monitor_gone = true;
     pthread_cond_broadcast(&srv->changed);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     wsk__server_unref(srv);
     return NULL;
 }
@@ -839,7 +841,7 @@ bool wsk__dispatch_start(wsk_server *srv)
 
 void wsk__dispatch_end(wsk_server *srv)
 {
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     srv->ended = true;
     srv->monitor_asleep = false;
     pthread_cond_signal(&srv->monitor_wake);
@@ -847,5 +849,5 @@ void wsk__dispatch_end(wsk_server *srv)
     pthread_cond_broadcast(&srv->changed);
     for (struct wsk__thread *th = srv->spares; th != NULL; th = th->next)
         pthread_cond_signal(&th->wake);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }

@@ -5,6 +5,17 @@
 
 #include "net/server.h"
 
+/* srv->lock: held for a few instructions. */
+static inline void wsk__dispatch_lock(wsk_server *srv)
+{
+    wsk__lock(&srv->lock, WSK__LOCK_DISPATCH);
+}
+
+static inline void wsk__dispatch_unlock(wsk_server *srv)
+{
+    wsk__unlock(&srv->lock, WSK__LOCK_DISPATCH);
+}
+
 /* ---- the leader, about a call it wants to make itself ---- */
 
 /* Begin a call for `conn` in this thread; false when it must be queued. From

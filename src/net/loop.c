@@ -42,7 +42,7 @@ void wsk__post(struct wsk_conn *conn, unsigned what)
 
     if (wsk__forked(srv))
         return;
-    pthread_mutex_lock(&srv->post_lock);
+    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
     dead = srv->posts_closed;
     if (!dead && conn->post == 0) {
         first = true;
@@ -54,7 +54,7 @@ void wsk__post(struct wsk_conn *conn, unsigned what)
     }
     if (!dead)
         conn->post = (uint8_t)(conn->post | what);
-    pthread_mutex_unlock(&srv->post_lock);
+    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
     if (dead && (what & WSK__POST_RUN))
         wsk__conn_orphan(conn);
     if (first && atomic_load(&srv->sleeping))
@@ -65,7 +65,7 @@ static struct wsk_conn *next_post(wsk_server *srv, unsigned *what)
 {
     struct wsk_conn *conn;
 
-    pthread_mutex_lock(&srv->post_lock);
+    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
     conn = srv->posts;
     if (conn != NULL) {
         srv->posts = conn->post_next;
@@ -75,7 +75,7 @@ static struct wsk_conn *next_post(wsk_server *srv, unsigned *what)
         conn->post = 0;
         srv->n_posts--;
     }
-    pthread_mutex_unlock(&srv->post_lock);
+    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
     return conn;
 }
 
@@ -83,9 +83,9 @@ static size_t count_posts(wsk_server *srv)
 {
     size_t n;
 
-    pthread_mutex_lock(&srv->post_lock);
+    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
     n = srv->n_posts;
-    pthread_mutex_unlock(&srv->post_lock);
+    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
     return n;
 }
 
@@ -617,10 +617,10 @@ static bool calls_open(wsk_server *srv)
 {
     bool open;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     open = srv->n_running > 0 || srv->n_parked > 0 || srv->ready != NULL ||
            srv->releases != NULL;
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     return open;
 }
 
@@ -628,12 +628,12 @@ void wsk__drop_ready(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     conn = srv->ready;
     srv->ready = NULL;
     srv->ready_tail = &srv->ready;
     srv->n_ready = 0;
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     while (conn != NULL) {
         struct wsk_conn *next = conn->ready_next;
 
@@ -656,9 +656,9 @@ static void end(struct wsk__thread *th)
         if (settle(c))
             wsk__conn_close(c);
     }
-    pthread_mutex_lock(&srv->post_lock);
+    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
     srv->posts_closed = true;
-    pthread_mutex_unlock(&srv->post_lock);
+    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
     while ((conn = next_post(srv, &what)) != NULL) {
         if (what & WSK__POST_RUN)
             wsk__conn_orphan(conn);

@@ -562,14 +562,14 @@ static struct wsk__thread *thread_new(wsk_server *srv, void *lent)
 /* A thread that was asked for has come (+1), or one has gone (-1). */
 static void count_thread(wsk_server *srv, int change)
 {
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     if (change > 0)
         srv->no_threads = false;
     if (change > 0 && srv->n_awaiting > 0)
         srv->n_awaiting--;
     srv->n_threads += (unsigned)change;
     pthread_cond_broadcast(&srv->changed);
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
 }
 
 void wsk_server_work(wsk_server *srv, void *lent)
@@ -620,10 +620,10 @@ void wsk_server_pending(wsk_server *srv, wsk_pending *out)
     *out = (wsk_pending){0};
     if (wsk__forked(srv))
         return;
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     handlers = srv->n_running + srv->n_parked + srv->n_ready;
     out->requests = handlers > srv->n_upgraded ? handlers - srv->n_upgraded : 0;
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     out->websockets = atomic_load(&srv->n_websockets);
     handlers = out->requests + out->websockets;
     out->others = conns > handlers ? conns - handlers : 0;
@@ -651,7 +651,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    pthread_mutex_lock(&srv->lock);
+    wsk__dispatch_lock(srv);
     while (!all_gone_locked(srv) && st == WSK_OK) {
         /* Spares leave at once; who is in a handler may never come. */
         bool stuck = srv->ended && srv->n_running + srv->n_parked > 0;
@@ -666,7 +666,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
                 st = WSK_E_TIMEOUT;
         }
     }
-    pthread_mutex_unlock(&srv->lock);
+    wsk__dispatch_unlock(srv);
     if (st != WSK_E_TIMEOUT) { /* what the program prints next comes behind */
         wsk__log_flush(srv->access_log, LOG_FLUSH_MS);
         wsk__log_flush(srv->error_log, LOG_FLUSH_MS);

@@ -16,6 +16,7 @@
 #include "http/conn.h"
 #include "net/listen.h"
 #include "net/log/limits.h"
+#include "net/os/locks.h"
 #include "net/os/process.h"
 #include "net/pace.h"
 #include "net/poller.h"
@@ -443,12 +444,12 @@ static inline pthread_mutex_t *wsk__conn_mutex(const struct wsk_conn *conn)
 
 static inline void wsk__conn_lock(const struct wsk_conn *conn)
 {
-    pthread_mutex_lock(wsk__conn_mutex(conn));
+    wsk__lock(wsk__conn_mutex(conn), WSK__LOCK_CONN);
 }
 
 static inline void wsk__conn_unlock(const struct wsk_conn *conn)
 {
-    pthread_mutex_unlock(wsk__conn_mutex(conn));
+    wsk__unlock(wsk__conn_mutex(conn), WSK__LOCK_CONN);
 }
 
 static inline bool wsk__forked(const wsk_server *srv)
