@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
-#include "net/loop.h"
 #include "net/pump.h"
 
 #include <errno.h>
@@ -106,6 +105,24 @@ static void order_locked(struct wsk__thread *spare, enum wsk__order order)
     pthread_cond_signal(&spare->wake);
 }
 
+/* Ask the leader to look at a connection; wsk__dispatch_unlock() wakes it. */
+static void post_locked(struct wsk_conn *conn, unsigned what)
+{
+    wsk_server *srv = conn->srv;
+
+    if (wsk__post_quietly(conn, what))
+        srv->wake_due = true;
+}
+
+/* Before a wait in which the lock is free: wake the leader now. */
+static void wake_locked(wsk_server *srv)
+{
+    if (srv->wake_due) {
+        wsk__dispatch_unlock(srv);
+        wsk__dispatch_lock(srv);
+    }
+}
+
 /* Threads are asked for by the monitor: spawning may take a while. */
 static unsigned missing_spares_locked(const wsk_server *srv)
 {
@@ -160,7 +177,7 @@ static void give_lead_locked(struct wsk__thread *th)
     struct wsk__thread *spare = pop_spare_locked(srv);
 
     if (th->conn != NULL)
-        wsk__post(th->conn, WSK__POST_UNCORK);
+        post_locked(th->conn, WSK__POST_UNCORK);
     th->leads = false;
     srv->led = spare != NULL; /* else the next thread that comes takes it */
     if (spare != NULL)
@@ -366,7 +383,8 @@ void wsk__call_unpark(struct wsk__thread *th)
     wsk__dispatch_lock(srv);
     srv->n_unparking++;
     if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
-        wsk__post(th->ws, WSK__POST_AWAY); /* it will not read for a while */
+        post_locked(th->ws, WSK__POST_AWAY); /* it will not read for a while */
+    wake_locked(srv);
     while (!srv->ended && (srv->n_running >= srv->cfg.threads ||
                            (srv->queue_turn && srv->ready != NULL &&
                             !queue_is_unserved_locked(srv))))
@@ -680,7 +698,7 @@ static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
         set_fresh_locked(th, false);
     if (th->ws != NULL && !th->rearmed && srv->tick - th->seen >= AWAY_TICKS) {
         th->rearmed = true;
-        wsk__post(th->ws, WSK__POST_AWAY);
+        post_locked(th->ws, WSK__POST_AWAY);
     }
     w->unsure |= first && (th->leads || th->fresh);
     w->open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
@@ -746,7 +764,7 @@ static void refuse_ready_locked(wsk_server *srv)
         *at = conn->ready_next;
         conn->queued = false;
         srv->n_ready--;
-        wsk__post(conn, WSK__POST_RUN | WSK__POST_REFUSE);
+        post_locked(conn, WSK__POST_RUN | WSK__POST_REFUSE);
     }
     srv->ready_tail = at;
 }
@@ -804,6 +822,7 @@ static void *monitor(void *arg)
         inspect_locked(&watch, srv);
         if (!watch.open && missing == 0 && watch.quiet >= QUIET_TICKS) {
             srv->monitor_asleep = true;
+            wake_locked(srv);
             while (srv->monitor_asleep && !srv->ended)
                 pthread_cond_wait(&srv->monitor_wake, &srv->lock);
             watch.quiet = watch.calm = 0;

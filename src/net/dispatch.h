@@ -3,9 +3,12 @@
 #ifndef WSK_NET_DISPATCH_H
 #define WSK_NET_DISPATCH_H
 
+#include "net/loop.h"
 #include "net/server.h"
 
-/* srv->lock: held for a few instructions. */
+/* srv->lock is held for a few instructions. The only system calls under it are
+ * signals to threads; a leader that sleeps in the poller is woken after it has
+ * been released. */
 static inline void wsk__dispatch_lock(wsk_server *srv)
 {
     wsk__lock(&srv->lock, WSK__LOCK_DISPATCH);
@@ -13,7 +16,12 @@ static inline void wsk__dispatch_lock(wsk_server *srv)
 
 static inline void wsk__dispatch_unlock(wsk_server *srv)
 {
+    bool wake_due = srv->wake_due;
+
+    srv->wake_due = false;
     wsk__unlock(&srv->lock, WSK__LOCK_DISPATCH);
+    if (wake_due)
+        wsk__wake(srv);
 }
 
 /* ---- the leader, about a call it wants to make itself ---- */

@@ -35,16 +35,15 @@ void wsk__wake(wsk_server *srv)
     while (n < 0 && errno == EINTR);
 }
 
-void wsk__post(struct wsk_conn *conn, unsigned what)
+/* Queue a post, with a reference for it. True: the leader does not know. */
+static bool queue_post(struct wsk_conn *conn, unsigned what, bool *dead)
 {
     wsk_server *srv = conn->srv;
-    bool dead, first = false;
+    bool first = false;
 
-    if (wsk__forked(srv))
-        return;
     wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
-    dead = srv->posts_closed;
-    if (!dead && conn->post == 0) {
+    *dead = srv->posts_closed;
+    if (!*dead && conn->post == 0) {
         first = true;
         wsk_conn_ref(conn);
         conn->post_next = NULL;
@@ -52,12 +51,31 @@ void wsk__post(struct wsk_conn *conn, unsigned what)
         srv->posts_tail = &conn->post_next;
         srv->n_posts++;
     }
-    if (!dead)
+    if (!*dead)
         conn->post = (uint8_t)(conn->post | what);
     wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
+    return first && atomic_load(&srv->sleeping);
+}
+
+bool wsk__post_quietly(struct wsk_conn *conn, unsigned what)
+{
+    bool dead;
+
+    return !wsk__forked(conn->srv) && queue_post(conn, what, &dead);
+}
+
+void wsk__post(struct wsk_conn *conn, unsigned what)
+{
+    wsk_server *srv = conn->srv; /* once posted, `conn` may be freed */
+    bool dead, asleep;
+
+    assert(!wsk__holds(WSK__LOCK_DISPATCH)); /* to wake is a system call */
+    if (wsk__forked(srv))
+        return;
+    asleep = queue_post(conn, what, &dead);
     if (dead && (what & WSK__POST_RUN))
         wsk__conn_orphan(conn);
-    if (first && atomic_load(&srv->sleeping))
+    if (asleep)
         wsk__wake(srv);
 }
 

@@ -10,6 +10,10 @@ void wsk__lead(struct wsk__thread *th);
 /* Ask the leader to look at a connection; any thread. */
 void wsk__post(struct wsk_conn *conn, unsigned what);
 
+/* The same without a system call: true if the caller has to wake the leader,
+ * once it holds no lock. A post after the end of the server is lost. */
+bool wsk__post_quietly(struct wsk_conn *conn, unsigned what);
+
 /* Wake the leader; async-signal-safe. */
 void wsk__wake(wsk_server *srv);
 

@@ -419,6 +419,7 @@ struct wsk_server {
     unsigned n_unparking; /* parked threads that wait for a slot */
     bool led;             /* some thread leads, or was ordered to */
     bool started, ended, monitor_asleep, monitor_gone;
+    bool wake_due; /* the leader is to be woken once `lock` is free */
     uint64_t tick;
     uint64_t spawn_after_ms;  /* no thread could be made: try again then */
     bool no_threads;          /* none could be made, and none has come since */
