@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/disk.h"
 #include "net/server.h"
 
 #include <dirent.h>
@@ -305,6 +306,79 @@ TEST(no_place_for_a_body_is_500)
 }
 
 /* The only slot is free for others while twenty uploads are half done. */
+#if defined(__GLIBC__)
+/* A stack that no address space has room for. */
+static void refuse_threads(bool refuse, size_t usual)
+{
+    pthread_attr_t attr;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, refuse ? (size_t)1 << 50 : usual);
+    EXPECT(pthread_setattr_default_np(&attr) == 0);
+    pthread_attr_destroy(&attr);
+}
+
+static size_t usual_stack(void)
+{
+    pthread_attr_t attr;
+    size_t size = 0;
+
+    pthread_getattr_default_np(&attr);
+    pthread_attr_getstacksize(&attr, &size);
+    pthread_attr_destroy(&attr);
+    return size;
+}
+
+TEST(where_no_thread_can_be_made_for_the_disk_the_loop_writes)
+{
+    struct served s = serve(account, NULL, "body_memory=300k");
+    size_t usual = usual_stack();
+    int fd = dial(&s);
+
+    EXPECT(say(fd, GET("/"))); /* by now all other threads are there */
+    expect_account(fd, "0 1 0 0");
+    close(fd);
+    atomic_store(&calls, 0);
+    refuse_threads(true, usual);
+    fd = post_in_two(&s, LONG);
+    expect_account(fd, "1572864 0 1572864 0");
+    refuse_threads(false, usual);
+    close(fd);
+    wsk_server_free(s.srv);
+}
+
+static void count_job(struct wsk_conn *conn)
+{
+    conn->h->spilled++;
+}
+
+TEST(what_others_asked_of_a_disk_thread_that_could_not_be_made_is_done)
+{
+    wsk_server *srv = wsk_server_new(NULL, account, NULL, NULL);
+    struct wsk__exchange h[3] = {{.spilled = 0}};
+    struct wsk_conn conn[3] = {{.refs = 9}, {.refs = 9}, {.refs = 9}};
+    size_t usual = usual_stack();
+
+    for (int i = 0; i < 3; i++) {
+        conn[i].srv = srv;
+        conn[i].h = &h[i];
+    }
+    srv->disk_runs = true; /* as while another thread tries to make it */
+    EXPECT(wsk__disk_ask(&conn[0], count_job));
+    EXPECT(wsk__disk_ask(&conn[1], count_job));
+    srv->disk_runs = false;
+    refuse_threads(true, usual);
+    EXPECT(!wsk__disk_ask(&conn[2], count_job));
+    refuse_threads(false, usual);
+    EXPECT(h[0].spilled == 1 && h[1].spilled == 1 && h[2].spilled == 0);
+    EXPECT(!h[0].at_disk && !h[1].at_disk && !h[2].at_disk);
+    EXPECT(srv->disk == NULL && !srv->disk_runs);
+    EXPECT(conn[0].refs == 10 && conn[1].refs == 10); /* of their posts */
+    EXPECT(conn[2].refs == 9);
+    wsk_server_free(srv);
+}
+#endif
+
 TEST(an_incomplete_upload_holds_no_handler)
 {
     struct served s = serve(account, NULL, "threads=1");
