@@ -50,16 +50,23 @@ struct line {
 /* A user name that is longer is not shown. */
 enum { USER_MAX = 2048 };
 
+/* What a line says of a WebSocket that is over. */
+struct ended {
+    wsk_close_info how;
+    uint32_t messages_in, messages_out;
+    uint64_t octets_in, octets_out;
+    uint64_t us; /* since it was opened */
+};
+
 /* What a line is about. */
 struct subject {
     const char *peer;
     const wsk_head *head; /* NULL: out of memory */
     int status;           /* or the code that closed a WebSocket */
     uint64_t sent, us;
-    const char *noted; /* values of %{x}o, each with its NUL, in order */
-    const char *env;   /* the same of %{x}e */
-    const struct wsk__socket *ws; /* closed; NULL: an answer */
-    wsk_close_info end;           /* of ws */
+    const char *noted;      /* values of %{x}o, each with its NUL, in order */
+    const char *env;        /* the same of %{x}e */
+    const struct ended *ws; /* NULL: an answer */
 };
 
 /* ------------------------------------------------------------- pieces --- */
@@ -241,13 +248,13 @@ static void put_socket(struct line *l, const struct subject *s, wsk_str name)
     else if (wsk__str_is(name, "octets_out"))
         put_number(l, s->ws->octets_out);
     else if (wsk__str_is(name, "close_code"))
-        put_number(l, s->end.code);
+        put_number(l, s->ws->how.code);
     else if (wsk__str_is(name, "close_reason"))
-        put_or_dash(l, (wsk_str){s->end.reason, s->end.len});
-    else if (wsk__str_is(name, "sent_code") && s->end.sent_code != 0)
-        put_number(l, s->end.sent_code);
+        put_or_dash(l, (wsk_str){s->ws->how.reason, s->ws->how.len});
+    else if (wsk__str_is(name, "sent_code") && s->ws->how.sent_code != 0)
+        put_number(l, s->ws->how.sent_code);
     else if (wsk__str_is(name, "sent_reason"))
-        put_or_dash(l, (wsk_str){s->end.sent_reason, s->end.sent_len});
+        put_or_dash(l, (wsk_str){s->ws->how.sent_reason, s->ws->how.sent_len});
     else
         put(l, "-");
 }
@@ -471,7 +478,7 @@ static void put_json_line(struct line *l, const struct subject *s)
         put_json_number(l, "messages_out", s->ws->messages_out);
         put_json_number(l, "octets_in", s->ws->octets_in);
         put_json_number(l, "octets_out", s->ws->octets_out);
-        put_json_end(l, &s->end);
+        put_json_end(l, &s->ws->how);
     } else {
         put_json_number(l, "octets", s->sent);
         put_json(l, "referer", field(s, "Referer"), JSON_FIELD);
@@ -658,24 +665,35 @@ void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent)
     write_line(conn->srv, &s);
 }
 
+static struct ended note_end_locked(const struct wsk__socket *ws)
+{
+    return (struct ended){
+        .how = wsk__ws_close_info_locked(ws),
+        .messages_in = ws->messages_in,
+        .messages_out = ws->messages_out,
+        .octets_in = ws->octets_in,
+        .octets_out = ws->octets_out,
+        .us = (wsk__now_ms() - ws->opened_ms) * 1000,
+    };
+}
+
 void wsk__access_closed(struct wsk_conn *conn)
 {
-    const struct wsk__socket *ws = conn->ws;
-    wsk_close_info end = wsk__ws_close_info_locked(ws);
-    struct subject s = {
-        .peer = wsk_conn_peer(conn, NULL),
-        .status = end.failed ? end.sent_code : end.code,
-        .sent = ws->octets_out,
-        .us = (wsk__now_ms() - ws->opened_ms) * 1000,
-        .ws = ws,
-        .end = end,
-    };
+    struct subject s = {.peer = wsk_conn_peer(conn, NULL)};
+    struct ended ended;
     wsk_head *head;
 
     if (conn->srv->access_log == NULL)
         return;
+    wsk__conn_lock(conn);
+    ended = note_end_locked(conn->ws);
+    wsk__conn_unlock(conn);
     head = wsk_conn_head(conn);
     s.head = head;
+    s.status = ended.how.failed ? ended.how.sent_code : ended.how.code;
+    s.sent = ended.octets_out;
+    s.us = ended.us;
+    s.ws = &ended;
     write_line(conn->srv, &s);
     wsk__free(head);
 }

@@ -23,7 +23,8 @@ void wsk__access_log(wsk_server *srv, wsk_request *req);
  * octets of body. Owner. */
 void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent);
 
-/* A WebSocket is over. */
+/* A WebSocket is over. Its lock is taken to note how, and free while the line
+ * is written. */
 void wsk__access_closed(struct wsk_conn *conn);
 
 #endif

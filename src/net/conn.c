@@ -484,7 +484,8 @@ static wsk_status bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
         return WSK_E_AGAIN;
     }
     over = wsk__ws_is_over_locked(conn);
-    wsk__limit_hit(conn->srv, over ? WSK__LIMIT_WS_MEMORY : WSK__LIMIT_WS_SEND);
+    wsk__limit_hit_locked(conn,
+                          over ? WSK__LIMIT_WS_MEMORY : WSK__LIMIT_WS_SEND);
     wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read",
                                over ? "memory_limit" : "ws_send_max");
     wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */

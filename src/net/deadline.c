@@ -350,6 +350,12 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
     }
 }
 
+void wsk__ws_forget_locked(struct wsk_conn *conn)
+{
+    wsk__ws_drop_out(&conn->ws->engine);
+    wsk__ws_account_locked(conn);
+}
+
 bool wsk__ws_is_over_locked(const struct wsk_conn *conn)
 {
     return conn->ws->held > 0 && wsk_ws_can_send(&conn->ws->engine) &&
@@ -385,7 +391,7 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
     if (now_ms - wsk__recent_ms(ws->over_ms) < OVER_MS ||
         !peer_gives_nothing_back_locked(conn, now_ms))
         return true;
-    wsk__limit_hit(conn->srv, WSK__LIMIT_WS_MEMORY);
+    wsk__limit_hit_locked(conn, WSK__LIMIT_WS_MEMORY);
     wsk__ws_fail_unread_locked(conn, 1013, "too little memory", "memory_limit");
     wsk__ws_flush_locked(conn);
     return false;

@@ -58,6 +58,9 @@ bool wsk__ws_is_over_locked(const struct wsk_conn *conn);
 bool wsk__ws_over_wait_locked(struct wsk_conn *conn);
 enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 }; /* until the next */
 
+/* The transport of a WebSocket is gone: free what its peer will not read. */
+void wsk__ws_forget_locked(struct wsk_conn *conn);
+
 /* ---- request_timeout ---- */
 
 /* A request is about to be called; leader. */

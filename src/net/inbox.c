@@ -88,7 +88,7 @@ void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item)
     if (is_control(mail))
         ws->control_n++;
     else if (++ws->mail_n == conn->srv->cfg.ws_max_queue)
-        wsk__limit_hit(conn->srv, WSK__LIMIT_MAIL);
+        wsk__limit_hit_locked(conn, WSK__LIMIT_MAIL);
     ws->mail_bytes += mail->msg.len;
 }
 
@@ -135,7 +135,7 @@ static void end_locked(struct wsk_conn *conn, const wsk_ws_event *ev)
 
     wsk__ws_tell_sent(&ws->engine, &sent);
     if (sent.failed && sent.sent_code == 1009)
-        wsk__limit_hit(conn->srv, WSK__LIMIT_WS_SIZE);
+        wsk__limit_hit_locked(conn, WSK__LIMIT_WS_SIZE);
     ws->ended = true;
     ws->code = ev->code;
     ws->clean = ev->clean;

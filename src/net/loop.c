@@ -192,12 +192,11 @@ void wsk__conn_close(struct wsk_conn *conn)
         conn->fd = -1;
     }
     websocket = conn->ws != NULL;
-    if (websocket) {
-        wsk__access_closed(conn);
-        wsk__ws_drop_out(&conn->ws->engine);
-        wsk__ws_account_locked(conn);
-    }
+    if (websocket)
+        wsk__ws_forget_locked(conn);
     wsk__conn_unlock(conn);
+    if (websocket)
+        wsk__access_closed(conn);
     wsk__timer_clear(&srv->wheel, &conn->timer);
     wsk__conns_remove(conn);
     conn->next = srv->graveyard;

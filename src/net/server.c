@@ -193,7 +193,7 @@ void wsk__server_unref(wsk_server *srv)
     pthread_mutex_destroy(&srv->lock);
     pthread_mutex_destroy(&srv->post_lock);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
-        pthread_mutex_destroy(&srv->conn_locks[i]);
+        pthread_mutex_destroy(&srv->conn_locks[i].mutex);
     pthread_cond_destroy(&srv->monitor_wake);
     pthread_cond_destroy(&srv->slot_free);
     pthread_cond_destroy(&srv->changed);
@@ -362,7 +362,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     pthread_mutex_init(&srv->lock, NULL);
     pthread_mutex_init(&srv->post_lock, NULL);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
-        pthread_mutex_init(&srv->conn_locks[i], NULL);
+        pthread_mutex_init(&srv->conn_locks[i].mutex, NULL);
     pthread_cond_init(&srv->monitor_wake, NULL);
     pthread_cond_init(&srv->slot_free, NULL);
     pthread_cond_init(&srv->changed, NULL);

@@ -331,6 +331,14 @@ struct wsk__listener {
     bool more;      /* that may not have been all */
 };
 
+/* The lock of some WebSockets. It is held for a feed, a send, a look, and never
+ * two of them together: so a few serve all connections, and an idle one has
+ * none. */
+struct wsk__conn_mutex {
+    pthread_mutex_t mutex;
+    uint32_t limits_due; /* a bit for each enum wsk__limit to tell of */
+};
+
 struct wsk_server {
     wsk_server_config cfg; /* fixed; texts are in `texts` */
     char *texts;
@@ -389,7 +397,7 @@ struct wsk_server {
     bool over;                 /* and the time for close events, too */
     struct wsk__timer drain_timer;
 
-    pthread_mutex_t conn_locks[WSK__CONN_LOCKS]; /* see wsk__conn_lock() */
+    struct wsk__conn_mutex conn_locks[WSK__CONN_LOCKS];
 
     /* post_lock */
     pthread_mutex_t post_lock;
@@ -434,23 +442,39 @@ struct wsk_server {
     atomic_uint forks;     /* wsk__fork_count at the start */
 };
 
-/*
- * The lock of a WebSocket. It is held for a feed, a send, a look, and never two
- * of them together: so a few serve all connections, and an idle one has none.
- */
-static inline pthread_mutex_t *wsk__conn_mutex(const struct wsk_conn *conn)
+static inline struct wsk__conn_mutex *
+wsk__conn_mutex_of(const struct wsk_conn *conn)
 {
     return &conn->srv->conn_locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
 }
 
 static inline void wsk__conn_lock(const struct wsk_conn *conn)
 {
-    wsk__lock(wsk__conn_mutex(conn), WSK__LOCK_CONN);
+    wsk__lock(&wsk__conn_mutex_of(conn)->mutex, WSK__LOCK_CONN);
 }
 
 static inline void wsk__conn_unlock(const struct wsk_conn *conn)
 {
-    wsk__unlock(wsk__conn_mutex(conn), WSK__LOCK_CONN);
+    wsk_server *srv = conn->srv;
+    struct wsk__conn_mutex *lock = wsk__conn_mutex_of(conn);
+    uint32_t due = lock->limits_due;
+
+    if (due != 0)
+        lock->limits_due = 0;
+    wsk__unlock(&lock->mutex, WSK__LOCK_CONN);
+    if (due != 0)
+        wsk__limits_tell(srv, due);
+}
+
+/* wsk__limit_hit() under that lock: the line is written once it is free. */
+static inline void wsk__limit_hit_locked(const struct wsk_conn *conn,
+                                         enum wsk__limit limit)
+{
+    unsigned long long n;
+
+    assert(wsk__holds(WSK__LOCK_CONN));
+    if (wsk__limit_due(conn->srv, limit, &n))
+        wsk__conn_mutex_of(conn)->limits_due |= UINT32_C(1) << limit;
 }
 
 static inline bool wsk__forked(const wsk_server *srv)

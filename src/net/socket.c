@@ -855,7 +855,7 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
                wsk__ws_stall_is_over_locked(conn)) {
         give_up_locked(conn);
     } else if (message_deadline_locked(conn) <= conn->srv->now_ms) {
-        wsk__limit_hit(conn->srv, WSK__LIMIT_WS_RATE);
+        wsk__limit_hit_locked(conn, WSK__LIMIT_WS_RATE);
         wsk__ws_fail_limit(&conn->ws->engine, 1008, "message too slow",
                            "body_rate");
         wsk__ws_collect_locked(conn);

@@ -79,14 +79,12 @@ bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
            atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms);
 }
 
-void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+static void tell(wsk_server *srv, enum wsk__limit limit)
 {
+    unsigned long long n = atomic_load(&srv->hits[limit].n);
     const char *what, *option = NULL;
-    unsigned long long n;
     uint64_t value = 0;
 
-    if (!wsk__limit_due(srv, limit, &n))
-        return;
     what = limit_text(srv, limit, &option, &value);
     if (option == NULL)
         wsk__server_logf(srv, WSK_LOG_WARNING, "%s: %llu since the start", what,
@@ -95,4 +93,20 @@ void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
         wsk__server_logf(srv, WSK_LOG_WARNING,
                          "%s: %llu since the start; the limit is %s (%llu)",
                          what, n, option, (unsigned long long)value);
+}
+
+void wsk__limits_tell(wsk_server *srv, uint32_t due)
+{
+    for (int limit = 0; limit < WSK__LIMITS; limit++)
+        if (due >> limit & 1)
+            tell(srv, (enum wsk__limit)limit);
+}
+
+void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+{
+    unsigned long long n;
+
+    assert(!wsk__holds(WSK__LOCK_ANY));
+    if (wsk__limit_due(srv, limit, &n))
+        tell(srv, limit);
 }

@@ -29,6 +29,7 @@ enum wsk__limit {
     WSK__LIMIT_PROXY,     /* proxy_protocol: a connection is closed */
     WSK__LIMITS,
 };
+_Static_assert(WSK__LIMITS <= 32, "a bit for each");
 
 struct wsk__hits {
     atomic_ullong n;
@@ -36,8 +37,12 @@ struct wsk__hits {
 };
 
 /* A limit made us refuse or close: the log tells of it, once a second at most.
- * Any thread. */
+ * Any thread that holds no lock. */
 void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit);
+
+/* Write the lines for which wsk__limit_due() was true before: a bit for each
+ * limit. The same threads. */
+void wsk__limits_tell(wsk_server *srv, uint32_t due);
 
 /* Count one, for a line that the caller writes: *n since the start. True if it
  * is due. */

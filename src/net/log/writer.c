@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "net/os/locks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -216,6 +217,7 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
 {
     uint8_t *room;
 
+    assert(!wsk__holds(WSK__LOCK_ANY)); /* a line takes long to make */
     if (log == NULL)
         return;
     pthread_mutex_lock(&log->lock);
