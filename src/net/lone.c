@@ -372,12 +372,19 @@ static wsk_status take_locked(struct wsk__lone *lone, wsk_message *msg)
     return WSK_OK;
 }
 
+/* The peer's time to answer our Close is counted from the first look after it
+ * was queued. */
+static void note_closing_locked(struct wsk__lone *lone, uint64_t now)
+{
+    if (lone->closing_ms == 0 && !wsk_ws_can_send(&lone->engine))
+        lone->closing_ms = now;
+}
+
 /* When something is due though nothing comes. */
-static uint64_t deadline_locked(struct wsk__lone *lone, uint64_t now)
+static uint64_t deadline_locked(const struct wsk__lone *lone)
 {
     if (!wsk_ws_can_send(&lone->engine)) {
-        if (lone->closing_ms == 0)
-            lone->closing_ms = now;
+        assert(lone->closing_ms != 0);
         return lone->closing_ms + lone->close_timeout_ms;
     }
     if (lone->ping_ms > 0 && lone->ping_timeout_ms > 0)
@@ -426,7 +433,8 @@ static wsk_status wait_and_read(struct wsk__lone *lone, uint64_t until)
     if (room == NULL)
         return WSK_E_NOMEM;
     pthread_mutex_lock(&lone->lock);
-    due = deadline_locked(lone, now);
+    note_closing_locked(lone, now);
+    due = deadline_locked(lone);
     if (lone->gone)
         wsk_ws_feed_eof(&lone->engine);
     st = lone->gone ? WSK_E_CLOSED : WSK_OK;
@@ -443,7 +451,8 @@ static wsk_status wait_and_read(struct wsk__lone *lone, uint64_t until)
         lone->heard_ms = now;
         lone->ping_ms = 0; /* any octet is a sign of life */
     } else if (st == WSK_E_TIMEOUT) {
-        due = deadline_locked(lone, now);
+        note_closing_locked(lone, now);
+        due = deadline_locked(lone);
         if (now >= due)
             silent_locked(lone, now);
         st = now >= until && now < due ? WSK_E_TIMEOUT : WSK_OK;

@@ -582,21 +582,27 @@ static uint64_t goaway_due(const struct wsk_conn *conn)
     return srv->goaway_ms + ((uint64_t)mixed * srv->goaway_spread_ms >> 32);
 }
 
+/* The peer's time to answer our Close, which begins when that has left, is
+ * counted from the first look after it was queued. */
+static void note_closing_locked(struct wsk__socket *ws)
+{
+    if (ws->closing || wsk_ws_can_send(&ws->engine))
+        return;
+    ws->closing = true;
+    ws->ping_ms = wsk__now_ms();
+}
+
 /* When something is due from the peer, or to it. */
-static uint64_t peer_deadline_locked(struct wsk_conn *conn)
+static uint64_t peer_deadline_locked(const struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    struct wsk__socket *ws = conn->ws;
+    const struct wsk__socket *ws = conn->ws;
     uint64_t due = UINT64_MAX, heard = conn->since_ms;
 
     if (!wsk_ws_can_send(&ws->engine)) {
-        uint64_t from;
+        uint64_t from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
 
-        if (!ws->closing)
-            ws->ping_ms = wsk__now_ms();
-        ws->closing = true;
-        /* The peer's time to answer begins when our Close has left. */
-        from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
+        assert(ws->closing);
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
                                                     : cfg->ws_close_timeout_ms);
     } else if (conn->srv->draining) {
@@ -751,6 +757,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
             over = over_locked(conn);
         if (alive && !over) {
             wsk__watch(conn, wanted_locked(conn));
+            note_closing_locked(conn->ws);
             deadline = deadline_locked(conn);
         }
         wsk__conn_unlock(conn);
@@ -776,6 +783,7 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
     uint64_t due;
 
     wsk__conn_lock(conn);
+    note_closing_locked(conn->ws);
     due = deadline_locked(conn);
     wsk__conn_unlock(conn);
     return due;
@@ -846,6 +854,7 @@ static void end_locked(struct wsk_conn *conn)
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
+    note_closing_locked(conn->ws);
     if (is_handed_out(conn->ws) && away_ms(conn->ws) <= conn->srv->now_ms) {
         take_over_locked(conn);
     } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
