@@ -55,15 +55,14 @@ ROOMS = {
 
 # Of a file of src/net, without its ending: the room that most of it moves to.
 HOMES = {
-    "access": "log", "admit": "request", "conn": "websocket",
+    "admit": "request", "conn": "websocket",
     "deadline": "http1", "direct": "websocket", "disk": "dispatch",
     "dispatch": "dispatch", "http": "http1", "idle": "conn",
-    "inbox": "websocket", "listen": "os", "lone": "standalone",
-    "loop": "loop", "machine": "os", "mount": "request", "pace": "conn",
-    "parts": "http1", "poller": "os", "pump": "http1", "request": "request",
+    "inbox": "websocket", "lone": "standalone",
+    "loop": "loop", "mount": "request", "pace": "conn",
+    "parts": "http1", "pump": "http1", "request": "request",
     "server": "server", "socket": "websocket", "spill": "request",
-    "static": "app", "take": "http1", "timer": "os", "transport": "os",
-    "via": "conn",
+    "static": "app", "take": "http1", "timer": "os", "via": "conn",
 }
 
 

@@ -1,10 +1,10 @@
 #include "net/loop.h"
 
 #include "base/mem.h"
-#include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
 #include "net/idle.h"
+#include "net/log/access.h"
 #include "net/log/log.h"
 #include "net/pump.h"
 #include "net/spill.h"

@@ -1,7 +1,7 @@
 /* wsk_request_*: what a handler may do with the request it answers. */
-#include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
+#include "net/log/access.h"
 #include "net/log/log.h"
 #include "net/lone.h"
 #include "net/loop.h"

@@ -1,12 +1,12 @@
 /* wsk_server_*: the life of a server. */
 #include "base/format.h"
 #include "base/mem.h"
-#include "net/access.h"
 #include "net/dispatch.h"
+#include "net/log/access.h"
 #include "net/log/log.h"
 #include "net/log/writer.h"
 #include "net/loop.h"
-#include "net/machine.h"
+#include "net/os/machine.h"
 #include "net/static.h"
 
 #include <errno.h>

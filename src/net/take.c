@@ -1,7 +1,7 @@
 /* wsk_request_take_socket(): a handler speaks on the connection by itself. */
-#include "net/access.h"
 #include "net/deadline.h"
 #include "net/dispatch.h"
+#include "net/log/access.h"
 #include "net/parts.h"
 #include "net/pump.h"
 

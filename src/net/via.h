@@ -4,7 +4,7 @@
 
 #include "base/address.h"
 #include "base/items.h"
-#include "net/listen.h"
+#include "net/os/listen.h"
 
 enum { WSK__PREFIX_SAID = 128 };
 

@@ -1,6 +1,6 @@
 #include "harness.h"
 
-#include "net/machine.h"
+#include "net/os/machine.h"
 
 #include <fcntl.h>
 #include <stdio.h>

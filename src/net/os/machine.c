@@ -1,4 +1,4 @@
-#include "net/machine.h"
+#include "net/os/machine.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

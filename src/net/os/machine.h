@@ -1,6 +1,6 @@
-/* net/machine: how much memory there is for this process. */
-#ifndef WSK_NET_MACHINE_H
-#define WSK_NET_MACHINE_H
+/* net/os/machine: how much memory there is for this process. */
+#ifndef WSK_NET_OS_MACHINE_H
+#define WSK_NET_OS_MACHINE_H
 
 #include <stdint.h>
 

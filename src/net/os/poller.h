@@ -1,8 +1,8 @@
-/* net/poller: which sockets are ready. Three backends: epoll and kqueue, edge-
- * triggered for connections, and poll, level-triggered. Only the leader calls
- * it. */
-#ifndef WSK_NET_POLLER_H
-#define WSK_NET_POLLER_H
+/* net/os/poller: which sockets are ready. Three backends: epoll and kqueue,
+ * edge-triggered for connections, and poll, level-triggered. Only the leader
+ * calls it. */
+#ifndef WSK_NET_OS_POLLER_H
+#define WSK_NET_OS_POLLER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-/* net/listen: listening sockets, and addresses as text. */
-#ifndef WSK_NET_LISTEN_H
-#define WSK_NET_LISTEN_H
+/* net/os/listen: listening sockets, and addresses as text. */
+#ifndef WSK_NET_OS_LISTEN_H
+#define WSK_NET_OS_LISTEN_H
 
 #include "base/items.h"
 #include "wsocket.h"

@@ -1,7 +1,7 @@
-/* net/access: one line of the access log for each answer, and for the end of
- * each WebSocket. */
-#ifndef WSK_NET_ACCESS_H
-#define WSK_NET_ACCESS_H
+/* net/log/access: one line of the access log for each answer, and for the end
+ * of each WebSocket. */
+#ifndef WSK_NET_LOG_ACCESS_H
+#define WSK_NET_LOG_ACCESS_H
 
 #include "net/server.h"
 

@@ -1,4 +1,4 @@
-#include "net/poller.h"
+#include "net/os/poller.h"
 
 #include "base/mem.h"
 

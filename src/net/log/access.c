@@ -1,4 +1,4 @@
-#include "net/access.h"
+#include "net/log/access.h"
 
 #include "base/ascii.h"
 #include "base/base64.h"

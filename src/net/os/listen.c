@@ -1,4 +1,4 @@
-#include "net/listen.h"
+#include "net/os/listen.h"
 
 #include "base/mem.h"
 

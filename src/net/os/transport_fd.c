@@ -1,5 +1,6 @@
-/* net/transport: a stream socket as a transport. The descriptor may be shared,
- * with a server that has made it blocking or not: neither matters here. */
+/* net/os/transport_fd: a stream socket as a transport. The descriptor may be
+ * shared, with a server that has made it blocking or not: neither matters here.
+ */
 #include "base/mem.h"
 #include "net/timer.h"
 #include "wsocket.h"
