@@ -202,16 +202,15 @@ def test_a_comparison_that_changes_an_event_loses_no_handler():
         def __eq__(self, other):
             if added not in list(event):
                 event.__iadd__(added)
-            return other is self
+            return isinstance(other, Sly)
 
         __hash__ = object.__hash__
 
     def added():
         pass
 
-    sly = Sly()
-    event += sly
-    event -= sly
+    event += Sly()
+    event -= Sly()  # an equal one: the same would be found without a question
     assert list(event) == [added]
 
 
