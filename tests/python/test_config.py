@@ -219,7 +219,7 @@ def test_the_command_checks_and_prints(file):
         "--print-config",
     )
     assert 'ws_origins = ["same", "https://a.example"]' in said.stdout
-    said = run("--config", path, "--check-config")
+    said = run("--config", path, "--check-config", WSOCKET_PORT="0")
     assert (said.returncode, said.stdout[-5:]) == (0, "good\n")
     path = file("[wsocket]\nthread = 7\n")
     said = run("--config", path, "--check-config")
