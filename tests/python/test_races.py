@@ -200,7 +200,7 @@ def test_a_comparison_that_changes_an_event_loses_no_handler():
             pass
 
         def __eq__(self, other):
-            if added not in list(event):
+            if isinstance(other, Sly) and len(list(event)) == 1:
                 event.__iadd__(added)
             return isinstance(other, Sly)
 
