@@ -416,6 +416,8 @@ static const char *nearest_name(wsk_str text)
     size_t best = 60;
     const char *name = NULL;
 
+    if (text.len == 0)
+        return NULL;
     for (size_t i = 0; i < N_ROWS; i++) {
         wsk_str row = {ROWS[i].name, strlen(ROWS[i].name)};
         size_t percent = 200 * shared(row, text) / (row.len + text.len);
