@@ -409,6 +409,7 @@ static wsk_status listen_unix(struct wsk__places *s, const char *path,
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     struct wsk__place *place = &s->at[s->n];
+    bool trial = s->trial;
     char url[300];
     struct stat st;
     wsk_status status;
@@ -420,14 +421,14 @@ static wsk_status listen_unix(struct wsk__places *s, const char *path,
         return refuse(s, url, NULL);
     }
     memcpy(sa.sun_path, path, strlen(path) + 1);
-    fd = bind_unix(&sa, mode, s->trial);
-    if (fd >= 0 && !s->trial &&
+    fd = bind_unix(&sa, mode, trial);
+    if (fd >= 0 && !trial &&
         (listen_now(s, fd, backlog) != 0 || stat(path, &st) != 0))
         fd = leave_unix(fd, path);
     if (fd < 0)
         return refuse(s, url, NULL);
     status = add(s, fd, url, url);
-    if (status == WSK_OK && !s->trial) {
+    if (status == WSK_OK && !trial) {
         place->path = copy_text(path);
         place->dev = st.st_dev;
         place->ino = st.st_ino;
