@@ -37,7 +37,9 @@ def check_echo(site, path):
 def test_frameworks_echo(serve, framework):
     pytest.importorskip(framework)
     code = sample("from %s" % framework)
-    check_echo(serve(run_sample(code)["app"]), "/echo")
+    site = serve(run_sample(code)["app"])
+    check_echo(site, "/echo")
+    assert site.get("/echo")[0] == 426
 
 
 def test_a_function_echoes(serve):
@@ -57,6 +59,7 @@ def test_a_room_in_flask(serve):
     pytest.importorskip("flask")
     site = serve(run_sample(sample("from flask"))["app"])
     assert b"new WebSocket" in site.get()[2]
+    assert site.get("/chat")[0] == 426
     with site.ws("/chat") as one:
         one.send("alone")
         assert one.recv() == "alone"
