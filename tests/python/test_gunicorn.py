@@ -304,6 +304,17 @@ def test_settings_without_effect_are_named(
         assert not re.search(r"\[WARNING\] %s" % name, master.said), name
 
 
+def test_no_warning_where_all_settings_have_effect(gunicorn, tmp_path):
+    (tmp_path / "more.conf.py").write_text(
+        "control_socket_disable = True\n"
+        "secure_scheme_headers = {'X-FORWARDED-PROTO': 'https'}\n"
+    )
+    master = gunicorn("-c", "more.conf.py").wait_started()
+    with master.raw() as client:  # a worker comes after the warnings
+        assert get(client, close=True)[0] == 200
+    assert "[WARNING]" not in master.said
+
+
 def test_an_application_of_another_kind_ends_the_start(gunicorn, monkeypatch):
     monkeypatch.setitem(globals(), "APP", "async def app(a, b, c): pass\n")
     master = gunicorn()
