@@ -1,8 +1,7 @@
 """The rooms of src, their order, and the faults that are still tolerated.
 
 check_includes, check_declarations and check_calls share this table. A file's
-room is its folder; the files of the flat src/net stand in HOMES under the room
-that they move to, so that what runs up is counted before they move.
+room is its folder.
 
 tolerated.txt has today's number of each kind of fault. A number may only fall:
 a guard fails when more are found, and also when fewer are, until the file says
@@ -53,27 +52,9 @@ ROOMS = {
     "src/net/server": SERVER,
 }
 
-# Of a file of src/net, without its ending: the room that most of it moves to.
-HOMES = {
-    "admit": "request", "conn": "websocket",
-    "deadline": "http1", "direct": "websocket", "disk": "dispatch",
-    "dispatch": "dispatch", "http": "http1", "idle": "conn",
-    "inbox": "websocket", "lone": "standalone",
-    "loop": "loop", "mount": "request", "pace": "conn",
-    "parts": "http1", "pump": "http1", "request": "request",
-    "server": "server", "socket": "websocket", "spill": "request",
-    "static": "app", "take": "http1", "timer": "os", "via": "conn",
-}
-
-
 def room_of(path):
     """The room of a file below src; None where it stands in no room."""
-    folder, name = os.path.split(path)
-    if folder == "src/net":
-        home = HOMES.get(os.path.splitext(name)[0])
-        if home is None:
-            return None
-        return "src/app" if home == "app" else "src/net/" + home
+    folder = os.path.dirname(path)
     return folder if folder in ROOMS else None
 
 

@@ -515,7 +515,7 @@ struct wsk__head_store *wsk__head_store_new(const wsk_limits *limits)
 }
 
 /* A view of another text stays: the authority that a proxy names is composed,
- * see net/via. */
+ * see conn/peer. */
 static void move_view(wsk_str *s, wsk_str from, const char *to)
 {
     uintptr_t at = (uintptr_t)s->p - (uintptr_t)from.p;

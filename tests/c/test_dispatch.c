@@ -4,7 +4,7 @@
 #include "harness.h"
 
 #include "client.h"
-#include "net/server.h"
+#include "net/server/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,7 +3,10 @@
 #include "harness.h"
 
 #include "client.h"
-#include "net/server.h"
+#include "net/conn/conn.h"
+#include "net/conn/idle.h"
+#include "net/log/limits.h"
+#include "net/server/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,9 +3,13 @@
 #include "harness.h"
 
 #include "client.h"
-#include "net/deadline.h"
-#include "net/loop.h"
-#include "net/server.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/log/limits.h"
+#include "net/loop/post.h"
+#include "net/server/server.h"
+#include "net/websocket/served.h"
+#include "net/websocket/stall.h"
 
 #include <fcntl.h>
 #include <pthread.h>

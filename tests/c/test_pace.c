@@ -1,7 +1,7 @@
 /* The least that a peer must move, on a clock of the test's own. */
 #include "harness.h"
 
-#include "net/pace.h"
+#include "net/conn/min_rate.h"
 
 enum { RATE = 240, START = 1000000 };
 

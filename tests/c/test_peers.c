@@ -2,7 +2,8 @@
 #include "harness.h"
 
 #include "client.h"
-#include "net/server.h"
+#include "net/log/limits.h"
+#include "net/server/server.h"
 
 #include <stdatomic.h>
 

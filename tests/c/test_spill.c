@@ -3,8 +3,11 @@
 #include "harness.h"
 
 #include "client.h"
-#include "net/disk.h"
-#include "net/server.h"
+#include "net/conn/conn.h"
+#include "net/dispatch/offload.h"
+#include "net/http1/exchange.h"
+#include "net/log/limits.h"
+#include "net/server/server.h"
 
 #include <dirent.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
 #include "harness.h"
 
 #include "client.h"
-#include "net/server.h"
+#include "net/server/server.h"
 
 #include <fcntl.h>
 #include <pthread.h>

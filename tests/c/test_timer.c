@@ -1,6 +1,7 @@
 #include "harness.h"
 
-#include "net/timer.h"
+#include "net/loop/timer.h"
+#include "net/os/clock.h"
 
 #include <time.h>
 

@@ -1,4 +1,14 @@
 #include "net/log/access.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/conn/peer.h"
+#include "net/http1/exchange.h"
+#include "net/log/writer.h"
+#include "net/os/clock.h"
+#include "net/request/request.h"
+#include "net/server/server.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/served.h"
 
 #include "base/ascii.h"
 #include "base/base64.h"
@@ -7,8 +17,6 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "http/reply.h"
-#include "net/log/writer.h"
-#include "net/pump.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

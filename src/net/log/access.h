@@ -3,7 +3,8 @@
 #ifndef WSK_NET_LOG_ACCESS_H
 #define WSK_NET_LOG_ACCESS_H
 
-#include "net/server.h"
+#include "net/conn/conn.h"
+#include "net/log/access.h"
 
 /* Read what the format says of the environment, once: a program may change that
  * while we log. Before the first line. False when memory is out. */

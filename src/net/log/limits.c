@@ -1,7 +1,8 @@
 #include "net/log/limits.h"
-
 #include "net/log/log.h"
-#include "net/server.h"
+#include "net/os/clock.h"
+#include "net/os/locks.h"
+#include "net/server/server.h"
 
 enum { TELL_MS = 1000 }; /* between two lines about a limit */
 

@@ -4,8 +4,11 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/log/writer.h"
-#include "net/server.h"
+#include "net/server/server.h"
+#include "wsocket.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,4 +95,78 @@ void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
     }
     if (n > 0)
         wsk_server_log(srv, level, text, (size_t)n);
+}
+
+bool wsk__log_parse_level(const char *name, wsk_log_level *level)
+{
+    static const char *const NAME[] = {"debug", "info", "warning", "error",
+                                       "critical"};
+
+    for (size_t i = 0; i < sizeof(NAME) / sizeof(*NAME); i++)
+        if (strcmp(name, NAME[i]) == 0) {
+            *level = (wsk_log_level)i;
+            return true;
+        }
+    return false;
+}
+
+/* Leaves no new file behind. */
+static int try_file(const char *path, int flags)
+{
+    int fd = open(path, flags);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    fd = open(path, flags | O_CREAT | O_EXCL, 0640);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+/* A log's descriptor by its option: `std` for itself and "-", which must not be
+ * closed, or a file; -1 with errno. */
+static int open_log(const char *path, const char *name, int std, bool trial,
+                    bool *ours)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+
+    *ours = false;
+    if (strcmp(path, "-") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, name) == 0)
+        return std;
+    *ours = true;
+    return trial ? try_file(path, flags) : open(path, flags | O_CREAT, 0640);
+}
+
+bool wsk__log_is_off(const char *path)
+{
+    return path == NULL || path[0] == '\0' || strcmp(path, "none") == 0;
+}
+
+bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
+                      const char *what)
+{
+    bool trial = srv->places.trial, replaces = *log != NULL && !trial;
+    bool ours, good;
+    int saved, fd;
+
+    if (replaces)
+        wsk__log_hold(*log);
+    fd = open_log(path, "stderr", STDERR_FILENO, trial, &ours);
+    good = fd >= 0;
+    saved = errno;
+    if (replaces)
+        good = wsk__log_reopen(*log, fd) && good;
+    else if (good && !trial)
+        good = (*log = wsk__log_new(fd)) != NULL;
+    if (fd >= 0)
+        saved = errno;
+    if (!good)
+        snprintf(srv->places.error, sizeof(srv->places.error),
+                 "cannot write the %s %s: %s", what, path, strerror(saved));
+    if (ours && fd >= 0)
+        close(fd);
+    errno = saved;
+    return good;
 }

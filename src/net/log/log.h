@@ -4,8 +4,18 @@
 
 #include "wsocket.h"
 
+struct wsk__log;
+
 /* An entry of one line, if log_level lets it through. Any thread. */
 void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
                       ...) __attribute__((format(printf, 3, 4)));
+
+bool wsk__log_parse_level(const char *name, wsk_log_level *level);
+bool wsk__log_is_off(const char *path);
+
+/* Make *log, or let it go on with the file of that name as it is now: all that
+ * is logged once that file is there comes into it. */
+bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
+                      const char *what);
 
 #endif

@@ -1,8 +1,8 @@
 #include "net/log/writer.h"
+#include "net/os/locks.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "net/os/locks.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* net/os/process: forks of this process. */
+/* net/os/process: forks of this process, and what the system lets it have. */
 #ifndef WSK_NET_OS_PROCESS_H
 #define WSK_NET_OS_PROCESS_H
 
@@ -9,5 +9,8 @@ extern atomic_uint wsk__fork_count;
 
 /* From now on forks are counted; idempotent. */
 void wsk__watch_forks(void);
+
+/* As many descriptors as the system lets us have, less some for the program. */
+unsigned wsk__descriptor_limit(unsigned asked);
 
 #endif

@@ -2,7 +2,6 @@
  * shared, with a server that has made it blocking or not: neither matters here.
  */
 #include "base/mem.h"
-#include "net/timer.h"
 #include "wsocket.h"
 
 #include <errno.h>

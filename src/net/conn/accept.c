@@ -1,0 +1,183 @@
+#include "net/conn/accept.h"
+
+#include "base/mem.h"
+#include "net/conn/conn.h"
+#include "net/conn/idle.h"
+#include "net/conn/peer.h"
+#include "net/http1/exchange.h"
+#include "net/log/limits.h"
+#include "net/log/log.h"
+#include "net/loop/source.h"
+#include "net/loop/timer.h"
+#include "net/os/clock.h"
+#include "net/os/listen.h"
+#include "net/os/poller.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
+    ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
+};
+
+void wsk__pause_accepting(wsk_server *srv, bool pause)
+{
+    if (srv->accept_paused == pause || srv->draining)
+        return;
+    srv->accept_paused = pause;
+    for (size_t i = 0; i < srv->places.n; i++)
+        wsk__poller_want(srv->poller, srv->places.at[i].fd, &srv->listeners[i],
+                         pause ? WSK__READ : 0, pause ? 0 : WSK__READ, true);
+    if (pause)
+        wsk__timer_set(&srv->wheel, &srv->accept_timer,
+                       wsk__now_ms() + ACCEPT_PAUSE_MS);
+}
+
+static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
+                      const struct sockaddr_storage *sa,
+                      const struct wsk__listener *listener)
+{
+    struct wsk__address local = listener->local;
+
+#if !defined(__linux__) /* there the listener's counts */
+    wsk__send_at_once(fd);
+#endif
+    if (!listener->fixed)
+        wsk__listens_at(fd, &local); /* asks for this end of it */
+    conn->source = WSK__SOURCE_CONN;
+    conn->srv = srv;
+    conn->fd = fd;
+    conn->kind = WSK__HTTP;
+    conn->want = WSK__READ;
+    conn->since_ms = wsk__now_ms();
+    atomic_init(&conn->refs, 1); /* the loop's */
+    conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
+    if (conn->h == NULL || !wsk__via_open(conn) ||
+        !wsk__poller_add(srv->poller, fd, conn, false)) {
+        wsk__exchange_free(conn->h);
+        return false;
+    }
+    wsk__server_ref(srv);
+    return true;
+}
+
+static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa,
+                    const struct wsk__listener *listener)
+{
+    struct wsk_conn *conn = wsk__calloc(sizeof(*conn));
+
+    if (conn == NULL || !conn_init(conn, srv, fd, sa, listener)) {
+        wsk__free(conn);
+        close(fd);
+        return;
+    }
+    wsk__conns_add(conn);
+    wsk__rearm(conn);
+}
+
+static int accept_one(int listener, struct sockaddr_storage *sa)
+{
+    socklen_t len = sizeof(*sa);
+#if defined(__linux__)
+    return accept4(listener, (struct sockaddr *)sa, &len, SOCK_CLOEXEC);
+#else
+    int fd = accept(listener, (struct sockaddr *)sa, &len);
+
+    if (fd >= 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        fcntl(fd, F_SETFL, 0); /* BSDs inherit O_NONBLOCK */
+    }
+    return fd;
+#endif
+}
+
+/* To find out that nobody is left costs as much as half a connection, and the
+ * poller tells of those that are: so no more are asked for than came at once
+ * lately, or twice as many where those were not all. */
+static unsigned batch_of(const wsk_server *srv, struct wsk__listener *listener)
+{
+    if (listener->turn + 1 != srv->turn)
+        listener->batch = 1;
+    else if (listener->more)
+        listener->batch *= 2;
+    if (listener->batch > ACCEPT_MAX)
+        listener->batch = ACCEPT_MAX;
+    listener->turn = srv->turn;
+    listener->more = true;
+    return listener->batch;
+}
+
+/* Let the connection go that is idle for longest. False: none is. */
+static bool make_room(wsk_server *srv, enum wsk__limit limit)
+{
+    struct wsk_conn *conn = wsk__conns_idlest(srv);
+
+    if (conn == NULL)
+        return false;
+    wsk__limit_hit(srv, limit);
+    wsk__conn_close(conn);
+    return true;
+}
+
+/* At max_connections, for one that waits. */
+static bool make_place(wsk_server *srv)
+{
+    if (make_room(srv, WSK__LIMIT_CONNS))
+        return true;
+    wsk__limit_hit(srv, WSK__LIMIT_ACCEPT);
+    wsk__pause_accepting(srv, true);
+    return false;
+}
+
+/* accept() has failed for want of something of ours; else it was the peer, who
+ * has gone. */
+static bool is_out(void)
+{
+    return errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+           errno == ENOMEM;
+}
+
+/* The same when descriptors or memory are out. */
+static bool make_room_or_pause(wsk_server *srv)
+{
+    if (make_room(srv, WSK__LIMIT_FILES))
+        return true;
+    if (!srv->accept_paused)
+        wsk__server_logf(srv, WSK_LOG_WARNING,
+                         "accepting pauses: out of descriptors or memory (%u "
+                         "connections)",
+                         srv->n_conns);
+    wsk__pause_accepting(srv, true);
+    return false;
+}
+
+void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener)
+{
+    unsigned batch = batch_of(srv, listener);
+    bool waits = true;
+
+    for (unsigned i = 0; i < batch && !srv->draining; i++) {
+        struct sockaddr_storage sa = {0};
+        int fd;
+
+        if (srv->n_conns >= srv->max_connections && !(waits && make_place(srv)))
+            return;
+        fd = accept_one(srv->places.at[listener->i].fd, &sa);
+        if (fd >= 0) {
+            welcome(srv, fd, &sa, listener);
+            waits = false;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            listener->batch = i > 0 ? i : 1;
+            listener->more = false;
+            return;
+        } else if (is_out() && !(waits && make_room_or_pause(srv))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/* net/conn/accept: listeners, and the connections that come from them. */
+#ifndef WSK_NET_CONN_ACCEPT_H
+#define WSK_NET_CONN_ACCEPT_H
+
+#include "net/loop/source.h"
+#include "net/os/listen.h"
+#include "wsocket.h"
+
+struct wsk__listener {
+    enum wsk__source source;
+    size_t i; /* in srv->places */
+    struct wsk__address local;
+    bool fixed; /* every connection has `local` as its own end */
+
+    /* leader */
+    uint64_t turn;  /* when connections came last */
+    unsigned batch; /* and how many were asked for at once */
+    bool more;      /* that may not have been all */
+};
+
+void wsk__pause_accepting(wsk_server *srv, bool pause);
+
+/* Of the first connection of a batch it is known that it waits, so room is made
+ * for that one alone. accept() says that descriptors are out whether somebody
+ * waits or not. */
+void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener);
+
+#endif

@@ -1,0 +1,117 @@
+/* net/conn/conn: one connection: watched, given a deadline, closed. */
+#ifndef WSK_NET_CONN_CONN_H
+#define WSK_NET_CONN_CONN_H
+
+#include "net/loop/source.h"
+#include "net/loop/timer.h"
+#include "wsocket.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct wsk__exchange;
+struct wsk__socket;
+struct wsk__thread;
+
+enum wsk__kind {
+    WSK__HTTP,
+    WSK__WS,
+    WSK__LINGER, /* half-closed by us; what still comes is thrown away */
+    WSK__DEAD,   /* closed; memory lives as long as it is referenced */
+};
+
+/* Who has begun to answer a request that has a request_timeout. */
+enum wsk__claim { WSK__UNCLAIMED, WSK__CLAIMED, WSK__SOCKET, WSK__TIMED_OUT };
+
+struct wsk_conn {
+    enum wsk__source source; /* fixed */
+    atomic_uint refs;
+    wsk_server *srv; /* fixed */
+
+    /* leader */
+    struct wsk_conn *prev, *next; /* in srv->conns or srv->parted */
+    struct wsk__timer timer;
+    uint8_t want;
+    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
+    bool parted;   /* it is in srv->parted */
+    bool hup_seen; /* the poller saw an end */
+    atomic_uchar claim; /* an enum wsk__claim, with request_timeout */
+    uint32_t call_ms;   /* its request waits for the handler's end since then;
+                           wsk__recent_ms() */
+
+    bool taken; /* wsk__conn_lock(): its handler has a descriptor of its own */
+    atomic_bool gone; /* the poller saw that nobody hears us any more */
+
+    /* srv->post_lock */
+    uint8_t post;
+    bool to_head; /* leader: its request is a HEAD; with request_timeout */
+    uint32_t listed_ms; /* leader: it was moved to the newest then; wraps */
+    uint32_t lingered;  /* leader: octets thrown away */
+    struct wsk_conn *post_next;
+
+    /* srv->lock */
+    struct wsk_conn *ready_next;
+    bool queued; /* in srv->ready */
+
+    /* owner */
+    struct wsk__exchange *h;
+    struct wsk__socket *ws; /* NULL until the 101 has left */
+    uint64_t since_ms;      /* last progress in the present phase; the last
+                               octet from a WebSocket's peer */
+    int fd;
+    uint8_t kind; /* an enum wsk__kind; a WebSocket's changes under lock */
+    bool eof;     /* the peer's end was read */
+    bool drained; /* nothing to read before the next event */
+    bool hup;     /* an end is near: read until it shows */
+};
+
+/* The lock of some WebSockets. It is held for a feed, a send, a look, and never
+ * two of them together: so a few serve all connections, and an idle one has
+ * none. */
+struct wsk__conn_mutex {
+    pthread_mutex_t mutex;
+    uint32_t limits_due; /* a bit for each enum wsk__limit to tell of */
+};
+
+enum {
+    WSK__CONN_LOCKS = 64,  /* for WebSockets, see wsk__conn_lock() */
+    WSK__STALL_MS = 30000, /* no octet moved: give the peer up */
+    WSK__LINGER_MS = 5000, /* discarding after our half-close */
+    WSK__LINGER_BYTES = 64 << 20,
+};
+
+void wsk__conns_bury(wsk_server *srv);
+
+/* A busy connection may have become a WebSocket, which has its own lock. True:
+ * the leader may work on it. */
+bool wsk__conn_settle(struct wsk_conn *conn);
+bool wsk__on_conn(struct wsk__thread *th, struct wsk_conn *conn, unsigned what);
+bool wsk__on_post(struct wsk__thread *th, struct wsk_conn *conn, unsigned what);
+bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- leader ---- */
+
+/* A connection's phase has changed: its deadline may be nearer than armed. */
+void wsk__rearm(struct wsk_conn *conn);
+void wsk__rearm_at(struct wsk_conn *conn, uint64_t due_ms);
+
+/* Tell a level-triggered poller what is awaited now. */
+void wsk__watch(struct wsk_conn *conn, unsigned want);
+
+/* Half-close and throw away what still comes, so that no reset destroys the
+ * last octets we sent (RFC 9112 9.6); or close at once when the peer's end has
+ * been seen. */
+void wsk__conn_linger(struct wsk_conn *conn);
+
+/* Nothing is asked of it now: it may be let go for a new one. */
+void wsk__conn_rests(struct wsk_conn *conn);
+
+/* Close now. The memory stays until the batch is through. */
+void wsk__conn_close(struct wsk_conn *conn);
+
+/* ---- any thread ---- */
+
+/* Free what a dead server left behind with its last busy handler. */
+void wsk__conn_orphan(struct wsk_conn *conn);
+
+#endif

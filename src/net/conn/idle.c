@@ -1,0 +1,132 @@
+#include "net/conn/idle.h"
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/http1/exchange.h"
+#include "net/http1/output.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+enum { TOUCH_MS = 1000 };
+
+/* What is not idle when a look meets it is parted from the others until it is:
+ * the next look shall not meet it again, however many those are. */
+static struct wsk__conns *list_of(struct wsk_conn *conn)
+{
+    return conn->parted ? &conn->srv->parted : &conn->srv->conns;
+}
+
+static void link_newest(struct wsk_conn *conn)
+{
+    struct wsk__conns *list = list_of(conn);
+
+    conn->next = NULL;
+    conn->prev = list->newest;
+    if (list->newest != NULL)
+        list->newest->next = conn;
+    else
+        list->oldest = conn;
+    list->newest = conn;
+}
+
+static void unlink_conn(struct wsk_conn *conn)
+{
+    struct wsk__conns *list = list_of(conn);
+
+    if (conn->prev != NULL)
+        conn->prev->next = conn->next;
+    else
+        list->oldest = conn->next;
+    if (conn->next != NULL)
+        conn->next->prev = conn->prev;
+    else
+        list->newest = conn->prev;
+    conn->prev = conn->next = NULL;
+}
+
+static void move_to_newest(struct wsk_conn *conn, bool parted)
+{
+    unlink_conn(conn);
+    conn->parted = parted;
+    link_newest(conn);
+}
+
+void wsk__conns_add(struct wsk_conn *conn)
+{
+    conn->listed_ms = (uint32_t)conn->since_ms;
+    link_newest(conn);
+    conn->srv->n_conns++;
+}
+
+void wsk__conns_remove(struct wsk_conn *conn)
+{
+    unlink_conn(conn);
+    conn->srv->n_conns--;
+    if (conn->ws != NULL)
+        conn->srv->n_websockets--;
+}
+
+void wsk__conns_touch(struct wsk_conn *conn)
+{
+    if (!conn->parted && (uint32_t)conn->since_ms - conn->listed_ms < TOUCH_MS)
+        return;
+    conn->listed_ms = (uint32_t)conn->since_ms;
+    move_to_newest(conn, false);
+}
+
+void wsk__conns_offer(struct wsk_conn *conn)
+{
+    struct wsk__conns *list = list_of(conn);
+
+    unlink_conn(conn);
+    conn->next = list->oldest;
+    if (list->oldest != NULL)
+        list->oldest->prev = conn;
+    else
+        list->newest = conn;
+    list->oldest = conn;
+}
+
+void wsk__conns_join(wsk_server *srv)
+{
+    struct wsk_conn *conn;
+
+    while ((conn = srv->parted.oldest) != NULL)
+        move_to_newest(conn, false);
+}
+
+/* An octet that the kernel has and the loop has not heard of yet may be a
+ * request's. */
+static bool input_waits(const struct wsk_conn *conn)
+{
+    char one;
+
+    return recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static bool is_idle(const struct wsk_conn *conn)
+{
+    const struct wsk__exchange *h;
+
+    if (conn->busy) /* then all the rest is its handler's */
+        return false;
+    if (conn->kind != WSK__HTTP)
+        return conn->kind == WSK__LINGER;
+    h = conn->h;
+    return h->head == NULL && wsk__http_idle(&h->http) &&
+           wsk__buf_len(&h->in) == 0 && wsk__http_owed(conn) == 0 &&
+           !atomic_load(&h->at_disk) && !input_waits(conn);
+}
+
+struct wsk_conn *wsk__conns_idlest(wsk_server *srv)
+{
+    struct wsk_conn *conn;
+
+    while ((conn = srv->conns.oldest) != NULL && !is_idle(conn))
+        move_to_newest(conn, true);
+    return conn;
+}

@@ -1,0 +1,46 @@
+/* net/conn/lock: the locks that WebSockets share. */
+#ifndef WSK_NET_CONN_LOCK_H
+#define WSK_NET_CONN_LOCK_H
+
+#include "net/conn/conn.h"
+#include "net/log/limits.h"
+#include "net/os/locks.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+static inline struct wsk__conn_mutex *
+wsk__conn_mutex_of(const struct wsk_conn *conn)
+{
+    return &conn->srv->conn_locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
+}
+
+static inline void wsk__conn_lock(const struct wsk_conn *conn)
+{
+    wsk__lock(&wsk__conn_mutex_of(conn)->mutex, WSK__LOCK_CONN);
+}
+
+static inline void wsk__conn_unlock(const struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    struct wsk__conn_mutex *lock = wsk__conn_mutex_of(conn);
+    uint32_t due = lock->limits_due;
+
+    if (due != 0)
+        lock->limits_due = 0;
+    wsk__unlock(&lock->mutex, WSK__LOCK_CONN);
+    if (due != 0)
+        wsk__limits_tell(srv, due);
+}
+
+/* wsk__limit_hit() under that lock: the line is written once it is free. */
+static inline void wsk__limit_hit_locked(const struct wsk_conn *conn,
+                                         enum wsk__limit limit)
+{
+    unsigned long long n;
+
+    assert(wsk__holds(WSK__LOCK_CONN));
+    if (wsk__limit_due(conn->srv, limit, &n))
+        wsk__conn_mutex_of(conn)->limits_due |= UINT32_C(1) << limit;
+}
+
+#endif

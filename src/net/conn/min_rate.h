@@ -1,0 +1,50 @@
+/* net/pace: the least that a peer must send or take, in octets a second. It
+ * begins with a grace; whatever moves moves the deadline on, but never further
+ * than some credit, so that a fast beginning buys no endless pause. Plain
+ * arithmetic: the caller has the clock. */
+#ifndef WSK_NET_CONN_MIN_RATE_H
+#define WSK_NET_CONN_MIN_RATE_H
+
+#include <stdint.h>
+
+#include <stdint.h>
+
+enum { WSK__PACE_GRACE_MS = 10000, WSK__PACE_CREDIT_MS = 30000 };
+
+struct wsk__pace {
+    uint64_t due_us; /* by then more must have moved */
+};
+
+static inline void wsk__pace_begin(struct wsk__pace *p, uint64_t now_ms)
+{
+    p->due_us = (now_ms + WSK__PACE_GRACE_MS) * 1000;
+}
+
+/* `octets` have moved; `rate` a second are due, 0 is no least. */
+static inline void wsk__pace_moved(struct wsk__pace *p, uint64_t now_ms,
+                                   uint64_t octets, uint64_t rate)
+{
+    uint64_t most = (now_ms + WSK__PACE_CREDIT_MS) * 1000;
+
+    if (rate == 0)
+        return;
+    if (octets > rate * (WSK__PACE_CREDIT_MS / 1000))
+        octets = rate * (WSK__PACE_CREDIT_MS / 1000);
+    p->due_us += octets * 1000000 / rate;
+    if (p->due_us > most)
+        p->due_us = most;
+}
+
+/* For `ms` it was not the peer's turn. */
+static inline void wsk__pace_skip(struct wsk__pace *p, uint64_t ms)
+{
+    p->due_us += ms * 1000;
+}
+
+static inline uint64_t wsk__pace_due_ms(const struct wsk__pace *p,
+                                        uint64_t rate)
+{
+    return rate == 0 ? UINT64_MAX : p->due_us / 1000;
+}
+
+#endif

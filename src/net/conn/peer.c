@@ -1,0 +1,203 @@
+#include "net/conn/peer.h"
+
+#include "base/address.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/items.h"
+#include "base/mem.h"
+#include "http/forwarded.h"
+#include "http/proxy.h"
+#include "net/conn/conn.h"
+#include "net/http1/exchange.h"
+#include "net/os/clock.h"
+#include "net/os/listen.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg)
+{
+    const char *list = cfg->trusted_proxies;
+    size_t pos = 0, n = 0;
+    wsk_str item;
+
+    while (wsk__items_next(list, &pos, &item))
+        n++;
+    wsk__trust_clear(trust);
+    if (!wsk__forwarded_fields(cfg->forwarded_fields, &trust->fields))
+        return false;
+    if (n == 0)
+        return true;
+    trust->blocks = wsk__calloc(n * sizeof(*trust->blocks));
+    if (trust->blocks == NULL)
+        return false;
+    pos = 0;
+    while (wsk__items_next(list, &pos, &item))
+        if (!wsk__block_read(item, &trust->blocks[trust->n++]))
+            return false;
+    return true;
+}
+
+void wsk__trust_clear(struct wsk__trust *trust)
+{
+    wsk__free(trust->blocks);
+    *trust = (struct wsk__trust){NULL, 0, 0};
+}
+
+/* A peer without an address came through a Unix socket. */
+static bool is_trusted(const struct wsk__trust *trust,
+                       const struct wsk__address *peer)
+{
+    struct wsk__ip ip;
+    wsk_str text = {peer->text, strlen(peer->text)};
+
+    if (text.len == 0)
+        return wsk__blocks_have(trust->blocks, trust->n, NULL);
+    return wsk__ip_read(text, &ip) &&
+           wsk__blocks_have(trust->blocks, trust->n, &ip);
+}
+
+bool wsk__via_open(struct wsk_conn *conn)
+{
+    const wsk_server *srv = conn->srv;
+    struct wsk__via *via;
+
+    if (srv->trust.n == 0 && !srv->cfg.proxy_protocol)
+        return true;
+    via = conn->h->via = wsk__calloc(sizeof(*via));
+    if (via == NULL)
+        return false;
+    via->peer = conn->h->peer;
+    via->local = conn->h->local;
+    via->trusted = is_trusted(&srv->trust, &via->peer);
+    via->header_due = srv->cfg.proxy_protocol;
+    via->since_ms = wsk__now_ms();
+    return true;
+}
+
+static void show(struct wsk__address *to, const struct wsk__ip *ip,
+                 uint16_t port)
+{
+    wsk__ip_write(ip, to->text);
+    to->port = port;
+}
+
+/* A client stands there that no address is known of (RFC 7239 6.2). The
+ * proxy's own would lend it what is allowed to the proxy. */
+static void hide(struct wsk__address *to)
+{
+    *to = (struct wsk__address){.text = "unknown"};
+}
+
+int wsk__via_header(struct wsk_conn *conn)
+{
+    struct wsk__via *via = conn->h->via;
+    struct wsk__buf *in = &conn->h->in;
+    struct wsk__proxied said;
+    size_t used;
+    int got;
+
+    if (via == NULL || !via->header_due)
+        return WSK__PROXY_OK;
+    if (conn->srv->trust.n > 0 && !via->trusted)
+        return WSK__PROXY_BAD;
+    got = (int)wsk__proxy_parse(wsk__buf_data(in), wsk__buf_len(in), &used,
+                                &said);
+    if (got != WSK__PROXY_OK)
+        return got;
+    wsk__buf_ack(in, used);
+    via->header_due = false;
+    switch (said.client) {
+    case WSK__PROXIED_LOCAL:
+        break;
+    case WSK__PROXIED_KNOWN:
+        show(&via->peer, &said.from, said.from_port);
+        show(&via->local, &said.to, said.to_port);
+        via->trusted = is_trusted(&conn->srv->trust, &via->peer);
+        break;
+    case WSK__PROXIED_HIDDEN:
+        hide(&via->peer);
+        via->trusted = false;
+        break;
+    }
+    return got;
+}
+
+void wsk__via_rehost(wsk_head *head, const char *host)
+{
+    wsk_header *fields = (wsk_header *)(uintptr_t)head->headers;
+
+    head->host = (wsk_str){host, strlen(host)};
+    for (size_t i = 0; i < head->n_headers; i++)
+        if (wsk__str_ieq(fields[i].name, "host"))
+            fields[i].value = head->host;
+}
+
+/* Cut an authority into its host and its port; 0: it has none. */
+static uint16_t split_port(wsk_str *host)
+{
+    size_t i = host->len;
+    unsigned n = 0;
+
+    while (i > 0 && wsk__is_digit(host->p[i - 1]))
+        i--;
+    if (i == 0 || host->p[i - 1] != ':' || host->len - i > 5)
+        return 0;
+    for (size_t k = i; k < host->len; k++)
+        n = n * 10 + (unsigned)(host->p[k] - '0');
+    host->len = i - 1;
+    return n <= UINT16_MAX ? (uint16_t)n : 0;
+}
+
+/* Put together the authority that the client asked for: a proxy may tell host
+ * and port in fields of their own. Set via->host, and *port of our side. */
+static void compose(struct wsk__via *via, const wsk_head *head,
+                    const struct wsk__forwarded *said, uint16_t *port)
+{
+    wsk_str whole = said->host.len > 0 ? said->host : head->host, host = whole;
+    uint16_t usual = said->https ? 443 : 80, named = split_port(&host);
+
+    named = said->port > 0 ? said->port : named;
+    if (said->https || said->http || said->host.len > 0 || said->port > 0)
+        *port = named > 0 ? named : usual;
+    if (said->port == 0)
+        host = said->host; /* as the proxy wrote it, if it did */
+    if (host.len == 0 || host.len > WSK__HOST_TEXT - sizeof(":65535"))
+        return;
+    snprintf(via->host, sizeof(via->host), "%.*s", (int)host.len, host.p);
+    if (said->port > 0 && said->port != usual)
+        snprintf(via->host + host.len, sizeof(via->host) - host.len, ":%u",
+                 (unsigned)named);
+}
+
+void wsk__via_request(struct wsk_conn *conn)
+{
+    struct wsk__via *via = conn->h->via;
+    const struct wsk__trust *trust = &conn->srv->trust;
+    wsk_head *head = &conn->h->http.store->head;
+    struct wsk__forwarded said;
+
+    if (via == NULL)
+        return;
+    conn->h->peer = via->peer;
+    conn->h->local = via->local;
+    via->https = false;
+    via->prefix[0] = via->host[0] = '\0';
+    if (!via->trusted || !wsk__forwarded_read(head, trust->blocks, trust->n,
+                                              trust->fields, &said))
+        return;
+    via->https = said.https;
+    if (said.known)
+        show(&conn->h->peer, &said.ip, said.ip_port);
+    else if (said.hidden)
+        hide(&conn->h->peer);
+    compose(via, head, &said, &conn->h->local.port);
+    if (via->host[0] != '\0')
+        wsk__via_rehost(head, via->host);
+    if (said.prefix.len > 0 && said.prefix.len < WSK__PREFIX_SAID) {
+        memcpy(via->prefix, said.prefix.p, said.prefix.len);
+        via->prefix[said.prefix.len] = '\0';
+    }
+}

@@ -1,0 +1,55 @@
+/* net/conn/peer: proxies before us: whom to believe, and what that changes. */
+#ifndef WSK_NET_CONN_PEER_H
+#define WSK_NET_CONN_PEER_H
+
+#include "base/items.h"
+#include "net/os/listen.h"
+#include "wsocket.h"
+
+struct wsk__block;
+struct wsk_conn;
+
+enum { WSK__PREFIX_SAID = 128 };
+
+/* A name (RFC 1035 2.3.4), a colon, a port and a NUL. */
+enum { WSK__HOST_TEXT = 255 + 1 + 5 + 1 };
+
+/* The options trusted_proxies and forwarded_fields. */
+struct wsk__trust {
+    struct wsk__block *blocks;
+    size_t n;
+    unsigned fields; /* a set of enum wsk__forwarded_field */
+};
+
+/* Of a connection that may come from a proxy. Owner. */
+struct wsk__via {
+    struct wsk__address peer, local; /* who it is, before a request says more */
+    bool trusted;    /* what its requests say of their clients counts */
+    bool header_due; /* of the PROXY protocol */
+    bool https;      /* of the open request, to its client */
+    /* SCRIPT_NAME: what a proxy took off the path, and then script_name */
+    char prefix[WSK__PREFIX_SAID + WSK__SCRIPT_NAME];
+    char host[WSK__HOST_TEXT]; /* the authority that its client asked for; "":
+                                  the one that stands in its head */
+    uint64_t since_ms;         /* for the header's deadline */
+};
+
+/* False when memory is out, or an item is none. */
+bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg);
+void wsk__trust_clear(struct wsk__trust *trust);
+
+/* Whether the connection gets one; false when memory is out. */
+bool wsk__via_open(struct wsk_conn *conn);
+
+/* A request begins: who is its client? */
+void wsk__via_request(struct wsk_conn *conn);
+
+/* Let the application see the host that the client asked for; `host` lives as
+ * long as the head. */
+void wsk__via_rehost(wsk_head *head, const char *host);
+
+/* Octets before the first request, in conn->h->in: WSK__PROXY_OK once they are
+ * through, or none are due. */
+int wsk__via_header(struct wsk_conn *conn);
+
+#endif

@@ -1,0 +1,386 @@
+#include "net/dispatch/calls.h"
+
+#include "net/conn/conn.h"
+#include "net/dispatch/crew.h"
+#include "net/dispatch/lock.h"
+#include "net/dispatch/thread.h"
+#include "net/log/limits.h"
+#include "net/loop/post.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <pthread.h>
+
+static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+
+    th->in_call = true;
+    th->conn = conn;
+    th->ws = NULL;
+    wsk__link_running_locked(th);
+    srv->calls++;
+    wsk__watch_anew_locked(th);
+}
+
+static void begin_inline_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+
+    begin_locked(th, conn);
+    if (srv->steal_every > 0 && srv->calls % (uint64_t)srv->steal_every == 0)
+        wsk__steal_locked(th);
+}
+
+bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = th->srv;
+    bool now;
+
+    wsk__dispatch_lock(srv);
+    now = (srv->slow_entries == 0 || wsk__queue_is_unserved_locked(srv)) &&
+          srv->n_running < srv->cfg.threads && srv->n_spares > 0 &&
+          srv->n_fresh == 0 && srv->ready == NULL && srv->n_unparking == 0;
+    if (now)
+        begin_inline_locked(th, conn);
+    wsk__dispatch_unlock(srv);
+    return now;
+}
+
+void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__dispatch_lock(th->srv);
+    begin_inline_locked(th, conn);
+    wsk__dispatch_unlock(th->srv);
+}
+
+bool wsk__call_end(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    bool leads;
+
+    if (wsk__forked(srv))
+        return false;
+    wsk__dispatch_lock(srv);
+    if (th->in_call)
+        wsk__unlink_running_locked(th);
+    else /* it left before: wsk__call_leave() */
+        srv->n_parked--;
+    srv->n_upgraded -= th->ws != NULL;
+    th->in_call = false;
+    th->conn = NULL;
+    th->ws = NULL;
+    leads = th->leads;
+    if (srv->n_unparking > 0)
+        pthread_cond_signal(&srv->slot_free);
+    wsk__kick_locked(srv);
+    wsk__dispatch_unlock(srv);
+    return leads;
+}
+
+/* What keeps one more request from waiting; WSK__LIMITS: nothing. */
+static enum wsk__limit queue_limit_locked(const wsk_server *srv)
+{
+    if (wsk__is_hopeless_locked(srv))
+        return WSK__LIMIT_THREADS;
+    return srv->n_ready >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
+                                                : WSK__LIMITS;
+}
+
+enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
+{
+    bool is_request = conn->ws == NULL, late;
+    enum wsk__limit limit = WSK__LIMITS;
+
+    wsk__dispatch_lock(srv);
+    if (is_request)
+        limit = queue_limit_locked(srv);
+    if (limit != WSK__LIMITS) {
+        wsk__dispatch_unlock(srv);
+        return limit;
+    }
+    srv->n_ready += is_request;
+    conn->queued = true;
+    late = srv->ended;
+    conn->ready_next = NULL;
+    *srv->ready_tail = conn;
+    srv->ready_tail = &conn->ready_next;
+    wsk__kick_locked(srv);
+    wsk__dispatch_unlock(srv);
+    if (late)
+        wsk__drop_ready(srv);
+    return limit;
+}
+
+bool wsk__call_waits_for_slot(struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    bool waits;
+
+    wsk__dispatch_lock(srv);
+    waits = conn->queued && srv->n_running >= srv->cfg.threads;
+    wsk__dispatch_unlock(srv);
+    return waits;
+}
+
+void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
+{
+    wsk__dispatch_lock(srv);
+    release->next = srv->releases;
+    srv->releases = release;
+    wsk__kick_locked(srv);
+    wsk__dispatch_unlock(srv);
+}
+
+static bool reserve_place_locked(wsk_server *srv)
+{
+    bool free = srv->n_places < srv->cfg.max_parked;
+
+    srv->n_places += free;
+    return free;
+}
+
+/* The thread gives its slot away. */
+static void park_locked(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    wsk__unlink_running_locked(th);
+    srv->n_parked++;
+    if (srv->n_unparking > 0)
+        pthread_cond_signal(&srv->slot_free);
+}
+
+void wsk__call_park(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (wsk__forked(srv))
+        return;
+    wsk__dispatch_lock(srv);
+    wsk__step_back_locked(th);
+    th->took_place = th->ws == NULL && reserve_place_locked(srv);
+    th->parked = th->ws != NULL || th->took_place;
+    if (th->parked)
+        park_locked(th);
+    wsk__kick_locked(srv);
+    wsk__dispatch_unlock(srv);
+    if (!th->parked)
+        wsk__limit_hit(srv, WSK__LIMIT_WAITS);
+}
+
+void wsk__call_unpark(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (wsk__forked(srv) || !th->parked)
+        return;
+    wsk__dispatch_lock(srv);
+    srv->n_unparking++;
+    if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
+        wsk__crew_post_locked(
+            th->ws, WSK__POST_AWAY); /* it will not read for a while */
+    wsk__wake_locked(srv);
+    while (!srv->ended && (srv->n_running >= srv->cfg.threads ||
+                           (srv->queue_turn && srv->ready != NULL &&
+                            !wsk__queue_is_unserved_locked(srv))))
+        pthread_cond_wait(&srv->slot_free, &srv->lock);
+    srv->n_unparking--;
+    srv->queue_turn = srv->ready != NULL;
+    srv->n_parked--;
+    srv->n_places -= th->took_place;
+    th->parked = th->took_place = false;
+    wsk__link_running_locked(th);
+    wsk__watch_anew_locked(th);
+    wsk__kick_locked(srv);
+    wsk__dispatch_unlock(srv);
+}
+
+void wsk__call_leave(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    if (!wsk__forked(srv)) {
+        wsk__dispatch_lock(srv);
+        wsk__step_back_locked(th);
+        park_locked(th);
+        wsk__kick_locked(srv);
+        wsk__dispatch_unlock(srv);
+    }
+    th->in_call = false; /* read by this thread only */
+}
+
+void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__dispatch_lock(th->srv);
+    th->ws = conn;
+    th->srv->n_upgraded++;
+    wsk__watch_anew_locked(th);
+    wsk__dispatch_unlock(th->srv);
+}
+
+void wsk__call_is_back(struct wsk__thread *th)
+{
+    wsk__dispatch_lock(th->srv);
+    wsk__watch_anew_locked(th);
+    wsk__dispatch_unlock(th->srv);
+}
+
+bool wsk__call_goes_on(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    bool others;
+
+    wsk__dispatch_lock(srv);
+    wsk__watch_anew_locked(th);
+    others = srv->n_running >= srv->cfg.threads &&
+             (srv->n_unparking > 0 || srv->ready != NULL);
+    wsk__dispatch_unlock(srv);
+    return !others;
+}
+
+void wsk__call_take_turns(struct wsk__thread *th)
+{
+    if (!wsk__call_goes_on(th)) {
+        wsk__call_park(th);
+        wsk__call_unpark(th);
+    }
+}
+
+bool wsk__socket_reserve(wsk_server *srv)
+{
+    bool free;
+
+    wsk__dispatch_lock(srv);
+    free = reserve_place_locked(srv);
+    wsk__dispatch_unlock(srv);
+    return free;
+}
+
+void wsk__socket_release(wsk_server *srv)
+{
+    wsk__dispatch_lock(srv);
+    srv->n_places--;
+    wsk__dispatch_unlock(srv);
+}
+
+/* A slot is free, and no other fresh thread already serves the queue. */
+static bool may_take_locked(const struct wsk__thread *th)
+{
+    const wsk_server *srv = th->srv;
+
+    return srv->n_running < srv->cfg.threads &&
+           (th->fresh || srv->n_fresh == 0);
+}
+
+/* What was lent may be given back: a call like any other, for it may run code
+ * of the application. Those that are left when the server has ended are
+ * nobody's call any more. */
+static struct wsk__release *take_release_locked(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    struct wsk__release *release = srv->releases;
+
+    if (release == NULL || !(srv->ended || may_take_locked(th)))
+        return NULL;
+    srv->releases = release->next;
+    if (!srv->ended) {
+        begin_locked(th, NULL);
+        wsk__set_fresh_locked(th, true);
+    }
+    return release;
+}
+
+bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
+                    struct wsk__release **release)
+{
+    wsk_server *srv = th->srv;
+
+    *conn = NULL;
+    wsk__dispatch_lock(srv);
+    *release = take_release_locked(th);
+    if (*release == NULL && !srv->ended && srv->ready != NULL &&
+        wsk__queue_may_run_locked(srv) && may_take_locked(th)) {
+        *conn = srv->ready;
+        srv->ready = (*conn)->ready_next;
+        if (srv->ready == NULL)
+            srv->ready_tail = &srv->ready;
+        srv->n_ready -= (*conn)->ws == NULL;
+        (*conn)->queued = false;
+        begin_locked(th, *conn);
+        wsk__set_fresh_locked(th, true);
+        srv->queue_turn = false;
+        if (srv->n_unparking > 0)
+            pthread_cond_signal(&srv->slot_free);
+    } else if (*release == NULL) {
+        wsk__set_fresh_locked(th, false);
+    }
+    wsk__dispatch_unlock(srv);
+    return *release != NULL || *conn != NULL;
+}
+
+/* Requests shall not wait for ever; events of WebSockets may. */
+static void refuse_ready_locked(wsk_server *srv)
+{
+    struct wsk_conn **at = &srv->ready;
+
+    while (*at != NULL) {
+        struct wsk_conn *conn = *at;
+
+        if (conn->ws != NULL) {
+            at = &conn->ready_next;
+            continue;
+        }
+        *at = conn->ready_next;
+        conn->queued = false;
+        srv->n_ready--;
+        wsk__crew_post_locked(conn, WSK__POST_RUN | WSK__POST_REFUSE);
+    }
+    srv->ready_tail = at;
+}
+
+void wsk__despair_locked(wsk_server *srv)
+{
+    srv->no_threads = true;
+    pthread_cond_broadcast(&srv->slot_free); /* not the queue's turn any more */
+    if (wsk__is_hopeless_locked(srv))
+        refuse_ready_locked(srv);
+}
+
+void wsk_server_no_thread(wsk_server *srv)
+{
+    wsk__dispatch_lock(srv);
+    wsk__despair_locked(srv);
+    wsk__dispatch_unlock(srv);
+}
+
+bool wsk__calls_open(wsk_server *srv)
+{
+    bool open;
+
+    wsk__dispatch_lock(srv);
+    open = srv->n_running > 0 || srv->n_parked > 0 || srv->ready != NULL ||
+           srv->releases != NULL;
+    wsk__dispatch_unlock(srv);
+    return open;
+}
+
+void wsk__drop_ready(wsk_server *srv)
+{
+    struct wsk_conn *conn;
+
+    wsk__dispatch_lock(srv);
+    conn = srv->ready;
+    srv->ready = NULL;
+    srv->ready_tail = &srv->ready;
+    srv->n_ready = 0;
+    wsk__dispatch_unlock(srv);
+    while (conn != NULL) {
+        struct wsk_conn *next = conn->ready_next;
+
+        conn->busy = false;
+        if (conn->ws != NULL)
+            wsk_conn_unref(conn); /* taken when its events were queued */
+        conn = next;
+    }
+}

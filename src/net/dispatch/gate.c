@@ -1,0 +1,42 @@
+#include "net/dispatch/gate.h"
+
+#include "net/dispatch/thread.h"
+#include "net/os/clock.h"
+#include "net/os/locks.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+enum {
+    SLOW_ENTRY_NS = 100000,
+    SLOW_ENTRIES = 16, /* fast entries until inline calls are tried again */
+};
+
+void wsk__gate_enter(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    uint64_t began;
+    unsigned slow;
+
+    if (srv->hooks.enter == NULL || th->inside)
+        return;
+    assert(!wsk__holds(WSK__LOCK_ANY));
+    began = wsk__now_ns();
+    atomic_store(&th->entering, true);
+    srv->hooks.enter(th->lent);
+    atomic_store(&th->entering, false);
+    th->inside = true;
+    if (wsk__now_ns() - began > SLOW_ENTRY_NS)
+        atomic_store(&srv->slow_entries, SLOW_ENTRIES);
+    else if ((slow = atomic_load(&srv->slow_entries)) > 0)
+        atomic_compare_exchange_strong(&srv->slow_entries, &slow, slow - 1);
+}
+
+void wsk__gate_leave(struct wsk__thread *th)
+{
+    if (!th->inside)
+        return;
+    th->inside = false;
+    th->srv->hooks.leave(th->lent);
+}

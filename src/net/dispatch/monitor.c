@@ -1,0 +1,139 @@
+#include "net/dispatch/monitor.h"
+
+#include "net/dispatch/calls.h"
+#include "net/dispatch/crew.h"
+#include "net/dispatch/dispatch.h"
+#include "net/dispatch/lock.h"
+#include "net/dispatch/thread.h"
+#include "net/log/log.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum {
+    TICK_US = 500,
+    LATE_TICKS = 1,   /* since the monitor saw the call: it has lost the lead */
+    AWAY_TICKS = 100, /* 50 ms: then the loop reads for the handler */
+    QUIET_TICKS = 20, /* without a call: the monitor goes to sleep */
+    CALM_TICKS = 200, /* without a late call: the monitor naps */
+    NAP_TICKS = 16,   /* 8 ms: the most the first late call costs others */
+    RESPAWN_MS = 100, /* after the system has refused a thread */
+};
+
+/* How the monitor spends its time. It costs a busy server a context switch per
+ * look, so while every call is quick it naps. After a nap it looks twice, a
+ * tick apart, for a call that it finds running may have begun just before. */
+struct watch {
+    bool open;   /* some running call must be watched on */
+    bool unsure; /* one of them was seen for the first time */
+    bool napped;
+    uint64_t calls;       /* the server's, at the last look */
+    unsigned quiet, calm; /* ticks without a call, without a late one */
+};
+
+/* One look at a running call. */
+static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    bool first = th->seen == 0, late;
+
+    if (first)
+        th->seen = srv->tick;
+    late = srv->tick - th->seen >= LATE_TICKS;
+    if (late && (th->leads || th->fresh))
+        w->calm = 0;
+    if (late && th->leads && srv->n_spares > 0)
+        wsk__steal_locked(th);
+    if (late && th->fresh && !atomic_load(&th->entering))
+        wsk__set_fresh_locked(th, false);
+    if (th->ws != NULL && !th->rearmed && srv->tick - th->seen >= AWAY_TICKS) {
+        th->rearmed = true;
+        wsk__crew_post_locked(th->ws, WSK__POST_AWAY);
+    }
+    w->unsure |= first && (th->leads || th->fresh);
+    w->open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
+}
+
+static void inspect_locked(struct watch *w, wsk_server *srv)
+{
+    w->open = w->unsure = false;
+    if (w->calls != srv->calls)
+        w->quiet = 0;
+    w->calls = srv->calls;
+    for (struct wsk__thread *th = srv->running; th != NULL; th = th->next)
+        inspect_call_locked(w, th);
+    wsk__kick_locked(srv);
+}
+
+/* How long until the next look. */
+static unsigned pause_ticks(struct watch *w)
+{
+    unsigned ticks;
+
+    w->napped = w->calm >= CALM_TICKS && !(w->napped && w->unsure);
+    ticks = w->napped ? NAP_TICKS : 1;
+    w->quiet += ticks;
+    w->calm += w->calm < CALM_TICKS ? ticks : 0;
+    return ticks;
+}
+
+static void spawn_missing_locked(wsk_server *srv, unsigned n)
+{
+    srv->n_awaiting += n;
+    wsk__dispatch_unlock(srv);
+    for (; n > 0; n--) {
+        if (srv->hooks.spawn != NULL) {
+            srv->hooks.spawn(srv->hooks.user);
+        } else if (!wsk__spawn_own(srv)) {
+            wsk__server_logf(srv, WSK_LOG_WARNING,
+                             "no new thread: the system refuses");
+            break;
+        }
+    }
+    wsk__dispatch_lock(srv);
+    if (n > 0) {
+        srv->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
+        wsk__despair_locked(srv);
+    }
+    srv->n_awaiting -= n > srv->n_awaiting ? srv->n_awaiting : n;
+}
+
+void *wsk__monitor(void *arg)
+{
+    wsk_server *srv = arg;
+    struct watch watch = {.open = false};
+    unsigned missing, ticks;
+
+    wsk__dispatch_lock(srv);
+    while (!srv->ended) {
+        missing = wsk__missing_spares_locked(srv);
+        if (missing > 0 && wsk__now_ms() >= srv->spawn_after_ms)
+            spawn_missing_locked(srv, missing);
+        if (missing > 0)
+            watch.calm = 0; /* more may be missing soon */
+        missing = wsk__missing_spares_locked(srv);
+        inspect_locked(&watch, srv);
+        if (!watch.open && missing == 0 && watch.quiet >= QUIET_TICKS) {
+            srv->monitor_asleep = true;
+            wsk__wake_locked(srv);
+            while (srv->monitor_asleep && !srv->ended)
+                pthread_cond_wait(&srv->monitor_wake, &srv->lock);
+            watch.quiet = watch.calm = 0;
+        }
+        ticks = pause_ticks(&watch);
+        wsk__dispatch_unlock(srv);
+        nanosleep(&(struct timespec){.tv_nsec = ticks * TICK_US * 1000L}, NULL);
+        wsk__dispatch_lock(srv);
+        srv->tick += ticks;
+    }
+    srv->monitor_gone = true;
+    pthread_cond_broadcast(&srv->changed);
+    wsk__dispatch_unlock(srv);
+    wsk__server_unref(srv);
+    return NULL;
+}

@@ -1,0 +1,61 @@
+/* net/dispatch/thread: a thread that leads the loop or runs calls. */
+#ifndef WSK_NET_DISPATCH_THREAD_H
+#define WSK_NET_DISPATCH_THREAD_H
+
+#include "base/buf.h"
+#include "net/os/clock.h"
+#include "net/request/request.h"
+#include "net/websocket/inbox.h"
+#include "wsocket.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct wsk__head_store;
+struct wsk__out;
+struct wsk_conn;
+
+enum wsk__order { WSK__NO_ORDER, WSK__LEAD, WSK__CALL };
+
+struct wsk__thread {
+    wsk_server *srv; /* fixed */
+    void *lent;      /* fixed: what the hooks are given */
+
+    /* srv->lock */
+    struct wsk__thread *prev, *next; /* in srv->running, or in srv->spares */
+    pthread_cond_t wake;
+    enum wsk__order order;
+    bool leads;
+    bool in_call;
+    bool parked;     /* it has given its slot away, for a peer */
+    bool took_place; /* and holds one of max_parked only meanwhile */
+    bool fresh; /* takes calls from srv->ready and is not known to be slow */
+    atomic_bool entering;  /* waits for the interpreter */
+    bool rearmed;          /* the loop was told to read for its WebSocket */
+    uint64_t seen;         /* tick of the monitor's first look; 0: not yet */
+    struct wsk_conn *conn; /* the one it is called for */
+    struct wsk_conn *ws;   /* the WebSocket its handler upgraded to */
+
+    /* its own */
+    bool inside; /* between the hooks enter and leave */
+    uint8_t *rx;
+    wsk_str span; /* received into rx, not yet fed */
+    struct wsk__head_store *heads;
+    struct wsk__buf spare_out; /* a block that connections borrow */
+    struct wsk__out *ws_out;   /* and a queue that WebSockets do */
+    wsk_str ws_span; /* received into rx, not yet fed, for a WebSocket whose
+                        caller this thread is; under that one's lock */
+    struct wsk__mail item; /* the event it delivers next; or kind NONE */
+    struct wsk__date date;
+    struct wsk_request req;
+};
+
+/* The thread record of the calling thread; NULL on threads that are not lent.
+ */
+extern _Thread_local struct wsk__thread *wsk__self;
+
+enum {
+    WSK__RX_SIZE = 65536, /* a thread's receive buffer */
+};
+
+#endif

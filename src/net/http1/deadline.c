@@ -1,0 +1,69 @@
+#include "net/http1/deadline.h"
+
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/conn/min_rate.h"
+#include "net/conn/peer.h"
+#include "net/http1/exchange.h"
+#include "net/http1/output.h"
+#include "net/os/clock.h"
+#include "net/os/stream.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+enum {
+    OVER_MS = 500, /* for others to give memory back */
+};
+
+uint64_t wsk__http_deadline(const struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    const struct wsk__exchange *h = conn->h;
+
+    if (conn->busy || atomic_load(&h->at_disk))
+        return UINT64_MAX;
+    if (h->over_ms != 0)
+        return h->over_ms + OVER_MS;
+    if (h->stalled)
+        return wsk__pace_due_ms(&h->departure, cfg->write_rate);
+    if (h->head != NULL || wsk__http_draining(&h->http))
+        return wsk__pace_due_ms(&h->arrival, cfg->body_rate);
+    if (h->via != NULL && h->via->header_due)
+        return h->via->since_ms + cfg->head_timeout_ms;
+    if (wsk__http_head_begun(&h->http))
+        return h->head_ms + cfg->head_timeout_ms;
+    return conn->since_ms +
+           (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);
+}
+
+void wsk__arrival_resume(struct wsk_conn *conn)
+{
+    if (conn->h->away_ms != 0)
+        wsk__pace_skip(&conn->h->arrival, wsk__now_ms() - conn->h->away_ms);
+    conn->h->away_ms = 0;
+}
+
+static uint64_t backlog(const struct wsk_conn *conn)
+{
+    return wsk__http_owed(conn) + wsk__stream_backlog(conn->fd);
+}
+
+void wsk__stall_begin(struct wsk_conn *conn)
+{
+    conn->h->backlog = backlog(conn);
+    wsk__pace_begin(&conn->h->departure, wsk__now_ms());
+}
+
+bool wsk__stall_is_over(struct wsk_conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+    uint64_t rate = conn->srv->cfg.write_rate, left = backlog(conn);
+    uint64_t now_ms = wsk__now_ms();
+
+    if (left < h->backlog)
+        wsk__pace_moved(&h->departure, now_ms, h->backlog - left, rate);
+    h->backlog = left;
+    return wsk__pace_due_ms(&h->departure, rate) <= now_ms;
+}

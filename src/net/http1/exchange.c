@@ -1,0 +1,53 @@
+#include "net/http1/exchange.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/dispatch/thread.h"
+#include "net/os/clock.h"
+#include "net/os/listen.h"
+#include "net/request/body_file.h"
+#include "wsocket.h"
+
+#include <sys/socket.h>
+
+struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
+                                        const struct sockaddr_storage *peer,
+                                        const struct wsk__address *local)
+{
+    struct wsk__exchange *h = wsk__calloc(sizeof(*h));
+
+    if (h == NULL)
+        return NULL;
+    wsk__address_of(peer, &h->peer);
+    h->local = *local;
+    wsk__http_init(&h->http, limits);
+    wsk__buf_init(&h->in, SIZE_MAX / 4);
+    wsk__buf_init(&h->body, SIZE_MAX / 4);
+    h->spill_fd = -1;
+    return h;
+}
+
+void wsk__exchange_free(struct wsk__exchange *h)
+{
+    if (h == NULL)
+        return;
+    wsk__http_clear(&h->http);
+    wsk__buf_free(&h->in);
+    wsk__buf_free(&h->body);
+    wsk__spill_clear(h);
+    wsk__free(h->via);
+    wsk__free(h);
+}
+
+void wsk__http_out_of_memory(struct wsk_conn *conn)
+{
+    wsk__http_fail(&conn->h->http, 503);
+}
+
+void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__date_refresh(&th->date);
+    wsk_http_set_date(&conn->h->http, th->date.text);
+}

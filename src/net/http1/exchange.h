@@ -1,0 +1,85 @@
+/* net/http1/exchange: HTTP's share of a connection. */
+#ifndef WSK_NET_HTTP1_EXCHANGE_H
+#define WSK_NET_HTTP1_EXCHANGE_H
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "net/conn/min_rate.h"
+#include "net/os/listen.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+struct wsk__part;
+struct wsk__release;
+struct wsk__thread;
+struct wsk__via;
+struct wsk_conn;
+
+/* HTTP's share of a connection; a WebSocket whose handler has returned needs it
+ * no more and has given it back. Owner, addresses fixed. */
+struct wsk__exchange {
+    struct wsk__address peer, local; /* of the open request */
+    struct wsk__via *via;            /* NULL: no proxy is spoken of */
+    struct wsk_http http;
+    struct wsk__buf in;   /* received, not yet fed */
+    size_t in_fed;        /* octets of `in` fed but still pointed at */
+    struct wsk__buf body; /* of the open request, as far as it is stored */
+    wsk_str body_view;    /* the whole body where it was received, or none */
+    uint64_t body_len;    /* octets of it that have come */
+    uint64_t spilled;     /* those of them that are in a file, before `body` */
+    uint64_t spill_read;  /* and have been read from there */
+    int spill_fd;         /* that file, which has no name; -1: none */
+    int spill_errno;      /* why it could not be written; 0: it could */
+    bool spill_full;      /* that was spill_limit */
+    uint64_t spill_counted;     /* octets that srv->spilled counts for it */
+    atomic_ullong *spill_sum;   /* srv->spilled, once it does */
+    struct wsk__pace arrival;   /* of the body */
+    struct wsk__pace departure; /* of the answer, while it is stalled */
+    uint64_t away_ms;     /* we have not read for the body since; 0: we do */
+    uint64_t backlog;     /* of the answer, at the last look */
+    uint64_t held;        /* octets that srv->held counts for it */
+    uint64_t over_ms;     /* it waits since then for memory; 0: it does not */
+    bool stalled;         /* the kernel takes no more of the answer */
+    const wsk_head *head; /* of the open request; NULL: none */
+    uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
+    bool body_done;       /* all of the body has been fed */
+    bool called;          /* a handler answers it now */
+    bool streams;         /* and was called before its body had come; it counts
+                             in srv->streaming */
+    bool reset;           /* an answer that ends with the connection was cut */
+    bool failed;          /* the answer was a refusal of ours */
+    bool told;            /* and the log has a line of it */
+    bool spoken;          /* an octet has come */
+
+    /* owner: what request/segments holds */
+    bool nonblocking; /* the descriptor itself is, for sendfile() */
+    bool paced;       /* the kernel holds little that it has not sent */
+    struct wsk__part *parts, *last_part;
+    size_t parts_before; /* octets of the queue that stand before any of them */
+    uint64_t parts_owed; /* octets of the parts themselves */
+    struct wsk__release *released; /* by the handler that is running */
+
+    atomic_bool at_disk; /* what disk_job works on is its own */
+    void (*disk_job)(struct wsk_conn *conn);
+    struct wsk_conn *disk_next; /* srv->post_lock: in srv->disk */
+};
+
+void wsk__http_out_of_memory(struct wsk_conn *conn);
+
+/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
+
+/* What is answered from now on is dated by the thread's text: so a connection
+ * that has moved to another thread comes here before anything is. */
+void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- owner ---- */
+
+/* HTTP's share of a connection: made when it comes; given back with it, or when
+ * it has become a WebSocket. */
+struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
+                                        const struct sockaddr_storage *peer,
+                                        const struct wsk__address *local);
+void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
+
+#endif

@@ -1,0 +1,283 @@
+#include "net/http1/input.h"
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "http/proxy.h"
+#include "net/conn/conn.h"
+#include "net/conn/min_rate.h"
+#include "net/conn/peer.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/exchange.h"
+#include "net/http1/load.h"
+#include "net/log/limits.h"
+#include "net/os/clock.h"
+#include "net/request/admit.h"
+#include "net/request/body.h"
+#include "net/request/body_file.h"
+#include "net/request/mount.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+enum {
+    STREAMING_PART = 4, /* of the threads one in so many may read a body that
+                           the server could have buffered */
+};
+
+/* Octets into the engine: those that wait in conn->h->in first. NOTHING: there
+ * are none. */
+enum fed { FED_SOME, FED_NOTHING, FED_OVER };
+
+/* Whether the handler shall decide if the body is wanted at all. A few may
+ * read a body as it comes; slow clients that wait for a 100 (Continue) would
+ * occupy one handler each otherwise. */
+static bool may_stream(wsk_server *srv)
+{
+    unsigned part = srv->cfg.threads / STREAMING_PART;
+
+    return srv->buffering == WSK__BUFFER_NEVER ||
+           (srv->buffering == WSK__BUFFER_AUTO &&
+            atomic_load(&srv->streaming) < (part > 0 ? part : 1));
+}
+
+void wsk__http_count_streaming(struct wsk_conn *conn, bool streams)
+{
+    if (conn->h->streams == streams)
+        return;
+    conn->h->streams = streams;
+    if (streams)
+        atomic_fetch_add(&conn->srv->streaming, 1);
+    else
+        atomic_fetch_sub(&conn->srv->streaming, 1);
+}
+
+static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
+{
+    conn->h->head = head;
+    conn->h->failed = false;
+    conn->h->body_done = false;
+    conn->h->body_len = 0;
+    conn->h->body_view = (wsk_str){NULL, 0};
+    wsk__pace_begin(&conn->h->arrival, conn->since_ms);
+    wsk__via_request(conn);
+    if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
+        wsk__http_fail(&conn->h->http, 421);
+        conn->h->failed = true;
+        return WSK__FEED_OVER;
+    }
+    if (!wsk__mount_request(conn)) {
+        wsk__http_fail(&conn->h->http, 404);
+        conn->h->failed = true;
+        return WSK__FEED_OVER;
+    }
+    if (!head->expect_continue)
+        return WSK__FEED_MORE;
+    if (may_stream(conn->srv))
+        return WSK__FEED_READY;
+    if (wsk_http_send_continue(&conn->h->http) != WSK_OK)
+        wsk__http_out_of_memory(conn);
+    return WSK__FEED_SAY;
+}
+
+static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
+{
+    switch (ev.kind) {
+    case WSK_HTTP_HEAD:
+        return begin_request(conn, ev.head);
+    case WSK_HTTP_DATA:
+        if (conn->h->head == NULL) /* what is left of an answered request */
+            return WSK__FEED_MORE;
+        if (!wsk__body_store(conn, ev.data, ev.len)) {
+            wsk__http_out_of_memory(conn);
+            return WSK__FEED_MORE;
+        }
+        if (conn->h->called)
+            return WSK__FEED_DATA;
+        return wsk__spill_due(conn) ? WSK__FEED_SPILL : WSK__FEED_MORE;
+    case WSK_HTTP_END:
+        if (conn->h->head == NULL)
+            return WSK__FEED_MORE;
+        conn->h->body_done = true;
+        return WSK__FEED_READY;
+    case WSK_HTTP_FAILED:
+        conn->h->failed = true;
+        return WSK__FEED_OVER;
+    case WSK_HTTP_NONE:
+        break;
+    }
+    return WSK__FEED_MORE;
+}
+
+bool wsk__http_keep_span(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t len = th->span.len;
+
+    th->span.len = 0;
+    return len == 0 || wsk__buf_put(&conn->h->in, th->span.p, len);
+}
+
+bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_http_event ev;
+
+    if (!wsk__http_keep_span(th, conn))
+        return false;
+    if (conn->h->head == NULL)
+        return true;
+    /* A head that is called for before its body has come may have the beginning
+     * of the body behind it, still in the receive buffer. */
+    while ((ev = wsk_http_next(&conn->h->http)).kind != WSK_HTTP_NONE)
+        on_event(conn, ev);
+    if (wsk__http_keep_head(&conn->h->http) != WSK_OK)
+        return false;
+    if (conn->h->body_view.len > 0) {
+        if (!wsk__buf_put(&conn->h->body, conn->h->body_view.p,
+                          conn->h->body_view.len))
+            return false;
+        conn->h->body_view.len = 0;
+    }
+    conn->h->head = wsk__http_head(&conn->h->http);
+    wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+    conn->h->in_fed = 0;
+    return true;
+}
+
+static enum fed feed_waiting(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t used = 0;
+    wsk_status st = WSK_OK;
+
+    if (wsk__buf_len(&conn->h->in) > conn->h->in_fed) {
+        st = wsk_http_feed(&conn->h->http,
+                           wsk__buf_data(&conn->h->in) + conn->h->in_fed,
+                           wsk__buf_len(&conn->h->in) - conn->h->in_fed, &used);
+        conn->h->in_fed += used;
+    } else if (th->span.len > 0) {
+        st = wsk_http_feed(&conn->h->http, (const uint8_t *)th->span.p,
+                           th->span.len, &used);
+        th->span.p += used;
+        th->span.len -= used;
+    } else {
+        return FED_NOTHING;
+    }
+    if (st == WSK_E_NOMEM)
+        wsk__http_out_of_memory(conn);
+    else if (st != WSK_OK)
+        return FED_OVER;
+    return used > 0 || st == WSK_E_NOMEM ? FED_SOME : FED_NOTHING;
+}
+
+enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    ssize_t n;
+
+    if (!wsk__http_hold(th, conn)) {
+        wsk__http_out_of_memory(conn);
+        return WSK__FEED_DATA; /* the engine has something to say */
+    }
+    if (conn->h->head == NULL) {
+        wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+        conn->h->in_fed = 0;
+    }
+    if (conn->eof)
+        return WSK__FEED_OVER;
+    if (conn->drained)
+        return WSK__FEED_MORE;
+    do
+        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return WSK__FEED_MORE;
+    if (n <= 0) {
+        conn->eof = true;
+        if (n == 0)
+            wsk_http_feed_eof(&conn->h->http);
+        return n == 0 ? WSK__FEED_DATA : WSK__FEED_OVER;
+    }
+    /* A short read has emptied the descriptor: what comes later is a new event
+     * (an end that came along was seen as conn->hup). */
+    conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
+    th->span = (wsk_str){(const char *)th->rx, (size_t)n};
+    conn->h->spoken = true;
+    conn->since_ms = wsk__now_ms();
+    if (conn->h->head != NULL || wsk__http_draining(&conn->h->http))
+        wsk__pace_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,
+                        conn->srv->cfg.body_rate);
+    return WSK__FEED_DATA;
+}
+
+/* Whether the open request can be called with what has come so far. */
+static bool is_ready(const struct wsk_conn *conn)
+{
+    return conn->h->head != NULL && !conn->h->called &&
+           (conn->h->body_done || conn->srv->buffering == WSK__BUFFER_NEVER);
+}
+
+/* The header of the PROXY protocol, before all HTTP. DATA: it is through. A
+ * peer that sends anything else is told nothing. */
+static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    enum wsk__feed got;
+
+    for (;;) {
+        if (!wsk__http_keep_span(th, conn))
+            return WSK__FEED_OVER;
+        switch (wsk__via_header(conn)) {
+        case WSK__PROXY_OK:
+            return WSK__FEED_DATA;
+        case WSK__PROXY_BAD:
+            wsk__limit_hit(conn->srv, WSK__LIMIT_PROXY);
+            conn->eof = true;
+            return WSK__FEED_OVER;
+        }
+        got = wsk__http_receive(th, conn);
+        if (got != WSK__FEED_DATA)
+            return got;
+    }
+}
+
+static bool proxy_due(const struct wsk_conn *conn)
+{
+    return conn->h->via != NULL && conn->h->via->header_due;
+}
+
+enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
+                                   struct wsk_conn *conn)
+{
+    enum wsk__feed got;
+
+    if (proxy_due(conn) && (got = take_proxy(th, conn)) != WSK__FEED_DATA)
+        return got;
+    for (;;) {
+        wsk_http_event ev = wsk_http_next(&conn->h->http);
+
+        if (ev.kind != WSK_HTTP_NONE) {
+            got = on_event(conn, ev);
+            if (got != WSK__FEED_MORE)
+                return got;
+            continue;
+        }
+        if (wsk_http_done(&conn->h->http))
+            return WSK__FEED_OVER;
+        if (conn->h->head == NULL)
+            wsk__http_lend(&conn->h->http, th->heads);
+        switch (feed_waiting(th, conn)) {
+        case FED_SOME:
+            continue;
+        case FED_OVER:
+            return WSK__FEED_OVER;
+        case FED_NOTHING:
+            if (is_ready(conn))
+                return WSK__FEED_READY;
+            if (wsk__load_is_over(conn))
+                return WSK__FEED_FULL;
+            got = wsk__http_receive(th, conn);
+            if (got != WSK__FEED_DATA)
+                return got;
+        }
+    }
+}

@@ -1,0 +1,52 @@
+#include "net/http1/load.h"
+
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/conn/load.h"
+#include "net/http1/exchange.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+void wsk__load_account(struct wsk_conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+    size_t held;
+
+    if (conn->srv->cfg.memory_limit == 0)
+        return;
+    held = h->in.size + h->body.size + wsk__http_partial_size(&h->http);
+    if (held == h->held) /* as of most requests: nothing */
+        return;
+    atomic_fetch_add(&conn->srv->held, held - (size_t)h->held); /* may wrap */
+    h->held = held;
+}
+
+void wsk__load_forget(struct wsk_conn *conn)
+{
+    if (conn->h == NULL || conn->h->held == 0)
+        return;
+    atomic_fetch_sub(&conn->srv->held, (size_t)conn->h->held);
+    conn->h->held = 0;
+}
+
+bool wsk__load_is_over(const struct wsk_conn *conn)
+{
+    const struct wsk__exchange *h = conn->h;
+    bool attempt = h->head != NULL && h->head->websocket;
+
+    if (h->called || (h->held == 0 && !attempt))
+        return false;
+    return wsk__memory_is_past(conn->srv) ||
+           (attempt && wsk__heads_are_past(conn->srv));
+}
+
+void wsk__load_wait(struct wsk_conn *conn)
+{
+    if (conn->h->over_ms == 0)
+        conn->h->over_ms = wsk__now_ms();
+    wsk__watch(conn, 0);
+    wsk__rearm(conn);
+}

@@ -1,0 +1,385 @@
+#include "net/http1/output.h"
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "http/reply.h"
+#include "net/conn/conn.h"
+#include "net/dispatch/offload.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/exchange.h"
+#include "net/log/access.h"
+#include "net/log/log.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/os/stream.h"
+#include "net/request/segments.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#endif
+
+enum {
+    KEEP_OUT = 128 << 10, /* a larger block is not kept for the next answer */
+};
+
+enum {
+    STEP = 256 << 10,    /* of a file, between two looks at the disk */
+    GO_MAX = 1024 << 10, /* of one connection, until others have a turn */
+    COPY = 64 << 10,
+    GATHER = 8,         /* pieces of memory in one call */
+    UNSENT = 256 << 10, /* octets the kernel holds beyond the client's window */
+};
+
+static const uint8_t NOTHING[1];
+
+/* The queue of an engine with nothing to say borrows this thread's block, so
+ * that an answer costs no allocation and an idle connection owns none. */
+void wsk__http_lend_out(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__buf *out = &conn->h->http.out;
+
+    if (out->block == NULL) {
+        size_t cap = out->cap;
+
+        *out = th->spare_out;
+        out->cap = cap;
+        wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
+    }
+}
+
+static void return_out(struct wsk__thread *th, struct wsk__buf *out)
+{
+    if (wsk__buf_len(out) > 0)
+        return;
+    if (th != NULL && th->spare_out.block == NULL && out->size <= KEEP_OUT) {
+        size_t cap = out->cap;
+
+        th->spare_out = *out;
+        wsk__buf_init(out, cap);
+    } else {
+        wsk__buf_free(out);
+    }
+}
+
+uint64_t wsk__http_owed(const struct wsk_conn *conn)
+{
+    size_t queued;
+
+    wsk_http_out_buf(&conn->h->http, &queued);
+    return queued + conn->h->parts_owed;
+}
+
+static enum wsk__io flush_queue(struct wsk_conn *conn, int more)
+{
+    size_t len;
+    const uint8_t *data;
+
+    while ((data = wsk_http_out_buf(&conn->h->http, &len)) != NULL) {
+        ssize_t n =
+            send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL | more);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return WSK__IO_WAIT;
+        if (n < 0)
+            return WSK__IO_GONE;
+        wsk_http_out_ack(&conn->h->http, (size_t)n);
+        conn->since_ms = wsk__now_ms();
+    }
+    return WSK__IO_DONE;
+}
+
+/* A refusal of the engine's own is about to leave. One that a handler meets is
+ * in the line of its request. */
+static void tell_refusal(struct wsk_conn *conn, int status)
+{
+    const struct wsk_http *http = &conn->h->http;
+
+    conn->h->told = true;
+    if (!conn->h->called)
+        wsk__access_refused(conn, status,
+                            http->to_head ? 0 : wsk__reply_refusal_len(status));
+}
+
+static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
+                          int more)
+{
+    int refused = wsk__http_refused(&conn->h->http);
+    enum wsk__io io = WSK__IO_DONE;
+
+    if (wsk__forked(conn->srv))
+        return WSK__IO_GONE;
+    if (refused != 0 && !conn->h->told)
+        tell_refusal(conn, refused);
+    if (conn->h->parts != NULL)
+        io = wsk__parts_flush(conn);
+    if (io == WSK__IO_DONE)
+        io = flush_queue(conn, more);
+    return_out(th, &conn->h->http.out);
+    return io;
+}
+
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    return flush(th, conn, 0);
+}
+
+enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
+                                     struct wsk_conn *conn)
+{
+    bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
+
+    if (conn->h->http.out.block == NULL && conn->h->parts == NULL)
+        return WSK__IO_DONE; /* as at the beginning of most turns */
+    return flush(th, conn, ends ? MSG_MORE : 0);
+}
+
+/* Of the queue ahead of it, and of the first part itself, so much has left. */
+static void ack_queue(struct wsk_conn *conn, struct wsk__part *part, size_t n)
+{
+    wsk_http_out_ack(&conn->h->http, n);
+    part->before -= n;
+    conn->h->parts_before -= n;
+}
+
+/* Through a buffer: where there is no sendfile(), or it refuses this file. */
+static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__part *part,
+                         size_t n)
+{
+    char data[COPY];
+    ssize_t got, sent;
+
+    got = pread(part->fd, data, n < COPY ? n : COPY, (off_t)part->offset);
+    if (got <= 0) {
+        errno = got < 0 ? EIO : 0;
+        return got;
+    }
+    do
+        sent = send(conn->fd, data, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+#if defined(__linux__)
+/* sendfile() knows neither MSG_DONTWAIT nor MSG_NOSIGNAL. */
+static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
+                         size_t n)
+{
+    static const struct timespec NOW;
+    off_t offset = (off_t)part->offset;
+    sigset_t pipe, old, pending;
+    ssize_t sent;
+    int saved;
+
+    if (conn->srv->plain_files)
+        return copy_file(conn, part, n);
+    if (!conn->h->nonblocking) {
+        fcntl(conn->fd, F_SETFL, O_NONBLOCK);
+        conn->h->nonblocking = true;
+    }
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    do
+        sent = sendfile(conn->fd, part->fd, &offset, n);
+    while (sent < 0 && errno == EINTR);
+    saved = errno;
+    /* It is raised also by a call that had sent something before. */
+    if (sent < (ssize_t)n && !sigismember(&old, SIGPIPE) &&
+        sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &NOW);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (sent < 0 && (saved == EINVAL || saved == ENOSYS))
+        return copy_file(conn, part, n);
+    errno = saved;
+    return sent;
+}
+#else
+static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
+                         size_t n)
+{
+    return copy_file(conn, part, n);
+}
+#endif
+
+void wsk__parts_let_block(struct wsk_conn *conn)
+{
+    if (conn->h->nonblocking)
+        fcntl(conn->fd, F_SETFL, 0);
+    conn->h->nonblocking = false;
+}
+
+/* The file has become shorter, or cannot be read. */
+static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__part *part)
+{
+    static const struct linger RESET = {.l_onoff = 1};
+
+    if (part->ends_by_close)
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+    wsk__server_logf(conn->srv, WSK_LOG_WARNING,
+                     "a file ended before all of it was sent that was "
+                     "announced: the answer is cut");
+    return WSK__IO_GONE;
+}
+
+static enum wsk__io later(struct wsk_conn *conn)
+{
+    if (conn->h->called) /* its handler goes on, or the loop after it */
+        return WSK__IO_WAIT;
+    wsk__post(conn, WSK__POST_LOOK);
+    return WSK__IO_LATER;
+}
+
+static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
+                              size_t *budget)
+{
+    while (part->left > 0) {
+        size_t n = part->left < STEP ? (size_t)part->left : STEP;
+        ssize_t sent;
+
+        if (*budget < n)
+            return later(conn);
+        /* A handler may wait for a disk: it is watched. */
+        if (!conn->h->called && !wsk__segment_in_memory(conn->srv, part, n) &&
+            wsk__disk_ask(conn, wsk__segment_read_ahead))
+            return WSK__IO_LATER;
+        sent = send_file(conn, part, n);
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return WSK__IO_WAIT;
+        if (sent == 0 || (sent < 0 && errno == EIO))
+            return cut(conn, part);
+        if (sent < 0)
+            return WSK__IO_GONE;
+        wsk__segment_ack(conn, part, (size_t)sent);
+        *budget -= (size_t)sent;
+        conn->since_ms = wsk__now_ms();
+    }
+    return WSK__IO_DONE;
+}
+
+/* The queue and what is lent, as far as the next file, in one call. */
+static ssize_t send_memory(const struct wsk_conn *conn)
+{
+    struct iovec iov[2 * GATHER + 1];
+    const struct wsk__part *part = conn->h->parts;
+    struct msghdr msg = {.msg_iov = iov};
+    size_t len, behind, total;
+    const uint8_t *queue = wsk_http_out_buf(&conn->h->http, &behind);
+    ssize_t sent;
+
+    if (queue == NULL)
+        queue = NOTHING;
+    total = behind;
+    for (int i = 0; part != NULL && i < GATHER; i++, part = part->next) {
+        len = part->before;
+        iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)queue, len};
+        queue += len;
+        behind -= len;
+        if (part->fd >= 0)
+            break;
+        len = (size_t)part->left;
+        total += len;
+        iov[msg.msg_iovlen++] =
+            (struct iovec){(void *)(uintptr_t)(part->data + part->offset), len};
+    }
+    if (part == NULL)
+        iov[msg.msg_iovlen++] =
+            (struct iovec){(void *)(uintptr_t)queue, behind};
+    if (total == 0)
+        return 0;
+    do
+        sent = sendmsg(conn->fd, &msg,
+                       MSG_DONTWAIT | MSG_NOSIGNAL |
+                           (part != NULL ? MSG_MORE : 0));
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+/* n octets of the queue and of what is lent have left. */
+static void ack_memory(struct wsk_conn *conn, size_t n)
+{
+    struct wsk__part *part;
+
+    while ((part = conn->h->parts) != NULL) {
+        size_t queued = n < part->before ? n : part->before;
+        size_t lent = n - queued;
+
+        ack_queue(conn, part, queued);
+        if (part->before > 0 || part->fd >= 0)
+            return;
+        if (lent < part->left) {
+            wsk__segment_ack(conn, part, lent);
+            return;
+        }
+        n = lent - (size_t)part->left;
+        wsk__segments_drop_first(conn);
+    }
+    wsk_http_out_ack(&conn->h->http, n);
+}
+
+static enum wsk__io flush_memory(struct wsk_conn *conn)
+{
+    ssize_t sent = send_memory(conn);
+
+    if (sent < 0)
+        return errno == EAGAIN || errno == ENOBUFS ? WSK__IO_WAIT
+                                                   : WSK__IO_GONE;
+    ack_memory(conn, (size_t)sent);
+    conn->since_ms = wsk__now_ms();
+    return WSK__IO_DONE;
+}
+
+/* Left alone, the kernel takes megabytes for each client that does not read: a
+ * thousand of them exhaust what it has for TCP, and everybody waits. */
+static void pace(struct wsk_conn *conn)
+{
+    int unsent = UNSENT;
+
+    conn->h->paced = true;
+#if defined(TCP_NOTSENT_LOWAT)
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+               sizeof(unsent));
+#else
+    (void)unsent;
+#endif
+}
+
+enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
+{
+    size_t budget = GO_MAX;
+
+    if (conn->h->parts_owed > UNSENT && !conn->h->paced)
+        pace(conn);
+    while (conn->h->parts != NULL) {
+        struct wsk__part *part = conn->h->parts;
+        enum wsk__io io;
+
+        if (atomic_load(&conn->h->at_disk))
+            return WSK__IO_LATER;
+        if (part->before > 0 || part->fd < 0) {
+            io = flush_memory(conn);
+        } else {
+            io = send_part(conn, part, &budget);
+            if (io == WSK__IO_DONE)
+                wsk__segments_drop_first(conn);
+        }
+        if (io != WSK__IO_DONE)
+            return io;
+    }
+    return WSK__IO_DONE;
+}

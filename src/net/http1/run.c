@@ -1,0 +1,454 @@
+#include "net/http1/run.h"
+
+#include "app/static.h"
+#include "base/buf.h"
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/conn/peer.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/gate.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/deadline.h"
+#include "net/http1/exchange.h"
+#include "net/http1/input.h"
+#include "net/http1/load.h"
+#include "net/http1/output.h"
+#include "net/log/access.h"
+#include "net/log/limits.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/os/poller.h"
+#include "net/os/stream.h"
+#include "net/request/body_file.h"
+#include "net/request/call.h"
+#include "net/request/request.h"
+#include "net/request/segments.h"
+#include "net/request/timeout.h"
+#include "net/request/upgrade.h"
+#include "net/server/server.h"
+#include "net/websocket/served.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    SERVED_MAX = 32, /* requests of one connection in one go */
+};
+
+static void refuse(struct wsk__thread *th, struct wsk_conn *conn, int status)
+{
+    wsk__http_set_date(th, conn);
+    wsk__http_fail(&conn->h->http, status);
+    wsk__http_flush(th, conn);
+    /* It lingers; what it holds shall not. */
+    wsk__buf_free(&conn->h->body);
+    wsk__buf_free(&conn->h->in);
+    conn->h->in_fed = 0;
+    wsk__load_forget(conn);
+    wsk__conn_linger(conn);
+}
+
+bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+
+    if (h->over_ms != 0 && wsk__load_is_over(conn)) {
+        wsk__limit_hit(conn->srv, WSK__LIMIT_MEMORY);
+        refuse(th, conn, 503);
+    } else if (h->over_ms != 0) {
+        h->over_ms = 0;
+        return wsk__http_run(th, conn);
+    } else if (h->stalled) {
+        if (wsk__stall_is_over(conn))
+            wsk__conn_close(conn);
+        else
+            wsk__rearm(conn);
+    } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
+        refuse(th, conn, 408);
+    } else {
+        if (h->via != NULL && h->via->header_due)
+            wsk__limit_hit(conn->srv, WSK__LIMIT_PROXY);
+        /* A connection with no octet of a request ends in silence: browsers
+         * open some ahead of time, and a 408 would be taken for an answer. */
+        wsk__conn_close(conn);
+    }
+    return true;
+}
+
+/* A WebSocket attempt that can be no WebSocket is answered here: no handler
+ * needs to know why. What may be wrong with its version is told with the one we
+ * speak (RFC 6455 4.2.2, 4.4). */
+static bool refuse_attempt(struct wsk_conn *conn)
+{
+    static const wsk_header VERSION[] = {
+        {{"Sec-WebSocket-Version", 21}, {"13", 2}},
+        {{"Sec-WebSocket-Version", 21}, {"13, 8, 7", 8}}};
+    static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
+    static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
+    static const wsk_header LATER = {{"Retry-After", 11}, {"1", 1}};
+    wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
+    wsk_ws_verdict verdict = wsk__upgrade_judge(conn);
+    size_t n = 1;
+
+    if (verdict.status == 101)
+        return false;
+    if (verdict.status == 426 || verdict.status == 400)
+        headers[n++] = VERSION[conn->srv->cfg.ws_allow_drafts];
+    if (verdict.status == 426)
+        headers[n++] = UPGRADE;
+    if (verdict.status == 405)
+        headers[n++] = ALLOW;
+    if (verdict.status == 503) /* 9110 15.6.4: it will pass */
+        headers[n++] = LATER;
+    if (wsk_http_send_head(&conn->h->http, verdict.status, NULL, headers, n,
+                           strlen(verdict.reason)) != WSK_OK ||
+        wsk_http_send_body(&conn->h->http, (const uint8_t *)verdict.reason,
+                           strlen(verdict.reason)) != WSK_OK ||
+        wsk_http_send_end(&conn->h->http) != WSK_OK)
+        wsk__http_fail(&conn->h->http, 503);
+    else
+        wsk__access_refused(conn, verdict.status, strlen(verdict.reason));
+    conn->h->failed = true;
+    return true;
+}
+
+/* The answer is complete: forget the request. */
+static void close_request(struct wsk_conn *conn)
+{
+    wsk__http_release(&conn->h->http);
+    conn->h->failed |=
+        !conn->h->body_done; /* what may still come is not read */
+    conn->h->called = false;
+    wsk__http_count_streaming(conn, false);
+    conn->h->head_ms = 0;
+    conn->h->head = NULL;
+    conn->h->body_view = (wsk_str){NULL, 0};
+    wsk__buf_free(&conn->h->body);
+    wsk__spill_clear(conn->h);
+    wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+    conn->h->in_fed = 0;
+    if (wsk__buf_len(&conn->h->in) == 0)
+        wsk__buf_free(&conn->h->in);
+    wsk__load_account(conn);
+    conn->since_ms = wsk__now_ms();
+}
+
+static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    th->span.len = 0; /* of another connection */
+    th->req = (struct wsk_request){.conn = conn,
+                                   .thread = th,
+                                   .head = conn->h->head,
+                                   .began = wsk__access_begin(conn->srv)};
+    conn->h->called = true;
+    wsk__http_lend_out(th, conn);
+}
+
+bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
+                    enum wsk__how how)
+{
+    wsk_server *srv = conn->srv;
+    wsk_request *req = &th->req;
+    bool attempt = conn->h->head->websocket;
+
+    open_request(th, conn);
+    wsk__request_answer(th, req, how);
+    if (wsk__forked(srv))
+        return false;
+    if (attempt)
+        wsk__socket_release(srv);
+    if (conn->ws != NULL) {
+        wsk__http_count_streaming(conn, false);
+        wsk__ws_handler_done(conn);
+        wsk__load_forget(conn);
+        wsk__exchange_free(conn->h);
+        conn->h = NULL;
+        return true;
+    }
+    if (!req->finished)
+        wsk__request_end(req);
+    if (conn->taken) { /* by this thread; no octet of HTTP follows */
+        wsk__http_cut(&conn->h->http);
+        conn->h->failed = true;
+    }
+    /* What a streamed body brought along belongs to the next request. */
+    if (!wsk__http_keep_span(th, conn))
+        wsk__http_last(&conn->h->http);
+    if (conn->h->parts != NULL) /* lent by this thread, which waits for it */
+        wsk__http_flush(th, conn);
+    wsk__parts_give_back(conn);
+    if (conn->h->spill_fd >= 0) { /* freeing its blocks takes a while */
+        wsk__gate_leave(th);
+        wsk__http_flush(th, conn);
+    }
+    close_request(conn);
+    return false;
+}
+
+static bool cannot_call(struct wsk_conn *conn)
+{
+    if (conn->h->head->websocket)
+        wsk__socket_release(conn->srv);
+    wsk__http_count_streaming(conn, false);
+    wsk__http_out_of_memory(conn);
+    conn->busy = false;
+    return true;
+}
+
+void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
+                      enum wsk__limit limit)
+{
+    wsk__http_set_date(th, conn);
+    wsk__limit_hit(conn->srv, limit);
+    cannot_call(conn);
+}
+
+/* Here and now, or not at all. */
+static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
+                       enum wsk__how *how)
+{
+    *how = WSK__CALL_NOW;
+    if (!wsk__static_is(conn->srv->statics, conn->h->head))
+        return wsk__call_begin(th, conn);
+    *how = WSK__CALL_FILE;
+    wsk__call_begin_aside(th, conn);
+    return true;
+}
+
+/* The leader has a request: make the call here, or queue it. False: the lead
+ * was lost. */
+static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    bool leads, upgraded;
+    enum wsk__limit limit;
+    enum wsk__how how;
+
+    conn->busy = true;
+    /* A body still to come is read by the handler into this thread's buffer;
+     * what came behind the request is the next owner's. */
+    if (conn->h->body_done ? !wsk__http_keep_span(th, conn)
+                           : !wsk__http_hold(th, conn))
+        return cannot_call(conn);
+    wsk__watch(conn, 0);
+    if (!conn->h->body_done) {
+        conn->h->away_ms = wsk__now_ms();
+        wsk__http_count_streaming(conn, true);
+    }
+    wsk__overdue_arm(conn);
+    if (!begin_call(th, conn, &how)) {
+        if (!wsk__http_hold(th, conn))
+            return cannot_call(conn);
+        wsk__load_account(conn);
+        limit = wsk__call_queue(conn->srv, conn);
+        if (limit != WSK__LIMITS)
+            wsk__http_refuse(th, conn, limit);
+        else
+            wsk__wait_arm(conn);
+        return true;
+    }
+    upgraded = wsk__http_call(th, conn, how);
+    leads = wsk__call_end(th);
+    if (leads) {
+        conn->busy = false;
+    } else {
+        if (!upgraded)
+            wsk__http_flush(th, conn);
+        wsk__post(conn, WSK__POST_RUN);
+    }
+    if (upgraded)
+        wsk_conn_unref(conn);
+    return leads;
+}
+
+static bool input_is_left(const struct wsk_conn *conn)
+{
+    char one;
+
+    return conn->h->failed || wsk__buf_len(&conn->h->in) > 0 ||
+           recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Everything is said. Octets the peer sent in vain would turn a plain close
+ * into a reset, which destroys what it has not read yet (RFC 9112 9.6). */
+static void finish_connection(struct wsk_conn *conn)
+{
+    static const struct linger RESET = {.l_onoff = 1};
+
+    if (conn->h->reset) /* only so can the client tell that its answer is cut */
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+    if (!conn->h->reset && !conn->eof && input_is_left(conn)) {
+        wsk__conn_linger(conn);
+        return;
+    }
+    /* What may still come unread makes close() a reset, and that forgets what
+     * MSG_MORE holds back; but behind this the answer is on its way. */
+    if (!conn->h->reset && !conn->eof)
+        shutdown(conn->fd, SHUT_WR);
+    wsk__conn_close(conn);
+}
+
+/* Nothing to read now. */
+static void await_input(struct wsk_conn *conn)
+{
+    bool begun = wsk__http_head_begun(&conn->h->http);
+
+    if (conn->srv->draining && conn->h->head == NULL && !begun) {
+        wsk__conn_close(conn);
+        return;
+    }
+    if (!begun)
+        conn->h->head_ms = 0;
+    else if (conn->h->head_ms == 0)
+        conn->h->head_ms = wsk__now_ms();
+    wsk__load_account(conn);
+    wsk__watch(conn, WSK__READ);
+    wsk__rearm(conn);
+    if (!begun && conn->h->head == NULL)
+        wsk__conn_rests(conn);
+}
+
+/* A peer that does not read gets no more requests read. */
+static void await_reader(struct wsk_conn *conn, unsigned want)
+{
+    if (!conn->h->stalled)
+        wsk__stall_begin(conn);
+    conn->h->stalled = true;
+    wsk__watch(conn, want);
+    wsk__rearm(conn);
+}
+
+/* So much of a body has come that it must go to a file. True: the disk has it.
+ */
+static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (!wsk__http_hold(th, conn)) {
+        wsk__http_out_of_memory(conn);
+        return false;
+    }
+    wsk__watch(conn, 0);
+    conn->h->away_ms = wsk__now_ms();
+    wsk__load_account(conn);
+    return wsk__spill_write(conn);
+}
+
+static void refuse_spilled(struct wsk_conn *conn)
+{
+    int status = wsk__spill_failed(conn);
+
+    if (status == 0)
+        return;
+    conn->h->spill_errno = 0;
+    wsk__http_fail(&conn->h->http, status);
+}
+
+/* The same as wsk__http_feed_some(), but who would become a WebSocket waits for
+ * memory first. */
+static enum wsk__feed feed(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    enum wsk__feed got = wsk__http_feed_some(th, conn);
+
+    return got == WSK__FEED_READY && conn->h->head->websocket &&
+                   wsk__load_is_over(conn)
+               ? WSK__FEED_FULL
+               : got;
+}
+
+/* The usual end of a turn: all is answered, and a read would find nothing. */
+static bool has_run_dry(const struct wsk__thread *th,
+                        const struct wsk_conn *conn)
+{
+    return conn->drained && !conn->eof && th->span.len == 0 &&
+           wsk__buf_len(&conn->h->in) == 0 && wsk__http_idle(&conn->h->http);
+}
+
+/* Before all is done: what it holds outlives this thread's receive buffer, or
+ * the connection is closed. */
+static bool turn_ends(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    if (!wsk__http_hold(th, conn))
+        wsk__conn_close(conn);
+    return true;
+}
+
+static bool run(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    for (int served = 0;; served++) {
+        enum wsk__io io = wsk__http_flush_in_turn(th, conn);
+
+        switch (io) {
+        case WSK__IO_GONE:
+            wsk__conn_close(conn);
+            return true;
+        case WSK__IO_WAIT:
+        case WSK__IO_LATER:
+            await_reader(conn, io == WSK__IO_WAIT ? WSK__WRITE : 0);
+            return turn_ends(th, conn);
+        case WSK__IO_DONE:
+            conn->h->stalled = false;
+            break;
+        }
+        if (served > 0 && has_run_dry(th, conn)) {
+            await_input(conn);
+            return true;
+        }
+        if (served == SERVED_MAX) { /* others have a turn, too */
+            wsk__post(conn, WSK__POST_LOOK);
+            return turn_ends(th, conn);
+        }
+        switch (feed(th, conn)) {
+        case WSK__FEED_MORE:
+            await_input(conn);
+            return true;
+        case WSK__FEED_OVER:
+            if (wsk__http_flush_in_turn(th, conn) == WSK__IO_WAIT) {
+                await_reader(conn, WSK__WRITE);
+                return turn_ends(th, conn);
+            }
+            finish_connection(conn);
+            return true;
+        case WSK__FEED_FULL:
+            wsk__load_wait(conn);
+            return turn_ends(th, conn);
+        case WSK__FEED_SAY:
+            continue;
+        case WSK__FEED_SPILL:
+            if (spill(th, conn))
+                return true;
+            refuse_spilled(conn);
+            continue;
+        case WSK__FEED_DATA:
+        case WSK__FEED_READY:
+            if (conn->h->head->websocket && refuse_attempt(conn)) {
+                close_request(conn);
+                continue;
+            }
+            if (!call_or_queue(th, conn))
+                return false;
+            if (conn->busy)
+                return true;
+            if (conn->ws != NULL)
+                return wsk__ws_serve(th, conn);
+        }
+    }
+}
+
+bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    bool leads;
+
+    th->span.len = 0;
+    if (atomic_load(&conn->h->at_disk)) {
+        wsk__watch(conn, 0); /* it will be looked at again */
+        return true;
+    }
+    wsk__http_set_date(th, conn);
+    refuse_spilled(conn);
+    wsk__arrival_resume(conn);
+    leads = run(th, conn);
+    /* What is left belongs to a connection that is over: never to the next
+     * one that this thread has to do with. */
+    th->span.len = 0;
+    return leads;
+}

@@ -1,0 +1,109 @@
+#include "net/loop/loop.h"
+
+#include "net/conn/accept.h"
+#include "net/conn/conn.h"
+#include "net/dispatch/gate.h"
+#include "net/dispatch/thread.h"
+#include "net/loop/post.h"
+#include "net/loop/source.h"
+#include "net/loop/timer.h"
+#include "net/os/clock.h"
+#include "net/os/poller.h"
+#include "net/server/server.h"
+#include "net/server/stop.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static bool on_event(struct wsk__thread *th, const struct wsk__ready *ev)
+{
+    wsk_server *srv = th->srv;
+    uint64_t count;
+    ssize_t n;
+
+    switch (*(enum wsk__source *)ev->data) {
+    case WSK__SOURCE_WAKE:
+        n = read(srv->wake_fds[0], &count, sizeof(count));
+        (void)n;
+        return true;
+    case WSK__SOURCE_LISTENER:
+        wsk__on_listener(srv, ev->data);
+        return true;
+    case WSK__SOURCE_CONN:
+    case WSK__SOURCE_LONE: /* in no poller */
+        break;
+    }
+    return wsk__on_conn(th, ev->data, ev->what);
+}
+
+static bool on_timer(struct wsk__thread *th, struct wsk__timer *t)
+{
+    wsk_server *srv = th->srv;
+
+    if (t == &srv->accept_timer) {
+        wsk__pause_accepting(srv, false);
+    } else if (t == &srv->drain_timer) {
+        if (srv->forced)
+            srv->over = true;
+        else
+            wsk__force_drain(srv);
+    } else {
+        return wsk__on_expiry(
+            th,
+            (struct wsk_conn *)((char *)t - offsetof(struct wsk_conn, timer)));
+    }
+    return true;
+}
+
+/* Everything that needs no wait. False: the lead was lost. */
+static bool work_off(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    struct wsk_conn *conn;
+    struct wsk__timer *timer;
+    unsigned what = 0;
+
+    while (srv->ev_i < srv->ev_n)
+        if (!on_event(th, &srv->events[srv->ev_i++]))
+            return false;
+    /* Not those that come meanwhile: the poller has its turn, too. */
+    while (srv->posts_due > 0 && (conn = wsk__next_post(srv, &what)) != NULL) {
+        srv->posts_due--;
+        if (!wsk__on_post(th, conn, what))
+            return false;
+    }
+    srv->now_ms = wsk__now_ms();
+    while ((timer = wsk__wheel_next_due(&srv->wheel, srv->now_ms)) != NULL)
+        if (!on_timer(th, timer))
+            return false;
+    return true;
+}
+
+void wsk__lead(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+
+    while (work_off(th)) {
+        int wait_ms;
+
+        wsk__conns_bury(srv);
+        if (!wsk__heed_stop(th))
+            return;
+        wsk__gate_leave(th);
+        wait_ms = wsk__wheel_wait_ms(&srv->wheel, srv->now_ms);
+        atomic_store(&srv->sleeping, true);
+        /* A post that came before `sleeping` was set woke nobody. */
+        srv->posts_due = wsk__count_posts(srv);
+        if (srv->posts_due > 0)
+            wait_ms = 0;
+        srv->ev_i = 0;
+        srv->turn++;
+        srv->ev_n =
+            wsk__poller_wait(srv->poller, srv->events, WSK__BATCH, wait_ms);
+        atomic_store(&srv->sleeping, false);
+        srv->posts_due = wsk__count_posts(srv);
+    }
+}

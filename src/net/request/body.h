@@ -1,0 +1,14 @@
+/* net/request/body: the body of a request, as far as it is in memory. */
+#ifndef WSK_NET_REQUEST_BODY_H
+#define WSK_NET_REQUEST_BODY_H
+
+#include "wsocket.h"
+
+struct wsk_conn;
+
+/* Body octets: a body that came in one piece stays where it is. */
+bool wsk__body_store(struct wsk_conn *conn, const uint8_t *data, size_t len);
+wsk_str wsk__body_stored(const struct wsk_conn *conn);
+void wsk__body_ack(struct wsk_conn *conn, size_t n);
+
+#endif

@@ -1,0 +1,90 @@
+#include "net/request/call.h"
+
+#include "app/static.h"
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/dispatch/gate.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/exchange.h"
+#include "net/http1/run.h"
+#include "net/log/access.h"
+#include "net/log/log.h"
+#include "net/request/request.h"
+#include "net/request/timeout.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+/* It has waited, but its client was told that it took too long, or has reset
+ * the connection. A half-close alone says nothing (RFC 9112 9.6). */
+static bool is_left_alone(wsk_request *req)
+{
+    if (!wsk__is_overdue(req->conn)) {
+        if (!atomic_load(&req->conn->gone))
+            return false;
+        req->status = 499; /* for the log; so others call it, too */
+    }
+    req->aborted = true;
+    return true;
+}
+
+void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
+                         enum wsk__how how)
+{
+    wsk_server *srv = th->srv;
+
+    if (how == WSK__CALL_FILE) {
+        wsk__gate_leave(th);
+        wsk__static_answer(srv->statics, req);
+        return;
+    }
+    if (how == WSK__CALL_QUEUED) {
+        wsk__http_set_date(th, req->conn);
+        if (is_left_alone(req))
+            return;
+    }
+    wsk__gate_enter(th);
+    srv->handler(req, srv->user);
+}
+
+/* Whoever wrote the handler forgot the answer. */
+static void answer_500(wsk_request *req)
+{
+    static const char TEXT[] = "Internal Server Error\n";
+    static const wsk_header FIELDS[] = {
+        {{"Content-Type", 12}, {"text/plain", 10}},
+        {{"Connection", 10}, {"close", 5}}};
+
+    if (wsk_request_start(req, 500, NULL, FIELDS, 2, sizeof(TEXT) - 1) ==
+        WSK_OK)
+        wsk_request_write(req, TEXT, sizeof(TEXT) - 1);
+}
+
+wsk_status wsk__request_end(wsk_request *req)
+{
+    wsk_status st;
+
+    if (req->status == 0 && !req->aborted)
+        answer_500(req);
+    req->finished = true;
+    if (!req->aborted && !wsk__claim_answer(req->conn, WSK__CLAIMED))
+        req->aborted = true;
+    if (wsk__is_overdue(req->conn) && !req->head_left)
+        req->status = 503; /* that is what its client was told */
+    if (req->status == 0)
+        req->status = wsk__http_refused(&req->conn->h->http);
+    wsk__access_log(req->conn->srv, req);
+    if (req->aborted) {
+        wsk__http_cut(&req->conn->h->http);
+        return WSK_E_CLOSED;
+    }
+    st = wsk_http_send_end(&req->conn->h->http);
+    if (st == WSK_E_NOMEM || st == WSK_E_STATE)
+        wsk__http_cut(&req->conn->h->http);
+    if (st == WSK_E_ARG)
+        wsk__server_logf(req->conn->srv, WSK_LOG_WARNING,
+                         "the body of an answer was not as long as its "
+                         "Content-Length said");
+    return st;
+}

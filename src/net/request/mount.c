@@ -1,0 +1,74 @@
+#include "net/request/mount.h"
+
+#include "base/ascii.h"
+#include "net/conn/conn.h"
+#include "net/conn/peer.h"
+#include "net/http1/exchange.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <string.h>
+
+bool wsk__mount_strip(const char *name, wsk_str *path)
+{
+    size_t at = 0;
+
+    for (; *name != '\0'; name++) {
+        size_t left = path->len - at, step = 1;
+        int c;
+
+        if (left == 0)
+            return false;
+        c = (unsigned char)path->p[at];
+        if (c == '%' && left > 2 && wsk__hex(path->p[at + 1]) >= 0 &&
+            wsk__hex(path->p[at + 2]) >= 0) {
+            c = wsk__hex(path->p[at + 1]) << 4 | wsk__hex(path->p[at + 2]);
+            step = 3;
+        }
+        if (c != (unsigned char)*name)
+            return false;
+        at += step;
+    }
+    if (at < path->len && path->p[at] != '/')
+        return false; /* /apple is not below /app */
+    path->p += at;
+    path->len -= at;
+    return true;
+}
+
+/* What the proxy says that it took off ends in `name`: the application's own
+ * prefix is in it already. */
+static bool ends_in(const char *prefix, const char *name)
+{
+    size_t n = strlen(prefix), len = strlen(name);
+
+    return n >= len && memcmp(prefix + n - len, name, len) == 0;
+}
+
+bool wsk__mount_request(struct wsk_conn *conn)
+{
+    const char *name = conn->srv->cfg.script_name;
+    struct wsk__via *via = conn->h->via;
+    wsk_head *head = &conn->h->http.store->head;
+    bool below;
+
+    if (name == NULL || name[0] == '\0' || head->path.p[0] != '/')
+        return true;
+    below = wsk__mount_strip(name, &head->path);
+    if (via == NULL || via->prefix[0] == '\0')
+        return below;
+    if (ends_in(via->prefix, name))
+        return true;
+    memcpy(via->prefix + strlen(via->prefix), name, strlen(name) + 1);
+    return below;
+}
+
+const char *wsk__mount_prefix(const struct wsk_conn *conn)
+{
+    const struct wsk__via *via = conn->h->via;
+    const char *name = conn->srv->cfg.script_name;
+
+    if (via != NULL && via->prefix[0] != '\0')
+        return via->prefix;
+    return name != NULL ? name : "";
+}

@@ -1,0 +1,22 @@
+/* net/request/mount: script_name: the path that the application is mounted at.
+ */
+#ifndef WSK_NET_REQUEST_MOUNT_H
+#define WSK_NET_REQUEST_MOUNT_H
+
+#include "wsocket.h"
+
+struct wsk_conn;
+
+/* A request begins, and proxies were heard: take script_name off its path.
+ * False: the path is outside, and no proxy that is trusted has taken it off
+ * before. */
+bool wsk__mount_request(struct wsk_conn *conn);
+
+/* Take `name` off a path that lies below it, %-escapes decoded. False: it lies
+ * outside and is unchanged. */
+bool wsk__mount_strip(const char *name, wsk_str *path);
+
+/* SCRIPT_NAME of the open request. */
+const char *wsk__mount_prefix(const struct wsk_conn *conn);
+
+#endif

@@ -1,0 +1,97 @@
+#include "net/request/timeout.h"
+
+#include "net/conn/conn.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/answer.h"
+#include "net/http1/exchange.h"
+#include "net/log/limits.h"
+#include "net/log/log.h"
+#include "net/loop/timer.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+enum {
+    TELL_MS = 1000, /* a wait for a slot that is told */
+};
+
+void wsk__overdue_arm(struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    uint64_t due;
+
+    if (srv->cfg.request_timeout_ms == 0)
+        return;
+    due = wsk__now_ms();
+    conn->call_ms = (uint32_t)due;
+    conn->to_head = conn->h->http.to_head;
+    atomic_store(&conn->claim, WSK__UNCLAIMED);
+    due += srv->cfg.request_timeout_ms;
+    if (conn->timer.next == NULL || due < conn->timer.due_ms)
+        wsk__timer_set(&srv->wheel, &conn->timer, due);
+}
+
+void wsk__wait_arm(struct wsk_conn *conn)
+{
+    uint64_t now_ms = wsk__now_ms();
+
+    conn->call_ms = (uint32_t)now_ms;
+    wsk__rearm_at(conn, now_ms + TELL_MS);
+}
+
+/* The timer may have been set for an earlier request of the connection. */
+void wsk__wait_told(struct wsk_conn *conn)
+{
+    uint64_t due = wsk__recent_ms(conn->call_ms) + TELL_MS;
+
+    if (!wsk__call_waits_for_slot(conn))
+        return;
+    if (due > conn->srv->now_ms)
+        wsk__rearm_at(conn, due);
+    else
+        wsk__limit_hit(conn->srv, WSK__LIMIT_SLOTS);
+}
+
+void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk_server *srv = conn->srv;
+    uint64_t due = wsk__recent_ms(conn->call_ms) + srv->cfg.request_timeout_ms;
+    unsigned char was = WSK__UNCLAIMED;
+
+    if (srv->cfg.request_timeout_ms == 0)
+        return;
+    if (due > srv->now_ms) {
+        wsk__rearm_at(conn, due);
+        return;
+    }
+    if (atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))
+        wsk__http_answer_503(th, conn);
+    else if (was == WSK__CLAIMED &&
+             atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))
+        shutdown(conn->fd, SHUT_RDWR);
+    else
+        return;
+    wsk__server_logf(srv, WSK_LOG_WARNING,
+                     "a handler has taken longer than request_timeout; its "
+                     "client was told");
+}
+
+bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as)
+{
+    unsigned char was = WSK__UNCLAIMED;
+
+    if (conn->srv->cfg.request_timeout_ms == 0)
+        return true;
+    return atomic_compare_exchange_strong(&conn->claim, &was,
+                                          (unsigned char)as) ||
+           was == as;
+}
+
+bool wsk__is_overdue(const struct wsk_conn *conn)
+{
+    return atomic_load(&conn->claim) == WSK__TIMED_OUT;
+}

@@ -1,0 +1,30 @@
+/* net/request/timeout: request_timeout, and waits for a slot that the log tells
+ * of. */
+#ifndef WSK_NET_REQUEST_TIMEOUT_H
+#define WSK_NET_REQUEST_TIMEOUT_H
+
+#include "net/conn/conn.h"
+#include "wsocket.h"
+
+struct wsk__thread;
+
+/* ---- request_timeout ---- */
+
+/* A request is about to be called; leader. */
+void wsk__overdue_arm(struct wsk_conn *conn);
+
+/* Its request was queued: from now on a long wait for a slot is told; leader.
+ */
+void wsk__wait_arm(struct wsk_conn *conn);
+
+/* A timer of a busy connection has fired; leader. */
+void wsk__wait_told(struct wsk_conn *conn);
+void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* Whether the handler may still answer, or (`socket`) upgrade; its thread. */
+bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as);
+
+/* Whether its client was told that it takes too long; any thread. */
+bool wsk__is_overdue(const struct wsk_conn *conn);
+
+#endif

@@ -1,0 +1,92 @@
+#include "net/request/upgrade.h"
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/answer.h"
+#include "net/http1/exchange.h"
+#include "net/http1/output.h"
+#include "net/log/access.h"
+#include "net/log/limits.h"
+#include "net/request/admit.h"
+#include "net/request/request.h"
+#include "net/request/timeout.h"
+#include "net/server/server.h"
+#include "net/standalone/adopted.h"
+#include "net/websocket/handshake.h"
+#include "net/websocket/served.h"
+#include "wsocket.h"
+
+wsk_ws_verdict wsk__upgrade_judge(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_head *head = conn->h->head;
+    wsk_ws_verdict verdict = wsk_ws_judge(head, cfg->ws_allow_drafts);
+
+    if (verdict.status != 101)
+        return verdict;
+    if (!wsk__admits_origin(conn)) {
+        verdict.status = 403;
+        verdict.reason = "pages of this origin may not open WebSockets here";
+    } else if (!wsk__socket_reserve(conn->srv)) {
+        wsk__limit_hit(conn->srv, WSK__LIMIT_PARKED);
+        verdict.status = 503;
+        verdict.reason = "too many WebSockets are open";
+    }
+    return verdict;
+}
+
+wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
+                               const wsk_header *headers, size_t n,
+                               wsk_conn **out)
+{
+    struct wsk_conn *conn = req->conn;
+    struct wsk__thread *th = req->thread;
+    char extensions[WSK_WS_DEFLATE_TEXT];
+    wsk_ws_verdict verdict;
+    struct wsk__socket *ws;
+    wsk_status st;
+
+    if (conn == NULL)
+        return wsk__lone_upgrade(req, protocol, headers, n, out);
+    if (conn->taken)
+        return WSK_E_CLOSED;
+    if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
+        wsk__forked(conn->srv))
+        return WSK_E_STATE;
+    if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
+        return WSK_E_ARG;
+    if (!wsk__claim_answer(conn, WSK__SOCKET))
+        return WSK_E_CLOSED;
+    verdict = wsk_ws_judge(req->head, conn->srv->cfg.ws_allow_drafts);
+    ws = wsk__ws_prepare(conn, protocol, extensions);
+    if (ws == NULL)
+        return WSK_E_NOMEM;
+    wsk__parts_let_block(conn); /* receive() waits in recv() */
+    st = wsk__http_keep_head(&conn->h->http);
+    if (st == WSK_OK) {
+        conn->h->head = req->head = wsk__http_head(&conn->h->http);
+        wsk__buf_ack(&conn->h->in, conn->h->in_fed);
+        conn->h->in_fed = 0;
+        st =
+            wsk__http_send_101(req, &verdict, protocol, extensions, headers, n);
+    }
+    if (st != WSK_OK) {
+        wsk__ws_discard(conn->srv, ws);
+        return st;
+    }
+    req->status = 101;
+    wsk__access_log(conn->srv, req);
+    /* A peer that is gone by now is seen by the first receive(). */
+    wsk__http_flush(th, conn);
+    wsk__http_upgraded(&conn->h->http);
+    if (!wsk__ws_open(th, conn, ws)) {
+        wsk__ws_discard(conn->srv, ws);
+        wsk_request_abort(req);
+        return WSK_E_NOMEM;
+    }
+    *out = conn;
+    return WSK_OK;
+}

@@ -1,0 +1,128 @@
+#include "net/server/config.h"
+
+#include "base/items.h"
+#include "base/mem.h"
+#include "net/log/log.h"
+#include "net/log/writer.h"
+#include "net/loop/source.h"
+#include "net/loop/timer.h"
+#include "net/os/clock.h"
+#include "net/os/machine.h"
+#include "net/os/poller.h"
+#include "net/os/process.h"
+#include "net/os/wake.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of a machine that does not say what it has. */
+#define UNKNOWN_MEMORY (UINT64_C(1) << 30)
+
+/* Of compression: "fast", or a digit of zlib's. */
+static bool is_level(const char *text)
+{
+    return strcmp(text, "fast") == 0 ||
+           (text[0] >= '1' && text[0] <= '9' && text[1] == '\0');
+}
+
+/* The server's own copies of the texts in its configuration. */
+static bool own_texts(wsk_server *srv)
+{
+    wsk_server_config *cfg = &srv->cfg;
+    size_t size = 0;
+    char *at;
+
+#define TEXT(name, dflt, help)                                                 \
+    size += cfg->name != NULL ? strlen(cfg->name) + 1 : 0;
+#define LIST(name, field, dflt, help) TEXT(field, dflt, help)
+#define NONE(name, dflt, help)
+    WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+    WSK_LIST_OPTIONS(LIST)
+#undef TEXT
+    srv->texts = at = wsk__alloc(size);
+    if (at == NULL)
+        return false;
+#define TEXT(name, dflt, help)                                                 \
+    if (cfg->name != NULL) {                                                   \
+        size_t n = strlen(cfg->name) + 1;                                      \
+        memcpy(at, cfg->name, n);                                              \
+        cfg->name = at;                                                        \
+        at += n;                                                               \
+    }
+    WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+    WSK_LIST_OPTIONS(LIST)
+#undef TEXT
+#undef LIST
+#undef NONE
+    return true;
+}
+
+static bool prepare_bodies(wsk_server *srv)
+{
+    static const char *const NAME[] = {"auto", "always", "never"};
+    const char *dir = getenv("TMPDIR");
+    size_t i = 0;
+
+    while (i < 3 && strcmp(srv->cfg.buffer_body, NAME[i]) != 0)
+        i++;
+    if (i == 3) {
+        errno = EINVAL;
+        return false;
+    }
+    srv->buffering = (enum wsk__buffering)i;
+    if (dir == NULL || *dir == '\0')
+        dir = "/tmp";
+    srv->temp_dir = wsk__memdup(dir, strlen(dir) + 1);
+    return srv->temp_dir != NULL;
+}
+
+bool wsk__server_prepare(wsk_server *srv)
+{
+    const char *poller = getenv("WSK_TEST_POLLER");
+    const char *steal = getenv("WSK_TEST_STEAL_EVERY");
+
+    srv->access_by_default = srv->cfg.access_logfile == wsk__default_access;
+    if (!own_texts(srv))
+        return false;
+    if (srv->cfg.threads == 0 || srv->cfg.port > UINT16_MAX ||
+        !is_level(srv->cfg.ws_compression_level) ||
+        !wsk__log_parse_level(srv->cfg.log_level, &srv->log_level)) {
+        errno = EINVAL;
+        return false;
+    }
+    if (!prepare_bodies(srv))
+        return false;
+    srv->max_connections = wsk__descriptor_limit(srv->cfg.max_connections);
+    srv->poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
+    if (srv->poller == NULL || !wsk__wake_open(srv->wake_fds))
+        return false;
+    srv->edge = wsk__poller_is_edge(srv->poller);
+    srv->wake_source = WSK__SOURCE_WAKE;
+    srv->plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
+    srv->steal_every = steal != NULL ? atoi(steal) : 0;
+    wsk__wheel_init(&srv->wheel, wsk__now_ms());
+    srv->error_log = wsk__log_new(STDERR_FILENO);
+    return srv->error_log != NULL &&
+           wsk__poller_add(srv->poller, srv->wake_fds[0], &srv->wake_source,
+                           true);
+}
+
+uint64_t wsk__auto_memory(void)
+{
+    uint64_t all = wsk__machine_memory();
+
+    return (all != UINT64_MAX ? all : UNKNOWN_MEMORY) / 4;
+}
+
+void wsk__look_at_temp_dir(wsk_server *srv)
+{
+    if (access(srv->temp_dir, W_OK | X_OK) != 0)
+        wsk__server_logf(srv, WSK_LOG_WARNING,
+                         "no room for bodies above body_memory, which are "
+                         "answered 507: cannot write in %s: %s",
+                         srv->temp_dir, strerror(errno));
+}

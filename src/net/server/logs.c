@@ -1,0 +1,58 @@
+#include "net/server/logs.h"
+
+#include "base/format.h"
+#include "net/log/log.h"
+#include "net/log/writer.h"
+#include "net/server/server.h"
+#include "wsocket.h"
+
+#include <string.h>
+
+enum {
+    LOG_FLUSH_MS = 1000,
+};
+
+bool wsk__server_refresh_logs(wsk_server *srv)
+{
+    const char *access = srv->cfg.access_logfile;
+    const char *error = srv->cfg.error_logfile;
+    bool quiet = wsk__log_is_off(access) ||
+                 (srv->access_by_default && srv->log_level >= WSK_LOG_WARNING);
+
+    if (wsk__log_is_off(error)) {
+        wsk__log_free(srv->error_log, LOG_FLUSH_MS);
+        srv->error_log = NULL;
+    } else if (!wsk__log_refresh(srv, &srv->error_log, error, "error log")) {
+        return false;
+    }
+    return quiet ||
+           wsk__log_refresh(srv, &srv->access_log, access, "access log");
+}
+
+wsk_status wsk_server_reopen_logs(wsk_server *srv)
+{
+    char *why = srv->places.error;
+
+    if (wsk__forked(srv) || !srv->listening)
+        return WSK_OK;
+    if (wsk__server_refresh_logs(srv))
+        return WSK_OK;
+    wsk_server_log(srv, WSK_LOG_ERROR, why, strlen(why));
+    return WSK_E_SYS;
+}
+
+void wsk__server_open_formats(wsk_server *srv)
+{
+    const char *format = wsk__format_of(srv->cfg.access_log_format);
+    const char *p = format;
+    struct wsk__atom atom;
+
+    srv->log_timed = strcmp(format, "json") == 0;
+    srv->log_notes = false;
+    while (wsk__format_next(&p, &atom)) {
+        srv->log_timed |= atom.what != 0 && strchr("DTML", atom.what) != NULL;
+        srv->log_notes |= atom.what == 'o';
+    }
+    srv->log_timed &= srv->access_log != NULL;
+    srv->log_notes &= srv->access_log != NULL;
+}

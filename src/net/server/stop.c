@@ -1,0 +1,179 @@
+#include "net/server/stop.h"
+
+#include "net/conn/accept.h"
+#include "net/conn/conn.h"
+#include "net/conn/idle.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/dispatch.h"
+#include "net/dispatch/lock.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/answer.h"
+#include "net/log/writer.h"
+#include "net/loop/post.h"
+#include "net/loop/timer.h"
+#include "net/os/clock.h"
+#include "net/os/listen.h"
+#include "net/os/locks.h"
+#include "net/os/poller.h"
+#include "net/os/wake.h"
+#include "net/server/server.h"
+#include "net/websocket/served.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    GOAWAYS_AT_ONCE = 128, /* WebSockets told to go without a spread */
+    GOAWAYS_PER_MS = 4,    /* where there are more */
+    FORCED_MS = 200,       /* for close events, once the drain is over */
+};
+
+enum {
+    LOG_FLUSH_MS = 1000,
+};
+
+/* Many clients that are sent away at once come back at once, to whoever serves
+ * them then. */
+static uint32_t spread_of(const wsk_server *srv, uint32_t drain_ms)
+{
+    uint32_t ms = srv->n_conns / GOAWAYS_PER_MS;
+
+    if (srv->n_conns <= GOAWAYS_AT_ONCE)
+        return 0;
+    return ms < drain_ms / 4 ? ms : drain_ms / 4;
+}
+
+static void begin_drain(wsk_server *srv)
+{
+    int asked = atomic_load(&srv->stop_ms);
+    uint32_t ms = asked < 0 ? srv->cfg.graceful_timeout_ms : (uint32_t)asked;
+
+    srv->goaway_ms = wsk__now_ms();
+    srv->goaway_spread_ms = spread_of(srv, ms);
+    wsk__pause_accepting(srv, true);
+    srv->draining = true;
+    for (size_t i = 0; i < srv->places.n; i++) {
+        wsk__poller_remove(srv->poller, srv->places.at[i].fd);
+        wsk__place_close(&srv->places, i, true);
+    }
+    wsk__conns_join(srv);
+    for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = c->next) {
+        if (srv->goaway_spread_ms == 0)
+            wsk__ws_goaway(c);
+        wsk__taken_goaway(c);
+        wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
+    }
+    wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + ms);
+}
+
+void wsk__force_drain(wsk_server *srv)
+{
+    struct wsk_conn *next;
+
+    srv->forced = true;
+    for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = next) {
+        next = c->next;
+        if (!wsk__conn_settle(c))
+            shutdown(c->fd, SHUT_RDWR);
+        else if (c->kind == WSK__WS)
+            wsk__ws_lost(c);
+        else
+            wsk__conn_close(c);
+    }
+    wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + FORCED_MS);
+}
+
+static void end(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    struct wsk_conn *conn;
+    unsigned what = 0;
+
+    wsk__drop_ready(srv);
+    for (struct wsk_conn *c = srv->conns.oldest, *next; c != NULL; c = next) {
+        next = c->next;
+        if (wsk__conn_settle(c))
+            wsk__conn_close(c);
+    }
+    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
+    srv->posts_closed = true;
+    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
+    while ((conn = wsk__next_post(srv, &what)) != NULL) {
+        if (what & WSK__POST_RUN)
+            wsk__conn_orphan(conn);
+        wsk_conn_unref(conn);
+    }
+    wsk__conns_bury(srv);
+    wsk__dispatch_end(srv);
+}
+
+bool wsk__heed_stop(struct wsk__thread *th)
+{
+    wsk_server *srv = th->srv;
+    int asked = atomic_load(&srv->stop_asked);
+
+    if (asked == 0)
+        return true;
+    if (!srv->draining)
+        begin_drain(srv);
+    if (!srv->forced && (asked > 1 || atomic_load(&srv->stop_ms) == 0))
+        wsk__force_drain(srv);
+    if (!srv->over && (srv->n_conns > 0 || wsk__calls_open(srv)))
+        return true;
+    end(th);
+    return false;
+}
+
+void wsk_server_stop(wsk_server *srv, int drain_ms)
+{
+    int saved = errno; /* it may run inside a signal handler */
+
+    if (wsk__forked(srv))
+        return;
+    if (atomic_load(&srv->stop_asked) == 0 || drain_ms == 0)
+        atomic_store(&srv->stop_ms, drain_ms);
+    atomic_fetch_add(&srv->stop_asked, 1);
+    wsk__wake(srv);
+    errno = saved;
+}
+
+wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
+{
+    struct timespec until;
+    wsk_status st = WSK_OK;
+
+    if (!srv->started)
+        return WSK_E_STATE;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (timeout_ms < 0 ? 3600 : timeout_ms / 1000);
+    until.tv_nsec += (timeout_ms < 0 ? 0 : timeout_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    wsk__dispatch_lock(srv);
+    while (!wsk__all_gone_locked(srv) && st == WSK_OK) {
+        /* Spares leave at once; who is in a handler may never come. */
+        bool stuck = srv->ended && srv->n_running + srv->n_parked > 0;
+
+        if (stuck)
+            st = WSK_E_STATE;
+        else if (pthread_cond_timedwait(&srv->changed, &srv->lock, &until) ==
+                 ETIMEDOUT) {
+            if (timeout_ms < 0)
+                until.tv_sec += 3600;
+            else
+                st = WSK_E_TIMEOUT;
+        }
+    }
+    wsk__dispatch_unlock(srv);
+    if (st != WSK_E_TIMEOUT) { /* what the program prints next comes behind */
+        wsk__log_flush(srv->access_log, LOG_FLUSH_MS);
+        wsk__log_flush(srv->error_log, LOG_FLUSH_MS);
+    }
+    return st;
+}

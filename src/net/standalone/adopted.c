@@ -1,0 +1,181 @@
+#include "net/standalone/adopted.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "http/host.h"
+#include "net/http1/exchange.h"
+#include "net/request/request.h"
+#include "net/standalone/standalone.h"
+#include "net/websocket/handshake.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <string.h>
+
+/* An attempt on a foreign server. The request is first: its conn is NULL, by
+ * which it is known. */
+struct lone_request {
+    struct wsk_request base;
+    wsk_adoption how; /* texts are in `kept`; config is borrowed */
+    wsk_ws_verdict verdict;
+    struct handshake *kept;
+    wsk_head *head;
+    uint8_t *early;
+    struct wsk__lone *lone; /* a reference, once 101 has left */
+    bool lent;              /* io is the caller's still */
+};
+
+static wsk_status judge(const wsk_head *head, bool https,
+                        const wsk_server_config *cfg, wsk_ws_verdict *verdict)
+{
+    *verdict = wsk_ws_judge(head, cfg->ws_allow_drafts);
+    if (!wsk__host_allowed(head->host, cfg->allowed_hosts)) {
+        verdict->status = 421;
+        verdict->reason = "this host is not served here";
+    } else if (verdict->status == 101 &&
+               !wsk_ws_origin_allowed(wsk_ws_origin(head), head->host, https,
+                                      cfg->ws_origins)) {
+        verdict->status = 403;
+        verdict->reason = "pages of this origin may not open WebSockets here";
+    }
+    return verdict->status == 101 ? WSK_OK : WSK_E_ARG;
+}
+
+static bool keep(struct lone_request *req, const wsk_adoption *how)
+{
+    req->kept = wsk__lone_remember(how, NULL);
+    req->early = wsk__memdup(how->early, how->early_len);
+    req->how = *how;
+    if (req->kept == NULL || req->early == NULL)
+        return false;
+    req->how.peer = req->kept->text;
+    req->how.local = req->kept->text + req->kept->local_at;
+    req->how.head = req->kept->text + req->kept->head_at;
+    req->how.early = req->early;
+    return true;
+}
+
+wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
+                             wsk_ws_verdict *verdict)
+{
+    struct lone_request *req = wsk__calloc(sizeof(*req));
+    wsk_status st = WSK_E_NOMEM;
+
+    *verdict =
+        (wsk_ws_verdict){.status = 400, .reason = "not a valid request head"};
+    if (req == NULL)
+        return WSK_E_NOMEM;
+    req->lent = true;
+    if (keep(req, how)) {
+        req->head = wsk__head_again(req->how.head, req->how.head_len,
+                                    &how->config->limits);
+        st = req->head != NULL
+                 ? judge(req->head, how->https, how->config, verdict)
+                 : WSK_E_ARG;
+    }
+    if (st != WSK_OK) {
+        wsk_request_disown(&req->base);
+        return st;
+    }
+    req->lent = false;
+    req->base.head = req->head;
+    req->verdict = *verdict;
+    *out = &req->base;
+    return WSK_OK;
+}
+
+void wsk_request_disown(wsk_request *base)
+{
+    struct lone_request *req = (struct lone_request *)base;
+
+    if (req->lone != NULL)
+        wsk__lone_unref(req->lone);
+    else if (!req->lent)
+        req->how.transport->free(req->how.io);
+    wsk_free(req->head);
+    wsk__free(req->kept);
+    wsk__free(req->early);
+    wsk__free(req);
+}
+
+const char *wsk__lone_subprotocols(const wsk_request *base)
+{
+    return ((const struct lone_request *)base)->how.config->ws_subprotocols;
+}
+
+static bool put_text(struct wsk__buf *to, const char *text)
+{
+    return wsk__buf_put(to, text, strlen(text));
+}
+
+static bool put_field(struct wsk__buf *to, const wsk_header *h)
+{
+    return wsk__buf_put(to, h->name.p, h->name.len) && put_text(to, ": ") &&
+           wsk__buf_put(to, h->value.p, h->value.len) && put_text(to, "\r\n");
+}
+
+static bool put_named(struct wsk__buf *to, const char *name, const char *value)
+{
+    return value == NULL || value[0] == '\0' ||
+           (put_text(to, name) && put_text(to, value) && put_text(to, "\r\n"));
+}
+
+/* RFC 6455 4.2.2. The headers were checked by who made them. */
+static wsk_status queue_101(struct wsk__lone *lone,
+                            const struct lone_request *req,
+                            const char *protocol, const char *extensions,
+                            const wsk_header *headers, size_t n)
+{
+    struct wsk__buf head;
+    bool ok;
+
+    wsk__buf_init(&head, 1 << 20);
+    ok = put_text(&head, "HTTP/1.1 101 Switching Protocols\r\n"
+                         "Upgrade: websocket\r\n"
+                         "Connection: Upgrade\r\n"
+                         "Sec-WebSocket-Accept: ") &&
+         wsk__buf_put(&head, req->verdict.accept, WSK_WS_ACCEPT_LEN) &&
+         put_text(&head, "\r\n") &&
+         put_named(&head, "Sec-WebSocket-Protocol: ", protocol) &&
+         put_named(&head, "Sec-WebSocket-Extensions: ", extensions);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = put_field(&head, &headers[i]);
+    ok = ok && put_text(&head, "\r\n") &&
+         wsk__ws_send_raw(&lone->engine, wsk__buf_data(&head),
+                          wsk__buf_len(&head));
+    wsk__buf_free(&head);
+    return ok ? WSK_OK : WSK_E_NOMEM;
+}
+
+wsk_status wsk__lone_upgrade(wsk_request *base, const char *protocol,
+                             const wsk_header *headers, size_t n,
+                             wsk_conn **conn)
+{
+    struct lone_request *req = (struct lone_request *)base;
+    char extensions[WSK_WS_DEFLATE_TEXT];
+    wsk_ws_deflate agreed;
+    struct wsk__lone *lone;
+    wsk_status st;
+
+    if (req->lone != NULL)
+        return WSK_E_STATE;
+    if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
+        return WSK_E_ARG;
+    lone = wsk__lone_new(&req->how, protocol);
+    if (lone == NULL)
+        return WSK_E_NOMEM;
+    if (wsk__lone_agree_deflate(req->head, req->how.config, &agreed,
+                                extensions))
+        wsk__ws_set_deflate(&lone->engine, &agreed, &wsk__lone_pool);
+    st = queue_101(lone, req, protocol, extensions, headers, n);
+    if (st != WSK_OK) {
+        wsk__lone_free(lone);
+        return st;
+    }
+    req->lone = lone;
+    base->status = 101;
+    /* A peer that is gone by now is seen by the first receive(). */
+    wsk__lone_flush(lone);
+    *conn = (wsk_conn *)lone;
+    return WSK_OK;
+}

@@ -1,0 +1,97 @@
+#include "net/websocket/end.h"
+
+#include "base/mem.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/log/limits.h"
+#include "net/os/clock.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/load.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <sys/socket.h>
+
+enum {
+    OVER_MS = 500, /* for others to give memory back */
+};
+
+/* What only its handler can give back is waited for. */
+static bool peer_gives_nothing_back_locked(const struct wsk_conn *conn,
+                                           uint64_t now_ms)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    bool more = ws->aside != NULL || wsk__ws_assembles(&ws->engine);
+
+    return (more && ws->mail == NULL) ||
+           (wsk__ws_owed_locked(conn) > 0 && now_ms - ws->sent_ms >= OVER_MS);
+}
+
+bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    uint64_t now_ms;
+
+    if (!wsk__ws_is_over_locked(conn)) {
+        if (ws->over_ms != 0) /* the silence was ours */
+            conn->since_ms = wsk__now_ms();
+        ws->over_ms = 0;
+        return false;
+    }
+    now_ms = wsk__now_ms();
+    if (ws->over_ms == 0)
+        ws->over_ms = (uint32_t)now_ms;
+    if (now_ms - wsk__recent_ms(ws->over_ms) < OVER_MS ||
+        !peer_gives_nothing_back_locked(conn, now_ms))
+        return true;
+    wsk__limit_hit_locked(conn, WSK__LIMIT_WS_MEMORY);
+    wsk__ws_fail_unread_locked(conn, 1013, "too little memory", "memory_limit");
+    wsk__ws_flush_locked(conn);
+    return false;
+}
+
+/* What its peer does not read is freed, but for what has begun to leave. */
+static void drop_unread_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    size_t len;
+    const uint8_t *data = wsk_ws_out_buf(&ws->engine, &len);
+    uint8_t *begun = NULL;
+
+    if (len == ws->begun)
+        return;
+    if (ws->begun > 0) {
+        begun = wsk__memdup(data, ws->begun);
+        if (begun == NULL)
+            return;
+    }
+    wsk__ws_drop_out(&ws->engine);
+    if (ws->begun > 0 && !wsk__ws_send_raw(&ws->engine, begun, ws->begun))
+        wsk__ws_eof_locked(conn); /* nothing can follow half a frame */
+    wsk__free(begun);
+}
+
+void wsk__ws_fail_unread_locked(struct wsk_conn *conn, uint16_t code,
+                                const char *reason, const char *option)
+{
+    drop_unread_locked(conn);
+    wsk__ws_fail_limit(&conn->ws->engine, code, reason, option);
+    wsk__ws_collect_locked(conn);
+}
+
+void wsk__ws_shut_locked(struct wsk_conn *conn)
+{
+    if (!conn->ws->shut && conn->ws->pins > 0) {
+        shutdown(conn->fd, SHUT_RD);
+        conn->ws->shut = true;
+    }
+}
+
+void wsk__ws_give_up_locked(struct wsk_conn *conn)
+{
+    wsk__ws_eof_locked(conn);
+    wsk__ws_shut_locked(conn);
+}

@@ -1,0 +1,241 @@
+#include "net/websocket/events.h"
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/gate.h"
+#include "net/dispatch/thread.h"
+#include "net/loop/post.h"
+#include "net/server/server.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <unistd.h>
+
+enum {
+    CALLS_MAX = 32, /* events of one connection in one go */
+};
+
+bool wsk__ws_events_due_locked(const struct wsk_conn *conn)
+{
+    return conn->ws->handlers != NULL && !conn->ws->calling &&
+           (conn->ws->connect_due || conn->ws->mail != NULL ||
+            (conn->ws->ended && !conn->ws->close_fired));
+}
+
+static void bad_text(struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
+    wsk__conn_unlock(conn);
+}
+
+/* The event in hand. A masked message lies in this thread's own buffer. */
+static void deliver_item(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    const wsk_ws_handlers *on = conn->ws->handlers;
+    void *user = conn->ws->handlers_user;
+    wsk_message *msg = &th->item.msg;
+    wsk_ws_event_kind kind = th->item.kind;
+
+    if (msg->masked && !on->masked) {
+        uint8_t *at = th->rx + ((const uint8_t *)msg->data - th->rx);
+
+        if (!wsk_message_copy(msg, at) && msg->opcode == WSK_TEXT &&
+            !wsk__utf8_valid(at, msg->len)) {
+            bad_text(conn);
+            kind = WSK_WS_NONE;
+        }
+        msg->masked = false;
+    }
+    if (kind == WSK_WS_MESSAGE && on->message != NULL)
+        on->message(conn, msg, user);
+    else if (kind == WSK_WS_PING && on->ping != NULL)
+        on->ping(conn, msg, user);
+    else if (kind == WSK_WS_PONG && on->pong != NULL)
+        on->pong(conn, msg, user);
+    wsk_message_free(msg);
+    th->item.kind = WSK_WS_NONE;
+}
+
+static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail *mail;
+
+    if (th->item.kind != WSK_WS_NONE)
+        return DUE_ITEM;
+    if (ws->connect_due) {
+        ws->connect_due = false;
+        return DUE_CONNECT;
+    }
+    mail = wsk__ws_next_mail(ws);
+    if (mail != NULL) {
+        th->item = *mail;
+        wsk__free(mail);
+        return DUE_ITEM;
+    }
+    if (ws->caller == th && th->ws_span.len == 0 && ws->in != NULL)
+        wsk__ws_take_in_hand_locked(th, conn, false);
+    if (ws->caller == th && wsk__ws_pull_locked(conn, &th->ws_span, &th->item))
+        return DUE_ITEM;
+    if (wsk__ws_has_drained_locked(conn)) {
+        ws->drain_due = ws->dropped = false;
+        return DUE_DRAIN;
+    }
+    if (ws->ended && !ws->close_fired) {
+        ws->close_fired = true;
+        return DUE_CLOSE;
+    }
+    return DUE_NOTHING;
+}
+
+static void deliver(struct wsk__thread *th, struct wsk_conn *conn, enum due due)
+{
+    const wsk_ws_handlers *on = conn->ws->handlers;
+    wsk_close_info info;
+
+    switch (due) {
+    case DUE_NOTHING:
+        break;
+    case DUE_CONNECT:
+        if (on->connect != NULL)
+            on->connect(conn, conn->ws->handlers_user);
+        break;
+    case DUE_ITEM:
+        deliver_item(th, conn);
+        break;
+    case DUE_DRAIN:
+        on->drain(conn, conn->ws->handlers_user);
+        break;
+    case DUE_CLOSE:
+        wsk__conn_lock(conn);
+        info = wsk__ws_close_info_locked(conn->ws);
+        wsk__conn_unlock(conn);
+        if (on->close != NULL)
+            on->close(conn, &info, conn->ws->handlers_user);
+        break;
+    }
+}
+
+/* `th` delivers no more for now. */
+static void let_go_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->caller == th) {
+        wsk__ws_keep_span_locked(conn, &th->ws_span);
+        ws->caller = NULL;
+        ws->corked = false;
+    }
+    wsk__ws_collect_locked(conn);
+    wsk__ws_flush_locked(conn);
+}
+
+/* All events have been delivered, and the loop reads again. Whether it has to
+ * look at once: a level-triggered poller must be told that there is room. */
+static enum wsk__calls finish_locked(struct wsk__thread *th,
+                                     struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    let_go_locked(th, conn);
+    if (ws->mail != NULL || (ws->ended && !ws->close_fired))
+        return WSK__CALLS_MORE;
+    ws->calling = false;
+    ws->rx = WSK__RX_LOOP;
+    return !conn->srv->edge || !conn->drained || ws->in != NULL ||
+                   wsk_ws_done(&ws->engine) || conn->kind != WSK__WS ||
+                   wsk__ws_has_drained_locked(conn)
+               ? WSK__CALLS_LOOK
+               : WSK__CALLS_DONE;
+}
+
+enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
+                             bool in_hand)
+{
+    struct wsk__socket *ws = conn->ws;
+    enum due due = in_hand && th->item.kind != WSK_WS_NONE ? DUE_ITEM
+                                                           : DUE_NOTHING;
+    enum wsk__calls calls = WSK__CALLS_MORE;
+
+    for (int i = 0; i < CALLS_MAX && calls == WSK__CALLS_MORE; i++) {
+        if (due == DUE_NOTHING) {
+            wsk__conn_lock(conn);
+            if (!in_hand && ws->caller == NULL && ws->rx == WSK__RX_HANDLER) {
+                ws->caller = th;
+                th->ws_span.len = 0;
+            }
+            due = next_due_locked(th, conn);
+            if (due == DUE_NOTHING)
+                calls = finish_locked(th, conn);
+            wsk__conn_unlock(conn);
+        }
+        deliver(th, conn, due);
+        due = DUE_NOTHING;
+        if (wsk__forked(conn->srv))
+            return WSK__CALLS_DONE;
+    }
+    if (calls == WSK__CALLS_MORE) {
+        wsk__conn_lock(conn);
+        let_go_locked(th, conn);
+        wsk__conn_unlock(conn);
+    }
+    return calls;
+}
+
+/* Nobody calls now: what is in hand waits where others find it. */
+static void stow(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    if (th->item.kind != WSK_WS_NONE && wsk__ws_own_locked(conn, &th->item.msg))
+        wsk__ws_post_locked(conn, &th->item);
+    th->item.kind = WSK_WS_NONE;
+    let_go_locked(th, conn);
+    wsk__conn_unlock(conn);
+}
+
+/* There is more for the leader to deliver, in its next look. */
+static void go_on(struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    conn->ws->calling = false;
+    conn->ws->rx = WSK__RX_LOOP;
+    wsk__conn_unlock(conn);
+}
+
+bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
+                         enum wsk__calls *calls)
+{
+    bool leads;
+
+    wsk_conn_ref(conn);
+    *calls = WSK__CALLS_DONE;
+    if (!wsk__call_begin(th, conn)) {
+        stow(th, conn);
+        if (conn->kind == WSK__WS)
+            wsk__rearm(conn);
+        wsk__call_queue(th->srv, conn); /* with the reference */
+        return true;
+    }
+    wsk__gate_enter(th);
+    *calls = wsk__ws_call(th, conn, true);
+    leads = wsk__call_end(th);
+    if (*calls == WSK__CALLS_MORE && !leads) {
+        wsk__call_queue(th->srv, conn);
+        return false;
+    }
+    if (*calls == WSK__CALLS_MORE) {
+        go_on(conn);
+        *calls = WSK__CALLS_LOOK;
+    }
+    if (!leads)
+        wsk__post(conn, WSK__POST_RUN);
+    wsk_conn_unref(conn);
+    return leads;
+}

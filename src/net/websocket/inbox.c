@@ -1,0 +1,485 @@
+#include "net/websocket/inbox.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/dispatch/thread.h"
+#include "net/log/limits.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "net/websocket/load.h"
+#include "net/websocket/long_message.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/ping.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+enum { CONTROLS_MAX = 16 }; /* pings and pongs that wait for a handler */
+
+/* Pings that nobody fetches must not stand in the way of messages. */
+static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
+{
+    if (kind == WSK_WS_MESSAGE || kind == WSK_WS_PIECE)
+        return true;
+    if (!ws->hear || ws->control_n >= CONTROLS_MAX)
+        return false;
+    if (ws->handlers == NULL)
+        return true;
+    return kind == WSK_WS_PING ? ws->handlers->ping != NULL
+                               : ws->handlers->pong != NULL;
+}
+
+static void out_of_memory(struct wsk_conn *conn)
+{
+    wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
+}
+
+static bool is_control(const struct wsk__mail *mail)
+{
+    return mail->kind == WSK_WS_PING || mail->kind == WSK_WS_PONG;
+}
+
+void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail *newest = ws->mail;
+    struct wsk__mail *mail = wsk__memdup(item, sizeof(*item));
+
+    if (mail == NULL) {
+        wsk__free(item->msg.block);
+        out_of_memory(conn);
+        return;
+    }
+    mail->next = newest != NULL ? newest->next : mail;
+    if (newest != NULL)
+        newest->next = mail;
+    ws->mail = mail;
+    if (is_control(mail))
+        ws->control_n++;
+    else if (++ws->mail_n == conn->srv->cfg.ws_max_queue)
+        wsk__limit_hit_locked(conn, WSK__LIMIT_MAIL);
+    ws->mail_bytes += mail->msg.len;
+}
+
+struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws)
+{
+    struct wsk__mail *newest = ws->mail, *oldest;
+
+    if (newest == NULL)
+        return NULL;
+    oldest = newest->next;
+    if (oldest == newest)
+        ws->mail = NULL;
+    else
+        newest->next = oldest->next;
+    if (is_control(oldest))
+        ws->control_n--;
+    else
+        ws->mail_n--;
+    ws->mail_bytes -= oldest->msg.len;
+    return oldest;
+}
+
+/* The event as mail that owns its octets. False: memory is out. */
+static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
+                       struct wsk__mail *item)
+{
+    *item = (struct wsk__mail){.kind = ev->kind,
+                               .msg = {.opcode = ev->opcode,
+                                       .len = ev->len,
+                                       .more = ev->kind == WSK_WS_PIECE}};
+    if (ev->kind == WSK_WS_MESSAGE)
+        wsk_ws_take_message(&ws->engine, &item->msg.block);
+    else
+        item->msg.block = wsk__memdup(ev->data, ev->len);
+    item->msg.data = item->msg.block;
+    return ev->kind == WSK_WS_MESSAGE || item->msg.block != NULL;
+}
+
+/* Without memory for its reason the end comes without one. */
+static void end_locked(struct wsk_conn *conn, const wsk_ws_event *ev)
+{
+    struct wsk__socket *ws = conn->ws;
+    wsk_close_info sent;
+
+    wsk__ws_tell_sent(&ws->engine, &sent);
+    if (sent.failed && sent.sent_code == 1009)
+        wsk__limit_hit_locked(conn, WSK__LIMIT_WS_SIZE);
+    ws->ended = true;
+    ws->code = ev->code;
+    ws->clean = ev->clean;
+    if (ev->len > 0)
+        ws->reason = wsk__memdup(ev->data, ev->len);
+    if (ws->reason != NULL)
+        ws->reason_len = (uint8_t)ev->len;
+}
+
+wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws)
+{
+    wsk_close_info info = {.code = ws->ended ? ws->code : 1006,
+                           .clean = ws->clean,
+                           .len = ws->reason_len};
+
+    if (info.len > 0)
+        memcpy(info.reason, ws->reason, info.len);
+    wsk__ws_tell_sent(&ws->engine, &info);
+    return info;
+}
+
+/* For the log. */
+static void count_in_locked(struct wsk__socket *ws,
+                            const struct wsk__mail *item)
+{
+    if (item->kind != WSK_WS_MESSAGE)
+        return;
+    ws->messages_in++;
+    ws->octets_in += item->msg.len;
+}
+
+/* What the engine says until something is for the application: *item then.
+ * False: it says nothing more. */
+static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    for (;;) {
+        wsk_ws_event ev = wsk_ws_next(&ws->engine);
+
+        if (ev.kind == WSK_WS_NONE)
+            return false;
+        if (ev.kind == WSK_WS_PONG)
+            wsk__ws_ponged_locked(ws, &ev);
+        if (ev.kind == WSK_WS_CLOSED) {
+            end_locked(conn, &ev);
+        } else if (wants(ws, ev.kind)) {
+            if (take_event(ws, &ev, item)) {
+                count_in_locked(ws, item);
+                return true;
+            }
+            out_of_memory(conn);
+        }
+    }
+}
+
+/* Everything the engine has to say, into the mail. */
+void wsk__ws_collect_locked(struct wsk_conn *conn)
+{
+    struct wsk__mail item;
+
+    while (hear_locked(conn, &item))
+        wsk__ws_post_locked(conn, &item);
+}
+
+bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
+                         struct wsk__mail *item)
+{
+    struct wsk_ws *engine = &conn->ws->engine;
+
+    while (!hear_locked(conn, item)) {
+        const uint8_t *data = (const uint8_t *)span->p;
+        size_t used = 0;
+        wsk_status st = WSK_OK;
+
+        if (wsk__ws_pong_waits(engine)) /* for us, unless the peer is slow */
+            wsk__ws_flush_locked(conn);
+        if (span->len == 0 || wsk__ws_holds_one(engine))
+            return false;
+        item->kind = WSK_WS_NONE;
+        used = wsk__ws_take_whole(engine, data, span->len, &item->msg);
+        if (used > 0) {
+            item->kind = WSK_WS_MESSAGE;
+            count_in_locked(conn->ws, item);
+        } else {
+            st = wsk_ws_feed(engine, data, span->len, &used);
+        }
+        if (st == WSK_E_NOMEM)
+            out_of_memory(conn);
+        if (st == WSK_E_STATE)
+            used = span->len; /* over: the rest is nobody's */
+        span->p += used;
+        span->len -= used;
+        if (item->kind != WSK_WS_NONE)
+            return true;
+    }
+    return true;
+}
+
+/* Take the mask off a lent message, to `to`. False: it is no text (8.1), and
+ * the connection has failed. */
+static bool unmask_locked(struct wsk_conn *conn, wsk_message *msg, void *to)
+{
+    if (!wsk_message_copy(msg, to) && msg->opcode == WSK_TEXT &&
+        !wsk__utf8_valid(to, msg->len)) {
+        wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
+        return false;
+    }
+    msg->data = to;
+    msg->masked = false;
+    return true;
+}
+
+bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg)
+{
+    if (!msg->masked)
+        return true;
+    msg->block = wsk__alloc(msg->len);
+    if (msg->block == NULL) {
+        out_of_memory(conn);
+        return false;
+    }
+    if (unmask_locked(conn, msg, msg->block))
+        return true;
+    wsk__free(msg->block);
+    return false;
+}
+
+bool wsk__ws_keep(struct wsk__socket *ws, const void *data, size_t len)
+{
+    if (len == 0)
+        return true;
+    if (ws->in == NULL) {
+        ws->in = wsk__alloc(sizeof(*ws->in));
+        if (ws->in == NULL)
+            return false;
+        wsk__buf_init(ws->in, SIZE_MAX / 4);
+    }
+    return wsk__buf_put(ws->in, data, len);
+}
+
+static void free_kept(struct wsk__buf *in)
+{
+    if (in != NULL)
+        wsk__buf_free(in);
+    wsk__free(in);
+}
+
+void wsk__ws_drop_kept(struct wsk__socket *ws)
+{
+    free_kept(ws->in);
+    ws->in = NULL;
+}
+
+/* What is kept; nobody keeps an empty queue. */
+static wsk_str kept(const struct wsk__buf *in)
+{
+    if (in == NULL)
+        return (wsk_str){NULL, 0};
+    return (wsk_str){(const char *)wsk__buf_data(in), wsk__buf_len(in)};
+}
+
+static void ack_kept(struct wsk__socket *ws, size_t n)
+{
+    wsk__buf_ack(ws->in, n);
+    if (wsk__buf_len(ws->in) == 0)
+        wsk__ws_drop_kept(ws);
+}
+
+void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__buf *later = ws->in;
+    wsk_str rest = kept(later);
+
+    if (span->len == 0)
+        return;
+    ws->in = NULL;
+    if (!wsk__ws_keep(ws, span->p, span->len) ||
+        !wsk__ws_keep(ws, rest.p, rest.len))
+        out_of_memory(conn);
+    free_kept(later);
+    span->len = 0;
+}
+
+bool wsk__ws_mail_full_locked(const struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+
+    return conn->ws->mail_n >= cfg->ws_max_queue ||
+           wsk__ws_is_over_locked(conn) ||
+           wsk__ws_holds_one(&conn->ws->engine) ||
+           (conn->ws->mail_n > 0 &&
+            conn->ws->mail_bytes >= cfg->limits.ws_max_size);
+}
+
+/* Into the mailbox, as far as there is room. */
+static void store_locked(struct wsk_conn *conn, wsk_str *span)
+{
+    struct wsk__mail item;
+
+    while (!wsk__ws_mail_full_locked(conn) &&
+           wsk__ws_pull_locked(conn, span, &item))
+        if (wsk__ws_own_locked(conn, &item.msg))
+            wsk__ws_post_locked(conn, &item);
+}
+
+void wsk__ws_eof_locked(struct wsk_conn *conn)
+{
+    conn->eof = true;
+    wsk_ws_feed_eof(&conn->ws->engine);
+    wsk__ws_collect_locked(conn);
+}
+
+/* Read once from the descriptor; an end is seen to. The octets that are now in
+ * the thread's buffer; 0 when there are none, or they went to their message. */
+static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    size_t size = WSK__RX_SIZE;
+    uint8_t *room;
+    ssize_t n;
+
+    if (conn->eof || conn->drained || wsk__ws_mail_full_locked(conn) ||
+        wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
+        return 0;
+    room = wsk__direct_room_locked(conn, &size);
+    do
+        n = recv(conn->fd, room != NULL ? room : th->rx, size, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        conn->drained = true;
+        return 0;
+    }
+    if (n <= 0) {
+        wsk__ws_eof_locked(conn);
+        return 0;
+    }
+    /* A short read has emptied the descriptor: no second one is needed. */
+    conn->drained = (size_t)n < size && !conn->hup;
+    conn->since_ms = wsk__now_ms();
+    if (room == NULL)
+        return (size_t)n;
+    wsk__direct_came_locked(conn, room, (size_t)n);
+    return 0;
+}
+
+void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__buf *in = conn->ws->in;
+    wsk_str span = kept(in);
+
+    if (wsk__ws_mail_full_locked(conn))
+        return;
+    if (span.len == 0)
+        span = (wsk_str){(const char *)th->rx, receive_locked(th, conn)};
+    conn->ws->in = NULL;
+    store_locked(conn, &span);
+    wsk__ws_keep_span_locked(conn, &span);
+    free_kept(in);
+    wsk__ws_flush_locked(conn);
+}
+
+void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
+                                 bool leads)
+{
+    wsk_str in = kept(conn->ws->in);
+    size_t n = in.len < WSK__RX_SIZE ? in.len : WSK__RX_SIZE;
+
+    if (n > 0) {
+        memcpy(th->rx, in.p, n);
+        ack_kept(conn->ws, n);
+    } else if (leads) {
+        n = receive_locked(th, conn);
+    }
+    th->ws_span = (wsk_str){(const char *)th->rx, n};
+}
+
+/* A message for receive(). A lent one moves to rx, where it may lie; without
+ * it, is made its own. */
+static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
+                          uint8_t *rx, wsk_message *msg)
+{
+    if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
+        if (!wsk__ws_own_locked(conn, &item->msg))
+            return false;
+    } else if (item->msg.data < rx || item->msg.data >= rx + WSK__RX_SIZE) {
+        memcpy(rx, item->msg.data, item->msg.len);
+        item->msg.data = rx;
+    }
+    *msg = item->msg;
+    return true;
+}
+
+static bool fetch_mail(struct wsk__socket *ws, wsk_message *msg)
+{
+    struct wsk__mail *mail = wsk__ws_next_mail(ws);
+
+    if (mail == NULL)
+        return false;
+    *msg = mail->msg;
+    wsk__free(mail);
+    return true;
+}
+
+bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
+                                wsk_message *msg)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail item = {.kind = WSK_WS_MESSAGE};
+    wsk_str in = kept(ws->in);
+    size_t used;
+    bool got;
+
+    if (fetch_mail(ws, msg))
+        return true;
+    used = wsk__ws_take_whole(&ws->engine, (const uint8_t *)in.p, in.len,
+                              &item.msg);
+    if (used == 0)
+        return false;
+    count_in_locked(ws, &item);
+    got = settle_locked(conn, &item, rx, msg);
+    ack_kept(ws, used);
+    return got;
+}
+
+bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
+{
+    struct wsk__socket *ws = conn->ws;
+    struct wsk__mail item;
+    wsk_str span = kept(ws->in);
+    size_t had = span.len;
+    bool got = fetch_mail(ws, msg);
+
+    if (got)
+        return true;
+    while (!got && wsk__ws_pull_locked(conn, &span, &item))
+        got = settle_locked(conn, &item, rx, msg);
+    if (had > 0)
+        ack_kept(ws, had - span.len);
+    return got;
+}
+
+bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
+                             ssize_t n, uint8_t *rx, wsk_message *msg)
+{
+    wsk_str span = {(const char *)data, n > 0 ? (size_t)n : 0};
+    struct wsk__mail item;
+    bool got = false;
+
+    if (n <= 0) {
+        wsk__ws_eof_locked(conn);
+        return wsk__ws_fetch_locked(conn, rx, msg);
+    }
+    conn->since_ms = wsk__now_ms();
+    while (!got && wsk__ws_pull_locked(conn, &span, &item)) {
+        /* The rest goes before rx is written to. */
+        wsk__ws_keep_span_locked(conn, &span);
+        got = settle_locked(conn, &item, rx, msg);
+        if (!got)
+            return wsk__ws_fetch_locked(conn, rx, msg);
+    }
+    wsk__ws_keep_span_locked(conn, &span);
+    return got;
+}
+
+void wsk__mail_free(struct wsk__mail *mail)
+{
+    wsk_message_free(&mail->msg);
+    wsk__free(mail);
+}

@@ -1,0 +1,88 @@
+/* net/websocket/inbox: from the bytes of a WebSocket to what its handler gets
+ * next. */
+#ifndef WSK_NET_WEBSOCKET_INBOX_H
+#define WSK_NET_WEBSOCKET_INBOX_H
+
+#include "wsocket.h"
+
+#include <sys/types.h>
+
+struct wsk__socket;
+struct wsk__thread;
+struct wsk_conn;
+
+/* Something that came for a handler. */
+struct wsk__mail {
+    struct wsk__mail *next;
+    wsk_ws_event_kind kind; /* MESSAGE, PING or PONG; NONE where none is */
+    wsk_message msg;
+};
+
+void wsk__mail_free(struct wsk__mail *mail);
+
+/* ---- lock held: WebSockets ---- */
+
+/* Everything the engine has to say, into the mail. */
+void wsk__ws_collect_locked(struct wsk_conn *conn);
+
+/* ---- lock held: what has come ---- */
+
+/* Reading pauses: ws_max_queue messages wait, or ws_max_size octets. */
+bool wsk__ws_mail_full_locked(const struct wsk_conn *conn);
+
+/* Append a copy of *item, whose message becomes the mailbox's. */
+void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item);
+
+/* The peer will send no more. */
+void wsk__ws_eof_locked(struct wsk_conn *conn);
+
+/*
+ * Feed what *span holds, up to the next event for the application. What stands
+ * behind that is not looked at before it has been delivered: a message is not
+ * lost, nor its answer, to what came after it. A message that stands there
+ * whole is lent: masked, and as long as those octets. False: *span is empty, or
+ * stands behind a message that is held.
+ */
+bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
+                         struct wsk__mail *item);
+
+/* A lent message outlives the octets it was received in. False: there is none,
+ * and the connection has failed. */
+bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg);
+
+/* Keep octets for later, behind those that are kept. False: memory is out. */
+bool wsk__ws_keep(struct wsk__socket *ws, const void *data, size_t len);
+void wsk__ws_drop_kept(struct wsk__socket *ws);
+
+/* What is left of *span is fed later, before what is kept already. */
+void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span);
+
+/* The leader reads for a handler that is away, once. */
+void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* Octets for a thread that delivers what is in them itself, in th->ws_span:
+ * what was kept, or what `th`, if it leads, may receive. */
+void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
+                                 bool leads);
+
+/* For receive(), the next message: from the mail, or from what was received
+ * earlier. One that stood there whole is masked and lies in `rx`
+ * (WSK__RX_SIZE); NULL: it is unmasked and owned. False: none. */
+bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg);
+
+/* The same, if that message stands there whole and plain: no work but a copy.
+ */
+bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
+                                wsk_message *msg);
+
+/* The same, once n octets, or an end, came from the descriptor. */
+bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
+                             ssize_t n, uint8_t *rx, wsk_message *msg);
+
+/* The oldest mail, now the caller's (free both it and its message); or NULL. */
+struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws);
+
+/* How it ended, once it has. */
+wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws);
+
+#endif

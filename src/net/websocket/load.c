@@ -1,0 +1,56 @@
+#include "net/websocket/load.h"
+
+#include "net/conn/conn.h"
+#include "net/conn/load.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "net/websocket/served.h"
+#include "net/websocket/stall.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+static bool is_much(const wsk_server *srv)
+{
+    return atomic_load(&srv->held) > srv->cfg.memory_limit / 4;
+}
+
+/* What is kept of a message that has more to come, for a handler that is away,
+ * and for a peer that does not read. */
+void wsk__ws_account_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    size_t held;
+
+    wsk__ws_tell_of_arrival_locked(conn);
+    if (conn->srv->cfg.memory_limit == 0)
+        return;
+    held = wsk__ws_held(&ws->engine) + ws->mail_bytes +
+           (ws->in != NULL ? ws->in->size : 0) +
+           (ws->aside != NULL ? ws->aside->size : 0);
+    if (held != ws->held)
+        atomic_fetch_add(&conn->srv->held, held - ws->held); /* may wrap */
+    ws->held = held;
+    /* Whoever reads and sends for it: from now on the leader looks. While all
+     * together hold little it need not: those that come to a rest before hold
+     * no more than that. */
+    if (held > 0 && ws->look_ms == 0 && is_much(conn->srv) &&
+        wsk_ws_can_send(&ws->engine)) {
+        ws->look_ms = wsk__now_ms() + WSK__HELD_LOOK_MS;
+        wsk__post(conn, WSK__POST_LOOK);
+    }
+}
+
+void wsk__ws_forget_locked(struct wsk_conn *conn)
+{
+    wsk__ws_drop_out(&conn->ws->engine);
+    wsk__ws_account_locked(conn);
+}
+
+bool wsk__ws_is_over_locked(const struct wsk_conn *conn)
+{
+    return conn->ws->held > 0 && wsk_ws_can_send(&conn->ws->engine) &&
+           wsk__memory_is_past(conn->srv);
+}

@@ -1,0 +1,120 @@
+#include "net/websocket/outbox.h"
+
+#include "net/conn/conn.h"
+#include "net/dispatch/thread.h"
+#include "net/os/clock.h"
+#include "net/os/stream.h"
+#include "net/server/server.h"
+#include "net/websocket/load.h"
+#include "net/websocket/served.h"
+#include "net/websocket/stall.h"
+#include "ws/conn.h"
+#include "ws/frame.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+void wsk__ws_sent_locked(struct wsk__socket *ws)
+{
+    ws->sent_ms = wsk__now_ms();
+    ws->stalled = false;
+}
+
+static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
+                              size_t len, size_t *sent)
+{
+    *sent = 0;
+    while (*sent < len) {
+        ssize_t n = conn->fd < 0 ? (errno = EPIPE, -1)
+                                 : send(conn->fd, data + *sent, len - *sent,
+                                        MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            wsk__ws_stall_begin_locked(conn);
+            return WSK__IO_WAIT;
+        }
+        if (n < 0)
+            return WSK__IO_GONE;
+        *sent += (size_t)n;
+        wsk__ws_sent_locked(conn->ws);
+    }
+    return WSK__IO_DONE;
+}
+
+/* `sent` octets of a queue of whole frames behind `begun` octets are leaving:
+ * what must follow them. */
+static size_t begun_after(const uint8_t *data, size_t begun, size_t sent)
+{
+    while (begun < sent) {
+        struct wsk__frame frame;
+        uint8_t size = WSK__FRAME_START;
+
+        wsk__frame_start(data + begun, WSK__MASK_NEVER, true, &size);
+        wsk__frame_read(data + begun, &frame);
+        begun += size + (size_t)frame.len;
+    }
+    return begun - sent;
+}
+
+enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
+{
+    size_t len, sent;
+    const uint8_t *data;
+    struct wsk__out *none = NULL;
+    enum wsk__io io = WSK__IO_DONE;
+
+    if (wsk__forked(conn->srv))
+        return WSK__IO_GONE;
+    /* An acknowledged octet may make room for a pong that had to wait. */
+    while (io == WSK__IO_DONE &&
+           (data = wsk_ws_out_buf(&conn->ws->engine, &len)) != NULL) {
+        io = flush_buf(conn, data, len, &sent);
+        conn->ws->begun =
+            sent == len ? 0 : begun_after(data, conn->ws->begun, sent);
+        wsk_ws_out_ack(&conn->ws->engine, sent);
+    }
+    /* An idle connection owns no queue. */
+    wsk__ws_return(&conn->ws->engine,
+                   wsk__self != NULL ? &wsk__self->ws_out : &none);
+    wsk__out_free(none);
+    wsk__ws_account_locked(conn);
+    return io;
+}
+
+size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
+{
+    size_t len;
+
+    wsk_ws_out_buf(&conn->ws->engine, &len);
+    return len;
+}
+
+bool wsk__ws_is_full_locked(const struct wsk_conn *conn, uint64_t limit)
+{
+    size_t owed = wsk__ws_owed_locked(conn);
+
+    return owed > limit || (owed > 0 && wsk__ws_is_over_locked(conn));
+}
+
+void wsk__ws_await_drain_locked(const struct wsk_conn *conn)
+{
+    const wsk_ws_handlers *on = conn->ws->handlers;
+
+    if (on != NULL && on->drain != NULL)
+        conn->ws->drain_due = true;
+}
+
+/* A message that was dropped may be as long as ws_send_max: it shall find room.
+ */
+bool wsk__ws_has_drained_locked(const struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    return ws->drain_due && wsk_ws_can_send(&ws->engine) &&
+           !wsk__ws_is_full_locked(
+               conn, ws->dropped ? 0 : conn->srv->cfg.ws_send_limit);
+}

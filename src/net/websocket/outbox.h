@@ -1,0 +1,31 @@
+/* net/websocket/outbox: what waits to be sent to the peer. */
+#ifndef WSK_NET_WEBSOCKET_OUTBOX_H
+#define WSK_NET_WEBSOCKET_OUTBOX_H
+
+#include "net/os/stream.h"
+#include "wsocket.h"
+
+struct wsk__socket;
+struct wsk_conn;
+
+/* ---- lock held: WebSockets ---- */
+
+/* Write what the engine owes. */
+enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
+
+/* The kernel took some of it. */
+void wsk__ws_sent_locked(struct wsk__socket *ws);
+
+/* ---- lock held: what has come ---- */
+
+/* Octets that wait to be written; and whether whoever sends should wait until
+ * they are no more than `limit`. */
+size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
+bool wsk__ws_is_full_locked(const struct wsk_conn *conn, uint64_t limit);
+
+/* Whoever sends in events goes on when less waits; and whether it does by now.
+ */
+void wsk__ws_await_drain_locked(const struct wsk_conn *conn);
+bool wsk__ws_has_drained_locked(const struct wsk_conn *conn);
+
+#endif

@@ -1,0 +1,271 @@
+#include "net/websocket/receive.h"
+
+#include "net/conn/conn.h"
+#include "net/conn/load.h"
+#include "net/conn/lock.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/thread.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "net/standalone/standalone.h"
+#include "net/websocket/end.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/long_message.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/served.h"
+#include "net/websocket/stall.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+enum {
+    STACK_RX = 16384,
+};
+
+struct wsk__thread *wsk__handler_thread(const wsk_conn *conn)
+{
+    struct wsk__thread *th = wsk__self;
+
+    return th != NULL && th->srv == conn->srv && th->in_call ? th : NULL;
+}
+
+/* Whether that has come, more or less; 0: the time is up. */
+static int wait_own(const wsk_conn *conn, uint64_t until_ms, enum wait wait)
+{
+    struct pollfd p = {.fd = wait == WAIT_MEMORY ? -1 : conn->fd,
+                       .events = wait == WAIT_BACKLOG ? POLLOUT : POLLIN};
+    uint64_t now = wsk__now_ms();
+    uint64_t left = until_ms > now ? until_ms - now : 0;
+
+    if (wait == WAIT_MEMORY && left > WSK__OVER_LOOK_MS)
+        return poll(&p, 1, WSK__OVER_LOOK_MS) == 0 ? 1 : -1;
+    return poll(&p, 1, until_ms == UINT64_MAX ? -1 : (int)left);
+}
+
+/* Wait until the descriptor has something, and read it. -2: the time is up. */
+static ssize_t read_own(wsk_conn *conn, uint8_t *rx, size_t size,
+                        uint64_t until_ms, enum wait wait)
+{
+    int flags = until_ms == UINT64_MAX && wait == WAIT_INPUT ? 0 : MSG_DONTWAIT;
+    ssize_t n;
+
+    if (flags != 0) {
+        int ready = wait_own(conn, until_ms, wait);
+
+        if (ready == 0)
+            return -2;
+        if (ready < 0 || wait != WAIT_INPUT) {
+            errno = EAGAIN; /* look again */
+            return -1;
+        }
+    }
+    n = recv(conn->fd, rx, size, flags);
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
+        return 0; /* a reset is an end */
+    return n;
+}
+
+/* Who does not read what we send is not read from. */
+static enum wait what_first_locked(wsk_conn *conn)
+{
+    if (wsk__ws_over_wait_locked(conn))
+        return WAIT_MEMORY;
+    return wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit
+               ? WAIT_BACKLOG
+               : WAIT_INPUT;
+}
+
+/* The receive half belongs to this thread: read until there is a message. `own`
+ * is where it may read to and lend from, or NULL. */
+static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
+                              uint8_t *lend, wsk_message *msg)
+{
+    uint8_t stack[STACK_RX];
+    uint8_t *rx = own != NULL ? own : stack;
+    size_t size = own != NULL ? (size_t)WSK__RX_SIZE : sizeof(stack);
+    struct wsk__direct direct = {.msg = NULL};
+    wsk_status st = WSK_E_AGAIN;
+    enum wait wait = WAIT_INPUT;
+
+    while (st == WSK_E_AGAIN) {
+        bool aside = direct.msg != NULL, got;
+        ssize_t n = read_own(conn, aside ? direct.room : rx,
+                             aside ? direct.size : size, until_ms, wait);
+
+        wsk__conn_lock(conn);
+        wsk__direct_end_locked(conn, &direct, n > 0 ? (size_t)n : 0);
+        got = n == 0 || (n > 0 && !aside)
+                  ? wsk__ws_received_locked(conn, rx, n, lend, msg)
+                  : wsk__ws_fetch_locked(conn, lend, msg);
+        wsk__ws_flush_locked(conn);
+        wait = what_first_locked(conn);
+        if (got)
+            st = WSK_OK;
+        else if (conn->ws->ended)
+            st = WSK_E_CLOSED;
+        else if (n == -2)
+            st = WSK_E_TIMEOUT;
+        else if (wait == WAIT_INPUT)
+            direct = wsk__direct_begin_locked(conn);
+        wsk__conn_unlock(conn);
+    }
+    return st;
+}
+
+void wsk__ws_unpin_locked(wsk_conn *conn)
+{
+    if (--conn->ws->pins == 0 && conn->ws->close_due) {
+        close(conn->fd);
+        conn->fd = -1;
+    }
+}
+
+bool wsk__ws_in_pieces_locked(const struct wsk__socket *ws)
+{
+    return ws->in_pieces || wsk__ws_in_pieces(&ws->engine) ||
+           (ws->mail != NULL && ws->mail->next->kind == WSK_WS_PIECE);
+}
+
+static bool may_receive_locked(const struct wsk__socket *ws)
+{
+    return !ws->receiving && ws->handlers == NULL;
+}
+
+/* The handler says how it wants what comes: in pieces or whole. While it is
+ * away, nobody says so (wsk__ws_hold()). */
+static bool begin_wanting_locked(struct wsk__socket *ws, bool pieces)
+{
+    if (!may_receive_locked(ws) || (!pieces && wsk__ws_in_pieces_locked(ws)))
+        return false;
+    if (pieces) {
+        wsk_ws_take_pieces(&ws->engine);
+    } else {
+        wsk__ws_take_whole_again(&ws->engine);
+        wsk__ws_hold(&ws->engine, false);
+    }
+    return true;
+}
+
+static void end_wanting_locked(struct wsk__socket *ws, wsk_status st,
+                               const wsk_message *msg)
+{
+    wsk__ws_hold(&ws->engine, ws->handlers == NULL);
+    if (st == WSK_OK && msg->opcode < WSK_CLOSE)
+        ws->in_pieces = msg->more;
+    if (!ws->in_pieces)
+        wsk__ws_take_whole_again(&ws->engine);
+}
+
+/* The first look, without waiting. WSK_E_AGAIN: conn->fd is this thread's to
+ * read from. */
+static wsk_status begin_receive(wsk_conn *conn, bool pieces, uint8_t *lend,
+                                wsk_message *msg)
+{
+    struct wsk__socket *ws = conn->ws;
+    wsk_status st = WSK_E_STATE;
+
+    wsk__conn_lock(conn);
+    if (begin_wanting_locked(ws, pieces)) {
+        if (wsk__ws_fetch_locked(conn, lend, msg))
+            st = WSK_OK;
+        else
+            st = ws->ended || conn->fd < 0 ? WSK_E_CLOSED : WSK_E_AGAIN;
+        wsk__ws_flush_locked(conn); /* pongs */
+        if (st == WSK_E_AGAIN) {
+            ws->receiving = true;
+            ws->rx = WSK__RX_HANDLER;
+            ws->pins++;
+            wsk__ws_arrival_resume_locked(conn);
+        } else {
+            end_wanting_locked(ws, st, msg);
+        }
+        if (st == WSK_E_CLOSED)
+            wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
+    }
+    wsk__conn_unlock(conn);
+    return st;
+}
+
+static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
+                              wsk_status st, const wsk_message *msg)
+{
+    wsk__conn_lock(conn);
+    end_wanting_locked(conn->ws, st, msg);
+    conn->ws->receiving = false;
+    wsk__ws_arrival_pause_locked(conn);
+    wsk__ws_unpin_locked(conn);
+    if (st == WSK_E_CLOSED || th == NULL || th->ws != conn)
+        wsk__post(conn, WSK__POST_AWAY); /* no one watches who stays away */
+    wsk__conn_unlock(conn);
+    return st;
+}
+
+wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms, enum how how,
+                           wsk_message *msg)
+{
+    uint64_t until = timeout_ms < 0 ? UINT64_MAX
+                                    : wsk__now_ms() + (uint64_t)timeout_ms;
+    struct wsk__thread *th = wsk__handler_thread(conn);
+    uint8_t *own = th != NULL && th->ws == conn ? th->rx : NULL;
+    uint8_t *at = how == HOW_MASKED ? own : NULL;
+    wsk_status st;
+
+    *msg = (wsk_message){.opcode = WSK_BINARY};
+    if (wsk__forked(conn->srv))
+        return WSK_E_CLOSED;
+    st = begin_receive(conn, how == HOW_PIECES, at, msg);
+    if (st == WSK_E_STATE)
+        return st;
+    if (st != WSK_E_AGAIN) {
+        if (th != NULL)
+            wsk__call_take_turns(th);
+        return st;
+    }
+    if (th != NULL && timeout_ms != 0)
+        wsk__call_park(th);
+    st = receive_own(conn, until, own, at, msg);
+    st = end_receive(conn, th, st, msg);
+    if (th != NULL && timeout_ms != 0)
+        wsk__call_unpark(th);
+    else if (th != NULL)
+        wsk__call_is_back(th);
+    return st;
+}
+
+wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
+{
+    struct wsk__thread *th;
+    uint8_t *lend;
+    bool got = false;
+
+    *msg = (wsk_message){.opcode = WSK_BINARY};
+    if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
+        return WSK_E_AGAIN;
+    th = wsk__handler_thread(conn);
+    if (th != NULL && !wsk__call_goes_on(th))
+        return WSK_E_AGAIN;
+    lend = th != NULL && th->ws == conn ? th->rx : NULL;
+    wsk__conn_lock(conn);
+    if (may_receive_locked(conn->ws) && !wsk__ws_in_pieces_locked(conn->ws))
+        got = wsk__ws_fetch_ready_locked(conn, lend, msg);
+    wsk__conn_unlock(conn);
+    return got ? WSK_OK : WSK_E_AGAIN;
+}
+
+bool wsk_conn_has_more(const wsk_conn *conn)
+{
+    bool more;
+
+    if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
+        return false;
+    wsk__conn_lock(conn);
+    more = conn->ws->mail != NULL || conn->ws->in != NULL;
+    wsk__conn_unlock(conn);
+    return more;
+}

@@ -1,0 +1,249 @@
+#include "net/websocket/send.h"
+
+#include "base/mem.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/thread.h"
+#include "net/log/limits.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/os/stream.h"
+#include "net/server/server.h"
+#include "net/standalone/standalone.h"
+#include "net/websocket/end.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/load.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/receive.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
+#include "ws/frame.h"
+#include "wsocket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum {
+    DRAINED = 64 << 10,
+    LONG = 8192,    /* octets of a message that is not worth a copy */
+    AWAY_MS = 50,   /* in drain(): then the loop reads for the handler */
+    LOOK_MS = 1000, /* and it looks for a close that no write shows */
+};
+
+void wsk__ws_queue_locked(wsk_conn *conn)
+{
+    if (wsk__self != NULL)
+        wsk__ws_lend(&conn->ws->engine, &wsk__self->ws_out);
+}
+
+void wsk__ws_queued_locked(wsk_conn *conn)
+{
+    if (!conn->ws->corked || conn->ws->caller != wsk__self)
+        wsk__ws_flush_locked(conn);
+    if (wsk_ws_done(&conn->ws->engine))
+        wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
+    if (wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit))
+        wsk__ws_await_drain_locked(conn);
+    if ((!conn->srv->edge && wsk__ws_owed_locked(conn) > 0) ||
+        wsk__ws_is_over_locked(conn) || wsk__ws_has_drained_locked(conn))
+        wsk__post(conn, WSK__POST_LOOK);
+}
+
+/* A message that finds the queue empty is never too long. */
+static bool fits_queue_locked(const wsk_conn *conn, size_t len)
+{
+    size_t owed = wsk__ws_owed_locked(conn);
+
+    return owed == 0 || (owed + len <= conn->srv->cfg.ws_send_max &&
+                         !wsk__ws_is_over_locked(conn));
+}
+
+wsk_status wsk__ws_bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    bool over;
+
+    wsk__ws_account_locked(conn);
+    if (fits_queue_locked(conn, len) || !wsk_ws_can_send(&conn->ws->engine))
+        return WSK_OK;
+    wsk__ws_flush_locked(conn);
+    if (fits_queue_locked(conn, len))
+        return WSK_OK;
+    if (!keep && cfg->ws_send_policy[0] == 'd') {
+        wsk__ws_await_drain_locked(conn);
+        conn->ws->dropped = true;
+        return WSK_E_AGAIN;
+    }
+    over = wsk__ws_is_over_locked(conn);
+    wsk__limit_hit_locked(conn,
+                          over ? WSK__LIMIT_WS_MEMORY : WSK__LIMIT_WS_SEND);
+    wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read",
+                               over ? "memory_limit" : "ws_send_max");
+    wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
+    return WSK_E_CLOSED;
+}
+
+void wsk__ws_count_out_locked(struct wsk__socket *ws, size_t len, bool whole)
+{
+    ws->messages_out += whole;
+    ws->octets_out += len;
+}
+
+/* A long message that nothing waits before is written from where it stands; it
+ * would gain nothing from leaving together with others. What the kernel does
+ * not take is queued. */
+static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
+                                   const uint8_t *data, size_t len,
+                                   unsigned flags)
+{
+    struct wsk_ws *engine = &conn->ws->engine;
+    uint8_t head[WSK__FRAME_OWN_MAX];
+    size_t n = 0, sent = 0;
+    wsk_status st = wsk__ws_send_beside(engine, opcode, len, flags, head, &n);
+    struct iovec iov[2] = {{head, n}, {(void *)(uintptr_t)data, len}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t done;
+
+    if (st != WSK_OK)
+        return st;
+    done = conn->fd < 0 ? -1
+                        : sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (done > 0) {
+        sent = (size_t)done;
+        wsk__ws_sent_locked(conn->ws);
+    }
+    if (sent == n + len)
+        return WSK_OK;
+    conn->ws->begun = sent > 0 ? n + len - sent : 0;
+    if ((sent >= n || wsk__ws_send_raw(engine, head + sent, n - sent)) &&
+        wsk__ws_send_raw(engine, data + (sent > n ? sent - n : 0),
+                         len - (sent > n ? sent - n : 0)))
+        return WSK_OK;
+    wsk__ws_eof_locked(conn); /* half a frame has left: no other may follow */
+    return WSK_E_NOMEM;
+}
+
+wsk_status wsk__ws_send_some(wsk_conn *conn, wsk_opcode opcode, bool fin,
+                             const void *data, size_t len, unsigned flags)
+{
+    struct wsk_ws *engine = &conn->ws->engine;
+    size_t octets = len;
+    bool queues = len < LONG || !fin;
+    uint8_t *packed = wsk__ws_pack(engine, data, &len, flags);
+    wsk_status st;
+
+    wsk__conn_lock(conn);
+    st = wsk__ws_bound_queue_locked(conn, len,
+                                    (flags & WSK_SEND_KEEP) != 0 || !fin);
+    if (st == WSK_OK && packed == NULL && !queues) {
+        wsk__ws_flush_locked(conn);
+        st = send_long_locked(conn, opcode, data, len, flags);
+        queues = st == WSK_E_AGAIN;
+        st = queues ? WSK_OK : st;
+    }
+    wsk__ws_queue_locked(conn);
+    if (st == WSK_OK && packed != NULL)
+        st = wsk__ws_send_packed(engine, opcode, fin, packed, len);
+    else if (st == WSK_OK && queues)
+        st = fin ? wsk_ws_send_with(engine, opcode, data, len, flags)
+                 : wsk_ws_send_first(engine, opcode, data, len, flags);
+    if (st == WSK_OK)
+        wsk__ws_count_out_locked(conn->ws, octets, fin);
+    wsk__ws_queued_locked(conn);
+    wsk__conn_unlock(conn);
+    wsk__free(packed);
+    return st;
+}
+
+uint8_t *wsk__ws_pack_ahead(const wsk_conn *conn, wsk_opcode opcode,
+                            const void *data, size_t *len)
+{
+    const struct wsk_ws *engine = &conn->ws->engine;
+    bool packs;
+
+    if (opcode != WSK_CONTINUATION || !wsk__ws_deflates(engine))
+        return NULL;
+    wsk__conn_lock(conn);
+    packs = wsk__ws_packs(engine);
+    wsk__conn_unlock(conn);
+    return packs ? wsk__ws_pack_piece(engine, data, len) : NULL;
+}
+
+/* WSK_E_AGAIN: more waits than drain() lets pass. */
+static wsk_status look_at_queue_locked(wsk_conn *conn)
+{
+    uint64_t limit = conn->srv->cfg.ws_send_limit;
+    wsk_status st = WSK_OK;
+
+    if (conn->kind != WSK__WS || conn->eof ||
+        wsk__ws_flush_locked(conn) == WSK__IO_GONE)
+        st = WSK_E_CLOSED;
+    else if (wsk__ws_is_full_locked(conn, limit < DRAINED ? limit : DRAINED))
+        st = WSK_E_AGAIN;
+    if (wsk__ws_has_drained_locked(conn))
+        wsk__post(conn, WSK__POST_LOOK);
+    return st;
+}
+
+/* One look, and one wait of at most `ms` if it is needed. */
+static wsk_status await_queue(wsk_conn *conn, uint64_t ms)
+{
+    struct pollfd p = {.events = POLLOUT};
+    wsk_status st;
+    int n;
+
+    wsk__conn_lock(conn);
+    st = look_at_queue_locked(conn);
+    p.fd = conn->fd;
+    conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
+    wsk__conn_unlock(conn);
+    if (st != WSK_E_AGAIN)
+        return st;
+    n = poll(&p, 1, (int)ms);
+    wsk__conn_lock(conn);
+    wsk__ws_unpin_locked(conn);
+    wsk__conn_unlock(conn);
+    return n < 0 && errno != EINTR ? WSK_E_CLOSED : WSK_E_AGAIN;
+}
+
+/* `reader`: a WebSocket whose handler waits here and so does not read; NULL. */
+static wsk_status drain(wsk_conn *conn, uint64_t until_ms, wsk_conn *reader)
+{
+    uint64_t patience = AWAY_MS;
+    wsk_status st = WSK_E_AGAIN;
+
+    while (st == WSK_E_AGAIN) {
+        uint64_t now = wsk__now_ms(),
+                 left = until_ms > now ? until_ms - now : 0;
+
+        st = await_queue(conn, left < patience ? left : patience);
+        if (st == WSK_E_AGAIN && left == 0)
+            st = WSK_E_TIMEOUT;
+        if (st == WSK_E_AGAIN && reader != NULL && patience == AWAY_MS)
+            wsk__post(reader, WSK__POST_AWAY);
+        patience = LOOK_MS;
+    }
+    return st;
+}
+
+wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
+{
+    uint64_t until = timeout_ms < 0 ? UINT64_MAX
+                                    : wsk__now_ms() + (uint64_t)timeout_ms;
+    struct wsk__thread *th;
+    wsk_status st;
+
+    if (wsk__lone_of(conn) != NULL)
+        return wsk__lone_drain(wsk__lone_of(conn));
+    th = wsk__handler_thread(conn);
+    if (th == NULL)
+        return drain(conn, until, NULL);
+    wsk__call_park(th);
+    st = drain(conn, until, th->ws);
+    wsk__call_unpark(th);
+    return st;
+}

@@ -1,0 +1,416 @@
+#include "net/websocket/served.h"
+
+#include "base/buf.h"
+#include "net/conn/conn.h"
+#include "net/conn/load.h"
+#include "net/conn/lock.h"
+#include "net/dispatch/calls.h"
+#include "net/dispatch/thread.h"
+#include "net/http1/exchange.h"
+#include "net/log/limits.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/os/poller.h"
+#include "net/os/stream.h"
+#include "net/server/server.h"
+#include "net/websocket/end.h"
+#include "net/websocket/events.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/ping.h"
+#include "net/websocket/stall.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+enum {
+    READS_MAX = 16, /* and reads */
+    AWAY_MS = 50,   /* then the loop reads for who delivers its events */
+};
+
+/* What HTTP has left to send and to read is the WebSocket's from now on. */
+static bool inherit(struct wsk__socket *ws, struct wsk__exchange *h)
+{
+    size_t len;
+    const uint8_t *data = wsk_http_out_buf(&h->http, &len);
+
+    if (len > 0 && !wsk__ws_send_raw(&ws->engine, data, len))
+        return false;
+    ws->begun = len;
+    wsk_http_out_ack(&h->http, len);
+    return wsk__ws_keep(ws, wsk__buf_data(&h->in), wsk__buf_len(&h->in));
+}
+
+bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
+                  struct wsk__socket *ws)
+{
+    if (!inherit(ws, conn->h))
+        return false;
+    wsk_conn_ref(conn); /* the request's, until its handler has returned */
+    wsk__conn_lock(conn);
+    conn->since_ms = ws->opened_ms = wsk__now_ms();
+    conn->kind = WSK__WS;
+    conn->ws = ws;
+    atomic_fetch_add(&conn->srv->n_websockets, 1);
+    wsk__conn_unlock(conn);
+    wsk__call_upgraded(th, conn);
+    if (conn->srv->draining) /* it was told before it was a WebSocket */
+        wsk__ws_goaway(conn);
+    wsk__post(conn, WSK__POST_LOOK); /* for its deadlines */
+    return true;
+}
+
+/* Both sides are through, or the transport is gone. */
+static bool over_locked(struct wsk_conn *conn)
+{
+    return wsk_ws_done(&conn->ws->engine) &&
+           (conn->eof || wsk__ws_owed_locked(conn) == 0);
+}
+
+static void end_transport(struct wsk_conn *conn, bool eof)
+{
+    if (eof)
+        wsk__conn_close(conn);
+    else
+        wsk__conn_linger(conn);
+}
+
+/* Its events have been handed out, and whoever has them is late. */
+static bool is_handed_out(const struct wsk__socket *ws)
+{
+    return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
+}
+
+/* Then the loop takes over. */
+static uint64_t away_ms(const struct wsk__socket *ws)
+{
+    return wsk__recent_ms(ws->calling_ms) + AWAY_MS;
+}
+
+/* Its moment to be told that the server stops: as good as random. */
+static uint64_t goaway_due(const struct wsk_conn *conn)
+{
+    const wsk_server *srv = conn->srv;
+    uint32_t mixed = (uint32_t)((uintptr_t)conn >> 4) * 2654435761u;
+
+    return srv->goaway_ms + ((uint64_t)mixed * srv->goaway_spread_ms >> 32);
+}
+
+/* The peer's time to answer our Close, which begins when that has left, is
+ * counted from the first look after it was queued. */
+static void note_closing_locked(struct wsk__socket *ws)
+{
+    if (ws->closing || wsk_ws_can_send(&ws->engine))
+        return;
+    ws->closing = true;
+    ws->ping_ms = wsk__now_ms();
+}
+
+/* When something is due from the peer, or to it. */
+static uint64_t peer_deadline_locked(const struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    const struct wsk__socket *ws = conn->ws;
+    uint64_t due = UINT64_MAX, heard = conn->since_ms;
+
+    if (!wsk_ws_can_send(&ws->engine)) {
+        uint64_t from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
+
+        assert(ws->closing);
+        due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
+                                                    : cfg->ws_close_timeout_ms);
+    } else if (conn->srv->draining) {
+        due = goaway_due(conn);
+    } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
+        due = ws->ping_ms + cfg->ws_ping_timeout_ms;
+    } else if (cfg->ws_ping_interval_ms > 0) {
+        due = (ws->ping_ms > heard ? ws->ping_ms : heard) +
+              cfg->ws_ping_interval_ms;
+    }
+    if (wsk_ws_can_send(&ws->engine) &&
+        due > wsk__ws_stall_deadline_locked(conn))
+        due = wsk__ws_stall_deadline_locked(conn);
+    return due;
+}
+
+/* Whether what its peer sends is taken: else its silence may be ours. */
+static bool is_reading_locked(const struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    return (ws->rx == WSK__RX_HANDLER ? ws->receiving
+                                      : !wsk__ws_mail_full_locked(conn)) &&
+           ws->over_ms == 0;
+}
+
+/* The rest of a message is due. One that waits until somebody wants it is not,
+ * nor is that of a peer that is not read from because it does not read. */
+static uint64_t message_deadline_locked(struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+
+    if (!wsk_ws_can_send(&ws->engine) || conn->eof)
+        return UINT64_MAX;
+    return wsk__ws_arrival_due_locked(
+        conn, is_reading_locked(conn) && !wsk__ws_holds_one(&ws->engine) &&
+                  wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit);
+}
+
+static uint64_t deadline_locked(struct wsk_conn *conn)
+{
+    const struct wsk__socket *ws = conn->ws;
+    uint64_t due = peer_deadline_locked(conn);
+    uint64_t message = message_deadline_locked(conn);
+
+    if (due > message)
+        due = message;
+    if (ws->look_ms != 0 && due > ws->look_ms)
+        due = ws->look_ms;
+    if (is_handed_out(ws) && due > away_ms(ws))
+        due = away_ms(ws);
+    return due;
+}
+
+/* The thread at hand delivers the events that are due: until it is late, only
+ * it reads for this WebSocket, and what its callbacks send leaves together. */
+static void hand_over_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    ws->calling = true;
+    ws->caller = th;
+    ws->corked = true;
+    ws->rx = WSK__RX_HANDLER;
+    ws->calling_ms = (uint32_t)wsk__now_ms();
+}
+
+/* Look for something that concerns a handler; true: an event is due. */
+static bool look_locked(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (wsk__ws_flush_locked(conn) == WSK__IO_GONE && !conn->eof)
+        wsk__ws_eof_locked(conn);
+    if (ws->rx == WSK__RX_LOOP && !wsk__ws_events_due_locked(conn)) {
+        if (ws->handlers == NULL || ws->calling) {
+            wsk__ws_read_locked(th, conn);
+        } else {
+            wsk__ws_take_in_hand_locked(th, conn, true);
+            wsk__ws_pull_locked(conn, &th->ws_span, &th->item);
+            if (th->item.kind == WSK_WS_NONE)
+                wsk__ws_flush_locked(conn); /* pongs */
+        }
+    }
+    /* Messages go first: who only ever sends must not keep them waiting. */
+    return th->item.kind != WSK_WS_NONE || wsk__ws_events_due_locked(conn) ||
+           (!ws->calling && wsk__ws_has_drained_locked(conn));
+}
+
+static unsigned wanted_locked(const struct wsk_conn *conn)
+{
+    unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
+
+    if (conn->ws->rx == WSK__RX_LOOP && !wsk__ws_mail_full_locked(conn) &&
+        !conn->eof)
+        want |= WSK__READ;
+    return want;
+}
+
+/* There may be more to read, and it may be read. */
+static bool unread_locked(const struct wsk_conn *conn)
+{
+    return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
+           !wsk__ws_mail_full_locked(conn) &&
+           wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
+}
+
+/* While there is too little memory it waits, or is given up. */
+static void mind_memory_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    bool over;
+
+    if (conn->srv->cfg.memory_limit == 0)
+        return;
+    over = wsk__ws_over_wait_locked(conn);
+    ws->look_ms = 0;
+    if (ws->held > 0 && wsk_ws_can_send(&ws->engine))
+        ws->look_ms = wsk__now_ms() +
+                      (over ? WSK__OVER_LOOK_MS : WSK__HELD_LOOK_MS);
+    if (wsk_ws_done(&ws->engine))
+        wsk__ws_shut_locked(conn);
+}
+
+bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    for (int reads = 0; reads < READS_MAX; reads++) {
+        bool due, alive, over = false, eof, again;
+        uint64_t deadline = UINT64_MAX;
+        enum wsk__calls calls;
+
+        wsk__conn_lock(conn);
+        th->ws_span.len = 0;
+        alive = conn->kind == WSK__WS; /* else only its events are owed */
+        if (alive)
+            mind_memory_locked(conn);
+        due = alive ? look_locked(th, conn) : wsk__ws_events_due_locked(conn);
+        if (due)
+            hand_over_locked(th, conn);
+        again = alive && unread_locked(conn);
+        eof = conn->eof;
+        if (alive)
+            over = over_locked(conn);
+        if (alive && !over) {
+            wsk__watch(conn, wanted_locked(conn));
+            note_closing_locked(conn->ws);
+            deadline = deadline_locked(conn);
+        }
+        wsk__conn_unlock(conn);
+        if (over)
+            end_transport(conn, eof);
+        else if (alive)
+            wsk__rearm_at(conn, deadline);
+        if (!due && (!again || over))
+            return true;
+        if (!due)
+            continue;
+        if (!wsk__ws_call_events(th, conn, &calls))
+            return false;
+        if (calls != WSK__CALLS_LOOK || conn->kind != WSK__WS)
+            return true;
+    }
+    wsk__post(conn, WSK__POST_LOOK); /* others have a turn, too */
+    return true;
+}
+
+uint64_t wsk__ws_deadline(struct wsk_conn *conn)
+{
+    uint64_t due;
+
+    wsk__conn_lock(conn);
+    note_closing_locked(conn->ws);
+    due = deadline_locked(conn);
+    wsk__conn_unlock(conn);
+    return due;
+}
+
+/* Silence for too long: ask for a sign of life, or give up. */
+static void silent_locked(struct wsk_conn *conn)
+{
+    size_t owed = wsk__ws_owed_locked(conn);
+    bool reading = is_reading_locked(conn);
+    bool choked = owed > conn->srv->cfg.ws_send_limit;
+    bool taking = wsk__ws_is_taking_locked(conn);
+
+    /* The silence may be ours; and who takes what we send is alive, though our
+     * ping may not have left yet. Who is not read from because it does not read
+     * must at least do that. */
+    if (taking || (!reading && !choked)) {
+        conn->since_ms = wsk__now_ms();
+    } else if (conn->ws->ping_ms > conn->since_ms &&
+               conn->srv->cfg.ws_ping_timeout_ms > 0) {
+        wsk__ws_fail_unread_locked(conn, 1011, "no answer to a ping",
+                                   "ws_ping_timeout");
+    } else {
+        if (wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0) ==
+            WSK_OK)
+            wsk__ws_pinged_locked(conn->ws, NULL, 0);
+        conn->ws->ping_ms = wsk__now_ms();
+        if (conn->ws->ping_ms <= conn->since_ms)
+            conn->ws->ping_ms = conn->since_ms + 1;
+    }
+}
+
+static void goaway_locked(struct wsk_conn *conn)
+{
+    wsk_ws_send_close(&conn->ws->engine, 1001, NULL, 0);
+    wsk__ws_collect_locked(conn);
+    wsk__ws_flush_locked(conn);
+}
+
+/* Whoever delivers its events has been away for long: from now on the loop
+ * reads, so that pings are answered and closes seen. */
+static void take_over_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->caller != NULL)
+        wsk__ws_keep_span_locked(conn, &ws->caller->ws_span);
+    ws->caller = NULL;
+    ws->rx = WSK__RX_LOOP;
+    conn->drained = false;
+}
+
+/* What was queued leaves, maybe a Close, which may be the last of it. */
+static void end_locked(struct wsk_conn *conn)
+{
+    wsk__ws_flush_locked(conn);
+    if (wsk_ws_done(&conn->ws->engine))
+        wsk__ws_shut_locked(conn);
+}
+
+bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    note_closing_locked(conn->ws);
+    if (is_handed_out(conn->ws) && away_ms(conn->ws) <= conn->srv->now_ms) {
+        take_over_locked(conn);
+    } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
+               goaway_due(conn) <= conn->srv->now_ms) {
+        goaway_locked(conn);
+    } else if (wsk_ws_can_send(&conn->ws->engine) &&
+               wsk__ws_stall_is_over_locked(conn)) {
+        wsk__ws_give_up_locked(conn);
+    } else if (message_deadline_locked(conn) <= conn->srv->now_ms) {
+        wsk__limit_hit_locked(conn, WSK__LIMIT_WS_RATE);
+        wsk__ws_fail_limit(&conn->ws->engine, 1008, "message too slow",
+                           "body_rate");
+        wsk__ws_collect_locked(conn);
+        end_locked(conn);
+    } else if (peer_deadline_locked(conn) > conn->srv->now_ms) {
+        ; /* nothing but mind_memory_locked() */
+    } else if (wsk_ws_can_send(&conn->ws->engine)) {
+        silent_locked(conn);
+        end_locked(conn);
+    } else {
+        wsk__ws_give_up_locked(conn);
+    }
+    wsk__conn_unlock(conn);
+    return wsk__ws_serve(th, conn);
+}
+
+void wsk__ws_goaway(struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    if (conn->kind == WSK__WS)
+        goaway_locked(conn);
+    wsk__conn_unlock(conn);
+}
+
+void wsk__ws_lost(struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    wsk__ws_give_up_locked(conn);
+    wsk__conn_unlock(conn);
+    wsk__post(conn, WSK__POST_LOOK);
+}
+
+void wsk__ws_handler_done(struct wsk_conn *conn)
+{
+    wsk__conn_lock(conn);
+    if (conn->ws->handlers == NULL) {
+        if (wsk_ws_send_close(&conn->ws->engine, 1000, NULL, 0) == WSK_E_NOMEM)
+            wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
+        wsk__ws_collect_locked(conn);
+        /* Nobody will fetch what still comes. */
+        for (struct wsk__mail *mail;
+             (mail = wsk__ws_next_mail(conn->ws)) != NULL;)
+            wsk__mail_free(mail);
+    }
+    if (!conn->ws->receiving && !conn->ws->calling)
+        conn->ws->rx = WSK__RX_LOOP;
+    conn->drained = false;
+    wsk__ws_flush_locked(conn);
+    wsk__conn_unlock(conn);
+}

@@ -1,0 +1,121 @@
+/* net/websocket/served: a WebSocket that the loop serves. The engine, the mail
+ * and every flag stand under wsk__conn_lock(); the read side of the descriptor
+ * has one owner (conn->ws->rx). */
+#ifndef WSK_NET_WEBSOCKET_SERVED_H
+#define WSK_NET_WEBSOCKET_SERVED_H
+
+#include "net/conn/min_rate.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+struct wsk__buf;
+struct wsk__mail;
+struct wsk__thread;
+struct wsk_conn;
+
+/* Who reads for a WebSocket: its descriptor, and what was kept of it. */
+enum wsk__rx {
+    WSK__RX_LOOP,
+    WSK__RX_HANDLER, /* the thread in receive(), or that delivers its events */
+};
+
+/* A WebSocket, in one block; under its connection's lock, unless fixed. */
+struct wsk__socket {
+    struct wsk_ws engine;
+    const wsk_ws_handlers *handlers;
+    void *handlers_user;
+    struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
+    struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
+    size_t mail_bytes;
+    uint64_t sent_ms;    /* last octet to the peer, or it took one */
+    uint64_t ping_ms;    /* our ping left then; 0: none is open. Once `closing`,
+                            our Close was sent then */
+    uint64_t asked_ns;   /* the newest ping was sent then; 0: answered */
+    uint32_t asked_hash; /* of its payload */
+    uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
+    struct wsk__buf *aside; /* its message, while a thread reads into it */
+    uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
+    size_t held;            /* octets that srv->held counts for it */
+    size_t begun;           /* octets at the head of its queue whose frame has
+                               begun to leave */
+    struct wsk__buf *in;    /* received, not yet fed; or NULL */
+
+    /* For the log; of messages. */
+    uint64_t opened_ms, octets_in, octets_out;
+    uint32_t messages_in, messages_out;
+
+    char *reason;           /* of the peer's Close, or NULL */
+    uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
+    uint32_t unread;        /* octets in the kernel, at the last look at who has
+                               `stalled` */
+    uint32_t mail_n;        /* messages in it */
+    uint32_t calling_ms;    /* its events were handed out then;
+                               wsk__recent_ms() */
+    uint32_t over_ms;       /* it waits since then for memory, the same; 0: it
+                               does not */
+    uint32_t paused_ms;     /* its message is not read since then, the same */
+    uint32_t message;       /* of engine.begun, that `arrival` is about */
+    uint32_t arrived;       /* of engine.arrived, at the last look */
+    struct wsk__pace arrival; /* of the message, while `arriving` */
+    uint32_t head_len;        /* of text; fixed */
+    uint32_t block;           /* octets of all this; fixed */
+    uint16_t code;            /* how it ended, with reason */
+    uint16_t pins;            /* threads that use fd without the lock */
+    uint8_t control_n;        /* pings and pongs in the mail */
+    uint8_t reason_len;
+    uint8_t rx;         /* an enum wsk__rx */
+    bool in_pieces : 1; /* a piece was fetched, and not yet the last */
+    bool hear : 1;      /* pings and pongs come into the mail */
+    bool clean : 1;     /* of its end */
+    bool receiving : 1; /* a thread is inside wsk_conn_receive() */
+    bool calling : 1;   /* its events are being delivered, or queued */
+    bool corked : 1;    /* what its caller sends leaves at the callback's end */
+    bool connect_due : 1; /* as an event */
+    bool close_fired : 1;
+    bool closing : 1;   /* see ping_ms */
+    bool ended : 1;     /* code to clean are set; no more messages will come */
+    bool shut : 1;      /* the descriptor was shut down */
+    bool close_due : 1; /* the last pin closes fd */
+    bool drain_due : 1; /* as an event, once less waits */
+    bool dropped : 1;   /* so that all must have left by then */
+    bool stalled : 1;   /* the kernel takes no more until the peer reads */
+    bool arriving : 1;  /* a look has found a message that is not whole */
+
+    /* fixed: what is kept of the opening handshake */
+    uint16_t peer_port, local_port;
+    uint16_t local_at, protocol_at; /* behind the head; protocol_at 0: none */
+    uint16_t prefix_at;             /* the same; 0: none */
+    uint16_t host_at;               /* of the proxy's word; the same */
+    bool https : 1;                 /* how it came, see conn/peer */
+    char text[]; /* the octets of the head; peer, local, protocol, prefix
+                    and host, each with its NUL */
+};
+
+/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
+
+bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* The deadline of the connection's phase; UINT64_MAX: none. HTTP's stands in
+ * http1/deadline. */
+uint64_t wsk__ws_deadline(struct wsk_conn *conn);
+
+/* That deadline has passed. */
+bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* ---- owner ---- */
+
+/* From now on the connection is a WebSocket, and `th` holds it. False when
+ * memory is out: it is still HTTP's. */
+bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
+                  struct wsk__socket *ws);
+
+/* ---- lock held: what has come ---- */
+
+/* The handler has returned without attaching: close. */
+void wsk__ws_handler_done(struct wsk_conn *conn);
+void wsk__ws_goaway(struct wsk_conn *conn); /* 1001, if it is a WebSocket */
+
+/* The transport is given up; its events are still delivered. */
+void wsk__ws_lost(struct wsk_conn *conn);
+
+#endif

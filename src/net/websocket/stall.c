@@ -1,0 +1,139 @@
+#include "net/websocket/stall.h"
+
+#include "net/conn/conn.h"
+#include "net/conn/min_rate.h"
+#include "net/loop/post.h"
+#include "net/os/clock.h"
+#include "net/os/stream.h"
+#include "net/server/server.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+/* How long a WebSocket's peer may take nothing of what waits for it. Pings ask
+ * it first, where there are any. */
+static uint64_t ws_patience_ms(const wsk_server_config *cfg)
+{
+    if (cfg->ws_ping_timeout_ms == 0)
+        return WSK__STALL_MS;
+    return cfg->ws_ping_timeout_ms +
+           (cfg->ws_ping_interval_ms > 0 ? WSK__STALL_MS : 0);
+}
+
+void wsk__ws_stall_begin_locked(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->stalled)
+        return;
+    ws->stalled = true;
+    ws->unread = wsk__stream_backlog(conn->fd);
+    ws->sent_ms = wsk__now_ms();
+    /* The leader shall know the deadline, unless it looks before it anyway. */
+    if (cfg->ws_ping_interval_ms == 0 ||
+        cfg->ws_ping_interval_ms > ws_patience_ms(cfg))
+        wsk__post(conn, WSK__POST_LOOK);
+}
+
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk_conn *conn)
+{
+    if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
+        return UINT64_MAX;
+    return conn->ws->sent_ms + ws_patience_ms(&conn->srv->cfg);
+}
+
+static void look_at_kernel_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    uint32_t left = ws->stalled ? wsk__stream_backlog(conn->fd) : UINT32_MAX;
+
+    if (left >= ws->unread)
+        return;
+    ws->unread = left;
+    ws->sent_ms = wsk__now_ms();
+}
+
+bool wsk__ws_stall_is_over_locked(struct wsk_conn *conn)
+{
+    if (wsk__ws_stall_deadline_locked(conn) > wsk__now_ms())
+        return false;
+    look_at_kernel_locked(conn);
+    return wsk__ws_stall_deadline_locked(conn) <= wsk__now_ms();
+}
+
+bool wsk__ws_is_taking_locked(struct wsk_conn *conn)
+{
+    look_at_kernel_locked(conn);
+    return wsk__ws_owed_locked(conn) > 0 &&
+           wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
+}
+
+/* What has come of a message since the last look. Control frames in between do
+ * not count. */
+static void look_at_arrival_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+    const struct wsk_ws *engine = &ws->engine;
+    uint64_t now_ms = wsk__now_ms();
+
+    if (!wsk__ws_in_message(engine)) {
+        ws->arriving = false;
+    } else if (!ws->arriving || ws->message != engine->begun) {
+        ws->arriving = true;
+        ws->message = engine->begun;
+        wsk__pace_begin(&ws->arrival, now_ms);
+    } else {
+        wsk__pace_moved(&ws->arrival, now_ms, engine->arrived - ws->arrived,
+                        conn->srv->cfg.body_rate);
+    }
+    ws->arrived = engine->arrived;
+}
+
+void wsk__ws_arrival_pause_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (!wsk__ws_in_message(&ws->engine) || ws->paused_ms != 0)
+        return;
+    look_at_arrival_locked(conn);
+    ws->paused_ms = (uint32_t)wsk__now_ms();
+}
+
+void wsk__ws_arrival_resume_locked(struct wsk_conn *conn)
+{
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->paused_ms != 0)
+        wsk__pace_skip(&ws->arrival,
+                       wsk__now_ms() - wsk__recent_ms(ws->paused_ms));
+    ws->paused_ms = 0;
+}
+
+uint64_t wsk__ws_arrival_due_locked(struct wsk_conn *conn, bool reading)
+{
+    if (!reading) {
+        wsk__ws_arrival_pause_locked(conn);
+        return UINT64_MAX;
+    }
+    wsk__ws_arrival_resume_locked(conn);
+    look_at_arrival_locked(conn);
+    return conn->ws->arriving
+               ? wsk__pace_due_ms(&conn->ws->arrival, conn->srv->cfg.body_rate)
+               : UINT64_MAX;
+}
+
+void wsk__ws_tell_of_arrival_locked(struct wsk_conn *conn)
+{
+    const wsk_server_config *cfg = &conn->srv->cfg;
+    struct wsk__socket *ws = conn->ws;
+
+    if (ws->arriving || !wsk__ws_in_message(&ws->engine) ||
+        cfg->body_rate == 0 ||
+        (cfg->ws_ping_interval_ms > 0 &&
+         cfg->ws_ping_interval_ms <= 2 * WSK__PACE_GRACE_MS))
+        return;
+    look_at_arrival_locked(conn);
+    wsk__post(conn, WSK__POST_LOOK);
+}
