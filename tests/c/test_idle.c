@@ -70,7 +70,7 @@ static void close_all(const int *fds, int n)
 
 static unsigned long long hits(const struct served *s, enum wsk__limit limit)
 {
-    return atomic_load(&s->srv->hits[limit].n);
+    return atomic_load(&s->srv->limits[limit].n);
 }
 
 TEST(silent_connections_make_room_the_oldest_first)

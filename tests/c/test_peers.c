@@ -179,7 +179,7 @@ TEST(a_slow_reader_gets_the_whole_answer)
 static bool is_hit(const struct served *s, enum wsk__limit limit)
 {
     for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
-        if (atomic_load(&s->srv->hits[limit].n) > 0)
+        if (atomic_load(&s->srv->limits[limit].n) > 0)
             return true;
     return false;
 }

@@ -285,7 +285,7 @@ TEST(past_spill_limit_a_body_is_507_and_others_are_not)
             usleep(1000);
     }
     EXPECT(hear_answer(fds[2], NULL, 0) == 507);
-    EXPECT(atomic_load(&s.srv->hits[WSK__LIMIT_SPILL].n) == 1);
+    EXPECT(atomic_load(&s.srv->limits[WSK__LIMIT_SPILL].n) == 1);
     for (int i = 0; i < 2; i++) {
         EXPECT(say_octets(fds[i], body + 102400, 1));
         expect_account(fds[i], "102401 0 102401 0");
@@ -367,11 +367,11 @@ TEST(what_others_asked_of_a_disk_thread_that_could_not_be_made_is_done)
         conn[i].h = &h[i];
     }
     srv->disk_runs = true; /* as while another thread tries to make it */
-    EXPECT(wsk__disk_ask(&conn[0], count_job));
-    EXPECT(wsk__disk_ask(&conn[1], count_job));
+    EXPECT(wsk__offload_ask(&conn[0], count_job));
+    EXPECT(wsk__offload_ask(&conn[1], count_job));
     srv->disk_runs = false;
     refuse_threads(true, usual);
-    EXPECT(!wsk__disk_ask(&conn[2], count_job));
+    EXPECT(!wsk__offload_ask(&conn[2], count_job));
     refuse_threads(false, usual);
     EXPECT(h[0].spilled == 1 && h[1].spilled == 1 && h[2].spilled == 0);
     EXPECT(!h[0].at_disk && !h[1].at_disk && !h[2].at_disk);

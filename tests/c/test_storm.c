@@ -620,10 +620,10 @@ static bool holds_nothing(wsk_server *srv)
 
     pthread_mutex_lock(&srv->lock);
     nobody = srv->n_running + srv->n_parked + srv->n_places + srv->n_unparking +
-                 srv->n_ready ==
+                 srv->n_queued ==
              0;
     pthread_mutex_unlock(&srv->lock);
-    return nobody && atomic_load(&srv->held) == 0 &&
+    return nobody && atomic_load(&srv->counted) == 0 &&
            atomic_load(&srv->heads) == 0 && atomic_load(&srv->spilled) == 0 &&
            atomic_load(&srv->streaming) == 0 &&
            atomic_load(&srv->deflate_bytes) == 0;

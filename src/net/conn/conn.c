@@ -42,7 +42,7 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
         bool handlers = conn->kind == WSK__WS
                             ? conn->ws->rx == WSK__RX_HANDLER &&
                                   conn->ws->handlers == NULL
-                            : conn->taken && conn->busy;
+                            : conn->detached && conn->busy;
 
         want = handlers ? 0 : WSK__READ;
     }
@@ -95,7 +95,7 @@ void wsk__conn_close(struct wsk_conn *conn)
         shutdown(conn->fd, SHUT_RDWR);
         conn->ws->close_due = true;
     } else {
-        if (conn->taken) /* the handler's descriptor would keep it open */
+        if (conn->detached) /* the handler's descriptor would keep it open */
             shutdown(conn->fd, SHUT_RDWR);
         close(conn->fd);
         conn->fd = -1;
@@ -112,7 +112,7 @@ void wsk__conn_close(struct wsk_conn *conn)
     srv->graveyard = conn;
     if (!websocket) { /* else its handler's thread may be freeing conn->h */
         wsk__load_forget(conn);
-        wsk__spill_drop(conn);
+        wsk__body_file_drop(conn);
     }
     if (srv->accept_paused && srv->n_conns < srv->max_connections)
         wsk__pause_accepting(srv, false);
@@ -198,7 +198,7 @@ void wsk__conn_linger(struct wsk_conn *conn)
     wsk__post(conn, WSK__POST_LOOK);
 }
 
-bool wsk__conn_settle(struct wsk_conn *conn)
+bool wsk__leader_may_work(struct wsk_conn *conn)
 {
     if (conn->busy) {
         wsk__conn_lock(conn);
@@ -209,12 +209,12 @@ bool wsk__conn_settle(struct wsk_conn *conn)
     return !conn->busy;
 }
 
-static bool is_taken(struct wsk_conn *conn)
+static bool is_detached(struct wsk_conn *conn)
 {
     bool taken;
 
     wsk__conn_lock(conn);
-    taken = conn->taken;
+    taken = conn->detached;
     wsk__conn_unlock(conn);
     return taken;
 }
@@ -234,8 +234,8 @@ bool wsk__on_conn(struct wsk__thread *th, struct wsk_conn *conn, unsigned what)
         conn->hup_seen = true;
     if (what & WSK__GONE)
         atomic_store(&conn->gone, true);
-    if (!wsk__conn_settle(conn)) {
-        if (is_taken(conn))
+    if (!wsk__leader_may_work(conn)) {
+        if (is_detached(conn))
             wsk__watch(conn, 0);
         return true; /* whoever has it reads again when done */
     }
@@ -262,7 +262,7 @@ bool wsk__on_post(struct wsk__thread *th, struct wsk_conn *conn, unsigned what)
         conn->busy = false;
     if (what & WSK__POST_REFUSE)
         wsk__http_refuse(th, conn, WSK__LIMIT_THREADS);
-    if (wsk__conn_settle(conn)) {
+    if (wsk__leader_may_work(conn)) {
         wsk__conn_lock(conn);
         if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
             conn->drained = false;
@@ -283,7 +283,7 @@ bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
 {
     uint64_t due;
 
-    if (!wsk__conn_settle(conn)) {
+    if (!wsk__leader_may_work(conn)) {
         wsk__wait_told(conn);
         wsk__overdue(th, conn);
         return true;

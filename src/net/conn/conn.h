@@ -21,7 +21,12 @@ enum wsk__kind {
 };
 
 /* Who has begun to answer a request that has a request_timeout. */
-enum wsk__claim { WSK__UNCLAIMED, WSK__CLAIMED, WSK__SOCKET, WSK__TIMED_OUT };
+enum wsk__answered_by {
+    WSK__BY_NOBODY,
+    WSK__BY_HANDLER,
+    WSK__BY_WEBSOCKET,
+    WSK__BY_CLOCK
+};
 
 struct wsk_conn {
     enum wsk__source source; /* fixed */
@@ -32,14 +37,16 @@ struct wsk_conn {
     struct wsk_conn *prev, *next; /* in srv->conns or srv->parted */
     struct wsk__timer timer;
     uint8_t want;
-    bool busy;     /* a handler owns it, or it waits for one in srv->ready */
+    bool busy;     /* a handler owns it, or it waits for one in srv->queue */
     bool parted;   /* it is in srv->parted */
     bool hup_seen; /* the poller saw an end */
-    atomic_uchar claim; /* an enum wsk__claim, with request_timeout */
-    uint32_t call_ms;   /* its request waits for the handler's end since then;
-                           wsk__recent_ms() */
+    atomic_uchar
+        answered_by;  /* an enum wsk__answered_by, with request_timeout */
+    uint32_t call_ms; /* its request waits for the handler's end since then;
+                         wsk__recent_ms() */
 
-    bool taken; /* wsk__conn_lock(): its handler has a descriptor of its own */
+    bool detached; /* wsk__conn_lock(): its handler has a descriptor of its own
+                    */
     atomic_bool gone; /* the poller saw that nobody hears us any more */
 
     /* srv->post_lock */
@@ -50,8 +57,8 @@ struct wsk_conn {
     struct wsk_conn *post_next;
 
     /* srv->lock */
-    struct wsk_conn *ready_next;
-    bool queued; /* in srv->ready */
+    struct wsk_conn *queue_next;
+    bool queued; /* in srv->queue */
 
     /* owner */
     struct wsk__exchange *h;
@@ -84,7 +91,7 @@ void wsk__conns_bury(wsk_server *srv);
 
 /* A busy connection may have become a WebSocket, which has its own lock. True:
  * the leader may work on it. */
-bool wsk__conn_settle(struct wsk_conn *conn);
+bool wsk__leader_may_work(struct wsk_conn *conn);
 bool wsk__on_conn(struct wsk__thread *th, struct wsk_conn *conn, unsigned what);
 bool wsk__on_post(struct wsk__thread *th, struct wsk_conn *conn, unsigned what);
 bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn);

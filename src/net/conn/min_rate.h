@@ -9,40 +9,40 @@
 
 #include <stdint.h>
 
-enum { WSK__PACE_GRACE_MS = 10000, WSK__PACE_CREDIT_MS = 30000 };
+enum { WSK__MIN_RATE_GRACE_MS = 10000, WSK__MIN_RATE_CREDIT_MS = 30000 };
 
-struct wsk__pace {
+struct wsk__min_rate {
     uint64_t due_us; /* by then more must have moved */
 };
 
-static inline void wsk__pace_begin(struct wsk__pace *p, uint64_t now_ms)
+static inline void wsk__min_rate_begin(struct wsk__min_rate *p, uint64_t now_ms)
 {
-    p->due_us = (now_ms + WSK__PACE_GRACE_MS) * 1000;
+    p->due_us = (now_ms + WSK__MIN_RATE_GRACE_MS) * 1000;
 }
 
 /* `octets` have moved; `rate` a second are due, 0 is no least. */
-static inline void wsk__pace_moved(struct wsk__pace *p, uint64_t now_ms,
-                                   uint64_t octets, uint64_t rate)
+static inline void wsk__min_rate_moved(struct wsk__min_rate *p, uint64_t now_ms,
+                                       uint64_t octets, uint64_t rate)
 {
-    uint64_t most = (now_ms + WSK__PACE_CREDIT_MS) * 1000;
+    uint64_t most = (now_ms + WSK__MIN_RATE_CREDIT_MS) * 1000;
 
     if (rate == 0)
         return;
-    if (octets > rate * (WSK__PACE_CREDIT_MS / 1000))
-        octets = rate * (WSK__PACE_CREDIT_MS / 1000);
+    if (octets > rate * (WSK__MIN_RATE_CREDIT_MS / 1000))
+        octets = rate * (WSK__MIN_RATE_CREDIT_MS / 1000);
     p->due_us += octets * 1000000 / rate;
     if (p->due_us > most)
         p->due_us = most;
 }
 
 /* For `ms` it was not the peer's turn. */
-static inline void wsk__pace_skip(struct wsk__pace *p, uint64_t ms)
+static inline void wsk__min_rate_skip(struct wsk__min_rate *p, uint64_t ms)
 {
     p->due_us += ms * 1000;
 }
 
-static inline uint64_t wsk__pace_due_ms(const struct wsk__pace *p,
-                                        uint64_t rate)
+static inline uint64_t wsk__min_rate_due_ms(const struct wsk__min_rate *p,
+                                            uint64_t rate)
 {
     return rate == 0 ? UINT64_MAX : p->due_us / 1000;
 }

@@ -40,7 +40,7 @@ bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
     wsk__dispatch_lock(srv);
     now = (srv->slow_entries == 0 || wsk__queue_is_unserved_locked(srv)) &&
           srv->n_running < srv->cfg.threads && srv->n_spares > 0 &&
-          srv->n_fresh == 0 && srv->ready == NULL && srv->n_unparking == 0;
+          srv->n_fresh == 0 && srv->queue == NULL && srv->n_unparking == 0;
     if (now)
         begin_inline_locked(th, conn);
     wsk__dispatch_unlock(srv);
@@ -83,8 +83,8 @@ static enum wsk__limit queue_limit_locked(const wsk_server *srv)
 {
     if (wsk__is_hopeless_locked(srv))
         return WSK__LIMIT_THREADS;
-    return srv->n_ready >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
-                                                : WSK__LIMITS;
+    return srv->n_queued >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
+                                                 : WSK__LIMITS;
 }
 
 enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
@@ -99,16 +99,16 @@ enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
         wsk__dispatch_unlock(srv);
         return limit;
     }
-    srv->n_ready += is_request;
+    srv->n_queued += is_request;
     conn->queued = true;
     late = srv->ended;
-    conn->ready_next = NULL;
-    *srv->ready_tail = conn;
-    srv->ready_tail = &conn->ready_next;
+    conn->queue_next = NULL;
+    *srv->queue_tail = conn;
+    srv->queue_tail = &conn->queue_next;
     wsk__kick_locked(srv);
     wsk__dispatch_unlock(srv);
     if (late)
-        wsk__drop_ready(srv);
+        wsk__drop_queue(srv);
     return limit;
 }
 
@@ -182,11 +182,11 @@ void wsk__call_unpark(struct wsk__thread *th)
             th->ws, WSK__POST_AWAY); /* it will not read for a while */
     wsk__wake_locked(srv);
     while (!srv->ended && (srv->n_running >= srv->cfg.threads ||
-                           (srv->queue_turn && srv->ready != NULL &&
+                           (srv->queue_turn && srv->queue != NULL &&
                             !wsk__queue_is_unserved_locked(srv))))
         pthread_cond_wait(&srv->slot_free, &srv->lock);
     srv->n_unparking--;
-    srv->queue_turn = srv->ready != NULL;
+    srv->queue_turn = srv->queue != NULL;
     srv->n_parked--;
     srv->n_places -= th->took_place;
     th->parked = th->took_place = false;
@@ -234,7 +234,7 @@ bool wsk__call_goes_on(struct wsk__thread *th)
     wsk__dispatch_lock(srv);
     wsk__watch_anew_locked(th);
     others = srv->n_running >= srv->cfg.threads &&
-             (srv->n_unparking > 0 || srv->ready != NULL);
+             (srv->n_unparking > 0 || srv->queue != NULL);
     wsk__dispatch_unlock(srv);
     return !others;
 }
@@ -299,13 +299,13 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
     *conn = NULL;
     wsk__dispatch_lock(srv);
     *release = take_release_locked(th);
-    if (*release == NULL && !srv->ended && srv->ready != NULL &&
+    if (*release == NULL && !srv->ended && srv->queue != NULL &&
         wsk__queue_may_run_locked(srv) && may_take_locked(th)) {
-        *conn = srv->ready;
-        srv->ready = (*conn)->ready_next;
-        if (srv->ready == NULL)
-            srv->ready_tail = &srv->ready;
-        srv->n_ready -= (*conn)->ws == NULL;
+        *conn = srv->queue;
+        srv->queue = (*conn)->queue_next;
+        if (srv->queue == NULL)
+            srv->queue_tail = &srv->queue;
+        srv->n_queued -= (*conn)->ws == NULL;
         (*conn)->queued = false;
         begin_locked(th, *conn);
         wsk__set_fresh_locked(th, true);
@@ -320,23 +320,23 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
 }
 
 /* Requests shall not wait for ever; events of WebSockets may. */
-static void refuse_ready_locked(wsk_server *srv)
+static void refuse_queue_locked(wsk_server *srv)
 {
-    struct wsk_conn **at = &srv->ready;
+    struct wsk_conn **at = &srv->queue;
 
     while (*at != NULL) {
         struct wsk_conn *conn = *at;
 
         if (conn->ws != NULL) {
-            at = &conn->ready_next;
+            at = &conn->queue_next;
             continue;
         }
-        *at = conn->ready_next;
+        *at = conn->queue_next;
         conn->queued = false;
-        srv->n_ready--;
+        srv->n_queued--;
         wsk__crew_post_locked(conn, WSK__POST_RUN | WSK__POST_REFUSE);
     }
-    srv->ready_tail = at;
+    srv->queue_tail = at;
 }
 
 void wsk__despair_locked(wsk_server *srv)
@@ -344,7 +344,7 @@ void wsk__despair_locked(wsk_server *srv)
     srv->no_threads = true;
     pthread_cond_broadcast(&srv->slot_free); /* not the queue's turn any more */
     if (wsk__is_hopeless_locked(srv))
-        refuse_ready_locked(srv);
+        refuse_queue_locked(srv);
 }
 
 void wsk_server_no_thread(wsk_server *srv)
@@ -359,24 +359,24 @@ bool wsk__calls_open(wsk_server *srv)
     bool open;
 
     wsk__dispatch_lock(srv);
-    open = srv->n_running > 0 || srv->n_parked > 0 || srv->ready != NULL ||
+    open = srv->n_running > 0 || srv->n_parked > 0 || srv->queue != NULL ||
            srv->releases != NULL;
     wsk__dispatch_unlock(srv);
     return open;
 }
 
-void wsk__drop_ready(wsk_server *srv)
+void wsk__drop_queue(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
     wsk__dispatch_lock(srv);
-    conn = srv->ready;
-    srv->ready = NULL;
-    srv->ready_tail = &srv->ready;
-    srv->n_ready = 0;
+    conn = srv->queue;
+    srv->queue = NULL;
+    srv->queue_tail = &srv->queue;
+    srv->n_queued = 0;
     wsk__dispatch_unlock(srv);
     while (conn != NULL) {
-        struct wsk_conn *next = conn->ready_next;
+        struct wsk_conn *next = conn->queue_next;
 
         conn->busy = false;
         if (conn->ws != NULL)

@@ -87,6 +87,6 @@ void wsk__call_leave(struct wsk__thread *th);
 /* ---- any thread ---- */
 
 /* Forget calls that will never be begun: the server has ended. */
-void wsk__drop_ready(wsk_server *srv);
+void wsk__drop_queue(wsk_server *srv);
 
 #endif

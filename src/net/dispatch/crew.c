@@ -137,7 +137,7 @@ bool wsk__queue_is_unserved_locked(const wsk_server *srv)
 
 void wsk__kick_locked(wsk_server *srv)
 {
-    bool due = (srv->ready != NULL && wsk__queue_may_run_locked(srv)) ||
+    bool due = (srv->queue != NULL && wsk__queue_may_run_locked(srv)) ||
                srv->releases != NULL;
 
     if (due && srv->n_running < srv->cfg.threads && srv->n_fresh == 0 &&

@@ -168,7 +168,7 @@ bool wsk__dispatch_start(wsk_server *srv)
     pthread_t thread;
     int err;
 
-    srv->ready_tail = &srv->ready;
+    srv->queue_tail = &srv->queue;
     srv->tick = 1; /* 0 says: not seen yet */
     wsk__server_ref(srv);
     err = pthread_create(&thread, NULL, wsk__monitor, srv);

@@ -102,7 +102,7 @@ static void unqueue_job(struct wsk_conn *conn)
     wsk_conn_unref(conn);
 }
 
-bool wsk__disk_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
+bool wsk__offload_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
 {
     wsk_server *srv = conn->srv;
 

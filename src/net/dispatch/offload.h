@@ -12,6 +12,7 @@ struct wsk_conn;
  * and what the job works on is its own; then the loop looks at the connection.
  * False: there is no thread to be had. Owner; not while it is at the disk.
  */
-bool wsk__disk_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn));
+bool wsk__offload_ask(struct wsk_conn *conn,
+                      void (*job)(struct wsk_conn *conn));
 
 #endif

@@ -29,7 +29,7 @@ struct wsk__thread {
     bool in_call;
     bool parked;     /* it has given its slot away, for a peer */
     bool took_place; /* and holds one of max_parked only meanwhile */
-    bool fresh; /* takes calls from srv->ready and is not known to be slow */
+    bool fresh; /* takes calls from srv->queue and is not known to be slow */
     atomic_bool entering;  /* waits for the interpreter */
     bool rearmed;          /* the loop was told to read for its WebSocket */
     uint64_t seen;         /* tick of the monitor's first look; 0: not yet */
@@ -45,7 +45,7 @@ struct wsk__thread {
     struct wsk__out *ws_out;   /* and a queue that WebSockets do */
     wsk_str ws_span; /* received into rx, not yet fed, for a WebSocket whose
                         caller this thread is; under that one's lock */
-    struct wsk__mail item; /* the event it delivers next; or kind NONE */
+    struct wsk__inbox_item item; /* the event it delivers next; or kind NONE */
     struct wsk__date date;
     struct wsk_request req;
 };

@@ -60,7 +60,7 @@ wsk_status wsk__http_write_beside(wsk_request *req, const uint8_t *data,
                          .msg_iovlen = owed ? 2 : 1};
     ssize_t sent;
 
-    if (!wsk__claim_answer(conn, WSK__CLAIMED))
+    if (!wsk__may_answer(conn, WSK__BY_HANDLER))
         return wsk__request_gone(req);
     do
         sent = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -138,10 +138,10 @@ static void end_input_locked(const struct wsk_conn *conn)
         shutdown(conn->fd, SHUT_RD);
 }
 
-void wsk__taken_goaway(struct wsk_conn *conn)
+void wsk__detached_goaway(struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
-    if (conn->taken)
+    if (conn->detached)
         end_input_locked(conn);
     wsk__conn_unlock(conn);
 }
@@ -154,19 +154,19 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     if (!req->head->websocket || req->status != 0 || req->finished ||
         conn->ws != NULL || !conn->h->body_done || wsk__forked(conn->srv))
         return WSK_E_STATE;
-    if (!wsk__claim_answer(conn, WSK__SOCKET))
+    if (!wsk__may_answer(conn, WSK__BY_WEBSOCKET))
         return WSK_E_CLOSED;
     *fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
     if (*fd < 0)
         return WSK_E_SYS;
-    wsk__parts_let_block(conn);
+    wsk__segments_let_block(conn);
     *data = wsk__buf_data(&conn->h->in) + conn->h->in_fed;
     *len = wsk__buf_len(&conn->h->in) - conn->h->in_fed;
     req->status = 101; /* as far as we can tell */
     req->finished = true;
     wsk__access_log(conn->srv, req);
     wsk__conn_lock(conn);
-    conn->taken = true;
+    conn->detached = true;
     if (conn->srv->draining) /* it was told before there was anything to tell */
         end_input_locked(conn);
     wsk__conn_unlock(conn);

@@ -25,6 +25,6 @@ wsk_status wsk__http_send_101(wsk_request *req, const wsk_ws_verdict *verdict,
 /* ---- lock held: what has come ---- */
 
 /* The handler that has taken it over, if there is one, reads an end. */
-void wsk__taken_goaway(struct wsk_conn *conn);
+void wsk__detached_goaway(struct wsk_conn *conn);
 
 #endif

@@ -27,9 +27,9 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
     if (h->over_ms != 0)
         return h->over_ms + OVER_MS;
     if (h->stalled)
-        return wsk__pace_due_ms(&h->departure, cfg->write_rate);
+        return wsk__min_rate_due_ms(&h->departure, cfg->write_rate);
     if (h->head != NULL || wsk__http_draining(&h->http))
-        return wsk__pace_due_ms(&h->arrival, cfg->body_rate);
+        return wsk__min_rate_due_ms(&h->arrival, cfg->body_rate);
     if (h->via != NULL && h->via->header_due)
         return h->via->since_ms + cfg->head_timeout_ms;
     if (wsk__http_head_begun(&h->http))
@@ -41,7 +41,7 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
 void wsk__arrival_resume(struct wsk_conn *conn)
 {
     if (conn->h->away_ms != 0)
-        wsk__pace_skip(&conn->h->arrival, wsk__now_ms() - conn->h->away_ms);
+        wsk__min_rate_skip(&conn->h->arrival, wsk__now_ms() - conn->h->away_ms);
     conn->h->away_ms = 0;
 }
 
@@ -53,7 +53,7 @@ static uint64_t backlog(const struct wsk_conn *conn)
 void wsk__stall_begin(struct wsk_conn *conn)
 {
     conn->h->backlog = backlog(conn);
-    wsk__pace_begin(&conn->h->departure, wsk__now_ms());
+    wsk__min_rate_begin(&conn->h->departure, wsk__now_ms());
 }
 
 bool wsk__stall_is_over(struct wsk_conn *conn)
@@ -63,7 +63,7 @@ bool wsk__stall_is_over(struct wsk_conn *conn)
     uint64_t now_ms = wsk__now_ms();
 
     if (left < h->backlog)
-        wsk__pace_moved(&h->departure, now_ms, h->backlog - left, rate);
+        wsk__min_rate_moved(&h->departure, now_ms, h->backlog - left, rate);
     h->backlog = left;
-    return wsk__pace_due_ms(&h->departure, rate) <= now_ms;
+    return wsk__min_rate_due_ms(&h->departure, rate) <= now_ms;
 }

@@ -25,7 +25,7 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
     wsk__buf_init(&h->body, SIZE_MAX / 4);
-    h->spill_fd = -1;
+    h->file_fd = -1;
     return h;
 }
 
@@ -36,7 +36,7 @@ void wsk__exchange_free(struct wsk__exchange *h)
     wsk__http_clear(&h->http);
     wsk__buf_free(&h->in);
     wsk__buf_free(&h->body);
-    wsk__spill_clear(h);
+    wsk__body_file_clear(h);
     wsk__free(h->via);
     wsk__free(h);
 }

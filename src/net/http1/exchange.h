@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-struct wsk__part;
+struct wsk__segment;
 struct wsk__release;
 struct wsk__thread;
 struct wsk__via;
@@ -22,23 +22,23 @@ struct wsk__exchange {
     struct wsk__address peer, local; /* of the open request */
     struct wsk__via *via;            /* NULL: no proxy is spoken of */
     struct wsk_http http;
-    struct wsk__buf in;   /* received, not yet fed */
-    size_t in_fed;        /* octets of `in` fed but still pointed at */
-    struct wsk__buf body; /* of the open request, as far as it is stored */
-    wsk_str body_view;    /* the whole body where it was received, or none */
-    uint64_t body_len;    /* octets of it that have come */
-    uint64_t spilled;     /* those of them that are in a file, before `body` */
-    uint64_t spill_read;  /* and have been read from there */
-    int spill_fd;         /* that file, which has no name; -1: none */
-    int spill_errno;      /* why it could not be written; 0: it could */
-    bool spill_full;      /* that was spill_limit */
-    uint64_t spill_counted;     /* octets that srv->spilled counts for it */
-    atomic_ullong *spill_sum;   /* srv->spilled, once it does */
-    struct wsk__pace arrival;   /* of the body */
-    struct wsk__pace departure; /* of the answer, while it is stalled */
+    struct wsk__buf in;    /* received, not yet fed */
+    size_t in_fed;         /* octets of `in` fed but still pointed at */
+    struct wsk__buf body;  /* of the open request, as far as it is stored */
+    wsk_str body_view;     /* the whole body where it was received, or none */
+    uint64_t body_len;     /* octets of it that have come */
+    uint64_t spilled;      /* those of them that are in a file, before `body` */
+    uint64_t file_read;    /* and have been read from there */
+    int file_fd;           /* that file, which has no name; -1: none */
+    int file_errno;        /* why it could not be written; 0: it could */
+    bool file_full;        /* that was spill_limit */
+    uint64_t file_counted; /* octets that srv->spilled counts for it */
+    atomic_ullong *file_sum;        /* srv->spilled, once it does */
+    struct wsk__min_rate arrival;   /* of the body */
+    struct wsk__min_rate departure; /* of the answer, while it is stalled */
     uint64_t away_ms;     /* we have not read for the body since; 0: we do */
     uint64_t backlog;     /* of the answer, at the last look */
-    uint64_t held;        /* octets that srv->held counts for it */
+    uint64_t counted;     /* octets that srv->counted counts for it */
     uint64_t over_ms;     /* it waits since then for memory; 0: it does not */
     bool stalled;         /* the kernel takes no more of the answer */
     const wsk_head *head; /* of the open request; NULL: none */
@@ -55,9 +55,10 @@ struct wsk__exchange {
     /* owner: what request/segments holds */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
     bool paced;       /* the kernel holds little that it has not sent */
-    struct wsk__part *parts, *last_part;
-    size_t parts_before; /* octets of the queue that stand before any of them */
-    uint64_t parts_owed; /* octets of the parts themselves */
+    struct wsk__segment *segments, *last_segment;
+    size_t
+        segments_before; /* octets of the queue that stand before any of them */
+    uint64_t segments_owed;        /* octets of the parts themselves */
     struct wsk__release *released; /* by the handler that is running */
 
     atomic_bool at_disk; /* what disk_job works on is its own */

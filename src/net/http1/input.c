@@ -62,7 +62,7 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     conn->h->body_done = false;
     conn->h->body_len = 0;
     conn->h->body_view = (wsk_str){NULL, 0};
-    wsk__pace_begin(&conn->h->arrival, conn->since_ms);
+    wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
     wsk__via_request(conn);
     if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
@@ -97,7 +97,7 @@ static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
         }
         if (conn->h->called)
             return WSK__FEED_DATA;
-        return wsk__spill_due(conn) ? WSK__FEED_SPILL : WSK__FEED_MORE;
+        return wsk__body_file_due(conn) ? WSK__FEED_SPILL : WSK__FEED_MORE;
     case WSK_HTTP_END:
         if (conn->h->head == NULL)
             return WSK__FEED_MORE;
@@ -120,7 +120,7 @@ bool wsk__http_keep_span(struct wsk__thread *th, struct wsk_conn *conn)
     return len == 0 || wsk__buf_put(&conn->h->in, th->span.p, len);
 }
 
-bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__http_retain(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_http_event ev;
 
@@ -175,7 +175,7 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn)
 {
     ssize_t n;
 
-    if (!wsk__http_hold(th, conn)) {
+    if (!wsk__http_retain(th, conn)) {
         wsk__http_out_of_memory(conn);
         return WSK__FEED_DATA; /* the engine has something to say */
     }
@@ -205,8 +205,8 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn)
     conn->h->spoken = true;
     conn->since_ms = wsk__now_ms();
     if (conn->h->head != NULL || wsk__http_draining(&conn->h->http))
-        wsk__pace_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,
-                        conn->srv->cfg.body_rate);
+        wsk__min_rate_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,
+                            conn->srv->cfg.body_rate);
     return WSK__FEED_DATA;
 }
 

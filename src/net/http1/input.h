@@ -35,6 +35,6 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk_conn *conn);
 
 /* The open request outlives this thread's receive buffer. */
-bool wsk__http_hold(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__http_retain(struct wsk__thread *th, struct wsk_conn *conn);
 
 #endif

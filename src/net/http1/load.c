@@ -18,18 +18,19 @@ void wsk__load_account(struct wsk_conn *conn)
     if (conn->srv->cfg.memory_limit == 0)
         return;
     held = h->in.size + h->body.size + wsk__http_partial_size(&h->http);
-    if (held == h->held) /* as of most requests: nothing */
+    if (held == h->counted) /* as of most requests: nothing */
         return;
-    atomic_fetch_add(&conn->srv->held, held - (size_t)h->held); /* may wrap */
-    h->held = held;
+    atomic_fetch_add(&conn->srv->counted,
+                     held - (size_t)h->counted); /* may wrap */
+    h->counted = held;
 }
 
 void wsk__load_forget(struct wsk_conn *conn)
 {
-    if (conn->h == NULL || conn->h->held == 0)
+    if (conn->h == NULL || conn->h->counted == 0)
         return;
-    atomic_fetch_sub(&conn->srv->held, (size_t)conn->h->held);
-    conn->h->held = 0;
+    atomic_fetch_sub(&conn->srv->counted, (size_t)conn->h->counted);
+    conn->h->counted = 0;
 }
 
 bool wsk__load_is_over(const struct wsk_conn *conn)
@@ -37,7 +38,7 @@ bool wsk__load_is_over(const struct wsk_conn *conn)
     const struct wsk__exchange *h = conn->h;
     bool attempt = h->head != NULL && h->head->websocket;
 
-    if (h->called || (h->held == 0 && !attempt))
+    if (h->called || (h->counted == 0 && !attempt))
         return false;
     return wsk__memory_is_past(conn->srv) ||
            (attempt && wsk__heads_are_past(conn->srv));

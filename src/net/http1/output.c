@@ -80,7 +80,7 @@ uint64_t wsk__http_owed(const struct wsk_conn *conn)
     size_t queued;
 
     wsk_http_out_buf(&conn->h->http, &queued);
-    return queued + conn->h->parts_owed;
+    return queued + conn->h->segments_owed;
 }
 
 static enum wsk__io flush_queue(struct wsk_conn *conn, int more)
@@ -126,8 +126,8 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
         return WSK__IO_GONE;
     if (refused != 0 && !conn->h->told)
         tell_refusal(conn, refused);
-    if (conn->h->parts != NULL)
-        io = wsk__parts_flush(conn);
+    if (conn->h->segments != NULL)
+        io = wsk__segments_flush(conn);
     if (io == WSK__IO_DONE)
         io = flush_queue(conn, more);
     return_out(th, &conn->h->http.out);
@@ -144,21 +144,22 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 {
     bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
 
-    if (conn->h->http.out.block == NULL && conn->h->parts == NULL)
+    if (conn->h->http.out.block == NULL && conn->h->segments == NULL)
         return WSK__IO_DONE; /* as at the beginning of most turns */
     return flush(th, conn, ends ? MSG_MORE : 0);
 }
 
 /* Of the queue ahead of it, and of the first part itself, so much has left. */
-static void ack_queue(struct wsk_conn *conn, struct wsk__part *part, size_t n)
+static void ack_queue(struct wsk_conn *conn, struct wsk__segment *part,
+                      size_t n)
 {
     wsk_http_out_ack(&conn->h->http, n);
     part->before -= n;
-    conn->h->parts_before -= n;
+    conn->h->segments_before -= n;
 }
 
 /* Through a buffer: where there is no sendfile(), or it refuses this file. */
-static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__part *part,
+static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__segment *part,
                          size_t n)
 {
     char data[COPY];
@@ -177,7 +178,7 @@ static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__part *part,
 
 #if defined(__linux__)
 /* sendfile() knows neither MSG_DONTWAIT nor MSG_NOSIGNAL. */
-static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
+static ssize_t send_file(struct wsk_conn *conn, const struct wsk__segment *part,
                          size_t n)
 {
     static const struct timespec NOW;
@@ -210,14 +211,14 @@ static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
     return sent;
 }
 #else
-static ssize_t send_file(struct wsk_conn *conn, const struct wsk__part *part,
+static ssize_t send_file(struct wsk_conn *conn, const struct wsk__segment *part,
                          size_t n)
 {
     return copy_file(conn, part, n);
 }
 #endif
 
-void wsk__parts_let_block(struct wsk_conn *conn)
+void wsk__segments_let_block(struct wsk_conn *conn)
 {
     if (conn->h->nonblocking)
         fcntl(conn->fd, F_SETFL, 0);
@@ -225,7 +226,7 @@ void wsk__parts_let_block(struct wsk_conn *conn)
 }
 
 /* The file has become shorter, or cannot be read. */
-static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__part *part)
+static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__segment *part)
 {
     static const struct linger RESET = {.l_onoff = 1};
 
@@ -245,7 +246,7 @@ static enum wsk__io later(struct wsk_conn *conn)
     return WSK__IO_LATER;
 }
 
-static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
+static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__segment *part,
                               size_t *budget)
 {
     while (part->left > 0) {
@@ -256,7 +257,7 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
             return later(conn);
         /* A handler may wait for a disk: it is watched. */
         if (!conn->h->called && !wsk__segment_in_memory(conn->srv, part, n) &&
-            wsk__disk_ask(conn, wsk__segment_read_ahead))
+            wsk__offload_ask(conn, wsk__segment_read_ahead))
             return WSK__IO_LATER;
         sent = send_file(conn, part, n);
         if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
@@ -276,7 +277,7 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__part *part,
 static ssize_t send_memory(const struct wsk_conn *conn)
 {
     struct iovec iov[2 * GATHER + 1];
-    const struct wsk__part *part = conn->h->parts;
+    const struct wsk__segment *part = conn->h->segments;
     struct msghdr msg = {.msg_iov = iov};
     size_t len, behind, total;
     const uint8_t *queue = wsk_http_out_buf(&conn->h->http, &behind);
@@ -313,9 +314,9 @@ static ssize_t send_memory(const struct wsk_conn *conn)
 /* n octets of the queue and of what is lent have left. */
 static void ack_memory(struct wsk_conn *conn, size_t n)
 {
-    struct wsk__part *part;
+    struct wsk__segment *part;
 
-    while ((part = conn->h->parts) != NULL) {
+    while ((part = conn->h->segments) != NULL) {
         size_t queued = n < part->before ? n : part->before;
         size_t lent = n - queued;
 
@@ -359,14 +360,14 @@ static void pace(struct wsk_conn *conn)
 #endif
 }
 
-enum wsk__io wsk__parts_flush(struct wsk_conn *conn)
+enum wsk__io wsk__segments_flush(struct wsk_conn *conn)
 {
     size_t budget = GO_MAX;
 
-    if (conn->h->parts_owed > UNSENT && !conn->h->paced)
+    if (conn->h->segments_owed > UNSENT && !conn->h->paced)
         pace(conn);
-    while (conn->h->parts != NULL) {
-        struct wsk__part *part = conn->h->parts;
+    while (conn->h->segments != NULL) {
+        struct wsk__segment *part = conn->h->segments;
         enum wsk__io io;
 
         if (atomic_load(&conn->h->at_disk))

@@ -17,11 +17,11 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 /* ---- owner ---- */
 
 /* Write the parts, and what stands before each in the queue. */
-enum wsk__io wsk__parts_flush(struct wsk_conn *conn);
+enum wsk__io wsk__segments_flush(struct wsk_conn *conn);
 
 /* Whoever gets the descriptor waits in recv() and send(), as before a file was
  * sent. */
-void wsk__parts_let_block(struct wsk_conn *conn);
+void wsk__segments_let_block(struct wsk_conn *conn);
 
 /* Octets of the answer that have not left. */
 uint64_t wsk__http_owed(const struct wsk_conn *conn);

@@ -126,7 +126,7 @@ static void close_request(struct wsk_conn *conn)
     conn->h->head = NULL;
     conn->h->body_view = (wsk_str){NULL, 0};
     wsk__buf_free(&conn->h->body);
-    wsk__spill_clear(conn->h);
+    wsk__body_file_clear(conn->h);
     wsk__buf_ack(&conn->h->in, conn->h->in_fed);
     conn->h->in_fed = 0;
     if (wsk__buf_len(&conn->h->in) == 0)
@@ -147,7 +147,7 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
 }
 
 bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
-                    enum wsk__how how)
+                    enum wsk__call_kind how)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
@@ -169,17 +169,17 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
     }
     if (!req->finished)
         wsk__request_end(req);
-    if (conn->taken) { /* by this thread; no octet of HTTP follows */
+    if (conn->detached) { /* by this thread; no octet of HTTP follows */
         wsk__http_cut(&conn->h->http);
         conn->h->failed = true;
     }
     /* What a streamed body brought along belongs to the next request. */
     if (!wsk__http_keep_span(th, conn))
         wsk__http_last(&conn->h->http);
-    if (conn->h->parts != NULL) /* lent by this thread, which waits for it */
+    if (conn->h->segments != NULL) /* lent by this thread, which waits for it */
         wsk__http_flush(th, conn);
-    wsk__parts_give_back(conn);
-    if (conn->h->spill_fd >= 0) { /* freeing its blocks takes a while */
+    wsk__segments_give_back(conn);
+    if (conn->h->file_fd >= 0) { /* freeing its blocks takes a while */
         wsk__gate_leave(th);
         wsk__http_flush(th, conn);
     }
@@ -207,7 +207,7 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
 
 /* Here and now, or not at all. */
 static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
-                       enum wsk__how *how)
+                       enum wsk__call_kind *how)
 {
     *how = WSK__CALL_NOW;
     if (!wsk__static_is(conn->srv->statics, conn->h->head))
@@ -223,13 +223,13 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
 {
     bool leads, upgraded;
     enum wsk__limit limit;
-    enum wsk__how how;
+    enum wsk__call_kind how;
 
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
      * what came behind the request is the next owner's. */
     if (conn->h->body_done ? !wsk__http_keep_span(th, conn)
-                           : !wsk__http_hold(th, conn))
+                           : !wsk__http_retain(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
     if (!conn->h->body_done) {
@@ -238,7 +238,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     }
     wsk__overdue_arm(conn);
     if (!begin_call(th, conn, &how)) {
-        if (!wsk__http_hold(th, conn))
+        if (!wsk__http_retain(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
         limit = wsk__call_queue(conn->srv, conn);
@@ -323,23 +323,23 @@ static void await_reader(struct wsk_conn *conn, unsigned want)
  */
 static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    if (!wsk__http_hold(th, conn)) {
+    if (!wsk__http_retain(th, conn)) {
         wsk__http_out_of_memory(conn);
         return false;
     }
     wsk__watch(conn, 0);
     conn->h->away_ms = wsk__now_ms();
     wsk__load_account(conn);
-    return wsk__spill_write(conn);
+    return wsk__body_file_write(conn);
 }
 
 static void refuse_spilled(struct wsk_conn *conn)
 {
-    int status = wsk__spill_failed(conn);
+    int status = wsk__body_file_failed(conn);
 
     if (status == 0)
         return;
-    conn->h->spill_errno = 0;
+    conn->h->file_errno = 0;
     wsk__http_fail(&conn->h->http, status);
 }
 
@@ -367,7 +367,7 @@ static bool has_run_dry(const struct wsk__thread *th,
  * the connection is closed. */
 static bool turn_ends(struct wsk__thread *th, struct wsk_conn *conn)
 {
-    if (!wsk__http_hold(th, conn))
+    if (!wsk__http_retain(th, conn))
         wsk__conn_close(conn);
     return true;
 }

@@ -11,7 +11,7 @@ struct wsk_conn;
 /* Answer the open request through the server's handler; what is left of the
  * answer is the caller's to flush. True: it became a WebSocket, and the caller
  * has a reference to give up once the loop knows. */
-enum wsk__how {
+enum wsk__call_kind {
     WSK__CALL_NOW,    /* by the thread that has read it */
     WSK__CALL_QUEUED, /* unless nobody waits for it any more */
     WSK__CALL_FILE,   /* not the handler: it is one of the static files */
@@ -33,6 +33,6 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
 /* ---- a thread with a call for `conn` ---- */
 
 bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
-                    enum wsk__how how);
+                    enum wsk__call_kind how);
 
 #endif

@@ -30,7 +30,7 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     case WSK__LIMIT_SLOTS:
         *option = "threads", *value = cfg->threads;
         return "requests that have waited a second, for all threads are busy";
-    case WSK__LIMIT_MAIL:
+    case WSK__LIMIT_INBOX:
         *option = "ws_max_queue", *value = cfg->ws_max_queue;
         return "times that reading from a WebSocket paused, for its handler "
                "takes no message";
@@ -72,7 +72,7 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
 bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
                     unsigned long long *n)
 {
-    struct wsk__hits *hits = &srv->hits[limit];
+    struct wsk__limit_counter *hits = &srv->limits[limit];
     uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
 
     *n = atomic_fetch_add(&hits->n, 1) + 1;
@@ -82,7 +82,7 @@ bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
 
 static void tell(wsk_server *srv, enum wsk__limit limit)
 {
-    unsigned long long n = atomic_load(&srv->hits[limit].n);
+    unsigned long long n = atomic_load(&srv->limits[limit].n);
     const char *what, *option = NULL;
     uint64_t value = 0;
 

@@ -15,7 +15,7 @@ enum wsk__limit {
     WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
     WSK__LIMIT_WAITS,     /* the same: a handler that waits keeps its slot */
     WSK__LIMIT_SLOTS,     /* threads: a request waits for a second */
-    WSK__LIMIT_MAIL,      /* ws_max_queue: a peer is read no further */
+    WSK__LIMIT_INBOX,     /* ws_max_queue: a peer is read no further */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
     WSK__LIMIT_WS_SIZE,   /* ws_max_size: a WebSocket is closed */
@@ -31,7 +31,7 @@ enum wsk__limit {
 };
 _Static_assert(WSK__LIMITS <= 32, "a bit for each");
 
-struct wsk__hits {
+struct wsk__limit_counter {
     atomic_ullong n;
     _Atomic(uint64_t) told_ms; /* 0: never */
 };

@@ -18,7 +18,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static bool on_event(struct wsk__thread *th, const struct wsk__ready *ev)
+static bool on_event(struct wsk__thread *th, const struct wsk__poll_event *ev)
 {
     wsk_server *srv = th->srv;
     uint64_t count;

@@ -67,7 +67,7 @@ static void queue_remove(int queue, int fd)
     epoll_ctl(queue, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static size_t queue_wait(int queue, struct wsk__ready *out, size_t n,
+static size_t queue_wait(int queue, struct wsk__poll_event *out, size_t n,
                          int timeout_ms)
 {
     struct epoll_event ev[BATCH];
@@ -119,7 +119,7 @@ static void queue_remove(int queue, int fd)
     (void)fd;
 }
 
-static size_t queue_wait(int queue, struct wsk__ready *out, size_t n,
+static size_t queue_wait(int queue, struct wsk__poll_event *out, size_t n,
                          int timeout_ms)
 {
     struct kevent ev[BATCH];
@@ -196,7 +196,7 @@ static void table_remove(struct table *t, int fd)
     t->data[i] = t->data[t->n];
 }
 
-static size_t table_wait(struct table *t, struct wsk__ready *out, size_t n,
+static size_t table_wait(struct table *t, struct wsk__poll_event *out, size_t n,
                          int timeout_ms)
 {
     size_t got = 0;
@@ -293,8 +293,8 @@ void wsk__poller_remove(struct wsk__poller *p, int fd)
     table_remove(&p->table, fd);
 }
 
-size_t wsk__poller_wait(struct wsk__poller *p, struct wsk__ready *out, size_t n,
-                        int timeout_ms)
+size_t wsk__poller_wait(struct wsk__poller *p, struct wsk__poll_event *out,
+                        size_t n, int timeout_ms)
 {
 #ifdef HAVE_KERNEL_QUEUE
     if (p->fd >= 0)

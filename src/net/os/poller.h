@@ -14,7 +14,7 @@ enum {
     WSK__GONE = 8, /* and reads no more: a reset, or closed at both ends */
 };
 
-struct wsk__ready {
+struct wsk__poll_event {
     void *data;    /* what add() was given */
     unsigned what; /* WSK__READ | WSK__WRITE | WSK__HUP | WSK__GONE */
 };
@@ -45,7 +45,7 @@ void wsk__poller_want(struct wsk__poller *p, int fd, void *data, unsigned was,
 void wsk__poller_remove(struct wsk__poller *p, int fd);
 
 /* Up to n events; waits at most timeout_ms (-1: without limit). */
-size_t wsk__poller_wait(struct wsk__poller *p, struct wsk__ready *out, size_t n,
-                        int timeout_ms);
+size_t wsk__poller_wait(struct wsk__poller *p, struct wsk__poll_event *out,
+                        size_t n, int timeout_ms);
 
 #endif

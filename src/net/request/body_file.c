@@ -23,11 +23,11 @@ enum { STEP = 128 << 10 };
 
 static bool is_long(const struct wsk_conn *conn)
 {
-    return conn->h->spill_fd >= 0 ||
+    return conn->h->file_fd >= 0 ||
            conn->h->head->content_length > conn->srv->cfg.body_memory;
 }
 
-bool wsk__spill_due(const struct wsk_conn *conn)
+bool wsk__body_file_due(const struct wsk_conn *conn)
 {
     uint64_t most = conn->srv->cfg.body_memory;
 
@@ -65,11 +65,11 @@ static bool reserve(struct wsk_conn *conn, uint64_t octets)
 
     if (limit == 0)
         return true;
-    conn->h->spill_sum = &srv->spilled;
-    conn->h->spill_counted += octets;
-    conn->h->spill_full = atomic_fetch_add(&srv->spilled, octets) + octets >
-                          limit;
-    return !conn->h->spill_full;
+    conn->h->file_sum = &srv->spilled;
+    conn->h->file_counted += octets;
+    conn->h->file_full = atomic_fetch_add(&srv->spilled, octets) + octets >
+                         limit;
+    return !conn->h->file_full;
 }
 
 /* The disk's thread, or the leader where there is none. */
@@ -78,41 +78,41 @@ static void write_out(struct wsk_conn *conn)
     struct wsk__exchange *h = conn->h;
 
     if (!reserve(conn, wsk__buf_len(&h->body)))
-        h->spill_errno = ENOSPC;
-    else if (h->spill_fd < 0)
-        h->spill_fd = open_nameless(conn->srv->temp_dir);
-    if (h->spill_fd < 0 && h->spill_errno == 0)
-        h->spill_errno = errno;
-    while (h->spill_errno == 0 && wsk__buf_len(&h->body) > 0) {
+        h->file_errno = ENOSPC;
+    else if (h->file_fd < 0)
+        h->file_fd = open_nameless(conn->srv->temp_dir);
+    if (h->file_fd < 0 && h->file_errno == 0)
+        h->file_errno = errno;
+    while (h->file_errno == 0 && wsk__buf_len(&h->body) > 0) {
         ssize_t n =
-            write(h->spill_fd, wsk__buf_data(&h->body), wsk__buf_len(&h->body));
+            write(h->file_fd, wsk__buf_data(&h->body), wsk__buf_len(&h->body));
 
         if (n < 0 && errno != EINTR)
-            h->spill_errno = errno;
+            h->file_errno = errno;
         if (n > 0) {
             wsk__buf_ack(&h->body, (size_t)n);
             h->spilled += (uint64_t)n;
         }
     }
-    if (h->body.size > 4 * (size_t)STEP || h->spill_errno != 0)
+    if (h->body.size > 4 * (size_t)STEP || h->file_errno != 0)
         wsk__buf_free(&h->body);
 }
 
-bool wsk__spill_write(struct wsk_conn *conn)
+bool wsk__body_file_write(struct wsk_conn *conn)
 {
-    if (wsk__disk_ask(conn, write_out))
+    if (wsk__offload_ask(conn, write_out))
         return true;
     write_out(conn);
     return false;
 }
 
-int wsk__spill_failed(const struct wsk_conn *conn)
+int wsk__body_file_failed(const struct wsk_conn *conn)
 {
-    int err = conn->h->spill_errno, status;
+    int err = conn->h->file_errno, status;
 
     if (err == 0)
         return 0;
-    if (conn->h->spill_full) {
+    if (conn->h->file_full) {
         wsk__limit_hit(conn->srv, WSK__LIMIT_SPILL);
         return 507;
     }
@@ -124,50 +124,50 @@ int wsk__spill_failed(const struct wsk_conn *conn)
     return status;
 }
 
-wsk_status wsk__spill_read(struct wsk_conn *conn, void *data, size_t cap,
-                           size_t *got)
+wsk_status wsk__body_file_read(struct wsk_conn *conn, void *data, size_t cap,
+                               size_t *got)
 {
     struct wsk__exchange *h = conn->h;
     ssize_t n = 0;
 
     *got = 0;
-    if (cap > h->spilled - h->spill_read)
-        cap = (size_t)(h->spilled - h->spill_read);
+    if (cap > h->spilled - h->file_read)
+        cap = (size_t)(h->spilled - h->file_read);
     if (cap == 0)
         return WSK_OK;
     do
-        n = pread(h->spill_fd, data, cap, (off_t)h->spill_read);
+        n = pread(h->file_fd, data, cap, (off_t)h->file_read);
     while (n < 0 && errno == EINTR);
     if (n == 0) /* somebody has cut it through /proc */
         errno = EIO;
     if (n <= 0)
         return WSK_E_SYS;
-    h->spill_read += (uint64_t)n;
+    h->file_read += (uint64_t)n;
     *got = (size_t)n;
     return WSK_OK;
 }
 
-void wsk__spill_clear(struct wsk__exchange *h)
+void wsk__body_file_clear(struct wsk__exchange *h)
 {
-    if (h->spill_fd >= 0)
-        close(h->spill_fd);
-    if (h->spill_counted > 0)
-        atomic_fetch_sub(h->spill_sum, h->spill_counted);
-    h->spill_counted = 0;
-    h->spill_full = false;
-    h->spill_fd = -1;
-    h->spill_errno = 0;
-    h->spilled = h->spill_read = 0;
+    if (h->file_fd >= 0)
+        close(h->file_fd);
+    if (h->file_counted > 0)
+        atomic_fetch_sub(h->file_sum, h->file_counted);
+    h->file_counted = 0;
+    h->file_full = false;
+    h->file_fd = -1;
+    h->file_errno = 0;
+    h->spilled = h->file_read = 0;
 }
 
 static void clear(struct wsk_conn *conn)
 {
-    wsk__spill_clear(conn->h);
+    wsk__body_file_clear(conn->h);
 }
 
-void wsk__spill_drop(struct wsk_conn *conn)
+void wsk__body_file_drop(struct wsk_conn *conn)
 {
-    if (conn->h != NULL && conn->h->spill_fd >= 0 &&
+    if (conn->h != NULL && conn->h->file_fd >= 0 &&
         !atomic_load(&conn->h->at_disk))
-        wsk__disk_ask(conn, clear);
+        wsk__offload_ask(conn, clear);
 }

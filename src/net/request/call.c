@@ -30,7 +30,7 @@ static bool is_left_alone(wsk_request *req)
 }
 
 void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
-                         enum wsk__how how)
+                         enum wsk__call_kind how)
 {
     wsk_server *srv = th->srv;
 
@@ -68,7 +68,7 @@ wsk_status wsk__request_end(wsk_request *req)
     if (req->status == 0 && !req->aborted)
         answer_500(req);
     req->finished = true;
-    if (!req->aborted && !wsk__claim_answer(req->conn, WSK__CLAIMED))
+    if (!req->aborted && !wsk__may_answer(req->conn, WSK__BY_HANDLER))
         req->aborted = true;
     if (wsk__is_overdue(req->conn) && !req->head_left)
         req->status = 503; /* that is what its client was told */

@@ -8,7 +8,7 @@
 struct wsk__thread;
 
 void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
-                         enum wsk__how how);
+                         enum wsk__call_kind how);
 
 /* ---- a thread with a call for `conn` ---- */
 

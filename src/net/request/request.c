@@ -118,8 +118,8 @@ wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
     most = h->spilled + wsk__body_stored(req->conn).len;
     if (pos > most)
         pos = most;
-    h->spill_read = pos < h->spilled ? pos : h->spilled;
-    req->body_at = (size_t)(pos - h->spill_read);
+    h->file_read = pos < h->spilled ? pos : h->spilled;
+    req->body_at = (size_t)(pos - h->file_read);
     return WSK_OK;
 }
 
@@ -135,8 +135,8 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
     if (conn->h->failed)
         return WSK_E_CUT;
     touch_body(req);
-    if (conn->h->spill_read < conn->h->spilled)
-        return wsk__spill_read(conn, data, cap, got);
+    if (conn->h->file_read < conn->h->spilled)
+        return wsk__body_file_read(conn, data, cap, got);
     if (req->body_whole) {
         *got = read_whole(req, body, data, cap);
         return WSK_OK;
@@ -200,7 +200,7 @@ wsk_status wsk_request_wait(wsk_request *req)
     wsk__call_park(req->thread);
     came = wsk__stream_wait(
         conn, POLLIN,
-        wsk__pace_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate));
+        wsk__min_rate_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate));
     wsk__call_unpark(req->thread);
     if (!came) {
         wsk__http_fail(&conn->h->http, 408);
@@ -299,7 +299,7 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
     http = &conn->h->http;
     left = http->send_left;
     wsk__http_lend_out(req->thread, conn);
-    if (len > COPY_MAX && conn->h->parts == NULL &&
+    if (len > COPY_MAX && conn->h->segments == NULL &&
         wsk__http_admit_body(&conn->h->http, 0) != SIZE_MAX)
         return wsk__http_write_beside(req, data, len);
     st = wsk_http_send_body(&conn->h->http, data, len);
@@ -324,13 +324,13 @@ wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    wsk__parts_give_back(conn);
+    wsk__segments_give_back(conn);
     n = wsk__http_admit_body(&conn->h->http, len);
     chunked = n == SIZE_MAX && len > 0;
     if (n == SIZE_MAX)
         n = len;
     if ((chunked && !wsk__reply_chunk_open(out, n)) ||
-        wsk__parts_add_lent(conn, data, n, release, user) != WSK_OK) {
+        wsk__segments_add_lent(conn, data, n, release, user) != WSK_OK) {
         wsk_request_abort(req);
         return WSK_E_NOMEM;
     }
@@ -365,9 +365,9 @@ wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
     else if (n <= FILE_COPY_MAX)
         st = wsk__http_copy_file(conn, fd, offset, n);
     else
-        st = wsk__parts_add_file(conn, fd, offset, n,
-                                 conn->h->http.framing ==
-                                     (uint8_t)WSK__FRAMING_CLOSE);
+        st = wsk__segments_add_file(conn, fd, offset, n,
+                                    conn->h->http.framing ==
+                                        (uint8_t)WSK__FRAMING_CLOSE);
     if (st == WSK_OK && chunked && !wsk__reply_chunk_close(&conn->h->http.out))
         st = WSK_E_NOMEM;
     if (st == WSK_OK)
@@ -383,7 +383,7 @@ wsk_status wsk_request_flush(wsk_request *req)
 
     if (req->aborted)
         return WSK_E_CLOSED;
-    if (!wsk__claim_answer(conn, WSK__CLAIMED))
+    if (!wsk__may_answer(conn, WSK__BY_HANDLER))
         return wsk__request_gone(req);
     if (req->status != 0)
         req->head_left = true;
@@ -409,9 +409,10 @@ static wsk_status await_reader(wsk_request *req)
             return wsk__request_gone(req);
         if (wsk__http_owed(conn) <= LOW_WATER)
             return WSK_OK;
-        if (!wsk__stream_wait(conn, POLLOUT,
-                              wsk__pace_due_ms(&conn->h->departure,
-                                               conn->srv->cfg.write_rate)) &&
+        if (!wsk__stream_wait(
+                conn, POLLOUT,
+                wsk__min_rate_due_ms(&conn->h->departure,
+                                     conn->srv->cfg.write_rate)) &&
             wsk__stall_is_over(conn))
             return wsk__request_gone(req);
     }

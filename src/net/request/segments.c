@@ -19,33 +19,35 @@ enum {
 
 static const uint8_t NOTHING[1];
 
-static void add(struct wsk_conn *conn, struct wsk__part *part)
+static void add(struct wsk_conn *conn, struct wsk__segment *part)
 {
     struct wsk__exchange *h = conn->h;
     size_t queued;
 
     wsk_http_out_buf(&h->http, &queued);
-    part->before = queued - h->parts_before;
-    if (h->parts == NULL)
-        h->parts = part;
+    part->before = queued - h->segments_before;
+    if (h->segments == NULL)
+        h->segments = part;
     else
-        h->last_part->next = part;
-    h->last_part = part;
-    h->parts_before = queued;
-    h->parts_owed += part->left;
+        h->last_segment->next = part;
+    h->last_segment = part;
+    h->segments_before = queued;
+    h->segments_owed += part->left;
 }
 
-void wsk__segment_ack(struct wsk_conn *conn, struct wsk__part *part, size_t n)
+void wsk__segment_ack(struct wsk_conn *conn, struct wsk__segment *part,
+                      size_t n)
 {
     part->offset += n;
     part->left -= n;
-    conn->h->parts_owed -= n;
+    conn->h->segments_owed -= n;
 }
 
-wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
-                               uint64_t length, bool ends_by_close)
+wsk_status wsk__segments_add_file(struct wsk_conn *conn, int fd,
+                                  uint64_t offset, uint64_t length,
+                                  bool ends_by_close)
 {
-    struct wsk__part *part = wsk__calloc(sizeof(*part));
+    struct wsk__segment *part = wsk__calloc(sizeof(*part));
 
     if (part == NULL)
         return WSK_E_NOMEM;
@@ -61,11 +63,11 @@ wsk_status wsk__parts_add_file(struct wsk_conn *conn, int fd, uint64_t offset,
     return WSK_OK;
 }
 
-wsk_status wsk__parts_add_lent(struct wsk_conn *conn, const uint8_t *data,
-                               size_t len, void (*release)(void *user),
-                               void *user)
+wsk_status wsk__segments_add_lent(struct wsk_conn *conn, const uint8_t *data,
+                                  size_t len, void (*release)(void *user),
+                                  void *user)
 {
-    struct wsk__part *part = wsk__calloc(sizeof(*part));
+    struct wsk__segment *part = wsk__calloc(sizeof(*part));
 
     if (part == NULL)
         return WSK_E_NOMEM;
@@ -80,11 +82,11 @@ wsk_status wsk__parts_add_lent(struct wsk_conn *conn, const uint8_t *data,
 
 void wsk__segments_drop_first(struct wsk_conn *conn)
 {
-    struct wsk__part *part = conn->h->parts;
+    struct wsk__segment *part = conn->h->segments;
 
-    conn->h->parts = part->next;
-    conn->h->parts_before -= part->before;
-    conn->h->parts_owed -= part->left;
+    conn->h->segments = part->next;
+    conn->h->segments_before -= part->before;
+    conn->h->segments_owed -= part->left;
     if (part->fd >= 0)
         close(part->fd);
     if (part->release.call == NULL) {
@@ -97,7 +99,7 @@ void wsk__segments_drop_first(struct wsk_conn *conn)
     }
 }
 
-void wsk__parts_give_back(struct wsk_conn *conn)
+void wsk__segments_give_back(struct wsk_conn *conn)
 {
     while (conn->h->released != NULL) {
         struct wsk__release *release = conn->h->released;
@@ -108,15 +110,15 @@ void wsk__parts_give_back(struct wsk_conn *conn)
     }
 }
 
-void wsk__parts_free(struct wsk_conn *conn)
+void wsk__segments_free(struct wsk_conn *conn)
 {
-    while (conn->h->parts != NULL)
+    while (conn->h->segments != NULL)
         wsk__segments_drop_first(conn);
 }
 
 void wsk__segment_read_ahead(struct wsk_conn *conn)
 {
-    struct wsk__part *part = conn->h->parts;
+    struct wsk__segment *part = conn->h->segments;
     char trash[COPY];
     uint64_t end = part->offset + (part->left < STEP ? part->left : STEP);
     uint64_t at = part->offset;
@@ -132,7 +134,7 @@ void wsk__segment_read_ahead(struct wsk_conn *conn)
     part->warm = end;
 }
 
-bool wsk__segment_in_memory(const wsk_server *srv, struct wsk__part *part,
+bool wsk__segment_in_memory(const wsk_server *srv, struct wsk__segment *part,
                             size_t n)
 {
 #if defined(__linux__) && defined(RWF_NOWAIT)

@@ -29,7 +29,7 @@ void wsk__overdue_arm(struct wsk_conn *conn)
     due = wsk__now_ms();
     conn->call_ms = (uint32_t)due;
     conn->to_head = conn->h->http.to_head;
-    atomic_store(&conn->claim, WSK__UNCLAIMED);
+    atomic_store(&conn->answered_by, WSK__BY_NOBODY);
     due += srv->cfg.request_timeout_ms;
     if (conn->timer.next == NULL || due < conn->timer.due_ms)
         wsk__timer_set(&srv->wheel, &conn->timer, due);
@@ -60,7 +60,7 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk_server *srv = conn->srv;
     uint64_t due = wsk__recent_ms(conn->call_ms) + srv->cfg.request_timeout_ms;
-    unsigned char was = WSK__UNCLAIMED;
+    unsigned char was = WSK__BY_NOBODY;
 
     if (srv->cfg.request_timeout_ms == 0)
         return;
@@ -68,10 +68,11 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__rearm_at(conn, due);
         return;
     }
-    if (atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))
+    if (atomic_compare_exchange_strong(&conn->answered_by, &was, WSK__BY_CLOCK))
         wsk__http_answer_503(th, conn);
-    else if (was == WSK__CLAIMED &&
-             atomic_compare_exchange_strong(&conn->claim, &was, WSK__TIMED_OUT))
+    else if (was == WSK__BY_HANDLER &&
+             atomic_compare_exchange_strong(&conn->answered_by, &was,
+                                            WSK__BY_CLOCK))
         shutdown(conn->fd, SHUT_RDWR);
     else
         return;
@@ -80,18 +81,18 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
                      "client was told");
 }
 
-bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as)
+bool wsk__may_answer(struct wsk_conn *conn, enum wsk__answered_by as)
 {
-    unsigned char was = WSK__UNCLAIMED;
+    unsigned char was = WSK__BY_NOBODY;
 
     if (conn->srv->cfg.request_timeout_ms == 0)
         return true;
-    return atomic_compare_exchange_strong(&conn->claim, &was,
+    return atomic_compare_exchange_strong(&conn->answered_by, &was,
                                           (unsigned char)as) ||
            was == as;
 }
 
 bool wsk__is_overdue(const struct wsk_conn *conn)
 {
-    return atomic_load(&conn->claim) == WSK__TIMED_OUT;
+    return atomic_load(&conn->answered_by) == WSK__BY_CLOCK;
 }

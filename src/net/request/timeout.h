@@ -22,7 +22,7 @@ void wsk__wait_told(struct wsk_conn *conn);
 void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn);
 
 /* Whether the handler may still answer, or (`socket`) upgrade; its thread. */
-bool wsk__claim_answer(struct wsk_conn *conn, enum wsk__claim as);
+bool wsk__may_answer(struct wsk_conn *conn, enum wsk__answered_by as);
 
 /* Whether its client was told that it takes too long; any thread. */
 bool wsk__is_overdue(const struct wsk_conn *conn);

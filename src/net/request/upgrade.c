@@ -51,20 +51,20 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
 
     if (conn == NULL)
         return wsk__lone_upgrade(req, protocol, headers, n, out);
-    if (conn->taken)
+    if (conn->detached)
         return WSK_E_CLOSED;
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
         wsk__forked(conn->srv))
         return WSK_E_STATE;
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
-    if (!wsk__claim_answer(conn, WSK__SOCKET))
+    if (!wsk__may_answer(conn, WSK__BY_WEBSOCKET))
         return WSK_E_CLOSED;
     verdict = wsk_ws_judge(req->head, conn->srv->cfg.ws_allow_drafts);
     ws = wsk__ws_prepare(conn, protocol, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
-    wsk__parts_let_block(conn); /* receive() waits in recv() */
+    wsk__segments_let_block(conn); /* receive() waits in recv() */
     st = wsk__http_keep_head(&conn->h->http);
     if (st == WSK_OK) {
         conn->h->head = req->head = wsk__http_head(&conn->h->http);

@@ -98,7 +98,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     srv->user = user;
     srv->wake_fds[0] = srv->wake_fds[1] = -1;
     srv->posts_tail = &srv->posts;
-    srv->ready_tail = &srv->ready;
+    srv->queue_tail = &srv->queue;
     srv->disk_tail = &srv->disk;
     atomic_init(&srv->refs, 1);
     atomic_init(&srv->forks, atomic_load(&wsk__fork_count));
@@ -279,7 +279,7 @@ void wsk_server_pending(wsk_server *srv, wsk_pending *out)
     if (wsk__forked(srv))
         return;
     wsk__dispatch_lock(srv);
-    handlers = srv->n_running + srv->n_parked + srv->n_ready;
+    handlers = srv->n_running + srv->n_parked + srv->n_queued;
     out->requests = handlers > srv->n_upgraded ? handlers - srv->n_upgraded : 0;
     wsk__dispatch_unlock(srv);
     out->websockets = atomic_load(&srv->n_websockets);

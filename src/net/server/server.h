@@ -55,15 +55,16 @@ struct wsk_server {
     char *temp_dir;
     unsigned max_connections;
     atomic_uint refs;
-    struct wsk__pool pool;              /* for compression, see ws/pool.h */
-    _Atomic(struct wsk__spare *) spare; /* see websocket/long_message; or NULL */
-    atomic_size_t held;                 /* what waits for more of it, octets */
-    atomic_size_t heads;                /* what WebSockets keep for good */
-    atomic_ullong spilled;              /* in temporary files */
-    atomic_size_t deflate_bytes;        /* reserved for windows that are kept */
-    atomic_uint streaming;              /* requests whose handler was called
-                                           before their body had come */
-    struct wsk__hits hits[WSK__LIMITS];
+    struct wsk__pool pool; /* for compression, see ws/pool.h */
+    _Atomic(struct wsk__spare *)
+        spare;                   /* see websocket/long_message; or NULL */
+    atomic_size_t counted;       /* what waits for more of it, octets */
+    atomic_size_t heads;         /* what WebSockets keep for good */
+    atomic_ullong spilled;       /* in temporary files */
+    atomic_size_t deflate_bytes; /* reserved for windows that are kept */
+    atomic_uint streaming;       /* requests whose handler was called
+                                    before their body had come */
+    struct wsk__limit_counter limits[WSK__LIMITS];
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];
@@ -78,7 +79,7 @@ struct wsk_server {
     int wake_fds[2]; /* read, write; the same eventfd on Linux */
 
     /* leader */
-    struct wsk__ready events[WSK__BATCH];
+    struct wsk__poll_event events[WSK__BATCH];
     uint64_t turn;     /* looks at the poller */
     size_t posts_due;  /* posts to heed before the poller's next turn */
     size_t ev_i, ev_n; /* the unread part of a batch moves with the lead */
@@ -116,8 +117,8 @@ struct wsk_server {
     pthread_cond_t monitor_wake, slot_free, changed;
     struct wsk__thread *spares;  /* a stack */
     struct wsk__thread *running; /* in a call and not parked */
-    struct wsk_conn *ready, **ready_tail;
-    unsigned n_ready;              /* requests in `ready` */
+    struct wsk_conn *queue, **queue_tail;
+    unsigned n_queued;             /* requests in `queue` */
     struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_upgraded;  /* running or parked: requests that are WebSockets */

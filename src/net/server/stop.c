@@ -64,7 +64,7 @@ static void begin_drain(wsk_server *srv)
     for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = c->next) {
         if (srv->goaway_spread_ms == 0)
             wsk__ws_goaway(c);
-        wsk__taken_goaway(c);
+        wsk__detached_goaway(c);
         wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
     }
     wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + ms);
@@ -77,7 +77,7 @@ void wsk__force_drain(wsk_server *srv)
     srv->forced = true;
     for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = next) {
         next = c->next;
-        if (!wsk__conn_settle(c))
+        if (!wsk__leader_may_work(c))
             shutdown(c->fd, SHUT_RDWR);
         else if (c->kind == WSK__WS)
             wsk__ws_lost(c);
@@ -93,10 +93,10 @@ static void end(struct wsk__thread *th)
     struct wsk_conn *conn;
     unsigned what = 0;
 
-    wsk__drop_ready(srv);
+    wsk__drop_queue(srv);
     for (struct wsk_conn *c = srv->conns.oldest, *next; c != NULL; c = next) {
         next = c->next;
-        if (wsk__conn_settle(c))
+        if (wsk__leader_may_work(c))
             wsk__conn_close(c);
     }
     wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);

@@ -45,7 +45,7 @@ void wsk_conn_unref(wsk_conn *conn)
     if (conn->ws != NULL)
         wsk__ws_discard(conn->srv, conn->ws);
     if (conn->h != NULL)
-        wsk__parts_free(conn);
+        wsk__segments_free(conn);
     wsk__exchange_free(conn->h);
     wsk__server_unref(conn->srv);
     wsk__free(conn);
@@ -134,7 +134,7 @@ wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
 {
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_receive(wsk__lone_of(conn), timeout_ms, msg);
-    return wsk__ws_receive(conn, timeout_ms, HOW_OWN, msg);
+    return wsk__ws_receive(conn, timeout_ms, WSK__RECEIVE_OWN, msg);
 }
 
 wsk_status wsk_conn_receive_piece(wsk_conn *conn, int timeout_ms,
@@ -142,7 +142,7 @@ wsk_status wsk_conn_receive_piece(wsk_conn *conn, int timeout_ms,
 {
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_receive(wsk__lone_of(conn), timeout_ms, msg);
-    return wsk__ws_receive(conn, timeout_ms, HOW_PIECES, msg);
+    return wsk__ws_receive(conn, timeout_ms, WSK__RECEIVE_PIECES, msg);
 }
 
 wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
@@ -150,7 +150,7 @@ wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
 {
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_receive(wsk__lone_of(conn), timeout_ms, msg);
-    return wsk__ws_receive(conn, timeout_ms, HOW_MASKED, msg);
+    return wsk__ws_receive(conn, timeout_ms, WSK__RECEIVE_MASKED, msg);
 }
 
 wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
@@ -281,7 +281,7 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
         return true;
     }
     wsk__conn_lock(conn);
-    ended = conn->ws->ended && conn->ws->mail == NULL;
+    ended = conn->ws->ended && conn->ws->inbox == NULL;
     if (ended && info != NULL)
         *info = wsk__ws_close_info_locked(conn->ws);
     wsk__conn_unlock(conn);

@@ -26,7 +26,7 @@ static bool peer_gives_nothing_back_locked(const struct wsk_conn *conn,
 
     bool more = ws->aside != NULL || wsk__ws_assembles(&ws->engine);
 
-    return (more && ws->mail == NULL) ||
+    return (more && ws->inbox == NULL) ||
            (wsk__ws_owed_locked(conn) > 0 && now_ms - ws->sent_ms >= OVER_MS);
 }
 

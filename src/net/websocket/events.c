@@ -24,7 +24,7 @@ enum {
 bool wsk__ws_events_due_locked(const struct wsk_conn *conn)
 {
     return conn->ws->handlers != NULL && !conn->ws->calling &&
-           (conn->ws->connect_due || conn->ws->mail != NULL ||
+           (conn->ws->connect_due || conn->ws->inbox != NULL ||
             (conn->ws->ended && !conn->ws->close_fired));
 }
 
@@ -66,7 +66,7 @@ static void deliver_item(struct wsk__thread *th, struct wsk_conn *conn)
 static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
 {
     struct wsk__socket *ws = conn->ws;
-    struct wsk__mail *mail;
+    struct wsk__inbox_item *item;
 
     if (th->item.kind != WSK_WS_NONE)
         return DUE_ITEM;
@@ -74,10 +74,10 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
         ws->connect_due = false;
         return DUE_CONNECT;
     }
-    mail = wsk__ws_next_mail(ws);
-    if (mail != NULL) {
-        th->item = *mail;
-        wsk__free(mail);
+    item = wsk__ws_inbox_take(ws);
+    if (item != NULL) {
+        th->item = *item;
+        wsk__free(item);
         return DUE_ITEM;
     }
     if (ws->caller == th && th->ws_span.len == 0 && ws->in != NULL)
@@ -145,7 +145,7 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
     struct wsk__socket *ws = conn->ws;
 
     let_go_locked(th, conn);
-    if (ws->mail != NULL || (ws->ended && !ws->close_fired))
+    if (ws->inbox != NULL || (ws->ended && !ws->close_fired))
         return WSK__CALLS_MORE;
     ws->calling = false;
     ws->rx = WSK__RX_LOOP;
@@ -194,7 +194,7 @@ static void stow(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
     if (th->item.kind != WSK_WS_NONE && wsk__ws_own_locked(conn, &th->item.msg))
-        wsk__ws_post_locked(conn, &th->item);
+        wsk__ws_inbox_put_locked(conn, &th->item);
     th->item.kind = WSK_WS_NONE;
     let_go_locked(th, conn);
     wsk__conn_unlock(conn);

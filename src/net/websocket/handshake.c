@@ -144,12 +144,12 @@ struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
 
 void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws)
 {
-    struct wsk__mail *mail;
+    struct wsk__inbox_item *item;
 
-    while ((mail = wsk__ws_next_mail(ws)) != NULL)
-        wsk__mail_free(mail);
+    while ((item = wsk__ws_inbox_take(ws)) != NULL)
+        wsk__inbox_item_free(item);
     release_deflate(srv, ws);
-    atomic_fetch_sub(&srv->held, ws->held);
+    atomic_fetch_sub(&srv->counted, ws->counted);
     atomic_fetch_sub(&srv->heads, ws->block);
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);

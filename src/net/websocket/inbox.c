@@ -42,60 +42,61 @@ static void out_of_memory(struct wsk_conn *conn)
     wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
 }
 
-static bool is_control(const struct wsk__mail *mail)
+static bool is_control(const struct wsk__inbox_item *entry)
 {
-    return mail->kind == WSK_WS_PING || mail->kind == WSK_WS_PONG;
+    return entry->kind == WSK_WS_PING || entry->kind == WSK_WS_PONG;
 }
 
-void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item)
+void wsk__ws_inbox_put_locked(struct wsk_conn *conn,
+                              const struct wsk__inbox_item *item)
 {
     struct wsk__socket *ws = conn->ws;
-    struct wsk__mail *newest = ws->mail;
-    struct wsk__mail *mail = wsk__memdup(item, sizeof(*item));
+    struct wsk__inbox_item *newest = ws->inbox;
+    struct wsk__inbox_item *entry = wsk__memdup(item, sizeof(*item));
 
-    if (mail == NULL) {
+    if (entry == NULL) {
         wsk__free(item->msg.block);
         out_of_memory(conn);
         return;
     }
-    mail->next = newest != NULL ? newest->next : mail;
+    entry->next = newest != NULL ? newest->next : entry;
     if (newest != NULL)
-        newest->next = mail;
-    ws->mail = mail;
-    if (is_control(mail))
+        newest->next = entry;
+    ws->inbox = entry;
+    if (is_control(entry))
         ws->control_n++;
-    else if (++ws->mail_n == conn->srv->cfg.ws_max_queue)
-        wsk__limit_hit_locked(conn, WSK__LIMIT_MAIL);
-    ws->mail_bytes += mail->msg.len;
+    else if (++ws->inbox_n == conn->srv->cfg.ws_max_queue)
+        wsk__limit_hit_locked(conn, WSK__LIMIT_INBOX);
+    ws->inbox_bytes += entry->msg.len;
 }
 
-struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws)
+struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__socket *ws)
 {
-    struct wsk__mail *newest = ws->mail, *oldest;
+    struct wsk__inbox_item *newest = ws->inbox, *oldest;
 
     if (newest == NULL)
         return NULL;
     oldest = newest->next;
     if (oldest == newest)
-        ws->mail = NULL;
+        ws->inbox = NULL;
     else
         newest->next = oldest->next;
     if (is_control(oldest))
         ws->control_n--;
     else
-        ws->mail_n--;
-    ws->mail_bytes -= oldest->msg.len;
+        ws->inbox_n--;
+    ws->inbox_bytes -= oldest->msg.len;
     return oldest;
 }
 
-/* The event as mail that owns its octets. False: memory is out. */
+/* The event as an item that owns its octets. False: memory is out. */
 static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
-                       struct wsk__mail *item)
+                       struct wsk__inbox_item *item)
 {
-    *item = (struct wsk__mail){.kind = ev->kind,
-                               .msg = {.opcode = ev->opcode,
-                                       .len = ev->len,
-                                       .more = ev->kind == WSK_WS_PIECE}};
+    *item = (struct wsk__inbox_item){.kind = ev->kind,
+                                     .msg = {.opcode = ev->opcode,
+                                             .len = ev->len,
+                                             .more = ev->kind == WSK_WS_PIECE}};
     if (ev->kind == WSK_WS_MESSAGE)
         wsk_ws_take_message(&ws->engine, &item->msg.block);
     else
@@ -136,7 +137,7 @@ wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws)
 
 /* For the log. */
 static void count_in_locked(struct wsk__socket *ws,
-                            const struct wsk__mail *item)
+                            const struct wsk__inbox_item *item)
 {
     if (item->kind != WSK_WS_MESSAGE)
         return;
@@ -146,7 +147,7 @@ static void count_in_locked(struct wsk__socket *ws,
 
 /* What the engine says until something is for the application: *item then.
  * False: it says nothing more. */
-static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
+static bool hear_locked(struct wsk_conn *conn, struct wsk__inbox_item *item)
 {
     struct wsk__socket *ws = conn->ws;
 
@@ -169,17 +170,17 @@ static bool hear_locked(struct wsk_conn *conn, struct wsk__mail *item)
     }
 }
 
-/* Everything the engine has to say, into the mail. */
+/* Everything the engine has to say, into the inbox. */
 void wsk__ws_collect_locked(struct wsk_conn *conn)
 {
-    struct wsk__mail item;
+    struct wsk__inbox_item item;
 
     while (hear_locked(conn, &item))
-        wsk__ws_post_locked(conn, &item);
+        wsk__ws_inbox_put_locked(conn, &item);
 }
 
 bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
-                         struct wsk__mail *item)
+                         struct wsk__inbox_item *item)
 {
     struct wsk_ws *engine = &conn->ws->engine;
 
@@ -298,26 +299,26 @@ void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span)
     span->len = 0;
 }
 
-bool wsk__ws_mail_full_locked(const struct wsk_conn *conn)
+bool wsk__ws_inbox_is_full_locked(const struct wsk_conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
 
-    return conn->ws->mail_n >= cfg->ws_max_queue ||
+    return conn->ws->inbox_n >= cfg->ws_max_queue ||
            wsk__ws_is_over_locked(conn) ||
            wsk__ws_holds_one(&conn->ws->engine) ||
-           (conn->ws->mail_n > 0 &&
-            conn->ws->mail_bytes >= cfg->limits.ws_max_size);
+           (conn->ws->inbox_n > 0 &&
+            conn->ws->inbox_bytes >= cfg->limits.ws_max_size);
 }
 
-/* Into the mailbox, as far as there is room. */
+/* Into the inbox, as far as there is room. */
 static void store_locked(struct wsk_conn *conn, wsk_str *span)
 {
-    struct wsk__mail item;
+    struct wsk__inbox_item item;
 
-    while (!wsk__ws_mail_full_locked(conn) &&
+    while (!wsk__ws_inbox_is_full_locked(conn) &&
            wsk__ws_pull_locked(conn, span, &item))
         if (wsk__ws_own_locked(conn, &item.msg))
-            wsk__ws_post_locked(conn, &item);
+            wsk__ws_inbox_put_locked(conn, &item);
 }
 
 void wsk__ws_eof_locked(struct wsk_conn *conn)
@@ -335,10 +336,10 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
     uint8_t *room;
     ssize_t n;
 
-    if (conn->eof || conn->drained || wsk__ws_mail_full_locked(conn) ||
+    if (conn->eof || conn->drained || wsk__ws_inbox_is_full_locked(conn) ||
         wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
         return 0;
-    room = wsk__direct_room_locked(conn, &size);
+    room = wsk__long_message_room_locked(conn, &size);
     do
         n = recv(conn->fd, room != NULL ? room : th->rx, size, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
@@ -355,7 +356,7 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
     conn->since_ms = wsk__now_ms();
     if (room == NULL)
         return (size_t)n;
-    wsk__direct_came_locked(conn, room, (size_t)n);
+    wsk__long_message_came_locked(conn, room, (size_t)n);
     return 0;
 }
 
@@ -364,7 +365,7 @@ void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn)
     struct wsk__buf *in = conn->ws->in;
     wsk_str span = kept(in);
 
-    if (wsk__ws_mail_full_locked(conn))
+    if (wsk__ws_inbox_is_full_locked(conn))
         return;
     if (span.len == 0)
         span = (wsk_str){(const char *)th->rx, receive_locked(th, conn)};
@@ -392,7 +393,7 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
 
 /* A message for receive(). A lent one moves to rx, where it may lie; without
  * it, is made its own. */
-static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
+static bool settle_locked(struct wsk_conn *conn, struct wsk__inbox_item *item,
                           uint8_t *rx, wsk_message *msg)
 {
     if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
@@ -406,14 +407,14 @@ static bool settle_locked(struct wsk_conn *conn, struct wsk__mail *item,
     return true;
 }
 
-static bool fetch_mail(struct wsk__socket *ws, wsk_message *msg)
+static bool fetch_from_inbox(struct wsk__socket *ws, wsk_message *msg)
 {
-    struct wsk__mail *mail = wsk__ws_next_mail(ws);
+    struct wsk__inbox_item *entry = wsk__ws_inbox_take(ws);
 
-    if (mail == NULL)
+    if (entry == NULL)
         return false;
-    *msg = mail->msg;
-    wsk__free(mail);
+    *msg = entry->msg;
+    wsk__free(entry);
     return true;
 }
 
@@ -421,12 +422,12 @@ bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
                                 wsk_message *msg)
 {
     struct wsk__socket *ws = conn->ws;
-    struct wsk__mail item = {.kind = WSK_WS_MESSAGE};
+    struct wsk__inbox_item item = {.kind = WSK_WS_MESSAGE};
     wsk_str in = kept(ws->in);
     size_t used;
     bool got;
 
-    if (fetch_mail(ws, msg))
+    if (fetch_from_inbox(ws, msg))
         return true;
     used = wsk__ws_take_whole(&ws->engine, (const uint8_t *)in.p, in.len,
                               &item.msg);
@@ -441,10 +442,10 @@ bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
 bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
 {
     struct wsk__socket *ws = conn->ws;
-    struct wsk__mail item;
+    struct wsk__inbox_item item;
     wsk_str span = kept(ws->in);
     size_t had = span.len;
-    bool got = fetch_mail(ws, msg);
+    bool got = fetch_from_inbox(ws, msg);
 
     if (got)
         return true;
@@ -459,7 +460,7 @@ bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
                              ssize_t n, uint8_t *rx, wsk_message *msg)
 {
     wsk_str span = {(const char *)data, n > 0 ? (size_t)n : 0};
-    struct wsk__mail item;
+    struct wsk__inbox_item item;
     bool got = false;
 
     if (n <= 0) {
@@ -478,8 +479,8 @@ bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
     return got;
 }
 
-void wsk__mail_free(struct wsk__mail *mail)
+void wsk__inbox_item_free(struct wsk__inbox_item *entry)
 {
-    wsk_message_free(&mail->msg);
-    wsk__free(mail);
+    wsk_message_free(&entry->msg);
+    wsk__free(entry);
 }

@@ -12,26 +12,27 @@ struct wsk__thread;
 struct wsk_conn;
 
 /* Something that came for a handler. */
-struct wsk__mail {
-    struct wsk__mail *next;
+struct wsk__inbox_item {
+    struct wsk__inbox_item *next;
     wsk_ws_event_kind kind; /* MESSAGE, PING or PONG; NONE where none is */
     wsk_message msg;
 };
 
-void wsk__mail_free(struct wsk__mail *mail);
+void wsk__inbox_item_free(struct wsk__inbox_item *entry);
 
 /* ---- lock held: WebSockets ---- */
 
-/* Everything the engine has to say, into the mail. */
+/* Everything the engine has to say, into the inbox. */
 void wsk__ws_collect_locked(struct wsk_conn *conn);
 
 /* ---- lock held: what has come ---- */
 
 /* Reading pauses: ws_max_queue messages wait, or ws_max_size octets. */
-bool wsk__ws_mail_full_locked(const struct wsk_conn *conn);
+bool wsk__ws_inbox_is_full_locked(const struct wsk_conn *conn);
 
-/* Append a copy of *item, whose message becomes the mailbox's. */
-void wsk__ws_post_locked(struct wsk_conn *conn, const struct wsk__mail *item);
+/* Append a copy of *item, whose message becomes the inbox's. */
+void wsk__ws_inbox_put_locked(struct wsk_conn *conn,
+                              const struct wsk__inbox_item *item);
 
 /* The peer will send no more. */
 void wsk__ws_eof_locked(struct wsk_conn *conn);
@@ -44,7 +45,7 @@ void wsk__ws_eof_locked(struct wsk_conn *conn);
  * stands behind a message that is held.
  */
 bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
-                         struct wsk__mail *item);
+                         struct wsk__inbox_item *item);
 
 /* A lent message outlives the octets it was received in. False: there is none,
  * and the connection has failed. */
@@ -65,7 +66,7 @@ void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn);
 void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
                                  bool leads);
 
-/* For receive(), the next message: from the mail, or from what was received
+/* For receive(), the next message: from the inbox, or from what was received
  * earlier. One that stood there whole is masked and lies in `rx`
  * (WSK__RX_SIZE); NULL: it is unmasked and owned. False: none. */
 bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg);
@@ -79,8 +80,8 @@ bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
 bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
                              ssize_t n, uint8_t *rx, wsk_message *msg);
 
-/* The oldest mail, now the caller's (free both it and its message); or NULL. */
-struct wsk__mail *wsk__ws_next_mail(struct wsk__socket *ws);
+/* the oldest item, now the caller's (free both it and its message); or NULL. */
+struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__socket *ws);
 
 /* How it ended, once it has. */
 wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws);

@@ -14,7 +14,7 @@
 
 static bool is_much(const wsk_server *srv)
 {
-    return atomic_load(&srv->held) > srv->cfg.memory_limit / 4;
+    return atomic_load(&srv->counted) > srv->cfg.memory_limit / 4;
 }
 
 /* What is kept of a message that has more to come, for a handler that is away,
@@ -27,12 +27,13 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
     wsk__ws_tell_of_arrival_locked(conn);
     if (conn->srv->cfg.memory_limit == 0)
         return;
-    held = wsk__ws_held(&ws->engine) + ws->mail_bytes +
+    held = wsk__ws_held(&ws->engine) + ws->inbox_bytes +
            (ws->in != NULL ? ws->in->size : 0) +
            (ws->aside != NULL ? ws->aside->size : 0);
-    if (held != ws->held)
-        atomic_fetch_add(&conn->srv->held, held - ws->held); /* may wrap */
-    ws->held = held;
+    if (held != ws->counted)
+        atomic_fetch_add(&conn->srv->counted,
+                         held - ws->counted); /* may wrap */
+    ws->counted = held;
     /* Whoever reads and sends for it: from now on the leader looks. While all
      * together hold little it need not: those that come to a rest before hold
      * no more than that. */
@@ -51,6 +52,6 @@ void wsk__ws_forget_locked(struct wsk_conn *conn)
 
 bool wsk__ws_is_over_locked(const struct wsk_conn *conn)
 {
-    return conn->ws->held > 0 && wsk_ws_can_send(&conn->ws->engine) &&
+    return conn->ws->counted > 0 && wsk_ws_can_send(&conn->ws->engine) &&
            wsk__memory_is_past(conn->srv);
 }

@@ -24,7 +24,7 @@ struct wsk__spare {
     size_t size;
 };
 
-void wsk__direct_give_back(wsk_server *srv, void *block, size_t size)
+void wsk__long_message_give_back(wsk_server *srv, void *block, size_t size)
 {
     struct wsk__spare *spare = block;
 
@@ -59,7 +59,7 @@ static void take_spare(wsk_server *srv, struct wsk__buf *msg, size_t n)
     msg->tail = len;
 }
 
-uint8_t *wsk__direct_room_locked(struct wsk_conn *conn, size_t *size)
+uint8_t *wsk__long_message_room_locked(struct wsk_conn *conn, size_t *size)
 {
     struct wsk__buf *msg = conn->ws->engine.msg;
     size_t left = wsk__ws_to_come(&conn->ws->engine), ahead;
@@ -75,8 +75,8 @@ uint8_t *wsk__direct_room_locked(struct wsk_conn *conn, size_t *size)
     return wsk__buf_room(msg, ahead);
 }
 
-void wsk__direct_came_locked(struct wsk_conn *conn, const uint8_t *room,
-                             size_t n)
+void wsk__long_message_came_locked(struct wsk_conn *conn, const uint8_t *room,
+                                   size_t n)
 {
     size_t used;
 
@@ -84,19 +84,19 @@ void wsk__direct_came_locked(struct wsk_conn *conn, const uint8_t *room,
     conn->since_ms = wsk__now_ms();
 }
 
-struct wsk__direct wsk__direct_begin_locked(struct wsk_conn *conn)
+struct wsk__long_message wsk__long_message_begin_locked(struct wsk_conn *conn)
 {
-    struct wsk__direct direct = {NULL, NULL, 0};
+    struct wsk__long_message direct = {NULL, NULL, 0};
 
-    direct.room = wsk__direct_room_locked(conn, &direct.size);
+    direct.room = wsk__long_message_room_locked(conn, &direct.size);
     if (direct.room != NULL)
         direct.msg = wsk__ws_lift_message(&conn->ws->engine);
     conn->ws->aside = direct.msg;
     return direct;
 }
 
-void wsk__direct_end_locked(struct wsk_conn *conn, struct wsk__direct *direct,
-                            size_t n)
+void wsk__long_message_end_locked(struct wsk_conn *conn,
+                                  struct wsk__long_message *direct, size_t n)
 {
     struct wsk__buf *msg = direct->msg;
     bool wanted;
@@ -106,7 +106,7 @@ void wsk__direct_end_locked(struct wsk_conn *conn, struct wsk__direct *direct,
     conn->ws->aside = NULL;
     wanted = wsk__ws_lay_message(&conn->ws->engine, msg);
     if (n > 0) /* the frame goes on, wanted or not */
-        wsk__direct_came_locked(conn, direct->room, n);
+        wsk__long_message_came_locked(conn, direct->room, n);
     if (!wanted) {
         wsk__buf_free(msg);
         wsk__free(msg);

@@ -12,7 +12,7 @@ struct wsk_conn;
  * The same for who reads without the lock: meanwhile the message is his, so
  * that nobody frees it who closes the connection.
  */
-struct wsk__direct {
+struct wsk__long_message {
     struct wsk__buf *msg; /* NULL: read elsewhere */
     uint8_t *room;
     size_t size;
@@ -22,21 +22,21 @@ struct wsk__direct {
 
 /* Where the next octets of a message that is under way are to be read to, at
  * most *size of them; NULL: none is, or not one that can be read so. */
-uint8_t *wsk__direct_room_locked(struct wsk_conn *conn, size_t *size);
+uint8_t *wsk__long_message_room_locked(struct wsk_conn *conn, size_t *size);
 
 /* n octets came there. */
-void wsk__direct_came_locked(struct wsk_conn *conn, const uint8_t *room,
-                             size_t n);
-struct wsk__direct wsk__direct_begin_locked(struct wsk_conn *conn);
+void wsk__long_message_came_locked(struct wsk_conn *conn, const uint8_t *room,
+                                   size_t n);
+struct wsk__long_message wsk__long_message_begin_locked(struct wsk_conn *conn);
 
 /* It goes back, with n octets more; or is freed, if it was given up. */
-void wsk__direct_end_locked(struct wsk_conn *conn, struct wsk__direct *direct,
-                            size_t n);
+void wsk__long_message_end_locked(struct wsk_conn *conn,
+                                  struct wsk__long_message *direct, size_t n);
 
 /* ---- any thread ---- */
 
 /* The block of a long message is not needed any more. One is kept for the next
  * message: fresh memory costs more than what is read into it. */
-void wsk__direct_give_back(wsk_server *srv, void *block, size_t size);
+void wsk__long_message_give_back(wsk_server *srv, void *block, size_t size);
 
 #endif

@@ -7,7 +7,7 @@
 void wsk_message_free(wsk_message *msg)
 {
     if (wsk__self != NULL && msg->block != NULL)
-        wsk__direct_give_back(wsk__self->srv, msg->block, msg->len);
+        wsk__long_message_give_back(wsk__self->srv, msg->block, msg->len);
     else
         wsk__free(msg->block);
     *msg = (wsk_message){.opcode = msg->opcode};

@@ -89,7 +89,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
     uint8_t stack[STACK_RX];
     uint8_t *rx = own != NULL ? own : stack;
     size_t size = own != NULL ? (size_t)WSK__RX_SIZE : sizeof(stack);
-    struct wsk__direct direct = {.msg = NULL};
+    struct wsk__long_message direct = {.msg = NULL};
     wsk_status st = WSK_E_AGAIN;
     enum wait wait = WAIT_INPUT;
 
@@ -99,7 +99,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
                              aside ? direct.size : size, until_ms, wait);
 
         wsk__conn_lock(conn);
-        wsk__direct_end_locked(conn, &direct, n > 0 ? (size_t)n : 0);
+        wsk__long_message_end_locked(conn, &direct, n > 0 ? (size_t)n : 0);
         got = n == 0 || (n > 0 && !aside)
                   ? wsk__ws_received_locked(conn, rx, n, lend, msg)
                   : wsk__ws_fetch_locked(conn, lend, msg);
@@ -112,7 +112,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
         else if (n == -2)
             st = WSK_E_TIMEOUT;
         else if (wait == WAIT_INPUT)
-            direct = wsk__direct_begin_locked(conn);
+            direct = wsk__long_message_begin_locked(conn);
         wsk__conn_unlock(conn);
     }
     return st;
@@ -129,7 +129,7 @@ void wsk__ws_unpin_locked(wsk_conn *conn)
 bool wsk__ws_in_pieces_locked(const struct wsk__socket *ws)
 {
     return ws->in_pieces || wsk__ws_in_pieces(&ws->engine) ||
-           (ws->mail != NULL && ws->mail->next->kind == WSK_WS_PIECE);
+           (ws->inbox != NULL && ws->inbox->next->kind == WSK_WS_PIECE);
 }
 
 static bool may_receive_locked(const struct wsk__socket *ws)
@@ -206,20 +206,20 @@ static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
     return st;
 }
 
-wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms, enum how how,
-                           wsk_message *msg)
+wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms,
+                           enum wsk__receive_mode how, wsk_message *msg)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th = wsk__handler_thread(conn);
     uint8_t *own = th != NULL && th->ws == conn ? th->rx : NULL;
-    uint8_t *at = how == HOW_MASKED ? own : NULL;
+    uint8_t *at = how == WSK__RECEIVE_MASKED ? own : NULL;
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
     if (wsk__forked(conn->srv))
         return WSK_E_CLOSED;
-    st = begin_receive(conn, how == HOW_PIECES, at, msg);
+    st = begin_receive(conn, how == WSK__RECEIVE_PIECES, at, msg);
     if (st == WSK_E_STATE)
         return st;
     if (st != WSK_E_AGAIN) {
@@ -265,7 +265,7 @@ bool wsk_conn_has_more(const wsk_conn *conn)
     if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
         return false;
     wsk__conn_lock(conn);
-    more = conn->ws->mail != NULL || conn->ws->in != NULL;
+    more = conn->ws->inbox != NULL || conn->ws->in != NULL;
     wsk__conn_unlock(conn);
     return more;
 }

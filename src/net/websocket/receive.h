@@ -15,7 +15,11 @@ enum wait {
 };
 
 /* How a message is wanted: its own, masked, or in pieces. */
-enum how { HOW_OWN, HOW_MASKED, HOW_PIECES };
+enum wsk__receive_mode {
+    WSK__RECEIVE_OWN,
+    WSK__RECEIVE_MASKED,
+    WSK__RECEIVE_PIECES
+};
 
 /* The calling thread, if it is a handler's: then waiting is parking. */
 struct wsk__thread *wsk__handler_thread(const wsk_conn *conn);
@@ -23,7 +27,7 @@ void wsk__ws_unpin_locked(wsk_conn *conn);
 
 /* Whether pieces of a message were given, or wait to be. */
 bool wsk__ws_in_pieces_locked(const struct wsk__socket *ws);
-wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms, enum how how,
-                           wsk_message *msg);
+wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms,
+                           enum wsk__receive_mode how, wsk_message *msg);
 
 #endif

@@ -140,7 +140,7 @@ static bool is_reading_locked(const struct wsk_conn *conn)
     const struct wsk__socket *ws = conn->ws;
 
     return (ws->rx == WSK__RX_HANDLER ? ws->receiving
-                                      : !wsk__ws_mail_full_locked(conn)) &&
+                                      : !wsk__ws_inbox_is_full_locked(conn)) &&
            ws->over_ms == 0;
 }
 
@@ -211,7 +211,7 @@ static unsigned wanted_locked(const struct wsk_conn *conn)
 {
     unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
 
-    if (conn->ws->rx == WSK__RX_LOOP && !wsk__ws_mail_full_locked(conn) &&
+    if (conn->ws->rx == WSK__RX_LOOP && !wsk__ws_inbox_is_full_locked(conn) &&
         !conn->eof)
         want |= WSK__READ;
     return want;
@@ -221,7 +221,7 @@ static unsigned wanted_locked(const struct wsk_conn *conn)
 static bool unread_locked(const struct wsk_conn *conn)
 {
     return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
-           !wsk__ws_mail_full_locked(conn) &&
+           !wsk__ws_inbox_is_full_locked(conn) &&
            wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
 }
 
@@ -235,7 +235,7 @@ static void mind_memory_locked(struct wsk_conn *conn)
         return;
     over = wsk__ws_over_wait_locked(conn);
     ws->look_ms = 0;
-    if (ws->held > 0 && wsk_ws_can_send(&ws->engine))
+    if (ws->counted > 0 && wsk_ws_can_send(&ws->engine))
         ws->look_ms = wsk__now_ms() +
                       (over ? WSK__OVER_LOOK_MS : WSK__HELD_LOOK_MS);
     if (wsk_ws_done(&ws->engine))
@@ -404,9 +404,9 @@ void wsk__ws_handler_done(struct wsk_conn *conn)
             wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
         wsk__ws_collect_locked(conn);
         /* Nobody will fetch what still comes. */
-        for (struct wsk__mail *mail;
-             (mail = wsk__ws_next_mail(conn->ws)) != NULL;)
-            wsk__mail_free(mail);
+        for (struct wsk__inbox_item *left;
+             (left = wsk__ws_inbox_take(conn->ws)) != NULL;)
+            wsk__inbox_item_free(left);
     }
     if (!conn->ws->receiving && !conn->ws->calling)
         conn->ws->rx = WSK__RX_LOOP;

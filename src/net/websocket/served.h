@@ -1,4 +1,4 @@
-/* net/websocket/served: a WebSocket that the loop serves. The engine, the mail
+/* net/websocket/served: a WebSocket that the loop serves. The engine, the inbox
  * and every flag stand under wsk__conn_lock(); the read side of the descriptor
  * has one owner (conn->ws->rx). */
 #ifndef WSK_NET_WEBSOCKET_SERVED_H
@@ -9,7 +9,7 @@
 #include "wsocket.h"
 
 struct wsk__buf;
-struct wsk__mail;
+struct wsk__inbox_item;
 struct wsk__thread;
 struct wsk_conn;
 
@@ -24,9 +24,9 @@ struct wsk__socket {
     struct wsk_ws engine;
     const wsk_ws_handlers *handlers;
     void *handlers_user;
-    struct wsk__thread *caller; /* holds octets of it in hand, see ws_span */
-    struct wsk__mail *mail;     /* the newest, of a ring; or NULL */
-    size_t mail_bytes;
+    struct wsk__thread *caller;    /* holds octets of it in hand, see ws_span */
+    struct wsk__inbox_item *inbox; /* the newest, of a ring; or NULL */
+    size_t inbox_bytes;
     uint64_t sent_ms;    /* last octet to the peer, or it took one */
     uint64_t ping_ms;    /* our ping left then; 0: none is open. Once `closing`,
                             our Close was sent then */
@@ -35,7 +35,7 @@ struct wsk__socket {
     uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
     struct wsk__buf *aside; /* its message, while a thread reads into it */
     uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
-    size_t held;            /* octets that srv->held counts for it */
+    size_t counted;         /* octets that srv->counted counts for it */
     size_t begun;           /* octets at the head of its queue whose frame has
                                begun to leave */
     struct wsk__buf *in;    /* received, not yet fed; or NULL */
@@ -48,7 +48,7 @@ struct wsk__socket {
     uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
     uint32_t unread;        /* octets in the kernel, at the last look at who has
                                `stalled` */
-    uint32_t mail_n;        /* messages in it */
+    uint32_t inbox_n;       /* messages in it */
     uint32_t calling_ms;    /* its events were handed out then;
                                wsk__recent_ms() */
     uint32_t over_ms;       /* it waits since then for memory, the same; 0: it
@@ -56,16 +56,16 @@ struct wsk__socket {
     uint32_t paused_ms;     /* its message is not read since then, the same */
     uint32_t message;       /* of engine.begun, that `arrival` is about */
     uint32_t arrived;       /* of engine.arrived, at the last look */
-    struct wsk__pace arrival; /* of the message, while `arriving` */
-    uint32_t head_len;        /* of text; fixed */
-    uint32_t block;           /* octets of all this; fixed */
-    uint16_t code;            /* how it ended, with reason */
-    uint16_t pins;            /* threads that use fd without the lock */
-    uint8_t control_n;        /* pings and pongs in the mail */
+    struct wsk__min_rate arrival; /* of the message, while `arriving` */
+    uint32_t head_len;            /* of text; fixed */
+    uint32_t block;               /* octets of all this; fixed */
+    uint16_t code;                /* how it ended, with reason */
+    uint16_t pins;                /* threads that use fd without the lock */
+    uint8_t control_n;            /* pings and pongs in the inbox */
     uint8_t reason_len;
     uint8_t rx;         /* an enum wsk__rx */
     bool in_pieces : 1; /* a piece was fetched, and not yet the last */
-    bool hear : 1;      /* pings and pongs come into the mail */
+    bool hear : 1;      /* pings and pongs come into the inbox */
     bool clean : 1;     /* of its end */
     bool receiving : 1; /* a thread is inside wsk_conn_receive() */
     bool calling : 1;   /* its events are being delivered, or queued */

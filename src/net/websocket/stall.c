@@ -83,10 +83,10 @@ static void look_at_arrival_locked(struct wsk_conn *conn)
     } else if (!ws->arriving || ws->message != engine->begun) {
         ws->arriving = true;
         ws->message = engine->begun;
-        wsk__pace_begin(&ws->arrival, now_ms);
+        wsk__min_rate_begin(&ws->arrival, now_ms);
     } else {
-        wsk__pace_moved(&ws->arrival, now_ms, engine->arrived - ws->arrived,
-                        conn->srv->cfg.body_rate);
+        wsk__min_rate_moved(&ws->arrival, now_ms, engine->arrived - ws->arrived,
+                            conn->srv->cfg.body_rate);
     }
     ws->arrived = engine->arrived;
 }
@@ -106,8 +106,8 @@ void wsk__ws_arrival_resume_locked(struct wsk_conn *conn)
     struct wsk__socket *ws = conn->ws;
 
     if (ws->paused_ms != 0)
-        wsk__pace_skip(&ws->arrival,
-                       wsk__now_ms() - wsk__recent_ms(ws->paused_ms));
+        wsk__min_rate_skip(&ws->arrival,
+                           wsk__now_ms() - wsk__recent_ms(ws->paused_ms));
     ws->paused_ms = 0;
 }
 
@@ -119,9 +119,9 @@ uint64_t wsk__ws_arrival_due_locked(struct wsk_conn *conn, bool reading)
     }
     wsk__ws_arrival_resume_locked(conn);
     look_at_arrival_locked(conn);
-    return conn->ws->arriving
-               ? wsk__pace_due_ms(&conn->ws->arrival, conn->srv->cfg.body_rate)
-               : UINT64_MAX;
+    return conn->ws->arriving ? wsk__min_rate_due_ms(&conn->ws->arrival,
+                                                     conn->srv->cfg.body_rate)
+                              : UINT64_MAX;
 }
 
 void wsk__ws_tell_of_arrival_locked(struct wsk_conn *conn)
@@ -132,7 +132,7 @@ void wsk__ws_tell_of_arrival_locked(struct wsk_conn *conn)
     if (ws->arriving || !wsk__ws_in_message(&ws->engine) ||
         cfg->body_rate == 0 ||
         (cfg->ws_ping_interval_ms > 0 &&
-         cfg->ws_ping_interval_ms <= 2 * WSK__PACE_GRACE_MS))
+         cfg->ws_ping_interval_ms <= 2 * WSK__MIN_RATE_GRACE_MS))
         return;
     look_at_arrival_locked(conn);
     wsk__post(conn, WSK__POST_LOOK);
