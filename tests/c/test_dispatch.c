@@ -719,9 +719,10 @@ static void await_threads(wsk_server *srv, unsigned spares, unsigned parked)
 
     for (int ms = 0; ms < PATIENCE_MS && !come; ms++) {
         usleep(1000);
-        pthread_mutex_lock(&srv->lock);
-        come = srv->n_spares == spares && srv->n_parked == parked;
-        pthread_mutex_unlock(&srv->lock);
+        pthread_mutex_lock(&srv->dispatch.lock);
+        come = srv->dispatch.n_spares == spares &&
+               srv->dispatch.n_parked == parked;
+        pthread_mutex_unlock(&srv->dispatch.lock);
     }
     EXPECT(come);
 }

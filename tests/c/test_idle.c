@@ -57,7 +57,7 @@ static void dial_all(const struct served *s, int *fds, int n)
 {
     for (int i = 0; i < n; i++) {
         fds[i] = dial(s);
-        while (*(volatile unsigned *)&s->srv->n_conns < (unsigned)i + 1)
+        while (*(volatile unsigned *)&s->srv->conns.n < (unsigned)i + 1)
             usleep(1000);
     }
 }
@@ -70,7 +70,7 @@ static void close_all(const int *fds, int n)
 
 static unsigned long long hits(const struct served *s, enum wsk__limit limit)
 {
-    return atomic_load(&s->srv->limits[limit].n);
+    return atomic_load(&s->srv->logs.limits[limit].n);
 }
 
 TEST(silent_connections_make_room_the_oldest_first)
@@ -169,7 +169,7 @@ TEST(
     wsk_server_free(s.srv);
 }
 
-static unsigned count(const struct wsk__conns *list)
+static unsigned count(const struct wsk__conn_list *list)
 {
     unsigned n = 0;
 
@@ -197,7 +197,8 @@ TEST(what_is_not_idle_is_looked_at_once_until_it_rests)
     last = dial(&s);
     EXPECT(ask(last) == 200);
     EXPECT(hears_end(other));
-    EXPECT(count(&s.srv->conns) == 1 && count(&s.srv->parted) == HEADS);
+    EXPECT(count(&s.srv->conns.resting) == 1 &&
+           count(&s.srv->conns.parted) == HEADS);
     say(heads[3], "\r\n");
     EXPECT(hear_answer(heads[3], NULL, 0) == 200);
     close(last);

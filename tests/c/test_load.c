@@ -80,7 +80,7 @@ TEST(past_queue_limit_a_request_is_answered_503_with_retry_after) /* 9110 15.6.4
 static bool is_hit(const struct served *s, enum wsk__limit limit)
 {
     for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
-        if (atomic_load(&s->srv->limits[limit].n) > 0)
+        if (atomic_load(&s->srv->logs.limits[limit].n) > 0)
             return true;
     return false;
 }
@@ -167,13 +167,13 @@ TEST(a_request_that_waits_for_memory_is_the_same_afterwards)
     for (int tries = 0; tries < 20 && status == 503; tries++) {
         int fd = dial(&s), other = dial(&s);
 
-        atomic_fetch_add(&s.srv->counted, 2 << 20);
+        atomic_fetch_add(&s.srv->conns.counted, 2 << 20);
         say(fd, GET("/first") "POST /second HTTP/1.1\r\nHost: x\r\n"
                               "Content-Length: 2\r\n\r\nb");
         EXPECT(hear_answer(fd, body, sizeof(body)) == 200);
         say(other, GET("/other"));
         EXPECT(hear_answer(other, body, sizeof(body)) == 200);
-        atomic_fetch_sub(&s.srv->counted, 2 << 20);
+        atomic_fetch_sub(&s.srv->conns.counted, 2 << 20);
         say(fd, "b");
         status = hear_answer(fd, body, sizeof(body));
         close(fd);
@@ -279,17 +279,17 @@ static bool hears_close(int fd)
 
 static void await_held(const struct served *s, size_t octets)
 {
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s->srv->counted) < octets;
-         ms++)
+    for (int ms = 0;
+         ms < PATIENCE_MS && atomic_load(&s->srv->conns.counted) < octets; ms++)
         usleep(1000);
 }
 
 static bool nothing_is_held(const struct served *s)
 {
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s->srv->counted) != 0;
-         ms++)
+    for (int ms = 0;
+         ms < PATIENCE_MS && atomic_load(&s->srv->conns.counted) != 0; ms++)
         usleep(1000);
-    return atomic_load(&s->srv->counted) == 0;
+    return atomic_load(&s->srv->conns.counted) == 0;
 }
 
 /* Ten messages of 100 KB begin and do not go on; some are refused, the others
@@ -305,7 +305,7 @@ static void begin_messages(void *user)
         fds[i] = open_ws(&s, UPGRADE("/"));
     for (int i = 0; i < 10; i++)
         say_some(fds[i], MESSAGE, BEGUN);
-    while (!hears(fds[0], 0) && atomic_load(&s.srv->counted) > 500000) {
+    while (!hears(fds[0], 0) && atomic_load(&s.srv->conns.counted) > 500000) {
         say_frame(other, 1, "short", 5);
         EXPECT(hear_frame(other, data, &len) == 1);
         usleep(10000);
@@ -379,7 +379,7 @@ TEST(past_memory_limit_a_full_mailbox_is_read_no_further_and_nothing_is_lost)
     pthread_create(&client, NULL, say_many, &fd);
     await_held(&s, 300000);
     EXPECT(!hears(fd, 1000)); /* longer than what a peer is given */
-    EXPECT(atomic_load(&s.srv->counted) < 700000);
+    EXPECT(atomic_load(&s.srv->conns.counted) < 700000);
     atomic_store(&open_door, 1);
     EXPECT(hears_messages(fd, 200, 50000));
     pthread_join(client, NULL);
@@ -397,7 +397,7 @@ TEST(what_a_slow_reader_has_read_is_held_no_longer)
 
     pthread_create(&client, NULL, say_many, &fd);
     await_held(&s, 1048576);
-    EXPECT(atomic_load(&s.srv->counted) >= 1048576); /* ws_send_limit */
+    EXPECT(atomic_load(&s.srv->conns.counted) >= 1048576); /* ws_send_limit */
     EXPECT(hears_messages(fd, 200, 50000));
     pthread_join(client, NULL);
     EXPECT(nothing_is_held(&s));
@@ -419,8 +419,8 @@ TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
 
     fcntl(fd, F_SETFL, O_NONBLOCK);
     /* The echo of what it has read already may be too much by itself. */
-    while (atomic_load(&s.srv->counted) <= 200000 &&
-           atomic_load(&s.srv->limits[WSK__LIMIT_WS_MEMORY].n) == 0) {
+    while (atomic_load(&s.srv->conns.counted) <= 200000 &&
+           atomic_load(&s.srv->logs.limits[WSK__LIMIT_WS_MEMORY].n) == 0) {
         static const char one[8 + 50000] = {(char)0x82, (char)0xfe, (char)0xc3,
                                             0x50};
         ssize_t n = send(fd, one + at, sizeof(one) - at, MSG_NOSIGNAL);
@@ -430,7 +430,7 @@ TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
         else
             usleep(1000);
     }
-    EXPECT(atomic_load(&s.srv->counted) < 700000);
+    EXPECT(atomic_load(&s.srv->conns.counted) < 700000);
     say_frame(other, 1, "short", 5);
     EXPECT(hear_frame(other, data, &len) == 1);
     usleep(1500000); /* more than it is given */
@@ -457,14 +457,14 @@ TEST(past_memory_limit_a_handshake_is_answered_503_with_retry_after)
     int fd = dial(&s), other;
     char answer[512] = "";
 
-    atomic_fetch_add(&s.srv->counted, 2 << 20);
+    atomic_fetch_add(&s.srv->conns.counted, 2 << 20);
     say(fd, UPGRADE("/"));
     EXPECT(hears(fd, PATIENCE_MS));
     EXPECT(recv(fd, answer, sizeof(answer) - 1, 0) > 0);
     EXPECT(strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
     EXPECT(strstr(answer, "\r\nRetry-After: 1\r\n") != NULL);
     EXPECT(hears_end(fd));
-    atomic_fetch_sub(&s.srv->counted, 2 << 20);
+    atomic_fetch_sub(&s.srv->conns.counted, 2 << 20);
     other = open_ws(&s, UPGRADE("/"));
     EXPECT(other >= 0);
     EXPECT(nothing_is_held(&s));
@@ -498,13 +498,14 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     usleep(20000);
     say(other, "b");
     EXPECT(hear_answer(other, NULL, 0) > 0); /* whatever the handler says */
-    EXPECT(atomic_load(&s.srv->limits[WSK__LIMIT_MEMORY].n) == 1);
+    EXPECT(atomic_load(&s.srv->logs.limits[WSK__LIMIT_MEMORY].n) == 1);
     close(other);
     for (int i = 0; i < n; i++)
         close(fds[i]);
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->heads) != 0; ms++)
+    for (int ms = 0;
+         ms < PATIENCE_MS && atomic_load(&s.srv->sockets.heads) != 0; ms++)
         usleep(1000);
-    EXPECT(atomic_load(&s.srv->heads) == 0);
+    EXPECT(atomic_load(&s.srv->sockets.heads) == 0);
     other = open_ws(&s, UPGRADE("/"));
     EXPECT(other >= 0);
     close(other);
@@ -514,7 +515,7 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
 /* The first look has found a message that is not whole. */
 static bool is_arriving(const struct served *s)
 {
-    struct wsk_conn *conn = s->srv->conns.oldest;
+    struct wsk_conn *conn = s->srv->conns.resting.oldest;
     bool arriving = false;
 
     for (int ms = 0; ms < PATIENCE_MS && !arriving; ms++) {
@@ -533,7 +534,7 @@ static bool is_arriving(const struct served *s)
 /* As if the grace and some more had passed. */
 static void let_time_pass(const struct served *s)
 {
-    struct wsk_conn *conn = s->srv->conns.oldest;
+    struct wsk_conn *conn = s->srv->conns.resting.oldest;
 
     wsk__conn_lock(conn);
     conn->ws->arrival.due_us = 1;
@@ -558,7 +559,7 @@ static void trickle(void *user, const char *options)
     EXPECT(!hears(fd, 20));
     let_time_pass(&s);
     EXPECT(close_code(fd) == 1008);
-    EXPECT(atomic_load(&s.srv->limits[WSK__LIMIT_WS_RATE].n) == 1);
+    EXPECT(atomic_load(&s.srv->logs.limits[WSK__LIMIT_WS_RATE].n) == 1);
     EXPECT(nothing_is_held(&s));
     close(fd);
     wsk_server_free(s.srv);
@@ -583,7 +584,7 @@ TEST(the_leader_is_told_of_a_message_where_no_ping_makes_it_look)
     int fd = open_ws(&s, UPGRADE("/"));
     bool armed = false;
 
-    conn = s.srv->conns.oldest;
+    conn = s.srv->conns.resting.oldest;
     say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
     for (int ms = 0; ms < PATIENCE_MS && !armed; ms++) {
         usleep(1000);
@@ -640,7 +641,7 @@ TEST(time_in_which_nobody_reads_a_message_is_not_its_peers)
     int fd = open_ws(&s, UPGRADE("/"));
     uint64_t due, later;
 
-    conn = s.srv->conns.oldest;
+    conn = s.srv->conns.resting.oldest;
     say_octets(fd, "\x01\x82\0\0\0\0ab", 8);
     EXPECT(is_arriving(&s));
     wsk__conn_lock(conn);
@@ -685,11 +686,11 @@ TEST(a_handshake_that_waits_for_memory_is_a_websocket_once_there_is_some)
     for (int tries = 0; tries < 20 && status == 503; tries++) {
         int fd = dial(&s);
 
-        atomic_fetch_add(&s.srv->counted, 2 << 20);
+        atomic_fetch_add(&s.srv->conns.counted, 2 << 20);
         say(fd, UPGRADE("/"));
         say_frame(fd, 1, "early", 5);
         hears(fd, 50);
-        atomic_fetch_sub(&s.srv->counted, 2 << 20);
+        atomic_fetch_sub(&s.srv->conns.counted, 2 << 20);
         status = hear_answer(fd, NULL, 0);
         EXPECT(status == 503 || hear_frame(fd, data, &len) == 1);
         close(fd);

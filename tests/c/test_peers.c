@@ -179,7 +179,7 @@ TEST(a_slow_reader_gets_the_whole_answer)
 static bool is_hit(const struct served *s, enum wsk__limit limit)
 {
     for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
-        if (atomic_load(&s->srv->limits[limit].n) > 0)
+        if (atomic_load(&s->srv->logs.limits[limit].n) > 0)
             return true;
     return false;
 }
@@ -225,7 +225,7 @@ TEST(the_place_of_a_wait_is_free_afterwards)
 static bool none_streams(const struct served *s)
 {
     for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
-        if (atomic_load(&s->srv->streaming) == 0)
+        if (atomic_load(&s->srv->site.streaming) == 0)
             return true;
     return false;
 }

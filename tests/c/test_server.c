@@ -409,7 +409,7 @@ TEST(what_waits_for_a_peer_that_is_given_up_is_freed_at_once)
         st = wsk_conn_send(heard.conn, WSK_BINARY, some, len, true);
     }
     EXPECT(st == WSK_E_CLOSED);
-    EXPECT(atomic_load(&s.srv->counted) < 4 * sizeof(some));
+    EXPECT(atomic_load(&s.srv->conns.counted) < 4 * sizeof(some));
     while ((len = hear_length(ws, &first)) > 0 && first == 0x82)
         EXPECT(hear_octets(ws, some, len));
     EXPECT(first == 0x88 && hear_octets(ws, some, 2));

@@ -280,22 +280,22 @@ TEST(past_spill_limit_a_body_is_507_and_others_are_not)
         EXPECT(say_octets(fds[i], body, 102400));
         for (int ms = 0;
              ms < PATIENCE_MS && i < 2 &&
-             atomic_load(&s.srv->spilled) < (unsigned)(i + 1) * 100000;
+             atomic_load(&s.srv->site.spilled) < (unsigned)(i + 1) * 100000;
              ms++)
             usleep(1000);
     }
     EXPECT(hear_answer(fds[2], NULL, 0) == 507);
-    EXPECT(atomic_load(&s.srv->limits[WSK__LIMIT_SPILL].n) == 1);
+    EXPECT(atomic_load(&s.srv->logs.limits[WSK__LIMIT_SPILL].n) == 1);
     for (int i = 0; i < 2; i++) {
         EXPECT(say_octets(fds[i], body + 102400, 1));
         expect_account(fds[i], "102401 0 102401 0");
         close(fds[i]);
     }
     close(fds[2]);
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->spilled) != 0;
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->site.spilled) != 0;
          ms++)
         usleep(1000);
-    EXPECT(atomic_load(&s.srv->spilled) == 0);
+    EXPECT(atomic_load(&s.srv->site.spilled) == 0);
     atomic_store(&calls, 0);
     fds[0] = post_in_two(&s, 200000);
     expect_account(fds[0], "200000 0 200000 0");
@@ -366,16 +366,16 @@ TEST(what_others_asked_of_a_disk_thread_that_could_not_be_made_is_done)
         conn[i].srv = srv;
         conn[i].h = &h[i];
     }
-    srv->disk_runs = true; /* as while another thread tries to make it */
+    srv->offload.runs = true; /* as while another thread tries to make it */
     EXPECT(wsk__offload_ask(&conn[0], count_job));
     EXPECT(wsk__offload_ask(&conn[1], count_job));
-    srv->disk_runs = false;
+    srv->offload.runs = false;
     refuse_threads(true, usual);
     EXPECT(!wsk__offload_ask(&conn[2], count_job));
     refuse_threads(false, usual);
     EXPECT(h[0].spilled == 1 && h[1].spilled == 1 && h[2].spilled == 0);
     EXPECT(!h[0].at_disk && !h[1].at_disk && !h[2].at_disk);
-    EXPECT(srv->disk == NULL && !srv->disk_runs);
+    EXPECT(srv->offload.first == NULL && !srv->offload.runs);
     EXPECT(conn[0].refs == 10 && conn[1].refs == 10); /* of their posts */
     EXPECT(conn[2].refs == 9);
     wsk_server_free(srv);

@@ -618,15 +618,17 @@ static bool holds_nothing(wsk_server *srv)
 {
     bool nobody;
 
-    pthread_mutex_lock(&srv->lock);
-    nobody = srv->n_running + srv->n_parked + srv->n_places + srv->n_unparking +
-                 srv->n_queued ==
+    pthread_mutex_lock(&srv->dispatch.lock);
+    nobody = srv->dispatch.n_running + srv->dispatch.n_parked +
+                 srv->dispatch.n_places + srv->dispatch.n_unparking +
+                 srv->dispatch.n_queued ==
              0;
-    pthread_mutex_unlock(&srv->lock);
-    return nobody && atomic_load(&srv->counted) == 0 &&
-           atomic_load(&srv->heads) == 0 && atomic_load(&srv->spilled) == 0 &&
-           atomic_load(&srv->streaming) == 0 &&
-           atomic_load(&srv->deflate_bytes) == 0;
+    pthread_mutex_unlock(&srv->dispatch.lock);
+    return nobody && atomic_load(&srv->conns.counted) == 0 &&
+           atomic_load(&srv->sockets.heads) == 0 &&
+           atomic_load(&srv->site.spilled) == 0 &&
+           atomic_load(&srv->site.streaming) == 0 &&
+           atomic_load(&srv->sockets.deflate_bytes) == 0;
 }
 
 static void end_all(pthread_t *peers, pthread_t *users)

@@ -28,14 +28,15 @@ enum {
 
 void wsk__pause_accepting(wsk_server *srv, bool pause)
 {
-    if (srv->accept_paused == pause || srv->draining)
+    if (srv->conns.accept_paused == pause || srv->conns.draining)
         return;
-    srv->accept_paused = pause;
-    for (size_t i = 0; i < srv->places.n; i++)
-        wsk__poller_want(srv->poller, srv->places.at[i].fd, &srv->listeners[i],
-                         pause ? WSK__READ : 0, pause ? 0 : WSK__READ, true);
+    srv->conns.accept_paused = pause;
+    for (size_t i = 0; i < srv->conns.places.n; i++)
+        wsk__poller_want(srv->loop.poller, srv->conns.places.at[i].fd,
+                         &srv->conns.listeners[i], pause ? WSK__READ : 0,
+                         pause ? 0 : WSK__READ, true);
     if (pause)
-        wsk__timer_set(&srv->wheel, &srv->accept_timer,
+        wsk__timer_set(&srv->loop.wheel, &srv->conns.accept_timer,
                        wsk__now_ms() + ACCEPT_PAUSE_MS);
 }
 
@@ -59,11 +60,11 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
     atomic_init(&conn->refs, 1); /* the loop's */
     conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
     if (conn->h == NULL || !wsk__via_open(conn) ||
-        !wsk__poller_add(srv->poller, fd, conn, false)) {
+        !wsk__poller_add(srv->loop.poller, fd, conn, false)) {
         wsk__exchange_free(conn->h);
         return false;
     }
-    wsk__server_ref(srv);
+    wsk__life_hold(&srv->life);
     return true;
 }
 
@@ -102,13 +103,13 @@ static int accept_one(int listener, struct sockaddr_storage *sa)
  * lately, or twice as many where those were not all. */
 static unsigned batch_of(const wsk_server *srv, struct wsk__listener *listener)
 {
-    if (listener->turn + 1 != srv->turn)
+    if (listener->turn + 1 != srv->loop.turn)
         listener->batch = 1;
     else if (listener->more)
         listener->batch *= 2;
     if (listener->batch > ACCEPT_MAX)
         listener->batch = ACCEPT_MAX;
-    listener->turn = srv->turn;
+    listener->turn = srv->loop.turn;
     listener->more = true;
     return listener->batch;
 }
@@ -148,11 +149,11 @@ static bool make_room_or_pause(wsk_server *srv)
 {
     if (make_room(srv, WSK__LIMIT_FILES))
         return true;
-    if (!srv->accept_paused)
+    if (!srv->conns.accept_paused)
         wsk__server_logf(srv, WSK_LOG_WARNING,
                          "accepting pauses: out of descriptors or memory (%u "
                          "connections)",
-                         srv->n_conns);
+                         srv->conns.n);
     wsk__pause_accepting(srv, true);
     return false;
 }
@@ -162,13 +163,13 @@ void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener)
     unsigned batch = batch_of(srv, listener);
     bool waits = true;
 
-    for (unsigned i = 0; i < batch && !srv->draining; i++) {
+    for (unsigned i = 0; i < batch && !srv->conns.draining; i++) {
         struct sockaddr_storage sa = {0};
         int fd;
 
-        if (srv->n_conns >= srv->max_connections && !(waits && make_place(srv)))
+        if (srv->conns.n >= srv->conns.most && !(waits && make_place(srv)))
             return;
-        fd = accept_one(srv->places.at[listener->i].fd, &sa);
+        fd = accept_one(srv->conns.places.at[listener->i].fd, &sa);
         if (fd >= 0) {
             welcome(srv, fd, &sa, listener);
             waits = false;

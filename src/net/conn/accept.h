@@ -8,7 +8,7 @@
 
 struct wsk__listener {
     enum wsk__source source;
-    size_t i; /* in srv->places */
+    size_t i; /* in srv->conns.places */
     struct wsk__address local;
     bool fixed; /* every connection has `local` as its own end */
 

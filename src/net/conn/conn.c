@@ -37,7 +37,7 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
 
     if (conn->fd < 0)
         return;
-    if (srv->edge) {
+    if (srv->loop.edge) {
         /* Only what its handler reads by itself is worth a system call. */
         bool handlers = conn->kind == WSK__WS
                             ? conn->ws->rx == WSK__RX_HANDLER &&
@@ -48,7 +48,7 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
     }
     if (want == conn->want)
         return;
-    wsk__poller_want(srv->poller, conn->fd, conn, conn->want, want, false);
+    wsk__poller_want(srv->loop.poller, conn->fd, conn, conn->want, want, false);
     conn->want = (uint8_t)want;
 }
 
@@ -76,7 +76,7 @@ void wsk__rearm_at(struct wsk_conn *conn, uint64_t due)
 {
     if (due != UINT64_MAX &&
         (conn->timer.next == NULL || due < conn->timer.due_ms))
-        wsk__timer_set(&conn->srv->wheel, &conn->timer, due);
+        wsk__timer_set(&conn->srv->loop.wheel, &conn->timer, due);
 }
 
 void wsk__conn_close(struct wsk_conn *conn)
@@ -87,7 +87,7 @@ void wsk__conn_close(struct wsk_conn *conn)
     if (conn->kind == WSK__DEAD)
         return;
     wsk__conn_lock(conn);
-    wsk__poller_remove(srv->poller, conn->fd);
+    wsk__poller_remove(srv->loop.poller, conn->fd);
     conn->kind = WSK__DEAD;
     conn->eof = true;
     if (conn->ws != NULL &&
@@ -106,22 +106,22 @@ void wsk__conn_close(struct wsk_conn *conn)
     wsk__conn_unlock(conn);
     if (websocket)
         wsk__access_closed(conn);
-    wsk__timer_clear(&srv->wheel, &conn->timer);
+    wsk__timer_clear(&srv->loop.wheel, &conn->timer);
     wsk__conns_remove(conn);
-    conn->next = srv->graveyard;
-    srv->graveyard = conn;
+    conn->next = srv->conns.graveyard;
+    srv->conns.graveyard = conn;
     if (!websocket) { /* else its handler's thread may be freeing conn->h */
         wsk__load_forget(conn);
         wsk__body_file_drop(conn);
     }
-    if (srv->accept_paused && srv->n_conns < srv->max_connections)
+    if (srv->conns.accept_paused && srv->conns.n < srv->conns.most)
         wsk__pause_accepting(srv, false);
 }
 
 void wsk__conn_rests(struct wsk_conn *conn)
 {
     wsk__conns_touch(conn);
-    if (conn->srv->accept_paused) {
+    if (conn->srv->conns.accept_paused) {
         wsk__conns_offer(conn);
         wsk__pause_accepting(conn->srv, false);
     }
@@ -129,10 +129,10 @@ void wsk__conn_rests(struct wsk_conn *conn)
 
 void wsk__conns_bury(wsk_server *srv)
 {
-    while (srv->graveyard != NULL) {
-        struct wsk_conn *conn = srv->graveyard;
+    while (srv->conns.graveyard != NULL) {
+        struct wsk_conn *conn = srv->conns.graveyard;
 
-        srv->graveyard = conn->next;
+        srv->conns.graveyard = conn->next;
         conn->next = NULL;
         wsk_conn_unref(conn);
     }
@@ -289,9 +289,9 @@ bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
         return true;
     }
     due = deadline(conn);
-    if (due > th->srv->now_ms) {
+    if (due > th->srv->loop.now_ms) {
         if (due != UINT64_MAX)
-            wsk__timer_set(&th->srv->wheel, &conn->timer, due);
+            wsk__timer_set(&th->srv->loop.wheel, &conn->timer, due);
         return true;
     }
     switch (conn->kind) {

@@ -34,11 +34,13 @@ struct wsk_conn {
     wsk_server *srv; /* fixed */
 
     /* leader */
-    struct wsk_conn *prev, *next; /* in srv->conns or srv->parted */
+    struct wsk_conn *prev,
+        *next; /* in srv->conns.resting or srv->conns.parted */
     struct wsk__timer timer;
     uint8_t want;
-    bool busy;     /* a handler owns it, or it waits for one in srv->queue */
-    bool parted;   /* it is in srv->parted */
+    bool busy; /* a handler owns it, or it waits for one in srv->dispatch.queue
+                */
+    bool parted;   /* it is in srv->conns.parted */
     bool hup_seen; /* the poller saw an end */
     atomic_uchar
         answered_by;  /* an enum wsk__answered_by, with request_timeout */
@@ -49,16 +51,16 @@ struct wsk_conn {
                     */
     atomic_bool gone; /* the poller saw that nobody hears us any more */
 
-    /* srv->post_lock */
+    /* srv->loop.post_lock */
     uint8_t post;
     bool to_head; /* leader: its request is a HEAD; with request_timeout */
     uint32_t listed_ms; /* leader: it was moved to the newest then; wraps */
     uint32_t lingered;  /* leader: octets thrown away */
     struct wsk_conn *post_next;
 
-    /* srv->lock */
+    /* srv->dispatch.lock */
     struct wsk_conn *queue_next;
-    bool queued; /* in srv->queue */
+    bool queued; /* in srv->dispatch.queue */
 
     /* owner */
     struct wsk__exchange *h;

@@ -15,14 +15,14 @@ enum { TOUCH_MS = 1000 };
 
 /* What is not idle when a look meets it is parted from the others until it is:
  * the next look shall not meet it again, however many those are. */
-static struct wsk__conns *list_of(struct wsk_conn *conn)
+static struct wsk__conn_list *list_of(struct wsk_conn *conn)
 {
-    return conn->parted ? &conn->srv->parted : &conn->srv->conns;
+    return conn->parted ? &conn->srv->conns.parted : &conn->srv->conns.resting;
 }
 
 static void link_newest(struct wsk_conn *conn)
 {
-    struct wsk__conns *list = list_of(conn);
+    struct wsk__conn_list *list = list_of(conn);
 
     conn->next = NULL;
     conn->prev = list->newest;
@@ -35,7 +35,7 @@ static void link_newest(struct wsk_conn *conn)
 
 static void unlink_conn(struct wsk_conn *conn)
 {
-    struct wsk__conns *list = list_of(conn);
+    struct wsk__conn_list *list = list_of(conn);
 
     if (conn->prev != NULL)
         conn->prev->next = conn->next;
@@ -59,15 +59,15 @@ void wsk__conns_add(struct wsk_conn *conn)
 {
     conn->listed_ms = (uint32_t)conn->since_ms;
     link_newest(conn);
-    conn->srv->n_conns++;
+    conn->srv->conns.n++;
 }
 
 void wsk__conns_remove(struct wsk_conn *conn)
 {
     unlink_conn(conn);
-    conn->srv->n_conns--;
+    conn->srv->conns.n--;
     if (conn->ws != NULL)
-        conn->srv->n_websockets--;
+        conn->srv->conns.n_websockets--;
 }
 
 void wsk__conns_touch(struct wsk_conn *conn)
@@ -80,7 +80,7 @@ void wsk__conns_touch(struct wsk_conn *conn)
 
 void wsk__conns_offer(struct wsk_conn *conn)
 {
-    struct wsk__conns *list = list_of(conn);
+    struct wsk__conn_list *list = list_of(conn);
 
     unlink_conn(conn);
     conn->next = list->oldest;
@@ -95,7 +95,7 @@ void wsk__conns_join(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
-    while ((conn = srv->parted.oldest) != NULL)
+    while ((conn = srv->conns.parted.oldest) != NULL)
         move_to_newest(conn, false);
 }
 
@@ -126,7 +126,7 @@ struct wsk_conn *wsk__conns_idlest(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
-    while ((conn = srv->conns.oldest) != NULL && !is_idle(conn))
+    while ((conn = srv->conns.resting.oldest) != NULL && !is_idle(conn))
         move_to_newest(conn, true);
     return conn;
 }

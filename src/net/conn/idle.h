@@ -8,7 +8,7 @@
 struct wsk_conn;
 
 /* Linked by prev and next, in the order in which they were last heard of. */
-struct wsk__conns {
+struct wsk__conn_list {
     struct wsk_conn *oldest, *newest;
 };
 
@@ -25,7 +25,8 @@ void wsk__conns_touch(struct wsk_conn *conn);
 /* It is the first that can be let go. */
 void wsk__conns_offer(struct wsk_conn *conn);
 
-/* All of them in one list, srv->conns, from now on: the server stops. */
+/* All of them in one list, srv->conns.resting, from now on: the server stops.
+ */
 void wsk__conns_join(wsk_server *srv);
 
 /* The connection of which nothing is asked for longest: no request is open or

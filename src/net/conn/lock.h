@@ -11,7 +11,7 @@
 static inline struct wsk__conn_mutex *
 wsk__conn_mutex_of(const struct wsk_conn *conn)
 {
-    return &conn->srv->conn_locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
+    return &conn->srv->conns.locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
 }
 
 static inline void wsk__conn_lock(const struct wsk_conn *conn)

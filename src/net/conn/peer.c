@@ -64,14 +64,14 @@ bool wsk__via_open(struct wsk_conn *conn)
     const wsk_server *srv = conn->srv;
     struct wsk__via *via;
 
-    if (srv->trust.n == 0 && !srv->cfg.proxy_protocol)
+    if (srv->conns.trust.n == 0 && !srv->cfg.proxy_protocol)
         return true;
     via = conn->h->via = wsk__calloc(sizeof(*via));
     if (via == NULL)
         return false;
     via->peer = conn->h->peer;
     via->local = conn->h->local;
-    via->trusted = is_trusted(&srv->trust, &via->peer);
+    via->trusted = is_trusted(&srv->conns.trust, &via->peer);
     via->header_due = srv->cfg.proxy_protocol;
     via->since_ms = wsk__now_ms();
     return true;
@@ -101,7 +101,7 @@ int wsk__via_header(struct wsk_conn *conn)
 
     if (via == NULL || !via->header_due)
         return WSK__PROXY_OK;
-    if (conn->srv->trust.n > 0 && !via->trusted)
+    if (conn->srv->conns.trust.n > 0 && !via->trusted)
         return WSK__PROXY_BAD;
     got = (int)wsk__proxy_parse(wsk__buf_data(in), wsk__buf_len(in), &used,
                                 &said);
@@ -115,7 +115,7 @@ int wsk__via_header(struct wsk_conn *conn)
     case WSK__PROXIED_KNOWN:
         show(&via->peer, &said.from, said.from_port);
         show(&via->local, &said.to, said.to_port);
-        via->trusted = is_trusted(&conn->srv->trust, &via->peer);
+        via->trusted = is_trusted(&conn->srv->conns.trust, &via->peer);
         break;
     case WSK__PROXIED_HIDDEN:
         hide(&via->peer);
@@ -175,7 +175,7 @@ static void compose(struct wsk__via *via, const wsk_head *head,
 void wsk__via_request(struct wsk_conn *conn)
 {
     struct wsk__via *via = conn->h->via;
-    const struct wsk__trust *trust = &conn->srv->trust;
+    const struct wsk__trust *trust = &conn->srv->conns.trust;
     wsk_head *head = &conn->h->http.store->head;
     struct wsk__forwarded said;
 

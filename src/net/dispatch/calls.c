@@ -19,7 +19,7 @@ static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
     th->conn = conn;
     th->ws = NULL;
     wsk__link_running_locked(th);
-    srv->calls++;
+    srv->dispatch.calls++;
     wsk__watch_anew_locked(th);
 }
 
@@ -28,7 +28,8 @@ static void begin_inline_locked(struct wsk__thread *th, struct wsk_conn *conn)
     wsk_server *srv = th->srv;
 
     begin_locked(th, conn);
-    if (srv->steal_every > 0 && srv->calls % (uint64_t)srv->steal_every == 0)
+    if (srv->dispatch.steal_every > 0 &&
+        srv->dispatch.calls % (uint64_t)srv->dispatch.steal_every == 0)
         wsk__steal_locked(th);
 }
 
@@ -38,9 +39,11 @@ bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
     bool now;
 
     wsk__dispatch_lock(srv);
-    now = (srv->slow_entries == 0 || wsk__queue_is_unserved_locked(srv)) &&
-          srv->n_running < srv->cfg.threads && srv->n_spares > 0 &&
-          srv->n_fresh == 0 && srv->queue == NULL && srv->n_unparking == 0;
+    now = (srv->dispatch.slow_entries == 0 ||
+           wsk__queue_is_unserved_locked(srv)) &&
+          srv->dispatch.n_running < srv->cfg.threads &&
+          srv->dispatch.n_spares > 0 && srv->dispatch.n_fresh == 0 &&
+          srv->dispatch.queue == NULL && srv->dispatch.n_unparking == 0;
     if (now)
         begin_inline_locked(th, conn);
     wsk__dispatch_unlock(srv);
@@ -59,20 +62,20 @@ bool wsk__call_end(struct wsk__thread *th)
     wsk_server *srv = th->srv;
     bool leads;
 
-    if (wsk__forked(srv))
+    if (wsk__forked(&srv->life))
         return false;
     wsk__dispatch_lock(srv);
     if (th->in_call)
         wsk__unlink_running_locked(th);
     else /* it left before: wsk__call_leave() */
-        srv->n_parked--;
-    srv->n_upgraded -= th->ws != NULL;
+        srv->dispatch.n_parked--;
+    srv->dispatch.n_upgraded -= th->ws != NULL;
     th->in_call = false;
     th->conn = NULL;
     th->ws = NULL;
     leads = th->leads;
-    if (srv->n_unparking > 0)
-        pthread_cond_signal(&srv->slot_free);
+    if (srv->dispatch.n_unparking > 0)
+        pthread_cond_signal(&srv->dispatch.slot_free);
     wsk__kick_locked(srv);
     wsk__dispatch_unlock(srv);
     return leads;
@@ -83,8 +86,8 @@ static enum wsk__limit queue_limit_locked(const wsk_server *srv)
 {
     if (wsk__is_hopeless_locked(srv))
         return WSK__LIMIT_THREADS;
-    return srv->n_queued >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
-                                                 : WSK__LIMITS;
+    return srv->dispatch.n_queued >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
+                                                          : WSK__LIMITS;
 }
 
 enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
@@ -99,12 +102,12 @@ enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
         wsk__dispatch_unlock(srv);
         return limit;
     }
-    srv->n_queued += is_request;
+    srv->dispatch.n_queued += is_request;
     conn->queued = true;
-    late = srv->ended;
+    late = srv->dispatch.ended;
     conn->queue_next = NULL;
-    *srv->queue_tail = conn;
-    srv->queue_tail = &conn->queue_next;
+    *srv->dispatch.queue_tail = conn;
+    srv->dispatch.queue_tail = &conn->queue_next;
     wsk__kick_locked(srv);
     wsk__dispatch_unlock(srv);
     if (late)
@@ -118,7 +121,7 @@ bool wsk__call_waits_for_slot(struct wsk_conn *conn)
     bool waits;
 
     wsk__dispatch_lock(srv);
-    waits = conn->queued && srv->n_running >= srv->cfg.threads;
+    waits = conn->queued && srv->dispatch.n_running >= srv->cfg.threads;
     wsk__dispatch_unlock(srv);
     return waits;
 }
@@ -126,17 +129,17 @@ bool wsk__call_waits_for_slot(struct wsk_conn *conn)
 void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
 {
     wsk__dispatch_lock(srv);
-    release->next = srv->releases;
-    srv->releases = release;
+    release->next = srv->dispatch.releases;
+    srv->dispatch.releases = release;
     wsk__kick_locked(srv);
     wsk__dispatch_unlock(srv);
 }
 
 static bool reserve_place_locked(wsk_server *srv)
 {
-    bool free = srv->n_places < srv->cfg.max_parked;
+    bool free = srv->dispatch.n_places < srv->cfg.max_parked;
 
-    srv->n_places += free;
+    srv->dispatch.n_places += free;
     return free;
 }
 
@@ -146,16 +149,16 @@ static void park_locked(struct wsk__thread *th)
     wsk_server *srv = th->srv;
 
     wsk__unlink_running_locked(th);
-    srv->n_parked++;
-    if (srv->n_unparking > 0)
-        pthread_cond_signal(&srv->slot_free);
+    srv->dispatch.n_parked++;
+    if (srv->dispatch.n_unparking > 0)
+        pthread_cond_signal(&srv->dispatch.slot_free);
 }
 
 void wsk__call_park(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
-    if (wsk__forked(srv))
+    if (wsk__forked(&srv->life))
         return;
     wsk__dispatch_lock(srv);
     wsk__step_back_locked(th);
@@ -173,22 +176,23 @@ void wsk__call_unpark(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
-    if (wsk__forked(srv) || !th->parked)
+    if (wsk__forked(&srv->life) || !th->parked)
         return;
     wsk__dispatch_lock(srv);
-    srv->n_unparking++;
-    if (srv->n_running >= srv->cfg.threads && th->ws != NULL)
+    srv->dispatch.n_unparking++;
+    if (srv->dispatch.n_running >= srv->cfg.threads && th->ws != NULL)
         wsk__crew_post_locked(
             th->ws, WSK__POST_AWAY); /* it will not read for a while */
     wsk__wake_locked(srv);
-    while (!srv->ended && (srv->n_running >= srv->cfg.threads ||
-                           (srv->queue_turn && srv->queue != NULL &&
-                            !wsk__queue_is_unserved_locked(srv))))
-        pthread_cond_wait(&srv->slot_free, &srv->lock);
-    srv->n_unparking--;
-    srv->queue_turn = srv->queue != NULL;
-    srv->n_parked--;
-    srv->n_places -= th->took_place;
+    while (!srv->dispatch.ended &&
+           (srv->dispatch.n_running >= srv->cfg.threads ||
+            (srv->dispatch.queue_turn && srv->dispatch.queue != NULL &&
+             !wsk__queue_is_unserved_locked(srv))))
+        pthread_cond_wait(&srv->dispatch.slot_free, &srv->dispatch.lock);
+    srv->dispatch.n_unparking--;
+    srv->dispatch.queue_turn = srv->dispatch.queue != NULL;
+    srv->dispatch.n_parked--;
+    srv->dispatch.n_places -= th->took_place;
     th->parked = th->took_place = false;
     wsk__link_running_locked(th);
     wsk__watch_anew_locked(th);
@@ -200,7 +204,7 @@ void wsk__call_leave(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
 
-    if (!wsk__forked(srv)) {
+    if (!wsk__forked(&srv->life)) {
         wsk__dispatch_lock(srv);
         wsk__step_back_locked(th);
         park_locked(th);
@@ -214,7 +218,7 @@ void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__dispatch_lock(th->srv);
     th->ws = conn;
-    th->srv->n_upgraded++;
+    th->srv->dispatch.n_upgraded++;
     wsk__watch_anew_locked(th);
     wsk__dispatch_unlock(th->srv);
 }
@@ -233,8 +237,8 @@ bool wsk__call_goes_on(struct wsk__thread *th)
 
     wsk__dispatch_lock(srv);
     wsk__watch_anew_locked(th);
-    others = srv->n_running >= srv->cfg.threads &&
-             (srv->n_unparking > 0 || srv->queue != NULL);
+    others = srv->dispatch.n_running >= srv->cfg.threads &&
+             (srv->dispatch.n_unparking > 0 || srv->dispatch.queue != NULL);
     wsk__dispatch_unlock(srv);
     return !others;
 }
@@ -260,7 +264,7 @@ bool wsk__socket_reserve(wsk_server *srv)
 void wsk__socket_release(wsk_server *srv)
 {
     wsk__dispatch_lock(srv);
-    srv->n_places--;
+    srv->dispatch.n_places--;
     wsk__dispatch_unlock(srv);
 }
 
@@ -269,8 +273,8 @@ static bool may_take_locked(const struct wsk__thread *th)
 {
     const wsk_server *srv = th->srv;
 
-    return srv->n_running < srv->cfg.threads &&
-           (th->fresh || srv->n_fresh == 0);
+    return srv->dispatch.n_running < srv->cfg.threads &&
+           (th->fresh || srv->dispatch.n_fresh == 0);
 }
 
 /* What was lent may be given back: a call like any other, for it may run code
@@ -279,12 +283,12 @@ static bool may_take_locked(const struct wsk__thread *th)
 static struct wsk__release *take_release_locked(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
-    struct wsk__release *release = srv->releases;
+    struct wsk__release *release = srv->dispatch.releases;
 
-    if (release == NULL || !(srv->ended || may_take_locked(th)))
+    if (release == NULL || !(srv->dispatch.ended || may_take_locked(th)))
         return NULL;
-    srv->releases = release->next;
-    if (!srv->ended) {
+    srv->dispatch.releases = release->next;
+    if (!srv->dispatch.ended) {
         begin_locked(th, NULL);
         wsk__set_fresh_locked(th, true);
     }
@@ -299,19 +303,20 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
     *conn = NULL;
     wsk__dispatch_lock(srv);
     *release = take_release_locked(th);
-    if (*release == NULL && !srv->ended && srv->queue != NULL &&
-        wsk__queue_may_run_locked(srv) && may_take_locked(th)) {
-        *conn = srv->queue;
-        srv->queue = (*conn)->queue_next;
-        if (srv->queue == NULL)
-            srv->queue_tail = &srv->queue;
-        srv->n_queued -= (*conn)->ws == NULL;
+    if (*release == NULL && !srv->dispatch.ended &&
+        srv->dispatch.queue != NULL && wsk__queue_may_run_locked(srv) &&
+        may_take_locked(th)) {
+        *conn = srv->dispatch.queue;
+        srv->dispatch.queue = (*conn)->queue_next;
+        if (srv->dispatch.queue == NULL)
+            srv->dispatch.queue_tail = &srv->dispatch.queue;
+        srv->dispatch.n_queued -= (*conn)->ws == NULL;
         (*conn)->queued = false;
         begin_locked(th, *conn);
         wsk__set_fresh_locked(th, true);
-        srv->queue_turn = false;
-        if (srv->n_unparking > 0)
-            pthread_cond_signal(&srv->slot_free);
+        srv->dispatch.queue_turn = false;
+        if (srv->dispatch.n_unparking > 0)
+            pthread_cond_signal(&srv->dispatch.slot_free);
     } else if (*release == NULL) {
         wsk__set_fresh_locked(th, false);
     }
@@ -322,7 +327,7 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
 /* Requests shall not wait for ever; events of WebSockets may. */
 static void refuse_queue_locked(wsk_server *srv)
 {
-    struct wsk_conn **at = &srv->queue;
+    struct wsk_conn **at = &srv->dispatch.queue;
 
     while (*at != NULL) {
         struct wsk_conn *conn = *at;
@@ -333,16 +338,17 @@ static void refuse_queue_locked(wsk_server *srv)
         }
         *at = conn->queue_next;
         conn->queued = false;
-        srv->n_queued--;
+        srv->dispatch.n_queued--;
         wsk__crew_post_locked(conn, WSK__POST_RUN | WSK__POST_REFUSE);
     }
-    srv->queue_tail = at;
+    srv->dispatch.queue_tail = at;
 }
 
 void wsk__despair_locked(wsk_server *srv)
 {
-    srv->no_threads = true;
-    pthread_cond_broadcast(&srv->slot_free); /* not the queue's turn any more */
+    srv->dispatch.no_threads = true;
+    pthread_cond_broadcast(
+        &srv->dispatch.slot_free); /* not the queue's turn any more */
     if (wsk__is_hopeless_locked(srv))
         refuse_queue_locked(srv);
 }
@@ -359,8 +365,8 @@ bool wsk__calls_open(wsk_server *srv)
     bool open;
 
     wsk__dispatch_lock(srv);
-    open = srv->n_running > 0 || srv->n_parked > 0 || srv->queue != NULL ||
-           srv->releases != NULL;
+    open = srv->dispatch.n_running > 0 || srv->dispatch.n_parked > 0 ||
+           srv->dispatch.queue != NULL || srv->dispatch.releases != NULL;
     wsk__dispatch_unlock(srv);
     return open;
 }
@@ -370,10 +376,10 @@ void wsk__drop_queue(wsk_server *srv)
     struct wsk_conn *conn;
 
     wsk__dispatch_lock(srv);
-    conn = srv->queue;
-    srv->queue = NULL;
-    srv->queue_tail = &srv->queue;
-    srv->n_queued = 0;
+    conn = srv->dispatch.queue;
+    srv->dispatch.queue = NULL;
+    srv->dispatch.queue_tail = &srv->dispatch.queue;
+    srv->dispatch.n_queued = 0;
     wsk__dispatch_unlock(srv);
     while (conn != NULL) {
         struct wsk_conn *next = conn->queue_next;

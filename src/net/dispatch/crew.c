@@ -19,11 +19,11 @@ void wsk__link_running_locked(struct wsk__thread *th)
     wsk_server *srv = th->srv;
 
     th->prev = NULL;
-    th->next = srv->running;
+    th->next = srv->dispatch.running;
     if (th->next != NULL)
         th->next->prev = th;
-    srv->running = th;
-    srv->n_running++;
+    srv->dispatch.running = th;
+    srv->dispatch.n_running++;
 }
 
 void wsk__unlink_running_locked(struct wsk__thread *th)
@@ -33,41 +33,41 @@ void wsk__unlink_running_locked(struct wsk__thread *th)
     if (th->prev != NULL)
         th->prev->next = th->next;
     else
-        srv->running = th->next;
+        srv->dispatch.running = th->next;
     if (th->next != NULL)
         th->next->prev = th->prev;
     th->prev = th->next = NULL;
-    srv->n_running--;
+    srv->dispatch.n_running--;
 }
 
 void wsk__push_spare_locked(struct wsk__thread *th)
 {
-    th->next = th->srv->spares;
-    th->srv->spares = th;
-    th->srv->n_spares++;
+    th->next = th->srv->dispatch.spares;
+    th->srv->dispatch.spares = th;
+    th->srv->dispatch.n_spares++;
 }
 
 static struct wsk__thread *pop_spare_locked(wsk_server *srv)
 {
-    struct wsk__thread *th = srv->spares;
+    struct wsk__thread *th = srv->dispatch.spares;
 
     if (th != NULL) {
-        srv->spares = th->next;
+        srv->dispatch.spares = th->next;
         th->next = NULL;
-        srv->n_spares--;
+        srv->dispatch.n_spares--;
     }
     return th;
 }
 
 void wsk__drop_spare_locked(struct wsk__thread *th)
 {
-    struct wsk__thread **at = &th->srv->spares;
+    struct wsk__thread **at = &th->srv->dispatch.spares;
 
     while (*at != th)
         at = &(*at)->next;
     *at = th->next;
     th->next = NULL;
-    th->srv->n_spares--;
+    th->srv->dispatch.n_spares--;
 }
 
 void wsk__set_fresh_locked(struct wsk__thread *th, bool fresh)
@@ -76,9 +76,9 @@ void wsk__set_fresh_locked(struct wsk__thread *th, bool fresh)
         return;
     th->fresh = fresh;
     if (fresh)
-        th->srv->n_fresh++;
+        th->srv->dispatch.n_fresh++;
     else
-        th->srv->n_fresh--;
+        th->srv->dispatch.n_fresh--;
 }
 
 static void order_locked(struct wsk__thread *spare, enum wsk__order order)
@@ -96,12 +96,12 @@ void wsk__crew_post_locked(struct wsk_conn *conn, unsigned what)
     wsk_server *srv = conn->srv;
 
     if (wsk__post_quietly(conn, what))
-        srv->wake_due = true;
+        srv->dispatch.wake_due = true;
 }
 
 void wsk__wake_locked(wsk_server *srv)
 {
-    if (srv->wake_due) {
+    if (srv->dispatch.wake_due) {
         wsk__dispatch_unlock(srv);
         wsk__dispatch_lock(srv);
     }
@@ -109,39 +109,41 @@ void wsk__wake_locked(wsk_server *srv)
 
 unsigned wsk__missing_spares_locked(const wsk_server *srv)
 {
-    unsigned have = srv->n_spares + srv->n_awaiting;
+    unsigned have = srv->dispatch.n_spares + srv->dispatch.n_awaiting;
     unsigned cap = srv->cfg.threads + srv->cfg.max_parked + MIN_SPARES + 1;
 
-    if (have >= MIN_SPARES || srv->n_threads + srv->n_awaiting >= cap)
+    if (have >= MIN_SPARES ||
+        srv->dispatch.n_threads + srv->dispatch.n_awaiting >= cap)
         return 0;
     return MIN_SPARES - have;
 }
 
 static void wake_monitor_locked(wsk_server *srv)
 {
-    if (srv->monitor_asleep) {
-        srv->monitor_asleep = false;
-        pthread_cond_signal(&srv->monitor_wake);
+    if (srv->dispatch.monitor_asleep) {
+        srv->dispatch.monitor_asleep = false;
+        pthread_cond_signal(&srv->dispatch.monitor_wake);
     }
 }
 
 bool wsk__queue_may_run_locked(const wsk_server *srv)
 {
-    return srv->n_unparking == 0 || srv->queue_turn;
+    return srv->dispatch.n_unparking == 0 || srv->dispatch.queue_turn;
 }
 
 bool wsk__queue_is_unserved_locked(const wsk_server *srv)
 {
-    return srv->no_threads && srv->n_spares < MIN_SPARES;
+    return srv->dispatch.no_threads && srv->dispatch.n_spares < MIN_SPARES;
 }
 
 void wsk__kick_locked(wsk_server *srv)
 {
-    bool due = (srv->queue != NULL && wsk__queue_may_run_locked(srv)) ||
-               srv->releases != NULL;
+    bool due =
+        (srv->dispatch.queue != NULL && wsk__queue_may_run_locked(srv)) ||
+        srv->dispatch.releases != NULL;
 
-    if (due && srv->n_running < srv->cfg.threads && srv->n_fresh == 0 &&
-        srv->n_spares >= MIN_SPARES)
+    if (due && srv->dispatch.n_running < srv->cfg.threads &&
+        srv->dispatch.n_fresh == 0 && srv->dispatch.n_spares >= MIN_SPARES)
         order_locked(pop_spare_locked(srv), WSK__CALL);
     if (wsk__missing_spares_locked(srv) > 0)
         wake_monitor_locked(srv);
@@ -156,7 +158,8 @@ static void give_lead_locked(struct wsk__thread *th)
     if (th->conn != NULL)
         wsk__crew_post_locked(th->conn, WSK__POST_UNCORK);
     th->leads = false;
-    srv->led = spare != NULL; /* else the next thread that comes takes it */
+    srv->dispatch.led = spare !=
+                        NULL; /* else the next thread that comes takes it */
     if (spare != NULL)
         order_locked(spare, WSK__LEAD);
 }
@@ -185,6 +188,6 @@ void wsk__steal_locked(struct wsk__thread *th)
 
 bool wsk__is_hopeless_locked(const wsk_server *srv)
 {
-    return wsk__queue_is_unserved_locked(srv) && srv->n_running == 0 &&
-           srv->n_unparking == 0;
+    return wsk__queue_is_unserved_locked(srv) && srv->dispatch.n_running == 0 &&
+           srv->dispatch.n_unparking == 0;
 }

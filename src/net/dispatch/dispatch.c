@@ -69,7 +69,8 @@ static void serve_queue(struct wsk__thread *th)
     struct wsk__release *release;
     struct wsk_conn *conn;
 
-    while (!wsk__forked(th->srv) && wsk__next_call(th, &conn, &release)) {
+    while (!wsk__forked(&th->srv->life) &&
+           wsk__next_call(th, &conn, &release)) {
         if (release != NULL || conn->ws != NULL)
             wsk__gate_enter(th);
         if (release != NULL)
@@ -89,21 +90,21 @@ static bool await_order_locked(struct wsk__thread *th)
     bool surplus;
 
     wsk__push_spare_locked(th);
-    surplus = srv->n_spares > MIN_SPARES;
+    surplus = srv->dispatch.n_spares > MIN_SPARES;
     wsk__kick_locked(srv);
-    while (th->order == WSK__NO_ORDER && !srv->ended) {
+    while (th->order == WSK__NO_ORDER && !srv->dispatch.ended) {
         struct timespec until;
 
         if (!surplus) {
-            pthread_cond_wait(&th->wake, &srv->lock);
+            pthread_cond_wait(&th->wake, &srv->dispatch.lock);
             continue;
         }
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += REAP_S;
-        if (pthread_cond_timedwait(&th->wake, &srv->lock, &until) ==
+        if (pthread_cond_timedwait(&th->wake, &srv->dispatch.lock, &until) ==
                 ETIMEDOUT &&
             th->order == WSK__NO_ORDER) {
-            if (srv->n_spares <= MIN_SPARES) {
+            if (srv->dispatch.n_spares <= MIN_SPARES) {
                 surplus = false;
                 continue;
             }
@@ -121,11 +122,11 @@ void wsk__dispatch_work(struct wsk__thread *th)
     wsk_server *srv = th->srv;
 
     wsk__dispatch_lock(srv);
-    while (!srv->ended) {
-        bool lead = !srv->led;
+    while (!srv->dispatch.ended) {
+        bool lead = !srv->dispatch.led;
 
         if (lead)
-            srv->led = th->leads = true;
+            srv->dispatch.led = th->leads = true;
         else if (!await_order_locked(th))
             break;
         lead = lead || th->order == WSK__LEAD;
@@ -134,7 +135,7 @@ void wsk__dispatch_work(struct wsk__thread *th)
         if (lead)
             wsk__lead(th);
         serve_queue(th);
-        if (wsk__forked(srv))
+        if (wsk__forked(&srv->life))
             return;
         wsk__dispatch_lock(srv);
     }
@@ -143,8 +144,10 @@ void wsk__dispatch_work(struct wsk__thread *th)
 
 static void *own_thread(void *arg)
 {
-    wsk_server_work(arg, NULL);
-    wsk__server_unref(arg);
+    wsk_server *srv = arg;
+
+    wsk_server_work(srv, NULL);
+    wsk__life_drop(&srv->life);
     return NULL;
 }
 
@@ -154,9 +157,9 @@ bool wsk__spawn_own(wsk_server *srv)
 
     assert(!wsk__holds(WSK__LOCK_ANY));
     /* No signal is blocked: what a handler starts would inherit that. */
-    wsk__server_ref(srv); /* the thread's: it may come after the end */
+    wsk__life_hold(&srv->life); /* the thread's: it may come after the end */
     if (pthread_create(&thread, NULL, own_thread, srv) != 0) {
-        wsk__server_unref(srv);
+        wsk__life_drop(&srv->life);
         return false;
     }
     pthread_detach(thread);
@@ -168,12 +171,12 @@ bool wsk__dispatch_start(wsk_server *srv)
     pthread_t thread;
     int err;
 
-    srv->queue_tail = &srv->queue;
-    srv->tick = 1; /* 0 says: not seen yet */
-    wsk__server_ref(srv);
+    srv->dispatch.queue_tail = &srv->dispatch.queue;
+    srv->dispatch.tick = 1; /* 0 says: not seen yet */
+    wsk__life_hold(&srv->life);
     err = pthread_create(&thread, NULL, wsk__monitor, srv);
     if (err != 0) {
-        wsk__server_unref(srv);
+        wsk__life_drop(&srv->life);
         errno = err;
         return false;
     }
@@ -184,12 +187,13 @@ bool wsk__dispatch_start(wsk_server *srv)
 void wsk__dispatch_end(wsk_server *srv)
 {
     wsk__dispatch_lock(srv);
-    srv->ended = true;
-    srv->monitor_asleep = false;
-    pthread_cond_signal(&srv->monitor_wake);
-    pthread_cond_broadcast(&srv->slot_free);
-    pthread_cond_broadcast(&srv->changed);
-    for (struct wsk__thread *th = srv->spares; th != NULL; th = th->next)
+    srv->dispatch.ended = true;
+    srv->dispatch.monitor_asleep = false;
+    pthread_cond_signal(&srv->dispatch.monitor_wake);
+    pthread_cond_broadcast(&srv->dispatch.slot_free);
+    pthread_cond_broadcast(&srv->dispatch.changed);
+    for (struct wsk__thread *th = srv->dispatch.spares; th != NULL;
+         th = th->next)
         pthread_cond_signal(&th->wake);
     wsk__dispatch_unlock(srv);
 }
@@ -228,11 +232,11 @@ static void count_thread(wsk_server *srv, int change)
 {
     wsk__dispatch_lock(srv);
     if (change > 0)
-        srv->no_threads = false;
-    if (change > 0 && srv->n_awaiting > 0)
-        srv->n_awaiting--;
-    srv->n_threads += (unsigned)change;
-    pthread_cond_broadcast(&srv->changed);
+        srv->dispatch.no_threads = false;
+    if (change > 0 && srv->dispatch.n_awaiting > 0)
+        srv->dispatch.n_awaiting--;
+    srv->dispatch.n_threads += (unsigned)change;
+    pthread_cond_broadcast(&srv->dispatch.changed);
     wsk__dispatch_unlock(srv);
 }
 
@@ -240,24 +244,26 @@ void wsk_server_work(wsk_server *srv, void *lent)
 {
     struct wsk__thread *th = thread_new(srv, lent);
 
-    wsk__server_ref(srv);
+    wsk__life_hold(&srv->life);
     count_thread(srv, 1);
     if (th != NULL) {
         wsk__self = th;
         wsk__dispatch_work(th);
         wsk__self = NULL;
-        if (wsk__forked(srv))
+        if (wsk__forked(&srv->life))
             return; /* a child's copy of what other threads were using */
         thread_free(th);
     }
     count_thread(srv, -1);
-    wsk__server_unref(srv);
+    wsk__life_drop(&srv->life);
 }
 
 bool wsk__all_gone_locked(const wsk_server *srv)
 {
     /* Our own threads come when they were asked for; others perhaps never. */
-    bool expected = srv->hooks.spawn == NULL && srv->n_awaiting > 0;
+    bool expected = srv->dispatch.hooks.spawn == NULL &&
+                    srv->dispatch.n_awaiting > 0;
 
-    return srv->ended && srv->monitor_gone && srv->n_threads == 0 && !expected;
+    return srv->dispatch.ended && srv->dispatch.monitor_gone &&
+           srv->dispatch.n_threads == 0 && !expected;
 }

@@ -5,7 +5,44 @@
 
 #include "wsocket.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wsk__release;
 struct wsk__thread;
+struct wsk_conn;
+
+struct wsk__dispatch {
+    wsk_hooks hooks; /* fixed */
+    int steal_every; /* fixed; test: steal the lead at every nth call; 0: never
+                      */
+    atomic_uint slow_entries; /* until inline calls are tried again */
+
+    /* lock */
+    pthread_mutex_t lock;
+    pthread_cond_t monitor_wake, slot_free, changed;
+    struct wsk__thread *spares;  /* a stack */
+    struct wsk__thread *running; /* in a call and not parked */
+    struct wsk_conn *queue, **queue_tail;
+    unsigned n_queued;             /* requests in `queue` */
+    struct wsk__release *releases; /* in no order */
+    unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
+    unsigned n_upgraded;  /* running or parked: requests that are WebSockets */
+    unsigned n_awaiting;  /* threads asked for, not yet here */
+    unsigned n_places;    /* taken of max_parked: by attempts that are called
+                             and their sockets, and by handlers that wait */
+    bool queue_turn;      /* the next slot is the queue's */
+    unsigned n_unparking; /* parked threads that wait for a slot */
+    bool led;             /* some thread leads, or was ordered to */
+    bool started, ended, monitor_asleep, monitor_gone;
+    bool wake_due; /* the leader is to be woken once `lock` is free */
+    uint64_t tick;
+    uint64_t spawn_after_ms; /* no thread could be made: try again then */
+    bool no_threads;         /* none could be made, and none has come since */
+    uint64_t calls;          /* begun since the start */
+};
 
 bool wsk__spawn_own(wsk_server *srv);
 bool wsk__all_gone_locked(const wsk_server *srv);

@@ -19,18 +19,19 @@ void wsk__gate_enter(struct wsk__thread *th)
     uint64_t began;
     unsigned slow;
 
-    if (srv->hooks.enter == NULL || th->inside)
+    if (srv->dispatch.hooks.enter == NULL || th->inside)
         return;
     assert(!wsk__holds(WSK__LOCK_ANY));
     began = wsk__now_ns();
     atomic_store(&th->entering, true);
-    srv->hooks.enter(th->lent);
+    srv->dispatch.hooks.enter(th->lent);
     atomic_store(&th->entering, false);
     th->inside = true;
     if (wsk__now_ns() - began > SLOW_ENTRY_NS)
-        atomic_store(&srv->slow_entries, SLOW_ENTRIES);
-    else if ((slow = atomic_load(&srv->slow_entries)) > 0)
-        atomic_compare_exchange_strong(&srv->slow_entries, &slow, slow - 1);
+        atomic_store(&srv->dispatch.slow_entries, SLOW_ENTRIES);
+    else if ((slow = atomic_load(&srv->dispatch.slow_entries)) > 0)
+        atomic_compare_exchange_strong(&srv->dispatch.slow_entries, &slow,
+                                       slow - 1);
 }
 
 void wsk__gate_leave(struct wsk__thread *th)
@@ -38,5 +39,5 @@ void wsk__gate_leave(struct wsk__thread *th)
     if (!th->inside)
         return;
     th->inside = false;
-    th->srv->hooks.leave(th->lent);
+    th->srv->dispatch.hooks.leave(th->lent);
 }

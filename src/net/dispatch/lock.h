@@ -7,20 +7,20 @@
 #include "net/server/server.h"
 #include "wsocket.h"
 
-/* srv->lock is held for a few instructions. The only system calls under it are
- * signals to threads; a leader that sleeps in the poller is woken after it has
- * been released. */
+/* srv->dispatch.lock is held for a few instructions. The only system calls
+ * under it are signals to threads; a leader that sleeps in the poller is woken
+ * after it has been released. */
 static inline void wsk__dispatch_lock(wsk_server *srv)
 {
-    wsk__lock(&srv->lock, WSK__LOCK_DISPATCH);
+    wsk__lock(&srv->dispatch.lock, WSK__LOCK_DISPATCH);
 }
 
 static inline void wsk__dispatch_unlock(wsk_server *srv)
 {
-    bool wake_due = srv->wake_due;
+    bool wake_due = srv->dispatch.wake_due;
 
-    srv->wake_due = false;
-    wsk__unlock(&srv->lock, WSK__LOCK_DISPATCH);
+    srv->dispatch.wake_due = false;
+    wsk__unlock(&srv->dispatch.lock, WSK__LOCK_DISPATCH);
     if (wake_due)
         wsk__wake(srv);
 }

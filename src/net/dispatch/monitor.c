@@ -43,15 +43,16 @@ static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
     bool first = th->seen == 0, late;
 
     if (first)
-        th->seen = srv->tick;
-    late = srv->tick - th->seen >= LATE_TICKS;
+        th->seen = srv->dispatch.tick;
+    late = srv->dispatch.tick - th->seen >= LATE_TICKS;
     if (late && (th->leads || th->fresh))
         w->calm = 0;
-    if (late && th->leads && srv->n_spares > 0)
+    if (late && th->leads && srv->dispatch.n_spares > 0)
         wsk__steal_locked(th);
     if (late && th->fresh && !atomic_load(&th->entering))
         wsk__set_fresh_locked(th, false);
-    if (th->ws != NULL && !th->rearmed && srv->tick - th->seen >= AWAY_TICKS) {
+    if (th->ws != NULL && !th->rearmed &&
+        srv->dispatch.tick - th->seen >= AWAY_TICKS) {
         th->rearmed = true;
         wsk__crew_post_locked(th->ws, WSK__POST_AWAY);
     }
@@ -62,10 +63,11 @@ static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
 static void inspect_locked(struct watch *w, wsk_server *srv)
 {
     w->open = w->unsure = false;
-    if (w->calls != srv->calls)
+    if (w->calls != srv->dispatch.calls)
         w->quiet = 0;
-    w->calls = srv->calls;
-    for (struct wsk__thread *th = srv->running; th != NULL; th = th->next)
+    w->calls = srv->dispatch.calls;
+    for (struct wsk__thread *th = srv->dispatch.running; th != NULL;
+         th = th->next)
         inspect_call_locked(w, th);
     wsk__kick_locked(srv);
 }
@@ -84,11 +86,11 @@ static unsigned pause_ticks(struct watch *w)
 
 static void spawn_missing_locked(wsk_server *srv, unsigned n)
 {
-    srv->n_awaiting += n;
+    srv->dispatch.n_awaiting += n;
     wsk__dispatch_unlock(srv);
     for (; n > 0; n--) {
-        if (srv->hooks.spawn != NULL) {
-            srv->hooks.spawn(srv->hooks.user);
+        if (srv->dispatch.hooks.spawn != NULL) {
+            srv->dispatch.hooks.spawn(srv->dispatch.hooks.user);
         } else if (!wsk__spawn_own(srv)) {
             wsk__server_logf(srv, WSK_LOG_WARNING,
                              "no new thread: the system refuses");
@@ -97,10 +99,11 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
     }
     wsk__dispatch_lock(srv);
     if (n > 0) {
-        srv->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
+        srv->dispatch.spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
         wsk__despair_locked(srv);
     }
-    srv->n_awaiting -= n > srv->n_awaiting ? srv->n_awaiting : n;
+    srv->dispatch.n_awaiting -=
+        n > srv->dispatch.n_awaiting ? srv->dispatch.n_awaiting : n;
 }
 
 void *wsk__monitor(void *arg)
@@ -110,30 +113,31 @@ void *wsk__monitor(void *arg)
     unsigned missing, ticks;
 
     wsk__dispatch_lock(srv);
-    while (!srv->ended) {
+    while (!srv->dispatch.ended) {
         missing = wsk__missing_spares_locked(srv);
-        if (missing > 0 && wsk__now_ms() >= srv->spawn_after_ms)
+        if (missing > 0 && wsk__now_ms() >= srv->dispatch.spawn_after_ms)
             spawn_missing_locked(srv, missing);
         if (missing > 0)
             watch.calm = 0; /* more may be missing soon */
         missing = wsk__missing_spares_locked(srv);
         inspect_locked(&watch, srv);
         if (!watch.open && missing == 0 && watch.quiet >= QUIET_TICKS) {
-            srv->monitor_asleep = true;
+            srv->dispatch.monitor_asleep = true;
             wsk__wake_locked(srv);
-            while (srv->monitor_asleep && !srv->ended)
-                pthread_cond_wait(&srv->monitor_wake, &srv->lock);
+            while (srv->dispatch.monitor_asleep && !srv->dispatch.ended)
+                pthread_cond_wait(&srv->dispatch.monitor_wake,
+                                  &srv->dispatch.lock);
             watch.quiet = watch.calm = 0;
         }
         ticks = pause_ticks(&watch);
         wsk__dispatch_unlock(srv);
         nanosleep(&(struct timespec){.tv_nsec = ticks * TICK_US * 1000L}, NULL);
         wsk__dispatch_lock(srv);
-        srv->tick += ticks;
+        srv->dispatch.tick += ticks;
     }
-    srv->monitor_gone = true;
-    pthread_cond_broadcast(&srv->changed);
+    srv->dispatch.monitor_gone = true;
+    pthread_cond_broadcast(&srv->dispatch.changed);
     wsk__dispatch_unlock(srv);
-    wsk__server_unref(srv);
+    wsk__life_drop(&srv->life);
     return NULL;
 }

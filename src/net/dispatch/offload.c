@@ -17,14 +17,14 @@ static struct wsk_conn *next_job(wsk_server *srv)
 {
     struct wsk_conn *conn;
 
-    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
-    conn = srv->disk;
+    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
+    conn = srv->offload.first;
     if (conn != NULL)
-        srv->disk = conn->h->disk_next;
-    if (srv->disk == NULL)
-        srv->disk_tail = &srv->disk;
-    srv->disk_runs = conn != NULL;
-    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
+        srv->offload.first = conn->h->disk_next;
+    if (srv->offload.first == NULL)
+        srv->offload.last = &srv->offload.first;
+    srv->offload.runs = conn != NULL;
+    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
     return conn;
 }
 
@@ -40,10 +40,12 @@ static void do_jobs(wsk_server *srv)
     }
 }
 
-static void *work(void *srv)
+static void *work(void *arg)
 {
+    wsk_server *srv = arg;
+
     do_jobs(srv);
-    wsk__server_unref(srv);
+    wsk__life_drop(&srv->life);
     return NULL;
 }
 
@@ -54,13 +56,13 @@ static bool start_thread(wsk_server *srv)
     int failed;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* it may take long */
-    wsk__server_ref(srv);
+    wsk__life_hold(&srv->life);
     sigfillset(&all); /* the process's signals are for its own threads */
     pthread_sigmask(SIG_BLOCK, &all, &old);
     failed = pthread_create(&thread, NULL, work, srv);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed)
-        wsk__server_unref(srv);
+        wsk__life_drop(&srv->life);
     else
         pthread_detach(thread);
     return !failed;
@@ -76,12 +78,12 @@ static bool queue_job(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
     wsk_conn_ref(conn);
     conn->h->disk_job = job;
     conn->h->disk_next = NULL;
-    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
-    *srv->disk_tail = conn;
-    srv->disk_tail = &conn->h->disk_next;
-    first = !srv->disk_runs;
-    srv->disk_runs = true;
-    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
+    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
+    *srv->offload.last = conn;
+    srv->offload.last = &conn->h->disk_next;
+    first = !srv->offload.runs;
+    srv->offload.runs = true;
+    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
     return first;
 }
 
@@ -89,15 +91,15 @@ static bool queue_job(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
 static void unqueue_job(struct wsk_conn *conn)
 {
     wsk_server *srv = conn->srv;
-    struct wsk_conn **at = &srv->disk;
+    struct wsk_conn **at = &srv->offload.first;
 
-    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
+    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
     while (*at != conn)
         at = &(*at)->h->disk_next;
     *at = conn->h->disk_next;
     if (*at == NULL)
-        srv->disk_tail = at;
-    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
+        srv->offload.last = at;
+    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
     atomic_store(&conn->h->at_disk, false);
     wsk_conn_unref(conn);
 }

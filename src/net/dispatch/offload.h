@@ -7,6 +7,11 @@
 
 struct wsk_conn;
 
+struct wsk__offload {
+    struct wsk_conn *first, **last; /* loop.post_lock */
+    bool runs;                      /* the same: its thread does */
+};
+
 /*
  * Run `job` there. Until then the connection is at the disk (conn->h->at_disk),
  * and what the job works on is its own; then the loop looks at the connection.

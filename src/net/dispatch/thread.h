@@ -21,15 +21,17 @@ struct wsk__thread {
     wsk_server *srv; /* fixed */
     void *lent;      /* fixed: what the hooks are given */
 
-    /* srv->lock */
-    struct wsk__thread *prev, *next; /* in srv->running, or in srv->spares */
+    /* srv->dispatch.lock */
+    struct wsk__thread *prev,
+        *next; /* in srv->dispatch.running, or in srv->dispatch.spares */
     pthread_cond_t wake;
     enum wsk__order order;
     bool leads;
     bool in_call;
     bool parked;     /* it has given its slot away, for a peer */
     bool took_place; /* and holds one of max_parked only meanwhile */
-    bool fresh; /* takes calls from srv->queue and is not known to be slow */
+    bool fresh; /* takes calls from srv->dispatch.queue and is not known to be
+                   slow */
     atomic_bool entering;  /* waits for the interpreter */
     bool rearmed;          /* the loop was told to read for its WebSocket */
     uint64_t seen;         /* tick of the monitor's first look; 0: not yet */

@@ -152,7 +152,8 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     struct wsk_conn *conn = req->conn;
 
     if (!req->head->websocket || req->status != 0 || req->finished ||
-        conn->ws != NULL || !conn->h->body_done || wsk__forked(conn->srv))
+        conn->ws != NULL || !conn->h->body_done ||
+        wsk__forked(&conn->srv->life))
         return WSK_E_STATE;
     if (!wsk__may_answer(conn, WSK__BY_WEBSOCKET))
         return WSK_E_CLOSED;
@@ -167,7 +168,8 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     wsk__access_log(conn->srv, req);
     wsk__conn_lock(conn);
     conn->detached = true;
-    if (conn->srv->draining) /* it was told before there was anything to tell */
+    if (conn->srv->conns
+            .draining) /* it was told before there was anything to tell */
         end_input_locked(conn);
     wsk__conn_unlock(conn);
     wsk__call_leave(req->thread);

@@ -32,13 +32,13 @@ struct wsk__exchange {
     int file_fd;           /* that file, which has no name; -1: none */
     int file_errno;        /* why it could not be written; 0: it could */
     bool file_full;        /* that was spill_limit */
-    uint64_t file_counted; /* octets that srv->spilled counts for it */
-    atomic_ullong *file_sum;        /* srv->spilled, once it does */
+    uint64_t file_counted; /* octets that srv->site.spilled counts for it */
+    atomic_ullong *file_sum;        /* srv->site.spilled, once it does */
     struct wsk__min_rate arrival;   /* of the body */
     struct wsk__min_rate departure; /* of the answer, while it is stalled */
     uint64_t away_ms;     /* we have not read for the body since; 0: we do */
     uint64_t backlog;     /* of the answer, at the last look */
-    uint64_t counted;     /* octets that srv->counted counts for it */
+    uint64_t counted;     /* octets that srv->conns.counted counts for it */
     uint64_t over_ms;     /* it waits since then for memory; 0: it does not */
     bool stalled;         /* the kernel takes no more of the answer */
     const wsk_head *head; /* of the open request; NULL: none */
@@ -46,7 +46,7 @@ struct wsk__exchange {
     bool body_done;       /* all of the body has been fed */
     bool called;          /* a handler answers it now */
     bool streams;         /* and was called before its body had come; it counts
-                             in srv->streaming */
+                             in srv->site.streaming */
     bool reset;           /* an answer that ends with the connection was cut */
     bool failed;          /* the answer was a refusal of ours */
     bool told;            /* and the log has a line of it */
@@ -63,7 +63,7 @@ struct wsk__exchange {
 
     atomic_bool at_disk; /* what disk_job works on is its own */
     void (*disk_job)(struct wsk_conn *conn);
-    struct wsk_conn *disk_next; /* srv->post_lock: in srv->disk */
+    struct wsk_conn *disk_next; /* srv->loop.post_lock: in srv->offload.first */
 };
 
 void wsk__http_out_of_memory(struct wsk_conn *conn);

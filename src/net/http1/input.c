@@ -39,9 +39,9 @@ static bool may_stream(wsk_server *srv)
 {
     unsigned part = srv->cfg.threads / STREAMING_PART;
 
-    return srv->buffering == WSK__BUFFER_NEVER ||
-           (srv->buffering == WSK__BUFFER_AUTO &&
-            atomic_load(&srv->streaming) < (part > 0 ? part : 1));
+    return srv->site.buffering == WSK__BUFFER_NEVER ||
+           (srv->site.buffering == WSK__BUFFER_AUTO &&
+            atomic_load(&srv->site.streaming) < (part > 0 ? part : 1));
 }
 
 void wsk__http_count_streaming(struct wsk_conn *conn, bool streams)
@@ -50,9 +50,9 @@ void wsk__http_count_streaming(struct wsk_conn *conn, bool streams)
         return;
     conn->h->streams = streams;
     if (streams)
-        atomic_fetch_add(&conn->srv->streaming, 1);
+        atomic_fetch_add(&conn->srv->site.streaming, 1);
     else
-        atomic_fetch_sub(&conn->srv->streaming, 1);
+        atomic_fetch_sub(&conn->srv->site.streaming, 1);
 }
 
 static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
@@ -214,7 +214,8 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn)
 static bool is_ready(const struct wsk_conn *conn)
 {
     return conn->h->head != NULL && !conn->h->called &&
-           (conn->h->body_done || conn->srv->buffering == WSK__BUFFER_NEVER);
+           (conn->h->body_done ||
+            conn->srv->site.buffering == WSK__BUFFER_NEVER);
 }
 
 /* The header of the PROXY protocol, before all HTTP. DATA: it is through. A

@@ -20,7 +20,7 @@ void wsk__load_account(struct wsk_conn *conn)
     held = h->in.size + h->body.size + wsk__http_partial_size(&h->http);
     if (held == h->counted) /* as of most requests: nothing */
         return;
-    atomic_fetch_add(&conn->srv->counted,
+    atomic_fetch_add(&conn->srv->conns.counted,
                      held - (size_t)h->counted); /* may wrap */
     h->counted = held;
 }
@@ -29,7 +29,7 @@ void wsk__load_forget(struct wsk_conn *conn)
 {
     if (conn->h == NULL || conn->h->counted == 0)
         return;
-    atomic_fetch_sub(&conn->srv->counted, (size_t)conn->h->counted);
+    atomic_fetch_sub(&conn->srv->conns.counted, (size_t)conn->h->counted);
     conn->h->counted = 0;
 }
 

@@ -122,7 +122,7 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
     int refused = wsk__http_refused(&conn->h->http);
     enum wsk__io io = WSK__IO_DONE;
 
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK__IO_GONE;
     if (refused != 0 && !conn->h->told)
         tell_refusal(conn, refused);
@@ -187,7 +187,7 @@ static ssize_t send_file(struct wsk_conn *conn, const struct wsk__segment *part,
     ssize_t sent;
     int saved;
 
-    if (conn->srv->plain_files)
+    if (conn->srv->site.plain_files)
         return copy_file(conn, part, n);
     if (!conn->h->nonblocking) {
         fcntl(conn->fd, F_SETFL, O_NONBLOCK);

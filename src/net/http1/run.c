@@ -155,7 +155,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
 
     open_request(th, conn);
     wsk__request_answer(th, req, how);
-    if (wsk__forked(srv))
+    if (wsk__forked(&srv->life))
         return false;
     if (attempt)
         wsk__socket_release(srv);
@@ -210,7 +210,7 @@ static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
                        enum wsk__call_kind *how)
 {
     *how = WSK__CALL_NOW;
-    if (!wsk__static_is(conn->srv->statics, conn->h->head))
+    if (!wsk__static_is(conn->srv->site.statics, conn->h->head))
         return wsk__call_begin(th, conn);
     *how = WSK__CALL_FILE;
     wsk__call_begin_aside(th, conn);
@@ -294,7 +294,7 @@ static void await_input(struct wsk_conn *conn)
 {
     bool begun = wsk__http_head_begun(&conn->h->http);
 
-    if (conn->srv->draining && conn->h->head == NULL && !begun) {
+    if (conn->srv->conns.draining && conn->h->head == NULL && !begun) {
         wsk__conn_close(conn);
         return;
     }

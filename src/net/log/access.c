@@ -520,12 +520,12 @@ static void write_line(wsk_server *srv, struct subject *s)
     struct line l;
 
     l.n = l.later = 0;
-    s->env = srv->log_env;
+    s->env = srv->logs.env;
     if (is_json(srv))
         put_json_line(&l, s);
     else
         put_format(&l, s, wsk__format_of(srv->cfg.access_log_format));
-    wsk__log_line(srv->access_log, l.text, l.n);
+    wsk__log_line(srv->logs.access, l.text, l.n);
 }
 
 bool wsk__access_read_environment(wsk_server *srv)
@@ -548,18 +548,19 @@ bool wsk__access_read_environment(wsk_server *srv)
             value = "";
         good = wsk__buf_put(&texts, value, strlen(value) + 1);
     }
-    wsk__free(srv->log_env);
-    srv->log_env = NULL;
+    wsk__free(srv->logs.env);
+    srv->logs.env = NULL;
     if (good && wsk__buf_len(&texts) > 0)
-        srv->log_env = wsk__memdup(wsk__buf_data(&texts), wsk__buf_len(&texts));
-    good = good && (srv->log_env != NULL || wsk__buf_len(&texts) == 0);
+        srv->logs.env =
+            wsk__memdup(wsk__buf_data(&texts), wsk__buf_len(&texts));
+    good = good && (srv->logs.env != NULL || wsk__buf_len(&texts) == 0);
     wsk__buf_free(&texts);
     return good;
 }
 
 uint64_t wsk__access_begin(const wsk_server *srv)
 {
-    return srv->log_timed ? wsk__now_ns() : 0;
+    return srv->logs.timed ? wsk__now_ns() : 0;
 }
 
 /* The next %{x}o of the format. */
@@ -602,7 +603,7 @@ static void note(wsk_request *req, const wsk_header *headers, size_t n)
 
 void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
 {
-    if (req->conn->srv->log_notes)
+    if (req->conn->srv->logs.notes)
         note(req, headers, n);
 }
 
@@ -618,7 +619,7 @@ void wsk__access_log(wsk_server *srv, wsk_request *req)
         .noted = req->noted,
     };
 
-    if (srv->access_log != NULL) {
+    if (srv->logs.access != NULL) {
         s.us = req->began ? (wsk__now_ns() - req->began) / 1000 : 0;
         write_line(srv, &s);
     }
@@ -662,7 +663,7 @@ void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent)
     struct subject s = {
         .peer = h->peer.text, .head = h->head, .status = status, .sent = sent};
 
-    if (conn->srv->access_log == NULL)
+    if (conn->srv->logs.access == NULL)
         return;
     if (h->head == NULL) {
         begun = head_of_line(wsk__http_refused_line(&h->http));
@@ -691,7 +692,7 @@ void wsk__access_closed(struct wsk_conn *conn)
     struct ended ended;
     wsk_head *head;
 
-    if (conn->srv->access_log == NULL)
+    if (conn->srv->logs.access == NULL)
         return;
     wsk__conn_lock(conn);
     ended = note_end_locked(conn->ws);

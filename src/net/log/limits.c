@@ -44,13 +44,13 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
         *option = "ws_send_max", *value = cfg->ws_send_max;
         return "WebSockets closed with 1013";
     case WSK__LIMIT_CONNS:
-        *option = "max_connections", *value = srv->max_connections;
+        *option = "max_connections", *value = srv->conns.most;
         return "idle connections closed for new ones";
     case WSK__LIMIT_FILES:
         return "idle connections closed for new ones, for descriptors or "
                "memory are out";
     case WSK__LIMIT_ACCEPT:
-        *option = "max_connections", *value = srv->max_connections;
+        *option = "max_connections", *value = srv->conns.most;
         return "pauses in accepting, for no open connection is idle";
     case WSK__LIMIT_ORIGINS: /* told by net/admit */
     case WSK__LIMIT_HOSTS:
@@ -72,7 +72,7 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
 bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
                     unsigned long long *n)
 {
-    struct wsk__limit_counter *hits = &srv->limits[limit];
+    struct wsk__limit_counter *hits = &srv->logs.limits[limit];
     uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
 
     *n = atomic_fetch_add(&hits->n, 1) + 1;
@@ -82,7 +82,7 @@ bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
 
 static void tell(wsk_server *srv, enum wsk__limit limit)
 {
-    unsigned long long n = atomic_load(&srv->limits[limit].n);
+    unsigned long long n = atomic_load(&srv->logs.limits[limit].n);
     const char *what, *option = NULL;
     uint64_t value = 0;
 

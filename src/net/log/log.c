@@ -43,7 +43,7 @@ static void put_entry(wsk_server *srv, const char *label, const char *text,
     char small[LOG_LINE * ESCAPED_MOST + 64], *line = small, *block = NULL;
     size_t n, cap = sizeof(small);
 
-    if (srv->error_log == NULL || wsk__forked(srv))
+    if (srv->logs.error == NULL || wsk__forked(&srv->life))
         return;
     if (len > LOG_LINE) {
         size_t size = len < LOG_MOST / ESCAPED_MOST ? len * ESCAPED_MOST + 64
@@ -57,7 +57,7 @@ static void put_entry(wsk_server *srv, const char *label, const char *text,
     }
     n = put_label(line, cap, label);
     n += wsk__escape(line + n, cap - n, text, len, how);
-    wsk__log_line(srv->error_log, line, n);
+    wsk__log_line(srv->logs.error, line, n);
     wsk__free(block);
 }
 
@@ -67,7 +67,7 @@ void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
     static const char *const LABEL[] = {
         "debug: ", "info: ", "warning: ", "error: ", "critical: "};
 
-    if (level >= srv->log_level)
+    if (level >= srv->logs.level)
         put_entry(srv, LABEL[level], text, len, WSK__ESCAPE_LINE);
 }
 
@@ -147,7 +147,7 @@ bool wsk__log_is_off(const char *path)
 bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
                       const char *what)
 {
-    bool trial = srv->places.trial, replaces = *log != NULL && !trial;
+    bool trial = srv->conns.places.trial, replaces = *log != NULL && !trial;
     bool ours, good;
     int saved, fd;
 
@@ -163,7 +163,7 @@ bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
     if (fd >= 0)
         saved = errno;
     if (!good)
-        snprintf(srv->places.error, sizeof(srv->places.error),
+        snprintf(srv->conns.places.error, sizeof(srv->conns.places.error),
                  "cannot write the %s %s: %s", what, path, strerror(saved));
     if (ours && fd >= 0)
         close(fd);

@@ -26,7 +26,7 @@ static bool on_event(struct wsk__thread *th, const struct wsk__poll_event *ev)
 
     switch (*(enum wsk__source *)ev->data) {
     case WSK__SOURCE_WAKE:
-        n = read(srv->wake_fds[0], &count, sizeof(count));
+        n = read(srv->loop.wake_fds[0], &count, sizeof(count));
         (void)n;
         return true;
     case WSK__SOURCE_LISTENER:
@@ -43,11 +43,11 @@ static bool on_timer(struct wsk__thread *th, struct wsk__timer *t)
 {
     wsk_server *srv = th->srv;
 
-    if (t == &srv->accept_timer) {
+    if (t == &srv->conns.accept_timer) {
         wsk__pause_accepting(srv, false);
-    } else if (t == &srv->drain_timer) {
-        if (srv->forced)
-            srv->over = true;
+    } else if (t == &srv->stop.drain_timer) {
+        if (srv->stop.forced)
+            srv->stop.over = true;
         else
             wsk__force_drain(srv);
     } else {
@@ -66,17 +66,19 @@ static bool work_off(struct wsk__thread *th)
     struct wsk__timer *timer;
     unsigned what = 0;
 
-    while (srv->ev_i < srv->ev_n)
-        if (!on_event(th, &srv->events[srv->ev_i++]))
+    while (srv->loop.ev_i < srv->loop.ev_n)
+        if (!on_event(th, &srv->loop.events[srv->loop.ev_i++]))
             return false;
     /* Not those that come meanwhile: the poller has its turn, too. */
-    while (srv->posts_due > 0 && (conn = wsk__next_post(srv, &what)) != NULL) {
-        srv->posts_due--;
+    while (srv->loop.posts_due > 0 &&
+           (conn = wsk__next_post(srv, &what)) != NULL) {
+        srv->loop.posts_due--;
         if (!wsk__on_post(th, conn, what))
             return false;
     }
-    srv->now_ms = wsk__now_ms();
-    while ((timer = wsk__wheel_next_due(&srv->wheel, srv->now_ms)) != NULL)
+    srv->loop.now_ms = wsk__now_ms();
+    while ((timer = wsk__wheel_next_due(&srv->loop.wheel, srv->loop.now_ms)) !=
+           NULL)
         if (!on_timer(th, timer))
             return false;
     return true;
@@ -93,17 +95,17 @@ void wsk__lead(struct wsk__thread *th)
         if (!wsk__heed_stop(th))
             return;
         wsk__gate_leave(th);
-        wait_ms = wsk__wheel_wait_ms(&srv->wheel, srv->now_ms);
-        atomic_store(&srv->sleeping, true);
+        wait_ms = wsk__wheel_wait_ms(&srv->loop.wheel, srv->loop.now_ms);
+        atomic_store(&srv->loop.sleeping, true);
         /* A post that came before `sleeping` was set woke nobody. */
-        srv->posts_due = wsk__count_posts(srv);
-        if (srv->posts_due > 0)
+        srv->loop.posts_due = wsk__count_posts(srv);
+        if (srv->loop.posts_due > 0)
             wait_ms = 0;
-        srv->ev_i = 0;
-        srv->turn++;
-        srv->ev_n =
-            wsk__poller_wait(srv->poller, srv->events, WSK__BATCH, wait_ms);
-        atomic_store(&srv->sleeping, false);
-        srv->posts_due = wsk__count_posts(srv);
+        srv->loop.ev_i = 0;
+        srv->loop.turn++;
+        srv->loop.ev_n = wsk__poller_wait(srv->loop.poller, srv->loop.events,
+                                          WSK__BATCH, wait_ms);
+        atomic_store(&srv->loop.sleeping, false);
+        srv->loop.posts_due = wsk__count_posts(srv);
     }
 }

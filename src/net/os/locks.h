@@ -8,9 +8,9 @@
 
 /* A thread holds at most one of the first two, and takes the others last. */
 enum wsk__lock {
-    WSK__LOCK_DISPATCH = 1, /* srv->lock */
+    WSK__LOCK_DISPATCH = 1, /* srv->dispatch.lock */
     WSK__LOCK_CONN = 2,     /* wsk__conn_lock() */
-    WSK__LOCK_POSTS = 4,    /* srv->post_lock */
+    WSK__LOCK_POSTS = 4,    /* srv->loop.post_lock */
 };
 
 enum { WSK__LOCK_ANY = WSK__LOCK_DISPATCH | WSK__LOCK_CONN | WSK__LOCK_POSTS };

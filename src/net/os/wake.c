@@ -17,7 +17,7 @@ void wsk__wake(wsk_server *srv)
     ssize_t n;
 
     do
-        n = write(srv->wake_fds[1], &ONE, sizeof(ONE));
+        n = write(srv->loop.wake_fds[1], &ONE, sizeof(ONE));
     while (n < 0 && errno == EINTR);
 }
 

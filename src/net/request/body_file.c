@@ -65,9 +65,9 @@ static bool reserve(struct wsk_conn *conn, uint64_t octets)
 
     if (limit == 0)
         return true;
-    conn->h->file_sum = &srv->spilled;
+    conn->h->file_sum = &srv->site.spilled;
     conn->h->file_counted += octets;
-    conn->h->file_full = atomic_fetch_add(&srv->spilled, octets) + octets >
+    conn->h->file_full = atomic_fetch_add(&srv->site.spilled, octets) + octets >
                          limit;
     return !conn->h->file_full;
 }
@@ -80,7 +80,7 @@ static void write_out(struct wsk_conn *conn)
     if (!reserve(conn, wsk__buf_len(&h->body)))
         h->file_errno = ENOSPC;
     else if (h->file_fd < 0)
-        h->file_fd = open_nameless(conn->srv->temp_dir);
+        h->file_fd = open_nameless(conn->srv->site.temp_dir);
     if (h->file_fd < 0 && h->file_errno == 0)
         h->file_errno = errno;
     while (h->file_errno == 0 && wsk__buf_len(&h->body) > 0) {
@@ -120,7 +120,7 @@ int wsk__body_file_failed(const struct wsk_conn *conn)
     wsk__server_logf(conn->srv, WSK_LOG_ERROR,
                      "the body of a request cannot be stored in %s: %s "
                      "(answered %d; TMPDIR names another place)",
-                     conn->srv->temp_dir, strerror(err), status);
+                     conn->srv->site.temp_dir, strerror(err), status);
     return status;
 }
 

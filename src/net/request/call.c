@@ -36,7 +36,7 @@ void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
 
     if (how == WSK__CALL_FILE) {
         wsk__gate_leave(th);
-        wsk__static_answer(srv->statics, req);
+        wsk__static_answer(srv->site.statics, req);
         return;
     }
     if (how == WSK__CALL_QUEUED) {
@@ -45,7 +45,7 @@ void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
             return;
     }
     wsk__gate_enter(th);
-    srv->handler(req, srv->user);
+    srv->site.handler(req, srv->site.user);
 }
 
 /* Whoever wrote the handler forgot the answer. */

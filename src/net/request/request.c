@@ -234,7 +234,7 @@ bool wsk_request_is_gone(const wsk_request *req)
 
     if (conn == NULL)
         return false; /* the other server knows */
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return true;
     wsk__conn_lock(conn);
     upgraded = conn->ws != NULL;
@@ -258,7 +258,7 @@ wsk_status wsk_request_hints(wsk_request *req, const wsk_header *headers,
 
     if (req->finished || req->conn->ws != NULL)
         return WSK_E_STATE;
-    if (req->aborted || wsk__forked(req->conn->srv))
+    if (req->aborted || wsk__forked(&req->conn->srv->life))
         return WSK_E_CLOSED;
     st = wsk_http_send_hints(&req->conn->h->http, headers, n);
     if (st == WSK_OK && wsk__http_flush(req->thread, req->conn) == WSK__IO_GONE)
@@ -274,7 +274,8 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
 
     if (req->finished || req->conn->ws != NULL)
         return WSK_E_STATE;
-    if (req->conn->srv->draining || req->conn->srv->cfg.keep_alive_ms == 0)
+    if (req->conn->srv->conns.draining ||
+        req->conn->srv->cfg.keep_alive_ms == 0)
         wsk__http_last(&req->conn->h->http); /* 9112 9.6: and says so */
     st = wsk_http_send_head(&req->conn->h->http, status, reason, headers, n,
                             length);
@@ -294,7 +295,7 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
 
     if (req->finished || req->status == 0)
         return WSK_E_STATE;
-    if (req->aborted || wsk__forked(conn->srv))
+    if (req->aborted || wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     http = &conn->h->http;
     left = http->send_left;
@@ -322,7 +323,7 @@ wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
 
     if (req->finished || req->status == 0)
         return WSK_E_STATE;
-    if (req->aborted || wsk__forked(conn->srv))
+    if (req->aborted || wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     wsk__segments_give_back(conn);
     n = wsk__http_admit_body(&conn->h->http, len);
@@ -351,7 +352,7 @@ wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
 
     if (req->finished || req->status == 0)
         return WSK_E_STATE;
-    if (req->aborted || wsk__forked(conn->srv))
+    if (req->aborted || wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     if (length > (SIZE_MAX >> 1) || offset > (uint64_t)INT64_MAX - length)
         return WSK_E_ARG;
@@ -436,7 +437,7 @@ wsk_status wsk_request_finish(wsk_request *req)
 
     if (req->finished || req->conn->ws != NULL)
         return WSK_E_STATE;
-    if (wsk__forked(req->conn->srv))
+    if (wsk__forked(&req->conn->srv->life))
         return WSK_E_CLOSED;
     st = wsk__request_end(req);
     if (!req->aborted)

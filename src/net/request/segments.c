@@ -142,7 +142,7 @@ bool wsk__segment_in_memory(const wsk_server *srv, struct wsk__segment *part,
     char one;
     struct iovec iov = {&one, 1};
 
-    if (part->offset + n <= part->warm || srv->plain_files)
+    if (part->offset + n <= part->warm || srv->site.plain_files)
         return part->offset + n <= part->warm;
     for (int i = 0; i < 2; i++)
         if (preadv2(part->fd, &iov, 1, (off_t)ends[i], RWF_NOWAIT) < 0)

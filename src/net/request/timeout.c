@@ -32,7 +32,7 @@ void wsk__overdue_arm(struct wsk_conn *conn)
     atomic_store(&conn->answered_by, WSK__BY_NOBODY);
     due += srv->cfg.request_timeout_ms;
     if (conn->timer.next == NULL || due < conn->timer.due_ms)
-        wsk__timer_set(&srv->wheel, &conn->timer, due);
+        wsk__timer_set(&srv->loop.wheel, &conn->timer, due);
 }
 
 void wsk__wait_arm(struct wsk_conn *conn)
@@ -50,7 +50,7 @@ void wsk__wait_told(struct wsk_conn *conn)
 
     if (!wsk__call_waits_for_slot(conn))
         return;
-    if (due > conn->srv->now_ms)
+    if (due > conn->srv->loop.now_ms)
         wsk__rearm_at(conn, due);
     else
         wsk__limit_hit(conn->srv, WSK__LIMIT_SLOTS);
@@ -64,7 +64,7 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
 
     if (srv->cfg.request_timeout_ms == 0)
         return;
-    if (due > srv->now_ms) {
+    if (due > srv->loop.now_ms) {
         wsk__rearm_at(conn, due);
         return;
     }

@@ -54,7 +54,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     if (conn->detached)
         return WSK_E_CLOSED;
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||
-        wsk__forked(conn->srv))
+        wsk__forked(&conn->srv->life))
         return WSK_E_STATE;
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;

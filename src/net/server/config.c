@@ -73,11 +73,11 @@ static bool prepare_bodies(wsk_server *srv)
         errno = EINVAL;
         return false;
     }
-    srv->buffering = (enum wsk__buffering)i;
+    srv->site.buffering = (enum wsk__buffering)i;
     if (dir == NULL || *dir == '\0')
         dir = "/tmp";
-    srv->temp_dir = wsk__memdup(dir, strlen(dir) + 1);
-    return srv->temp_dir != NULL;
+    srv->site.temp_dir = wsk__memdup(dir, strlen(dir) + 1);
+    return srv->site.temp_dir != NULL;
 }
 
 bool wsk__server_prepare(wsk_server *srv)
@@ -85,30 +85,31 @@ bool wsk__server_prepare(wsk_server *srv)
     const char *poller = getenv("WSK_TEST_POLLER");
     const char *steal = getenv("WSK_TEST_STEAL_EVERY");
 
-    srv->access_by_default = srv->cfg.access_logfile == wsk__default_access;
+    srv->logs.access_by_default = srv->cfg.access_logfile ==
+                                  wsk__default_access;
     if (!own_texts(srv))
         return false;
     if (srv->cfg.threads == 0 || srv->cfg.port > UINT16_MAX ||
         !is_level(srv->cfg.ws_compression_level) ||
-        !wsk__log_parse_level(srv->cfg.log_level, &srv->log_level)) {
+        !wsk__log_parse_level(srv->cfg.log_level, &srv->logs.level)) {
         errno = EINVAL;
         return false;
     }
     if (!prepare_bodies(srv))
         return false;
-    srv->max_connections = wsk__descriptor_limit(srv->cfg.max_connections);
-    srv->poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
-    if (srv->poller == NULL || !wsk__wake_open(srv->wake_fds))
+    srv->conns.most = wsk__descriptor_limit(srv->cfg.max_connections);
+    srv->loop.poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
+    if (srv->loop.poller == NULL || !wsk__wake_open(srv->loop.wake_fds))
         return false;
-    srv->edge = wsk__poller_is_edge(srv->poller);
-    srv->wake_source = WSK__SOURCE_WAKE;
-    srv->plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
-    srv->steal_every = steal != NULL ? atoi(steal) : 0;
-    wsk__wheel_init(&srv->wheel, wsk__now_ms());
-    srv->error_log = wsk__log_new(STDERR_FILENO);
-    return srv->error_log != NULL &&
-           wsk__poller_add(srv->poller, srv->wake_fds[0], &srv->wake_source,
-                           true);
+    srv->loop.edge = wsk__poller_is_edge(srv->loop.poller);
+    srv->loop.wake_source = WSK__SOURCE_WAKE;
+    srv->site.plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
+    srv->dispatch.steal_every = steal != NULL ? atoi(steal) : 0;
+    wsk__wheel_init(&srv->loop.wheel, wsk__now_ms());
+    srv->logs.error = wsk__log_new(STDERR_FILENO);
+    return srv->logs.error != NULL &&
+           wsk__poller_add(srv->loop.poller, srv->loop.wake_fds[0],
+                           &srv->loop.wake_source, true);
 }
 
 uint64_t wsk__auto_memory(void)
@@ -120,9 +121,9 @@ uint64_t wsk__auto_memory(void)
 
 void wsk__look_at_temp_dir(wsk_server *srv)
 {
-    if (access(srv->temp_dir, W_OK | X_OK) != 0)
+    if (access(srv->site.temp_dir, W_OK | X_OK) != 0)
         wsk__server_logf(srv, WSK_LOG_WARNING,
                          "no room for bodies above body_memory, which are "
                          "answered 507: cannot write in %s: %s",
-                         srv->temp_dir, strerror(errno));
+                         srv->site.temp_dir, strerror(errno));
 }

@@ -16,24 +16,25 @@ bool wsk__server_refresh_logs(wsk_server *srv)
 {
     const char *access = srv->cfg.access_logfile;
     const char *error = srv->cfg.error_logfile;
-    bool quiet = wsk__log_is_off(access) ||
-                 (srv->access_by_default && srv->log_level >= WSK_LOG_WARNING);
+    bool quiet =
+        wsk__log_is_off(access) ||
+        (srv->logs.access_by_default && srv->logs.level >= WSK_LOG_WARNING);
 
     if (wsk__log_is_off(error)) {
-        wsk__log_free(srv->error_log, LOG_FLUSH_MS);
-        srv->error_log = NULL;
-    } else if (!wsk__log_refresh(srv, &srv->error_log, error, "error log")) {
+        wsk__log_free(srv->logs.error, LOG_FLUSH_MS);
+        srv->logs.error = NULL;
+    } else if (!wsk__log_refresh(srv, &srv->logs.error, error, "error log")) {
         return false;
     }
     return quiet ||
-           wsk__log_refresh(srv, &srv->access_log, access, "access log");
+           wsk__log_refresh(srv, &srv->logs.access, access, "access log");
 }
 
 wsk_status wsk_server_reopen_logs(wsk_server *srv)
 {
-    char *why = srv->places.error;
+    char *why = srv->conns.places.error;
 
-    if (wsk__forked(srv) || !srv->listening)
+    if (wsk__forked(&srv->life) || !srv->conns.listening)
         return WSK_OK;
     if (wsk__server_refresh_logs(srv))
         return WSK_OK;
@@ -47,12 +48,12 @@ void wsk__server_open_formats(wsk_server *srv)
     const char *p = format;
     struct wsk__atom atom;
 
-    srv->log_timed = strcmp(format, "json") == 0;
-    srv->log_notes = false;
+    srv->logs.timed = strcmp(format, "json") == 0;
+    srv->logs.notes = false;
     while (wsk__format_next(&p, &atom)) {
-        srv->log_timed |= atom.what != 0 && strchr("DTML", atom.what) != NULL;
-        srv->log_notes |= atom.what == 'o';
+        srv->logs.timed |= atom.what != 0 && strchr("DTML", atom.what) != NULL;
+        srv->logs.notes |= atom.what == 'o';
     }
-    srv->log_timed &= srv->access_log != NULL;
-    srv->log_notes &= srv->access_log != NULL;
+    srv->logs.timed &= srv->logs.access != NULL;
+    srv->logs.notes &= srv->logs.access != NULL;
 }

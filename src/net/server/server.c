@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,47 +31,45 @@ enum {
     LOG_FLUSH_MS = 1000,
 };
 
-void wsk__server_ref(wsk_server *srv)
-{
-    atomic_fetch_add(&srv->refs, 1);
-}
-
 static void forget_places(wsk_server *srv)
 {
-    wsk__places_clear(&srv->places, !wsk__forked(srv));
+    wsk__places_clear(&srv->conns.places, !wsk__forked(&srv->life));
 }
 
-void wsk__server_unref(wsk_server *srv)
+/* The last reference is gone. */
+static void end(struct wsk__life *life)
 {
-    if (atomic_fetch_sub(&srv->refs, 1) != 1)
-        return;
-    forget_places(srv);
-    wsk__statics_free(srv->statics);
-    wsk__trust_clear(&srv->trust);
-    if (srv->wake_fds[0] >= 0)
-        close(srv->wake_fds[0]);
-    if (srv->wake_fds[1] >= 0 && srv->wake_fds[1] != srv->wake_fds[0])
-        close(srv->wake_fds[1]);
-    while (srv->releases != NULL) { /* too late: nobody can run them */
-        struct wsk__release *release = srv->releases;
+    wsk_server *srv =
+        (wsk_server *)((char *)life - offsetof(struct wsk_server, life));
 
-        srv->releases = release->next;
+    forget_places(srv);
+    wsk__statics_free(srv->site.statics);
+    wsk__trust_clear(&srv->conns.trust);
+    if (srv->loop.wake_fds[0] >= 0)
+        close(srv->loop.wake_fds[0]);
+    if (srv->loop.wake_fds[1] >= 0 &&
+        srv->loop.wake_fds[1] != srv->loop.wake_fds[0])
+        close(srv->loop.wake_fds[1]);
+    while (srv->dispatch.releases != NULL) { /* too late: nobody can run them */
+        struct wsk__release *release = srv->dispatch.releases;
+
+        srv->dispatch.releases = release->next;
         wsk__free(release);
     }
-    wsk__poller_free(srv->poller);
-    wsk__log_free(srv->access_log, LOG_FLUSH_MS);
-    wsk__log_free(srv->error_log, LOG_FLUSH_MS);
-    pthread_mutex_destroy(&srv->lock);
-    pthread_mutex_destroy(&srv->post_lock);
+    wsk__poller_free(srv->loop.poller);
+    wsk__log_free(srv->logs.access, LOG_FLUSH_MS);
+    wsk__log_free(srv->logs.error, LOG_FLUSH_MS);
+    pthread_mutex_destroy(&srv->dispatch.lock);
+    pthread_mutex_destroy(&srv->loop.post_lock);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
-        pthread_mutex_destroy(&srv->conn_locks[i].mutex);
-    pthread_cond_destroy(&srv->monitor_wake);
-    pthread_cond_destroy(&srv->slot_free);
-    pthread_cond_destroy(&srv->changed);
-    wsk__pool_clear(&srv->pool);
-    wsk__free(atomic_load(&srv->spare));
-    wsk__free(srv->temp_dir);
-    wsk__free(srv->log_env);
+        pthread_mutex_destroy(&srv->conns.locks[i].mutex);
+    pthread_cond_destroy(&srv->dispatch.monitor_wake);
+    pthread_cond_destroy(&srv->dispatch.slot_free);
+    pthread_cond_destroy(&srv->dispatch.changed);
+    wsk__pool_clear(&srv->sockets.pool);
+    wsk__free(atomic_load(&srv->sockets.spare));
+    wsk__free(srv->site.temp_dir);
+    wsk__free(srv->logs.env);
     wsk__free(srv->texts);
     wsk__free(srv);
 }
@@ -93,26 +92,27 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     if (srv->cfg.memory_limit == WSK_AUTO)
         srv->cfg.memory_limit = wsk__auto_memory();
     if (hooks != NULL)
-        srv->hooks = *hooks;
-    srv->handler = handler;
-    srv->user = user;
-    srv->wake_fds[0] = srv->wake_fds[1] = -1;
-    srv->posts_tail = &srv->posts;
-    srv->queue_tail = &srv->queue;
-    srv->disk_tail = &srv->disk;
-    atomic_init(&srv->refs, 1);
-    atomic_init(&srv->forks, atomic_load(&wsk__fork_count));
-    pthread_mutex_init(&srv->lock, NULL);
-    pthread_mutex_init(&srv->post_lock, NULL);
+        srv->dispatch.hooks = *hooks;
+    srv->site.handler = handler;
+    srv->site.user = user;
+    srv->loop.wake_fds[0] = srv->loop.wake_fds[1] = -1;
+    srv->loop.posts_tail = &srv->loop.posts;
+    srv->dispatch.queue_tail = &srv->dispatch.queue;
+    srv->offload.last = &srv->offload.first;
+    srv->life.end = end;
+    atomic_init(&srv->life.refs, 1);
+    atomic_init(&srv->life.forks, atomic_load(&wsk__fork_count));
+    pthread_mutex_init(&srv->dispatch.lock, NULL);
+    pthread_mutex_init(&srv->loop.post_lock, NULL);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
-        pthread_mutex_init(&srv->conn_locks[i].mutex, NULL);
-    pthread_cond_init(&srv->monitor_wake, NULL);
-    pthread_cond_init(&srv->slot_free, NULL);
-    pthread_cond_init(&srv->changed, NULL);
+        pthread_mutex_init(&srv->conns.locks[i].mutex, NULL);
+    pthread_cond_init(&srv->dispatch.monitor_wake, NULL);
+    pthread_cond_init(&srv->dispatch.slot_free, NULL);
+    pthread_cond_init(&srv->dispatch.changed, NULL);
     if (wsk__server_prepare(srv))
         return srv;
     saved = errno;
-    wsk__server_unref(srv);
+    wsk__life_drop(&srv->life);
     errno = saved;
     return NULL;
 }
@@ -121,11 +121,11 @@ void wsk_server_free(wsk_server *srv)
 {
     if (srv == NULL)
         return;
-    if (srv->started && !wsk__forked(srv)) {
+    if (srv->dispatch.started && !wsk__forked(&srv->life)) {
         wsk_server_stop(srv, 0);
         wsk_server_join(srv, -1);
     }
-    wsk__server_unref(srv);
+    wsk__life_drop(&srv->life);
 }
 
 static wsk_status open_places(wsk_server *srv)
@@ -137,10 +137,10 @@ static wsk_status open_places(wsk_server *srv)
     wsk_str item;
 
     if (!wsk__items_next(srv->cfg.bind, &pos, &item))
-        return wsk__listen(&srv->places, &bind, srv->cfg.backlog);
+        return wsk__listen(&srv->conns.places, &bind, srv->cfg.backlog);
     do
         st = wsk__bind_parse(item, &bind)
-                 ? wsk__listen(&srv->places, &bind, srv->cfg.backlog)
+                 ? wsk__listen(&srv->conns.places, &bind, srv->cfg.backlog)
                  : WSK_E_ARG;
     while (st == WSK_OK && wsk__items_next(srv->cfg.bind, &pos, &item));
     return st;
@@ -157,14 +157,14 @@ static wsk_status open_all(wsk_server *srv)
     wsk__look_at_temp_dir(srv);
     if (!wsk__access_read_environment(srv))
         return WSK_E_NOMEM;
-    if (!wsk__trust_read(&srv->trust, &srv->cfg))
+    if (!wsk__trust_read(&srv->conns.trust, &srv->cfg))
         return WSK_E_ARG;
     st = open_places(srv);
-    if (st == WSK_OK && srv->statics == NULL) {
-        srv->statics = wsk__statics_new(srv->cfg.static_folders,
-                                        srv->places.error,
-                                        sizeof(srv->places.error));
-        if (srv->statics == NULL && srv->cfg.static_folders != NULL)
+    if (st == WSK_OK && srv->site.statics == NULL) {
+        srv->site.statics = wsk__statics_new(srv->cfg.static_folders,
+                                             srv->conns.places.error,
+                                             sizeof(srv->conns.places.error));
+        if (srv->site.statics == NULL && srv->cfg.static_folders != NULL)
             st = WSK_E_SYS;
     }
     if (st != WSK_OK) {
@@ -180,24 +180,24 @@ wsk_status wsk_server_listen(wsk_server *srv)
 {
     wsk_status st;
 
-    if (srv->listening)
+    if (srv->conns.listening)
         return WSK_OK;
-    if (srv->started)
+    if (srv->dispatch.started)
         return WSK_E_STATE;
     st = open_all(srv);
     if (st != WSK_OK)
         return st;
     wsk__server_open_formats(srv);
-    for (size_t i = 0; i < srv->places.n; i++) {
-        struct wsk__listener *l = &srv->listeners[i];
+    for (size_t i = 0; i < srv->conns.places.n; i++) {
+        struct wsk__listener *l = &srv->conns.listeners[i];
 
         *l = (struct wsk__listener){
             .source = WSK__SOURCE_LISTENER, .i = i, .batch = 1};
-        wsk__send_at_once(srv->places.at[i].fd);
-        l->fixed = wsk__listens_at(srv->places.at[i].fd, &l->local);
+        wsk__send_at_once(srv->conns.places.at[i].fd);
+        l->fixed = wsk__listens_at(srv->conns.places.at[i].fd, &l->local);
     }
-    srv->port = wsk__places_port(&srv->places);
-    srv->listening = true;
+    srv->conns.port = wsk__places_port(&srv->conns.places);
+    srv->conns.listening = true;
     return WSK_OK;
 }
 
@@ -206,58 +206,58 @@ wsk_status wsk_server_can_start(wsk_server *srv)
     wsk_status st;
     int saved;
 
-    if (srv->listening || srv->started)
+    if (srv->conns.listening || srv->dispatch.started)
         return WSK_E_STATE;
-    srv->places.trial = true;
+    srv->conns.places.trial = true;
     st = open_all(srv);
     saved = errno;
     forget_places(srv);
-    wsk__statics_free(srv->statics);
-    srv->statics = NULL;
-    wsk__trust_clear(&srv->trust);
-    srv->places.trial = false;
-    wsk__log_flush(srv->error_log, LOG_FLUSH_MS);
+    wsk__statics_free(srv->site.statics);
+    srv->site.statics = NULL;
+    wsk__trust_clear(&srv->conns.trust);
+    srv->conns.places.trial = false;
+    wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);
     errno = saved;
     return st;
 }
 
 const char *wsk_server_error(const wsk_server *srv)
 {
-    return srv->places.error;
+    return srv->conns.places.error;
 }
 
 const char *wsk_server_url(const wsk_server *srv, size_t i)
 {
-    return i < srv->places.n ? srv->places.at[i].url : NULL;
+    return i < srv->conns.places.n ? srv->conns.places.at[i].url : NULL;
 }
 
 const char *wsk_server_address(const wsk_server *srv, size_t i)
 {
-    return i < srv->places.n ? srv->places.at[i].address : NULL;
+    return i < srv->conns.places.n ? srv->conns.places.at[i].address : NULL;
 }
 
 uint16_t wsk_server_port(const wsk_server *srv)
 {
-    return srv->port;
+    return srv->conns.port;
 }
 
 wsk_status wsk_server_start(wsk_server *srv)
 {
     wsk_status st;
 
-    if (srv->started)
+    if (srv->dispatch.started)
         return WSK_E_STATE;
     st = wsk_server_listen(srv);
     if (st != WSK_OK)
         return st;
-    for (size_t i = 0; i < srv->places.n; i++)
-        if (!wsk__poller_add(srv->poller, srv->places.at[i].fd,
-                             &srv->listeners[i], true))
+    for (size_t i = 0; i < srv->conns.places.n; i++)
+        if (!wsk__poller_add(srv->loop.poller, srv->conns.places.at[i].fd,
+                             &srv->conns.listeners[i], true))
             return WSK_E_SYS;
-    atomic_store(&srv->forks, atomic_load(&wsk__fork_count));
+    atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__dispatch_start(srv))
         return WSK_E_SYS;
-    srv->started = true;
+    srv->dispatch.started = true;
     return WSK_OK;
 }
 
@@ -273,16 +273,19 @@ wsk_status wsk_server_run(wsk_server *srv)
 
 void wsk_server_pending(wsk_server *srv, wsk_pending *out)
 {
-    unsigned conns = atomic_load(&srv->n_conns), handlers;
+    unsigned conns = atomic_load(&srv->conns.n), handlers;
 
     *out = (wsk_pending){0};
-    if (wsk__forked(srv))
+    if (wsk__forked(&srv->life))
         return;
     wsk__dispatch_lock(srv);
-    handlers = srv->n_running + srv->n_parked + srv->n_queued;
-    out->requests = handlers > srv->n_upgraded ? handlers - srv->n_upgraded : 0;
+    handlers = srv->dispatch.n_running + srv->dispatch.n_parked +
+               srv->dispatch.n_queued;
+    out->requests = handlers > srv->dispatch.n_upgraded
+                        ? handlers - srv->dispatch.n_upgraded
+                        : 0;
     wsk__dispatch_unlock(srv);
-    out->websockets = atomic_load(&srv->n_websockets);
+    out->websockets = atomic_load(&srv->conns.n_websockets);
     handlers = out->requests + out->websockets;
     out->others = conns > handlers ? conns - handlers : 0;
 }

@@ -40,42 +40,44 @@ enum {
  * them then. */
 static uint32_t spread_of(const wsk_server *srv, uint32_t drain_ms)
 {
-    uint32_t ms = srv->n_conns / GOAWAYS_PER_MS;
+    uint32_t ms = srv->conns.n / GOAWAYS_PER_MS;
 
-    if (srv->n_conns <= GOAWAYS_AT_ONCE)
+    if (srv->conns.n <= GOAWAYS_AT_ONCE)
         return 0;
     return ms < drain_ms / 4 ? ms : drain_ms / 4;
 }
 
 static void begin_drain(wsk_server *srv)
 {
-    int asked = atomic_load(&srv->stop_ms);
+    int asked = atomic_load(&srv->stop.ms);
     uint32_t ms = asked < 0 ? srv->cfg.graceful_timeout_ms : (uint32_t)asked;
 
-    srv->goaway_ms = wsk__now_ms();
-    srv->goaway_spread_ms = spread_of(srv, ms);
+    srv->conns.goaway_ms = wsk__now_ms();
+    srv->conns.goaway_spread_ms = spread_of(srv, ms);
     wsk__pause_accepting(srv, true);
-    srv->draining = true;
-    for (size_t i = 0; i < srv->places.n; i++) {
-        wsk__poller_remove(srv->poller, srv->places.at[i].fd);
-        wsk__place_close(&srv->places, i, true);
+    srv->conns.draining = true;
+    for (size_t i = 0; i < srv->conns.places.n; i++) {
+        wsk__poller_remove(srv->loop.poller, srv->conns.places.at[i].fd);
+        wsk__place_close(&srv->conns.places, i, true);
     }
     wsk__conns_join(srv);
-    for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = c->next) {
-        if (srv->goaway_spread_ms == 0)
+    for (struct wsk_conn *c = srv->conns.resting.oldest; c != NULL;
+         c = c->next) {
+        if (srv->conns.goaway_spread_ms == 0)
             wsk__ws_goaway(c);
         wsk__detached_goaway(c);
         wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
     }
-    wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + ms);
+    wsk__timer_set(&srv->loop.wheel, &srv->stop.drain_timer,
+                   wsk__now_ms() + ms);
 }
 
 void wsk__force_drain(wsk_server *srv)
 {
     struct wsk_conn *next;
 
-    srv->forced = true;
-    for (struct wsk_conn *c = srv->conns.oldest; c != NULL; c = next) {
+    srv->stop.forced = true;
+    for (struct wsk_conn *c = srv->conns.resting.oldest; c != NULL; c = next) {
         next = c->next;
         if (!wsk__leader_may_work(c))
             shutdown(c->fd, SHUT_RDWR);
@@ -84,7 +86,8 @@ void wsk__force_drain(wsk_server *srv)
         else
             wsk__conn_close(c);
     }
-    wsk__timer_set(&srv->wheel, &srv->drain_timer, wsk__now_ms() + FORCED_MS);
+    wsk__timer_set(&srv->loop.wheel, &srv->stop.drain_timer,
+                   wsk__now_ms() + FORCED_MS);
 }
 
 static void end(struct wsk__thread *th)
@@ -94,14 +97,15 @@ static void end(struct wsk__thread *th)
     unsigned what = 0;
 
     wsk__drop_queue(srv);
-    for (struct wsk_conn *c = srv->conns.oldest, *next; c != NULL; c = next) {
+    for (struct wsk_conn *c = srv->conns.resting.oldest, *next; c != NULL;
+         c = next) {
         next = c->next;
         if (wsk__leader_may_work(c))
             wsk__conn_close(c);
     }
-    wsk__lock(&srv->post_lock, WSK__LOCK_POSTS);
-    srv->posts_closed = true;
-    wsk__unlock(&srv->post_lock, WSK__LOCK_POSTS);
+    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
+    srv->loop.posts_closed = true;
+    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
     while ((conn = wsk__next_post(srv, &what)) != NULL) {
         if (what & WSK__POST_RUN)
             wsk__conn_orphan(conn);
@@ -114,15 +118,15 @@ static void end(struct wsk__thread *th)
 bool wsk__heed_stop(struct wsk__thread *th)
 {
     wsk_server *srv = th->srv;
-    int asked = atomic_load(&srv->stop_asked);
+    int asked = atomic_load(&srv->stop.asked);
 
     if (asked == 0)
         return true;
-    if (!srv->draining)
+    if (!srv->conns.draining)
         begin_drain(srv);
-    if (!srv->forced && (asked > 1 || atomic_load(&srv->stop_ms) == 0))
+    if (!srv->stop.forced && (asked > 1 || atomic_load(&srv->stop.ms) == 0))
         wsk__force_drain(srv);
-    if (!srv->over && (srv->n_conns > 0 || wsk__calls_open(srv)))
+    if (!srv->stop.over && (srv->conns.n > 0 || wsk__calls_open(srv)))
         return true;
     end(th);
     return false;
@@ -132,11 +136,11 @@ void wsk_server_stop(wsk_server *srv, int drain_ms)
 {
     int saved = errno; /* it may run inside a signal handler */
 
-    if (wsk__forked(srv))
+    if (wsk__forked(&srv->life))
         return;
-    if (atomic_load(&srv->stop_asked) == 0 || drain_ms == 0)
-        atomic_store(&srv->stop_ms, drain_ms);
-    atomic_fetch_add(&srv->stop_asked, 1);
+    if (atomic_load(&srv->stop.asked) == 0 || drain_ms == 0)
+        atomic_store(&srv->stop.ms, drain_ms);
+    atomic_fetch_add(&srv->stop.asked, 1);
     wsk__wake(srv);
     errno = saved;
 }
@@ -146,7 +150,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
     struct timespec until;
     wsk_status st = WSK_OK;
 
-    if (!srv->started)
+    if (!srv->dispatch.started)
         return WSK_E_STATE;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (timeout_ms < 0 ? 3600 : timeout_ms / 1000);
@@ -158,12 +162,14 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
     wsk__dispatch_lock(srv);
     while (!wsk__all_gone_locked(srv) && st == WSK_OK) {
         /* Spares leave at once; who is in a handler may never come. */
-        bool stuck = srv->ended && srv->n_running + srv->n_parked > 0;
+        bool stuck = srv->dispatch.ended &&
+                     srv->dispatch.n_running + srv->dispatch.n_parked > 0;
 
         if (stuck)
             st = WSK_E_STATE;
-        else if (pthread_cond_timedwait(&srv->changed, &srv->lock, &until) ==
-                 ETIMEDOUT) {
+        else if (pthread_cond_timedwait(&srv->dispatch.changed,
+                                        &srv->dispatch.lock,
+                                        &until) == ETIMEDOUT) {
             if (timeout_ms < 0)
                 until.tv_sec += 3600;
             else
@@ -172,8 +178,8 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
     }
     wsk__dispatch_unlock(srv);
     if (st != WSK_E_TIMEOUT) { /* what the program prints next comes behind */
-        wsk__log_flush(srv->access_log, LOG_FLUSH_MS);
-        wsk__log_flush(srv->error_log, LOG_FLUSH_MS);
+        wsk__log_flush(srv->logs.access, LOG_FLUSH_MS);
+        wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);
     }
     return st;
 }

@@ -2,6 +2,21 @@
 #ifndef WSK_NET_SERVER_STOP_H
 #define WSK_NET_SERVER_STOP_H
 
+#include "net/loop/timer.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct wsk__stop {
+    atomic_int asked; /* calls of wsk_server_stop() */
+    atomic_int ms;    /* what the first said */
+
+    /* leader */
+    bool forced; /* the drain's time is up: answers are cut */
+    bool over;   /* and the time for close events, too */
+    struct wsk__timer drain_timer;
+};
+
 #include "wsocket.h"
 
 struct wsk__thread;

@@ -47,7 +47,7 @@ void wsk_conn_unref(wsk_conn *conn)
     if (conn->h != NULL)
         wsk__segments_free(conn);
     wsk__exchange_free(conn->h);
-    wsk__server_unref(conn->srv);
+    wsk__life_drop(&conn->srv->life);
     wsk__free(conn);
 }
 
@@ -163,7 +163,7 @@ wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
     if (opcode == WSK_TEXT && (flags & WSK_SEND_VALID) == 0 &&
         !wsk__utf8_valid(data, len))
         return WSK_E_ARG;
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     return wsk__ws_send_some(conn, opcode, true, data, len, flags);
 }
@@ -176,7 +176,7 @@ wsk_status wsk_conn_send_first(wsk_conn *conn, wsk_opcode opcode,
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_send_first(wsk__lone_of(conn), opcode, data, len,
                                     flags);
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     return wsk__ws_send_some(conn, opcode, false, data, len, flags);
 }
@@ -197,7 +197,7 @@ wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode, bool fin,
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_send_frame(wsk__lone_of(conn), opcode, fin, data, len);
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     packed = wsk__ws_pack_ahead(conn, opcode, data, &len);
     wsk__conn_lock(conn);
@@ -226,7 +226,7 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_close(wsk__lone_of(conn), code, reason, len);
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     wsk__conn_lock(conn);
     st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
@@ -245,7 +245,7 @@ size_t wsk_conn_buffered(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_buffered(wsk__lone_of(conn));
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return 0;
     wsk__conn_lock(conn);
     owed = wsk__ws_owed_locked(conn);
@@ -259,7 +259,7 @@ bool wsk_conn_is_full(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return false; /* what is sent has left */
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return false;
     wsk__conn_lock(conn);
     full = wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit);
@@ -275,7 +275,7 @@ bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_closed(wsk__lone_of(conn), info);
-    if (wsk__forked(conn->srv)) {
+    if (wsk__forked(&conn->srv->life)) {
         if (info != NULL)
             *info = (wsk_close_info){.code = 1006};
         return true;
@@ -294,7 +294,7 @@ bool wsk_conn_can_send(const wsk_conn *conn)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_can_send(wsk__lone_of(conn));
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return false;
     wsk__conn_lock(conn);
     can = wsk_ws_can_send(&conn->ws->engine);
@@ -314,7 +314,7 @@ bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us)
 
     if (wsk__lone_of(conn) != NULL)
         return wsk__lone_latency(wsk__lone_of(conn), us);
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return false;
     wsk__conn_lock(conn);
     *us = conn->ws->latency_us;
@@ -328,7 +328,7 @@ void wsk_conn_hear_pings(wsk_conn *conn, bool hear)
         wsk__lone_hear_pings(wsk__lone_of(conn), hear);
         return;
     }
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return;
     wsk__conn_lock(conn);
     conn->ws->hear = hear;

@@ -149,7 +149,7 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
         return WSK__CALLS_MORE;
     ws->calling = false;
     ws->rx = WSK__RX_LOOP;
-    return !conn->srv->edge || !conn->drained || ws->in != NULL ||
+    return !conn->srv->loop.edge || !conn->drained || ws->in != NULL ||
                    wsk_ws_done(&ws->engine) || conn->kind != WSK__WS ||
                    wsk__ws_has_drained_locked(conn)
                ? WSK__CALLS_LOOK
@@ -178,7 +178,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
         }
         deliver(th, conn, due);
         due = DUE_NOTHING;
-        if (wsk__forked(conn->srv))
+        if (wsk__forked(&conn->srv->life))
             return WSK__CALLS_DONE;
     }
     if (calls == WSK__CALLS_MORE) {

@@ -38,7 +38,7 @@ wsk_head *wsk__head_again(const char *head, size_t len,
 static bool reserve_deflate(wsk_server *srv, struct wsk__socket *ws,
                             size_t bytes)
 {
-    size_t had = atomic_fetch_add(&srv->deflate_bytes, bytes);
+    size_t had = atomic_fetch_add(&srv->sockets.deflate_bytes, bytes);
 
     ws->deflate_bytes = (uint32_t)bytes;
     return had + bytes <= srv->cfg.ws_compression_memory;
@@ -46,7 +46,7 @@ static bool reserve_deflate(wsk_server *srv, struct wsk__socket *ws,
 
 static void release_deflate(wsk_server *srv, struct wsk__socket *ws)
 {
-    atomic_fetch_sub(&srv->deflate_bytes, ws->deflate_bytes);
+    atomic_fetch_sub(&srv->sockets.deflate_bytes, ws->deflate_bytes);
     ws->deflate_bytes = 0;
 }
 
@@ -134,11 +134,11 @@ struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
         return NULL;
     wsk__ws_init(&ws->engine, &conn->srv->cfg.limits);
     if (agree_deflate(conn, ws, &agreed, extensions))
-        wsk__ws_set_deflate(&ws->engine, &agreed, &conn->srv->pool);
+        wsk__ws_set_deflate(&ws->engine, &agreed, &conn->srv->sockets.pool);
     ws->rx = WSK__RX_HANDLER;
     ws->latency_us = UINT32_MAX;
     wsk__ws_hold(&ws->engine, true);
-    atomic_fetch_add(&conn->srv->heads, ws->block);
+    atomic_fetch_add(&conn->srv->sockets.heads, ws->block);
     return ws;
 }
 
@@ -149,8 +149,8 @@ void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws)
     while ((item = wsk__ws_inbox_take(ws)) != NULL)
         wsk__inbox_item_free(item);
     release_deflate(srv, ws);
-    atomic_fetch_sub(&srv->counted, ws->counted);
-    atomic_fetch_sub(&srv->heads, ws->block);
+    atomic_fetch_sub(&srv->conns.counted, ws->counted);
+    atomic_fetch_sub(&srv->sockets.heads, ws->block);
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);

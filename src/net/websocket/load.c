@@ -14,7 +14,7 @@
 
 static bool is_much(const wsk_server *srv)
 {
-    return atomic_load(&srv->counted) > srv->cfg.memory_limit / 4;
+    return atomic_load(&srv->conns.counted) > srv->cfg.memory_limit / 4;
 }
 
 /* What is kept of a message that has more to come, for a handler that is away,
@@ -31,7 +31,7 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
            (ws->in != NULL ? ws->in->size : 0) +
            (ws->aside != NULL ? ws->aside->size : 0);
     if (held != ws->counted)
-        atomic_fetch_add(&conn->srv->counted,
+        atomic_fetch_add(&conn->srv->conns.counted,
                          held - ws->counted); /* may wrap */
     ws->counted = held;
     /* Whoever reads and sends for it: from now on the leader looks. While all

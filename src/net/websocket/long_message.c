@@ -33,7 +33,7 @@ void wsk__long_message_give_back(wsk_server *srv, void *block, size_t size)
         return;
     }
     spare->size = size;
-    wsk__free(atomic_exchange(&srv->spare, spare));
+    wsk__free(atomic_exchange(&srv->sockets.spare, spare));
 }
 
 /* The message moves to the spare block, if that has room for n more octets. */
@@ -44,7 +44,7 @@ static void take_spare(wsk_server *srv, struct wsk__buf *msg, size_t n)
 
     if (len + n < SPARE_LEAST || msg->size - msg->tail >= n)
         return;
-    spare = atomic_exchange(&srv->spare, NULL);
+    spare = atomic_exchange(&srv->sockets.spare, NULL);
     if (spare == NULL)
         return;
     if (spare->size < len + n) {

@@ -67,7 +67,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
     struct wsk__out *none = NULL;
     enum wsk__io io = WSK__IO_DONE;
 
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK__IO_GONE;
     /* An acknowledged octet may make room for a pong that had to wait. */
     while (io == WSK__IO_DONE &&

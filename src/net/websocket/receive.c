@@ -217,7 +217,7 @@ wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms,
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
-    if (wsk__forked(conn->srv))
+    if (wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
     st = begin_receive(conn, how == WSK__RECEIVE_PIECES, at, msg);
     if (st == WSK_E_STATE)
@@ -245,7 +245,7 @@ wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
     bool got = false;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
-    if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
+    if (wsk__lone_of(conn) != NULL || wsk__forked(&conn->srv->life))
         return WSK_E_AGAIN;
     th = wsk__handler_thread(conn);
     if (th != NULL && !wsk__call_goes_on(th))
@@ -262,7 +262,7 @@ bool wsk_conn_has_more(const wsk_conn *conn)
 {
     bool more;
 
-    if (wsk__lone_of(conn) != NULL || wsk__forked(conn->srv))
+    if (wsk__lone_of(conn) != NULL || wsk__forked(&conn->srv->life))
         return false;
     wsk__conn_lock(conn);
     more = conn->ws->inbox != NULL || conn->ws->in != NULL;

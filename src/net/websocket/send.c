@@ -48,7 +48,7 @@ void wsk__ws_queued_locked(wsk_conn *conn)
         wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
     if (wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit))
         wsk__ws_await_drain_locked(conn);
-    if ((!conn->srv->edge && wsk__ws_owed_locked(conn) > 0) ||
+    if ((!conn->srv->loop.edge && wsk__ws_owed_locked(conn) > 0) ||
         wsk__ws_is_over_locked(conn) || wsk__ws_has_drained_locked(conn))
         wsk__post(conn, WSK__POST_LOOK);
 }

@@ -52,10 +52,10 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
     conn->since_ms = ws->opened_ms = wsk__now_ms();
     conn->kind = WSK__WS;
     conn->ws = ws;
-    atomic_fetch_add(&conn->srv->n_websockets, 1);
+    atomic_fetch_add(&conn->srv->conns.n_websockets, 1);
     wsk__conn_unlock(conn);
     wsk__call_upgraded(th, conn);
-    if (conn->srv->draining) /* it was told before it was a WebSocket */
+    if (conn->srv->conns.draining) /* it was told before it was a WebSocket */
         wsk__ws_goaway(conn);
     wsk__post(conn, WSK__POST_LOOK); /* for its deadlines */
     return true;
@@ -94,7 +94,8 @@ static uint64_t goaway_due(const struct wsk_conn *conn)
     const wsk_server *srv = conn->srv;
     uint32_t mixed = (uint32_t)((uintptr_t)conn >> 4) * 2654435761u;
 
-    return srv->goaway_ms + ((uint64_t)mixed * srv->goaway_spread_ms >> 32);
+    return srv->conns.goaway_ms +
+           ((uint64_t)mixed * srv->conns.goaway_spread_ms >> 32);
 }
 
 /* The peer's time to answer our Close, which begins when that has left, is
@@ -120,7 +121,7 @@ static uint64_t peer_deadline_locked(const struct wsk_conn *conn)
         assert(ws->closing);
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
                                                     : cfg->ws_close_timeout_ms);
-    } else if (conn->srv->draining) {
+    } else if (conn->srv->conns.draining) {
         due = goaway_due(conn);
     } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
         due = ws->ping_ms + cfg->ws_ping_timeout_ms;
@@ -354,21 +355,23 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__conn_lock(conn);
     note_closing_locked(conn->ws);
-    if (is_handed_out(conn->ws) && away_ms(conn->ws) <= conn->srv->now_ms) {
+    if (is_handed_out(conn->ws) &&
+        away_ms(conn->ws) <= conn->srv->loop.now_ms) {
         take_over_locked(conn);
-    } else if (conn->srv->draining && wsk_ws_can_send(&conn->ws->engine) &&
-               goaway_due(conn) <= conn->srv->now_ms) {
+    } else if (conn->srv->conns.draining &&
+               wsk_ws_can_send(&conn->ws->engine) &&
+               goaway_due(conn) <= conn->srv->loop.now_ms) {
         goaway_locked(conn);
     } else if (wsk_ws_can_send(&conn->ws->engine) &&
                wsk__ws_stall_is_over_locked(conn)) {
         wsk__ws_give_up_locked(conn);
-    } else if (message_deadline_locked(conn) <= conn->srv->now_ms) {
+    } else if (message_deadline_locked(conn) <= conn->srv->loop.now_ms) {
         wsk__limit_hit_locked(conn, WSK__LIMIT_WS_RATE);
         wsk__ws_fail_limit(&conn->ws->engine, 1008, "message too slow",
                            "body_rate");
         wsk__ws_collect_locked(conn);
         end_locked(conn);
-    } else if (peer_deadline_locked(conn) > conn->srv->now_ms) {
+    } else if (peer_deadline_locked(conn) > conn->srv->loop.now_ms) {
         ; /* nothing but mind_memory_locked() */
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
         silent_locked(conn);

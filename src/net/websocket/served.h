@@ -35,7 +35,7 @@ struct wsk__socket {
     uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
     struct wsk__buf *aside; /* its message, while a thread reads into it */
     uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
-    size_t counted;         /* octets that srv->counted counts for it */
+    size_t counted;         /* octets that srv->conns.counted counts for it */
     size_t begun;           /* octets at the head of its queue whose frame has
                                begun to leave */
     struct wsk__buf *in;    /* received, not yet fed; or NULL */
@@ -45,7 +45,7 @@ struct wsk__socket {
     uint32_t messages_in, messages_out;
 
     char *reason;           /* of the peer's Close, or NULL */
-    uint32_t deflate_bytes; /* of srv->deflate_bytes, reserved for it */
+    uint32_t deflate_bytes; /* of srv->sockets.deflate_bytes, reserved for it */
     uint32_t unread;        /* octets in the kernel, at the last look at who has
                                `stalled` */
     uint32_t inbox_n;       /* messages in it */

@@ -1,0 +1,41 @@
+/* net/conn/conns: the connections of a server. */
+#ifndef WSK_NET_CONN_CONNS_H
+#define WSK_NET_CONN_CONNS_H
+
+#include "net/conn/accept.h"
+#include "net/conn/conn.h"
+#include "net/conn/idle.h"
+#include "net/conn/peer.h"
+#include "net/loop/timer.h"
+#include "net/os/listen.h"
+
+#include <stdatomic.h>
+
+struct wsk__conns {
+    unsigned most;         /* fixed: connections at once */
+    atomic_size_t counted; /* bytes that wait for more, see memory_limit */
+
+    /* fixed once listening */
+    struct wsk__listener listeners[WSK__LISTENERS];
+    struct wsk__places places;
+    struct wsk__trust trust;
+    uint16_t port;
+    bool listening;
+
+    /* leader */
+    struct wsk__conn_list resting; /* see conn/idle */
+    struct wsk__conn_list parted;  /* not idle when a look at `resting` met them
+                                    */
+    atomic_uint n;                 /* in both; written by the leader */
+    atomic_uint n_websockets;      /* of them */
+    struct wsk_conn *graveyard;    /* closed in this batch; linked by next */
+    bool accept_paused;
+    struct wsk__timer accept_timer;
+    uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
+    uint32_t goaway_spread_ms; /* each at its moment of so long a time */
+    atomic_bool draining;      /* written by the leader */
+
+    struct wsk__conn_mutex locks[WSK__CONN_LOCKS];
+};
+
+#endif

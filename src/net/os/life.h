@@ -1,0 +1,36 @@
+/* net/os/life: references to a server, and the fork count that they are good
+ * for. */
+#ifndef WSK_NET_OS_LIFE_H
+#define WSK_NET_OS_LIFE_H
+
+#include "net/os/process.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct wsk__life {
+    atomic_uint refs;
+    atomic_uint forks;                   /* wsk__fork_count at the start */
+    void (*end)(struct wsk__life *life); /* fixed: the last reference is gone */
+};
+
+/* Whether this process is a forked child of the one that runs the server, whose
+ * threads did not survive there. */
+static inline bool wsk__forked(const struct wsk__life *life)
+{
+    return atomic_load_explicit(&wsk__fork_count, memory_order_relaxed) !=
+           atomic_load_explicit(&life->forks, memory_order_relaxed);
+}
+
+static inline void wsk__life_hold(struct wsk__life *life)
+{
+    atomic_fetch_add(&life->refs, 1);
+}
+
+static inline void wsk__life_drop(struct wsk__life *life)
+{
+    if (atomic_fetch_sub(&life->refs, 1) == 1)
+        life->end(life);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* net/request/site: what answers the requests of a server. */
+#ifndef WSK_NET_REQUEST_SITE_H
+#define WSK_NET_REQUEST_SITE_H
+
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+struct wsk__statics;
+
+/* Which bodies are complete before their request is called. */
+enum wsk__buffering {
+    WSK__BUFFER_AUTO,   /* those that do not wait for a 100 (Continue) */
+    WSK__BUFFER_ALWAYS, /* those, too */
+    WSK__BUFFER_NEVER,  /* those that have come with their head */
+};
+
+struct wsk__site {
+    wsk_handler *handler;          /* fixed */
+    void *user;                    /* fixed: of the handler */
+    enum wsk__buffering buffering; /* fixed: cfg.buffer_body */
+    char *temp_dir;                /* fixed: for body files */
+    struct wsk__statics *statics;  /* fixed once listening; NULL: none */
+    bool plain_files;              /* fixed; test: no sendfile() */
+    atomic_ullong spilled;         /* bytes in body files */
+    atomic_uint streaming;         /* requests whose handler was called before
+                                      their body had come */
+};
+
+#endif
