@@ -121,7 +121,7 @@ static bool make_room(wsk_server *srv, enum wsk__limit limit)
 
     if (conn == NULL)
         return false;
-    wsk__limit_hit(srv, limit);
+    wsk__limit_hit(&srv->logs, limit);
     wsk__conn_close(conn);
     return true;
 }
@@ -131,7 +131,7 @@ static bool make_place(wsk_server *srv)
 {
     if (make_room(srv, WSK__LIMIT_CONNS))
         return true;
-    wsk__limit_hit(srv, WSK__LIMIT_ACCEPT);
+    wsk__limit_hit(&srv->logs, WSK__LIMIT_ACCEPT);
     wsk__pause_accepting(srv, true);
     return false;
 }
@@ -150,10 +150,10 @@ static bool make_room_or_pause(wsk_server *srv)
     if (make_room(srv, WSK__LIMIT_FILES))
         return true;
     if (!srv->conns.accept_paused)
-        wsk__server_logf(srv, WSK_LOG_WARNING,
-                         "accepting pauses: out of descriptors or memory (%u "
-                         "connections)",
-                         srv->conns.n);
+        wsk__logf(&srv->logs, WSK_LOG_WARNING,
+                  "accepting pauses: out of descriptors or memory (%u "
+                  "connections)",
+                  srv->conns.n);
     wsk__pause_accepting(srv, true);
     return false;
 }
@@ -167,7 +167,8 @@ void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener)
         struct sockaddr_storage sa = {0};
         int fd;
 
-        if (srv->conns.n >= srv->conns.most && !(waits && make_place(srv)))
+        if (srv->conns.n >= srv->cfg.max_connections &&
+            !(waits && make_place(srv)))
             return;
         fd = accept_one(srv->conns.places.at[listener->i].fd, &sa);
         if (fd >= 0) {

@@ -114,7 +114,7 @@ void wsk__conn_close(struct wsk_conn *conn)
         wsk__load_forget(conn);
         wsk__body_file_drop(conn);
     }
-    if (srv->conns.accept_paused && srv->conns.n < srv->conns.most)
+    if (srv->conns.accept_paused && srv->conns.n < srv->cfg.max_connections)
         wsk__pause_accepting(srv, false);
 }
 

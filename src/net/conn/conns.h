@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 
 struct wsk__conns {
-    unsigned most;         /* fixed: connections at once */
     atomic_size_t counted; /* bytes that wait for more, see memory_limit */
 
     /* fixed once listening */

@@ -29,7 +29,7 @@ static inline void wsk__conn_unlock(const struct wsk_conn *conn)
         lock->limits_due = 0;
     wsk__unlock(&lock->mutex, WSK__LOCK_CONN);
     if (due != 0)
-        wsk__limits_tell(srv, due);
+        wsk__limits_tell(&srv->logs, due);
 }
 
 /* wsk__limit_hit() under that lock: the line is written once it is free. */
@@ -39,7 +39,7 @@ static inline void wsk__limit_hit_locked(const struct wsk_conn *conn,
     unsigned long long n;
 
     assert(wsk__holds(WSK__LOCK_CONN));
-    if (wsk__limit_due(conn->srv, limit, &n))
+    if (wsk__limit_due(&conn->srv->logs, limit, &n))
         wsk__conn_mutex_of(conn)->limits_due |= UINT32_C(1) << limit;
 }
 

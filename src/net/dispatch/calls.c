@@ -169,7 +169,7 @@ void wsk__call_park(struct wsk__thread *th)
     wsk__kick_locked(srv);
     wsk__dispatch_unlock(srv);
     if (!th->parked)
-        wsk__limit_hit(srv, WSK__LIMIT_WAITS);
+        wsk__limit_hit(&srv->logs, WSK__LIMIT_WAITS);
 }
 
 void wsk__call_unpark(struct wsk__thread *th)

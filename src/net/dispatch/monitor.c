@@ -92,8 +92,8 @@ static void spawn_missing_locked(wsk_server *srv, unsigned n)
         if (srv->dispatch.hooks.spawn != NULL) {
             srv->dispatch.hooks.spawn(srv->dispatch.hooks.user);
         } else if (!wsk__spawn_own(srv)) {
-            wsk__server_logf(srv, WSK_LOG_WARNING,
-                             "no new thread: the system refuses");
+            wsk__logf(&srv->logs, WSK_LOG_WARNING,
+                      "no new thread: the system refuses");
             break;
         }
     }

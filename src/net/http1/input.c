@@ -231,7 +231,7 @@ static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk_conn *conn)
         case WSK__PROXY_OK:
             return WSK__FEED_DATA;
         case WSK__PROXY_BAD:
-            wsk__limit_hit(conn->srv, WSK__LIMIT_PROXY);
+            wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PROXY);
             conn->eof = true;
             return WSK__FEED_OVER;
         }

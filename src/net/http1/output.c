@@ -232,9 +232,9 @@ static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__segment *part)
 
     if (part->ends_by_close)
         setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
-    wsk__server_logf(conn->srv, WSK_LOG_WARNING,
-                     "a file ended before all of it was sent that was "
-                     "announced: the answer is cut");
+    wsk__logf(&conn->srv->logs, WSK_LOG_WARNING,
+              "a file ended before all of it was sent that was "
+              "announced: the answer is cut");
     return WSK__IO_GONE;
 }
 

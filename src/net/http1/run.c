@@ -55,7 +55,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
     struct wsk__exchange *h = conn->h;
 
     if (h->over_ms != 0 && wsk__load_is_over(conn)) {
-        wsk__limit_hit(conn->srv, WSK__LIMIT_MEMORY);
+        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_MEMORY);
         refuse(th, conn, 503);
     } else if (h->over_ms != 0) {
         h->over_ms = 0;
@@ -69,7 +69,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
         refuse(th, conn, 408);
     } else {
         if (h->via != NULL && h->via->header_due)
-            wsk__limit_hit(conn->srv, WSK__LIMIT_PROXY);
+            wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PROXY);
         /* A connection with no octet of a request ends in silence: browsers
          * open some ahead of time, and a 408 would be taken for an answer. */
         wsk__conn_close(conn);
@@ -201,7 +201,7 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
                       enum wsk__limit limit)
 {
     wsk__http_set_date(th, conn);
-    wsk__limit_hit(conn->srv, limit);
+    wsk__limit_hit(&conn->srv->logs, limit);
     cannot_call(conn);
 }
 

@@ -1,17 +1,16 @@
 #include "net/log/limits.h"
+
 #include "net/log/log.h"
 #include "net/os/clock.h"
 #include "net/os/locks.h"
-#include "net/server/server.h"
 
 enum { TELL_MS = 1000 }; /* between two lines about a limit */
 
 /* What happened, the option that would allow more, if any, and its value. */
-static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
-                              const char **option, uint64_t *value)
+static const char *limit_text(const wsk_server_config *cfg,
+                              enum wsk__limit limit, const char **option,
+                              uint64_t *value)
 {
-    const wsk_server_config *cfg = &srv->cfg;
-
     switch (limit) {
     case WSK__LIMIT_QUEUE:
         *option = "queue_limit", *value = cfg->queue_limit;
@@ -44,15 +43,15 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
         *option = "ws_send_max", *value = cfg->ws_send_max;
         return "WebSockets closed with 1013";
     case WSK__LIMIT_CONNS:
-        *option = "max_connections", *value = srv->conns.most;
+        *option = "max_connections", *value = cfg->max_connections;
         return "idle connections closed for new ones";
     case WSK__LIMIT_FILES:
         return "idle connections closed for new ones, for descriptors or "
                "memory are out";
     case WSK__LIMIT_ACCEPT:
-        *option = "max_connections", *value = srv->conns.most;
+        *option = "max_connections", *value = cfg->max_connections;
         return "pauses in accepting, for no open connection is idle";
-    case WSK__LIMIT_ORIGINS: /* told by net/admit */
+    case WSK__LIMIT_ORIGINS: /* told by request/admit */
     case WSK__LIMIT_HOSTS:
     case WSK__LIMIT_PROXY:
         return "connections closed, for they do not begin with the header of "
@@ -69,45 +68,44 @@ static const char *limit_text(const wsk_server *srv, enum wsk__limit limit,
     return "";
 }
 
-bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
+bool wsk__limit_due(struct wsk__logs *logs, enum wsk__limit limit,
                     unsigned long long *n)
 {
-    struct wsk__limit_counter *hits = &srv->logs.limits[limit];
-    uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&hits->told_ms);
+    struct wsk__limit_counter *counter = &logs->limits[limit];
+    uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&counter->told_ms);
 
-    *n = atomic_fetch_add(&hits->n, 1) + 1;
+    *n = atomic_fetch_add(&counter->n, 1) + 1;
     return (told_ms == 0 || now_ms - told_ms >= TELL_MS) &&
-           atomic_compare_exchange_strong(&hits->told_ms, &told_ms, now_ms);
+           atomic_compare_exchange_strong(&counter->told_ms, &told_ms, now_ms);
 }
 
-static void tell(wsk_server *srv, enum wsk__limit limit)
+static void tell(struct wsk__logs *logs, enum wsk__limit limit)
 {
-    unsigned long long n = atomic_load(&srv->logs.limits[limit].n);
+    unsigned long long n = atomic_load(&logs->limits[limit].n);
     const char *what, *option = NULL;
     uint64_t value = 0;
 
-    what = limit_text(srv, limit, &option, &value);
+    what = limit_text(logs->cfg, limit, &option, &value);
     if (option == NULL)
-        wsk__server_logf(srv, WSK_LOG_WARNING, "%s: %llu since the start", what,
-                         n);
+        wsk__logf(logs, WSK_LOG_WARNING, "%s: %llu since the start", what, n);
     else
-        wsk__server_logf(srv, WSK_LOG_WARNING,
-                         "%s: %llu since the start; the limit is %s (%llu)",
-                         what, n, option, (unsigned long long)value);
+        wsk__logf(logs, WSK_LOG_WARNING,
+                  "%s: %llu since the start; the limit is %s (%llu)", what, n,
+                  option, (unsigned long long)value);
 }
 
-void wsk__limits_tell(wsk_server *srv, uint32_t due)
+void wsk__limits_tell(struct wsk__logs *logs, uint32_t due)
 {
     for (int limit = 0; limit < WSK__LIMITS; limit++)
         if (due >> limit & 1)
-            tell(srv, (enum wsk__limit)limit);
+            tell(logs, (enum wsk__limit)limit);
 }
 
-void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit)
+void wsk__limit_hit(struct wsk__logs *logs, enum wsk__limit limit)
 {
     unsigned long long n;
 
     assert(!wsk__holds(WSK__LOCK_ANY));
-    if (wsk__limit_due(srv, limit, &n))
-        tell(srv, limit);
+    if (wsk__limit_due(logs, limit, &n))
+        tell(logs, limit);
 }

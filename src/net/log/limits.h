@@ -31,6 +31,8 @@ enum wsk__limit {
 };
 _Static_assert(WSK__LIMITS <= 32, "a bit for each");
 
+struct wsk__logs;
+
 struct wsk__limit_counter {
     atomic_ullong n;
     _Atomic(uint64_t) told_ms; /* 0: never */
@@ -38,15 +40,15 @@ struct wsk__limit_counter {
 
 /* A limit made us refuse or close: the log tells of it, once a second at most.
  * Any thread that holds no lock. */
-void wsk__limit_hit(wsk_server *srv, enum wsk__limit limit);
+void wsk__limit_hit(struct wsk__logs *logs, enum wsk__limit limit);
 
 /* Write the lines for which wsk__limit_due() was true before: a bit for each
  * limit. The same threads. */
-void wsk__limits_tell(wsk_server *srv, uint32_t due);
+void wsk__limits_tell(struct wsk__logs *logs, uint32_t due);
 
 /* Count one, for a line that the caller writes: *n since the start. True if it
  * is due. */
-bool wsk__limit_due(wsk_server *srv, enum wsk__limit limit,
+bool wsk__limit_due(struct wsk__logs *logs, enum wsk__limit limit,
                     unsigned long long *n);
 
 #endif

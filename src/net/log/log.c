@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/log/writer.h"
-#include "net/server/server.h"
+#include "net/os/life.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -37,13 +37,13 @@ static size_t put_label(char *out, size_t cap, const char *label)
 }
 
 /* Without memory for a long one its beginning is logged. */
-static void put_entry(wsk_server *srv, const char *label, const char *text,
-                      size_t len, enum wsk__escape how)
+static void put_entry(struct wsk__logs *logs, const char *label,
+                      const char *text, size_t len, enum wsk__escape how)
 {
     char small[LOG_LINE * ESCAPED_MOST + 64], *line = small, *block = NULL;
     size_t n, cap = sizeof(small);
 
-    if (srv->logs.error == NULL || wsk__forked(&srv->life))
+    if (logs->error == NULL || wsk__forked(logs->life))
         return;
     if (len > LOG_LINE) {
         size_t size = len < LOG_MOST / ESCAPED_MOST ? len * ESCAPED_MOST + 64
@@ -57,27 +57,27 @@ static void put_entry(wsk_server *srv, const char *label, const char *text,
     }
     n = put_label(line, cap, label);
     n += wsk__escape(line + n, cap - n, text, len, how);
-    wsk__log_line(srv->logs.error, line, n);
+    wsk__log_line(logs->error, line, n);
     wsk__free(block);
 }
 
-void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
-                    size_t len)
+void wsk__log_entry(struct wsk__logs *logs, wsk_log_level level,
+                    const char *text, size_t len)
 {
     static const char *const LABEL[] = {
         "debug: ", "info: ", "warning: ", "error: ", "critical: "};
 
-    if (level >= srv->logs.level)
-        put_entry(srv, LABEL[level], text, len, WSK__ESCAPE_LINE);
+    if (level >= logs->level)
+        put_entry(logs, LABEL[level], text, len, WSK__ESCAPE_LINE);
 }
 
-void wsk_server_log_text(wsk_server *srv, const char *text, size_t len)
+void wsk__log_text(struct wsk__logs *logs, const char *text, size_t len)
 {
-    put_entry(srv, "", text, len, WSK__ESCAPE_TEXT);
+    put_entry(logs, "", text, len, WSK__ESCAPE_TEXT);
 }
 
-void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
-                      ...)
+void wsk__logf(struct wsk__logs *logs, wsk_log_level level, const char *fmt,
+               ...)
 {
     char text[LOG_LINE];
     va_list args;
@@ -94,7 +94,7 @@ void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
         n = (int)(at + sizeof(WSK__CUT) - 1);
     }
     if (n > 0)
-        wsk_server_log(srv, level, text, (size_t)n);
+        wsk__log_entry(logs, level, text, (size_t)n);
 }
 
 bool wsk__log_parse_level(const char *name, wsk_log_level *level)
@@ -144,10 +144,10 @@ bool wsk__log_is_off(const char *path)
     return path == NULL || path[0] == '\0' || strcmp(path, "none") == 0;
 }
 
-bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
-                      const char *what)
+bool wsk__log_refresh(struct wsk__log **log, const char *path, const char *what,
+                      bool trial, char *error, size_t cap)
 {
-    bool trial = srv->conns.places.trial, replaces = *log != NULL && !trial;
+    bool replaces = *log != NULL && !trial;
     bool ours, good;
     int saved, fd;
 
@@ -163,8 +163,8 @@ bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
     if (fd >= 0)
         saved = errno;
     if (!good)
-        snprintf(srv->conns.places.error, sizeof(srv->conns.places.error),
-                 "cannot write the %s %s: %s", what, path, strerror(saved));
+        snprintf(error, cap, "cannot write the %s %s: %s", what, path,
+                 strerror(saved));
     if (ours && fd >= 0)
         close(fd);
     errno = saved;

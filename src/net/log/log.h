@@ -5,9 +5,12 @@
 #include "net/log/limits.h"
 #include "wsocket.h"
 
+struct wsk__life;
 struct wsk__log;
 
 struct wsk__logs {
+    const wsk_server_config *cfg;    /* fixed */
+    const struct wsk__life *life;    /* fixed */
     struct wsk__log *access, *error; /* fixed */
     wsk_log_level level;             /* fixed: of the error log */
     bool access_by_default;          /* no option says where it goes */
@@ -16,16 +19,24 @@ struct wsk__logs {
     struct wsk__limit_counter limits[WSK__LIMITS];
 };
 
-/* An entry of one line, if log_level lets it through. Any thread. */
-void wsk__server_logf(wsk_server *srv, wsk_log_level level, const char *fmt,
-                      ...) __attribute__((format(printf, 3, 4)));
+/* Write an entry of one line, if log_level lets it through. Any thread that
+ * holds no lock. */
+void wsk__log_entry(struct wsk__logs *logs, wsk_log_level level,
+                    const char *text, size_t len);
+void wsk__logf(struct wsk__logs *logs, wsk_log_level level, const char *fmt,
+               ...) __attribute__((format(printf, 3, 4)));
+
+/* Write lines as they are, without a level. The same threads. */
+void wsk__log_text(struct wsk__logs *logs, const char *text, size_t len);
 
 bool wsk__log_parse_level(const char *name, wsk_log_level *level);
 bool wsk__log_is_off(const char *path);
 
 /* Make *log, or let it go on with the file of that name as it is now: all that
- * is logged once that file is there comes into it. */
-bool wsk__log_refresh(wsk_server *srv, struct wsk__log **log, const char *path,
-                      const char *what);
+ * is logged once that file is there comes into it. `trial`: only find out
+ * whether it could. False, with errno and the reason in `error`, when the file
+ * cannot be written. */
+bool wsk__log_refresh(struct wsk__log **log, const char *path, const char *what,
+                      bool trial, char *error, size_t cap);
 
 #endif

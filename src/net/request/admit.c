@@ -72,13 +72,13 @@ bool wsk__admits_host(struct wsk_conn *conn)
         return true;
     if (host.len == 0)
         host = (wsk_str){"a request without Host", 22};
-    if (!wsk__limit_due(srv, WSK__LIMIT_HOSTS, &n))
+    if (!wsk__limit_due(&srv->logs, WSK__LIMIT_HOSTS, &n))
         return false;
     list = join_list(srv->cfg.allowed_hosts);
-    wsk__server_logf(srv, WSK_LOG_WARNING,
-                     "request refused: allowed_hosts (%s) does not have %.*s: "
-                     "%llu since the start",
-                     list.text, shown_len(host), host.p, n);
+    wsk__logf(&srv->logs, WSK_LOG_WARNING,
+              "request refused: allowed_hosts (%s) does not have %.*s: "
+              "%llu since the start",
+              list.text, shown_len(host), host.p, n);
     return false;
 }
 
@@ -93,15 +93,15 @@ bool wsk__admits_origin(struct wsk_conn *conn)
     if (wsk_ws_origin_allowed(wsk_ws_origin(head), head->host, https,
                               srv->cfg.ws_origins))
         return true;
-    if (!wsk__limit_due(srv, WSK__LIMIT_ORIGINS, &n))
+    if (!wsk__limit_due(&srv->logs, WSK__LIMIT_ORIGINS, &n))
         return false;
     list = join_list(srv->cfg.ws_origins);
     origins = join_origins(head);
-    wsk__server_logf(
-        srv, WSK_LOG_WARNING,
-        "WebSocket refused: ws_origins (%s) does not allow pages "
-        "of %s%s on %s%.*s: %llu since the start",
-        list.text, origins.text, origins.n > 1 ? " (more than one Origin)" : "",
-        https ? "https://" : "", shown_len(head->host), head->host.p, n);
+    wsk__logf(&srv->logs, WSK_LOG_WARNING,
+              "WebSocket refused: ws_origins (%s) does not allow pages "
+              "of %s%s on %s%.*s: %llu since the start",
+              list.text, origins.text,
+              origins.n > 1 ? " (more than one Origin)" : "",
+              https ? "https://" : "", shown_len(head->host), head->host.p, n);
     return false;
 }

@@ -113,14 +113,14 @@ int wsk__body_file_failed(const struct wsk_conn *conn)
     if (err == 0)
         return 0;
     if (conn->h->file_full) {
-        wsk__limit_hit(conn->srv, WSK__LIMIT_SPILL);
+        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_SPILL);
         return 507;
     }
     status = err == ENOSPC || err == EDQUOT || err == EFBIG ? 507 : 500;
-    wsk__server_logf(conn->srv, WSK_LOG_ERROR,
-                     "the body of a request cannot be stored in %s: %s "
-                     "(answered %d; TMPDIR names another place)",
-                     conn->srv->site.temp_dir, strerror(err), status);
+    wsk__logf(&conn->srv->logs, WSK_LOG_ERROR,
+              "the body of a request cannot be stored in %s: %s "
+              "(answered %d; TMPDIR names another place)",
+              conn->srv->site.temp_dir, strerror(err), status);
     return status;
 }
 

@@ -83,8 +83,8 @@ wsk_status wsk__request_end(wsk_request *req)
     if (st == WSK_E_NOMEM || st == WSK_E_STATE)
         wsk__http_cut(&req->conn->h->http);
     if (st == WSK_E_ARG)
-        wsk__server_logf(req->conn->srv, WSK_LOG_WARNING,
-                         "the body of an answer was not as long as its "
-                         "Content-Length said");
+        wsk__logf(&req->conn->srv->logs, WSK_LOG_WARNING,
+                  "the body of an answer was not as long as its "
+                  "Content-Length said");
     return st;
 }

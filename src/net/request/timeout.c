@@ -53,7 +53,7 @@ void wsk__wait_told(struct wsk_conn *conn)
     if (due > conn->srv->loop.now_ms)
         wsk__rearm_at(conn, due);
     else
-        wsk__limit_hit(conn->srv, WSK__LIMIT_SLOTS);
+        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_SLOTS);
 }
 
 void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
@@ -76,9 +76,9 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
         shutdown(conn->fd, SHUT_RDWR);
     else
         return;
-    wsk__server_logf(srv, WSK_LOG_WARNING,
-                     "a handler has taken longer than request_timeout; its "
-                     "client was told");
+    wsk__logf(&srv->logs, WSK_LOG_WARNING,
+              "a handler has taken longer than request_timeout; its "
+              "client was told");
 }
 
 bool wsk__may_answer(struct wsk_conn *conn, enum wsk__answered_by as)

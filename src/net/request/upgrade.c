@@ -31,7 +31,7 @@ wsk_ws_verdict wsk__upgrade_judge(struct wsk_conn *conn)
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
     } else if (!wsk__socket_reserve(conn->srv)) {
-        wsk__limit_hit(conn->srv, WSK__LIMIT_PARKED);
+        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PARKED);
         verdict.status = 503;
         verdict.reason = "too many WebSockets are open";
     }

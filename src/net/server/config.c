@@ -97,7 +97,7 @@ bool wsk__server_prepare(wsk_server *srv)
     }
     if (!prepare_bodies(srv))
         return false;
-    srv->conns.most = wsk__descriptor_limit(srv->cfg.max_connections);
+    srv->cfg.max_connections = wsk__descriptor_limit(srv->cfg.max_connections);
     srv->loop.poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
     if (srv->loop.poller == NULL || !wsk__wake_open(srv->loop.wake_fds))
         return false;
@@ -122,8 +122,8 @@ uint64_t wsk__auto_memory(void)
 void wsk__look_at_temp_dir(wsk_server *srv)
 {
     if (access(srv->site.temp_dir, W_OK | X_OK) != 0)
-        wsk__server_logf(srv, WSK_LOG_WARNING,
-                         "no room for bodies above body_memory, which are "
-                         "answered 507: cannot write in %s: %s",
-                         srv->site.temp_dir, strerror(errno));
+        wsk__logf(&srv->logs, WSK_LOG_WARNING,
+                  "no room for bodies above body_memory, which are "
+                  "answered 507: cannot write in %s: %s",
+                  srv->site.temp_dir, strerror(errno));
 }

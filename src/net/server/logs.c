@@ -12,6 +12,15 @@ enum {
     LOG_FLUSH_MS = 1000,
 };
 
+static bool refresh(wsk_server *srv, struct wsk__log **log, const char *path,
+                    const char *what)
+{
+    struct wsk__places *places = &srv->conns.places;
+
+    return wsk__log_refresh(log, path, what, places->trial, places->error,
+                            sizeof(places->error));
+}
+
 bool wsk__server_refresh_logs(wsk_server *srv)
 {
     const char *access = srv->cfg.access_logfile;
@@ -23,11 +32,10 @@ bool wsk__server_refresh_logs(wsk_server *srv)
     if (wsk__log_is_off(error)) {
         wsk__log_free(srv->logs.error, LOG_FLUSH_MS);
         srv->logs.error = NULL;
-    } else if (!wsk__log_refresh(srv, &srv->logs.error, error, "error log")) {
+    } else if (!refresh(srv, &srv->logs.error, error, "error log")) {
         return false;
     }
-    return quiet ||
-           wsk__log_refresh(srv, &srv->logs.access, access, "access log");
+    return quiet || refresh(srv, &srv->logs.access, access, "access log");
 }
 
 wsk_status wsk_server_reopen_logs(wsk_server *srv)
@@ -56,4 +64,15 @@ void wsk__server_open_formats(wsk_server *srv)
     }
     srv->logs.timed &= srv->logs.access != NULL;
     srv->logs.notes &= srv->logs.access != NULL;
+}
+
+void wsk_server_log(wsk_server *srv, wsk_log_level level, const char *text,
+                    size_t len)
+{
+    wsk__log_entry(&srv->logs, level, text, len);
+}
+
+void wsk_server_log_text(wsk_server *srv, const char *text, size_t len)
+{
+    wsk__log_text(&srv->logs, text, len);
 }

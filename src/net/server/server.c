@@ -99,6 +99,8 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     srv->loop.posts_tail = &srv->loop.posts;
     srv->dispatch.queue_tail = &srv->dispatch.queue;
     srv->offload.last = &srv->offload.first;
+    srv->logs.cfg = &srv->cfg;
+    srv->logs.life = &srv->life;
     srv->life.end = end;
     atomic_init(&srv->life.refs, 1);
     atomic_init(&srv->life.forks, atomic_load(&wsk__fork_count));
