@@ -538,7 +538,7 @@ static void let_time_pass(const struct served *s)
 
     wsk__conn_lock(conn);
     conn->ws->arrival.due_us = 1;
-    wsk__post(conn, WSK__POST_LOOK);
+    wsk__conn_post(conn, WSK__POST_LOOK);
     wsk__conn_unlock(conn);
 }
 

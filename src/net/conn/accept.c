@@ -4,12 +4,15 @@
 #include "net/conn/conn.h"
 #include "net/conn/idle.h"
 #include "net/conn/peer.h"
+#include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
+#include "net/http1/run.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
+#include "net/loop/loop.h"
 #include "net/loop/source.h"
-#include "net/loop/timer.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/poller.h"
 #include "net/server/server.h"
@@ -36,8 +39,8 @@ void wsk__pause_accepting(wsk_server *srv, bool pause)
                          &srv->conns.listeners[i], pause ? WSK__READ : 0,
                          pause ? 0 : WSK__READ, true);
     if (pause)
-        wsk__timer_set(&srv->loop.wheel, &srv->conns.accept_timer,
-                       wsk__now_ms() + ACCEPT_PAUSE_MS);
+        wsk__loop_set_timer(&srv->loop, &srv->conns.accept_pause,
+                            wsk__now_ms() + ACCEPT_PAUSE_MS);
 }
 
 static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
@@ -51,7 +54,8 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
 #endif
     if (!listener->fixed)
         wsk__listens_at(fd, &local); /* asks for this end of it */
-    conn->source = WSK__SOURCE_CONN;
+    conn->source.ops = &wsk__conn_source;
+    conn->call.ops = &wsk__http_call_ops;
     conn->srv = srv;
     conn->fd = fd;
     conn->kind = WSK__HTTP;
@@ -158,18 +162,25 @@ static bool make_room_or_pause(wsk_server *srv)
     return false;
 }
 
-void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener)
+/* The poller says that a connection waits, so room is made for the first of a
+ * batch alone: accept() says that descriptors are out whether another waits or
+ * not. */
+static wsk__leads on_listener(struct wsk__thread *th,
+                              struct wsk__source *source, unsigned what)
 {
+    struct wsk__listener *listener = (struct wsk__listener *)source;
+    wsk_server *srv = th->srv;
     unsigned batch = batch_of(srv, listener);
     bool waits = true;
 
+    (void)what;
     for (unsigned i = 0; i < batch && !srv->conns.draining; i++) {
         struct sockaddr_storage sa = {0};
         int fd;
 
         if (srv->conns.n >= srv->cfg.max_connections &&
             !(waits && make_place(srv)))
-            return;
+            return true;
         fd = accept_one(srv->conns.places.at[listener->i].fd, &sa);
         if (fd >= 0) {
             welcome(srv, fd, &sa, listener);
@@ -177,9 +188,34 @@ void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener)
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             listener->batch = i > 0 ? i : 1;
             listener->more = false;
-            return;
+            return true;
         } else if (is_out() && !(waits && make_room_or_pause(srv))) {
-            return;
+            return true;
         }
     }
+    return true;
+}
+
+static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
+{
+    (void)source;
+    wsk__pause_accepting(th->srv, false);
+    return true;
+}
+
+wsk_status wsk__accept_start(wsk_server *srv)
+{
+    static const struct wsk__source_ops LISTENER = {.ready = on_listener};
+    static const struct wsk__source_ops PAUSE = {.expired = end_pause};
+
+    srv->conns.accept_pause.ops = &PAUSE;
+    for (size_t i = 0; i < srv->conns.places.n; i++) {
+        struct wsk__listener *listener = &srv->conns.listeners[i];
+
+        listener->source.ops = &LISTENER;
+        if (!wsk__poller_add(srv->loop.poller, srv->conns.places.at[i].fd,
+                             listener, true))
+            return WSK_E_SYS;
+    }
+    return WSK_OK;
 }

@@ -7,7 +7,7 @@
 #include "wsocket.h"
 
 struct wsk__listener {
-    enum wsk__source source;
+    struct wsk__source source;
     size_t i; /* in srv->conns.places */
     struct wsk__address local;
     bool fixed; /* every connection has `local` as its own end */
@@ -20,9 +20,8 @@ struct wsk__listener {
 
 void wsk__pause_accepting(wsk_server *srv, bool pause);
 
-/* Of the first connection of a batch it is known that it waits, so room is made
- * for that one alone. accept() says that descriptors are out whether somebody
- * waits or not. */
-void wsk__on_listener(wsk_server *srv, struct wsk__listener *listener);
+/* Make the descriptors in conns.places listeners of the loop. WSK_E_SYS: the
+ * poller takes no more. */
+wsk_status wsk__accept_start(wsk_server *srv);
 
 #endif

@@ -3,6 +3,7 @@
 #include "net/conn/accept.h"
 #include "net/conn/idle.h"
 #include "net/conn/lock.h"
+#include "net/dispatch/crew.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/deadline.h"
 #include "net/http1/exchange.h"
@@ -11,6 +12,7 @@
 #include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/loop/post.h"
+#include "net/loop/source.h"
 #include "net/loop/timer.h"
 #include "net/os/clock.h"
 #include "net/os/poller.h"
@@ -75,8 +77,8 @@ void wsk__rearm(struct wsk_conn *conn)
 void wsk__rearm_at(struct wsk_conn *conn, uint64_t due)
 {
     if (due != UINT64_MAX &&
-        (conn->timer.next == NULL || due < conn->timer.due_ms))
-        wsk__timer_set(&conn->srv->loop.wheel, &conn->timer, due);
+        (conn->source.timer.next == NULL || due < conn->source.timer.due_ms))
+        wsk__timer_set(&conn->srv->loop.wheel, &conn->source.timer, due);
 }
 
 void wsk__conn_close(struct wsk_conn *conn)
@@ -106,7 +108,7 @@ void wsk__conn_close(struct wsk_conn *conn)
     wsk__conn_unlock(conn);
     if (websocket)
         wsk__access_closed(conn);
-    wsk__timer_clear(&srv->loop.wheel, &conn->timer);
+    wsk__timer_clear(&srv->loop.wheel, &conn->source.timer);
     wsk__conns_remove(conn);
     conn->next = srv->conns.graveyard;
     srv->conns.graveyard = conn;
@@ -160,7 +162,7 @@ static void discard(struct wsk__thread *th, struct wsk_conn *conn)
         ssize_t n;
 
         if (reads == DISCARDS_MAX) {
-            wsk__post(conn, WSK__POST_LOOK);
+            wsk__conn_post(conn, WSK__POST_LOOK);
             return;
         }
         n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
@@ -195,7 +197,7 @@ void wsk__conn_linger(struct wsk_conn *conn)
     conn->busy = false;
     wsk__conns_touch(conn); /* it may be let go */
     /* The next look reads what is there; edges have been used up already. */
-    wsk__post(conn, WSK__POST_LOOK);
+    wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
 bool wsk__leader_may_work(struct wsk_conn *conn)
@@ -219,7 +221,7 @@ static bool is_detached(struct wsk_conn *conn)
     return taken;
 }
 
-static bool run(struct wsk__thread *th, struct wsk_conn *conn)
+static wsk__leads run(struct wsk__thread *th, struct wsk_conn *conn)
 {
     if (conn->kind == WSK__LINGER)
         discard(th, conn);
@@ -228,8 +230,11 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
     return conn->kind != WSK__HTTP || wsk__http_run(th, conn);
 }
 
-bool wsk__on_conn(struct wsk__thread *th, struct wsk_conn *conn, unsigned what)
+static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
+                           unsigned what)
 {
+    struct wsk_conn *conn = (struct wsk_conn *)source;
+
     if (what & WSK__HUP)
         conn->hup_seen = true;
     if (what & WSK__GONE)
@@ -254,9 +259,10 @@ bool wsk__on_conn(struct wsk__thread *th, struct wsk_conn *conn, unsigned what)
     return run(th, conn);
 }
 
-bool wsk__on_post(struct wsk__thread *th, struct wsk_conn *conn, unsigned what)
+static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
+                            unsigned what)
 {
-    bool leads = true;
+    struct wsk_conn *conn = (struct wsk_conn *)source;
 
     if (what & WSK__POST_RUN)
         conn->busy = false;
@@ -273,14 +279,14 @@ bool wsk__on_post(struct wsk__thread *th, struct wsk_conn *conn, unsigned what)
         if (conn->ws != NULL && (what & WSK__POST_UNCORK))
             conn->ws->corked = false;
         wsk__conn_unlock(conn);
-        leads = run(th, conn);
+        return run(th, conn);
     }
-    wsk_conn_unref(conn);
-    return leads;
+    return true;
 }
 
-bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
+static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
 {
+    struct wsk_conn *conn = (struct wsk_conn *)source;
     uint64_t due;
 
     if (!wsk__leader_may_work(conn)) {
@@ -291,7 +297,7 @@ bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
     due = deadline(conn);
     if (due > th->srv->loop.now_ms) {
         if (due != UINT64_MAX)
-            wsk__timer_set(&th->srv->loop.wheel, &conn->timer, due);
+            wsk__timer_set(&th->srv->loop.wheel, &conn->source.timer, due);
         return true;
     }
     switch (conn->kind) {
@@ -306,4 +312,39 @@ bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn)
         break;
     }
     return true;
+}
+
+static void hold(struct wsk__source *source)
+{
+    wsk_conn_ref((struct wsk_conn *)source);
+}
+
+static void drop(struct wsk__source *source)
+{
+    wsk_conn_unref((struct wsk_conn *)source);
+}
+
+static void on_orphaned(struct wsk__source *source, unsigned what)
+{
+    if (what & WSK__POST_RUN)
+        wsk__conn_orphan((struct wsk_conn *)source);
+}
+
+const struct wsk__source_ops wsk__conn_source = {
+    .ready = on_ready,
+    .posted = on_posted,
+    .expired = on_expired,
+    .hold = hold,
+    .drop = drop,
+    .orphaned = on_orphaned,
+};
+
+void wsk__conn_post(struct wsk_conn *conn, unsigned what)
+{
+    wsk__post(&conn->srv->loop, &conn->source, what);
+}
+
+void wsk__conn_post_locked(struct wsk_conn *conn, unsigned what)
+{
+    wsk__post_locked(&conn->srv->dispatch, &conn->source, what);
 }

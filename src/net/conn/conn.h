@@ -2,12 +2,14 @@
 #ifndef WSK_NET_CONN_CONN_H
 #define WSK_NET_CONN_CONN_H
 
+#include "net/dispatch/call.h"
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
 #include "wsocket.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 struct wsk__exchange;
 struct wsk__socket;
@@ -29,14 +31,13 @@ enum wsk__answered_by {
 };
 
 struct wsk_conn {
-    enum wsk__source source; /* fixed */
+    struct wsk__source source;
     atomic_uint refs;
     wsk_server *srv; /* fixed */
 
     /* leader */
     struct wsk_conn *prev,
         *next; /* in srv->conns.resting or srv->conns.parted */
-    struct wsk__timer timer;
     uint8_t want;
     bool busy; /* a handler owns it, or it waits for one in srv->dispatch.queue
                 */
@@ -51,16 +52,11 @@ struct wsk_conn {
                     */
     atomic_bool gone; /* the poller saw that nobody hears us any more */
 
-    /* srv->loop.post_lock */
-    uint8_t post;
     bool to_head; /* leader: its request is a HEAD; with request_timeout */
     uint32_t listed_ms; /* leader: it was moved to the newest then; wraps */
     uint32_t lingered;  /* leader: octets thrown away */
-    struct wsk_conn *post_next;
 
-    /* srv->dispatch.lock */
-    struct wsk_conn *queue_next;
-    bool queued; /* in srv->dispatch.queue */
+    struct wsk__call call; /* of its request, or for its WebSocket */
 
     /* owner */
     struct wsk__exchange *h;
@@ -94,9 +90,29 @@ void wsk__conns_bury(wsk_server *srv);
 /* A busy connection may have become a WebSocket, which has its own lock. True:
  * the leader may work on it. */
 bool wsk__leader_may_work(struct wsk_conn *conn);
-bool wsk__on_conn(struct wsk__thread *th, struct wsk_conn *conn, unsigned what);
-bool wsk__on_post(struct wsk__thread *th, struct wsk_conn *conn, unsigned what);
-bool wsk__on_expiry(struct wsk__thread *th, struct wsk_conn *conn);
+
+/* As the source of a loop. */
+extern const struct wsk__source_ops wsk__conn_source;
+
+static inline struct wsk_conn *wsk__conn_of_call(struct wsk__call *call)
+{
+    return (struct wsk_conn *)((char *)call - offsetof(struct wsk_conn, call));
+}
+
+/* Reasons of a post: what another thread asks the leader to look at. */
+enum {
+    WSK__POST_RUN = 1,     /* its call is over: it is the loop's again */
+    WSK__POST_AWAY = 2,    /* a WebSocket whose handler does not read */
+    WSK__POST_UNCORK = 4,  /* its thread is late: send what it queued */
+    WSK__POST_REFUSE = 16, /* no thread will come for its call */
+    WSK__POST_LOOK = 8,    /* its state has changed */
+};
+
+/* Ask the leader to look at a connection; any thread. */
+void wsk__conn_post(struct wsk_conn *conn, unsigned what);
+
+/* The same under dispatch's lock: for the ops of a call. */
+void wsk__conn_post_locked(struct wsk_conn *conn, unsigned what);
 
 /* ---- leader ---- */
 

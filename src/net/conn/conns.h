@@ -29,7 +29,7 @@ struct wsk__conns {
     atomic_uint n_websockets;      /* of them */
     struct wsk_conn *graveyard;    /* closed in this batch; linked by next */
     bool accept_paused;
-    struct wsk__timer accept_timer;
+    struct wsk__source accept_pause; /* its timer ends a pause */
     uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
     uint32_t goaway_spread_ms; /* each at its moment of so long a time */
     atomic_bool draining;      /* written by the leader */

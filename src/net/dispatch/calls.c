@@ -1,245 +1,248 @@
 #include "net/dispatch/calls.h"
 
-#include "net/conn/conn.h"
+#include "net/dispatch/call.h"
 #include "net/dispatch/crew.h"
+#include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
-#include "net/loop/post.h"
-#include "net/server/server.h"
-#include "wsocket.h"
+#include "net/os/life.h"
 
 #include <pthread.h>
 
-static void begin_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static void begin_locked(struct wsk__thread *th, struct wsk__call *call)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
     th->in_call = true;
-    th->conn = conn;
-    th->ws = NULL;
+    th->call = call;
+    th->upgraded = NULL;
     wsk__link_running_locked(th);
-    srv->dispatch.calls++;
+    dispatch->calls++;
     wsk__watch_anew_locked(th);
 }
 
-static void begin_inline_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static void begin_inline_locked(struct wsk__thread *th, struct wsk__call *call)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
-    begin_locked(th, conn);
-    if (srv->dispatch.steal_every > 0 &&
-        srv->dispatch.calls % (uint64_t)srv->dispatch.steal_every == 0)
+    begin_locked(th, call);
+    if (dispatch->steal_every > 0 &&
+        dispatch->calls % (uint64_t)dispatch->steal_every == 0)
         wsk__steal_locked(th);
 }
 
-bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__call_begin(struct wsk__thread *th, struct wsk__call *call)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
     bool now;
 
-    wsk__dispatch_lock(srv);
-    now = (srv->dispatch.slow_entries == 0 ||
-           wsk__queue_is_unserved_locked(srv)) &&
-          srv->dispatch.n_running < srv->cfg.threads &&
-          srv->dispatch.n_spares > 0 && srv->dispatch.n_fresh == 0 &&
-          srv->dispatch.queue == NULL && srv->dispatch.n_unparking == 0;
+    wsk__dispatch_lock(dispatch);
+    now = (dispatch->slow_entries == 0 ||
+           wsk__queue_is_unserved_locked(dispatch)) &&
+          dispatch->n_running < dispatch->cfg->threads &&
+          dispatch->n_spares > 0 && dispatch->n_fresh == 0 &&
+          dispatch->queue == NULL && dispatch->n_unparking == 0;
     if (now)
-        begin_inline_locked(th, conn);
-    wsk__dispatch_unlock(srv);
+        begin_inline_locked(th, call);
+    wsk__dispatch_unlock(dispatch);
     return now;
 }
 
-void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__call_begin_aside(struct wsk__thread *th, struct wsk__call *call)
 {
-    wsk__dispatch_lock(th->srv);
-    begin_inline_locked(th, conn);
-    wsk__dispatch_unlock(th->srv);
+    wsk__dispatch_lock(th->dispatch);
+    begin_inline_locked(th, call);
+    wsk__dispatch_unlock(th->dispatch);
 }
 
 bool wsk__call_end(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
     bool leads;
 
-    if (wsk__forked(&srv->life))
+    if (wsk__forked(dispatch->life))
         return false;
-    wsk__dispatch_lock(srv);
+    wsk__dispatch_lock(dispatch);
     if (th->in_call)
         wsk__unlink_running_locked(th);
     else /* it left before: wsk__call_leave() */
-        srv->dispatch.n_parked--;
-    srv->dispatch.n_upgraded -= th->ws != NULL;
+        dispatch->n_parked--;
+    dispatch->n_upgraded -= th->upgraded != NULL;
     th->in_call = false;
-    th->conn = NULL;
-    th->ws = NULL;
+    th->call = NULL;
+    th->upgraded = NULL;
     leads = th->leads;
-    if (srv->dispatch.n_unparking > 0)
-        pthread_cond_signal(&srv->dispatch.slot_free);
-    wsk__kick_locked(srv);
-    wsk__dispatch_unlock(srv);
+    if (dispatch->n_unparking > 0)
+        pthread_cond_signal(&dispatch->slot_free);
+    wsk__kick_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
     return leads;
 }
 
 /* What keeps one more request from waiting; WSK__LIMITS: nothing. */
-static enum wsk__limit queue_limit_locked(const wsk_server *srv)
+static enum wsk__limit queue_limit_locked(const struct wsk__dispatch *dispatch)
 {
-    if (wsk__is_hopeless_locked(srv))
+    if (wsk__is_hopeless_locked(dispatch))
         return WSK__LIMIT_THREADS;
-    return srv->dispatch.n_queued >= srv->cfg.queue_limit ? WSK__LIMIT_QUEUE
-                                                          : WSK__LIMITS;
+    return dispatch->n_queued >= dispatch->cfg->queue_limit ? WSK__LIMIT_QUEUE
+                                                            : WSK__LIMITS;
 }
 
-enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn)
+enum wsk__limit wsk__call_queue(struct wsk__dispatch *dispatch,
+                                struct wsk__call *call)
 {
-    bool is_request = conn->ws == NULL, late;
+    bool counts = call->ops->counts, late;
     enum wsk__limit limit = WSK__LIMITS;
 
-    wsk__dispatch_lock(srv);
-    if (is_request)
-        limit = queue_limit_locked(srv);
+    wsk__dispatch_lock(dispatch);
+    if (counts)
+        limit = queue_limit_locked(dispatch);
     if (limit != WSK__LIMITS) {
-        wsk__dispatch_unlock(srv);
+        wsk__dispatch_unlock(dispatch);
         return limit;
     }
-    srv->dispatch.n_queued += is_request;
-    conn->queued = true;
-    late = srv->dispatch.ended;
-    conn->queue_next = NULL;
-    *srv->dispatch.queue_tail = conn;
-    srv->dispatch.queue_tail = &conn->queue_next;
-    wsk__kick_locked(srv);
-    wsk__dispatch_unlock(srv);
+    dispatch->n_queued += counts;
+    call->queued = true;
+    late = dispatch->ended;
+    call->next = NULL;
+    *dispatch->queue_tail = call;
+    dispatch->queue_tail = &call->next;
+    wsk__kick_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
     if (late)
-        wsk__drop_queue(srv);
+        wsk__drop_queue(dispatch);
     return limit;
 }
 
-bool wsk__call_waits_for_slot(struct wsk_conn *conn)
+bool wsk__call_waits_for_slot(struct wsk__dispatch *dispatch,
+                              const struct wsk__call *call)
 {
-    wsk_server *srv = conn->srv;
     bool waits;
 
-    wsk__dispatch_lock(srv);
-    waits = conn->queued && srv->dispatch.n_running >= srv->cfg.threads;
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_lock(dispatch);
+    waits = call->queued && dispatch->n_running >= dispatch->cfg->threads;
+    wsk__dispatch_unlock(dispatch);
     return waits;
 }
 
-void wsk__release_queue(wsk_server *srv, struct wsk__release *release)
+void wsk__release_queue(struct wsk__dispatch *dispatch,
+                        struct wsk__release *release)
 {
-    wsk__dispatch_lock(srv);
-    release->next = srv->dispatch.releases;
-    srv->dispatch.releases = release;
-    wsk__kick_locked(srv);
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_lock(dispatch);
+    release->next = dispatch->releases;
+    dispatch->releases = release;
+    wsk__kick_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
 }
 
-static bool reserve_place_locked(wsk_server *srv)
+static bool reserve_place_locked(struct wsk__dispatch *dispatch)
 {
-    bool free = srv->dispatch.n_places < srv->cfg.max_parked;
+    bool free = dispatch->n_places < dispatch->cfg->max_parked;
 
-    srv->dispatch.n_places += free;
+    dispatch->n_places += free;
     return free;
 }
 
 /* The thread gives its slot away. */
 static void park_locked(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
     wsk__unlink_running_locked(th);
-    srv->dispatch.n_parked++;
-    if (srv->dispatch.n_unparking > 0)
-        pthread_cond_signal(&srv->dispatch.slot_free);
+    dispatch->n_parked++;
+    if (dispatch->n_unparking > 0)
+        pthread_cond_signal(&dispatch->slot_free);
 }
 
 void wsk__call_park(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
-    if (wsk__forked(&srv->life))
+    if (wsk__forked(dispatch->life))
         return;
-    wsk__dispatch_lock(srv);
+    wsk__dispatch_lock(dispatch);
     wsk__step_back_locked(th);
-    th->took_place = th->ws == NULL && reserve_place_locked(srv);
-    th->parked = th->ws != NULL || th->took_place;
+    th->took_place = th->upgraded == NULL && reserve_place_locked(dispatch);
+    th->parked = th->upgraded != NULL || th->took_place;
     if (th->parked)
         park_locked(th);
-    wsk__kick_locked(srv);
-    wsk__dispatch_unlock(srv);
+    wsk__kick_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
     if (!th->parked)
-        wsk__limit_hit(&srv->logs, WSK__LIMIT_WAITS);
+        wsk__limit_hit(dispatch->logs, WSK__LIMIT_WAITS);
 }
 
 void wsk__call_unpark(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
-    if (wsk__forked(&srv->life) || !th->parked)
+    if (wsk__forked(dispatch->life) || !th->parked)
         return;
-    wsk__dispatch_lock(srv);
-    srv->dispatch.n_unparking++;
-    if (srv->dispatch.n_running >= srv->cfg.threads && th->ws != NULL)
-        wsk__crew_post_locked(
-            th->ws, WSK__POST_AWAY); /* it will not read for a while */
-    wsk__wake_locked(srv);
-    while (!srv->dispatch.ended &&
-           (srv->dispatch.n_running >= srv->cfg.threads ||
-            (srv->dispatch.queue_turn && srv->dispatch.queue != NULL &&
-             !wsk__queue_is_unserved_locked(srv))))
-        pthread_cond_wait(&srv->dispatch.slot_free, &srv->dispatch.lock);
-    srv->dispatch.n_unparking--;
-    srv->dispatch.queue_turn = srv->dispatch.queue != NULL;
-    srv->dispatch.n_parked--;
-    srv->dispatch.n_places -= th->took_place;
+    wsk__dispatch_lock(dispatch);
+    dispatch->n_unparking++;
+    if (dispatch->n_running >= dispatch->cfg->threads && th->upgraded != NULL)
+        th->upgraded->ops->away(
+            th->upgraded); /* it will not read for a while */
+    wsk__wake_locked(dispatch);
+    while (!dispatch->ended &&
+           (dispatch->n_running >= dispatch->cfg->threads ||
+            (dispatch->queue_turn && dispatch->queue != NULL &&
+             !wsk__queue_is_unserved_locked(dispatch))))
+        pthread_cond_wait(&dispatch->slot_free, &dispatch->lock);
+    dispatch->n_unparking--;
+    dispatch->queue_turn = dispatch->queue != NULL;
+    dispatch->n_parked--;
+    dispatch->n_places -= th->took_place;
     th->parked = th->took_place = false;
     wsk__link_running_locked(th);
     wsk__watch_anew_locked(th);
-    wsk__kick_locked(srv);
-    wsk__dispatch_unlock(srv);
+    wsk__kick_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
 }
 
 void wsk__call_leave(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
-    if (!wsk__forked(&srv->life)) {
-        wsk__dispatch_lock(srv);
+    if (!wsk__forked(dispatch->life)) {
+        wsk__dispatch_lock(dispatch);
         wsk__step_back_locked(th);
         park_locked(th);
-        wsk__kick_locked(srv);
-        wsk__dispatch_unlock(srv);
+        wsk__kick_locked(dispatch);
+        wsk__dispatch_unlock(dispatch);
     }
     th->in_call = false; /* read by this thread only */
 }
 
-void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__call_becomes(struct wsk__thread *th, struct wsk__call *call,
+                       const struct wsk__call_ops *ops)
 {
-    wsk__dispatch_lock(th->srv);
-    th->ws = conn;
-    th->srv->dispatch.n_upgraded++;
+    wsk__dispatch_lock(th->dispatch);
+    call->ops = ops;
+    th->upgraded = call;
+    th->dispatch->n_upgraded++;
     wsk__watch_anew_locked(th);
-    wsk__dispatch_unlock(th->srv);
+    wsk__dispatch_unlock(th->dispatch);
 }
 
 void wsk__call_is_back(struct wsk__thread *th)
 {
-    wsk__dispatch_lock(th->srv);
+    wsk__dispatch_lock(th->dispatch);
     wsk__watch_anew_locked(th);
-    wsk__dispatch_unlock(th->srv);
+    wsk__dispatch_unlock(th->dispatch);
 }
 
 bool wsk__call_goes_on(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
     bool others;
 
-    wsk__dispatch_lock(srv);
+    wsk__dispatch_lock(dispatch);
     wsk__watch_anew_locked(th);
-    others = srv->dispatch.n_running >= srv->cfg.threads &&
-             (srv->dispatch.n_unparking > 0 || srv->dispatch.queue != NULL);
-    wsk__dispatch_unlock(srv);
+    others = dispatch->n_running >= dispatch->cfg->threads &&
+             (dispatch->n_unparking > 0 || dispatch->queue != NULL);
+    wsk__dispatch_unlock(dispatch);
     return !others;
 }
 
@@ -251,30 +254,30 @@ void wsk__call_take_turns(struct wsk__thread *th)
     }
 }
 
-bool wsk__socket_reserve(wsk_server *srv)
+bool wsk__socket_reserve(struct wsk__dispatch *dispatch)
 {
     bool free;
 
-    wsk__dispatch_lock(srv);
-    free = reserve_place_locked(srv);
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_lock(dispatch);
+    free = reserve_place_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
     return free;
 }
 
-void wsk__socket_release(wsk_server *srv)
+void wsk__socket_release(struct wsk__dispatch *dispatch)
 {
-    wsk__dispatch_lock(srv);
-    srv->dispatch.n_places--;
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_lock(dispatch);
+    dispatch->n_places--;
+    wsk__dispatch_unlock(dispatch);
 }
 
 /* A slot is free, and no other fresh thread already serves the queue. */
 static bool may_take_locked(const struct wsk__thread *th)
 {
-    const wsk_server *srv = th->srv;
+    const struct wsk__dispatch *dispatch = th->dispatch;
 
-    return srv->dispatch.n_running < srv->cfg.threads &&
-           (th->fresh || srv->dispatch.n_fresh == 0);
+    return dispatch->n_running < dispatch->cfg->threads &&
+           (th->fresh || dispatch->n_fresh == 0);
 }
 
 /* What was lent may be given back: a call like any other, for it may run code
@@ -282,111 +285,108 @@ static bool may_take_locked(const struct wsk__thread *th)
  * nobody's call any more. */
 static struct wsk__release *take_release_locked(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
-    struct wsk__release *release = srv->dispatch.releases;
+    struct wsk__dispatch *dispatch = th->dispatch;
+    struct wsk__release *release = dispatch->releases;
 
-    if (release == NULL || !(srv->dispatch.ended || may_take_locked(th)))
+    if (release == NULL || !(dispatch->ended || may_take_locked(th)))
         return NULL;
-    srv->dispatch.releases = release->next;
-    if (!srv->dispatch.ended) {
+    dispatch->releases = release->next;
+    if (!dispatch->ended) {
         begin_locked(th, NULL);
         wsk__set_fresh_locked(th, true);
     }
     return release;
 }
 
-bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
+bool wsk__next_call(struct wsk__thread *th, struct wsk__call **call,
                     struct wsk__release **release)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
-    *conn = NULL;
-    wsk__dispatch_lock(srv);
+    *call = NULL;
+    wsk__dispatch_lock(dispatch);
     *release = take_release_locked(th);
-    if (*release == NULL && !srv->dispatch.ended &&
-        srv->dispatch.queue != NULL && wsk__queue_may_run_locked(srv) &&
-        may_take_locked(th)) {
-        *conn = srv->dispatch.queue;
-        srv->dispatch.queue = (*conn)->queue_next;
-        if (srv->dispatch.queue == NULL)
-            srv->dispatch.queue_tail = &srv->dispatch.queue;
-        srv->dispatch.n_queued -= (*conn)->ws == NULL;
-        (*conn)->queued = false;
-        begin_locked(th, *conn);
+    if (*release == NULL && !dispatch->ended && dispatch->queue != NULL &&
+        wsk__queue_may_run_locked(dispatch) && may_take_locked(th)) {
+        *call = dispatch->queue;
+        dispatch->queue = (*call)->next;
+        if (dispatch->queue == NULL)
+            dispatch->queue_tail = &dispatch->queue;
+        dispatch->n_queued -= (*call)->ops->counts;
+        (*call)->queued = false;
+        begin_locked(th, *call);
         wsk__set_fresh_locked(th, true);
-        srv->dispatch.queue_turn = false;
-        if (srv->dispatch.n_unparking > 0)
-            pthread_cond_signal(&srv->dispatch.slot_free);
+        dispatch->queue_turn = false;
+        if (dispatch->n_unparking > 0)
+            pthread_cond_signal(&dispatch->slot_free);
     } else if (*release == NULL) {
         wsk__set_fresh_locked(th, false);
     }
-    wsk__dispatch_unlock(srv);
-    return *release != NULL || *conn != NULL;
+    wsk__dispatch_unlock(dispatch);
+    return *release != NULL || *call != NULL;
 }
 
 /* Requests shall not wait for ever; events of WebSockets may. */
-static void refuse_queue_locked(wsk_server *srv)
+static void refuse_queue_locked(struct wsk__dispatch *dispatch)
 {
-    struct wsk_conn **at = &srv->dispatch.queue;
+    struct wsk__call **at = &dispatch->queue;
 
     while (*at != NULL) {
-        struct wsk_conn *conn = *at;
+        struct wsk__call *call = *at;
 
-        if (conn->ws != NULL) {
-            at = &conn->queue_next;
+        if (!call->ops->counts) {
+            at = &call->next;
             continue;
         }
-        *at = conn->queue_next;
-        conn->queued = false;
-        srv->dispatch.n_queued--;
-        wsk__crew_post_locked(conn, WSK__POST_RUN | WSK__POST_REFUSE);
+        *at = call->next;
+        call->queued = false;
+        dispatch->n_queued--;
+        call->ops->refused(call);
     }
-    srv->dispatch.queue_tail = at;
+    dispatch->queue_tail = at;
 }
 
-void wsk__despair_locked(wsk_server *srv)
+void wsk__despair_locked(struct wsk__dispatch *dispatch)
 {
-    srv->dispatch.no_threads = true;
+    dispatch->no_threads = true;
     pthread_cond_broadcast(
-        &srv->dispatch.slot_free); /* not the queue's turn any more */
-    if (wsk__is_hopeless_locked(srv))
-        refuse_queue_locked(srv);
+        &dispatch->slot_free); /* not the queue's turn any more */
+    if (wsk__is_hopeless_locked(dispatch))
+        refuse_queue_locked(dispatch);
 }
 
-void wsk_server_no_thread(wsk_server *srv)
+void wsk__dispatch_no_thread(struct wsk__dispatch *dispatch)
 {
-    wsk__dispatch_lock(srv);
-    wsk__despair_locked(srv);
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_lock(dispatch);
+    wsk__despair_locked(dispatch);
+    wsk__dispatch_unlock(dispatch);
 }
 
-bool wsk__calls_open(wsk_server *srv)
+bool wsk__calls_open(struct wsk__dispatch *dispatch)
 {
     bool open;
 
-    wsk__dispatch_lock(srv);
-    open = srv->dispatch.n_running > 0 || srv->dispatch.n_parked > 0 ||
-           srv->dispatch.queue != NULL || srv->dispatch.releases != NULL;
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_lock(dispatch);
+    open = dispatch->n_running > 0 || dispatch->n_parked > 0 ||
+           dispatch->queue != NULL || dispatch->releases != NULL;
+    wsk__dispatch_unlock(dispatch);
     return open;
 }
 
-void wsk__drop_queue(wsk_server *srv)
+void wsk__drop_queue(struct wsk__dispatch *dispatch)
 {
-    struct wsk_conn *conn;
+    struct wsk__call *call;
 
-    wsk__dispatch_lock(srv);
-    conn = srv->dispatch.queue;
-    srv->dispatch.queue = NULL;
-    srv->dispatch.queue_tail = &srv->dispatch.queue;
-    srv->dispatch.n_queued = 0;
-    wsk__dispatch_unlock(srv);
-    while (conn != NULL) {
-        struct wsk_conn *next = conn->queue_next;
+    wsk__dispatch_lock(dispatch);
+    call = dispatch->queue;
+    dispatch->queue = NULL;
+    dispatch->queue_tail = &dispatch->queue;
+    dispatch->n_queued = 0;
+    wsk__dispatch_unlock(dispatch);
+    while (call != NULL) {
+        struct wsk__call *next = call->next;
 
-        conn->busy = false;
-        if (conn->ws != NULL)
-            wsk_conn_unref(conn); /* taken when its events were queued */
-        conn = next;
+        call->ops->dropped(call);
+        call = next;
     }
 }

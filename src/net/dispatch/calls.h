@@ -7,7 +7,9 @@
 #include "wsocket.h"
 
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__call;
+struct wsk__call_ops;
+struct wsk__dispatch;
 
 /* What was lent for an answer is no longer needed: `call` tells its owner, who
  * may need the interpreter. The first member of a block of its own. */
@@ -20,41 +22,48 @@ struct wsk__release {
 /* The next queued call, begun for this thread, or what to release, which gives
  * memory back and so goes first. False when there is neither, or another thread
  * sees to them. */
-bool wsk__next_call(struct wsk__thread *th, struct wsk_conn **conn,
+bool wsk__next_call(struct wsk__thread *th, struct wsk__call **call,
                     struct wsk__release **release);
-void wsk__despair_locked(wsk_server *srv);
-bool wsk__calls_open(wsk_server *srv);
+void wsk__despair_locked(struct wsk__dispatch *dispatch);
+/* The system gives no more threads: calls that would wait for one are refused.
+ */
+void wsk__dispatch_no_thread(struct wsk__dispatch *dispatch);
+bool wsk__calls_open(struct wsk__dispatch *dispatch);
 
 /* ---- the leader, about a call it wants to make itself ---- */
 
-/* Begin a call for `conn` in this thread; false when it must be queued. From
+/* Begin a call for `call` in this thread; false when it must be queued. From
  * here until wsk__call_end() the lead may be taken away at any moment. */
-bool wsk__call_begin(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__call_begin(struct wsk__thread *th, struct wsk__call *call);
 
 /* The same for work of our own, which needs neither the interpreter nor a slot.
  * It is never queued, for what stands there waits for the application: without
  * a spare to take the lead should it last, one is being made. */
-void wsk__call_begin_aside(struct wsk__thread *th, struct wsk_conn *conn);
+void wsk__call_begin_aside(struct wsk__thread *th, struct wsk__call *call);
 
 /* The call is over. True: this thread still leads. False: it does not, and may
  * touch nothing but what is its own. */
 bool wsk__call_end(struct wsk__thread *th);
 
-/* `conn` is ready to be called by whoever has time. WSK__LIMITS; or why it must
+/* `call` is ready to be called by whoever has time. WSK__LIMITS; or why it must
  * not wait: too many requests do, or nobody will ever have time. */
-enum wsk__limit wsk__call_queue(wsk_server *srv, struct wsk_conn *conn);
+enum wsk__limit wsk__call_queue(struct wsk__dispatch *dispatch,
+                                struct wsk__call *call);
 
 /* It is queued still, and as many handlers run as may. */
-bool wsk__call_waits_for_slot(struct wsk_conn *conn);
+bool wsk__call_waits_for_slot(struct wsk__dispatch *dispatch,
+                              const struct wsk__call *call);
 
 /* `release` is to be called, and freed, by whoever has time; any thread. */
-void wsk__release_queue(wsk_server *srv, struct wsk__release *release);
+void wsk__release_queue(struct wsk__dispatch *dispatch,
+                        struct wsk__release *release);
 
 /* ---- a thread in a call ---- */
 
 /* Its request has become a WebSocket: from now on the monitor sees to it that
  * somebody reads while the handler is away. */
-void wsk__call_upgraded(struct wsk__thread *th, struct wsk_conn *conn);
+void wsk__call_becomes(struct wsk__thread *th, struct wsk__call *call,
+                       const struct wsk__call_ops *ops);
 
 /* The handler has read; its absence begins anew. */
 void wsk__call_is_back(struct wsk__thread *th);
@@ -68,8 +77,8 @@ bool wsk__call_goes_on(struct wsk__thread *th);
 
 /* Handlers that wait are bounded by max_parked: reserve a place for a WebSocket
  * attempt before its call, release it when its handler has returned. */
-bool wsk__socket_reserve(wsk_server *srv);
-void wsk__socket_release(wsk_server *srv);
+bool wsk__socket_reserve(struct wsk__dispatch *dispatch);
+void wsk__socket_release(struct wsk__dispatch *dispatch);
 
 /* ---- a thread in a call that is about to wait ---- */
 
@@ -87,6 +96,6 @@ void wsk__call_leave(struct wsk__thread *th);
 /* ---- any thread ---- */
 
 /* Forget calls that will never be begun: the server has ended. */
-void wsk__drop_queue(wsk_server *srv);
+void wsk__drop_queue(struct wsk__dispatch *dispatch);
 
 #endif

@@ -3,22 +3,17 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "http/head.h"
-#include "net/conn/conn.h"
+#include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/crew.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/monitor.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/output.h"
-#include "net/http1/run.h"
 #include "net/loop/loop.h"
-#include "net/loop/post.h"
+#include "net/os/life.h"
 #include "net/os/locks.h"
-#include "net/server/server.h"
-#include "net/websocket/events.h"
 #include "ws/conn.h"
-#include "wsocket.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -33,52 +28,24 @@ _Thread_local struct wsk__thread *wsk__self;
 
 static void serve_release(struct wsk__thread *th, struct wsk__release *release)
 {
+    wsk__gate_enter(th);
     release->call(release->user);
     wsk__free(release);
     if (th->in_call)
         wsk__call_end(th);
 }
 
-static void serve_request(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    bool upgraded = wsk__http_call(th, conn, WSK__CALL_QUEUED);
-
-    if (!upgraded)
-        wsk__http_flush(th, conn);
-    wsk__call_end(th);
-    wsk__post(conn, WSK__POST_RUN);
-    if (upgraded)
-        wsk_conn_unref(conn);
-}
-
-static void serve_events(struct wsk__thread *th, struct wsk_conn *conn)
-{
-    enum wsk__calls calls = wsk__ws_call(th, conn, false);
-
-    wsk__call_end(th);
-    if (calls == WSK__CALLS_MORE) {
-        wsk__call_queue(th->srv, conn);
-    } else {
-        wsk__post(conn, WSK__POST_RUN);
-        wsk_conn_unref(conn); /* taken when its events were queued */
-    }
-}
-
 static void serve_queue(struct wsk__thread *th)
 {
     struct wsk__release *release;
-    struct wsk_conn *conn;
+    struct wsk__call *call;
 
-    while (!wsk__forked(&th->srv->life) &&
-           wsk__next_call(th, &conn, &release)) {
-        if (release != NULL || conn->ws != NULL)
-            wsk__gate_enter(th);
+    while (!wsk__forked(th->dispatch->life) &&
+           wsk__next_call(th, &call, &release)) {
         if (release != NULL)
             serve_release(th, release);
-        else if (conn->ws != NULL)
-            serve_events(th, conn);
         else
-            serve_request(th, conn);
+            call->ops->run(th, call);
     }
     wsk__gate_leave(th);
 }
@@ -86,25 +53,25 @@ static void serve_queue(struct wsk__thread *th)
 /* Wait for an order; false when the thread is not needed any more. */
 static bool await_order_locked(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
     bool surplus;
 
     wsk__push_spare_locked(th);
-    surplus = srv->dispatch.n_spares > MIN_SPARES;
-    wsk__kick_locked(srv);
-    while (th->order == WSK__NO_ORDER && !srv->dispatch.ended) {
+    surplus = dispatch->n_spares > MIN_SPARES;
+    wsk__kick_locked(dispatch);
+    while (th->order == WSK__NO_ORDER && !dispatch->ended) {
         struct timespec until;
 
         if (!surplus) {
-            pthread_cond_wait(&th->wake, &srv->dispatch.lock);
+            pthread_cond_wait(&th->wake, &dispatch->lock);
             continue;
         }
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += REAP_S;
-        if (pthread_cond_timedwait(&th->wake, &srv->dispatch.lock, &until) ==
+        if (pthread_cond_timedwait(&th->wake, &dispatch->lock, &until) ==
                 ETIMEDOUT &&
             th->order == WSK__NO_ORDER) {
-            if (srv->dispatch.n_spares <= MIN_SPARES) {
+            if (dispatch->n_spares <= MIN_SPARES) {
                 surplus = false;
                 continue;
             }
@@ -117,66 +84,90 @@ static bool await_order_locked(struct wsk__thread *th)
     return th->order != WSK__NO_ORDER;
 }
 
-void wsk__dispatch_work(struct wsk__thread *th)
+/* Run this thread's share until it is no longer needed. */
+static void work(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
 
-    wsk__dispatch_lock(srv);
-    while (!srv->dispatch.ended) {
-        bool lead = !srv->dispatch.led;
+    wsk__dispatch_lock(dispatch);
+    while (!dispatch->ended) {
+        bool lead = !dispatch->led;
 
         if (lead)
-            srv->dispatch.led = th->leads = true;
+            dispatch->led = th->leads = true;
         else if (!await_order_locked(th))
             break;
         lead = lead || th->order == WSK__LEAD;
         th->order = WSK__NO_ORDER;
-        wsk__dispatch_unlock(srv);
+        wsk__dispatch_unlock(dispatch);
         if (lead)
-            wsk__lead(th);
+            wsk__loop_lead(dispatch->loop, th);
         serve_queue(th);
-        if (wsk__forked(&srv->life))
+        if (wsk__forked(dispatch->life))
             return;
-        wsk__dispatch_lock(srv);
+        wsk__dispatch_lock(dispatch);
     }
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_unlock(dispatch);
 }
 
 static void *own_thread(void *arg)
 {
-    wsk_server *srv = arg;
+    struct wsk__dispatch *dispatch = arg;
 
-    wsk_server_work(srv, NULL);
-    wsk__life_drop(&srv->life);
+    wsk__dispatch_work(dispatch, NULL);
+    wsk__life_drop(dispatch->life);
     return NULL;
 }
 
-bool wsk__spawn_own(wsk_server *srv)
+bool wsk__spawn_own(struct wsk__dispatch *dispatch)
 {
     pthread_t thread;
 
     assert(!wsk__holds(WSK__LOCK_ANY));
     /* No signal is blocked: what a handler starts would inherit that. */
-    wsk__life_hold(&srv->life); /* the thread's: it may come after the end */
-    if (pthread_create(&thread, NULL, own_thread, srv) != 0) {
-        wsk__life_drop(&srv->life);
+    wsk__life_hold(
+        dispatch->life); /* the thread's: it may come after the end */
+    if (pthread_create(&thread, NULL, own_thread, dispatch) != 0) {
+        wsk__life_drop(dispatch->life);
         return false;
     }
     pthread_detach(thread);
     return true;
 }
 
-bool wsk__dispatch_start(wsk_server *srv)
+void wsk__dispatch_open(struct wsk__dispatch *dispatch)
+{
+    dispatch->queue_tail = &dispatch->queue;
+    dispatch->tick = 1; /* 0 says: not seen yet */
+    pthread_mutex_init(&dispatch->lock, NULL);
+    pthread_cond_init(&dispatch->monitor_wake, NULL);
+    pthread_cond_init(&dispatch->slot_free, NULL);
+    pthread_cond_init(&dispatch->changed, NULL);
+}
+
+void wsk__dispatch_close(struct wsk__dispatch *dispatch)
+{
+    while (dispatch->releases != NULL) { /* no thread is left to run them */
+        struct wsk__release *release = dispatch->releases;
+
+        dispatch->releases = release->next;
+        wsk__free(release);
+    }
+    pthread_mutex_destroy(&dispatch->lock);
+    pthread_cond_destroy(&dispatch->monitor_wake);
+    pthread_cond_destroy(&dispatch->slot_free);
+    pthread_cond_destroy(&dispatch->changed);
+}
+
+bool wsk__dispatch_start(struct wsk__dispatch *dispatch)
 {
     pthread_t thread;
     int err;
 
-    srv->dispatch.queue_tail = &srv->dispatch.queue;
-    srv->dispatch.tick = 1; /* 0 says: not seen yet */
-    wsk__life_hold(&srv->life);
-    err = pthread_create(&thread, NULL, wsk__monitor, srv);
+    wsk__life_hold(dispatch->life);
+    err = pthread_create(&thread, NULL, wsk__monitor, dispatch);
     if (err != 0) {
-        wsk__life_drop(&srv->life);
+        wsk__life_drop(dispatch->life);
         errno = err;
         return false;
     }
@@ -184,18 +175,17 @@ bool wsk__dispatch_start(wsk_server *srv)
     return true;
 }
 
-void wsk__dispatch_end(wsk_server *srv)
+void wsk__dispatch_end(struct wsk__dispatch *dispatch)
 {
-    wsk__dispatch_lock(srv);
-    srv->dispatch.ended = true;
-    srv->dispatch.monitor_asleep = false;
-    pthread_cond_signal(&srv->dispatch.monitor_wake);
-    pthread_cond_broadcast(&srv->dispatch.slot_free);
-    pthread_cond_broadcast(&srv->dispatch.changed);
-    for (struct wsk__thread *th = srv->dispatch.spares; th != NULL;
-         th = th->next)
+    wsk__dispatch_lock(dispatch);
+    dispatch->ended = true;
+    dispatch->monitor_asleep = false;
+    pthread_cond_signal(&dispatch->monitor_wake);
+    pthread_cond_broadcast(&dispatch->slot_free);
+    pthread_cond_broadcast(&dispatch->changed);
+    for (struct wsk__thread *th = dispatch->spares; th != NULL; th = th->next)
         pthread_cond_signal(&th->wake);
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_unlock(dispatch);
 }
 
 static void thread_free(struct wsk__thread *th)
@@ -208,17 +198,19 @@ static void thread_free(struct wsk__thread *th)
     wsk__free(th);
 }
 
-static struct wsk__thread *thread_new(wsk_server *srv, void *lent)
+static struct wsk__thread *thread_new(struct wsk__dispatch *dispatch,
+                                      void *user)
 {
     struct wsk__thread *th = wsk__calloc(sizeof(*th));
 
     if (th == NULL)
         return NULL;
     pthread_cond_init(&th->wake, NULL);
-    th->srv = srv;
-    th->lent = lent;
+    th->dispatch = dispatch;
+    th->srv = dispatch->srv;
+    th->user = user;
     th->rx = wsk__alloc(WSK__RX_SIZE);
-    th->heads = wsk__head_store_new(&srv->cfg.limits);
+    th->heads = wsk__head_store_new(&dispatch->cfg->limits);
     wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
     if (th->rx == NULL || th->heads == NULL) {
         thread_free(th);
@@ -228,42 +220,41 @@ static struct wsk__thread *thread_new(wsk_server *srv, void *lent)
 }
 
 /* A thread that was asked for has come (+1), or one has gone (-1). */
-static void count_thread(wsk_server *srv, int change)
+static void count_thread(struct wsk__dispatch *dispatch, int change)
 {
-    wsk__dispatch_lock(srv);
+    wsk__dispatch_lock(dispatch);
     if (change > 0)
-        srv->dispatch.no_threads = false;
-    if (change > 0 && srv->dispatch.n_awaiting > 0)
-        srv->dispatch.n_awaiting--;
-    srv->dispatch.n_threads += (unsigned)change;
-    pthread_cond_broadcast(&srv->dispatch.changed);
-    wsk__dispatch_unlock(srv);
+        dispatch->no_threads = false;
+    if (change > 0 && dispatch->n_awaiting > 0)
+        dispatch->n_awaiting--;
+    dispatch->n_threads += (unsigned)change;
+    pthread_cond_broadcast(&dispatch->changed);
+    wsk__dispatch_unlock(dispatch);
 }
 
-void wsk_server_work(wsk_server *srv, void *lent)
+void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
 {
-    struct wsk__thread *th = thread_new(srv, lent);
+    struct wsk__thread *th = thread_new(dispatch, user);
 
-    wsk__life_hold(&srv->life);
-    count_thread(srv, 1);
+    wsk__life_hold(dispatch->life);
+    count_thread(dispatch, 1);
     if (th != NULL) {
         wsk__self = th;
-        wsk__dispatch_work(th);
+        work(th);
         wsk__self = NULL;
-        if (wsk__forked(&srv->life))
+        if (wsk__forked(dispatch->life))
             return; /* a child's copy of what other threads were using */
         thread_free(th);
     }
-    count_thread(srv, -1);
-    wsk__life_drop(&srv->life);
+    count_thread(dispatch, -1);
+    wsk__life_drop(dispatch->life);
 }
 
-bool wsk__all_gone_locked(const wsk_server *srv)
+bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch)
 {
     /* Our own threads come when they were asked for; others perhaps never. */
-    bool expected = srv->dispatch.hooks.spawn == NULL &&
-                    srv->dispatch.n_awaiting > 0;
+    bool expected = dispatch->hooks.spawn == NULL && dispatch->n_awaiting > 0;
 
-    return srv->dispatch.ended && srv->dispatch.monitor_gone &&
-           srv->dispatch.n_threads == 0 && !expected;
+    return dispatch->ended && dispatch->monitor_gone &&
+           dispatch->n_threads == 0 && !expected;
 }

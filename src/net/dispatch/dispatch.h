@@ -10,12 +10,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct wsk__life;
+struct wsk__logs;
+struct wsk__loop;
 struct wsk__release;
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__call;
 
 struct wsk__dispatch {
-    wsk_hooks hooks; /* fixed */
+    const wsk_server_config *cfg; /* fixed */
+    struct wsk__life *life;       /* fixed */
+    struct wsk__loop *loop;       /* fixed */
+    struct wsk__logs *logs;       /* fixed */
+    wsk_server *srv;              /* fixed */
+    wsk_hooks hooks;              /* fixed */
     int steal_every; /* fixed; test: steal the lead at every nth call; 0: never
                       */
     atomic_uint slow_entries; /* until inline calls are tried again */
@@ -25,7 +33,7 @@ struct wsk__dispatch {
     pthread_cond_t monitor_wake, slot_free, changed;
     struct wsk__thread *spares;  /* a stack */
     struct wsk__thread *running; /* in a call and not parked */
-    struct wsk_conn *queue, **queue_tail;
+    struct wsk__call *queue, **queue_tail;
     unsigned n_queued;             /* requests in `queue` */
     struct wsk__release *releases; /* in no order */
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
@@ -44,15 +52,24 @@ struct wsk__dispatch {
     uint64_t calls;          /* begun since the start */
 };
 
-bool wsk__spawn_own(wsk_server *srv);
-bool wsk__all_gone_locked(const wsk_server *srv);
+/* Make the lock. `dispatch` has its fixed members by then. */
+void wsk__dispatch_open(struct wsk__dispatch *dispatch);
+void wsk__dispatch_close(struct wsk__dispatch *dispatch);
 
-/* ---- life ---- */
+/* Start the monitor, which asks for threads. False, with errno: it cannot. */
+bool wsk__dispatch_start(struct wsk__dispatch *dispatch);
 
-bool wsk__dispatch_start(wsk_server *srv); /* the monitor and two spares */
-void wsk__dispatch_end(wsk_server *srv);   /* the leader, once all is over */
+/* Let all threads leave. The leader, once all is over. */
+void wsk__dispatch_end(struct wsk__dispatch *dispatch);
 
-/* Run this thread's share until it is no longer needed. */
-void wsk__dispatch_work(struct wsk__thread *th);
+/* Lend the calling thread until it is no longer needed; `user` is what the
+ * hooks are given. */
+void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user);
+
+/* Make a thread of our own, that does so. False: the system refuses. */
+bool wsk__spawn_own(struct wsk__dispatch *dispatch);
+
+/* Whether no thread is left, and none will come. */
+bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch);
 
 #endif

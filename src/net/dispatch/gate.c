@@ -1,10 +1,9 @@
 #include "net/dispatch/gate.h"
 
+#include "net/dispatch/dispatch.h"
 #include "net/dispatch/thread.h"
 #include "net/os/clock.h"
 #include "net/os/locks.h"
-#include "net/server/server.h"
-#include "wsocket.h"
 
 #include <stdatomic.h>
 
@@ -15,22 +14,22 @@ enum {
 
 void wsk__gate_enter(struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
     uint64_t began;
     unsigned slow;
 
-    if (srv->dispatch.hooks.enter == NULL || th->inside)
+    if (dispatch->hooks.enter == NULL || th->inside)
         return;
     assert(!wsk__holds(WSK__LOCK_ANY));
     began = wsk__now_ns();
     atomic_store(&th->entering, true);
-    srv->dispatch.hooks.enter(th->lent);
+    dispatch->hooks.enter(th->user);
     atomic_store(&th->entering, false);
     th->inside = true;
     if (wsk__now_ns() - began > SLOW_ENTRY_NS)
-        atomic_store(&srv->dispatch.slow_entries, SLOW_ENTRIES);
-    else if ((slow = atomic_load(&srv->dispatch.slow_entries)) > 0)
-        atomic_compare_exchange_strong(&srv->dispatch.slow_entries, &slow,
+        atomic_store(&dispatch->slow_entries, SLOW_ENTRIES);
+    else if ((slow = atomic_load(&dispatch->slow_entries)) > 0)
+        atomic_compare_exchange_strong(&dispatch->slow_entries, &slow,
                                        slow - 1);
 }
 
@@ -39,5 +38,5 @@ void wsk__gate_leave(struct wsk__thread *th)
     if (!th->inside)
         return;
     th->inside = false;
-    th->srv->dispatch.hooks.leave(th->lent);
+    th->dispatch->hooks.leave(th->user);
 }

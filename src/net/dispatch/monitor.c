@@ -1,14 +1,14 @@
 #include "net/dispatch/monitor.h"
 
+#include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/crew.h"
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/log/log.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
-#include "net/server/server.h"
+#include "net/os/life.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -39,37 +39,36 @@ struct watch {
 /* One look at a running call. */
 static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
 {
-    wsk_server *srv = th->srv;
+    struct wsk__dispatch *dispatch = th->dispatch;
     bool first = th->seen == 0, late;
 
     if (first)
-        th->seen = srv->dispatch.tick;
-    late = srv->dispatch.tick - th->seen >= LATE_TICKS;
+        th->seen = dispatch->tick;
+    late = dispatch->tick - th->seen >= LATE_TICKS;
     if (late && (th->leads || th->fresh))
         w->calm = 0;
-    if (late && th->leads && srv->dispatch.n_spares > 0)
+    if (late && th->leads && dispatch->n_spares > 0)
         wsk__steal_locked(th);
     if (late && th->fresh && !atomic_load(&th->entering))
         wsk__set_fresh_locked(th, false);
-    if (th->ws != NULL && !th->rearmed &&
-        srv->dispatch.tick - th->seen >= AWAY_TICKS) {
+    if (th->upgraded != NULL && !th->rearmed &&
+        dispatch->tick - th->seen >= AWAY_TICKS) {
         th->rearmed = true;
-        wsk__crew_post_locked(th->ws, WSK__POST_AWAY);
+        th->upgraded->ops->away(th->upgraded);
     }
     w->unsure |= first && (th->leads || th->fresh);
-    w->open |= th->leads || th->fresh || (th->ws != NULL && !th->rearmed);
+    w->open |= th->leads || th->fresh || (th->upgraded != NULL && !th->rearmed);
 }
 
-static void inspect_locked(struct watch *w, wsk_server *srv)
+static void inspect_locked(struct watch *w, struct wsk__dispatch *dispatch)
 {
     w->open = w->unsure = false;
-    if (w->calls != srv->dispatch.calls)
+    if (w->calls != dispatch->calls)
         w->quiet = 0;
-    w->calls = srv->dispatch.calls;
-    for (struct wsk__thread *th = srv->dispatch.running; th != NULL;
-         th = th->next)
+    w->calls = dispatch->calls;
+    for (struct wsk__thread *th = dispatch->running; th != NULL; th = th->next)
         inspect_call_locked(w, th);
-    wsk__kick_locked(srv);
+    wsk__kick_locked(dispatch);
 }
 
 /* How long until the next look. */
@@ -84,60 +83,58 @@ static unsigned pause_ticks(struct watch *w)
     return ticks;
 }
 
-static void spawn_missing_locked(wsk_server *srv, unsigned n)
+static void spawn_missing_locked(struct wsk__dispatch *dispatch, unsigned n)
 {
-    srv->dispatch.n_awaiting += n;
-    wsk__dispatch_unlock(srv);
+    dispatch->n_awaiting += n;
+    wsk__dispatch_unlock(dispatch);
     for (; n > 0; n--) {
-        if (srv->dispatch.hooks.spawn != NULL) {
-            srv->dispatch.hooks.spawn(srv->dispatch.hooks.user);
-        } else if (!wsk__spawn_own(srv)) {
-            wsk__logf(&srv->logs, WSK_LOG_WARNING,
+        if (dispatch->hooks.spawn != NULL) {
+            dispatch->hooks.spawn(dispatch->hooks.user);
+        } else if (!wsk__spawn_own(dispatch)) {
+            wsk__logf(dispatch->logs, WSK_LOG_WARNING,
                       "no new thread: the system refuses");
             break;
         }
     }
-    wsk__dispatch_lock(srv);
+    wsk__dispatch_lock(dispatch);
     if (n > 0) {
-        srv->dispatch.spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
-        wsk__despair_locked(srv);
+        dispatch->spawn_after_ms = wsk__now_ms() + RESPAWN_MS;
+        wsk__despair_locked(dispatch);
     }
-    srv->dispatch.n_awaiting -=
-        n > srv->dispatch.n_awaiting ? srv->dispatch.n_awaiting : n;
+    dispatch->n_awaiting -= n > dispatch->n_awaiting ? dispatch->n_awaiting : n;
 }
 
 void *wsk__monitor(void *arg)
 {
-    wsk_server *srv = arg;
+    struct wsk__dispatch *dispatch = arg;
     struct watch watch = {.open = false};
     unsigned missing, ticks;
 
-    wsk__dispatch_lock(srv);
-    while (!srv->dispatch.ended) {
-        missing = wsk__missing_spares_locked(srv);
-        if (missing > 0 && wsk__now_ms() >= srv->dispatch.spawn_after_ms)
-            spawn_missing_locked(srv, missing);
+    wsk__dispatch_lock(dispatch);
+    while (!dispatch->ended) {
+        missing = wsk__missing_spares_locked(dispatch);
+        if (missing > 0 && wsk__now_ms() >= dispatch->spawn_after_ms)
+            spawn_missing_locked(dispatch, missing);
         if (missing > 0)
             watch.calm = 0; /* more may be missing soon */
-        missing = wsk__missing_spares_locked(srv);
-        inspect_locked(&watch, srv);
+        missing = wsk__missing_spares_locked(dispatch);
+        inspect_locked(&watch, dispatch);
         if (!watch.open && missing == 0 && watch.quiet >= QUIET_TICKS) {
-            srv->dispatch.monitor_asleep = true;
-            wsk__wake_locked(srv);
-            while (srv->dispatch.monitor_asleep && !srv->dispatch.ended)
-                pthread_cond_wait(&srv->dispatch.monitor_wake,
-                                  &srv->dispatch.lock);
+            dispatch->monitor_asleep = true;
+            wsk__wake_locked(dispatch);
+            while (dispatch->monitor_asleep && !dispatch->ended)
+                pthread_cond_wait(&dispatch->monitor_wake, &dispatch->lock);
             watch.quiet = watch.calm = 0;
         }
         ticks = pause_ticks(&watch);
-        wsk__dispatch_unlock(srv);
+        wsk__dispatch_unlock(dispatch);
         nanosleep(&(struct timespec){.tv_nsec = ticks * TICK_US * 1000L}, NULL);
-        wsk__dispatch_lock(srv);
-        srv->dispatch.tick += ticks;
+        wsk__dispatch_lock(dispatch);
+        dispatch->tick += ticks;
     }
-    srv->dispatch.monitor_gone = true;
-    pthread_cond_broadcast(&srv->dispatch.changed);
-    wsk__dispatch_unlock(srv);
-    wsk__life_drop(&srv->life);
+    dispatch->monitor_gone = true;
+    pthread_cond_broadcast(&dispatch->changed);
+    wsk__dispatch_unlock(dispatch);
+    wsk__life_drop(dispatch->life);
     return NULL;
 }

@@ -1,116 +1,112 @@
 #include "net/dispatch/offload.h"
 
-#include "net/conn/conn.h"
-#include "net/http1/exchange.h"
-#include "net/loop/post.h"
+#include "net/os/life.h"
 #include "net/os/locks.h"
-#include "net/server/server.h"
-#include "wsocket.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stddef.h>
 
-/* The oldest job; NULL, and no thread serves the queue any more, if there is
- * none. */
-static struct wsk_conn *next_job(wsk_server *srv)
+void wsk__offload_open(struct wsk__offload *offload, struct wsk__life *life)
 {
-    struct wsk_conn *conn;
-
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    conn = srv->offload.first;
-    if (conn != NULL)
-        srv->offload.first = conn->h->disk_next;
-    if (srv->offload.first == NULL)
-        srv->offload.last = &srv->offload.first;
-    srv->offload.runs = conn != NULL;
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    return conn;
+    offload->life = life;
+    offload->last = &offload->first;
+    pthread_mutex_init(&offload->lock, NULL);
 }
 
-static void do_jobs(wsk_server *srv)
+void wsk__offload_close(struct wsk__offload *offload)
 {
-    struct wsk_conn *conn;
+    pthread_mutex_destroy(&offload->lock);
+}
 
-    while ((conn = next_job(srv)) != NULL) {
-        conn->h->disk_job(conn);
-        atomic_store(&conn->h->at_disk, false);
-        wsk__post(conn, WSK__POST_LOOK);
-        wsk_conn_unref(conn);
+/* Take the oldest job. NULL: there is none, and the calling thread serves the
+ * queue no more. */
+static struct wsk__job *next_job(struct wsk__offload *offload)
+{
+    struct wsk__job *job;
+
+    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
+    job = offload->first;
+    if (job != NULL)
+        offload->first = job->next;
+    if (offload->first == NULL)
+        offload->last = &offload->first;
+    offload->runs = job != NULL;
+    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
+    return job;
+}
+
+static void do_jobs(struct wsk__offload *offload)
+{
+    struct wsk__job *job;
+
+    while ((job = next_job(offload)) != NULL) {
+        job->run(job);
+        job->done(job);
     }
 }
 
 static void *work(void *arg)
 {
-    wsk_server *srv = arg;
+    struct wsk__offload *offload = arg;
 
-    do_jobs(srv);
-    wsk__life_drop(&srv->life);
+    do_jobs(offload);
+    wsk__life_drop(offload->life);
     return NULL;
 }
 
-static bool start_thread(wsk_server *srv)
+static bool start_thread(struct wsk__offload *offload)
 {
     pthread_t thread;
     sigset_t all, old;
     int failed;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* it may take long */
-    wsk__life_hold(&srv->life);
+    wsk__life_hold(offload->life);
     sigfillset(&all); /* the process's signals are for its own threads */
     pthread_sigmask(SIG_BLOCK, &all, &old);
-    failed = pthread_create(&thread, NULL, work, srv);
+    failed = pthread_create(&thread, NULL, work, offload);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed)
-        wsk__life_drop(&srv->life);
+        wsk__life_drop(offload->life);
     else
         pthread_detach(thread);
     return !failed;
 }
 
 /* Queue a job. True: the caller has to make the thread. */
-static bool queue_job(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
+static bool queue_job(struct wsk__offload *offload, struct wsk__job *job)
 {
-    wsk_server *srv = conn->srv;
     bool first;
 
-    atomic_store(&conn->h->at_disk, true);
-    wsk_conn_ref(conn);
-    conn->h->disk_job = job;
-    conn->h->disk_next = NULL;
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    *srv->offload.last = conn;
-    srv->offload.last = &conn->h->disk_next;
-    first = !srv->offload.runs;
-    srv->offload.runs = true;
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
+    job->next = NULL;
+    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
+    *offload->last = job;
+    offload->last = &job->next;
+    first = !offload->runs;
+    offload->runs = true;
+    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
     return first;
 }
 
 /* Take back a job that no thread will do. */
-static void unqueue_job(struct wsk_conn *conn)
+static void unqueue_job(struct wsk__offload *offload, struct wsk__job *job)
 {
-    wsk_server *srv = conn->srv;
-    struct wsk_conn **at = &srv->offload.first;
+    struct wsk__job **at = &offload->first;
 
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    while (*at != conn)
-        at = &(*at)->h->disk_next;
-    *at = conn->h->disk_next;
+    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
     if (*at == NULL)
-        srv->offload.last = at;
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    atomic_store(&conn->h->at_disk, false);
-    wsk_conn_unref(conn);
+        offload->last = at;
+    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
 }
 
-bool wsk__offload_ask(struct wsk_conn *conn, void (*job)(struct wsk_conn *conn))
+bool wsk__offload_ask(struct wsk__offload *offload, struct wsk__job *job)
 {
-    wsk_server *srv = conn->srv;
-
-    if (!queue_job(conn, job) || start_thread(srv))
+    if (!queue_job(offload, job) || start_thread(offload))
         return true;
-    unqueue_job(conn);
-    do_jobs(srv); /* what other threads have queued since */
+    unqueue_job(offload, job);
+    do_jobs(offload); /* what other threads have queued since */
     return false;
 }

@@ -3,21 +3,31 @@
 #ifndef WSK_NET_DISPATCH_OFFLOAD_H
 #define WSK_NET_DISPATCH_OFFLOAD_H
 
-#include "wsocket.h"
+#include <pthread.h>
+#include <stdbool.h>
 
-struct wsk_conn;
+struct wsk__life;
 
-struct wsk__offload {
-    struct wsk_conn *first, **last; /* loop.post_lock */
-    bool runs;                      /* the same: its thread does */
+/* Both are called on the offload's thread. */
+struct wsk__job {
+    struct wsk__job *next;              /* offload's lock */
+    void (*run)(struct wsk__job *job);  /* may wait */
+    void (*done)(struct wsk__job *job); /* post, and give references back; the
+                                           job may be asked for again */
 };
 
-/*
- * Run `job` there. Until then the connection is at the disk (conn->h->at_disk),
- * and what the job works on is its own; then the loop looks at the connection.
- * False: there is no thread to be had. Owner; not while it is at the disk.
- */
-bool wsk__offload_ask(struct wsk_conn *conn,
-                      void (*job)(struct wsk_conn *conn));
+struct wsk__offload {
+    struct wsk__life *life; /* fixed */
+    pthread_mutex_t lock;
+    struct wsk__job *first, **last; /* lock */
+    bool runs;                      /* lock: there is a thread */
+};
+
+void wsk__offload_open(struct wsk__offload *offload, struct wsk__life *life);
+void wsk__offload_close(struct wsk__offload *offload);
+
+/* Have a job done. False: no thread can be made, and neither op was called. Any
+ * thread that holds no lock; the job is not asked for already. */
+bool wsk__offload_ask(struct wsk__offload *offload, struct wsk__job *job);
 
 #endif

@@ -13,30 +13,33 @@
 
 struct wsk__head_store;
 struct wsk__out;
-struct wsk_conn;
+struct wsk__call;
+struct wsk__dispatch;
 
 enum wsk__order { WSK__NO_ORDER, WSK__LEAD, WSK__CALL };
 
 struct wsk__thread {
-    wsk_server *srv; /* fixed */
-    void *lent;      /* fixed: what the hooks are given */
+    struct wsk__dispatch *dispatch; /* fixed */
+    wsk_server *srv;                /* fixed */
+    void *user;                     /* fixed: what the hooks are given */
 
-    /* srv->dispatch.lock */
+    /* dispatch->lock */
     struct wsk__thread *prev,
-        *next; /* in srv->dispatch.running, or in srv->dispatch.spares */
+        *next; /* in dispatch->running, or in dispatch->spares */
     pthread_cond_t wake;
     enum wsk__order order;
     bool leads;
     bool in_call;
     bool parked;     /* it has given its slot away, for a peer */
     bool took_place; /* and holds one of max_parked only meanwhile */
-    bool fresh; /* takes calls from srv->dispatch.queue and is not known to be
-                   slow */
-    atomic_bool entering;  /* waits for the interpreter */
-    bool rearmed;          /* the loop was told to read for its WebSocket */
-    uint64_t seen;         /* tick of the monitor's first look; 0: not yet */
-    struct wsk_conn *conn; /* the one it is called for */
-    struct wsk_conn *ws;   /* the WebSocket its handler upgraded to */
+    bool fresh;      /* takes calls from dispatch->queue and is not known to be
+                        slow */
+    atomic_bool entering;   /* waits for the interpreter */
+    bool rearmed;           /* the loop was told to read for its WebSocket */
+    uint64_t seen;          /* tick of the monitor's first look; 0: not yet */
+    struct wsk__call *call; /* the one that it runs */
+    struct wsk__call *upgraded; /* the same, once its request has become a
+                                   WebSocket */
 
     /* its own */
     bool inside; /* between the hooks enter and leave */

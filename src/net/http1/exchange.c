@@ -8,6 +8,7 @@
 #include "net/os/clock.h"
 #include "net/os/listen.h"
 #include "net/request/body_file.h"
+#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <sys/socket.h>
@@ -50,4 +51,45 @@ void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn)
 {
     wsk__date_refresh(&th->date);
     wsk_http_set_date(&conn->h->http, th->date.text);
+}
+
+static struct wsk__exchange *of_job(struct wsk__job *job)
+{
+    return (struct wsk__exchange *)((char *)job -
+                                    offsetof(struct wsk__exchange, disk_job));
+}
+
+static void run_job(struct wsk__job *job)
+{
+    struct wsk__exchange *h = of_job(job);
+
+    h->disk_work(h->disk_conn);
+}
+
+static void end_job(struct wsk__job *job)
+{
+    struct wsk__exchange *h = of_job(job);
+    struct wsk_conn *conn = h->disk_conn;
+
+    atomic_store(&h->at_disk, false);
+    wsk__conn_post(conn, WSK__POST_LOOK);
+    wsk_conn_unref(conn);
+}
+
+bool wsk__exchange_offload(struct wsk_conn *conn,
+                           void (*work)(struct wsk_conn *conn))
+{
+    struct wsk__exchange *h = conn->h;
+
+    atomic_store(&h->at_disk, true);
+    wsk_conn_ref(conn);
+    h->disk_work = work;
+    h->disk_conn = conn;
+    h->disk_job.run = run_job;
+    h->disk_job.done = end_job;
+    if (wsk__offload_ask(&conn->srv->offload, &h->disk_job))
+        return true;
+    atomic_store(&h->at_disk, false);
+    wsk_conn_unref(conn);
+    return false;
 }

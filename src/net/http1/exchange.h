@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/min_rate.h"
+#include "net/dispatch/offload.h"
 #include "net/os/listen.h"
 #include "wsocket.h"
 
@@ -61,9 +62,10 @@ struct wsk__exchange {
     uint64_t segments_owed;        /* octets of the parts themselves */
     struct wsk__release *released; /* by the handler that is running */
 
-    atomic_bool at_disk; /* what disk_job works on is its own */
-    void (*disk_job)(struct wsk_conn *conn);
-    struct wsk_conn *disk_next; /* srv->loop.post_lock: in srv->offload.first */
+    atomic_bool at_disk; /* what disk_work needs is its own */
+    void (*disk_work)(struct wsk_conn *conn);
+    struct wsk__job disk_job;
+    struct wsk_conn *disk_conn;
 };
 
 void wsk__http_out_of_memory(struct wsk_conn *conn);
@@ -82,5 +84,13 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
                                         const struct sockaddr_storage *peer,
                                         const struct wsk__address *local);
 void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
+
+/*
+ * Have `work` done by the offload. Until then the connection is at the disk
+ * (at_disk), and what the work needs is its own; then the loop looks at the
+ * connection. False: no thread can be made. Owner; not while it is at the disk.
+ */
+bool wsk__exchange_offload(struct wsk_conn *conn,
+                           void (*work)(struct wsk_conn *conn));
 
 #endif

@@ -242,7 +242,7 @@ static enum wsk__io later(struct wsk_conn *conn)
 {
     if (conn->h->called) /* its handler goes on, or the loop after it */
         return WSK__IO_WAIT;
-    wsk__post(conn, WSK__POST_LOOK);
+    wsk__conn_post(conn, WSK__POST_LOOK);
     return WSK__IO_LATER;
 }
 
@@ -257,7 +257,7 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__segment *part,
             return later(conn);
         /* A handler may wait for a disk: it is watched. */
         if (!conn->h->called && !wsk__segment_in_memory(conn->srv, part, n) &&
-            wsk__offload_ask(conn, wsk__segment_read_ahead))
+            wsk__exchange_offload(conn, wsk__segment_read_ahead))
             return WSK__IO_LATER;
         sent = send_file(conn, part, n);
         if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))

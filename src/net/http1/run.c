@@ -158,7 +158,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
     if (wsk__forked(&srv->life))
         return false;
     if (attempt)
-        wsk__socket_release(srv);
+        wsk__socket_release(&srv->dispatch);
     if (conn->ws != NULL) {
         wsk__http_count_streaming(conn, false);
         wsk__ws_handler_done(conn);
@@ -190,7 +190,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
 static bool cannot_call(struct wsk_conn *conn)
 {
     if (conn->h->head->websocket)
-        wsk__socket_release(conn->srv);
+        wsk__socket_release(&conn->srv->dispatch);
     wsk__http_count_streaming(conn, false);
     wsk__http_out_of_memory(conn);
     conn->busy = false;
@@ -211,9 +211,9 @@ static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
 {
     *how = WSK__CALL_NOW;
     if (!wsk__static_is(conn->srv->site.statics, conn->h->head))
-        return wsk__call_begin(th, conn);
+        return wsk__call_begin(th, &conn->call);
     *how = WSK__CALL_FILE;
-    wsk__call_begin_aside(th, conn);
+    wsk__call_begin_aside(th, &conn->call);
     return true;
 }
 
@@ -241,7 +241,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
         if (!wsk__http_retain(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
-        limit = wsk__call_queue(conn->srv, conn);
+        limit = wsk__call_queue(&conn->srv->dispatch, &conn->call);
         if (limit != WSK__LIMITS)
             wsk__http_refuse(th, conn, limit);
         else
@@ -255,7 +255,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
     } else {
         if (!upgraded)
             wsk__http_flush(th, conn);
-        wsk__post(conn, WSK__POST_RUN);
+        wsk__conn_post(conn, WSK__POST_RUN);
     }
     if (upgraded)
         wsk_conn_unref(conn);
@@ -394,7 +394,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
             return true;
         }
         if (served == SERVED_MAX) { /* others have a turn, too */
-            wsk__post(conn, WSK__POST_LOOK);
+            wsk__conn_post(conn, WSK__POST_LOOK);
             return turn_ends(th, conn);
         }
         switch (feed(th, conn)) {
@@ -452,3 +452,42 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
     th->span.len = 0;
     return leads;
 }
+
+/* ------------------------------------------------ as a call of dispatch --- */
+
+static void run_call(struct wsk__thread *th, struct wsk__call *call)
+{
+    struct wsk_conn *conn = wsk__conn_of_call(call);
+    bool upgraded = wsk__http_call(th, conn, WSK__CALL_QUEUED);
+
+    if (!upgraded)
+        wsk__http_flush(th, conn);
+    wsk__call_end(th);
+    wsk__conn_post(conn, WSK__POST_RUN);
+    if (upgraded)
+        wsk_conn_unref(conn);
+}
+
+static void on_late(struct wsk__call *call)
+{
+    wsk__conn_post_locked(wsk__conn_of_call(call), WSK__POST_UNCORK);
+}
+
+static void on_refused(struct wsk__call *call)
+{
+    wsk__conn_post_locked(wsk__conn_of_call(call),
+                          WSK__POST_RUN | WSK__POST_REFUSE);
+}
+
+static void on_dropped(struct wsk__call *call)
+{
+    wsk__conn_of_call(call)->busy = false;
+}
+
+const struct wsk__call_ops wsk__http_call_ops = {
+    .run = run_call,
+    .late = on_late,
+    .refused = on_refused,
+    .dropped = on_dropped,
+    .counts = true,
+};

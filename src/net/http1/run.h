@@ -35,4 +35,7 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
 bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
                     enum wsk__call_kind how);
 
+/* The call of a connection's request. */
+extern const struct wsk__call_ops wsk__http_call_ops;
+
 #endif

@@ -3,6 +3,7 @@
 #include "net/log/log.h"
 #include "net/os/clock.h"
 #include "net/os/locks.h"
+#include "wsocket.h"
 
 enum { TELL_MS = 1000 }; /* between two lines about a limit */
 

@@ -5,6 +5,7 @@
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
 #include "net/os/poller.h"
+#include "net/os/wake.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,18 +13,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct wsk__life;
 struct wsk__thread;
-struct wsk_conn;
 
 enum {
     WSK__BATCH = 256, /* events per look at the poller */
 };
 
 struct wsk__loop {
-    struct wsk__poller *poller; /* fixed */
-    bool edge;                  /* fixed: the poller is edge-triggered */
-    enum wsk__source wake_source;
-    int wake_fds[2]; /* read, write; the same eventfd on Linux */
+    const struct wsk__life *life; /* fixed */
+    struct wsk__poller *poller;   /* fixed */
+    bool edge;                    /* fixed: the poller is edge-triggered */
+    struct wsk__wake wake;        /* fixed */
+    struct wsk__source wake_source;
+
+    /* Fixed; leader: all is done that needs no wait. False: the server has
+     * ended. */
+    bool (*before_wait)(struct wsk__thread *th);
 
     /* leader */
     struct wsk__poll_event events[WSK__BATCH];
@@ -35,13 +41,33 @@ struct wsk__loop {
 
     /* post_lock */
     pthread_mutex_t post_lock;
-    struct wsk_conn *posts, **posts_tail;
+    struct wsk__source *posts, **posts_tail;
     size_t n_posts;
-    bool posts_closed;    /* they are looked at no more */
+    bool posts_closed;    /* the loop has ended */
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
 };
 
+/* Make the poller and the wake-up. False: the system refuses; close it all the
+ * same. `use_poll`: poll() instead of the system's own poller. */
+bool wsk__loop_open(struct wsk__loop *loop, const struct wsk__life *life,
+                    bool use_poll);
+void wsk__loop_close(struct wsk__loop *loop);
+
 /* Lead until the lead is lost or the server has ended. */
-void wsk__lead(struct wsk__thread *th);
+void wsk__loop_lead(struct wsk__loop *loop, struct wsk__thread *th);
+
+/* Set the timer of a source, or move it. Leader. */
+static inline void wsk__loop_set_timer(struct wsk__loop *loop,
+                                       struct wsk__source *source,
+                                       uint64_t due_ms)
+{
+    wsk__timer_set(&loop->wheel, &source->timer, due_ms);
+}
+
+static inline void wsk__loop_clear_timer(struct wsk__loop *loop,
+                                         struct wsk__source *source)
+{
+    wsk__timer_clear(&loop->wheel, &source->timer);
+}
 
 #endif

@@ -1,81 +1,105 @@
 #include "net/loop/post.h"
 
-#include "net/conn/conn.h"
+#include "net/loop/loop.h"
+#include "net/loop/source.h"
+#include "net/os/life.h"
 #include "net/os/locks.h"
 #include "net/os/wake.h"
-#include "net/server/server.h"
-#include "wsocket.h"
 
-#include <stdatomic.h>
-
-/* Queue a post, with a reference for it. True: the leader does not know. */
-static bool queue_post(struct wsk_conn *conn, unsigned what, bool *dead)
+static void lock_posts(struct wsk__loop *loop)
 {
-    wsk_server *srv = conn->srv;
+    wsk__lock(&loop->post_lock, WSK__LOCK_POSTS);
+}
+
+static void unlock_posts(struct wsk__loop *loop)
+{
+    wsk__unlock(&loop->post_lock, WSK__LOCK_POSTS);
+}
+
+/* Queue a post, with a reference for it. True: the leader must be woken for
+ * it. */
+static bool queue_post(struct wsk__loop *loop, struct wsk__source *source,
+                       unsigned what, bool *closed)
+{
     bool first = false;
 
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    *dead = srv->loop.posts_closed;
-    if (!*dead && conn->post == 0) {
+    lock_posts(loop);
+    *closed = loop->posts_closed;
+    if (!*closed && source->posted == 0) {
         first = true;
-        wsk_conn_ref(conn);
-        conn->post_next = NULL;
-        *srv->loop.posts_tail = conn;
-        srv->loop.posts_tail = &conn->post_next;
-        srv->loop.n_posts++;
+        source->ops->hold(source);
+        source->post_next = NULL;
+        *loop->posts_tail = source;
+        loop->posts_tail = &source->post_next;
+        loop->n_posts++;
     }
-    if (!*dead)
-        conn->post = (uint8_t)(conn->post | what);
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    return first && atomic_load(&srv->loop.sleeping);
+    if (!*closed)
+        source->posted = (unsigned char)(source->posted | what);
+    unlock_posts(loop);
+    return first && atomic_load(&loop->sleeping);
 }
 
-bool wsk__post_quietly(struct wsk_conn *conn, unsigned what)
+bool wsk__post_quietly(struct wsk__loop *loop, struct wsk__source *source,
+                       unsigned what)
 {
-    bool dead;
+    bool closed;
 
-    return !wsk__forked(&conn->srv->life) && queue_post(conn, what, &dead);
+    return !wsk__forked(loop->life) && queue_post(loop, source, what, &closed);
 }
 
-void wsk__post(struct wsk_conn *conn, unsigned what)
+void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
+               unsigned what)
 {
-    wsk_server *srv = conn->srv; /* once posted, `conn` may be freed */
-    bool dead, asleep;
+    bool closed, asleep;
 
     assert(!wsk__holds(WSK__LOCK_DISPATCH)); /* to wake is a system call */
-    if (wsk__forked(&srv->life))
+    if (wsk__forked(loop->life))
         return;
-    asleep = queue_post(conn, what, &dead);
-    if (dead && (what & WSK__POST_RUN))
-        wsk__conn_orphan(conn);
-    if (asleep)
-        wsk__wake(srv);
+    asleep = queue_post(loop, source, what, &closed);
+    if (closed)
+        source->ops->orphaned(source, what);
+    if (asleep) /* `source` may be freed by now */
+        wsk__wake(&loop->wake);
 }
 
-struct wsk_conn *wsk__next_post(wsk_server *srv, unsigned *what)
+struct wsk__source *wsk__next_post(struct wsk__loop *loop, unsigned *what)
 {
-    struct wsk_conn *conn;
+    struct wsk__source *source;
 
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    conn = srv->loop.posts;
-    if (conn != NULL) {
-        srv->loop.posts = conn->post_next;
-        if (srv->loop.posts == NULL)
-            srv->loop.posts_tail = &srv->loop.posts;
-        *what = conn->post;
-        conn->post = 0;
-        srv->loop.n_posts--;
+    lock_posts(loop);
+    source = loop->posts;
+    if (source != NULL) {
+        loop->posts = source->post_next;
+        if (loop->posts == NULL)
+            loop->posts_tail = &loop->posts;
+        *what = source->posted;
+        source->posted = 0;
+        loop->n_posts--;
     }
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    return conn;
+    unlock_posts(loop);
+    return source;
 }
 
-size_t wsk__count_posts(wsk_server *srv)
+size_t wsk__count_posts(struct wsk__loop *loop)
 {
     size_t n;
 
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    n = srv->loop.n_posts;
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
+    lock_posts(loop);
+    n = loop->n_posts;
+    unlock_posts(loop);
     return n;
+}
+
+void wsk__close_posts(struct wsk__loop *loop)
+{
+    struct wsk__source *source;
+    unsigned what = 0;
+
+    lock_posts(loop);
+    loop->posts_closed = true;
+    unlock_posts(loop);
+    while ((source = wsk__next_post(loop, &what)) != NULL) {
+        source->ops->orphaned(source, what);
+        source->ops->drop(source);
+    }
 }

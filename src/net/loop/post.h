@@ -2,27 +2,28 @@
 #ifndef WSK_NET_LOOP_POST_H
 #define WSK_NET_LOOP_POST_H
 
-#include "wsocket.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-struct wsk_conn;
+struct wsk__loop;
+struct wsk__source;
 
-/* What another thread asks the leader to look at. */
-enum {
-    WSK__POST_RUN = 1,     /* its call is over: it is the loop's again */
-    WSK__POST_AWAY = 2,    /* a WebSocket whose handler does not read */
-    WSK__POST_UNCORK = 4,  /* its thread is late: send what it queued */
-    WSK__POST_REFUSE = 16, /* no thread will come for its call */
-    WSK__POST_LOOK = 8,    /* its state has changed */
-};
+/* Ask the leader to look at a source, for the reasons in `what`: bits that its
+ * op `posted` knows. Any thread that does not hold dispatch's lock. */
+void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
+               unsigned what);
 
-struct wsk_conn *wsk__next_post(wsk_server *srv, unsigned *what);
-size_t wsk__count_posts(wsk_server *srv);
+/* The same without a system call. True: the caller has to wake the loop, once
+ * it holds no lock. A post after the end of the loop is lost. */
+bool wsk__post_quietly(struct wsk__loop *loop, struct wsk__source *source,
+                       unsigned what);
 
-/* Ask the leader to look at a connection; any thread. */
-void wsk__post(struct wsk_conn *conn, unsigned what);
+/* Take the oldest post, with its reference; NULL: there is none. Leader. */
+struct wsk__source *wsk__next_post(struct wsk__loop *loop, unsigned *what);
+size_t wsk__count_posts(struct wsk__loop *loop);
 
-/* The same without a system call: true if the caller has to wake the leader,
- * once it holds no lock. A post after the end of the server is lost. */
-bool wsk__post_quietly(struct wsk_conn *conn, unsigned what);
+/* The loop has ended: tell the sources of open posts, and of all that come from
+ * now on, that they are orphans. */
+void wsk__close_posts(struct wsk__loop *loop);
 
 #endif

@@ -1,14 +1,45 @@
-/* net/loop/source: what a poller event points at. */
+/* net/loop/source: the owner of an event, a post or a timer. */
 #ifndef WSK_NET_LOOP_SOURCE_H
 #define WSK_NET_LOOP_SOURCE_H
 
-/* What a poller event points at: its first member. A lone WebSocket is in no
- * poller, but is told from a server's by it. */
-enum wsk__source {
-    WSK__SOURCE_WAKE,
-    WSK__SOURCE_LISTENER,
-    WSK__SOURCE_CONN,
-    WSK__SOURCE_LONE,
+#include "net/loop/timer.h"
+
+#include <stdbool.h>
+
+struct wsk__source;
+struct wsk__thread;
+
+/*
+ * Whether the calling thread still leads the loop. A function that returns it
+ * may have run a call of the application, and the lead may have been taken away
+ * meanwhile. If so, its caller touches nothing of the loop, nor of a
+ * connection, and returns false, too.
+ */
+typedef bool wsk__leads;
+
+struct wsk__source_ops {
+    /* Leader: the descriptor is ready; `what`: bits of net/os/poller. */
+    wsk__leads (*ready)(struct wsk__thread *th, struct wsk__source *source,
+                        unsigned what);
+    /* Leader: wsk__post() was called; `what`: all bits since the last look. */
+    wsk__leads (*posted)(struct wsk__thread *th, struct wsk__source *source,
+                         unsigned what);
+    /* Leader: the timer has fired. */
+    wsk__leads (*expired)(struct wsk__thread *th, struct wsk__source *source);
+    /* Any thread: take and give back the reference of a post. */
+    void (*hold)(struct wsk__source *source);
+    void (*drop)(struct wsk__source *source);
+    /* Any thread: a post came after the end of the loop. */
+    void (*orphaned)(struct wsk__source *source, unsigned what);
+};
+
+/* The first member of all that a poller event points at. An op that is never
+ * needed is NULL. */
+struct wsk__source {
+    const struct wsk__source_ops *ops; /* fixed */
+    struct wsk__timer timer;           /* leader */
+    struct wsk__source *post_next;     /* loop's post_lock */
+    unsigned char posted;              /* the same: bits of the open post */
 };
 
 #endif

@@ -1,6 +1,8 @@
 #include "net/os/listen.h"
 
+#include "base/items.h"
 #include "base/mem.h"
+#include "wsocket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -6,14 +6,19 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* A thread holds at most one of the first two, and takes the others last. */
+/* A thread holds at most one of the first two, and takes the others last, in
+ * this order. */
 enum wsk__lock {
-    WSK__LOCK_DISPATCH = 1, /* srv->dispatch.lock */
+    WSK__LOCK_DISPATCH = 1, /* dispatch->lock */
     WSK__LOCK_CONN = 2,     /* wsk__conn_lock() */
-    WSK__LOCK_POSTS = 4,    /* srv->loop.post_lock */
+    WSK__LOCK_OFFLOAD = 4,  /* offload->lock */
+    WSK__LOCK_POSTS = 8,    /* loop->post_lock */
 };
 
-enum { WSK__LOCK_ANY = WSK__LOCK_DISPATCH | WSK__LOCK_CONN | WSK__LOCK_POSTS };
+enum {
+    WSK__LOCK_ANY = WSK__LOCK_DISPATCH | WSK__LOCK_CONN | WSK__LOCK_OFFLOAD |
+                    WSK__LOCK_POSTS
+};
 
 #if defined(NDEBUG)
 enum { wsk__locks_held = 0 };
@@ -31,7 +36,9 @@ static inline bool wsk__holds(unsigned which)
 
 static inline void wsk__lock(pthread_mutex_t *mutex, enum wsk__lock which)
 {
-    assert(!wsk__holds(which == WSK__LOCK_POSTS ? which : WSK__LOCK_ANY));
+    /* None but the first two may be held, and those not for one another. */
+    assert(!wsk__holds(which > WSK__LOCK_CONN ? WSK__LOCK_ANY & ~(which - 1u)
+                                              : WSK__LOCK_ANY));
     pthread_mutex_lock(mutex);
 #if !defined(NDEBUG)
     wsk__locks_held |= which;

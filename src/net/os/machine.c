@@ -1,5 +1,7 @@
 #include "net/os/machine.h"
 
+#include "wsocket.h"
+
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>

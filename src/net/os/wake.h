@@ -1,12 +1,21 @@
-/* net/os/wake: wakes the leader from the poller. */
+/* net/os/wake: wakes a thread that waits in a poller. */
 #ifndef WSK_NET_OS_WAKE_H
 #define WSK_NET_OS_WAKE_H
 
-#include "wsocket.h"
+#include <stdbool.h>
 
-bool wsk__wake_open(int fds[2]);
+struct wsk__wake {
+    int fds[2]; /* read, write; the same eventfd on Linux; -1: not open */
+};
 
-/* Wake the leader; async-signal-safe. */
-void wsk__wake(wsk_server *srv);
+/* False, with errno: the system refuses. */
+bool wsk__wake_open(struct wsk__wake *wake);
+void wsk__wake_close(struct wsk__wake *wake);
+
+/* Make fds[0] readable; async-signal-safe. */
+void wsk__wake(const struct wsk__wake *wake);
+
+/* Make fds[0] unreadable until the next wake-up. */
+void wsk__wake_clear(const struct wsk__wake *wake);
 
 #endif

@@ -100,7 +100,7 @@ static void write_out(struct wsk_conn *conn)
 
 bool wsk__body_file_write(struct wsk_conn *conn)
 {
-    if (wsk__offload_ask(conn, write_out))
+    if (wsk__exchange_offload(conn, write_out))
         return true;
     write_out(conn);
     return false;
@@ -169,5 +169,5 @@ void wsk__body_file_drop(struct wsk_conn *conn)
 {
     if (conn->h != NULL && conn->h->file_fd >= 0 &&
         !atomic_load(&conn->h->at_disk))
-        wsk__offload_ask(conn, clear);
+        wsk__exchange_offload(conn, clear);
 }

@@ -95,7 +95,7 @@ void wsk__segments_drop_first(struct wsk_conn *conn)
         part->release.next = conn->h->released;
         conn->h->released = &part->release;
     } else {
-        wsk__release_queue(conn->srv, &part->release);
+        wsk__release_queue(&conn->srv->dispatch, &part->release);
     }
 }
 

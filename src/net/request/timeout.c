@@ -31,8 +31,8 @@ void wsk__overdue_arm(struct wsk_conn *conn)
     conn->to_head = conn->h->http.to_head;
     atomic_store(&conn->answered_by, WSK__BY_NOBODY);
     due += srv->cfg.request_timeout_ms;
-    if (conn->timer.next == NULL || due < conn->timer.due_ms)
-        wsk__timer_set(&srv->loop.wheel, &conn->timer, due);
+    if (conn->source.timer.next == NULL || due < conn->source.timer.due_ms)
+        wsk__timer_set(&srv->loop.wheel, &conn->source.timer, due);
 }
 
 void wsk__wait_arm(struct wsk_conn *conn)
@@ -48,7 +48,7 @@ void wsk__wait_told(struct wsk_conn *conn)
 {
     uint64_t due = wsk__recent_ms(conn->call_ms) + TELL_MS;
 
-    if (!wsk__call_waits_for_slot(conn))
+    if (!wsk__call_waits_for_slot(&conn->srv->dispatch, &conn->call))
         return;
     if (due > conn->srv->loop.now_ms)
         wsk__rearm_at(conn, due);

@@ -30,7 +30,7 @@ wsk_ws_verdict wsk__upgrade_judge(struct wsk_conn *conn)
     if (!wsk__admits_origin(conn)) {
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
-    } else if (!wsk__socket_reserve(conn->srv)) {
+    } else if (!wsk__socket_reserve(&conn->srv->dispatch)) {
         wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PARKED);
         verdict.status = 503;
         verdict.reason = "too many WebSockets are open";

@@ -4,13 +4,9 @@
 #include "base/mem.h"
 #include "net/log/log.h"
 #include "net/log/writer.h"
-#include "net/loop/source.h"
-#include "net/loop/timer.h"
-#include "net/os/clock.h"
 #include "net/os/machine.h"
-#include "net/os/poller.h"
 #include "net/os/process.h"
-#include "net/os/wake.h"
+#include "net/request/site.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
@@ -82,7 +78,6 @@ static bool prepare_bodies(wsk_server *srv)
 
 bool wsk__server_prepare(wsk_server *srv)
 {
-    const char *poller = getenv("WSK_TEST_POLLER");
     const char *steal = getenv("WSK_TEST_STEAL_EVERY");
 
     srv->logs.access_by_default = srv->cfg.access_logfile ==
@@ -98,18 +93,10 @@ bool wsk__server_prepare(wsk_server *srv)
     if (!prepare_bodies(srv))
         return false;
     srv->cfg.max_connections = wsk__descriptor_limit(srv->cfg.max_connections);
-    srv->loop.poller = wsk__poller_new(poller && strcmp(poller, "poll") == 0);
-    if (srv->loop.poller == NULL || !wsk__wake_open(srv->loop.wake_fds))
-        return false;
-    srv->loop.edge = wsk__poller_is_edge(srv->loop.poller);
-    srv->loop.wake_source = WSK__SOURCE_WAKE;
     srv->site.plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
     srv->dispatch.steal_every = steal != NULL ? atoi(steal) : 0;
-    wsk__wheel_init(&srv->loop.wheel, wsk__now_ms());
     srv->logs.error = wsk__log_new(STDERR_FILENO);
-    return srv->logs.error != NULL &&
-           wsk__poller_add(srv->loop.poller, srv->loop.wake_fds[0],
-                           &srv->loop.wake_source, true);
+    return srv->logs.error != NULL;
 }
 
 uint64_t wsk__auto_memory(void)

@@ -3,6 +3,8 @@
 #include "base/format.h"
 #include "net/log/log.h"
 #include "net/log/writer.h"
+#include "net/os/life.h"
+#include "net/os/listen.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 

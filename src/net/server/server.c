@@ -9,14 +9,16 @@
 #include "net/dispatch/calls.h"
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
+#include "net/dispatch/offload.h"
 #include "net/log/access.h"
 #include "net/log/writer.h"
-#include "net/loop/source.h"
+#include "net/loop/loop.h"
+#include "net/os/life.h"
 #include "net/os/listen.h"
-#include "net/os/poller.h"
 #include "net/os/process.h"
 #include "net/server/config.h"
 #include "net/server/logs.h"
+#include "net/server/stop.h"
 #include "ws/pool.h"
 #include "wsocket.h"
 
@@ -24,6 +26,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,33 +48,27 @@ static void end(struct wsk__life *life)
     forget_places(srv);
     wsk__statics_free(srv->site.statics);
     wsk__trust_clear(&srv->conns.trust);
-    if (srv->loop.wake_fds[0] >= 0)
-        close(srv->loop.wake_fds[0]);
-    if (srv->loop.wake_fds[1] >= 0 &&
-        srv->loop.wake_fds[1] != srv->loop.wake_fds[0])
-        close(srv->loop.wake_fds[1]);
-    while (srv->dispatch.releases != NULL) { /* too late: nobody can run them */
-        struct wsk__release *release = srv->dispatch.releases;
-
-        srv->dispatch.releases = release->next;
-        wsk__free(release);
-    }
-    wsk__poller_free(srv->loop.poller);
+    wsk__loop_close(&srv->loop);
     wsk__log_free(srv->logs.access, LOG_FLUSH_MS);
     wsk__log_free(srv->logs.error, LOG_FLUSH_MS);
-    pthread_mutex_destroy(&srv->dispatch.lock);
-    pthread_mutex_destroy(&srv->loop.post_lock);
+    wsk__dispatch_close(&srv->dispatch);
+    wsk__offload_close(&srv->offload);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_destroy(&srv->conns.locks[i].mutex);
-    pthread_cond_destroy(&srv->dispatch.monitor_wake);
-    pthread_cond_destroy(&srv->dispatch.slot_free);
-    pthread_cond_destroy(&srv->dispatch.changed);
     wsk__pool_clear(&srv->sockets.pool);
     wsk__free(atomic_load(&srv->sockets.spare));
     wsk__free(srv->site.temp_dir);
     wsk__free(srv->logs.env);
     wsk__free(srv->texts);
     wsk__free(srv);
+}
+
+static bool open_loop(wsk_server *srv)
+{
+    const char *poller = getenv("WSK_TEST_POLLER");
+
+    return wsk__loop_open(&srv->loop, &srv->life,
+                          poller != NULL && strcmp(poller, "poll") == 0);
 }
 
 wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
@@ -95,23 +92,22 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         srv->dispatch.hooks = *hooks;
     srv->site.handler = handler;
     srv->site.user = user;
-    srv->loop.wake_fds[0] = srv->loop.wake_fds[1] = -1;
-    srv->loop.posts_tail = &srv->loop.posts;
-    srv->dispatch.queue_tail = &srv->dispatch.queue;
-    srv->offload.last = &srv->offload.first;
     srv->logs.cfg = &srv->cfg;
     srv->logs.life = &srv->life;
     srv->life.end = end;
     atomic_init(&srv->life.refs, 1);
     atomic_init(&srv->life.forks, atomic_load(&wsk__fork_count));
-    pthread_mutex_init(&srv->dispatch.lock, NULL);
-    pthread_mutex_init(&srv->loop.post_lock, NULL);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_init(&srv->conns.locks[i].mutex, NULL);
-    pthread_cond_init(&srv->dispatch.monitor_wake, NULL);
-    pthread_cond_init(&srv->dispatch.slot_free, NULL);
-    pthread_cond_init(&srv->dispatch.changed, NULL);
-    if (wsk__server_prepare(srv))
+    srv->dispatch.cfg = &srv->cfg;
+    srv->dispatch.life = &srv->life;
+    srv->dispatch.loop = &srv->loop;
+    srv->dispatch.logs = &srv->logs;
+    srv->dispatch.srv = srv;
+    wsk__dispatch_open(&srv->dispatch);
+    wsk__offload_open(&srv->offload, &srv->life);
+    wsk__stop_init(srv);
+    if (open_loop(srv) && wsk__server_prepare(srv))
         return srv;
     saved = errno;
     wsk__life_drop(&srv->life);
@@ -193,8 +189,7 @@ wsk_status wsk_server_listen(wsk_server *srv)
     for (size_t i = 0; i < srv->conns.places.n; i++) {
         struct wsk__listener *l = &srv->conns.listeners[i];
 
-        *l = (struct wsk__listener){
-            .source = WSK__SOURCE_LISTENER, .i = i, .batch = 1};
+        *l = (struct wsk__listener){.i = i, .batch = 1};
         wsk__send_at_once(srv->conns.places.at[i].fd);
         l->fixed = wsk__listens_at(srv->conns.places.at[i].fd, &l->local);
     }
@@ -252,12 +247,10 @@ wsk_status wsk_server_start(wsk_server *srv)
     st = wsk_server_listen(srv);
     if (st != WSK_OK)
         return st;
-    for (size_t i = 0; i < srv->conns.places.n; i++)
-        if (!wsk__poller_add(srv->loop.poller, srv->conns.places.at[i].fd,
-                             &srv->conns.listeners[i], true))
-            return WSK_E_SYS;
+    if (wsk__accept_start(srv) != WSK_OK)
+        return WSK_E_SYS;
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
-    if (!wsk__dispatch_start(srv))
+    if (!wsk__dispatch_start(&srv->dispatch))
         return WSK_E_SYS;
     srv->dispatch.started = true;
     return WSK_OK;
@@ -280,14 +273,24 @@ void wsk_server_pending(wsk_server *srv, wsk_pending *out)
     *out = (wsk_pending){0};
     if (wsk__forked(&srv->life))
         return;
-    wsk__dispatch_lock(srv);
+    wsk__dispatch_lock(&srv->dispatch);
     handlers = srv->dispatch.n_running + srv->dispatch.n_parked +
                srv->dispatch.n_queued;
     out->requests = handlers > srv->dispatch.n_upgraded
                         ? handlers - srv->dispatch.n_upgraded
                         : 0;
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_unlock(&srv->dispatch);
     out->websockets = atomic_load(&srv->conns.n_websockets);
     handlers = out->requests + out->websockets;
     out->others = conns > handlers ? conns - handlers : 0;
+}
+
+void wsk_server_work(wsk_server *srv, void *user)
+{
+    wsk__dispatch_work(&srv->dispatch, user);
+}
+
+void wsk_server_no_thread(wsk_server *srv)
+{
+    wsk__dispatch_no_thread(&srv->dispatch);
 }

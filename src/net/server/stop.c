@@ -5,15 +5,17 @@
 #include "net/conn/idle.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/dispatch.h"
+#include "net/dispatch/gate.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/answer.h"
 #include "net/log/writer.h"
+#include "net/loop/loop.h"
 #include "net/loop/post.h"
-#include "net/loop/timer.h"
+#include "net/loop/source.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/os/listen.h"
-#include "net/os/locks.h"
 #include "net/os/poller.h"
 #include "net/os/wake.h"
 #include "net/server/server.h"
@@ -66,13 +68,14 @@ static void begin_drain(wsk_server *srv)
         if (srv->conns.goaway_spread_ms == 0)
             wsk__ws_goaway(c);
         wsk__detached_goaway(c);
-        wsk__post(c, WSK__POST_LOOK); /* idle ones close, others are told */
+        wsk__conn_post(c,
+                       WSK__POST_LOOK); /* idle ones close, others are told */
     }
-    wsk__timer_set(&srv->loop.wheel, &srv->stop.drain_timer,
-                   wsk__now_ms() + ms);
+    wsk__loop_set_timer(&srv->loop, &srv->stop.drain_end, wsk__now_ms() + ms);
 }
 
-void wsk__force_drain(wsk_server *srv)
+/* The time is up: no more answers, but every close event. */
+static void force_drain(wsk_server *srv)
 {
     struct wsk_conn *next;
 
@@ -86,38 +89,27 @@ void wsk__force_drain(wsk_server *srv)
         else
             wsk__conn_close(c);
     }
-    wsk__timer_set(&srv->loop.wheel, &srv->stop.drain_timer,
-                   wsk__now_ms() + FORCED_MS);
+    wsk__loop_set_timer(&srv->loop, &srv->stop.drain_end,
+                        wsk__now_ms() + FORCED_MS);
 }
 
-static void end(struct wsk__thread *th)
+static void end(wsk_server *srv)
 {
-    wsk_server *srv = th->srv;
-    struct wsk_conn *conn;
-    unsigned what = 0;
-
-    wsk__drop_queue(srv);
+    wsk__drop_queue(&srv->dispatch);
     for (struct wsk_conn *c = srv->conns.resting.oldest, *next; c != NULL;
          c = next) {
         next = c->next;
         if (wsk__leader_may_work(c))
             wsk__conn_close(c);
     }
-    wsk__lock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    srv->loop.posts_closed = true;
-    wsk__unlock(&srv->loop.post_lock, WSK__LOCK_POSTS);
-    while ((conn = wsk__next_post(srv, &what)) != NULL) {
-        if (what & WSK__POST_RUN)
-            wsk__conn_orphan(conn);
-        wsk_conn_unref(conn);
-    }
+    wsk__close_posts(&srv->loop);
     wsk__conns_bury(srv);
-    wsk__dispatch_end(srv);
+    wsk__dispatch_end(&srv->dispatch);
 }
 
-bool wsk__heed_stop(struct wsk__thread *th)
+/* Do what a stop asks for now. False: the server has ended. */
+static bool heed_stop(wsk_server *srv)
 {
-    wsk_server *srv = th->srv;
     int asked = atomic_load(&srv->stop.asked);
 
     if (asked == 0)
@@ -125,11 +117,41 @@ bool wsk__heed_stop(struct wsk__thread *th)
     if (!srv->conns.draining)
         begin_drain(srv);
     if (!srv->stop.forced && (asked > 1 || atomic_load(&srv->stop.ms) == 0))
-        wsk__force_drain(srv);
-    if (!srv->stop.over && (srv->conns.n > 0 || wsk__calls_open(srv)))
+        force_drain(srv);
+    if (!srv->stop.over &&
+        (srv->conns.n > 0 || wsk__calls_open(&srv->dispatch)))
         return true;
-    end(th);
+    end(srv);
     return false;
+}
+
+static bool before_wait(struct wsk__thread *th)
+{
+    wsk__conns_bury(th->srv);
+    if (!heed_stop(th->srv))
+        return false;
+    wsk__gate_leave(th);
+    return true;
+}
+
+static wsk__leads end_drain(struct wsk__thread *th, struct wsk__source *source)
+{
+    wsk_server *srv = th->srv;
+
+    (void)source;
+    if (srv->stop.forced)
+        srv->stop.over = true;
+    else
+        force_drain(srv);
+    return true;
+}
+
+void wsk__stop_init(wsk_server *srv)
+{
+    static const struct wsk__source_ops DRAIN = {.expired = end_drain};
+
+    srv->stop.drain_end.ops = &DRAIN;
+    srv->loop.before_wait = before_wait;
 }
 
 void wsk_server_stop(wsk_server *srv, int drain_ms)
@@ -141,7 +163,7 @@ void wsk_server_stop(wsk_server *srv, int drain_ms)
     if (atomic_load(&srv->stop.asked) == 0 || drain_ms == 0)
         atomic_store(&srv->stop.ms, drain_ms);
     atomic_fetch_add(&srv->stop.asked, 1);
-    wsk__wake(srv);
+    wsk__wake(&srv->loop.wake);
     errno = saved;
 }
 
@@ -159,8 +181,8 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    wsk__dispatch_lock(srv);
-    while (!wsk__all_gone_locked(srv) && st == WSK_OK) {
+    wsk__dispatch_lock(&srv->dispatch);
+    while (!wsk__all_gone_locked(&srv->dispatch) && st == WSK_OK) {
         /* Spares leave at once; who is in a handler may never come. */
         bool stuck = srv->dispatch.ended &&
                      srv->dispatch.n_running + srv->dispatch.n_parked > 0;
@@ -176,7 +198,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
                 st = WSK_E_TIMEOUT;
         }
     }
-    wsk__dispatch_unlock(srv);
+    wsk__dispatch_unlock(&srv->dispatch);
     if (st != WSK_E_TIMEOUT) { /* what the program prints next comes behind */
         wsk__log_flush(srv->logs.access, LOG_FLUSH_MS);
         wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);

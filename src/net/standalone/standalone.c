@@ -25,6 +25,7 @@ enum {
 };
 
 /* States of zlib that wait for the next message, of whatever connection. */
+const struct wsk__source_ops wsk__lone_source = {NULL};
 struct wsk__pool wsk__lone_pool;
 
 static void append(char **at, const char *p, size_t len)
@@ -77,7 +78,7 @@ struct wsk__lone *wsk__lone_new(const wsk_adoption *how, const char *protocol)
         wsk__free(lone);
         return NULL;
     }
-    lone->source = WSK__SOURCE_LONE;
+    lone->source.ops = &wsk__lone_source;
     atomic_init(&lone->refs, 1);
     lone->transport = how->transport;
     lone->io = how->io;

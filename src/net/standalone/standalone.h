@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 
 struct wsk__lone {
-    enum wsk__source source; /* fixed, and first: see wsk__lone_of() */
+    struct wsk__source source; /* fixed, and first: see wsk__lone_of() */
     atomic_uint refs;
     const wsk_transport *transport; /* fixed */
     void *io;                       /* fixed */
@@ -82,12 +82,13 @@ bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
                              char text[WSK_WS_DEFLATE_TEXT]);
 
 /* States of zlib that wait for the next message, of whatever connection. */
+extern const struct wsk__source_ops wsk__lone_source; /* none: a mark */
 extern struct wsk__pool wsk__lone_pool;
 
 /* NULL when it is a server's. */
 static inline struct wsk__lone *wsk__lone_of(const wsk_conn *conn)
 {
-    return conn->source == WSK__SOURCE_LONE
+    return conn->source.ops == &wsk__lone_source
                ? (struct wsk__lone *)(uintptr_t)conn
                : NULL;
 }

@@ -127,7 +127,7 @@ void wsk_conn_bad_text(wsk_conn *conn)
     wsk__ws_collect_locked(conn);
     wsk__ws_flush_locked(conn);
     wsk__conn_unlock(conn);
-    wsk__post(conn, WSK__POST_AWAY); /* for its end */
+    wsk__conn_post(conn, WSK__POST_AWAY); /* for its end */
 }
 
 wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms, wsk_message *msg)
@@ -233,7 +233,8 @@ wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code, const void *reason,
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
         wsk__ws_queued_locked(conn);
-        wsk__post(conn, WSK__POST_AWAY); /* for the deadline, and the end */
+        wsk__conn_post(conn,
+                       WSK__POST_AWAY); /* for the deadline, and the end */
     }
     wsk__conn_unlock(conn);
     return st;

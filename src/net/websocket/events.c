@@ -216,18 +216,18 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
 
     wsk_conn_ref(conn);
     *calls = WSK__CALLS_DONE;
-    if (!wsk__call_begin(th, conn)) {
+    if (!wsk__call_begin(th, &conn->call)) {
         stow(th, conn);
         if (conn->kind == WSK__WS)
             wsk__rearm(conn);
-        wsk__call_queue(th->srv, conn); /* with the reference */
+        wsk__call_queue(th->dispatch, &conn->call); /* with the reference */
         return true;
     }
     wsk__gate_enter(th);
     *calls = wsk__ws_call(th, conn, true);
     leads = wsk__call_end(th);
     if (*calls == WSK__CALLS_MORE && !leads) {
-        wsk__call_queue(th->srv, conn);
+        wsk__call_queue(th->dispatch, &conn->call);
         return false;
     }
     if (*calls == WSK__CALLS_MORE) {
@@ -235,7 +235,50 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
         *calls = WSK__CALLS_LOOK;
     }
     if (!leads)
-        wsk__post(conn, WSK__POST_RUN);
+        wsk__conn_post(conn, WSK__POST_RUN);
     wsk_conn_unref(conn);
     return leads;
 }
+
+/* ------------------------------------------------ as a call of dispatch --- */
+
+static void run_call(struct wsk__thread *th, struct wsk__call *call)
+{
+    struct wsk_conn *conn = wsk__conn_of_call(call);
+    enum wsk__calls calls;
+
+    wsk__gate_enter(th);
+    calls = wsk__ws_call(th, conn, false);
+    wsk__call_end(th);
+    if (calls == WSK__CALLS_MORE) {
+        wsk__call_queue(th->dispatch, call);
+    } else {
+        wsk__conn_post(conn, WSK__POST_RUN);
+        wsk_conn_unref(conn); /* taken when its events were queued */
+    }
+}
+
+static void on_late(struct wsk__call *call)
+{
+    wsk__conn_post_locked(wsk__conn_of_call(call), WSK__POST_UNCORK);
+}
+
+static void on_away(struct wsk__call *call)
+{
+    wsk__conn_post_locked(wsk__conn_of_call(call), WSK__POST_AWAY);
+}
+
+static void on_dropped(struct wsk__call *call)
+{
+    struct wsk_conn *conn = wsk__conn_of_call(call);
+
+    conn->busy = false;
+    wsk_conn_unref(conn); /* taken when its events were queued */
+}
+
+const struct wsk__call_ops wsk__ws_call_ops = {
+    .run = run_call,
+    .late = on_late,
+    .away = on_away,
+    .dropped = on_dropped,
+};

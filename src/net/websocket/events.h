@@ -28,4 +28,7 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
 enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
                              bool in_hand);
 
+/* The call of a WebSocket: its handler, or its events. */
+extern const struct wsk__call_ops wsk__ws_call_ops;
+
 #endif

@@ -40,7 +40,7 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
     if (held > 0 && ws->look_ms == 0 && is_much(conn->srv) &&
         wsk_ws_can_send(&ws->engine)) {
         ws->look_ms = wsk__now_ms() + WSK__HELD_LOOK_MS;
-        wsk__post(conn, WSK__POST_LOOK);
+        wsk__conn_post(conn, WSK__POST_LOOK);
     }
 }
 

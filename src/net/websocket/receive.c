@@ -186,7 +186,8 @@ static wsk_status begin_receive(wsk_conn *conn, bool pieces, uint8_t *lend,
             end_wanting_locked(ws, st, msg);
         }
         if (st == WSK_E_CLOSED)
-            wsk__post(conn, WSK__POST_AWAY); /* the leader ends the transport */
+            wsk__conn_post(conn,
+                           WSK__POST_AWAY); /* the leader ends the transport */
     }
     wsk__conn_unlock(conn);
     return st;
@@ -200,8 +201,9 @@ static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
     conn->ws->receiving = false;
     wsk__ws_arrival_pause_locked(conn);
     wsk__ws_unpin_locked(conn);
-    if (st == WSK_E_CLOSED || th == NULL || th->ws != conn)
-        wsk__post(conn, WSK__POST_AWAY); /* no one watches who stays away */
+    if (st == WSK_E_CLOSED || th == NULL || th->upgraded != &conn->call)
+        wsk__conn_post(conn,
+                       WSK__POST_AWAY); /* no one watches who stays away */
     wsk__conn_unlock(conn);
     return st;
 }
@@ -212,7 +214,7 @@ wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms,
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th = wsk__handler_thread(conn);
-    uint8_t *own = th != NULL && th->ws == conn ? th->rx : NULL;
+    uint8_t *own = th != NULL && th->upgraded == &conn->call ? th->rx : NULL;
     uint8_t *at = how == WSK__RECEIVE_MASKED ? own : NULL;
     wsk_status st;
 
@@ -250,7 +252,7 @@ wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
     th = wsk__handler_thread(conn);
     if (th != NULL && !wsk__call_goes_on(th))
         return WSK_E_AGAIN;
-    lend = th != NULL && th->ws == conn ? th->rx : NULL;
+    lend = th != NULL && th->upgraded == &conn->call ? th->rx : NULL;
     wsk__conn_lock(conn);
     if (may_receive_locked(conn->ws) && !wsk__ws_in_pieces_locked(conn->ws))
         got = wsk__ws_fetch_ready_locked(conn, lend, msg);

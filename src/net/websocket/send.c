@@ -45,12 +45,12 @@ void wsk__ws_queued_locked(wsk_conn *conn)
     if (!conn->ws->corked || conn->ws->caller != wsk__self)
         wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
-        wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
+        wsk__conn_post(conn, WSK__POST_AWAY); /* for the end, and its event */
     if (wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit))
         wsk__ws_await_drain_locked(conn);
     if ((!conn->srv->loop.edge && wsk__ws_owed_locked(conn) > 0) ||
         wsk__ws_is_over_locked(conn) || wsk__ws_has_drained_locked(conn))
-        wsk__post(conn, WSK__POST_LOOK);
+        wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
 /* A message that finds the queue empty is never too long. */
@@ -83,7 +83,7 @@ wsk_status wsk__ws_bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
                           over ? WSK__LIMIT_WS_MEMORY : WSK__LIMIT_WS_SEND);
     wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read",
                                over ? "memory_limit" : "ws_send_max");
-    wsk__post(conn, WSK__POST_AWAY); /* for the end, and its event */
+    wsk__conn_post(conn, WSK__POST_AWAY); /* for the end, and its event */
     return WSK_E_CLOSED;
 }
 
@@ -185,7 +185,7 @@ static wsk_status look_at_queue_locked(wsk_conn *conn)
     else if (wsk__ws_is_full_locked(conn, limit < DRAINED ? limit : DRAINED))
         st = WSK_E_AGAIN;
     if (wsk__ws_has_drained_locked(conn))
-        wsk__post(conn, WSK__POST_LOOK);
+        wsk__conn_post(conn, WSK__POST_LOOK);
     return st;
 }
 
@@ -224,7 +224,7 @@ static wsk_status drain(wsk_conn *conn, uint64_t until_ms, wsk_conn *reader)
         if (st == WSK_E_AGAIN && left == 0)
             st = WSK_E_TIMEOUT;
         if (st == WSK_E_AGAIN && reader != NULL && patience == AWAY_MS)
-            wsk__post(reader, WSK__POST_AWAY);
+            wsk__conn_post(reader, WSK__POST_AWAY);
         patience = LOOK_MS;
     }
     return st;
@@ -243,7 +243,8 @@ wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
     if (th == NULL)
         return drain(conn, until, NULL);
     wsk__call_park(th);
-    st = drain(conn, until, th->ws);
+    st = drain(conn, until,
+               th->upgraded != NULL ? wsk__conn_of_call(th->upgraded) : NULL);
     wsk__call_unpark(th);
     return st;
 }

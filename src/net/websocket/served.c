@@ -54,10 +54,10 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
     conn->ws = ws;
     atomic_fetch_add(&conn->srv->conns.n_websockets, 1);
     wsk__conn_unlock(conn);
-    wsk__call_upgraded(th, conn);
+    wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
     if (conn->srv->conns.draining) /* it was told before it was a WebSocket */
         wsk__ws_goaway(conn);
-    wsk__post(conn, WSK__POST_LOOK); /* for its deadlines */
+    wsk__conn_post(conn, WSK__POST_LOOK); /* for its deadlines */
     return true;
 }
 
@@ -281,7 +281,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
         if (calls != WSK__CALLS_LOOK || conn->kind != WSK__WS)
             return true;
     }
-    wsk__post(conn, WSK__POST_LOOK); /* others have a turn, too */
+    wsk__conn_post(conn, WSK__POST_LOOK); /* others have a turn, too */
     return true;
 }
 
@@ -396,7 +396,7 @@ void wsk__ws_lost(struct wsk_conn *conn)
     wsk__conn_lock(conn);
     wsk__ws_give_up_locked(conn);
     wsk__conn_unlock(conn);
-    wsk__post(conn, WSK__POST_LOOK);
+    wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
 void wsk__ws_handler_done(struct wsk_conn *conn)

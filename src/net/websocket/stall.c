@@ -34,7 +34,7 @@ void wsk__ws_stall_begin_locked(struct wsk_conn *conn)
     /* The leader shall know the deadline, unless it looks before it anyway. */
     if (cfg->ws_ping_interval_ms == 0 ||
         cfg->ws_ping_interval_ms > ws_patience_ms(cfg))
-        wsk__post(conn, WSK__POST_LOOK);
+        wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
 uint64_t wsk__ws_stall_deadline_locked(const struct wsk_conn *conn)
@@ -135,5 +135,5 @@ void wsk__ws_tell_of_arrival_locked(struct wsk_conn *conn)
          cfg->ws_ping_interval_ms <= 2 * WSK__MIN_RATE_GRACE_MS))
         return;
     look_at_arrival_locked(conn);
-    wsk__post(conn, WSK__POST_LOOK);
+    wsk__conn_post(conn, WSK__POST_LOOK);
 }
