@@ -7,12 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The largest cap: sums of a cap and a few bytes, and its double, cannot
+ * overflow. */
+#define WSK__BUF_CAP_MAX (SIZE_MAX / 4)
+
 struct wsk__buf {
     uint8_t *block; /* owned; NULL while nothing was ever written */
     size_t head;    /* octets already read, 0..tail */
     size_t tail;    /* end of what was written, ..size */
     size_t size;    /* octets in block; at most twice the cap */
-    size_t cap;     /* octets it holds at most; at most SIZE_MAX / 4 */
+    size_t cap;     /* octets it holds at most; at most WSK__BUF_CAP_MAX */
 };
 
 static inline void wsk__buf_init(struct wsk__buf *b, size_t cap)

@@ -1,10 +1,8 @@
-/* ws/client: the client's side of the opening handshake (RFC 6455 4.1), and of
- * the engine. */
+/* ws/client: the client's side of the opening handshake (RFC 6455 4.1). */
 #include "base/ascii.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "ws/conn.h"
 #include "ws/extension.h"
 #include "ws/handshake.h"
 
@@ -249,37 +247,4 @@ wsk_status wsk_ws_read_answer(const wsk_ws_ask *ask, const char *data,
     answer->deflates = false;
     answer->deflate = (wsk_ws_deflate){0};
     return WSK_E_ARG;
-}
-
-/* -------------------------------------------------------------- engine --- */
-
-bool wsk__ws_init_client(wsk_ws *ws, const wsk_limits *limits,
-                         const uint8_t seed[WSK_WS_SEED_LEN])
-{
-    wsk__ws_init(ws, limits);
-    ws->masking = WSK__MASK_NEVER;
-    ws->keys = wsk__calloc(sizeof(*ws->keys));
-    if (ws->keys == NULL)
-        return false;
-    memcpy(ws->keys->seed, seed, WSK_WS_SEED_LEN);
-    return true;
-}
-
-wsk_ws *wsk_ws_new_client(const wsk_limits *limits,
-                          const uint8_t seed[WSK_WS_SEED_LEN])
-{
-    wsk_ws *ws = wsk__alloc(sizeof(*ws));
-    wsk_limits defaults;
-
-    if (ws == NULL)
-        return NULL;
-    if (limits == NULL) {
-        wsk_limits_init(&defaults);
-        limits = &defaults;
-    }
-    if (!wsk__ws_init_client(ws, limits, seed)) {
-        wsk__free(ws);
-        return NULL;
-    }
-    return ws;
 }

@@ -6,14 +6,13 @@
 #include "base/mem.h"
 #include "ws/inflate.h"
 #include "ws/mask.h"
-#include "ws/send.h"
+#include "ws/queue.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
     REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
-    PONGS_MAX = 4096,     /* octets of unsent pongs; past it see answer_ping */
     PIECE = 4096,         /* octets that are unmasked before they inflate */
     PIECE_MAX = 65536,    /* octets of a message in pieces that are held */
     FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
@@ -22,9 +21,6 @@ enum {
 
 /* Codes that never stand in a frame (7.4.1). */
 enum { NO_CODE = 1005, NO_CLOSE = 1006 };
-
-/* More than any block can have, with room to add without overflow. */
-static const size_t NO_CAP = SIZE_MAX / 4;
 
 enum ws_state {
     WS_OPEN,
@@ -91,8 +87,8 @@ static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
 
     if (len > 0)
         memcpy(payload + 2, reason, len);
-    if (!wsk__ws_queue_frame(ws, WSK_CLOSE, true, payload,
-                             code == NO_CODE ? 0 : 2 + len))
+    if (!wsk__out_put_frame(&ws->out, ws->keys, WSK_CLOSE, true, payload,
+                            code == NO_CODE ? 0 : 2 + len))
         return false;
     ws->sent_code = code;
     ws_step(ws, SENT_CLOSE);
@@ -127,25 +123,30 @@ static void fail_size(wsk_ws *ws)
     fail_limit(ws, 1009, "message too big", "ws_max_size");
 }
 
-/* False when the pong cannot leave yet: too many wait, or memory is out. */
-static bool queue_pong(wsk_ws *ws, const uint8_t *payload, uint8_t len)
-{
-    if ((ws->out != NULL && ws->out->pong_octets > PONGS_MAX) ||
-        !wsk__ws_queue_frame(ws, WSK_PONG, true, payload, len))
-        return false;
-    ws->out->pong_octets += WSK__FRAME_START + (size_t)len;
-    ws->out->pong_end = wsk__buf_len(&ws->out->buf);
-    return true;
-}
-
-void wsk__ws_queue_due_pong(wsk_ws *ws)
+/* Queue the pong that had to wait, if it need not any more. */
+static void queue_due_pong(wsk_ws *ws)
 {
     const uint8_t *payload = ws->pong_len > 0 ? ws->control->pong : NULL;
 
-    if (ws->pong_due && queue_pong(ws, payload, ws->pong_len)) {
+    if (ws->pong_due &&
+        wsk__out_put_pong(&ws->out, ws->keys, payload, ws->pong_len)) {
         ws->pong_due = false;
         ws->pong_len = 0;
     }
+}
+
+const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len)
+{
+    return wsk__out_data(ws->out, len);
+}
+
+void wsk_ws_out_ack(wsk_ws *ws, size_t n)
+{
+    assert(n == 0 || ws->out != NULL);
+    if (n == 0)
+        return;
+    wsk__out_ack(ws->out, n);
+    queue_due_pong(ws);
 }
 
 /* 7.4: codes that may stand in a Close frame. 1004 to 1006 and 1015 never do;
@@ -224,7 +225,7 @@ static void answer_ping(wsk_ws *ws)
     const uint8_t *payload = len > 0 ? ws->control->in : NULL;
 
     ws->ready = WSK_WS_PING;
-    ws->pong_due = !queue_pong(ws, payload, len);
+    ws->pong_due = !wsk__out_put_pong(&ws->out, ws->keys, payload, len);
     ws->pong_len = ws->pong_due ? len : 0;
     if (ws->pong_len > 0)
         memcpy(ws->control->pong, payload, len);
@@ -559,7 +560,7 @@ wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
     take_back(ws);
     if (ws->state == WS_CLOSED)
         return WSK_E_STATE;
-    wsk__ws_queue_due_pong(ws); /* if it was memory that it waits for */
+    queue_due_pong(ws); /* if it was memory that it waits for */
     while (st == WSK_OK && *used < len && !event_waits(ws) && !ws->held) {
         n = len - *used;
         if (ws->in_payload)
@@ -609,7 +610,7 @@ size_t wsk__ws_take_whole(wsk_ws *ws, const uint8_t *data, size_t len,
         frame.len > ws->max_size || frame.len > len - size)
         return 0;
     take_back(ws);
-    wsk__ws_queue_due_pong(ws);
+    queue_due_pong(ws);
     *msg = (wsk_message){.opcode = (wsk_opcode)frame.opcode,
                          .data = data + size,
                          .len = (size_t)frame.len,
@@ -717,7 +718,8 @@ bool wsk__ws_lay_message(wsk_ws *ws, struct wsk__buf *msg)
 void wsk__ws_init(wsk_ws *ws, const wsk_limits *limits)
 {
     *ws = (wsk_ws){
-        .max_size = limits->ws_max_size < NO_CAP ? limits->ws_max_size : NO_CAP,
+        .max_size = limits->ws_max_size < WSK__BUF_CAP_MAX ? limits->ws_max_size
+                                                           : WSK__BUF_CAP_MAX,
         .head_size = WSK__FRAME_START,
         .close_code = NO_CLOSE,
         .masking = limits->ws_allow_unmasked ? WSK__MASK_MAY : WSK__MASK_MUST,
@@ -725,7 +727,20 @@ void wsk__ws_init(wsk_ws *ws, const wsk_limits *limits)
     };
 }
 
-wsk_ws *wsk_ws_new_server(const wsk_limits *limits)
+bool wsk__ws_init_client(wsk_ws *ws, const wsk_limits *limits,
+                         const uint8_t seed[WSK_WS_SEED_LEN])
+{
+    wsk__ws_init(ws, limits);
+    ws->masking = WSK__MASK_NEVER;
+    ws->keys = wsk__calloc(sizeof(*ws->keys));
+    if (ws->keys == NULL)
+        return false;
+    memcpy(ws->keys->seed, seed, WSK_WS_SEED_LEN);
+    return true;
+}
+
+/* A server's engine where `seed` is NULL, else a client's. */
+static wsk_ws *new_engine(const wsk_limits *limits, const uint8_t *seed)
 {
     wsk_ws *ws = wsk__alloc(sizeof(*ws));
     wsk_limits defaults;
@@ -736,8 +751,24 @@ wsk_ws *wsk_ws_new_server(const wsk_limits *limits)
         wsk_limits_init(&defaults);
         limits = &defaults;
     }
-    wsk__ws_init(ws, limits);
+    if (seed == NULL) {
+        wsk__ws_init(ws, limits);
+    } else if (!wsk__ws_init_client(ws, limits, seed)) {
+        wsk__free(ws);
+        return NULL;
+    }
     return ws;
+}
+
+wsk_ws *wsk_ws_new_server(const wsk_limits *limits)
+{
+    return new_engine(limits, NULL);
+}
+
+wsk_ws *wsk_ws_new_client(const wsk_limits *limits,
+                          const uint8_t seed[WSK_WS_SEED_LEN])
+{
+    return new_engine(limits, seed);
 }
 
 void wsk__ws_clear(wsk_ws *ws)

@@ -3,20 +3,11 @@
 #ifndef WSK_WS_CONN_H
 #define WSK_WS_CONN_H
 
-#include "base/buf.h"
 #include "base/utf8.h"
 #include "ws/deflate.h"
-#include "ws/frame.h"
-#include "ws/mask.h"
 #include "ws/pool.h"
+#include "ws/queue.h"
 #include "wsocket.h"
-
-/* Frames owed to the peer. */
-struct wsk__out {
-    struct wsk__buf buf;
-    size_t pong_end;    /* octets of buf up to its last pong's end */
-    size_t pong_octets; /* of pongs in buf, until all have left */
-};
 
 /* Memory a connection needs only now and then. */
 struct wsk__control {
@@ -99,49 +90,34 @@ bool wsk__ws_deflates(const struct wsk_ws *ws);
 size_t wsk__ws_take_whole(struct wsk_ws *ws, const uint8_t *data, size_t len,
                           wsk_message *msg);
 
-/*
- * Compress a long message before the caller takes the lock that the engine
- * stands under: nothing is read here but what is fixed since the handshake.
- * NULL when wsk_ws_send_with() is to do it, or nobody. Else a block of *len
- * octets from now on, for wsk__ws_send_packed() and then wsk__free().
- */
-uint8_t *wsk__ws_pack(const struct wsk_ws *ws, const uint8_t *data, size_t *len,
-                      unsigned flags);
-
-/* The same for another piece of a message, if wsk__ws_packs() says so. */
-uint8_t *wsk__ws_pack_piece(const struct wsk_ws *ws, const uint8_t *data,
-                            size_t *len);
-static inline bool wsk__ws_packs(const struct wsk_ws *ws)
+/* Queue bytes as they are: the rest of a handshake's answer, or of a message
+ * that the caller writes itself. False when memory is out. */
+static inline bool wsk__ws_send_raw(struct wsk_ws *ws, const uint8_t *data,
+                                    size_t len)
 {
-    return ws->packing;
+    return wsk__out_put(&ws->out, data, len);
 }
 
-/* Returns of wsk_ws_send_frame(). */
-wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode, bool fin,
-                               uint8_t *block, size_t len);
-
-/* Octets that are queued as they are: what is left of a handshake's answer, or
- * of a message that the caller writes itself. False when memory is out. */
-bool wsk__ws_send_raw(struct wsk_ws *ws, const uint8_t *data, size_t len);
-
-/* For a message that the caller writes itself, now: the header of its frame,
- * *n octets. Returns of wsk_ws_send_message(); WSK_E_AGAIN when it is to be
- * compressed, or something is owed already. */
-wsk_status wsk__ws_send_beside(struct wsk_ws *ws, wsk_opcode opcode, size_t len,
-                               unsigned flags, uint8_t head[WSK__FRAME_OWN_MAX],
-                               size_t *n);
-
 /*
- * The queue behind out_buf(), *spare, is lent to an engine that owes nothing,
- * so that sending takes no memory; and taken back when all has left. NULL:
- * there is none to lend; one that holds much is freed instead.
+ * Lend the queue *spare to an engine that has none, so that sending takes no
+ * memory; and take it back when all has left. *spare is NULL while it is lent;
+ * a queue that cannot be given back to it is freed.
  */
-void wsk__ws_lend(struct wsk_ws *ws, struct wsk__out **spare);
-void wsk__ws_return(struct wsk_ws *ws, struct wsk__out **spare);
-void wsk__out_free(struct wsk__out *out); /* NULL is legal */
+static inline void wsk__ws_lend(struct wsk_ws *ws, struct wsk__out **spare)
+{
+    wsk__out_lend(&ws->out, spare);
+}
+static inline void wsk__ws_return(struct wsk_ws *ws, struct wsk__out **spare)
+{
+    wsk__out_return(&ws->out, spare);
+}
 
-/* The transport is gone: what is owed will never leave. */
-void wsk__ws_drop_out(struct wsk_ws *ws);
+/* Free what is queued: the transport is gone, so it will never leave. */
+static inline void wsk__ws_drop_out(struct wsk_ws *ws)
+{
+    wsk__out_free(ws->out);
+    ws->out = NULL;
+}
 
 /*
  * Octets still to come of a frame that feed() only unmasks, and of whose
@@ -196,9 +172,7 @@ static inline size_t wsk__ws_held(const struct wsk_ws *ws)
 {
     size_t in = ws->msg != NULL ? ws->msg->size : 0;
 
-    return in + (ws->out != NULL && wsk__buf_len(&ws->out->buf) > 0
-                     ? ws->out->buf.size
-                     : 0);
+    return in + wsk__out_held(ws->out);
 }
 
 /* Whether pieces of the message that is being received are given. */

@@ -34,4 +34,7 @@ void wsk__deflater_clear(struct wsk__deflater *d);
 /* What both directions of a connection keep between messages, about. */
 size_t wsk__deflate_bytes(const wsk_ws_deflate *how);
 
+/* Free all states that wait in a pool which is no longer in use. */
+void wsk__pool_clear(struct wsk__pool *pool);
+
 #endif

@@ -42,7 +42,4 @@ static inline bool wsk__slots_give(struct wsk__slots *s, void *state)
     return false;
 }
 
-/* Free what waits in it; nobody uses it any more. */
-void wsk__pool_clear(struct wsk__pool *pool);
-
 #endif

@@ -3,57 +3,14 @@
 #include "ws/send.h"
 
 #include "base/mem.h"
-#include "ws/mask.h"
+#include "ws/queue.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum {
-    KEEP_OUT = 131072, /* octets of a queue that is kept for others */
     PACK_LEAST = 4096, /* octets of a message that is worth a block */
     PACK_TAIL = 4,     /* what ends a flush, see end_piece() */
 };
-
-/* More than any block can have, with room to add without overflow. */
-static const size_t NO_CAP = SIZE_MAX / 4;
-
-/* Room for n more octets of frames; NULL when memory is out. */
-static uint8_t *out_room(wsk_ws *ws, size_t n)
-{
-    if (ws->out == NULL) {
-        ws->out = wsk__calloc(sizeof(*ws->out));
-        if (ws->out == NULL)
-            return NULL;
-        wsk__buf_init(&ws->out->buf, NO_CAP);
-    }
-    return wsk__buf_room(&ws->out->buf, n);
-}
-
-bool wsk__ws_queue_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
-                         const uint8_t *data, size_t len)
-{
-    uint8_t head[WSK__FRAME_OWN_MAX];
-    size_t n = wsk__frame_write(head, opcode, fin, len);
-    uint8_t *room;
-
-    if (len > NO_CAP - WSK__FRAME_HEAD_MAX)
-        return false;
-    room = out_room(ws, WSK__FRAME_HEAD_MAX + len);
-    if (room == NULL)
-        return false;
-    memcpy(room, head, n);
-    if (ws->keys != NULL) {
-        uint8_t key[4];
-
-        wsk__keys_next(ws->keys, key);
-        n = wsk__frame_write_key(room, n, key);
-        wsk__mask_copy(room + n, data, len, key, 0);
-    } else if (len > 0) {
-        memcpy(room + n, data, len);
-    }
-    wsk__buf_grow_tail(&ws->out->buf, n + len);
-    return true;
-}
 
 /* ---------------------------------------------------------- compressed --- */
 
@@ -94,7 +51,8 @@ static bool queue_deflated_masked(wsk_ws *ws, wsk_opcode opcode, bool fin,
                             block);
     if (size > 0) {
         size += end_piece(block + size, fin);
-        if (!wsk__ws_queue_frame(ws, marked(opcode), fin, block, size))
+        if (!wsk__out_put_frame(&ws->out, ws->keys, marked(opcode), fin, block,
+                                size))
             wsk__ws_fail(ws, 1011, "out of memory");
     }
     wsk__free(block);
@@ -107,7 +65,8 @@ static bool queue_nothing(wsk_ws *ws, wsk_opcode opcode, bool fin)
 {
     static const uint8_t END[] = {0};
 
-    return wsk__ws_queue_frame(ws, opcode, fin, END, fin ? sizeof(END) : 0);
+    return wsk__out_put_frame(&ws->out, ws->keys, opcode, fin, END,
+                              fin ? sizeof(END) : 0);
 }
 
 /* Compressed octets go straight to where they leave from; the header is written
@@ -121,11 +80,11 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, bool fin,
 
     if (len == 0)
         return queue_nothing(ws, opcode, fin);
-    if (len > NO_CAP / 2)
+    if (len > WSK__BUF_CAP_MAX / 2)
         return false;
     if (ws->keys != NULL)
         return queue_deflated_masked(ws, opcode, fin, data, len);
-    room = out_room(ws, WSK__FRAME_OWN_MAX + pack_room(ws, len));
+    room = wsk__out_room(&ws->out, WSK__FRAME_OWN_MAX + pack_room(ws, len));
     if (room == NULL)
         return false;
     block = room + WSK__FRAME_OWN_MAX;
@@ -136,14 +95,14 @@ static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, bool fin,
     size += end_piece(block + size, fin);
     n = wsk__frame_write(room, marked(opcode), fin, size);
     memmove(room + n, block, size);
-    wsk__buf_grow_tail(&ws->out->buf, n + size);
+    wsk__out_grow(ws->out, n + size);
     return true;
 }
 
 static bool is_compressed(const wsk_ws *ws, size_t len, unsigned flags)
 {
     return ws->deflates && (flags & WSK_SEND_PLAIN) == 0 && len > 0 &&
-           len >= ws->deflate.threshold && len <= NO_CAP / 2;
+           len >= ws->deflate.threshold && len <= WSK__BUF_CAP_MAX / 2;
 }
 
 uint8_t *wsk__ws_pack_piece(const wsk_ws *ws, const uint8_t *data, size_t *len)
@@ -152,7 +111,8 @@ uint8_t *wsk__ws_pack_piece(const wsk_ws *ws, const uint8_t *data, size_t *len)
     uint8_t *block;
     size_t size;
 
-    if (*len < PACK_LEAST || *len > NO_CAP / 2 || ws->deflate.server_takeover)
+    if (*len < PACK_LEAST || *len > WSK__BUF_CAP_MAX / 2 ||
+        ws->deflate.server_takeover)
         return NULL;
     block = wsk__alloc(pack_room(ws, *len));
     if (block == NULL)
@@ -197,7 +157,7 @@ wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
     if (!control && ws->sending != (opcode == WSK_CONTINUATION))
         return WSK_E_STATE;
     if (control || !ws->packing)
-        queued = wsk__ws_queue_frame(ws, opcode, fin, data, len);
+        queued = wsk__out_put_frame(&ws->out, ws->keys, opcode, fin, data, len);
     else
         queued = queue_deflated(ws, opcode, fin, data, len);
     if (!queued)
@@ -216,7 +176,8 @@ wsk_status wsk__ws_send_packed(wsk_ws *ws, wsk_opcode opcode, bool fin,
         (ws->sending && !ws->packing))
         return WSK_E_STATE;
     len += end_piece(block + len, fin);
-    if (!wsk__ws_queue_frame(ws, marked(opcode), fin, block, len))
+    if (!wsk__out_put_frame(&ws->out, ws->keys, marked(opcode), fin, block,
+                            len))
         return WSK_E_NOMEM;
     went(ws, fin, true);
     return WSK_OK;
@@ -261,72 +222,8 @@ wsk_status wsk__ws_send_beside(wsk_ws *ws, wsk_opcode opcode, size_t len,
         return WSK_E_CLOSED;
     if (ws->sending)
         return WSK_E_STATE;
-    wsk_ws_out_buf(ws, n);
-    if (*n > 0 || is_compressed(ws, len, flags))
+    if (wsk__out_data(ws->out, n) != NULL || is_compressed(ws, len, flags))
         return WSK_E_AGAIN;
     *n = wsk__frame_write(head, opcode, true, len);
     return WSK_OK;
-}
-
-bool wsk__ws_send_raw(wsk_ws *ws, const uint8_t *data, size_t len)
-{
-    uint8_t *room = out_room(ws, len);
-
-    if (room == NULL)
-        return false;
-    memcpy(room, data, len);
-    wsk__buf_grow_tail(&ws->out->buf, len);
-    return true;
-}
-
-const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len)
-{
-    *len = ws->out != NULL ? wsk__buf_len(&ws->out->buf) : 0;
-    return *len > 0 ? wsk__buf_data(&ws->out->buf) : NULL;
-}
-
-void wsk_ws_out_ack(wsk_ws *ws, size_t n)
-{
-    struct wsk__out *out = ws->out;
-
-    assert(n <= (out != NULL ? wsk__buf_len(&out->buf) : 0));
-    if (n == 0)
-        return;
-    wsk__buf_ack(&out->buf, n);
-    out->pong_end = n < out->pong_end ? out->pong_end - n : 0;
-    if (out->pong_end == 0)
-        out->pong_octets = 0;
-    wsk__ws_queue_due_pong(ws);
-}
-
-void wsk__ws_lend(wsk_ws *ws, struct wsk__out **spare)
-{
-    if (ws->out == NULL) {
-        ws->out = *spare;
-        *spare = NULL;
-    }
-}
-
-void wsk__ws_return(wsk_ws *ws, struct wsk__out **spare)
-{
-    if (ws->out == NULL || wsk__buf_len(&ws->out->buf) > 0)
-        return;
-    if (*spare == NULL && ws->out->buf.size <= KEEP_OUT)
-        *spare = ws->out;
-    else
-        wsk__out_free(ws->out);
-    ws->out = NULL;
-}
-
-void wsk__ws_drop_out(wsk_ws *ws)
-{
-    wsk__out_free(ws->out);
-    ws->out = NULL;
-}
-
-void wsk__out_free(struct wsk__out *out)
-{
-    if (out != NULL)
-        wsk__buf_free(&out->buf);
-    wsk__free(out);
 }

@@ -3,7 +3,7 @@
 #include "harness.h"
 
 #include "base/mem.h"
-#include "ws/conn.h"
+#include "ws/send.h"
 #include "ws/deflate.h"
 #include "ws/inflate.h"
 

@@ -19,7 +19,7 @@
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
-#include "ws/pool.h"
+#include "ws/deflate.h"
 #include "wsocket.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
 #include "net/os/clock.h"
 #include "net/websocket/handshake.h"
 #include "net/websocket/ping.h"
-#include "ws/conn.h"
 #include "ws/pool.h"
+#include "ws/send.h"
 #include "wsocket.h"
 
 #include <assert.h>

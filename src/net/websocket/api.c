@@ -16,7 +16,7 @@
 #include "net/websocket/receive.h"
 #include "net/websocket/send.h"
 #include "net/websocket/served.h"
-#include "ws/conn.h"
+#include "ws/send.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>

@@ -17,8 +17,8 @@
 #include "net/websocket/outbox.h"
 #include "net/websocket/receive.h"
 #include "net/websocket/served.h"
-#include "ws/conn.h"
 #include "ws/frame.h"
+#include "ws/send.h"
 #include "wsocket.h"
 
 #include <errno.h>
