@@ -1,6 +1,7 @@
 #include "app/static.h"
 
 #include "base/ascii.h"
+#include "base/hash.h"
 #include "base/items.h"
 #include "base/mem.h"
 #include "http/select.h"
@@ -352,10 +353,8 @@ static struct entry *look_up(const struct target *t, uint64_t now_ms)
 
 static struct entry **slot_of(struct wsk__statics *s, const struct target *t)
 {
-    uint32_t h = 2166136261U;
+    uint32_t h = wsk__hash(t->name, strlen(t->name));
 
-    for (const char *p = t->name; *p != '\0'; p++)
-        h = (h ^ (unsigned char)*p) * 16777619U;
     return &s->slots[(h ^ (uint32_t)(t->mount - s->mounts)) % KEPT];
 }
 

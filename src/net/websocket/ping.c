@@ -1,17 +1,14 @@
 #include "net/websocket/ping.h"
 
+#include "base/hash.h"
 #include "net/os/clock.h"
 #include "net/websocket/served.h"
 #include "wsocket.h"
 
-/* FNV-1a: tells the pongs of our pings from others, in four octets. */
+/* Tells the pongs of our pings from others, in four octets. */
 uint32_t wsk__payload_hash(const uint8_t *data, size_t len)
 {
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ data[i]) * 16777619u;
-    return hash;
+    return wsk__hash(data, len);
 }
 
 void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
