@@ -6,20 +6,11 @@
 
 static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-/* Digits without a leading zero, at most `max`. */
+/* Read a decimal number of up to three digits, without a leading zero. */
 static bool read_decimal(wsk_str text, unsigned max, unsigned *out)
 {
-    unsigned n = 0;
-
-    if (text.len == 0 || text.len > 3 || (text.len > 1 && text.p[0] == '0'))
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!wsk__is_digit(text.p[i]))
-            return false;
-        n = n * 10 + (unsigned)(text.p[i] - '0');
-    }
-    *out = n;
-    return n <= max;
+    return !(text.len > 1 && text.p[0] == '0') &&
+           wsk__read_decimal(text, 3, max, out);
 }
 
 static bool read_v4(wsk_str text, uint8_t out[4])

@@ -248,6 +248,21 @@ bool wsk__read_length(wsk_str s, uint64_t *length)
     return s.len > 0;
 }
 
+bool wsk__read_decimal(wsk_str s, size_t digits, unsigned max, unsigned *n)
+{
+    unsigned value = 0;
+
+    if (s.len == 0 || s.len > digits)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!wsk__is_digit((unsigned char)s.p[i]))
+            return false;
+        value = value * 10 + (unsigned)(s.p[i] - '0');
+    }
+    *n = value;
+    return value <= max;
+}
+
 bool wsk__str_ieq(wsk_str s, const char *lit)
 {
     if (s.len != strlen(lit))

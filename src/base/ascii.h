@@ -85,6 +85,10 @@ bool wsk__name_matches(wsk_str name, const char *lit, size_t len);
  * nobody's arithmetic wraps. */
 bool wsk__read_length(wsk_str s, uint64_t *length);
 
+/* Read 1 to `digits` decimal digits and nothing else; `digits` is at most 9.
+ * False also above `max`. A caller that takes no leading zero looks itself. */
+bool wsk__read_decimal(wsk_str s, size_t digits, unsigned max, unsigned *n);
+
 /* ASCII case ignored. */
 bool wsk__str_ieq(wsk_str s, const char *lit);
 

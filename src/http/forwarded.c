@@ -78,17 +78,12 @@ static bool next_member(struct walk *w, wsk_str *member)
 
 static bool read_port(wsk_str text, uint16_t *port)
 {
-    unsigned n = 0;
+    unsigned n;
 
-    if (text.len == 0 || text.len > 5)
+    if (!wsk__read_decimal(text, 5, UINT16_MAX, &n) || n == 0)
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!wsk__is_digit(text.p[i]))
-            return false;
-        n = n * 10 + (unsigned)(text.p[i] - '0');
-    }
     *port = (uint16_t)n;
-    return n > 0 && n <= 65535;
+    return true;
 }
 
 /* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80". */

@@ -25,17 +25,13 @@ static wsk_str next_word(wsk_str *line)
 
 static bool read_port(wsk_str text, uint16_t *port)
 {
-    unsigned n = 0;
+    unsigned n;
 
-    if (text.len == 0 || text.len > 5 || (text.len > 1 && text.p[0] == '0'))
+    if ((text.len > 1 && text.p[0] == '0') ||
+        !wsk__read_decimal(text, 5, UINT16_MAX, &n))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (!wsk__is_digit(text.p[i]))
-            return false;
-        n = n * 10 + (unsigned)(text.p[i] - '0');
-    }
     *port = (uint16_t)n;
-    return n <= 65535;
+    return true;
 }
 
 static bool read_address(wsk_str text, bool v6, struct wsk__ip *ip)

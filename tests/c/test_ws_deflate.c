@@ -3,9 +3,9 @@
 #include "harness.h"
 
 #include "base/mem.h"
-#include "ws/send.h"
 #include "ws/deflate.h"
 #include "ws/inflate.h"
+#include "ws/send.h"
 
 #include <zlib.h>
 
