@@ -3,6 +3,8 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include "net/log/limits.h"
+#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <arpa/inet.h>
@@ -10,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -177,6 +180,37 @@ static inline int hear_frame(int fd, char data[126], size_t *len)
         return -1;
     data[*len] = '\0';
     return head[0] & 15;
+}
+
+/* Wait until a counter of the test is n. */
+static inline bool comes_to(atomic_int *count, int n)
+{
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(count) != n; ms++)
+        usleep(1000);
+    return atomic_load(count) == n;
+}
+
+/* The same for a counter that may pass n meanwhile. */
+static inline bool reaches(atomic_int *count, int n)
+{
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(count) < n; ms++)
+        usleep(1000);
+    return atomic_load(count) >= n;
+}
+
+/* How often a limit has been hit. */
+static inline unsigned long long hits(const struct served *s,
+                                      enum wsk__limit limit)
+{
+    return atomic_load(&s->srv->logs.limits[limit].n);
+}
+
+/* Wait until a limit has been hit. */
+static inline bool is_hit(const struct served *s, enum wsk__limit limit)
+{
+    for (int ms = 0; ms < PATIENCE_MS && hits(s, limit) == 0; ms++)
+        usleep(1000);
+    return hits(s, limit) > 0;
 }
 
 /* Reads until the peer's end; false when it is a reset or never comes. */

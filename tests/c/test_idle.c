@@ -40,25 +40,19 @@ static void handler(wsk_request *req, void *user)
     wsk_request_respond(req, 200, NULL, 0, "ok", 2);
 }
 
-static bool come(atomic_int *count, int n)
-{
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(count) != n; ms++)
-        usleep(1000);
-    return atomic_load(count) == n;
-}
-
 static int ask(int fd)
 {
     return say(fd, GET("/")) ? hear_answer(fd, NULL, 0) : 0;
 }
 
-/* All of them are accepted, in this order, before it returns. */
+/* Dial n connections; each is accepted before the next is dialled. */
 static void dial_all(const struct served *s, int *fds, int n)
 {
     for (int i = 0; i < n; i++) {
         fds[i] = dial(s);
-        while (*(volatile unsigned *)&s->srv->conns.n < (unsigned)i + 1)
-            usleep(1000);
+        for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
+            if (atomic_load(&s->srv->conns.n) > (unsigned)i)
+                break;
     }
 }
 
@@ -66,11 +60,6 @@ static void close_all(const int *fds, int n)
 {
     for (int i = 0; i < n; i++)
         close(fds[i]);
-}
-
-static unsigned long long hits(const struct served *s, enum wsk__limit limit)
-{
-    return atomic_load(&s->srv->logs.limits[limit].n);
 }
 
 TEST(silent_connections_make_room_the_oldest_first)
@@ -123,7 +112,7 @@ TEST(what_is_not_idle_goes_on_and_the_next_waits)
     say(runs, GET("/wait"));
     say(body, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nb");
     say(head, "GET / HT");
-    EXPECT(come(&waiting, 1));
+    EXPECT(comes_to(&waiting, 1));
     next = dial(&s);
     say(next, GET("/"));
     EXPECT(!hears(next, 300)); /* accepting was tried again, too */

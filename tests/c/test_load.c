@@ -38,9 +38,7 @@ static void handler(wsk_request *req, void *user)
 
 static bool one_waits(void)
 {
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&waiting) == 0; ms++)
-        usleep(1000);
-    return atomic_load(&waiting) > 0;
+    return reaches(&waiting, 1);
 }
 
 /* One more connection than may wait is refused, at once and politely. */
@@ -75,14 +73,6 @@ TEST(past_queue_limit_a_request_is_answered_503_with_retry_after) /* 9110 15.6.4
         close(fds[i]);
     close(holder);
     wsk_server_free(s.srv);
-}
-
-static bool is_hit(const struct served *s, enum wsk__limit limit)
-{
-    for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
-        if (atomic_load(&s->srv->logs.limits[limit].n) > 0)
-            return true;
-    return false;
 }
 
 TEST(a_request_that_waits_a_second_for_a_thread_is_counted)
@@ -420,7 +410,7 @@ TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     /* The echo of what it has read already may be too much by itself. */
     while (atomic_load(&s.srv->conns.counted) <= 200000 &&
-           atomic_load(&s.srv->logs.limits[WSK__LIMIT_WS_MEMORY].n) == 0) {
+           hits(&s, WSK__LIMIT_WS_MEMORY) == 0) {
         static const char one[8 + 50000] = {(char)0x82, (char)0xfe, (char)0xc3,
                                             0x50};
         ssize_t n = send(fd, one + at, sizeof(one) - at, MSG_NOSIGNAL);
@@ -498,7 +488,7 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     usleep(20000);
     say(other, "b");
     EXPECT(hear_answer(other, NULL, 0) > 0); /* whatever the handler says */
-    EXPECT(atomic_load(&s.srv->logs.limits[WSK__LIMIT_MEMORY].n) == 1);
+    EXPECT(hits(&s, WSK__LIMIT_MEMORY) == 1);
     close(other);
     for (int i = 0; i < n; i++)
         close(fds[i]);
@@ -559,7 +549,7 @@ static void trickle(void *user, const char *options)
     EXPECT(!hears(fd, 20));
     let_time_pass(&s);
     EXPECT(close_code(fd) == 1008);
-    EXPECT(atomic_load(&s.srv->logs.limits[WSK__LIMIT_WS_RATE].n) == 1);
+    EXPECT(hits(&s, WSK__LIMIT_WS_RATE) == 1);
     EXPECT(nothing_is_held(&s));
     close(fd);
     wsk_server_free(s.srv);

@@ -64,13 +64,6 @@ static void send_file(wsk_request *req, void *user)
     atomic_fetch_add(&plan->returned, 1);
 }
 
-static void await(atomic_int *n, int want)
-{
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(n) < want; ms++)
-        usleep(1000);
-    EXPECT(atomic_load(n) >= want);
-}
-
 /* Skips a head; the last line must have come whole. */
 static bool hear_head(int fd)
 {
@@ -208,7 +201,7 @@ static void slow_readers(void)
         fds[i] = dial(&s);
         EXPECT(say(fds[i], GET("/")));
     }
-    await(&plan.returned, CLIENTS);
+    EXPECT(reaches(&plan.returned, CLIENTS));
     close(plan.fd); /* the server has its own duplicates */
     quick = dial(&s);
     for (int i = 0; i < 10; i++) {
@@ -366,7 +359,7 @@ TEST(lent_memory_is_a_body_and_is_given_back_once)
         EXPECT(hear_text(fd, "between"));
         for (int k = 1; k < 20; k++)
             EXPECT(hear_file(fd, 0, LENGTHS[i]));
-        await(&loan.given_back, 20);
+        EXPECT(reaches(&loan.given_back, 20));
         EXPECT(say(fd, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" GET("/quick")));
         EXPECT(hear_head(fd));
         EXPECT(hear_answer(fd, NULL, 0) == 200);
@@ -415,7 +408,7 @@ static void slow_borrowers(void)
         fds[i] = dial(&s);
         EXPECT(say(fds[i], GET("/")));
     }
-    await(&loan.returned, CLIENTS);
+    EXPECT(reaches(&loan.returned, CLIENTS));
     quick = dial(&s);
     EXPECT(say(quick, GET("/quick")));
     EXPECT(hear_answer(quick, NULL, 0) == 200);
@@ -426,7 +419,7 @@ static void slow_borrowers(void)
             EXPECT(hear_head(fds[i]) && hear_file(fds[i], 0, BIG));
         close(fds[i]);
     }
-    await(&loan.given_back, CLIENTS / 2);
+    EXPECT(reaches(&loan.given_back, CLIENTS / 2));
     wsk_server_free(s.srv); /* the rest never read */
     EXPECT(atomic_load(&loan.given_back) == CLIENTS);
     for (int i = CLIENTS / 2; i < CLIENTS; i++)

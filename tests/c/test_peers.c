@@ -78,13 +78,6 @@ static void handler(wsk_request *req, void *user)
         wsk_request_respond(req, 200, NULL, 0, "ok", 2);
 }
 
-static bool comes_to(atomic_int *count, int n)
-{
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(count) != n; ms++)
-        usleep(1000);
-    return atomic_load(count) == n;
-}
-
 static int dial_and_say(const struct served *s, const char *request)
 {
     int fd = dial(s);
@@ -174,14 +167,6 @@ TEST(a_slow_reader_gets_the_whole_answer)
     }
     EXPECT(comes_to(&sending, 0));
     wsk_server_free(s.srv);
-}
-
-static bool is_hit(const struct served *s, enum wsk__limit limit)
-{
-    for (int ms = 0; ms < PATIENCE_MS; ms++, usleep(1000))
-        if (atomic_load(&s->srv->logs.limits[limit].n) > 0)
-            return true;
-    return false;
 }
 
 /* max_parked bounds the threads; past it a wait costs a slot, and is logged. */

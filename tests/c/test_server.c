@@ -12,14 +12,6 @@
 
 enum { AWAY_US = 150000 }; /* the loop reads for a handler by then */
 
-/* Whether `n` comes to `want` before patience is over. */
-static bool comes_to(atomic_int *n, int want)
-{
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(n) < want; ms++)
-        usleep(1000);
-    return atomic_load(n) >= want;
-}
-
 /* A door at which one handler at a time waits until the test lets it pass. */
 static struct {
     atomic_int waiting, passes;
@@ -36,7 +28,7 @@ static void wait_at_door(void)
 
 static bool someone_waits(void)
 {
-    return comes_to(&door.waiting, 1);
+    return reaches(&door.waiting, 1);
 }
 
 static void let_pass(void)
@@ -364,11 +356,11 @@ TEST(a_close_event_comes_after_1013_without_pings)
     int ws = open_ws(&s, UPGRADE("/"));
     wsk_status st = WSK_OK;
 
-    EXPECT(comes_to(&heard.connects, 1));
+    EXPECT(reaches(&heard.connects, 1));
     for (int i = 0; i < 100 && st == WSK_OK; i++)
         st = wsk_conn_send(heard.conn, WSK_BINARY, much, sizeof(much), true);
     EXPECT(st == WSK_E_CLOSED);
-    EXPECT(comes_to(&heard.closes, 1));
+    EXPECT(reaches(&heard.closes, 1));
     EXPECT(heard.code == 1006); /* the peer has sent no Close: 6455 7.1.5 */
     wsk_conn_unref(heard.conn);
     close(ws);
@@ -403,7 +395,7 @@ TEST(what_waits_for_a_peer_that_is_given_up_is_freed_at_once)
 
     atomic_store(&heard.connects, 0);
     ws = open_ws(&s, UPGRADE("/"));
-    EXPECT(comes_to(&heard.connects, 1));
+    EXPECT(reaches(&heard.connects, 1));
     for (int i = 0; i < 10000 && st == WSK_OK; i++) {
         len = i % 2 == 0 ? sizeof(some) : 100;
         st = wsk_conn_send(heard.conn, WSK_BINARY, some, len, true);

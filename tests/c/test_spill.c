@@ -194,9 +194,7 @@ TEST(never_gives_the_body_to_the_handler_as_it_comes)
     atomic_store(&calls, 0);
     fill_body();
     EXPECT(say_head(fd, "Content-Length: 1000\r\n"));
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&calls) == 0; ms++)
-        usleep(1000);
-    EXPECT(atomic_load(&calls) == 1);
+    EXPECT(comes_to(&calls, 1));
     EXPECT(say_octets(fd, body, 1000));
     expect_account(fd, "-1 0 1000 1");
     close(fd);
@@ -285,7 +283,7 @@ TEST(past_spill_limit_a_body_is_507_and_others_are_not)
             usleep(1000);
     }
     EXPECT(hear_answer(fds[2], NULL, 0) == 507);
-    EXPECT(atomic_load(&s.srv->logs.limits[WSK__LIMIT_SPILL].n) == 1);
+    EXPECT(hits(&s, WSK__LIMIT_SPILL) == 1);
     for (int i = 0; i < 2; i++) {
         EXPECT(say_octets(fds[i], body + 102400, 1));
         expect_account(fds[i], "102401 0 102401 0");
