@@ -47,7 +47,8 @@ static bool read_group(wsk_str text, unsigned *out)
     return true;
 }
 
-/* Groups between colons, into octets; IPv4 may be the last. SIZE_MAX: none. */
+/* Read groups between colons into bytes; IPv4 may be the last. Returns the
+ * number of bytes, or SIZE_MAX when the text is no such list. */
 static size_t read_groups(wsk_str text, uint8_t *out, size_t room)
 {
     const char *p = text.p, *end = text.p + text.len;
@@ -117,7 +118,7 @@ bool wsk__ip_read(wsk_str text, struct wsk__ip *ip)
     return good;
 }
 
-/* The longest run of zero groups, two at least (RFC 5952 4.2). */
+/* Find the longest run of zero groups, two at least (RFC 5952 4.2). */
 static void find_gap(const unsigned groups[8], int *from, int *len)
 {
     *from = -1;

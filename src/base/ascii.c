@@ -5,7 +5,7 @@
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
 
-/* Half an octet of each of 16 answers: NEON has no movemask. */
+/* Reduce each of 16 answers to four bits: NEON has no movemask. */
 static uint64_t halves(uint8x16_t answers)
 {
     return vget_lane_u64(
@@ -148,7 +148,7 @@ bool wsk__is_target(const char *p, const char *end)
 
     for (; end - p >= 16; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* Signed: octets above 0x7f are less than a blank. */
+        /* The comparison is signed: bytes above 0x7f are less than a blank. */
         __m128i good = _mm_andnot_si128(
             _mm_or_si128(_mm_cmpeq_epi8(x, del), _mm_cmpeq_epi8(x, hash)),
             _mm_cmpgt_epi8(x, blank));
@@ -170,8 +170,8 @@ bool wsk__is_target(const char *p, const char *end)
     return wsk__is_target_plain(p, end);
 }
 
-/* Up to so many octets a register of eight costs less than one of sixteen,
- * which leaves up to fifteen to be looked at one by one. */
+/* Longest value to read in words of eight bytes: vectors of sixteen cost more,
+ * because up to fifteen bytes are left to read one by one. */
 enum { SHORT_VALUE = 64 };
 
 static uint64_t eight_octets(const char *p)
@@ -182,8 +182,8 @@ static uint64_t eight_octets(const char *p)
     return x;
 }
 
-/* Of eight octets: none is below a space or DEL. False for a tab, too, and for
- * some octets behind a control: then they are looked at one by one. */
+/* True if none of eight bytes is below a space or is DEL. False for a tab, too,
+ * and for some bytes behind a control: the caller reads these one by one. */
 static bool is_plain_text(uint64_t x)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
@@ -205,8 +205,8 @@ bool wsk__is_field_value(const char *p, size_t len)
     return wsk__find_control_plain(p + i, p + len) == p + len;
 }
 
-/* Each letter of `lit` has the bit 0x40, half of which is the case bit; a dash
- * has not, and so must be there as it is. */
+/* Compare eight bytes, ASCII case ignored. Each letter of `lit` has the bit
+ * 0x40, half of which is the case bit; a dash has not, so it must be equal. */
 static bool same_eight(const char *p, const char *lit)
 {
     const uint64_t bits = UINT64_C(0x2020202020202020);

@@ -16,7 +16,7 @@ static inline bool wsk__is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
-/* The value of a hexadecimal digit; -1 for anything else. */
+/* Return the value of a hexadecimal digit; -1 for any other character. */
 static inline int wsk__hex(int c)
 {
     if (wsk__is_digit(c))
@@ -25,7 +25,7 @@ static inline int wsk__hex(int c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* What an octet is, a set; 0: no tchar (RFC 9110 5.6.2). */
+/* Classes of characters, a set; 0: no tchar (RFC 9110 5.6.2). */
 enum {
     WSK__TCHAR = 1,
     WSK__UNDERSCORE = 2, /* CGI cannot tell it from a dash */
@@ -40,22 +40,23 @@ static inline bool wsk__is_tchar(unsigned char c)
 
 bool wsk__is_token(const char *p, size_t len); /* false when empty */
 
-/* The first octet in [p, end) that is a control but no HTAB, or DEL; else end.
- * The second does the same an octet at a time. */
+/* Return the first byte in [p, end) that is DEL or a control but no HTAB; else
+ * `end`. The second function does the same a byte at a time. */
 const char *wsk__find_control(const char *p, const char *end);
 const char *wsk__find_control_plain(const char *p, const char *end);
 
-/* The first octet in [p, end) that is no letter, digit, dash or dot; else end.
- * The second does the same an octet at a time. */
+/* Return the first byte in [p, end) that is no letter, digit, dash or dot; else
+ * `end`. The second function does the same a byte at a time. */
 const char *wsk__skip_common(const char *p, const char *end);
 const char *wsk__skip_common_plain(const char *p, const char *end);
 
-/* Whether all are visible ASCII and no '#' (RFC 9112 3.2). The second does the
- * same an octet at a time. */
+/* True if all bytes are visible ASCII and none is '#' (RFC 9112 3.2). The
+ * second function does the same a byte at a time. */
 bool wsk__is_target(const char *p, const char *end);
 bool wsk__is_target_plain(const char *p, const char *end);
 
-/* RFC 9110 5.5: no control but HTAB; octets above 0x7f pass (obs-text). */
+/* True if no byte is a control but HTAB (RFC 9110 5.5); bytes above 0x7f pass
+ * (obs-text). */
 bool wsk__is_field_value(const char *p, size_t len);
 
 static inline bool wsk__str_is(wsk_str s, const char *lit)
@@ -66,9 +67,9 @@ static inline bool wsk__str_is(wsk_str s, const char *lit)
 }
 
 /*
- * Whether the token `name` is `lit` (lower case letters and dashes), which is
- * just as long, ASCII case ignored: for a switch over name.len. No tchar but a
- * letter becomes that letter by the case bit.
+ * True if the token `name` is `lit` (lower case letters and dashes) of the same
+ * length, ASCII case ignored: for a switch over name.len. The case bit turns no
+ * other tchar into a letter.
  */
 static inline bool wsk__name_is(wsk_str name, const char *lit)
 {
@@ -78,31 +79,32 @@ static inline bool wsk__name_is(wsk_str name, const char *lit)
     return true;
 }
 
-/* The same for any octets and any length. */
+/* The same for any bytes and any length. */
 bool wsk__name_matches(wsk_str name, const char *lit, size_t len);
 
-/* RFC 9110 8.6: one or more digits and nothing else; below 2^63, so that
- * nobody's arithmetic wraps. */
+/* Read one or more digits and nothing else (RFC 9110 8.6). False also from 2^63
+ * on, so that sums of lengths do not wrap. */
 bool wsk__read_length(wsk_str s, uint64_t *length);
 
 /* Read 1 to `digits` decimal digits and nothing else; `digits` is at most 9.
- * False also above `max`. A caller that takes no leading zero looks itself. */
+ * False also above `max`. Leading zeros are accepted; a caller that forbids
+ * them checks that itself. */
 bool wsk__read_decimal(wsk_str s, size_t digits, unsigned max, unsigned *n);
 
-/* ASCII case ignored. */
+/* Compare, ASCII case ignored. */
 bool wsk__str_ieq(wsk_str s, const char *lit);
 
-/* Without SP and HTAB at both ends. */
+/* Return `s` without SP and HTAB at both ends. */
 wsk_str wsk__str_trim(wsk_str s);
 
 /*
- * Walk a comma-separated list (9110 5.6.1.2): empty elements are skipped,
+ * Walk a comma-separated list (RFC 9110 5.6.1.2): empty elements are skipped,
  * elements are trimmed. *pos starts at 0. False at the end. Quoted strings are
- * not looked into: for lists of tokens.
+ * not recognised: for lists of tokens.
  */
 bool wsk__list_next(wsk_str list, size_t *pos, wsk_str *item);
 
-/* Whether such a list has the member `lit`, ASCII case ignored. */
+/* True if such a list has the member `lit`, ASCII case ignored. */
 bool wsk__list_has(wsk_str list, const char *lit);
 
 #endif

@@ -32,7 +32,7 @@ bool wsk__base64_is_16_octets(const char *text, size_t len)
     return true;
 }
 
-/* 0 to 63, or -1. */
+/* Return 0 to 63, or -1. */
 static int value_of(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -64,7 +64,7 @@ size_t wsk__base64_decode(const char *text, size_t len, uint8_t *out,
         if (value < 0)
             return WSK__BASE64_BAD;
         bits = bits << 6 | (uint32_t)value;
-        if (i % 4 == 0) /* six bits are no octet yet */
+        if (i % 4 == 0) /* six bits are no byte yet */
             continue;
         if (n < cap)
             out[n] = (uint8_t)(bits >> (6 - 2 * (i % 4)));

@@ -23,9 +23,9 @@ uint8_t *wsk__buf_room(struct wsk__buf *b, size_t n)
         return NULL;
     if (b->block != NULL && b->size - b->tail >= n)
         return b->block + b->tail;
-    /* Moving down pays only when at least half of the block is free, so that
-     * the cost of all moves stays linear. That needs a block of up to twice the
-     * cap, but only where octets are read while others wait. */
+    /* Moving down is worth its cost only when at least half of the block is
+     * free: then the cost of all moves stays linear. That needs a block of up
+     * to twice the cap, but only where bytes are read while others wait. */
     if (b->size - len >= n && b->head >= len && b->block != NULL) {
         memmove(b->block, b->block + b->head, len);
         b->head = 0;

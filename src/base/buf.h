@@ -1,5 +1,5 @@
-/* base/buf: a queue of octets. Written at the tail, read at the head; it cannot
- * be made without a cap. */
+/* base/buf: a queue of bytes, written at the tail and read at the head. A
+ * buffer cannot be made without a cap. */
 #ifndef WSK_BASE_BUF_H
 #define WSK_BASE_BUF_H
 
@@ -13,10 +13,10 @@
 
 struct wsk__buf {
     uint8_t *block; /* owned; NULL while nothing was ever written */
-    size_t head;    /* octets already read, 0..tail */
+    size_t head;    /* bytes already read, 0..tail */
     size_t tail;    /* end of what was written, ..size */
-    size_t size;    /* octets in block; at most twice the cap */
-    size_t cap;     /* octets it holds at most; at most WSK__BUF_CAP_MAX */
+    size_t size;    /* bytes in block; at most twice the cap */
+    size_t cap;     /* bytes that may be queued; at most WSK__BUF_CAP_MAX */
 };
 
 static inline void wsk__buf_init(struct wsk__buf *b, size_t cap)
@@ -37,20 +37,21 @@ static inline uint8_t *wsk__buf_data(const struct wsk__buf *b)
     return b->block + b->head;
 }
 
-/* Room for n more octets behind the tail: a pointer to it, or NULL when memory
- * is out or the cap would be passed. Follow with wsk__buf_grow_tail(). */
+/* Return room for n more bytes behind the tail, or NULL when memory is out or
+ * the cap would be passed. Follow with wsk__buf_grow_tail(). */
 uint8_t *wsk__buf_room(struct wsk__buf *b, size_t n);
 
-/* n octets were written where wsk__buf_room() said. */
+/* Add n bytes that were written where wsk__buf_room() said. */
 static inline void wsk__buf_grow_tail(struct wsk__buf *b, size_t n)
 {
     b->tail += n;
 }
 
-/* Append; false (and nothing changed) when memory is out or past the cap. */
+/* Append n bytes. False, and nothing is changed, when memory is out or the cap
+ * would be passed. */
 bool wsk__buf_put(struct wsk__buf *b, const void *data, size_t n);
 
-/* n octets at the head have been read. */
+/* Drop n bytes at the head: they have been read. */
 static inline void wsk__buf_ack(struct wsk__buf *b, size_t n)
 {
     b->head += n;

@@ -8,15 +8,15 @@
 
 enum { MARK = sizeof(WSK__CUT) - 1, UNIT_MAX = 16 };
 
-/* Characters past ASCII that end a line or steer what shows it: C1 controls,
- * line and paragraph separators, marks and overrides of direction. */
+/* True for a character past ASCII that ends a line or controls the display: C1
+ * controls, line and paragraph separators, marks and overrides of direction. */
 static bool is_steering(uint32_t c)
 {
     return c < 0xa0 || c == 0x200e || c == 0x200f ||
            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
-/* Whether letters past ASCII do not stay. */
+/* True if letters past ASCII are escaped. */
 static bool is_ascii(enum wsk__escape how)
 {
     return how == WSK__ESCAPE_ASCII || how == WSK__ESCAPE_WORD;
@@ -33,7 +33,7 @@ static size_t put_hex(char *out, char kind, uint32_t c, size_t digits)
     return 2 + digits;
 }
 
-/* None that is escaped lies past U+FFFF. */
+/* Escape a character, none of which lies past U+FFFF. */
 static size_t put_code(char *out, uint32_t c)
 {
     return put_hex(out, 'u', c, 4);
@@ -44,7 +44,7 @@ static size_t put_octet(char *out, uint8_t c, enum wsk__escape how)
     return how == WSK__ESCAPE_JSON ? put_code(out, c) : put_hex(out, 'x', c, 2);
 }
 
-/* A character that steers, of `used` octets. */
+/* Escape a steering character of `used` bytes. */
 static size_t put_steering(char *out, uint32_t c, const uint8_t *p, size_t used,
                            enum wsk__escape how)
 {
@@ -71,8 +71,8 @@ static size_t put_ascii(char *out, uint8_t c, enum wsk__escape how)
     return 1 + quoted;
 }
 
-/* What stays of several lines. No line but the first begins with a bracket, for
- * an entry of a log does. */
+/* Write a newline or tab of a text of several lines. A blank sets off a bracket
+ * at the start of a line, because an entry of the log begins with one. */
 static size_t put_space(char *out, const uint8_t *p, size_t len)
 {
     out[0] = (char)*p;
@@ -80,7 +80,8 @@ static size_t put_space(char *out, const uint8_t *p, size_t len)
     return *p == '\n' && len > 1 && p[1] == '[' ? 2 : 1;
 }
 
-/* What the text at p becomes, in `out`; takes *used octets of it. */
+/* Write one character of the text at p, escaped where needed, and set *used to
+ * its bytes. */
 static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
                        size_t *used, enum wsk__escape how)
 {
@@ -103,8 +104,8 @@ static size_t put_unit(char out[UNIT_MAX], const uint8_t *p, size_t len,
     return *used;
 }
 
-/* Stays as it is in every way; most octets do, and a blank does in most ways.
- */
+/* True if every kind of escape leaves the byte as it is. Most bytes are such; a
+ * blank is not, though most kinds leave it. */
 static bool is_plain(uint8_t c)
 {
     return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
@@ -114,7 +115,7 @@ size_t wsk__escape(char *dst, size_t cap, const char *src, size_t len,
                    enum wsk__escape how)
 {
     const uint8_t *p = (const uint8_t *)src, *end = p + len;
-    size_t n = 0, whole = 0; /* so much of it leaves room for the mark */
+    size_t n = 0, whole = 0; /* bytes of dst behind which the mark fits */
 
     while (p < end) {
         char unit[UNIT_MAX];

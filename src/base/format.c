@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-/* One octet, or {name} and an octet. */
+/* Read one letter, or {name} and a letter. */
 static bool take_atom(const char **p, struct wsk__atom *atom)
 {
     const char *at = *p, *close;
 
     if (*at == '>' ||
-        *at == '<') /* Apache's "last" and "first": there is one */
+        *at == '<') /* Apache's "last" and "first": there is one request */
         at++;
     if (*at == '{') {
         close = strchr(at, '}');

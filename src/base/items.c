@@ -2,6 +2,8 @@
 
 #include "base/ascii.h"
 
+const char wsk__default_access[] = "-";
+
 static bool next_between(const char *list, const char *ends, size_t *pos,
                          wsk_str *item)
 {
@@ -79,7 +81,7 @@ static bool parse_unix(wsk_str path, struct wsk__bind *bind)
     if (split_last(path, &before, &mode) && before.len > 0 && mode.len >= 3 &&
         read_digits(mode, 8, 0777, &bind->number))
         bind->host = before;
-    /* sockaddr_un has some 100 octets; an abstract name has no file. */
+    /* sockaddr_un has room for some 100 bytes; an abstract name has no file. */
     return bind->host.len > 0 && bind->host.len < 100;
 }
 
@@ -105,7 +107,7 @@ bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind)
         bind->host.len -= 2;
         return bind->host.len > 0 && bind->host.len <= WSK__BIND_HOST_MAX;
     }
-    /* Without brackets nobody could tell the port from the address. */
+    /* Without brackets the port cannot be told from the address. */
     return bind->host.len <= WSK__BIND_HOST_MAX &&
            (bind->host.len == 0 ||
             memchr(bind->host.p, ':', bind->host.len) == NULL);

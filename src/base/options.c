@@ -27,10 +27,9 @@ const char *wsk_status_text(wsk_status st)
 /* ---------------------------------------------------------- the list --- */
 
 /*
- * A TIME default is written in milliseconds, its text is seconds, and the list
- * of rows is constant: so the compiler does the division. The digits stand in
- * an array of which the leading zeros are skipped; whole seconds end it before
- * the decimals.
+ * The text of a TIME default, which is written in milliseconds: seconds. The
+ * rows are constant, so the compiler does the division. The digits stand in an
+ * array whose leading zeros are skipped; whole seconds end before the decimals.
  */
 #define DIGIT(n, unit) (char)('0' + (n) / (unit) % 10)
 #define SECONDS_TEXT(ms)                                                       \
@@ -61,7 +60,7 @@ static const wsk_option ROWS[] = {
 
 enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 
-/* Where the field of each row lies in a wsk_server_config. */
+/* Offset of each row's field in a wsk_server_config. */
 #define AT(name, dflt, help) offsetof(wsk_server_config, name),
 #define AT_TIME(name, dflt, help) offsetof(wsk_server_config, name##_ms),
 #define AT_LIST(name, field, dflt, help) offsetof(wsk_server_config, field),
@@ -83,8 +82,6 @@ const wsk_option *wsk_options(size_t *n)
 #define SET(name, dflt, help) .name = (dflt),
 #define SET_TIME(name, dflt, help) .name##_ms = (dflt),
 #define SET_LIST(name, field, dflt, help) .field = (dflt),
-
-const char wsk__default_access[] = "-";
 
 void wsk_limits_init(wsk_limits *limits)
 {
@@ -118,7 +115,8 @@ static bool good_format(wsk_str text)
     return wsk__format_good(text.p);
 }
 
-/* As SCRIPT_NAME is: decoded, without a slash at its end. */
+/* Check a prefix in the form of SCRIPT_NAME: decoded, without a slash at its
+ * end. */
 static bool good_script_name(wsk_str text)
 {
     if (text.len == 0)
@@ -144,7 +142,8 @@ static bool good_forwarded(wsk_str item)
     return wsk__forwarded_field(item) != 0;
 }
 
-/* A name, with a dot before it or none, or an address; no port, no pattern. */
+/* Check a name, with or without a dot before it, or an address; no port, no
+ * pattern. */
 static bool good_host_name(wsk_str item)
 {
     struct wsk__ip ip;
@@ -168,8 +167,8 @@ static bool good_static(wsk_str item)
     return wsk__static_parse(item, &url, &folder);
 }
 
-/* Whose pages a browser could ever speak of (RFC 6454 6.2): an origin has no
- * path, and none stands for several. */
+/* Check an origin that a browser can send (RFC 6454 6.2): it has no path, and
+ * no pattern stands for several. */
 static bool is_origin(wsk_str item)
 {
     const char *colon = memchr(item.p, ':', item.len);
@@ -191,14 +190,14 @@ static bool is_protocol(wsk_str item) /* RFC 6455 4.1 */
     return wsk__is_token(item.p, item.len);
 }
 
-/* What the kind of an option alone does not say about its values. */
+/* Limits of values which the kind of an option alone does not tell. */
 static const struct rule {
     const char *name;
-    uint32_t min, max;   /* of a COUNT; the least of BYTES or a TIME, too */
-    const char *choices; /* of a TEXT: words between blanks; with `good`, what
-                            it takes, for a person */
+    uint32_t min, max;   /* of a COUNT; min of BYTES and of a TIME, too */
+    const char *choices; /* of a TEXT: the words, between blanks; if `good` is
+                            set, a description for the error message */
     bool (*good)(wsk_str item); /* of each item of a LIST, or of a TEXT */
-    bool words;                 /* the items of the LIST hold no comma */
+    bool words;                 /* items of the LIST hold no comma */
 } RULES[] = {
     {"host", 0, 0, "a name or an address of at most 255 octets", good_host,
      false},
@@ -255,7 +254,8 @@ const char *wsk_option_choices(const char *name)
     return rule->good == NULL ? rule->choices : NULL;
 }
 
-/* Digits at *text as a number of at most `max`; *text moves behind them. */
+/* Read the digits at *text as a number of at most `max`, and move *text behind
+ * them. */
 static bool read_number(const char **text, uint64_t max, uint64_t *out)
 {
     const char *p = *text;
@@ -275,7 +275,7 @@ static bool read_number(const char **text, uint64_t max, uint64_t *out)
     return true;
 }
 
-/* "65536", "64k", "1g". */
+/* Read "65536", "64k" or "1g". */
 static bool read_bytes(const char *text, uint64_t *out)
 {
     static const char UNITS[] = "kmg";
@@ -299,13 +299,13 @@ static bool read_bytes(const char *text, uint64_t *out)
     return true;
 }
 
-/* "10", "1.5", "0.0004" seconds as milliseconds, to the nearest; but what is
- * not zero stays so, since zero means off. */
+/* Read "10", "1.5" or "0.0004" seconds, rounded to milliseconds. Zero means
+ * off, therefore a value that is not zero becomes 1 at least. */
 static bool read_time(const char *text, uint32_t *out_ms)
 {
     unsigned unit = 1000;
     bool zero;
-    uint64_t tenths; /* of a millisecond; further digits do not count */
+    uint64_t tenths; /* of a millisecond; further digits are ignored */
 
     if (!read_number(&text, UINT32_MAX / 1000, &tenths))
         return false;
@@ -327,7 +327,7 @@ static bool read_time(const char *text, uint32_t *out_ms)
     return true;
 }
 
-/* Of BYTES. */
+/* True if an option of BYTES accepts "auto". */
 static bool may_be_auto(const wsk_option *opt)
 {
     return strcmp(opt->default_text, "auto") == 0;
@@ -339,7 +339,7 @@ static bool read_flag(const char *text, bool *out)
     return *out || strcmp(text, "off") == 0;
 }
 
-/* Whether `text` is one of the words in `choices`; anything is when NULL. */
+/* True if `text` is one of the words in `choices`, or `choices` is NULL. */
 static bool is_choice(const char *text, const char *choices)
 {
     size_t len = strlen(text);
@@ -357,8 +357,9 @@ static bool is_choice(const char *text, const char *choices)
     return false;
 }
 
-/* Characters that two texts share in one order: their longest common run, and
- * what is shared before and behind it (Ratcliff and Obershelp; difflib.py). */
+/* Count the characters that two texts share in one order: their longest common
+ * run, and those shared before and behind it (Ratcliff and Obershelp;
+ * difflib.py). */
 static size_t shared(wsk_str a, wsk_str b)
 {
     size_t best = 0, at_a = 0, at_b = 0;
@@ -384,7 +385,7 @@ static size_t shared(wsk_str a, wsk_str b)
                   (wsk_str){b.p + at_b + best, b.len});
 }
 
-/* Whether all items of a list are good; *item: the first that is not. */
+/* Check all items of a list; *item becomes the first that is not accepted. */
 static bool are_good(const char *list, const struct rule *rule, wsk_str *item)
 {
     size_t pos = 0;
@@ -397,7 +398,7 @@ static bool are_good(const char *list, const struct rule *rule, wsk_str *item)
     return true;
 }
 
-/* Why items that are good by themselves do not go together; NULL: they do. */
+/* Return why items that are accepted one by one do not go together, or NULL. */
 static const char *clash_of(const wsk_option *opt, const char *list)
 {
     unsigned fields;
@@ -409,8 +410,8 @@ static const char *clash_of(const wsk_option *opt, const char *list)
     return NULL;
 }
 
-/* The option whose name is most like `text`; NULL if none is alike: fewer than
- * 60 % of both names are shared, difflib's own cut-off. */
+/* Return the option with the name most similar to `text`; NULL if all share
+ * less than 60 % of both names, which is difflib's own cut-off. */
 static const char *nearest_name(wsk_str text)
 {
     size_t best = 60;
@@ -430,7 +431,7 @@ static const char *nearest_name(wsk_str text)
     return name;
 }
 
-/* Somebody's text as part of one line: cut, and printable. */
+/* Foreign text made part of one line: cut, and printable. */
 struct quoted {
     char text[33];
 };
@@ -456,7 +457,7 @@ static wsk_status unknown(const char *name, char *error)
 
     if (error == NULL)
         return WSK_E_ARG;
-    /* The long are cut first: to compare costs time by their length. */
+    /* Long names are cut first: comparing costs time by their length. */
     near = nearest_name((wsk_str){shown.text, strlen(shown.text)});
     if (near != NULL)
         snprintf(error, 160, "unknown option '%s'; did you mean '%s'?",
@@ -515,7 +516,7 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
 #define STORE(type, value)                                                     \
     memcpy((char *)cfg + at, &(type){value}, sizeof(type))
 
-/* The value for one row: false, and cfg unchanged, when it is not accepted. */
+/* Set one row. False, and cfg is unchanged, when the value is not accepted. */
 static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
 {
     const struct rule *rule = rule_of(ROWS[row].name);

@@ -70,8 +70,8 @@ void wsk__sha1(const void *data, size_t len, uint8_t digest[WSK__SHA1_LEN])
     for (; len >= BLOCK; len -= BLOCK, p += BLOCK)
         digest_block(h, p);
 
-    /* 5.1.1: a one bit, zeros, and the length end the last block; where they
-     * do not fit behind the data, there is one block more. */
+    /* FIPS 180-4 5.1.1: a one bit, zeros, and the length end the last block;
+     * where they do not fit behind the data, a further block follows. */
     if (len > 0)
         memcpy(last, p, len);
     last[len] = 0x80;

@@ -1,5 +1,5 @@
-/* base/sha1: SHA-1 (FIPS 180-4 6.1), which the opening handshake asks for (RFC
- * 6455 1.3). It protects nothing there; use it for nothing else. */
+/* base/sha1: SHA-1 (FIPS 180-4 6.1), which the opening handshake requires (RFC
+ * 6455 1.3). It protects nothing there: use it for nothing else. */
 #ifndef WSK_BASE_SHA1_H
 #define WSK_BASE_SHA1_H
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 32 }; /* octets looked at together while all are ASCII */
+enum { BLOCK = 32 }; /* bytes to test together while all are ASCII */
 
 static const uint64_t HIGH_BITS = UINT64_C(0x8080808080808080);
 
@@ -14,11 +14,11 @@ static bool is_ascii_block(const uint8_t *p)
     return ((w[0] | w[1] | w[2] | w[3]) & HIGH_BITS) == 0;
 }
 
-/* The first octet from p on that is not ASCII, or `end`. */
+/* Return the first byte from p on that is not ASCII, or `end`. */
 static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 {
-    /* Most texts in other scripts have an ASCII octet here and there: a block
-     * is worth looking at only where the first octet promises one. */
+    /* Most texts in other scripts have single ASCII bytes here and there: a
+     * block is worth testing only where the first byte is ASCII. */
     if (p < end && *p >= 0x80)
         return p;
     while (end - p >= BLOCK && is_ascii_block(p))
@@ -29,9 +29,9 @@ static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 }
 
 /*
- * An octet that begins a longer code point. The narrowed ranges for the octet
- * after it are the table of RFC 3629 4: they exclude overlong forms (E0, F0),
- * surrogates (ED) and code points past U+10FFFF (F4).
+ * Begin a longer code point. The narrower ranges for its second byte are the
+ * table of RFC 3629 4: they exclude overlong forms (E0, F0), surrogates (ED)
+ * and code points past U+10FFFF (F4).
  */
 static bool begin(struct wsk__utf8 *u, uint8_t c)
 {
