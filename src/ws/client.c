@@ -7,7 +7,7 @@
 #include "ws/handshake.h"
 
 enum {
-    HEAD_MAX = 65536, /* octets of a head, either way */
+    HEAD_MAX = 65536, /* bytes of a head, in either direction */
     FIELDS_MAX = 128, /* fields of an answer */
 };
 
@@ -29,7 +29,7 @@ static bool put_field(struct wsk__buf *to, const char *name, wsk_str value)
            wsk__buf_put(to, value.p, value.len) && put_text(to, "\r\n");
 }
 
-/* What may stand in the request line. */
+/* True if the text may stand as the target of a request line (RFC 9112 3.2). */
 static bool is_target(const char *target)
 {
     if (target[0] != '/')
@@ -40,7 +40,7 @@ static bool is_target(const char *target)
     return true;
 }
 
-/* The handshake's own fields have one source. */
+/* True for a field that the handshake itself writes, and no caller may. */
 static bool is_ours(wsk_str name)
 {
     static const char *const OURS[] = {
@@ -126,7 +126,7 @@ wsk_status wsk_ws_ask_head(const wsk_ws_ask *ask, char **head, size_t *len)
 
 /* -------------------------------------------------------------- answer --- */
 
-/* A line that ends in CRLF, without it; false: there is none. */
+/* Take a line that ends in CRLF, without it; false when there is none. */
 static bool take_line(const char *data, size_t len, size_t *pos, wsk_str *line)
 {
     const char *end = memchr(data + *pos, '\n', len - *pos);
@@ -139,7 +139,8 @@ static bool take_line(const char *data, size_t len, size_t *pos, wsk_str *line)
     return true;
 }
 
-/* "HTTP/1.1 101 Switching Protocols"; 0 when it is none. */
+/* Return the status of "HTTP/1.1 101 Switching Protocols"; 0 when the line is
+ * no status line. */
 static int status_of(wsk_str line)
 {
     int status = 0;
@@ -168,8 +169,8 @@ static bool read_field(wsk_str line, wsk_header *field)
     return wsk__is_field_value(field->value.p, field->value.len);
 }
 
-/* What is wrong with a 101, or NULL (4.1, the items behind "If the response
- * lacks"). */
+/* Return what is wrong with a 101, or NULL (RFC 6455 4.1, the items behind "If
+ * the response lacks"). */
 static const char *judge(const wsk_ws_ask *ask, const wsk_head *head,
                          wsk_ws_answer *answer)
 {
@@ -202,7 +203,7 @@ static const char *judge(const wsk_ws_ask *ask, const wsk_head *head,
     if (!wsk__extensions_answer(head, &answer->deflates, &answer->deflate) ||
         (answer->deflates && !ask->deflate))
         return "the server has chosen an extension that was not offered";
-    /* RFC 7692 7.1.1.1: who was asked for it must answer so. */
+    /* RFC 7692 7.1.1.1: a server that was asked for it must agree. */
     if (answer->deflates && !ask->takeover && answer->deflate.server_takeover)
         return "the server keeps what it was asked not to keep";
     return NULL;
@@ -243,7 +244,7 @@ wsk_status wsk_ws_read_answer(const wsk_ws_ask *ask, const char *data,
                       : "the server has not accepted the WebSocket";
     if (answer->why == NULL)
         return WSK_OK;
-    answer->protocol = (wsk_str){NULL, 0}; /* what is refused agrees nothing */
+    answer->protocol = (wsk_str){NULL, 0}; /* refused: nothing is agreed */
     answer->deflates = false;
     answer->deflate = (wsk_ws_deflate){0};
     return WSK_E_ARG;

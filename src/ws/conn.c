@@ -1,5 +1,5 @@
-/* Frames become messages here. What ws/frame has let pass is judged by what
- * came before it: order of fragments, size, UTF-8, and the closing handshake.
+/* Frames become messages here. A frame that ws/frame has accepted is judged by
+ * those before it: order of fragments, size, UTF-8, and the closing handshake.
  */
 #include "ws/conn.h"
 
@@ -13,26 +13,26 @@
 
 enum {
     REASON_MAX = WSK__CONTROL_MAX - 2, /* octets of a Close reason (5.5.1) */
-    PIECE = 4096,         /* octets that are unmasked before they inflate */
-    PIECE_MAX = 65536,    /* octets of a message in pieces that are held */
-    FRAGMENT_COST = 8,    /* octets a fragment counts besides its payload */
-    FREE_OVERHEAD = 65536 /* octets of that cost which are not counted */
+    PIECE = 4096,      /* bytes that are unmasked before they are inflated */
+    PIECE_MAX = 65536, /* bytes buffered of a message that is given in pieces */
+    FRAGMENT_COST = 8, /* bytes that a fragment counts besides its payload */
+    FREE_OVERHEAD = 65536 /* bytes of that cost which are free */
 };
 
-/* Codes that never stand in a frame (7.4.1). */
+/* Codes that never stand in a frame (RFC 6455 7.4.1). */
 enum { NO_CODE = 1005, NO_CLOSE = 1006 };
 
 enum ws_state {
     WS_OPEN,
-    WS_CLOSE_SENT, /* ours has been queued */
-    WS_CLOSE_RCVD, /* theirs is here, ours still to be queued */
+    WS_CLOSE_SENT, /* our Close has been queued */
+    WS_CLOSE_RCVD, /* the peer's Close has come, ours is not queued yet */
     WS_CLOSED,
 };
 
 enum ws_act {
     SENT_CLOSE,
     GOT_CLOSE,
-    GOT_EOF, /* or we will read no more: it comes to the same */
+    GOT_EOF, /* also when we read no further: the effect is the same */
 };
 
 /* RFC 6455 7.1, the closing handshake: state x act -> state. */
@@ -54,7 +54,7 @@ static void drop_message(wsk_ws *ws)
     ws->msg = NULL;
 }
 
-/* The only writer of ws->state. */
+/* Change ws->state: its only writer. */
 static void ws_step(wsk_ws *ws, enum ws_act act)
 {
     uint8_t was = ws->state;
@@ -63,7 +63,7 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
     if (was == WS_OPEN) {
         ws->pong_due = false; /* nothing follows a Close (5.5.1) */
         if (ws->in_message)
-            drop_message(ws); /* it can no longer become whole */
+            drop_message(ws); /* no more of it will come */
         ws->in_message = false;
         ws->held = ws->holds = false;
         wsk__inflater_release(ws->inflater, ws->pool);
@@ -72,14 +72,15 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
     }
     if (ws->state == WS_CLOSED && was != WS_CLOSED) {
         ws->clean = act != GOT_EOF;
-        ws->closed_due = true; /* exactly once, whoever began it */
+        ws->closed_due = true; /* exactly once, whichever side began */
     }
 }
 
 /* ------------------------------------------------------------- sending --- */
 
-/* reason[0..len) is at most REASON_MAX octets; NO_CODE queues an empty Close
- * (7.1.5). Nothing is queued behind it: see the checks of ws->state. */
+/* Queue a Close, with at most REASON_MAX bytes of reason; NO_CODE queues an
+ * empty one (7.1.5). Nothing may follow it, which each caller ensures by the
+ * checks of ws->state. */
 static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
                         size_t len)
 {
@@ -95,9 +96,9 @@ static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
     return true;
 }
 
-/* The one door out of a broken connection (7.1.7). The first failure wins:
- * after it the state is WS_CLOSED for good. Without memory for the Close the
- * peer learns of it by the end of the transport alone. */
+/* End a broken connection (7.1.7): all failures pass through here. The first
+ * one wins, because the state is WS_CLOSED for good after it. Without memory
+ * for the Close the peer sees only the end of the transport. */
 static void fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
                        const char *option)
 {
@@ -108,7 +109,7 @@ static void fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
         ws->option = option;
         queue_close(ws, code, text,
                     wsk__utf8_cut(text, strlen(reason), REASON_MAX));
-        ws->sent_code = code; /* our side is told without a frame, too */
+        ws->sent_code = code; /* our side is told even without a frame */
     }
     ws_step(ws, GOT_EOF);
 }
@@ -123,7 +124,7 @@ static void fail_size(wsk_ws *ws)
     fail_limit(ws, 1009, "message too big", "ws_max_size");
 }
 
-/* Queue the pong that had to wait, if it need not any more. */
+/* Queue the pong that had to wait, if that is possible now. */
 static void queue_due_pong(wsk_ws *ws)
 {
     const uint8_t *payload = ws->pong_len > 0 ? ws->control->pong : NULL;
@@ -149,9 +150,9 @@ void wsk_ws_out_ack(wsk_ws *ws, size_t n)
     queue_due_pong(ws);
 }
 
-/* 7.4: codes that may stand in a Close frame. 1004 to 1006 and 1015 never do;
- * what lies between the ranges nobody has given a meaning. 1012 to 1014 came
- * later, into the registry of 11.7. */
+/* True for the codes that may stand in a Close frame (7.4). 1004 to 1006 and
+ * 1015 never do; between the ranges no meaning is defined. 1012 to 1014 were
+ * added to the registry of 11.7 later. */
 static bool is_sendable(uint16_t code)
 {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
@@ -172,7 +173,7 @@ wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
     len = len > 0 ? wsk__utf8_cut(reason, len, REASON_MAX) : 0;
     if (!queue_close(ws, code, reason, len))
         return WSK_E_NOMEM;
-    /* Without memory for it the application does not read it again. */
+    /* Without memory for it the application cannot read it again. */
     ws->parting = len > 0 ? wsk__memdup(reason, len) : NULL;
     ws->parting_len = ws->parting != NULL ? (uint8_t)len : 0;
     return WSK_OK;
@@ -185,11 +186,11 @@ static bool event_waits(const wsk_ws *ws)
     return ws->ready != WSK_WS_NONE || ws->closed_due;
 }
 
-/* A compressed message is complete. Without context takeover nothing of it is
- * kept (RFC 7692 7.1.1.2). */
+/* End a compressed message. Without context takeover nothing of it is kept (RFC
+ * 7692 7.1.1.2). */
 static bool end_inflating(wsk_ws *ws)
 {
-    /* No octet at all stands for an empty message. */
+    /* No compressed octet at all stands for an empty message. */
     bool good = ws->inflater == NULL || wsk__inflate_end(ws->inflater);
 
     if (!ws->deflate.client_takeover) {
@@ -199,8 +200,7 @@ static bool end_inflating(wsk_ws *ws)
     return good;
 }
 
-/* The message is complete: 8.1 forbids that its text ends inside a code
- * point. */
+/* End the message. Its text must not end inside a code point (8.1). */
 static void end_message(wsk_ws *ws)
 {
     if (ws->deflated && !end_inflating(ws)) {
@@ -216,9 +216,9 @@ static void end_message(wsk_ws *ws)
     ws->ready = WSK_WS_MESSAGE;
 }
 
-/* 5.5.2 asks for a pong to every ping, and 5.5.3 allows to answer only the
- * newest of several. We do so when the peer sends pings faster than it reads
- * pongs, so that what it can make us hold is bounded. */
+/* Answer a ping. 5.5.2 demands a pong for every ping, and 5.5.3 permits to
+ * answer only the newest of several. We do so when the peer sends pings faster
+ * than it reads pongs, which bounds the memory it can make us hold. */
 static void answer_ping(wsk_ws *ws)
 {
     uint8_t len = (uint8_t)ws->frame.len;
@@ -231,7 +231,7 @@ static void answer_ping(wsk_ws *ws)
         memcpy(ws->control->pong, payload, len);
 }
 
-/* A Close frame is complete (5.5.1). */
+/* Handle a complete Close frame (5.5.1). */
 static void take_close(wsk_ws *ws)
 {
     size_t len = (size_t)ws->frame.len;
@@ -261,8 +261,9 @@ static void take_close(wsk_ws *ws)
         ws_step(ws, GOT_EOF);
 }
 
-/* The whole frame is here. Only a Close still counts once we have sent ours:
- * the application awaits no message any more, and a pong may not be sent. */
+/* Handle a complete frame. Once we have sent our Close, only the peer's Close
+ * counts: the application awaits no message any more, and a pong must not
+ * follow. */
 static void end_frame(wsk_ws *ws)
 {
     bool open = ws->state == WS_OPEN;
@@ -291,24 +292,24 @@ static void end_frame(wsk_ws *ws)
     }
 }
 
-/* Whether another fragment of `len` octets passes the cap. A fragment pins more
- * than its payload, so that the empty ones count too; the first few thousand
- * are free, whatever the cap. What a compressed one comes to is seen when it
- * inflates. */
+/* True if a further fragment of `len` octets keeps the message within the cap.
+ * A fragment costs more memory than its payload, so empty ones count too; the
+ * first few thousand are free for any cap. The size of a compressed one is
+ * checked while it is inflated. */
 static bool fits(const wsk_ws *ws, uint64_t len)
 {
     uint64_t have = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
     uint64_t cost = (uint64_t)ws->fragments * FRAGMENT_COST;
 
     if (ws->pieces)
-        return true; /* none is kept */
+        return true; /* no piece is kept */
     len = ws->deflated ? 0 : len;
     cost = cost > FREE_OVERHEAD ? cost - FREE_OVERHEAD : 0;
     return len <= ws->max_size - have && cost <= ws->max_size - have - len;
 }
 
-/* The header of a data frame is here: does it continue what came before (5.4),
- * and within the cap? */
+/* Begin a data frame whose header is complete: check that it continues what
+ * came before (5.4), within the cap. */
 static void begin_fragment(wsk_ws *ws)
 {
     bool first = ws->frame.opcode != WSK_CONTINUATION;
@@ -347,8 +348,8 @@ static void begin_payload(wsk_ws *ws)
         end_frame(ws);
 }
 
-/* Octets of a header: first those that tell its length, then the rest. Returns
- * how many were taken. */
+/* Take octets of a header: first those that tell its length, then the rest.
+ * Returns the number taken. */
 static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
 {
     size_t n = (size_t)(ws->head_size - ws->head_len);
@@ -374,7 +375,7 @@ static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
     return n;
 }
 
-/* Where the message grows; false when memory is out. */
+/* Make the buffer in which the message grows; false when memory is out. */
 static bool have_message(wsk_ws *ws)
 {
     if (ws->msg != NULL)
@@ -386,8 +387,8 @@ static bool have_message(wsk_ws *ws)
     return ws->msg != NULL;
 }
 
-/* Octets of the message that can be given now: those of a code point that is
- * not complete stay. */
+/* Return the bytes of the message that can be given now: those of an incomplete
+ * code point stay. */
 static size_t piece_len(const wsk_ws *ws)
 {
     size_t n = ws->msg != NULL ? wsk__buf_len(ws->msg) : 0;
@@ -397,12 +398,12 @@ static size_t piece_len(const wsk_ws *ws)
         return n;
     do
         n--;
-    while (n > 0 && (p[n] & 0xC0) == 0x80); /* back to its first octet */
+    while (n > 0 && (p[n] & 0xC0) == 0x80); /* back to its first byte */
     return n;
 }
 
-/* After input: is there a piece to be given? `all`: it is at its end, or at a
- * frame's, behind which something else may stand. */
+/* True if a piece is to be given after input. `all`: the input has ended, or a
+ * frame, behind which a control frame may follow. */
 static bool piece_is_due(const wsk_ws *ws, bool all)
 {
     if (!wsk__ws_in_pieces(ws) || ws->msg == NULL || event_waits(ws))
@@ -410,10 +411,10 @@ static bool piece_is_due(const wsk_ws *ws, bool all)
     return (all && piece_len(ws) > 0) || wsk__buf_len(ws->msg) >= ws->msg->cap;
 }
 
-/* Unmask a piece of a message to where the message grows. Nothing is taken
- * when memory is out, else *taken octets of as many. The size was judged on the
- * header, but what is reserved follows what has arrived: an announcement costs
- * us nothing. */
+/* Unmask *taken octets of a payload to the end of the message; *taken becomes
+ * smaller where a piece is full. Nothing is taken when memory is out. The size
+ * was judged by the header, but memory is reserved only for what has arrived:
+ * an announcement costs nothing. */
 static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t *taken)
 {
     size_t n;
@@ -436,9 +437,8 @@ static wsk_status take_data(wsk_ws *ws, const uint8_t *data, size_t *taken)
     return WSK_OK;
 }
 
-/* What has come out of a piece of a compressed message, from octet `from` on.
- * Text is looked at first: a fault in it stands before the one that stopped
- * zlib. */
+/* Judge the inflated bytes of a message from `from` on. Text is validated
+ * first: a fault in it comes before the one that stopped zlib. */
 static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
                                  size_t from)
 {
@@ -465,8 +465,8 @@ static wsk_status judge_inflated(wsk_ws *ws, enum wsk__inflated result,
     return WSK_OK;
 }
 
-/* The same for a compressed message: *n is how many octets there are, then how
- * many were taken. */
+/* Inflate *n octets of a payload to the end of the message; *n becomes the
+ * number taken. */
 static wsk_status take_deflated(wsk_ws *ws, const uint8_t *data, size_t *n)
 {
     bool in_pieces = ws->pieces || ws->holds;
@@ -506,7 +506,7 @@ static wsk_status take_control(wsk_ws *ws, const uint8_t *data, size_t n)
     return WSK_OK;
 }
 
-/* Octets of a payload; *n is how many there are, then how many were taken. */
+/* Take octets of a payload; *n becomes the number taken. */
 static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
 {
     bool data_frame = !wsk__frame_is_control(ws->frame.opcode);
@@ -533,8 +533,7 @@ static wsk_status take_payload(wsk_ws *ws, const uint8_t *data, size_t *n)
 
 /* -------------------------------------------------------------- events --- */
 
-/* What the last event lent is ours again; an idle connection keeps none of
- * it. */
+/* Take back what the last event lent. An idle connection keeps none of it. */
 static void take_back(wsk_ws *ws)
 {
     if (ws->lent == WSK_WS_MESSAGE)
@@ -560,7 +559,7 @@ wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
     take_back(ws);
     if (ws->state == WS_CLOSED)
         return WSK_E_STATE;
-    queue_due_pong(ws); /* if it was memory that it waits for */
+    queue_due_pong(ws); /* in case it waits for memory */
     while (st == WSK_OK && *used < len && !event_waits(ws) && !ws->held) {
         n = len - *used;
         if (ws->in_payload)
@@ -588,7 +587,8 @@ void wsk__ws_hold(wsk_ws *ws, bool hold)
 
     ws->holds = hold && ws->state == WS_OPEN;
     ws->held = hold && held;
-    /* One that inflates has reached the cap; whether it passes it is seen. */
+    /* A message that inflates has only reached the cap; going on shows whether
+     * it passes it. */
     if (held && !hold && !fits(ws, ws->frame.len))
         fail_size(ws);
 }
@@ -603,7 +603,7 @@ size_t wsk__ws_take_whole(wsk_ws *ws, const uint8_t *data, size_t len,
         ws->in_payload || ws->head_len > 0 || len < WSK__FRAME_START ||
         (data[0] != WSK__WHOLE_TEXT && data[0] != WSK__WHOLE_BINARY))
         return 0;
-    /* What a header can break is told by wsk_ws_feed(). */
+    /* A faulty header is left to wsk_ws_feed(), which reports it. */
     if (wsk__frame_start(data, (enum wsk__masking)ws->masking, false, &size) !=
             NULL ||
         len < size || wsk__frame_read(data, &frame) != NULL ||
@@ -624,7 +624,7 @@ void wsk_ws_feed_eof(wsk_ws *ws)
     ws_step(ws, GOT_EOF);
 }
 
-/* Describe the event `kind`, but for its kind. */
+/* Fill an event of this kind, but for its kind. */
 static wsk_ws_event describe(const wsk_ws *ws, uint8_t kind)
 {
     static const uint8_t nothing[1]; /* no event has a null pointer */
@@ -685,7 +685,7 @@ wsk_status wsk_ws_take_message(wsk_ws *ws, void **block)
         return WSK_E_STATE;
     *block = NULL;
     if (ws->msg != NULL && wsk__buf_len(ws->msg) > 0) {
-        /* Pieces may have been read off its head. */
+        /* Pieces may have been read from its head. */
         if (ws->msg->head > 0)
             memmove(ws->msg->block, wsk__buf_data(ws->msg),
                     wsk__buf_len(ws->msg));
@@ -739,7 +739,7 @@ bool wsk__ws_init_client(wsk_ws *ws, const wsk_limits *limits,
     return true;
 }
 
-/* A server's engine where `seed` is NULL, else a client's. */
+/* Make a server's engine if `seed` is NULL, else a client's. */
 static wsk_ws *new_engine(const wsk_limits *limits, const uint8_t *seed)
 {
     wsk_ws *ws = wsk__alloc(sizeof(*ws));
@@ -794,7 +794,7 @@ wsk_status wsk__ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed,
 {
     wsk_ws_deflate ours = *agreed;
 
-    if (ws->keys != NULL) { /* inside, the server is who sends */
+    if (ws->keys != NULL) { /* server_* mean the sender here */
         ours.server_bits = agreed->client_bits;
         ours.server_takeover = agreed->client_takeover;
         ours.client_takeover = agreed->server_takeover;

@@ -1,5 +1,5 @@
-/* ws/conn: one WebSocket connection: messages, the close table, and the one
- * fail() door. The server embeds the struct; everyone else sees wsocket.h. */
+/* ws/conn: one WebSocket connection: its messages, its state, its end. The
+ * server embeds the struct; other code sees wsocket.h. */
 #ifndef WSK_WS_CONN_H
 #define WSK_WS_CONN_H
 
@@ -9,83 +9,83 @@
 #include "ws/queue.h"
 #include "wsocket.h"
 
-/* Memory a connection needs only now and then. */
+/* Memory that a connection needs only now and then. */
 struct wsk__control {
     uint8_t in[WSK__CONTROL_MAX];   /* payload of a control frame, unmasked */
-    uint8_t pong[WSK__CONTROL_MAX]; /* of the pong that is due */
+    uint8_t pong[WSK__CONTROL_MAX]; /* payload of the pong that is due */
 };
 
-/* Who embeds it minds its size: an idle connection owns nothing more. All is
- * conn.c's own. */
+/* Every field counts in the size of an idle connection, which owns nothing
+ * more. Only ws/conn and ws/send touch them. */
 struct wsk_ws {
-    struct wsk__out *out; /* owned; NULL while nothing is owed */
+    struct wsk__out *out; /* owned; NULL while nothing is queued */
     struct wsk__buf *msg; /* the message so far, unmasked; owned, or NULL */
     struct wsk__control *control;   /* owned; NULL between control frames */
     struct wsk__inflater *inflater; /* owned; see end_inflating() */
-    struct wsk__deflater deflater;  /* with context takeover only */
+    struct wsk__deflater deflater;  /* used with context takeover only */
     struct wsk__pool *pool;         /* borrowed; NULL: none */
-    struct wsk__keys *keys;         /* a client's; owned, or NULL */
+    struct wsk__keys *keys;         /* owned; NULL for a server */
     wsk_ws_deflate deflate;         /* as agreed, if `deflates` */
-    uint64_t max_size;              /* octets of a message */
-    uint64_t got;            /* octets of the frame's payload that are here */
-    struct wsk__frame frame; /* that is being received */
-    uint32_t fragments;      /* of the message so far */
-    uint32_t begun;          /* messages in fragments or pieces, ever */
-    uint32_t arrived;        /* octets of payloads of messages, ever */
-    char *parting;           /* reason of the application's Close, or NULL */
-    const char *failure;     /* the same of fail(), static, or NULL */
-    const char *option;      /* whose limit it names, static, or NULL */
-    uint16_t close_code;     /* for the event, 1006 until a Close comes */
-    uint16_t sent_code;      /* of our Close; 0: there is none */
-    uint8_t parting_len;     /* of `parting` */
-    uint8_t reason_len;      /* of control->in + 2, when a Close has come */
-    uint8_t pong_len;        /* of control->pong, when pong_due */
+    uint64_t max_size;              /* bytes that a message may have */
+    uint64_t got;                   /* octets received of the frame's payload */
+    struct wsk__frame frame;        /* header of the frame being received */
+    uint32_t fragments;             /* number in the message so far */
+    uint32_t begun;                 /* messages in fragments or pieces so far */
+    uint32_t arrived; /* payload octets of messages, since the start; wraps */
+    char *parting;    /* reason of the application's Close, or NULL */
+    const char *failure; /* reason of fail(), static, or NULL */
+    const char *option;  /* option whose limit was hit, static, or NULL */
+    uint16_t close_code; /* for the event, 1006 until a Close comes */
+    uint16_t sent_code;  /* code of our Close; 0: none */
+    uint8_t parting_len; /* length of `parting` */
+    uint8_t reason_len;  /* length of control->in + 2, once a Close has come */
+    uint8_t pong_len;    /* length of control->pong, while pong_due */
     uint8_t head[WSK__FRAME_HEAD_MAX];
-    uint8_t head_len;      /* octets of head that are here */
-    uint8_t head_size;     /* octets of head that are known to come */
+    uint8_t head_len;      /* octets of head that have come */
+    uint8_t head_size;     /* octets that the head is known to have */
     uint8_t masking;       /* an enum wsk__masking */
     uint8_t state;         /* an enum ws_state; written by ws_step() only */
     uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
-    uint8_t lent;          /* event that next() returned last */
-    uint8_t opcode;        /* of the message */
-    struct wsk__utf8 utf8; /* where its text stands; complete between two */
-    bool deflates;         /* permessage-deflate was agreed; threads read this
-                              without the lock, so it is no bit */
-    bool pieces : 1;       /* the message is given in pieces */
-    bool holds : 1;      /* a message that is too long waits: wsk__ws_hold() */
-    bool held : 1;       /* one does */
-    bool in_payload : 1; /* else in the header */
+    uint8_t lent;          /* event that next() has returned last */
+    uint8_t opcode;        /* opcode of the message */
+    struct wsk__utf8 utf8; /* state of its text */
+    bool deflates;   /* permessage-deflate was agreed; no bit, because threads
+                        read it without the lock */
+    bool pieces : 1; /* the message is given in pieces */
+    bool holds : 1;  /* a message past the cap is held: wsk__ws_hold() */
+    bool held : 1;   /* a message is held now */
+    bool in_payload : 1; /* false: in the header */
     bool in_message : 1; /* between the first fragment and the last */
     bool deflated : 1;   /* the message is compressed */
-    bool sending : 1;    /* in_message, for what the application sends */
-    bool packing : 1;    /* and that message is compressed */
+    bool sending : 1;    /* inside a message of the application */
+    bool packing : 1;    /* which is compressed */
     bool pong_due : 1;   /* control->pong waits to be queued */
     bool closed_due : 1; /* CLOSED waits for next(), behind `ready` */
     bool clean : 1;      /* both Close frames were exchanged */
 };
 
-/* An engine in memory of the caller's. No more is taken. */
+/* Initialize an engine in the caller's memory. Takes no further memory. */
 void wsk__ws_init(struct wsk_ws *ws, const wsk_limits *limits);
 
-/* The same for a client, which masks with keys out of the seed; false when
+/* The same for a client, which masks with keys made of the seed. False when
  * memory is out. */
 bool wsk__ws_init_client(struct wsk_ws *ws, const wsk_limits *limits,
                          const uint8_t seed[WSK_WS_SEED_LEN]);
 
-/* Give back all memory. */
+/* Free all memory but the struct itself. */
 void wsk__ws_clear(struct wsk_ws *ws);
 
-/* As wsk_ws_set_deflate(); states of zlib come from `pool`, which is borrowed
+/* As wsk_ws_set_deflate(). States of zlib come from `pool`, which is borrowed
  * for the engine's life. */
 wsk_status wsk__ws_set_deflate(struct wsk_ws *ws, const wsk_ws_deflate *agreed,
                                struct wsk__pool *pool);
 bool wsk__ws_deflates(const struct wsk_ws *ws);
 
 /*
- * Take a message that stands whole in data[0..len), in one frame and
- * uncompressed, where it stands: msg->data points there, still masked, and
- * nobody has looked whether its text is UTF-8. Returns the octets of its frame,
- * or 0 when wsk_ws_feed() is to see what there is.
+ * Take a message that data[0..len) begins with, whole, in one frame and
+ * uncompressed, without copying it: msg->data points into data, still masked,
+ * and its text is not validated. Returns the octets of its frame, or 0 when
+ * data must go to wsk_ws_feed() instead.
  */
 size_t wsk__ws_take_whole(struct wsk_ws *ws, const uint8_t *data, size_t len,
                           wsk_message *msg);
@@ -120,9 +120,9 @@ static inline void wsk__ws_drop_out(struct wsk_ws *ws)
 }
 
 /*
- * Octets still to come of a frame that feed() only unmasks, and of whose
- * message some are here: it may be given them at wsk__buf_room(ws->msg), where
- * they are to stand.
+ * Return the octets still to come of a frame that feed() would only unmask, and
+ * of whose message some have come: the caller may read them straight to
+ * wsk__buf_room(ws->msg), and feed them there. 0 for any other frame.
  */
 static inline size_t wsk__ws_to_come(const struct wsk_ws *ws)
 {
@@ -133,15 +133,17 @@ static inline size_t wsk__ws_to_come(const struct wsk_ws *ws)
     return plain ? (size_t)(ws->frame.len - ws->got) : 0;
 }
 
-/* The message so far is taken out, while others may call anything but feed();
- * and put back. False: it was given up meanwhile, and is the caller's. */
+/* Take the message so far out, while other threads may call anything but
+ * feed(); and put it back. False: the engine has given the message up, and the
+ * buffer is the caller's. */
 struct wsk__buf *wsk__ws_lift_message(struct wsk_ws *ws);
 bool wsk__ws_lay_message(struct wsk_ws *ws, struct wsk__buf *msg);
 
 /*
- * Whether a message over the cap is to wait until somebody has said how he
- * wants it, in pieces or not at all. While one is held, nothing is fed. Not to
- * hold fails for one that is; a closing connection does not hold.
+ * Hold a message past the cap, instead of failing, until the application has
+ * said whether it wants it in pieces. While one is held, feed() takes nothing.
+ * To end holding fails the connection if a message is held. A connection that
+ * closes holds none.
  */
 void wsk__ws_hold(struct wsk_ws *ws, bool hold);
 static inline bool wsk__ws_holds_one(const struct wsk_ws *ws)
@@ -149,25 +151,25 @@ static inline bool wsk__ws_holds_one(const struct wsk_ws *ws)
     return ws->held;
 }
 
-/* A pong waits for others to leave first: more pings may make it void. */
+/* True if a pong waits until others have left; a further ping replaces it. */
 static inline bool wsk__ws_pong_waits(const struct wsk_ws *ws)
 {
     return ws->pong_due;
 }
 
-/* A message is being received, whatever becomes of it. */
+/* True while a message is being received, even one that will be dropped. */
 static inline bool wsk__ws_in_message(const struct wsk_ws *ws)
 {
     return ws->in_message;
 }
 
-/* A message is being received, to be given when it is whole. */
+/* True while a message is being received that will be given whole. */
 static inline bool wsk__ws_assembles(const struct wsk_ws *ws)
 {
     return ws->msg != NULL && ws->in_message && !ws->pieces;
 }
 
-/* Octets of memory that messages on their way take, in both directions. */
+/* Return the bytes of memory that messages take, received and queued. */
 static inline size_t wsk__ws_held(const struct wsk_ws *ws)
 {
     size_t in = ws->msg != NULL ? ws->msg->size : 0;
@@ -175,27 +177,27 @@ static inline size_t wsk__ws_held(const struct wsk_ws *ws)
     return in + wsk__out_held(ws->out);
 }
 
-/* Whether pieces of the message that is being received are given. */
+/* True if the message that is being received is given in pieces. */
 static inline bool wsk__ws_in_pieces(const struct wsk_ws *ws)
 {
     return ws->pieces && ws->in_message;
 }
 
-/* None has begun, and none is wanted in pieces any more. */
+/* Stop wanting pieces, unless a message has begun. */
 static inline void wsk__ws_take_whole_again(struct wsk_ws *ws)
 {
     ws->pieces = ws->pieces && ws->in_message;
 }
 
-/* A deadline has passed: fail the connection as RFC 6455 7.1.7 says, sending
- * `code` if a Close may still be sent; locally it is 1006. */
+/* Fail the connection (RFC 6455 7.1.7), as after a deadline: send `code` if a
+ * Close may still be sent; the local code is 1006. `reason` is static. */
 void wsk__ws_fail(struct wsk_ws *ws, uint16_t code, const char *reason);
 
-/* The same for the limit that `option` sets. Both texts are static. */
+/* The same for a limit that `option` sets. Both texts are static. */
 void wsk__ws_fail_limit(struct wsk_ws *ws, uint16_t code, const char *reason,
                         const char *option);
 
-/* Complete *info by what we have sent. */
+/* Complete *info by the Close that we have sent. */
 void wsk__ws_tell_sent(const struct wsk_ws *ws, wsk_close_info *info);
 
 #endif

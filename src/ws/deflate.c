@@ -6,21 +6,21 @@
 
 enum {
     WIDEST = 15,
-    TAIL = 4,      /* octets that RFC 7692 7.2.1 takes away */
-    ZLIB_MORE = 64 /* what zlib adds at most to what it cannot compress, besides
-                      a quarter of it where its memory is smallest */
+    TAIL = 4,      /* bytes that RFC 7692 7.2.1 removes */
+    ZLIB_MORE = 64 /* bytes that zlib adds at most to incompressible data,
+                      besides a quarter of it where its memory is smallest */
 };
 
 /* --------------------------------------------------------------- zlib --- */
 
-/* zlib refuses raw windows of 8 bits. With 9 it looks back no further than
- * 2^9 - 262 octets, which a window of 8 bits holds as well. */
+/* Return the window for zlib, which refuses raw windows of 8 bits. With 9 it
+ * refers back at most 2^9 - 262 bytes, which a window of 8 bits holds, too. */
 static int zlib_bits(const wsk_ws_deflate *how)
 {
     return how->server_bits < 9 ? 9 : how->server_bits;
 }
 
-/* zlib's default for the widest window; less memory for narrower ones. */
+/* Return zlib's default for the widest window, and less for narrower ones. */
 static int zlib_memory(const wsk_ws_deflate *how)
 {
     return zlib_bits(how) - 7;
@@ -28,7 +28,7 @@ static int zlib_memory(const wsk_ws_deflate *how)
 
 static size_t zlib_bytes(const wsk_ws_deflate *how)
 {
-    /* zconf.h says how much. */
+    /* The formula of zconf.h. */
     return ((size_t)1 << (zlib_bits(how) + 2)) +
            ((size_t)1 << (zlib_memory(how) + 9)) + sizeof(z_stream) + 6000;
 }
@@ -54,8 +54,8 @@ static z_stream *zlib_new(const wsk_ws_deflate *how)
     return NULL;
 }
 
-/* Only the widest are handed round: the others are rare, and cannot be
- * widened. */
+/* Only states with the widest window are shared: the others are rare, and
+ * cannot be widened. */
 static struct wsk__slots *slots_for(const wsk_ws_deflate *how,
                                     struct wsk__pool *pool)
 {
@@ -76,15 +76,15 @@ static void zlib_give_back(z_stream *z, const wsk_ws_deflate *how,
         zlib_free(z);
 }
 
-/* The size in out[0..room), or 0 when it is too small. zlib counts in uInt: a
- * longer message goes in pieces. */
+/* Return the size in out[0..room), or 0 when it is too small. zlib counts in
+ * uInt, so a longer message goes in pieces. */
 static size_t zlib_message(z_stream *z, const uint8_t *data, size_t len,
                            uint8_t *out, size_t room)
 {
     enum { PIECE = 1 << 30 };
     size_t size = 0;
 
-    z->next_in = (Bytef *)(uintptr_t)data; /* only read */
+    z->next_in = (Bytef *)(uintptr_t)data; /* zlib only reads it */
     z->next_out = out;
     do {
         size_t n = len < PIECE ? len : PIECE;

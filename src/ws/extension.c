@@ -4,14 +4,14 @@
 
 #include <stdio.h>
 
-/* One element of the list, as far as it concerns permessage-deflate. */
+/* One element of the list, as far as permessage-deflate needs it. */
 struct offer {
-    bool usable;         /* it is permessage-deflate, as 7692 7.1 allows */
+    bool usable;         /* permessage-deflate, as RFC 7692 7.1 allows it */
     bool server_alone;   /* server_no_context_takeover */
     bool client_alone;   /* client_no_context_takeover */
-    bool client_window;  /* client_max_window_bits, maybe without a value */
-    uint8_t server_bits; /* 8..15; 0: server_max_window_bits was not there */
-    uint8_t client_bits; /* 8..15; 0: no value was given */
+    bool client_window;  /* client_max_window_bits, with or without a value */
+    uint8_t server_bits; /* 8..15; 0: server_max_window_bits is absent */
+    uint8_t client_bits; /* 8..15; 0: no value */
 };
 
 struct scan {
@@ -20,8 +20,8 @@ struct scan {
 
 /* ------------------------------------------------------------ grammar --- */
 
-/* The next octet that is no white space, which RFC 6455 2.1 allows between any
- * two words; '\0' at the end, which no field can hold. */
+/* Return the next octet that is no white space, which RFC 6455 2.1 allows
+ * between any two words; '\0' at the end, which no field can hold. */
 static char peek(struct scan *s)
 {
     while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
@@ -47,8 +47,8 @@ static bool take_token(struct scan *s, wsk_str *token)
     return token->len > 0;
 }
 
-/* A value that is read octet by octet, for a quoted one may hide its octets
- * behind backslashes. Only the size of a window is of interest. */
+/* A value that is read octet by octet, because a quoted one may hide octets
+ * behind backslashes. Only the size of a window matters. */
 struct value {
     char text[2];
     size_t len;
@@ -62,7 +62,7 @@ static bool add_octet(struct value *v, char c)
     return wsk__is_tchar((unsigned char)c);
 }
 
-/* RFC 6455 9.1: what a quoted string holds is a token, too. */
+/* Take a quoted string, whose content must be a token, too (RFC 6455 9.1). */
 static bool take_quoted(struct scan *s, struct value *v)
 {
     while (s->p < s->end && *s->p != '"') {
@@ -91,8 +91,8 @@ static bool take_value(struct scan *s, struct value *v)
     return true;
 }
 
-/* RFC 7692 7.1.2: a decimal number from 8 to 15 without leading zeros; 0 for
- * anything else. */
+/* Return a decimal number from 8 to 15 without leading zeros (RFC 7692 7.1.2);
+ * 0 for any other value. */
 static uint8_t window_bits(const struct value *v)
 {
     if (v->len == 1 && (v->text[0] == '8' || v->text[0] == '9'))
@@ -113,8 +113,8 @@ static bool set_once(bool *flag)
     return first;
 }
 
-/* RFC 7692 7.1: false when a parameter is unknown, comes twice, or has a value
- * that it may not have; `v` is NULL without one. */
+/* Take a parameter. False when it is unknown, comes twice, or has a value that
+ * RFC 7692 7.1 forbids; `v` is NULL without a value. */
 static bool take_parameter(struct offer *o, wsk_str name, const struct value *v)
 {
     if (wsk__str_is(name, "server_no_context_takeover"))
@@ -135,7 +135,7 @@ static bool take_parameter(struct offer *o, wsk_str name, const struct value *v)
     return false;
 }
 
-/* One element and its parameters. False when it is malformed. */
+/* Read one element with its parameters. False when it is malformed. */
 static bool read_offer(struct scan *s, struct offer *o)
 {
     struct value value;
@@ -159,13 +159,13 @@ static bool read_offer(struct scan *s, struct offer *o)
     return true;
 }
 
-/* All fields together are one list, in which empty elements do not count (RFC
- * 9110 5.6.1.2). */
+/* Place in the list that all fields together are; empty elements do not count
+ * (RFC 9110 5.6.1.2). */
 struct walk {
     const wsk_head *head;
-    size_t field;   /* the next to look at */
-    struct scan s;  /* what is left of the one before */
-    bool separated; /* an element may follow: there was a comma, or a field */
+    size_t field;   /* the next field to read */
+    struct scan s;  /* the rest of the field before */
+    bool separated; /* an element may follow: a comma came, or a field began */
 };
 
 enum step { ELEMENT, END, MALFORMED };
@@ -202,7 +202,7 @@ static enum step next_offer(struct walk *w, struct offer *o)
     }
 }
 
-/* *first is the first usable offer. False when the list is malformed. */
+/* Find the first usable offer. False when the list is malformed. */
 static bool read_offers(const wsk_head *head, struct offer *first)
 {
     struct walk w = {.head = head};
@@ -253,8 +253,9 @@ bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
     if (o.server_bits != 0)
         snprintf(server, sizeof(server), "; server_max_window_bits=%u",
                  (unsigned)o.server_bits);
-    /* 7.1.2.2: allowed only because the client has named it. Who names it
-     * without a value may use the widest window, and that needs no word. */
+    /* RFC 7692 7.1.2.2: allowed only because the client has named it. A client
+     * that names it without a value may use the widest window, which needs no
+     * answer. */
     if (o.client_bits != 0)
         snprintf(client, sizeof(client), "; client_max_window_bits=%u",
                  (unsigned)o.client_bits);
@@ -274,7 +275,8 @@ bool wsk__extensions_answer(const wsk_head *head, bool *deflates,
 
     *deflates = false;
     while ((step = next_offer(&w, &o)) == ELEMENT) {
-        /* One, and 7.1.2.2: with a value where the offer has none. */
+        /* A single element; and RFC 7692 7.1.2.2: with a value where the offer
+         * has none. */
         if (!o.usable || *deflates || (o.client_window && o.client_bits == 0))
             return false;
         *deflates = true;

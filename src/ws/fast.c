@@ -6,33 +6,33 @@
 #include <string.h>
 
 enum {
-    HASH_BITS = 13,   /* of the largest table */
-    HASH_LEAST = 8,   /* of the smallest, for short messages */
-    MATCH_LEAST = 4,  /* octets that are hashed */
+    HASH_BITS = 13,   /* bits of the largest table */
+    HASH_LEAST = 8,   /* bits of the smallest, for short messages */
+    MATCH_LEAST = 4,  /* bytes that are hashed */
     MATCH_MOST = 258, /* RFC 1951 3.2.5 */
-    CHUNK = 16384,    /* octets a past takes in before it moves down */
-    NOTED = 8,        /* octets from one noted place in a match to the next */
+    CHUNK = 16384,    /* bytes that a past takes before it moves down */
+    NOTED = 8,        /* bytes from one noted place in a match to the next */
     PATIENCE = 5,     /* 2^5 misses in a row lengthen the stride by one */
 };
 
 /*
- * table[hash of 4 octets] is the low half of the last position they were seen
- * at. Positions grow by one per octet for the life of a past. A window is at
- * most 2^15, so the low half is enough to tell the distance; an entry that is
- * older tells a wrong one, which does no harm: octets are always compared, and
- * never before the start of the buffer.
+ * table[hash of 4 bytes] is the low half of the last position at which they
+ * stood. Positions grow by one per byte for the life of a past. A window is at
+ * most 2^15, so the low half gives the distance; an older entry gives a wrong
+ * one, which does no harm: bytes are always compared, and never before the
+ * start of the buffer.
  */
 struct fast {
-    uint8_t *out;   /* the next octet */
-    uint64_t bits;  /* not yet written, the first lowest */
-    unsigned n;     /* how many, below 32 between two puts */
-    unsigned shift; /* 32 less the bits of the hash */
+    uint8_t *out;   /* place of the next byte */
+    uint64_t bits;  /* bits not written yet, the first lowest */
+    unsigned n;     /* number of those bits, below 32 between two puts */
+    unsigned shift; /* 32 minus the bits of the hash */
     size_t window;
     uint16_t *table;
 };
 
 struct wsk__fast_past {
-    size_t used, size; /* of octets[] */
+    size_t used, size; /* bytes of octets[] that are used, and its size */
     size_t window;
     uint16_t moved; /* position of octets[0] */
     uint16_t table[1 << HASH_BITS];
@@ -41,7 +41,7 @@ struct wsk__fast_past {
 
 /* --------------------------------------------------------------- bits --- */
 
-/* At most 32 of them. */
+/* Put n bits, at most 32. */
 static inline void put(struct fast *f, uint32_t bits, unsigned n)
 {
     f->bits |= (uint64_t)bits << f->n;
@@ -63,7 +63,7 @@ static inline void put(struct fast *f, uint32_t bits, unsigned n)
 #define R6(n) R4(n), R4(n + 8), R4(n + 4), R4(n + 12)
 static const uint8_t REVERSED[256] = {R6(0), R6(2), R6(1), R6(3)};
 
-/* The `n` low bits of an octet, reversed. */
+/* Reverse the `n` low bits of a byte. */
 static inline uint32_t reversed(unsigned x, unsigned n)
 {
     return (uint32_t)REVERSED[x] >> (8 - n);
@@ -74,8 +74,8 @@ static inline unsigned log2_of(uint32_t x)
     return 31 - (unsigned)__builtin_clz(x);
 }
 
-/* RFC 1951 3.2.6: 8 bits from 00110000 on, then 9 bits from 110010000 on, of
- * which the low eight are the octet itself. */
+/* RFC 1951 3.2.6: 8 bits from 00110000 on, then 9 bits from 110010000 on, whose
+ * low eight are the byte itself. */
 static inline void put_literal(struct fast *f, unsigned c)
 {
     if (c < 144)
@@ -126,7 +126,7 @@ static inline uint32_t hash(const struct fast *f, const uint8_t *p)
     return x * 2654435761U >> f->shift;
 }
 
-/* How many octets at a and b are the same, at most `most`. */
+/* Return how many bytes at a and b are equal, at most `most`. */
 static inline size_t same(const uint8_t *a, const uint8_t *b, size_t most)
 {
     uint64_t x, y;
@@ -143,8 +143,8 @@ static inline size_t same(const uint8_t *a, const uint8_t *b, size_t most)
     return n;
 }
 
-/* How far back base[at] and what follows stand once more; 0: not known. `moved`
- * is the position of base[0]. */
+/* Return how far back base[at] and the bytes behind it stand once more; 0:
+ * unknown. `moved` is the position of base[0]. */
 static inline size_t look_up(struct fast *f, const uint8_t *base, size_t at,
                              uint16_t moved)
 {
@@ -159,8 +159,8 @@ static inline size_t look_up(struct fast *f, const uint8_t *base, size_t at,
     return distance;
 }
 
-/* A match of n octets at base[at]: note a few places in it, and the end, where
- * the next match may begin. */
+/* Note a few places in a match of n bytes at base[at], and its end, where the
+ * next match may begin. */
 static inline void remember(struct fast *f, const uint8_t *base, size_t at,
                             size_t n, size_t end, uint16_t moved)
 {
@@ -172,7 +172,7 @@ static inline void remember(struct fast *f, const uint8_t *base, size_t at,
         f->table[hash(f, base + last)] = (uint16_t)(last + moved);
 }
 
-/* Encode base[at..end); base[0..at) came before it. */
+/* Encode base[at..end), which follows base[0..at). */
 static void encode(struct fast *f, const uint8_t *base, size_t at, size_t end,
                    uint16_t moved)
 {
@@ -192,7 +192,7 @@ static void encode(struct fast *f, const uint8_t *base, size_t at, size_t end,
             misses = 0;
             continue;
         }
-        /* What has not repeated for long is not looked at so closely. */
+        /* Data that has not repeated for long is searched in larger steps. */
         most = 1 + (misses++ >> PATIENCE);
         if (most > end - at)
             most = end - at;
@@ -203,7 +203,7 @@ static void encode(struct fast *f, const uint8_t *base, size_t at, size_t end,
         put_literal(f, base[at++]);
 }
 
-/* RFC 1951 3.2.3: not the last block, fixed codes. */
+/* Begin a block that is not the last, with fixed codes (RFC 1951 3.2.3). */
 static struct fast begin(uint8_t *out, uint16_t *table, unsigned hash_bits,
                          size_t window)
 {
@@ -214,8 +214,8 @@ static struct fast begin(uint8_t *out, uint16_t *table, unsigned hash_bits,
     return f;
 }
 
-/* The end of the block, and the three bits that begin an empty stored one; the
- * rest of that is what RFC 7692 7.2.1 takes away. */
+/* Put the end of the block, and the three bits that begin an empty stored one;
+ * RFC 7692 7.2.1 removes the rest of that. */
 static size_t finish(struct fast *f, const uint8_t *out)
 {
     put(f, 0, 7 + 3);
@@ -226,7 +226,8 @@ static size_t finish(struct fast *f, const uint8_t *out)
     return (size_t)(f->out - out);
 }
 
-/* RFC 1951 3.2.4: at most as much as 16 bits can count, and how much. */
+/* RFC 1951 3.2.4: the most bytes that 16 bits can count, and the bytes of the
+ * count. */
 enum { STORED_MOST = 65535, STORED_HEAD = 5 };
 
 static size_t stored_size(size_t len)
@@ -234,8 +235,8 @@ static size_t stored_size(size_t len)
     return len + STORED_HEAD * ((len + STORED_MOST - 1) / STORED_MOST) + 1;
 }
 
-/* Blocks that hold data as it is. An octet of zeros begins each, and the empty
- * one behind them as well. */
+/* Store data uncompressed. A zero byte begins each block, and the empty one
+ * behind them as well. */
 static void store(uint8_t *out, const uint8_t *data, size_t len)
 {
     size_t n;
@@ -253,7 +254,7 @@ static void store(uint8_t *out, const uint8_t *data, size_t len)
     *out = 0;
 }
 
-/* The end of a message, or of the attempt. */
+/* End the message, stored where compressing has not made it shorter. */
 static size_t finish_or_store(struct fast *f, uint8_t *out, const uint8_t *data,
                               size_t len)
 {
@@ -267,7 +268,7 @@ static size_t finish_or_store(struct fast *f, uint8_t *out, const uint8_t *data,
 
 /* ------------------------------------------------------------ messages --- */
 
-/* As large as the message is worth clearing it for. */
+/* Return the size of table that a message is worth clearing. */
 static unsigned hash_bits_for(size_t len)
 {
     unsigned bits = HASH_LEAST;
@@ -305,7 +306,7 @@ struct wsk__fast_past *wsk__fast_new(unsigned bits)
     return past;
 }
 
-/* Room for another octet at least. */
+/* Make room for one more byte at least. */
 static void make_room(struct wsk__fast_past *past)
 {
     size_t down = past->size - past->window;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* The two octets every header has (5.2). */
+/* Bits of the two octets that every header has (RFC 6455 5.2). */
 enum {
     FIN = 0x80,
     RSV = 0x70,
@@ -28,7 +28,7 @@ static void store_be(uint8_t *p, size_t n, uint64_t x)
         p[n - 1] = (uint8_t)x;
 }
 
-/* Octets of the extended length that a 7-bit length announces. */
+/* Return the octets of the extended length that a 7-bit length announces. */
 static size_t extended(unsigned length)
 {
     return length == LENGTH_64 ? 8 : length == LENGTH_16 ? 2 : 0;

@@ -1,5 +1,5 @@
-/* ws/frame: the header of a frame (RFC 6455 5.2). What a header alone can break
- * is decided here, before any of the payload is awaited. */
+/* ws/frame: the header of a frame (RFC 6455 5.2). Each fault that a header
+ * alone can have is found here, before any of the payload has come. */
 #ifndef WSK_WS_FRAME_H
 #define WSK_WS_FRAME_H
 
@@ -10,9 +10,9 @@ enum {
     WSK__FRAME_HEAD_MAX = 14, /* the longest header */
     WSK__FRAME_OWN_MAX = 10,  /* the longest without a masking key */
     WSK__CONTROL_MAX = 125,   /* payload of a control frame (5.5) */
-    WSK__WHOLE_TEXT = 0x81,   /* first octets of messages in one frame */
+    WSK__WHOLE_TEXT = 0x81,   /* first octet of a message in one frame */
     WSK__WHOLE_BINARY = 0x82,
-    WSK__RSV1 = 0x40, /* of the first octet: compressed (RFC 7692 6) */
+    WSK__RSV1 = 0x40, /* bit of the first octet: compressed (RFC 7692 6) */
 };
 
 struct wsk__frame {
@@ -20,7 +20,7 @@ struct wsk__frame {
     uint8_t key[4]; /* masking key; all zero without one */
     uint8_t opcode; /* a wsk_opcode */
     bool fin;
-    bool rsv1; /* it begins a compressed message */
+    bool rsv1; /* the frame begins a compressed message */
 };
 
 static inline bool wsk__frame_is_control(uint8_t opcode)
@@ -28,25 +28,25 @@ static inline bool wsk__frame_is_control(uint8_t opcode)
     return (opcode & 0x8) != 0;
 }
 
-/* Whether the peer masks its frames (5.1). */
+/* How the peer masks its frames (RFC 6455 5.1). */
 enum wsk__masking { WSK__MASK_MUST, WSK__MASK_MAY, WSK__MASK_NEVER };
 
 /*
  * Judge the first two octets of a peer's frame; `deflate` when messages may be
- * compressed. NULL when they are legal; *size is the length of the whole header
- * then, WSK__FRAME_START..WSK__FRAME_HEAD_MAX. Else what is wrong, in one
- * static line.
+ * compressed. Returns NULL when they are legal, with the length of the whole
+ * header in *size, WSK__FRAME_START..WSK__FRAME_HEAD_MAX. Else what is wrong,
+ * in one static line.
  */
 const char *wsk__frame_start(const uint8_t head[WSK__FRAME_START],
                              enum wsk__masking masking, bool deflate,
                              uint8_t *size);
 
-/* Read the whole header that wsk__frame_start() let pass. NULL, and *frame is
- * filled; or what is wrong. */
+/* Read the whole header that wsk__frame_start() has accepted. Returns NULL,
+ * with *frame filled; or what is wrong. */
 const char *wsk__frame_read(const uint8_t *head, struct wsk__frame *frame);
 
-/* Write the header of a server's frame, which is never masked (5.1). Returns
- * its length. */
+/* Write the header of a server's frame, which is never masked (RFC 6455 5.1).
+ * Returns its length. */
 size_t wsk__frame_write(uint8_t head[WSK__FRAME_OWN_MAX], wsk_opcode opcode,
                         bool fin, uint64_t len);
 

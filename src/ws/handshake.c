@@ -1,5 +1,5 @@
-/* ws/handshake: is a request a valid opening handshake (RFC 6455 4.2.1), and
- * what does the client offer? */
+/* ws/handshake: judge a request that wants to open a WebSocket (RFC 6455
+ * 4.2.1), and read the client's offers. */
 #include "ws/handshake.h"
 #include "base/ascii.h"
 #include "base/base64.h"
@@ -13,8 +13,8 @@
 
 enum {
     KEY_LEN = WSK__BASE64_LEN(16),
-    /* A client that offers more protocols than this is not in earnest; the
-     * search for repeated ones stays small by it. */
+    /* A client that offers more protocols than this is not serious; the limit
+     * keeps the search for repeated ones short. */
     MAX_OFFERS = 64,
 };
 
@@ -52,7 +52,7 @@ bool wsk__fields_list(const wsk_head *head, const char *name, const char *word)
 
 bool wsk_ws_next_offer(const wsk_head *head, size_t *pos, wsk_str *name)
 {
-    size_t base = 0; /* where the field would begin if all were joined */
+    size_t base = 0; /* place of the field if all fields were joined */
 
     for (size_t i = 0; i < head->n_headers; i++) {
         const wsk_header *field = &head->headers[i];
@@ -111,8 +111,8 @@ wsk_str wsk_ws_origin(const wsk_head *head)
     return origin.p != NULL ? origin : draft;
 }
 
-/* 4.1, item 10 of the requirements: tokens, each of them once. NULL when that
- * is so. */
+/* Judge the offered subprotocols: tokens, each of them once (RFC 6455 4.1, item
+ * 10 of the requirements). Returns NULL when they are good. */
 static const char *judge_offers(const wsk_head *head)
 {
     wsk_str seen[MAX_OFFERS], offer;
@@ -132,7 +132,7 @@ static const char *judge_offers(const wsk_head *head)
     return NULL;
 }
 
-/* 4.2.2, item 5.4 */
+/* RFC 6455 4.2.2, item 5.4. */
 void wsk__ws_accept_key(wsk_str key, char accept[WSK_WS_ACCEPT_LEN])
 {
     char text[KEY_LEN + sizeof(GUID) - 1];
@@ -149,7 +149,7 @@ static wsk_ws_verdict refuse(int status, const char *reason)
     return (wsk_ws_verdict){.status = status, .reason = reason};
 }
 
-/* The drafts 7 to 12 of RFC 6455 called themselves 7 and 8. */
+/* Accept the version; drafts 7 to 12 of RFC 6455 called themselves 7 and 8. */
 static bool speaks(wsk_str version, bool drafts)
 {
     return wsk__str_is(version, "13") ||
@@ -169,7 +169,8 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts)
         return refuse(400, "Upgrade does not list websocket");
     if (!wsk__fields_list(head, "connection", "upgrade"))
         return refuse(400, "Connection does not list upgrade");
-    /* Before the key, whose form other versions are free to change. */
+    /* The version is judged before the key, whose form other versions may
+     * change. */
     n = wsk__count_fields(head, "sec-websocket-version", &version);
     if (n != 1 || version.len == 0 ||
         memchr(version.p, ',', version.len) != NULL)
@@ -179,8 +180,8 @@ wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts)
     n = wsk__count_fields(head, "sec-websocket-key", &key);
     if (n != 1 || !wsk__base64_is_16_octets(key.p, key.len))
         return refuse(400, "Sec-WebSocket-Key is not one key of 16 octets");
-    /* What follows the head are frames; with a body between, another party on
-     * the way could see the frames begin elsewhere. */
+    /* Frames follow the head. With a body between, a proxy could see the frames
+     * begin elsewhere. */
     if (head->chunked || head->content_length > 0)
         return refuse(400, "a WebSocket handshake has no body");
     why = judge_offers(head);

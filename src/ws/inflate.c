@@ -5,18 +5,17 @@
 
 struct wsk__inflater {
     z_stream z;
-    bool whole; /* nothing is open: no octet came since a message or a last
-                   block ended */
-    bool ahead; /* the next octet is taken already, see wsk__inflate() */
+    bool whole; /* no byte came since a message or a last block ended */
+    bool ahead; /* the next byte is taken already, see wsk__inflate() */
 };
 
-/* The widest window, whatever was agreed: zlib compares a distance with the
- * window only where it leaves the octets at hand, so that with a smaller one
- * the verdict on a distance too far would hang on how the message was cut. */
+/* The window is the widest, not the one agreed: zlib compares a distance with
+ * the window only where it leaves the bytes at hand. With a smaller one, the
+ * verdict on a distance too far would depend on how the message was cut. */
 enum { WIDEST = 15, LEAST_ROOM = 256, MOST_ROOM = 16384 };
 
-/* What inflate() says in data_type between two blocks, with no bit left over
- * and no last block behind it. */
+/* Value of data_type after inflate() between two blocks, with no bit left over
+ * and no last block before. */
 enum { BETWEEN_BLOCKS = 128 };
 
 struct wsk__inflater *wsk__inflater_new(struct wsk__pool *pool)
@@ -33,8 +32,8 @@ struct wsk__inflater *wsk__inflater_new(struct wsk__pool *pool)
             wsk__free(inf);
             return NULL;
         }
-        /* Has zlib take the memory of its window now: in the middle of a
-         * message it could not go on after a failure. */
+        /* Make zlib take the memory of its window now: it could not go on after
+         * a failure in the middle of a message. */
         if (inflateSetDictionary(&inf->z, (const Bytef *)"", 0) != Z_OK) {
             wsk__inflater_free(inf);
             return NULL;
@@ -60,8 +59,8 @@ void wsk__inflater_release(struct wsk__inflater *inf, struct wsk__pool *pool)
         wsk__inflater_free(inf);
 }
 
-/* As much as zlib can give now. Beyond the cap there is one octet of room that
- * is not ours: who fills it has sent too much. */
+/* Inflate as much as zlib can give now. Past the cap it gets room for one byte,
+ * which is thrown away: a peer that fills it has sent too much. */
 static enum wsk__inflated inflate_more(struct wsk__inflater *inf,
                                        struct wsk__buf *to)
 {
@@ -99,7 +98,7 @@ enum wsk__inflated wsk__inflate(struct wsk__inflater *inf, const uint8_t *data,
     enum wsk__inflated result;
     size_t skip = inf->ahead;
 
-    inf->z.next_in = (Bytef *)(uintptr_t)(data + skip); /* only read */
+    inf->z.next_in = (Bytef *)(uintptr_t)(data + skip); /* zlib only reads it */
     inf->z.avail_in = (uInt)(*len - skip);
     inf->ahead = false;
     do
@@ -107,8 +106,9 @@ enum wsk__inflated wsk__inflate(struct wsk__inflater *inf, const uint8_t *data,
                                                        : inflate_more(inf, to);
     while (result == WSK__INFLATED &&
            (inf->z.avail_in > 0 || inf->z.avail_out == 0));
-    /* Out of room with all octets taken, zlib still has some of its own to
-     * give: the last one is handed in once more, and left out then. */
+    /* When room or memory is out and all bytes are taken, zlib still has some
+     * output of its own: the last byte is handed in once more then, and left
+     * out. */
     inf->ahead =
         (result == WSK__INFLATE_NOMEM || result == WSK__INFLATE_FULL) &&
         inf->z.avail_in == 0;
@@ -127,8 +127,8 @@ bool wsk__inflate_end(struct wsk__inflater *inf)
     inf->z.avail_in = sizeof(TAIL);
     inf->z.next_out = &none;
     inf->z.avail_out = 1;
-    /* They are the end of an empty block: nothing comes out of them, and zlib
-     * says then that it stands between two blocks, at an octet's border. */
+    /* The tail is the end of an empty block: zlib writes nothing for it, and
+     * reports then that it stands between two blocks, at a byte's border. */
     inf->whole = inflate(&inf->z, Z_SYNC_FLUSH) == Z_OK &&
                  inf->z.avail_out == 1 && inf->z.avail_in == 0 &&
                  inf->z.data_type == BETWEEN_BLOCKS;

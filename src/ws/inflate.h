@@ -1,4 +1,4 @@
-/* ws/inflate: compressed messages of the peer (RFC 7692 7.2.2). */
+/* ws/inflate: inflate compressed messages of the peer (RFC 7692 7.2.2). */
 #ifndef WSK_WS_INFLATE_H
 #define WSK_WS_INFLATE_H
 
@@ -7,34 +7,35 @@
 
 struct wsk__inflater;
 
-/* One that has seen nothing yet; NULL when memory is out. pool may be NULL. */
+/* Make one, or take one of `pool`, which may be NULL. NULL: memory is out. */
 struct wsk__inflater *wsk__inflater_new(struct wsk__pool *pool);
 
-/* Give it back; NULL is legal for both. */
+/* Give one back to `pool`, or free it; NULL is legal for both. */
 void wsk__inflater_release(struct wsk__inflater *inf, struct wsk__pool *pool);
 void wsk__inflater_free(struct wsk__inflater *inf);
 
-/* What a connection with context takeover keeps, about. */
+/* Bytes that a connection with context takeover keeps, about. */
 enum { WSK__INFLATER_BYTES = 40960 };
 
 enum wsk__inflated {
-    WSK__INFLATED,      /* all that could be, is */
-    WSK__INFLATE_NOMEM, /* call again with the octets that are not taken */
-    WSK__INFLATE_FULL,  /* the same, when there is room: only where `pieces` */
-    WSK__INFLATE_TOO_BIG, /* the cap of the buffer is reached, and more comes */
-    WSK__INFLATE_BROKEN,  /* this is not DEFLATE */
+    WSK__INFLATED,        /* all is inflated that can be */
+    WSK__INFLATE_NOMEM,   /* memory is out: call again with the rest */
+    WSK__INFLATE_FULL,    /* `to` is full: call again with the rest once it has
+                             room; only where `pieces` */
+    WSK__INFLATE_TOO_BIG, /* the cap of `to` is reached, and more follows */
+    WSK__INFLATE_BROKEN,  /* the data is not DEFLATE */
 };
 
 /*
- * Append what data[0..*len) stands for to `to`, whatever the outcome as much of
- * it as there is before the fault; *len becomes the octets taken. After NOMEM
- * and FULL at least one octet is left, so that there is something to call again
- * with. `pieces`: a buffer that is full is emptied, and no fault.
+ * Inflate data[0..*len) and append the result to `to`, also what comes before a
+ * fault; *len becomes the bytes taken. After NOMEM and FULL at least one byte
+ * is left, to call again with. `pieces`: a full buffer is no fault, because the
+ * caller empties it.
  */
 enum wsk__inflated wsk__inflate(struct wsk__inflater *inf, const uint8_t *data,
                                 size_t *len, struct wsk__buf *to, bool pieces);
 
-/* The message is complete. False when its last block is not. */
+/* End a message. False when its last block is not complete. */
 bool wsk__inflate_end(struct wsk__inflater *inf);
 
 #endif

@@ -13,8 +13,8 @@ enum { BLOCK = 32, WIDE_LEAST = 256 };
 
 static const uint64_t HIGH_BITS = UINT64_C(0x8080808080808080);
 
-/* One block; returns all its octets, ORed into a word. Copied in and out of
- * words, which compilers turn into vector code. */
+/* Mask one block; returns all its bytes, ORed into a word. Compilers turn the
+ * copies into vector code. */
 static inline uint64_t mask_block(uint8_t *dst, const uint8_t *src,
                                   uint64_t mask)
 {
@@ -31,7 +31,7 @@ static inline uint64_t mask_block(uint8_t *dst, const uint8_t *src,
 
 #ifdef WIDE
 
-/* As many whole pairs of vectors as there are; returns the octets done. */
+/* Mask as many pairs of vectors as there are; returns the bytes done. */
 __attribute__((target("avx2"))) static size_t mask_wide(uint8_t *dst,
                                                         const uint8_t *src,
                                                         size_t n, uint64_t mask,
@@ -61,7 +61,7 @@ __attribute__((target("avx2"))) static size_t mask_wide(uint8_t *dst,
 bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
                     const uint8_t key[4], uint64_t offset)
 {
-    uint8_t twice[8], turned[4]; /* turned: as the key meets src[0] */
+    uint8_t twice[8], turned[4]; /* turned: the key from src[0] on */
     uint64_t word, mask, seen = 0;
     uint32_t half;
     size_t i = 0;

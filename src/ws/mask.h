@@ -1,5 +1,5 @@
-/* ws/mask: the masking of RFC 6455 5.3, fused with the copy it comes with, and
- * with a look at the result. */
+/* ws/mask: the masking of RFC 6455 5.3, together with the copy that it comes
+ * with, and with a test for ASCII. */
 #ifndef WSK_WS_MASK_H
 #define WSK_WS_MASK_H
 
@@ -8,23 +8,22 @@
 #include <stdint.h>
 
 /*
- * dst[i] = src[i] ^ key[(offset + i) % 4] for n octets that stand `offset`
- * octets behind the start of their payload. Masking and unmasking are the same.
- * dst and src are the same place, or do not overlap. Returns whether all of dst
- * is ASCII.
+ * Set dst[i] = src[i] ^ key[(offset + i) % 4] for n octets, the first of which
+ * is octet `offset` of the payload. Masking and unmasking are the same. dst and
+ * src are equal, or do not overlap. Returns true if all of dst is ASCII.
  */
 bool wsk__mask_copy(uint8_t *dst, const uint8_t *src, size_t n,
                     const uint8_t key[4], uint64_t offset);
 
 /*
- * Masking keys that nobody can foresee (RFC 6455 10.3), out of octets that were
- * random: SHA-1 of these and a count, which is one-way.
+ * Masking keys that no one can foresee (RFC 6455 10.3), made of random bytes:
+ * SHA-1, which is one-way, of these and a count.
  */
 struct wsk__keys {
     uint8_t seed[32];
     uint64_t count;
     uint8_t keys[20];
-    uint8_t left; /* octets of keys that are not used yet */
+    uint8_t left; /* bytes of keys that are not used yet */
 };
 
 void wsk__keys_next(struct wsk__keys *m, uint8_t key[4]);

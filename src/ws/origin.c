@@ -1,11 +1,11 @@
-/* ws/origin: may this page open a WebSocket here (RFC 6455 10.2)? Browsers send
- * the cookies of our site along with a stranger's handshake, and say in Origin
- * (RFC 6454) whose page it is. */
+/* ws/origin: decide which pages may open a WebSocket here (RFC 6455 10.2).
+ * Browsers send the cookies of our site with the handshake of any page, and
+ * name the page's site in Origin (RFC 6454). */
 #include "base/ascii.h"
 #include "base/items.h"
 #include "wsocket.h"
 
-/* An authority in parts; port 0: the default of its scheme. */
+/* Host and port of an authority; port 0: the default of its scheme. */
 struct site {
     wsk_str host;
     unsigned port;
@@ -28,8 +28,9 @@ static bool read_port(wsk_str text, unsigned *port)
     return true;
 }
 
-/* "host", "host:port", "[v6]:port"; a port that is the default is elided, for
- * a Host without one means the default of the scheme the page was loaded by. */
+/* Read "host", "host:port" or "[v6]:port". The port `elided` becomes 0, because
+ * a Host without a port means the default of the scheme by which the page was
+ * loaded. */
 static bool read_site(wsk_str text, unsigned elided, struct site *site)
 {
     const char *bracket =
@@ -51,7 +52,7 @@ static bool read_site(wsk_str text, unsigned elided, struct site *site)
     return true;
 }
 
-/* "scheme://site" (RFC 6454 6.2); false for "null" and whatever else. */
+/* Split "scheme://site" (RFC 6454 6.2); false for "null" and any other text. */
 static bool read_origin(wsk_str text, wsk_str *scheme, struct site *site)
 {
     size_t n = 0;
@@ -78,7 +79,8 @@ static bool same_site(const struct site *a, const struct site *b)
     return a->port == b->port && same_text(a->host, b->host);
 }
 
-/* A name or address of this machine (RFC 6761 6.3, RFC 1122 3.2.1.3). */
+/* True for a name or an address of this machine (RFC 6761 6.3, RFC 1122
+ * 3.2.1.3). */
 static bool is_loopback(wsk_str host)
 {
     static const char NAME[] = ".localhost";
@@ -96,9 +98,10 @@ static bool is_loopback(wsk_str host)
     return true;
 }
 
-/* The page is ours: same host and port; or both are on this machine, so that
- * front-end development servers on another port work. A page of http is none of
- * an https site's (RFC 6454 4); where TLS may have ended unseen, both pass. */
+/* True if the page is ours: same host and port; or both are on this machine, so
+ * that front-end development servers on another port work. A page of http does
+ * not belong to an https site (RFC 6454 4); where TLS may have ended before us,
+ * both schemes pass. */
 static bool is_same(wsk_str origin, wsk_str host, bool https)
 {
     struct site page, here;
@@ -113,8 +116,8 @@ static bool is_same(wsk_str origin, wsk_str host, bool https)
            (is_loopback(page.host) && is_loopback(here.host));
 }
 
-/* An element of the list: "null", or an origin, whose default port counts as
- * said or not. */
+/* Match an element of the list: "null", or an origin, whose default port may be
+ * written or not. */
 static bool is_listed(wsk_str origin, wsk_str item)
 {
     wsk_str scheme, other;

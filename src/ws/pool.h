@@ -1,6 +1,6 @@
-/* ws/pool: states of zlib that wait for the next message, of whatever
- * connection. They are large and dear to make, and without context takeover a
- * connection needs them only now and then. Any thread may take and give. */
+/* ws/pool: states of zlib that wait for a message, of any connection. They are
+ * large and expensive to make, and without context takeover a connection needs
+ * them only now and then. Any thread may take and give. */
 #ifndef WSK_WS_POOL_H
 #define WSK_WS_POOL_H
 
@@ -19,8 +19,7 @@ struct wsk__pool {
     struct wsk__slots inflaters, deflaters;
 };
 
-/* One of them, the caller's from now on; NULL when there is none, or no pool.
- */
+/* Take one, which then is the caller's; NULL when there is none, or no pool. */
 static inline void *wsk__slots_take(struct wsk__slots *s)
 {
     void *state = NULL;
@@ -30,7 +29,8 @@ static inline void *wsk__slots_take(struct wsk__slots *s)
     return state;
 }
 
-/* False when there is no room, or no pool: it is still the caller's. */
+/* Give one. False, and it stays the caller's, when there is no room, or no
+ * pool. */
 static inline bool wsk__slots_give(struct wsk__slots *s, void *state)
 {
     for (int i = 0; s != NULL && i < WSK__POOL_SLOTS; i++) {

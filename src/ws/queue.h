@@ -8,8 +8,8 @@
 #include "ws/frame.h"
 #include "ws/mask.h"
 
-/* One queue. A connection that owes nothing need not have one, so every
- * function takes the place of the pointer, which is NULL then. */
+/* One queue. A connection that owes nothing needs none, so each function takes
+ * the address of the pointer, which is NULL then. */
 struct wsk__out {
     struct wsk__buf buf;
     size_t pong_end;   /* bytes of buf up to the end of its last pong */

@@ -1,5 +1,5 @@
-/* What a WebSocket sends: intents become frames, and wait in the queue until
- * they have left. When it may send at all is decided in ws/conn. */
+/* Messages of the application become frames in the queue. ws/conn decides
+ * whether any may be sent. */
 #include "ws/send.h"
 
 #include "base/mem.h"
@@ -8,21 +8,23 @@
 #include <string.h>
 
 enum {
-    PACK_LEAST = 4096, /* octets of a message that is worth a block */
-    PACK_TAIL = 4,     /* what ends a flush, see end_piece() */
+    PACK_LEAST = 4096, /* bytes of a message that is worth compressing without
+                          the lock */
+    PACK_TAIL = 4,     /* bytes that end a flush, see end_piece() */
 };
 
 /* ---------------------------------------------------------- compressed --- */
 
-/* RFC 7692 6.1: of its frames only the first says that a message is. */
+/* Mark the first frame of a message as compressed: only that has the bit (RFC
+ * 7692 6.1). */
 static wsk_opcode marked(wsk_opcode opcode)
 {
     return opcode == WSK_CONTINUATION ? opcode
                                       : (wsk_opcode)(opcode | WSK__RSV1);
 }
 
-/* What ends a flush stays between the pieces of a message, so that each can be
- * read when it comes; 7.2.1 takes it away from the last. */
+/* Put the end of a flush between two pieces of a message, so that each can be
+ * read when it comes; RFC 7692 7.2.1 removes it from the last. */
 static size_t end_piece(uint8_t *at, bool fin)
 {
     static const uint8_t TAIL[PACK_TAIL] = {0, 0, 0xff, 0xff};
@@ -38,8 +40,9 @@ static size_t pack_room(const wsk_ws *ws, size_t len)
     return wsk__deflate_room(&ws->deflate, len) + PACK_TAIL;
 }
 
-/* A client's is masked on its way there. What was compressed into a context
- * must be sent, or the next message cannot be read (RFC 7692 7.1.1). */
+/* Compress a client's message, which is masked while it is copied to the queue.
+ * Bytes that were compressed into a context must be sent, or the next message
+ * cannot be read (RFC 7692 7.1.1). */
 static bool queue_deflated_masked(wsk_ws *ws, wsk_opcode opcode, bool fin,
                                   const uint8_t *data, size_t len)
 {
@@ -59,8 +62,8 @@ static bool queue_deflated_masked(wsk_ws *ws, wsk_opcode opcode, bool fin,
     return size > 0;
 }
 
-/* No octets: a piece of none needs none, but behind a flush 7.2.3.6 has the end
- * of the message stand for itself. */
+/* Queue a piece without bytes: none are needed, but at the end of a message,
+ * behind a flush, RFC 7692 7.2.3.6 has one byte stand for it. */
 static bool queue_nothing(wsk_ws *ws, wsk_opcode opcode, bool fin)
 {
     static const uint8_t END[] = {0};
@@ -69,9 +72,8 @@ static bool queue_nothing(wsk_ws *ws, wsk_opcode opcode, bool fin)
                               fin ? sizeof(END) : 0);
 }
 
-/* Compressed octets go straight to where they leave from; the header is written
- * when their size is known. False, and nothing is queued, when memory is out.
- */
+/* Compress straight into the queue; the header is written once the size is
+ * known. False, and nothing is queued, when memory is out. */
 static bool queue_deflated(wsk_ws *ws, wsk_opcode opcode, bool fin,
                            const uint8_t *data, size_t len)
 {
@@ -136,7 +138,7 @@ uint8_t *wsk__ws_pack(const wsk_ws *ws, const uint8_t *data, size_t *len,
 
 /* ------------------------------------------------------------ messages --- */
 
-/* A data frame is queued. */
+/* Note that a data frame has been queued. */
 static void went(wsk_ws *ws, bool fin, bool packed)
 {
     ws->sending = !fin;
@@ -183,7 +185,7 @@ wsk_status wsk__ws_send_packed(wsk_ws *ws, wsk_opcode opcode, bool fin,
     return WSK_OK;
 }
 
-/* A message, or the first piece of one. */
+/* Send a message, or the first piece of one. */
 static wsk_status send_some(wsk_ws *ws, wsk_opcode opcode, bool fin,
                             const uint8_t *data, size_t len, unsigned flags)
 {

@@ -1,4 +1,4 @@
-/* ws/zalloc: zlib takes its memory through base/mem, too. */
+/* ws/zalloc: make zlib take its memory through base/mem. */
 #ifndef WSK_WS_ZALLOC_H
 #define WSK_WS_ZALLOC_H
 
@@ -21,7 +21,7 @@ static inline void wsk__zfree(voidpf unused, voidpf block)
     wsk__free(block);
 }
 
-/* Before inflateInit2() or deflateInit2(). */
+/* Call before inflateInit2() or deflateInit2(). */
 static inline void wsk__zalloc_init(z_stream *z)
 {
     z->zalloc = wsk__zalloc;
