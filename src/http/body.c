@@ -3,34 +3,35 @@
 #include "base/ascii.h"
 
 /*
- * Chunk sizes, extensions, line ends and trailers octets go through a table:
- * state x class -> state (RFC 9112 7.1). What it does not list is malformed.
+ * State of the chunked coding: the octets of chunk sizes, extensions, line ends
+ * and trailers go through a table, state x class -> state (RFC 9112 7.1). A
+ * pair that the table does not list is malformed.
  */
 enum state {
     BAD,
-    SIZE,     /* expects the first digit of a chunk size */
-    DIGITS,   /* in the chunk size */
-    EXT,      /* behind ";" */
-    EXT_NAME, /* in the name of an extension */
-    EXT_GAP,  /* in white space behind a name */
-    EXT_IS,   /* behind "=" */
-    EXT_TEXT, /* in a token that is a value */
-    QUOTED,   /* in a quoted string */
-    ESCAPE,   /* behind its backslash */
-    UNQUOTED, /* behind the closing quote */
-    EXT_END,  /* in white space behind a value */
-    SIZE_LF,  /* expects the LF of the size line */
-    DATA_CR,  /* expects the CRLF behind the data of a chunk */
+    SIZE,     /* before the first digit of a chunk size */
+    DIGITS,   /* inside the chunk size */
+    EXT,      /* after ";" */
+    EXT_NAME, /* inside the name of an extension */
+    EXT_GAP,  /* in white space after a name */
+    EXT_IS,   /* after "=" */
+    EXT_TEXT, /* inside a token that is a value */
+    QUOTED,   /* inside a quoted string */
+    ESCAPE,   /* after its backslash */
+    UNQUOTED, /* after the closing quote */
+    EXT_END,  /* in white space after a value */
+    SIZE_LF,  /* before the LF of the size line */
+    DATA_CR,  /* before the CRLF after the data of a chunk */
     DATA_LF,
-    TRAILER, /* expects a trailer field or the last line */
+    TRAILER, /* before a trailer field or the last line */
     T_NAME,
     T_VALUE,
     T_LF,
     LAST_LF,
     TABLE_END,
 
-    CHUNK = TABLE_END, /* in the data of a chunk */
-    LENGTH,            /* in a body with Content-Length */
+    CHUNK = TABLE_END, /* inside the data of a chunk */
+    LENGTH,            /* inside a body with Content-Length */
     DONE,
 };
 
@@ -39,8 +40,8 @@ enum octet {
     LF,
     CR,
     WS,    /* SP, HTAB */
-    HEX,   /* tchars that are hexadecimal digits */
-    TCHAR, /* the others */
+    HEX,   /* hexadecimal digits */
+    TCHAR, /* other tchars */
     SEMI,
     EQUALS,
     QUOTE,
@@ -84,8 +85,8 @@ static const uint8_t NEXT[TABLE_END][N_OCTETS] = {
 };
 /* clang-format on */
 
-/* What the framing may cost beyond one octet for each octet of data: without a
- * bound, 100,000 chunks of one octet keep us busy for nothing. */
+/* Octets of framing allowed beyond one for each octet of data: without a bound,
+ * 100,000 chunks of one octet keep the server busy for nothing. */
 enum { FRAMING_MAX = 65536 };
 
 static enum octet octet_of(uint8_t c)
@@ -137,7 +138,7 @@ bool wsk__body_done(const struct wsk__body *b)
     return b->state == DONE;
 }
 
-/* One octet that is no data: 0, or the status of the failure. */
+/* Take one octet that is no data: returns 0, or the status of the failure. */
 static int take_framing(struct wsk__body *b, const wsk_limits *limits,
                         uint8_t c)
 {
@@ -167,7 +168,7 @@ static int take_framing(struct wsk__body *b, const wsk_limits *limits,
     return 0;
 }
 
-/* The part of data[0..len) that belongs to the run of data we are in. */
+/* Take the part of data[0..len) that belongs to the current run of data. */
 static size_t take_data(struct wsk__body *b, size_t len)
 {
     size_t n = b->left < len ? (size_t)b->left : len;

@@ -1,26 +1,26 @@
-/* http/body: where does the body of a request end? Content-Length and chunked
- * (RFC 9112 6, 7); the data is passed on where it lies. */
+/* http/body: find the end of a request's body, by Content-Length or chunks (RFC
+ * 9112 6, 7). The data is passed on without being copied. */
 #ifndef WSK_HTTP_BODY_H
 #define WSK_HTTP_BODY_H
 
 #include "wsocket.h"
 
 struct wsk__body {
-    uint64_t left;  /* octets of the body, or of the chunk, still to come */
-    uint64_t room;  /* octets of data that max_body still allows; then trailers
-                       that max_headers does */
-    uint64_t slack; /* octets of framing that are still tolerated */
-    uint8_t state;  /* enum state of body.c */
+    uint64_t left;  /* octets still to come of the body, or of the chunk */
+    uint64_t room;  /* octets of data that max_body still allows; then the
+                       trailers that max_headers still allows */
+    uint64_t slack; /* octets of framing that are still allowed */
+    uint8_t state;  /* an enum state of body.c */
 };
 
 enum wsk__body_result {
-    WSK__BODY_MORE, /* nothing to pass on yet */
-    WSK__BODY_DATA, /* *run is body data; perhaps its last: wsk__body_done() */
+    WSK__BODY_MORE, /* no data yet */
+    WSK__BODY_DATA, /* *run is data; perhaps the last: see wsk__body_done() */
     WSK__BODY_DONE, /* complete; no more is taken */
     WSK__BODY_BAD,  /* *status is the answer */
 };
 
-/* 0; or 413 when the head announces more than max_body. */
+/* Begin a body. Returns 0, or 413 when the head announces too much. */
 int wsk__body_begin(struct wsk__body *b, const wsk_head *head,
                     const wsk_limits *limits);
 

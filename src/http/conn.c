@@ -8,21 +8,21 @@
 #include <string.h>
 
 enum input {
-    INPUT_HEAD, /* looking for a request; the first member of the union lives */
-    INPUT_BODY, /* a request is open, its body is coming */
-    INPUT_END,  /* it has come; what follows waits for the answer */
-    INPUT_OVER, /* nothing more is taken */
+    INPUT_HEAD, /* awaiting a request; the union holds its first member */
+    INPUT_BODY, /* a request is open, its body is arriving */
+    INPUT_END,  /* the body is complete; further input waits for the answer */
+    INPUT_OVER, /* no further input is taken */
 };
 
 enum answer {
     ANSWER_NONE, /* no request is open */
     ANSWER_DUE,
-    ANSWER_BODY, /* its head is out */
-    ANSWER_SENT, /* complete, but a handler still looks at the request */
-    ANSWER_DONE, /* nobody does */
+    ANSWER_BODY, /* the head has been queued */
+    ANSWER_SENT, /* complete, but a handler still reads the request */
+    ANSWER_DONE, /* complete, and no handler reads the request */
 };
 
-/* In the order in which next() tells them. */
+/* Events, in the order in which next() reports them. */
 enum event {
     EVENT_HEAD = 1,
     EVENT_DATA = 2,
@@ -31,20 +31,20 @@ enum event {
 };
 
 enum {
-    /* Of a body that the answer did not wait for. Reading so much costs less
-     * than a new connection would; 9112 9.3 leaves the choice to us. */
+    /* Bytes to read of a body that its answer did not wait for. Reading so much
+     * costs less than a new connection; RFC 9112 9.3 permits both. */
     DRAIN_MAX = 256 * 1024,
-    /* Into the buffer of a partial head goes a little more than the head, but
-     * not the whole body behind it. */
+    /* Bytes that are copied to the buffer of a partial head at once: the head
+     * and a little more, but not the whole body behind it. */
     PIECE = 2048,
-    /* Of the line of a refused request, for a log. */
+    /* Bytes kept of the line of a refused request, for a log. */
     LINE_KEPT = 1024,
 };
 
-/* What waits to be sent is bounded by who queues it and sees its length. */
+/* The caller that queues data sees the length of the queue, and bounds it. */
 static const size_t OUT_CAP = SIZE_MAX / 2;
 
-/* An engine of wsk_http_new(). */
+/* An engine of wsk_http_new(), with the settings it points to. */
 struct owned {
     struct wsk_http http;
     wsk_limits limits;
@@ -64,7 +64,7 @@ static void await_head(struct wsk_http *h)
     h->cut = false;
 }
 
-/* The block of a partial head lives on as the text of the request. */
+/* Turn the block of a partial head into the text of the request. */
 static void leave_head(struct wsk_http *h)
 {
     uint8_t *text = h->partial.block;
@@ -76,7 +76,7 @@ static void leave_head(struct wsk_http *h)
     h->body = (struct wsk__body){0};
 }
 
-/* The request has been answered, or nobody will ask for its head any more. */
+/* Free the head: the request is answered, or no handler will ask for it. */
 static void release_head(struct wsk_http *h)
 {
     wsk__free(h->text);
@@ -88,7 +88,7 @@ static void release_head(struct wsk_http *h)
     }
 }
 
-/* Nothing more is taken. */
+/* Take no further input. */
 static void end_input(struct wsk_http *h)
 {
     if (h->input == INPUT_HEAD) {
@@ -99,8 +99,9 @@ static void end_input(struct wsk_http *h)
     h->keep_alive = false;
 }
 
-/* The one door for failures; the first wins. An answer that has begun goes on,
- * and a complete one survives its bad follower. */
+/* Fail the connection: every failure passes through here, and the first wins.
+ * An answer that has begun goes on; a complete one is not affected by a fault
+ * behind its request. */
 static void fail(struct wsk_http *h, int status)
 {
     struct wsk__reply refusal = {
@@ -123,8 +124,8 @@ static void fail(struct wsk_http *h, int status)
     h->answer = h->answer == ANSWER_DUE ? ANSWER_SENT : ANSWER_DONE;
 }
 
-/* The answer is complete. What is left of the request's body is thrown away
- * unseen if that is cheaper than a new connection. */
+/* End the answer. The rest of the request's body is discarded if that is
+ * cheaper than a new connection. */
 static void end_answer(struct wsk_http *h)
 {
     h->answer = ANSWER_SENT;
@@ -138,7 +139,8 @@ static void end_answer(struct wsk_http *h)
 
 /* ------------------------------------------------------------- input --- */
 
-/* A refusal must have no body even if the request was refused half-read. */
+/* True if the text begins a HEAD request: its refusal must have no body, even
+ * if only half of it was read. */
 static bool is_to_head(const uint8_t *text, size_t len)
 {
     size_t at = 0;
@@ -149,8 +151,8 @@ static bool is_to_head(const uint8_t *text, size_t len)
     return len - at >= 5 && memcmp(text + at, "HEAD ", 5) == 0;
 }
 
-/* The line that a request begins with; owned. NULL: memory is out, or there is
- * none. */
+/* Copy the line that a request begins with; owned by the caller. NULL when
+ * memory is out, or there is no line. */
 static uint8_t *copy_line(const uint8_t *text, size_t len, size_t *n)
 {
     size_t at = 0;
@@ -164,7 +166,7 @@ static uint8_t *copy_line(const uint8_t *text, size_t len, size_t *n)
     return *n > 0 ? wsk__memdup(text + at, *n) : NULL;
 }
 
-/* The input is over: what stood for the head gives way to its first line. */
+/* Replace the head by its first line: the input has ended. */
 static void keep_line(struct wsk_http *h, uint8_t *line, size_t n)
 {
     wsk__free(h->text);
@@ -173,7 +175,7 @@ static void keep_line(struct wsk_http *h, uint8_t *line, size_t n)
     h->run_len = line != NULL ? n : 0;
 }
 
-/* A head is bad, or will not be waited for any longer. */
+/* Refuse a head that is bad, or is not awaited any longer. */
 static void fail_head(struct wsk_http *h, const uint8_t *text, size_t len,
                       int status)
 {
@@ -208,8 +210,9 @@ static void open_request(struct wsk_http *h)
     }
 }
 
-/* A head was found; `in_place`: in the caller's octets. Who embeds an engine
- * sees to those; one that stands alone keeps a copy. */
+/* Open the request whose head was found. `in_place`: the head lies in the
+ * caller's bytes. A program that embeds the engine keeps those; an engine that
+ * stands alone makes a copy. */
 static wsk_status take_over(struct wsk_http *h, bool in_place)
 {
     uint8_t *text = NULL;
@@ -225,7 +228,7 @@ static wsk_status take_over(struct wsk_http *h, bool in_place)
     open_request(h);
     if (text != NULL)
         h->text = text;
-    if (h->input == INPUT_OVER) { /* its framing is refused */
+    if (h->input == INPUT_OVER) { /* the framing is refused */
         size_t n;
 
         text = copy_line((const uint8_t *)h->store->head.method.p,
@@ -285,7 +288,7 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
     case WSK__BODY_DONE:
         break;
     }
-    h->wants_100 = false; /* 9110 10.1.1: it did not wait for us */
+    h->wants_100 = false; /* RFC 9110 10.1.1: not waited for */
     if (draining) {
         if (*used > h->drain || h->body.left > h->drain - *used) {
             end_input(h);
@@ -302,9 +305,10 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
         await_head(h);
 }
 
-/* One event at a time; but a head and what came of its body may be told after
- * one call. Not with chunks: those may be malformed, and whoever answers on the
- * head alone must have the chance first, however the octets came. */
+/* True if more input may be taken: one event at a time, but a head and the body
+ * behind it may be reported after one call. Not with chunks: they may be
+ * malformed, and an application that answers on the head alone must get the
+ * chance first, however the octets were cut. */
 static bool may_take_more(const struct wsk_http *h)
 {
     return h->events == 0 ||
@@ -354,9 +358,9 @@ void wsk_http_feed_eof(wsk_http *h)
             end_input(h);
         break;
     case INPUT_BODY:
-        fail(h, 400); /* 9112 8: never to be taken for the whole */
+        fail(h, 400); /* RFC 9112 8: never to be taken for the whole body */
         break;
-    case INPUT_END: /* a half-close still gets its answer */
+    case INPUT_END: /* the answer is sent even after a half-close */
     case INPUT_OVER:
         break;
     }
@@ -404,19 +408,19 @@ wsk_status wsk_http_send_hints(wsk_http *h, const wsk_header *headers, size_t n)
 {
     if (h->answer != ANSWER_DUE)
         return WSK_E_STATE;
-    if (h->store->head.http10) /* 9110 15.2: it knows no 1xx */
+    if (h->store->head.http10) /* RFC 9110 15.2: HTTP/1.0 knows no 1xx */
         return WSK_OK;
     return wsk__reply_hints(&h->out, headers, n);
 }
 
-/* Whether the connection may live on after an answer with `status`. */
+/* True if the connection may stay open after an answer with `status`. */
 static bool may_keep_alive(const struct wsk_http *h, int status)
 {
-    /* RFC 6455 4.1: behind an attempt there may be frames already. */
+    /* RFC 6455 4.1: frames may already follow an attempted handshake. */
     if (h->store->head.websocket && status != 101)
         return false;
-    /* 9110 10.1.1: the body may now come or not, and nobody could tell which
-     * of the two the next octets are. */
+    /* RFC 9110 10.1.1: the client may now send the body or the next request,
+     * and the octets do not tell which. */
     if (h->wants_100 && h->input == INPUT_BODY)
         return false;
     return h->keep_alive && !h->eof;
@@ -507,7 +511,7 @@ wsk_status wsk_http_send_end(wsk_http *h)
         return WSK_E_NOMEM;
     if (h->framing == WSK__FRAMING_LENGTH && h->send_left > 0) {
         wrong = true;
-        h->keep_alive = false; /* 9112 8: only so the client can tell */
+        h->keep_alive = false; /* RFC 9112 8: so that the client can tell */
     }
     end_answer(h);
     return wrong ? WSK_E_ARG : WSK_OK;
@@ -528,7 +532,8 @@ void wsk_http_out_ack(wsk_http *h, size_t n)
 {
     assert(n <= wsk__buf_len(&h->out));
     wsk__buf_ack(&h->out, n);
-    /* A server lends and takes back the block; nobody else would free it. */
+    /* A server lends the block and takes it back; an engine of wsk_http_new()
+     * must free it itself. */
     if (h->owner && wsk__buf_len(&h->out) == 0)
         wsk__buf_free(&h->out);
 }

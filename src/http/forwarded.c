@@ -3,15 +3,16 @@
 #include "base/ascii.h"
 #include "http/head.h"
 
-/* A walk over the members of a list, whose fields may be several, from the
- * last to the first. What proxies append stands at the right; so nothing that a
- * client wrote, a quote that it left open above all, is read before that. */
+/* A walk over the members of a list, which may be spread over several fields,
+ * from the last to the first. Proxies append at the right; therefore nothing
+ * that the client wrote, such as a quote that it left open, is read before what
+ * they wrote. */
 struct walk {
     const wsk_head *head;
     const char *name;
-    bool quotes;            /* a comma in a quoted-string separates nothing */
-    size_t fields;          /* those before it in the head are still to come */
-    const char *from, *end; /* the rest of the present one */
+    bool quotes;   /* a comma in a quoted-string separates nothing */
+    size_t fields; /* number of fields of the head that are still to be read */
+    const char *from, *end; /* the rest of the current field */
 };
 
 static struct walk walk(const wsk_head *head, const char *name, bool quotes)
@@ -22,7 +23,7 @@ static struct walk walk(const wsk_head *head, const char *name, bool quotes)
                          .fields = head->n_headers};
 }
 
-/* Whether an odd number of backslashes stands before p. */
+/* True if an odd number of backslashes stands before p. */
 static bool is_escaped(const char *from, const char *p)
 {
     const char *at = p;
@@ -32,7 +33,7 @@ static bool is_escaped(const char *from, const char *p)
     return (p - at) % 2 != 0;
 }
 
-/* The beginning of the last member of from..end. */
+/* Return the beginning of the last member of from..end. */
 static const char *member_start(const char *from, const char *end, bool quotes)
 {
     const char *p = end;
@@ -46,7 +47,7 @@ static const char *member_start(const char *from, const char *end, bool quotes)
     return p;
 }
 
-/* The next field to the left that bears the name. */
+/* Go to the next field of that name to the left. */
 static bool next_field(struct walk *w)
 {
     while (w->fields > 0) {
@@ -61,7 +62,7 @@ static bool next_field(struct walk *w)
     return false;
 }
 
-/* The next member to the left; empty ones do not count (RFC 9110 5.6.1.2). */
+/* Take the next member to the left that is not empty (RFC 9110 5.6.1.2). */
 static bool next_member(struct walk *w, wsk_str *member)
 {
     do {
@@ -86,7 +87,7 @@ static bool read_port(wsk_str text, uint16_t *port)
     return true;
 }
 
-/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80". */
+/* Read "192.0.2.1", "192.0.2.1:80", "2001:db8::1" or "[2001:db8::1]:80". */
 static bool read_node(wsk_str text, struct wsk__ip *ip, uint16_t *port)
 {
     const char *end = text.p + text.len, *close;
@@ -111,7 +112,7 @@ static bool read_node(wsk_str text, struct wsk__ip *ip, uint16_t *port)
            wsk__ip_read((wsk_str){text.p, (size_t)(close - text.p)}, ip);
 }
 
-/* An authority that may stand in a Host field and in a link. */
+/* True for an authority that may stand in a Host field and in a link. */
 static bool is_host(wsk_str text)
 {
     if (text.len == 0 || text.len > 255 || !wsk__is_authority(text))
@@ -139,8 +140,9 @@ static void take_proto(struct wsk__forwarded *f, wsk_str proto)
 
 /* --------------------------------------------------------- Forwarded --- */
 
-/* One pair of a forwarded-element at *p; false at the end, *bad where it is
- * none. A quoted value with a backslash in it is nothing that we look for. */
+/* Read one pair of a forwarded-element at *p. False at the end; *bad is set
+ * where there is no pair. A quoted value with a backslash in it is skipped,
+ * because none of the parameters we read needs one. */
 static bool next_pair(const char **p, const char *end, wsk_str *name,
                       wsk_str *value, bool *bad)
 {
@@ -175,12 +177,13 @@ static bool next_pair(const char **p, const char *end, wsk_str *name,
     return !*bad;
 }
 
-/* What one hop says of the one before, as far as it is looked for. */
+/* The parameters of one hop that are read. */
 struct element {
-    wsk_str node, proto, host; /* NULL: not said */
+    wsk_str node, proto, host; /* NULL: absent */
 };
 
-/* False: it is no element, or says something twice (RFC 7239 4). */
+/* Read an element. False when it is none, or has a parameter twice (RFC 7239
+ * 4). */
 static bool read_element(wsk_str text, struct element *e)
 {
     const char *p = text.p, *end = text.p + text.len;
@@ -202,9 +205,10 @@ static bool read_element(wsk_str text, struct element *e)
     return !bad;
 }
 
-/* Take the address of the next hop to the left. True: it is trusted, too, and
- * what it says counts. "unknown" and what a proxy made up (RFC 7239 6.2, 6.3)
- * is no address, nor is a Unix socket's or what cannot be read. */
+/* Take the address of the next hop to the left. True if that is trusted, too,
+ * so that what it wrote counts. "unknown" and identifiers that a proxy made up
+ * (RFC 7239 6.2, 6.3) are no address, nor is a Unix socket's, nor what cannot
+ * be read. */
 static bool step(struct wsk__forwarded *f, wsk_str node,
                  const struct wsk__block *trusted, size_t n)
 {
@@ -213,7 +217,8 @@ static bool step(struct wsk__forwarded *f, wsk_str node,
     return f->known && wsk__blocks_have(trusted, n, &f->ip);
 }
 
-/* Nobody is behind "*": the leftmost address is the client's. */
+/* Read Forwarded. Where every hop is trusted ("*"), the leftmost address is the
+ * client's. */
 static void read_rfc(const wsk_head *head, const struct wsk__block *trusted,
                      size_t n, struct wsk__forwarded *f)
 {
@@ -238,7 +243,8 @@ static void read_rfc(const wsk_head *head, const struct wsk__block *trusted,
 
 /* ------------------------------------------------------- X-Forwarded --- */
 
-/* What the nearest proxy says; nothing if the field does not count. */
+/* Return the member that the nearest proxy wrote; none if the field does not
+ * count. */
 static wsk_str rightmost(const wsk_head *head, const char *name, bool counts)
 {
     struct walk w = walk(head, name, false);

@@ -1,5 +1,6 @@
-/* http/forwarded: what proxies say of the client: Forwarded (RFC 7239), or the
- * X-Forwarded fields. Pure; which proxies and fields count, the caller says. */
+/* http/forwarded: read what proxies say about the client, in Forwarded (RFC
+ * 7239) or in the X-Forwarded fields. No I/O; the caller says which proxies and
+ * fields count. */
 #ifndef WSK_HTTP_FORWARDED_H
 #define WSK_HTTP_FORWARDED_H
 
@@ -7,27 +8,28 @@
 #include "base/items.h"
 
 struct wsk__forwarded {
-    struct wsk__ip ip; /* of the client, if known */
+    struct wsk__ip ip; /* address of the client, if known */
     bool known;
-    bool hidden;      /* a client was named, but by no address */
-    uint16_t ip_port; /* 0: not said */
-    bool https, http; /* neither: not said */
-    wsk_str host;     /* an authority, as the client asked for it; or none */
-    uint16_t port;    /* of our side, as the client sees it; 0: not said */
-    wsk_str prefix;   /* of the path; or none */
+    bool hidden;      /* the client is named, but by no address */
+    uint16_t ip_port; /* 0: absent */
+    bool https, http; /* neither: absent */
+    wsk_str host;     /* authority that the client asked for, or none */
+    uint16_t port;    /* port of our side that the client sees; 0: absent */
+    wsk_str prefix;   /* prefix of the path, or none */
 };
 
 /*
  * Read what a request from a trusted proxy says. Each hop is believed about the
- * one before it as long as it is trusted itself, from the right: so the client
- * is the rightmost address that is not trusted, whatever it may have written to
- * the left of that. A member that is no address hides the client: it is never
- * taken for the proxy that wrote the member.
+ * one before it as long as it is trusted itself, from the right: therefore the
+ * client is the rightmost address that is not trusted, and anything that it
+ * wrote to the left of that has no effect. A member that is no address hides
+ * the client: the address of the proxy that wrote the member is never used
+ * instead.
  *
  * fields  the set of enum wsk__forwarded_field that the proxies write; others
  *         are the client's and do not count
  *
- * The views in *out point into the head. False when nothing was said.
+ * The views in *out point into the head. False when no field counts.
  */
 bool wsk__forwarded_read(const wsk_head *head, const struct wsk__block *trusted,
                          size_t n, unsigned fields, struct wsk__forwarded *out);

@@ -6,18 +6,18 @@
 #include <string.h>
 
 enum {
-    METHOD_MAX = 32,    /* no registered method has half of it */
+    METHOD_MAX = 32,    /* longer than any registered method */
     LINE_MIN = 4,       /* the shortest field line: "a:" CR LF */
     SPAN_MAX = 1 << 30, /* larger limits count as this: positions are 32 bits */
 };
 
-/* Fields that the head's meaning hangs on, as they come by. */
+/* Fields on which the meaning of the head depends. */
 struct found {
     wsk_str host, length, type;
     bool repeated; /* one of those came twice */
-    bool coded;    /* there was a Transfer-Encoding */
-    bool chunked;  /* and the last coding so far is this one */
-    int coding;    /* the status that refuses the codings; 0 is none */
+    bool coded;    /* a Transfer-Encoding came */
+    bool chunked;  /* the last coding so far is chunked */
+    int coding;    /* status that refuses the codings; 0: none */
     bool close, keep_alive, websocket;
     bool expect_continue, expect_other;
 };
@@ -29,7 +29,7 @@ struct reader {
     wsk_header *fields;
     size_t cap;
     struct found found;
-    int status; /* the first failure; 0 is none */
+    int status; /* status of the first failure; 0: none */
 };
 
 static size_t span(uint64_t limit)
@@ -39,7 +39,7 @@ static size_t span(uint64_t limit)
 
 size_t wsk__head_cap(const wsk_limits *limits)
 {
-    /* What is behind the last octet that may come without a verdict: CRs. */
+    /* CRs behind the last octet that may come without a verdict. */
     return WSK__BLANK_MAX + span(limits->max_request_line) +
            span(limits->max_header_bytes) + 2 * sizeof "\r\n";
 }
@@ -57,8 +57,8 @@ static bool is_digit(char c)
     return wsk__is_digit((unsigned char)c);
 }
 
-/* RFC 3986 3.2.2, reg-name; but no comma, which is how somebody on the way
- * joins two Host fields (9110 5.2). */
+/* Check a reg-name (RFC 3986 3.2.2). A comma is refused, because a proxy may
+ * have joined two Host fields by it (RFC 9110 5.2). */
 static bool is_reg_name(const char *p, const char *end)
 {
     while ((p = wsk__skip_common(p, end)) < end) {
@@ -73,7 +73,7 @@ static bool is_reg_name(const char *p, const char *end)
     return true;
 }
 
-/* "[...]" with what an IPv6 address is written in (RFC 3986 3.2.2). */
+/* Check "[...]" with the characters of an IPv6 address (RFC 3986 3.2.2). */
 static bool is_ip_literal(const char *p, const char *end)
 {
     if (end - p < 4 || *p != '[' || end[-1] != ']')
@@ -106,8 +106,9 @@ bool wsk__is_authority(wsk_str s)
                                       : is_reg_name(s.p, host_end);
 }
 
-/* After "http" or "https": 0, or how many octets the scheme and its "://" are
- * (9110 4.2; no other scheme names something of ours). */
+/* Return the length of "http://" or "https://" at the start of the target; 0
+ * when there is neither: no other scheme names a resource of this server (RFC
+ * 9110 4.2). */
 static size_t scheme_len(wsk_str target)
 {
     static const char *const SCHEMES[] = {"http://", "https://"};
@@ -121,8 +122,8 @@ static size_t scheme_len(wsk_str target)
     return 0;
 }
 
-/* path and query out of what follows the authority; false for a NUL in the
- * decoded path, which would end it early in somebody's C string. */
+/* Split the text behind the authority into path and query. False for a NUL in
+ * the decoded path, which would end a C string early. */
 static bool split_path(wsk_head *head, wsk_str s)
 {
     const char *mark = memchr(s.p, '?', s.len);
@@ -145,7 +146,7 @@ static bool split_path(wsk_head *head, wsk_str s)
     return true;
 }
 
-/* RFC 9112 3.2: origin form, absolute form, asterisk form. */
+/* Read a target in origin, absolute or asterisk form (RFC 9112 3.2). */
 static bool read_target(wsk_head *head)
 {
     wsk_str t = head->target, authority;
@@ -168,15 +169,16 @@ static bool read_target(wsk_head *head)
     authority.len = n;
     head->host = authority;
     if (n == 0 || !wsk__is_authority(authority))
-        return false; /* 9110 4.2.1: an empty host is invalid */
+        return false; /* RFC 9110 4.2.1: an empty host is invalid */
     if (!split_path(head, (wsk_str){t.p + scheme + n, t.len - scheme - n}))
         return false;
-    if (head->path.len == 0) /* 9110 4.2.3: it is "/"; one stands before */
+    if (head->path.len == 0) /* RFC 9110 4.2.3: the path is "/"; the slash
+                                before the authority serves */
         head->path = (wsk_str){authority.p - 1, 1};
     return true;
 }
 
-/* RFC 9112 3: method SP request-target SP HTTP-version. */
+/* Read "method SP request-target SP HTTP-version" (RFC 9112 3). */
 static int read_request_line(struct reader *r, const char *p, const char *end)
 {
     static const size_t VERSION_LEN = sizeof "HTTP/1.1" - 1;
@@ -200,7 +202,7 @@ static int read_request_line(struct reader *r, const char *p, const char *end)
     head->target = (wsk_str){q, (size_t)(version - 1 - q)};
     head->version = (wsk_str){version, VERSION_LEN};
     if (wsk__str_is(head->method, "CONNECT"))
-        return 501; /* we are nobody's tunnel (9110 9.3.6) */
+        return 501; /* this server is no tunnel (RFC 9110 9.3.6) */
     if (!read_target(head))
         return 400;
     if (version[5] != '1')
@@ -217,7 +219,7 @@ static void only_once(struct found *f, wsk_str *slot, wsk_str value)
     *slot = value;
 }
 
-/* RFC 9110 10.1.1. */
+/* Note the members of Expect (RFC 9110 10.1.1). */
 static void note_expect(struct found *f, wsk_str list)
 {
     wsk_str item;
@@ -231,9 +233,10 @@ static void note_expect(struct found *f, wsk_str list)
     }
 }
 
-/* RFC 9112 6.1, 7: we know one coding, and it frames the body: so it is the
- * last one and comes once. An element that is no token is malformed. All lines
- * of the field are one list (9110 5.3). */
+/* Note the codings of a line of Transfer-Encoding (RFC 9112 6.1, 7). The only
+ * one supported frames the body; therefore it must be the last, and come once.
+ * An element that is no token is malformed. All lines of the field are one list
+ * (RFC 9110 5.3). */
 static void note_coding(struct found *f, wsk_str list)
 {
     const char *p = list.p, *end = list.p + list.len, *comma;
@@ -290,8 +293,8 @@ static void note_field(struct found *f, wsk_str name, wsk_str value)
     }
 }
 
-/* RFC 9112 5: name ":" OWS value OWS. A folded line begins with white space,
- * which no name does (5.2). */
+/* Read a field line, "name: value" (RFC 9112 5). A folded line begins with
+ * white space, which no name does (5.2). */
 static int read_field(struct reader *r, const char *p, const char *end)
 {
     const char *q = wsk__skip_common(p, end);
@@ -303,11 +306,11 @@ static int read_field(struct reader *r, const char *p, const char *end)
         q++;
     }
     if (q == p || q == end || *q != ':')
-        return 400; /* 9112 5.1: nor white space before the colon */
+        return 400; /* RFC 9112 5.1: no white space before the colon, either */
     name = (wsk_str){p, (size_t)(q - p)};
     value = wsk__str_trim((wsk_str){q + 1, (size_t)(end - q - 1)});
     if (kinds &
-        WSK__UNDERSCORE) /* RFC 3875 4.1.18: HTTP_A_B is already A-B's name */
+        WSK__UNDERSCORE) /* RFC 3875 4.1.18: HTTP_A_B already means A-B */
         return 0;
     if (r->head->n_headers == r->cap)
         return 431;
@@ -318,10 +321,11 @@ static int read_field(struct reader *r, const char *p, const char *end)
 
 /* ------------------------------------------------------------- lines --- */
 
-/* The status that refuses the beginning of a request line, or 0. The end of a
- * line that begins as none of ours does, a greeting of another protocol or a
- * method without an end, is not awaited (9112 3): it may never come. Only what
- * lies up to the cap counts, so that the verdict is the same for any pieces. */
+/* Return the status that refuses the beginning of a request line, or 0. When
+ * the line begins like no request (a greeting of another protocol, or a method
+ * without an end), its end may never come, so it is not awaited (RFC 9112 3).
+ * Only octets up to the cap are read: the verdict must not depend on how they
+ * were cut. */
 static int judge_method(const struct reader *r, const struct wsk__head_scan *s)
 {
     const char *line = r->data + s->line;
@@ -339,7 +343,7 @@ static int judge_method(const struct reader *r, const struct wsk__head_scan *s)
     return len > METHOD_MAX ? 501 : 0;
 }
 
-/* The line holds a control that no line may. */
+/* Refuse a line that holds a forbidden control. */
 static enum wsk__head_result broken(struct reader *r,
                                     const struct wsk__head_scan *s)
 {
@@ -366,7 +370,7 @@ static enum wsk__head_result too_long(struct reader *r,
     return bad(r, status != 0 ? status : 414);
 }
 
-/* One complete line, its CRLF not included. */
+/* Read one complete line, without its CRLF. */
 static int read_line(struct reader *r, struct wsk__head_scan *s,
                      const char *line, const char *end)
 {
@@ -378,9 +382,9 @@ static int read_line(struct reader *r, struct wsk__head_scan *s,
 }
 
 /*
- * From the first line that is not complete on, to the empty line. RFC 9112 2.2
- * lets a lone LF end a line; whoever uses that sees other lines than somebody
- * on the way, so a line ends with CRLF, and another control is an error.
+ * Read on, from the first line that is not complete to the empty line. RFC 9112
+ * 2.2 lets a lone LF end a line, but a proxy may then see other lines than we
+ * do: therefore only CRLF ends a line, and any other control is an error.
  */
 static enum wsk__head_result read_lines(struct reader *r,
                                         struct wsk__head_scan *s)
@@ -423,7 +427,8 @@ static enum wsk__head_result read_lines(struct reader *r,
 
 /* ----------------------------------------------------------- meaning --- */
 
-/* RFC 9112 6.3: where the body ends must not be a matter of opinion. */
+/* Decide how the body is framed (RFC 9112 6.3). A proxy and this server must
+ * never differ about where it ends. */
 static int judge_framing(wsk_head *head, const struct found *f)
 {
     head->has_length = f->length.p != NULL;
@@ -439,7 +444,7 @@ static int judge(wsk_head *head, const struct found *f)
 {
     int status;
 
-    /* 9112 3.2: one valid Host, and none only from an HTTP/1.0 client. */
+    /* RFC 9112 3.2: one valid Host; an HTTP/1.0 client may send none. */
     if (f->repeated || (f->host.p == NULL && !head->http10))
         return 400;
     if (f->host.p != NULL && !wsk__is_authority(f->host))
@@ -449,14 +454,14 @@ static int judge(wsk_head *head, const struct found *f)
     status = judge_framing(head, f);
     if (status != 0)
         return status;
-    /* 9110 10.1.1 and 7.8: HTTP/1.0 knows neither Expect nor Upgrade. */
+    /* RFC 9110 10.1.1 and 7.8: HTTP/1.0 knows neither Expect nor Upgrade. */
     if (!head->http10) {
         if (f->expect_other)
             return 417;
         head->expect_continue = f->expect_continue;
         head->websocket = f->websocket;
     }
-    /* 9112 9.3. */
+    /* RFC 9112 9.3. */
     head->keep_alive = !f->close && (!head->http10 || f->keep_alive);
     return 0;
 }
@@ -479,7 +484,7 @@ enum wsk__head_result wsk__head_parse(const char *data, size_t len,
     store->head = (wsk_head){.headers = store->fields};
     result = read_lines(&r, scan);
     if (result == WSK__HEAD_OK && resumed) {
-        /* The views of lines read in earlier calls are lost. */
+        /* The views of lines that earlier calls read are lost. */
         *scan = (struct wsk__head_scan){0};
         store->head = (wsk_head){.headers = store->fields};
         r.found = (struct found){0};
@@ -514,8 +519,8 @@ struct wsk__head_store *wsk__head_store_new(const wsk_limits *limits)
     return store;
 }
 
-/* A view of another text stays: the authority that a proxy names is composed,
- * see conn/peer. */
+/* Move a view that points into the old text. Others stay, such as the authority
+ * that a proxy names: net/conn/peer composes that. */
 static void move_view(wsk_str *s, wsk_str from, const char *to)
 {
     uintptr_t at = (uintptr_t)s->p - (uintptr_t)from.p;

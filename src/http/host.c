@@ -4,7 +4,7 @@
 #include "base/ascii.h"
 #include "base/items.h"
 
-/* The host of an authority, without its port and the dot of the root. */
+/* Return the host of an authority, without its port and the dot of the root. */
 static wsk_str host_of(wsk_str authority)
 {
     wsk_str host = authority;
@@ -19,7 +19,7 @@ static wsk_str host_of(wsk_str authority)
     return host;
 }
 
-/* The octets of "[v6]" or, in the list, of "v6". */
+/* Read "[v6]" or, in the list, "v6". */
 static bool read_v6(wsk_str text, struct wsk__ip *ip)
 {
     if (text.len > 1 && text.p[0] == '[' && text.p[text.len - 1] == ']')

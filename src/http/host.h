@@ -1,11 +1,11 @@
-/* http/host: the option allowed_hosts. Pure. */
+/* http/host: the option allowed_hosts. No I/O. */
 #ifndef WSK_HTTP_HOST_H
 #define WSK_HTTP_HOST_H
 
 #include "wsocket.h"
 
 /*
- * Whether `host`, an authority whose port does not count, is in the list: by
+ * True if `host`, an authority whose port does not count, is in the list: by
  * its name in any case, with or without the dot at its end; as a name below an
  * element that begins with a dot, or that name itself; or by its address. "*"
  * is every host, and a request without one. A NULL list allows all.

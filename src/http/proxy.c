@@ -11,7 +11,7 @@ static const uint8_t SIGNATURE[12] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
 
 /* ---------------------------------------------------------- version 1 --- */
 
-/* The next word of the line; they stand one blank apart. */
+/* Take the next word of the line; words are separated by one blank. */
 static wsk_str next_word(wsk_str *line)
 {
     const char *blank = line->len > 0 ? memchr(line->p, ' ', line->len) : NULL;
@@ -40,14 +40,14 @@ static bool read_address(wsk_str text, bool v6, struct wsk__ip *ip)
            wsk__ip_read(text, ip);
 }
 
-/* Behind "PROXY ", without its CRLF. */
+/* Read the line behind "PROXY ", without its CRLF. */
 static bool read_line(wsk_str line, struct wsk__proxied *out)
 {
     wsk_str family = next_word(&line);
     bool v6 = wsk__str_is(family, "TCP6");
 
     out->client = WSK__PROXIED_HIDDEN;
-    if (wsk__str_is(family, "UNKNOWN")) /* what follows does not count */
+    if (wsk__str_is(family, "UNKNOWN")) /* the rest is ignored */
         return true;
     if (!v6 && !wsk__str_is(family, "TCP4"))
         return false;
@@ -129,7 +129,7 @@ static enum wsk__proxy_result parse_v2(const uint8_t *data, size_t len,
     if (len < V2_HEAD)
         return WSK__PROXY_MORE;
     more = big_endian(data + 14);
-    /* Version 2; LOCAL (0) or PROXY (1). */
+    /* The version must be 2, the command LOCAL (0) or PROXY (1). */
     if ((data[12] != 0x20 && data[12] != 0x21) ||
         more > WSK__PROXY_MAX - V2_HEAD)
         return WSK__PROXY_BAD;

@@ -85,15 +85,16 @@ const char *wsk_reason(int status)
 /* ---------------------------------------------------------- legality --- */
 
 enum field {
-    FIELD_UNKNOWN, /* and so maybe no token */
+    FIELD_UNKNOWN, /* any other, so perhaps no token */
     FIELD_PLAIN,
     FIELD_CONNECTION,
     FIELD_LENGTH,
     FIELD_DATE,
     FIELD_SERVER,
     FIELD_UPGRADE,
-    FIELD_REFUSED, /* about this hop, and so not the application's to say:
-                      9110 7.6.1, and what PEP 3333 has from RFC 2616 13.5.1 */
+    FIELD_REFUSED, /* a field of this hop, which the application must not set:
+                      RFC 9110 7.6.1, and those that PEP 3333 has from RFC
+                      2616 13.5.1 */
 };
 
 static enum field field_of(wsk_str name)
@@ -117,7 +118,7 @@ static enum field field_of(wsk_str name)
         {"proxy-authenticate", FIELD_REFUSED},
         {"proxy-authorization", FIELD_REFUSED},
     };
-    /* By length: where the names of that length begin, and behind them. */
+    /* First name of each length, and behind the last name of it. */
     static const uint8_t FROM[] = {0, 0, 0, 1, 1,  2,  2,  3,  5,  6, 6,
                                    8, 8, 9, 9, 10, 10, 11, 12, 13, 14};
 
@@ -128,16 +129,16 @@ static enum field field_of(wsk_str name)
     return FIELD_UNKNOWN;
 }
 
-/* What the application's fields say of framing and connection. */
+/* Framing and connection as the application's fields state them. */
 struct survey {
-    size_t octets; /* what the fields take when they are written */
+    size_t octets; /* bytes of the fields when they are written */
     wsk_str length;
     bool close, date, server, upgrade;
-    bool leaves_out; /* some of them are not written */
+    bool leaves_out; /* some fields are not written */
 };
 
-/* Not the application's to say: 9110 8.6, there is none where there is never a
- * body; 15.3.6, that of a 205 is 0. */
+/* True if the application must not set Content-Length: there is none where no
+ * body is possible (RFC 9110 8.6), and that of a 205 is 0 (15.3.6). */
 static bool has_no_length(int status)
 {
     return status == 204 || status == 101 || status == 205;
@@ -178,7 +179,7 @@ static bool survey_field(struct survey *s, int status, const wsk_header *h)
     return false;
 }
 
-/* Whether everything that the application chose is legal. */
+/* True if the head that the application chose is legal. */
 static bool survey_reply(struct survey *s, const struct wsk__reply *r,
                          wsk_str reason)
 {
@@ -195,8 +196,9 @@ static bool survey_reply(struct survey *s, const struct wsk__reply *r,
 /* --------------------------------------------------------- decisions --- */
 
 /*
- * RFC 9112 6.3 seen from the sender. *announce is the Content-Length to add,
- * or WSK_LENGTH_UNKNOWN. False when the application contradicts itself.
+ * Decide the framing (RFC 9112 6.3, seen from the sender). *announce is the
+ * Content-Length to add, or WSK_LENGTH_UNKNOWN. False when the application
+ * contradicts itself.
  */
 static bool decide_framing(struct wsk__reply *r, const struct survey *s,
                            uint64_t *announce)
@@ -227,12 +229,12 @@ static bool decide_framing(struct wsk__reply *r, const struct survey *s,
     return true;
 }
 
-/* The one Connection field, which speaks for the application's too. */
+/* Return the one Connection field, which includes the application's. */
 static const char *connection_line(const struct wsk__reply *r, bool upgrade)
 {
     if (r->status == 101)
         return "Connection: Upgrade\r\n";
-    if (upgrade) /* 9110 7.8: whoever sends Upgrade says so here */
+    if (upgrade) /* RFC 9110 7.8: a sender of Upgrade lists it here */
         return r->keep_alive ? "Connection: Upgrade\r\n"
                              : "Connection: Upgrade, close\r\n";
     if (!r->keep_alive)
@@ -249,7 +251,7 @@ static inline uint8_t *put(uint8_t *to, const char *p, size_t len)
     return to + len;
 }
 
-/* For literals, whose length is known. */
+/* Append a literal; the compiler knows its length. */
 static inline uint8_t *put_text(uint8_t *to, const char *text)
 {
     return put(to, text, strlen(text));
@@ -292,7 +294,7 @@ static uint8_t *put_fields(uint8_t *to, const struct wsk__reply *r,
 
 wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
 {
-    /* Everything but the reason and the application's fields. */
+    /* The longest head, without the reason and the application's fields. */
     static const char WORST[] =
         "HTTP/1.1 200 \r\nServer: wsocket\r\n"
         "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
@@ -413,7 +415,7 @@ void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *r)
 
     r->reason = reason;
     r->headers = FIELDS;
-    r->n = r->status == 503 ? 2 : 1; /* 9110 15.6.4: it will pass */
+    r->n = r->status == 503 ? 2 : 1; /* RFC 9110 15.6.4: it will pass */
     r->length = len;
     r->keep_alive = false;
     if (wsk__reply_head(out, r) != WSK_OK || r->to_head)

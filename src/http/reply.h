@@ -1,20 +1,20 @@
-/* http/reply: an answer to octets: is its head legal, where does its body end
- * (RFC 9112 6), and what every answer carries besides. */
+/* http/reply: from an answer to octets. Checks the head, frames the body (RFC
+ * 9112 6), and adds the fields that every answer carries. */
 #ifndef WSK_HTTP_REPLY_H
 #define WSK_HTTP_REPLY_H
 
 #include "base/buf.h"
 #include "wsocket.h"
 
-/* Where the body of an answer ends. */
+/* How the end of an answer's body is marked. */
 enum wsk__framing {
-    WSK__FRAMING_NONE,    /* it has none */
-    WSK__FRAMING_LENGTH,  /* after Content-Length octets */
-    WSK__FRAMING_CHUNKED, /* with the last chunk */
-    WSK__FRAMING_CLOSE,   /* with the connection */
+    WSK__FRAMING_NONE,    /* no body */
+    WSK__FRAMING_LENGTH,  /* by Content-Length */
+    WSK__FRAMING_CHUNKED, /* by the last chunk */
+    WSK__FRAMING_CLOSE,   /* by the end of the connection */
 };
 
-/* What is to be answered, and to whom. */
+/* An answer and the request that it is for. */
 struct wsk__reply {
     int status;
     const char *reason; /* NULL: wsk_reason(status) */
@@ -22,12 +22,12 @@ struct wsk__reply {
     size_t n;
     uint64_t length; /* or WSK_LENGTH_UNKNOWN */
 
-    const char *date; /* 29 octets; NULL: none */
+    const char *date; /* 29 bytes; NULL: none */
     bool server;      /* add a Server field */
-    bool http10;      /* to an HTTP/1.0 client */
-    bool to_head;     /* to HEAD */
+    bool http10;      /* the client speaks HTTP/1.0 */
+    bool to_head;     /* the request is a HEAD */
 
-    /* Asked for by the caller, decided by wsk__reply_head(). */
+    /* Requested by the caller, decided by wsk__reply_head(). */
     bool keep_alive; /* the connection stays open */
 
     /* Decided by wsk__reply_head(). */
@@ -36,32 +36,32 @@ struct wsk__reply {
 
 /*
  * Append the head of an answer to `out`; on LENGTH, reply->length octets of
- * body belong behind it. WSK_OK; WSK_E_ARG (a field, the reason, the status or
- * a length is illegal); WSK_E_NOMEM. Nothing is appended on failure.
+ * body must follow. Returns WSK_OK; WSK_E_ARG when a field, the reason, the
+ * status or a length is illegal; WSK_E_NOMEM. Nothing is appended on failure.
  */
 wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *reply);
 
-/* Append a 103 (RFC 8297). Returns of wsk__reply_head(). */
+/* Append a 103 (RFC 8297). Returns as wsk__reply_head() does. */
 wsk_status wsk__reply_hints(struct wsk__buf *out, const wsk_header *headers,
                             size_t n);
 
-/* Append `len` > 0 octets as one chunk; false when out of memory. */
+/* Append `len` > 0 bytes as one chunk; false when memory is out. */
 bool wsk__reply_chunk(struct wsk__buf *out, const uint8_t *data, size_t len);
 
-/* Append what stands before and behind a chunk of `len` > 0 octets that come
- * from elsewhere; false when out of memory. */
+/* Append the framing before a chunk of `len` > 0 bytes that are sent apart, and
+ * behind it; false when memory is out. */
 bool wsk__reply_chunk_open(struct wsk__buf *out, size_t len);
 bool wsk__reply_chunk_close(struct wsk__buf *out);
 
-/* Append the last chunk; false when out of memory. */
+/* Append the last chunk; false when memory is out. */
 bool wsk__reply_last_chunk(struct wsk__buf *out);
 
-/* Append the engine's own refusal, one line of text, and announce the close; of
- * *reply, status, date, server and to_head are read. If memory is out, the
- * close has to do. */
+/* Append the engine's own refusal, one line of text, and announce the close. Of
+ * *reply, status, date, server and to_head are read. If memory is out, the peer
+ * sees only the close. */
 void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *reply);
 
-/* Octets of that line. */
+/* Return the length of that line. */
 size_t wsk__reply_refusal_len(int status);
 
 #endif

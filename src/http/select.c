@@ -12,8 +12,8 @@ static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 enum { DAY = 86400 };
 
-/* Days from 1970-01-01 to that of the proleptic Gregorian calendar; the year
- * begins in March, so that the leap day is its last. */
+/* Count the days from 1970-01-01 in the proleptic Gregorian calendar. The year
+ * begins in March here, so that the leap day is its last. */
 static int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
 {
     int64_t era;
@@ -46,7 +46,7 @@ static void civil_from_days(int64_t days, int64_t *year, unsigned *month,
 
 void wsk__date_write(int64_t seconds, char text[WSK__HTTP_DATE + 1])
 {
-    static const int64_t LAST = 253402300799; /* of the year 9999 */
+    static const int64_t LAST = 253402300799; /* the end of the year 9999 */
     int64_t year, days;
     unsigned month, day, left;
 
@@ -60,7 +60,7 @@ void wsk__date_write(int64_t seconds, char text[WSK__HTTP_DATE + 1])
              (unsigned)year % 10000, left / 3600, left / 60 % 60, left % 60);
 }
 
-/* A place in a text that is taken apart. */
+/* A place in a text that is being read. */
 struct scan {
     const char *p, *end;
     bool bad;
@@ -76,7 +76,7 @@ static void expect(struct scan *s, const char *lit)
         s->p += n;
 }
 
-/* Exactly n digits; `padded`: blanks may stand for leading ones. */
+/* Read exactly n digits; `padded`: blanks may stand for leading ones. */
 static unsigned digits(struct scan *s, size_t n, bool padded)
 {
     unsigned value = 0;
@@ -93,7 +93,7 @@ static unsigned digits(struct scan *s, size_t n, bool padded)
     return value;
 }
 
-/* One of `n` names of three letters; its index. */
+/* Read one of `n` names of three letters; returns its index. */
 static unsigned name(struct scan *s, const char *names, unsigned n)
 {
     for (unsigned i = 0; s->end - s->p >= 3 && i < n; i++)
@@ -118,7 +118,7 @@ static void clock_time(struct scan *s, struct moment *m)
     m->second = digits(s, 2, false);
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" */
+/* Read "Sun, 06 Nov 1994 08:49:37 GMT". */
 static void read_fixdate(struct scan *s, struct moment *m)
 {
     expect(s, ", ");
@@ -132,8 +132,8 @@ static void read_fixdate(struct scan *s, struct moment *m)
     expect(s, " GMT");
 }
 
-/* "Sunday, 06-Nov-94 08:49:37 GMT": a year that seems to lie more than fifty
- * years ahead is in the past. */
+/* Read "Sunday, 06-Nov-94 08:49:37 GMT". A year that seems more than fifty
+ * years ahead is in the past (RFC 9110 5.6.7). */
 static void read_rfc850(struct scan *s, struct moment *m, int64_t now)
 {
     int64_t year;
@@ -156,7 +156,7 @@ static void read_rfc850(struct scan *s, struct moment *m, int64_t now)
         m->year -= 100;
 }
 
-/* "Sun Nov  6 08:49:37 1994" */
+/* Read "Sun Nov  6 08:49:37 1994". */
 static void read_asctime(struct scan *s, struct moment *m)
 {
     expect(s, " ");
@@ -199,7 +199,7 @@ bool wsk__etag_listed(wsk_str list, wsk_str tag, bool weak)
 
     if (wsk__str_is(wsk__str_trim(list), "*"))
         return true;
-    while (p < end) { /* commas may stand inside of the quotes */
+    while (p < end) { /* a comma may stand inside the quotes */
         bool is_weak = end - p > 2 && memcmp(p, "W/\"", 3) == 0;
         const char *from = is_weak ? p + 2 : p;
         const char *close;
@@ -219,7 +219,8 @@ bool wsk__etag_listed(wsk_str list, wsk_str tag, bool weak)
     return false;
 }
 
-/* All lines of a field are one list (RFC 9110 5.3). *there: it was sent. */
+/* True if a field lists the tag; all its lines are one list (RFC 9110 5.3).
+ * *there: the field was sent. */
 static bool is_listed(const wsk_head *head, const char *name, wsk_str tag,
                       bool weak, bool *there)
 {
@@ -234,7 +235,7 @@ static bool is_listed(const wsk_head *head, const char *name, wsk_str tag,
     return found;
 }
 
-/* Whether the field holds a date, and the file is younger. */
+/* True if the field holds a date, and the file has changed since. */
 static bool is_younger(wsk_str field, const struct wsk__validators *v,
                        bool *known)
 {
@@ -265,7 +266,8 @@ int wsk__conditions(const wsk_head *head, const struct wsk__validators *v)
     return 200;
 }
 
-/* 9110 13.1.5: strong, and a date has to be the very same. */
+/* True if If-Range holds (RFC 9110 13.1.5): a tag by strong comparison, a date
+ * only if it is equal. */
 static bool if_range_holds(const wsk_head *head,
                            const struct wsk__validators *v)
 {
@@ -280,8 +282,8 @@ static bool if_range_holds(const wsk_head *head,
     return wsk__date_read(field, v->now, &date) && date == v->modified;
 }
 
-/* "0-499", "500-", "-500". Positions are written only with PART: a range that
- * is given up leaves none behind. */
+/* Read "0-499", "500-" or "-500". Positions are written only with PART: a range
+ * that is given up leaves none behind. */
 static enum wsk__range read_range(wsk_str spec, uint64_t size, uint64_t *first,
                                   uint64_t *last)
 {
@@ -296,7 +298,7 @@ static enum wsk__range read_range(wsk_str spec, uint64_t size, uint64_t *first,
     if ((from.len > 0 && !wsk__read_length(from, &begin)) ||
         (to.len > 0 && !wsk__read_length(to, &n)) ||
         (from.len == 0 && to.len == 0))
-        return WSK__RANGE_WHOLE; /* not of this grammar: no Range at all */
+        return WSK__RANGE_WHOLE; /* another grammar: the whole file */
     if (from.len > 0 && to.len > 0 && n < begin)
         return WSK__RANGE_WHOLE; /* 9110 14.1.1: invalid */
     if (from.len == 0 ? n == 0 || size == 0 : begin >= size)
@@ -318,7 +320,7 @@ enum wsk__range wsk__range_of(const wsk_head *head,
 
     for (size_t i = 0, n = 0; i < head->n_headers; i++)
         if (wsk__str_ieq(head->headers[i].name, "Range") && n++ > 0)
-            return WSK__RANGE_WHOLE; /* as two on one line are */
+            return WSK__RANGE_WHOLE; /* two ranges, as on one line */
 
     if (field.p == NULL || field.len < 6 || !wsk__str_ieq(unit, "bytes=") ||
         !wsk__str_is(head->method, "GET") || !if_range_holds(head, v))
@@ -329,7 +331,7 @@ enum wsk__range wsk__range_of(const wsk_head *head,
 
 /* --------------------------------------------------------- negotiation --- */
 
-/* Whether the parameters of a list's member say q=0. */
+/* True if the parameters of a list's member say q=0. */
 static bool is_refused(wsk_str member, size_t from)
 {
     wsk_str rest = wsk__str_trim((wsk_str){member.p + from, member.len - from});
@@ -346,7 +348,7 @@ static bool is_refused(wsk_str member, size_t from)
     return true;
 }
 
-/* What one line says of the coding, and of all that are not named. */
+/* Verdict of one line on the coding, and on all that it does not name. */
 struct taken {
     bool named, good, any;
 };
