@@ -1,6 +1,9 @@
 #include "harness.h"
 
+#include "net/log/limits.h"
+#include "net/log/log.h"
 #include "net/log/writer.h"
+#include "net/os/clock.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -96,4 +99,19 @@ TEST(a_full_pipe_blocks_nobody_and_what_is_lost_is_counted)
     close(fds[0]); /* the rest has no reader, which ends the writer */
     wsk__log_free(log, 5000);
     close(fds[1]);
+}
+
+/* A thread may read the clock, and lose the race to one that reads it later. */
+TEST(a_limit_is_told_once_a_second_however_threads_race)
+{
+    static struct wsk__logs logs;
+    struct wsk__limit_counter *counter = &logs.limits[WSK__LIMIT_QUEUE];
+    unsigned long long n;
+
+    EXPECT(wsk__limit_due(&logs, WSK__LIMIT_QUEUE, &n) && n == 1);
+    EXPECT(!wsk__limit_due(&logs, WSK__LIMIT_QUEUE, &n) && n == 2);
+    atomic_store(&counter->told_ms, wsk__now_ms() + 100);
+    EXPECT(!wsk__limit_due(&logs, WSK__LIMIT_QUEUE, &n) && n == 3);
+    atomic_store(&counter->told_ms, wsk__now_ms() - 1000);
+    EXPECT(wsk__limit_due(&logs, WSK__LIMIT_QUEUE, &n) && n == 4);
 }

@@ -52,8 +52,6 @@ static const char *limit_text(const wsk_server_config *cfg,
     case WSK__LIMIT_ACCEPT:
         *option = "max_connections", *value = cfg->max_connections;
         return "pauses in accepting, for no open connection is idle";
-    case WSK__LIMIT_ORIGINS: /* told by request/admit */
-    case WSK__LIMIT_HOSTS:
     case WSK__LIMIT_PROXY:
         return "connections closed, for they do not begin with the header of "
                "the PROXY protocol";
@@ -63,6 +61,8 @@ static const char *limit_text(const wsk_server_config *cfg,
     case WSK__LIMIT_WS_RATE:
         *option = "body_rate", *value = cfg->body_rate;
         return "WebSockets closed with 1008, for a message was too slow";
+    case WSK__LIMIT_ORIGINS: /* told by request/admit */
+    case WSK__LIMIT_HOSTS:
     case WSK__LIMITS:
         break;
     }
@@ -76,7 +76,7 @@ bool wsk__limit_due(struct wsk__logs *logs, enum wsk__limit limit,
     uint64_t now_ms = wsk__now_ms(), told_ms = atomic_load(&counter->told_ms);
 
     *n = atomic_fetch_add(&counter->n, 1) + 1;
-    return (told_ms == 0 || now_ms - told_ms >= TELL_MS) &&
+    return (told_ms == 0 || now_ms >= told_ms + TELL_MS) &&
            atomic_compare_exchange_strong(&counter->told_ms, &told_ms, now_ms);
 }
 
