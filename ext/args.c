@@ -65,3 +65,10 @@ int ext_timeout_ms(PyObject *seconds)
     ms = (int)(s * 1000.0);
     return ms < s * 1000.0 ? ms + 1 : ms;
 }
+
+long ext_small_number(PyObject *number)
+{
+    int overflow;
+
+    return PyLong_AsLongAndOverflow(number, &overflow);
+}

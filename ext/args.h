@@ -21,4 +21,8 @@ int ext_args(const struct ext_signature *sig, PyObject *const *args,
  * negative is 0. -1 with an exception set is an error. */
 int ext_timeout_ms(PyObject *seconds);
 
+/* An int as a code of a protocol; -1 where it is far from every code, for -1 is
+ * none either. -1 with an exception set when it is no number. */
+long ext_small_number(PyObject *number);
+
 #endif

@@ -94,16 +94,6 @@ PyObject *ext_raise_websocket(const struct ext_state *st, wsk_status status,
     return raise_as(type, status, what);
 }
 
-PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
-                          const char *what)
-{
-    PyObject *type = status == WSK_E_STATE || status == WSK_E_ARG
-                         ? st->ProtocolError
-                         : exception_of(st, status);
-
-    return raise_as(type, status, what);
-}
-
 /* log.report(what, error, errors) or log.depart(what, error); false with an
  * exception set. */
 static bool report(const char *name, const char *what, PyObject *error,

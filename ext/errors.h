@@ -17,10 +17,6 @@ PyObject *ext_raise(const struct ext_state *st, wsk_status status,
 PyObject *ext_raise_websocket(const struct ext_state *st, wsk_status status,
                               const char *what);
 
-/* The same for a frame: what RFC 6455 does not allow is a ProtocolError. */
-PyObject *ext_raise_frame(const struct ext_state *st, wsk_status status,
-                          const char *what);
-
 /* Log the exception that is set, with its traceback, and clear it. An exception
  * must never get lost: what the logger writes nowhere goes to the error log of
  * the server whose thread this is; see report() in wsocket/log.py. When all

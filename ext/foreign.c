@@ -123,22 +123,6 @@ static PyObject *Foreign_admit(PyObject *op, PyObject *args)
 
 /* ---------------------------------------------------------------- ends --- */
 
-int ext_ws_finish(WebSocketObject *ws, bool at_once)
-{
-    wsk_status st;
-
-    do {
-        Py_BEGIN_ALLOW_THREADS
-        st = wsk_conn_finish(ws->conn, at_once);
-        Py_END_ALLOW_THREADS
-    } while (st == WSK_E_AGAIN && !PyErr_Occurred() &&
-             PyErr_CheckSignals() == 0);
-    if (st != WSK_E_AGAIN)
-        return 0;
-    ext_ws_finish(ws, true);
-    return -1;
-}
-
 PyDoc_STRVAR(
     finish_doc,
     "finish(websocket, accept=False, abort=False)\n\n"

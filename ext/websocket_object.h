@@ -40,54 +40,88 @@ typedef struct {
 
 #define WebSocket_CAST(op) ((WebSocketObject *)(op))
 
-/* ---- accepting ---- */
+/* ---- ws_open: opening ---- */
 
-/* The head of the handshake; NULL when the request is over without 101, and
- * with an exception when memory is out. *made is for wsk_free(). */
+/* Return the head of the handshake; NULL when the request ended without a 101,
+ * or, with an exception set, when memory is out. *made is for wsk_free(). */
 const wsk_head *ext_ws_head(const WebSocketObject *self, wsk_head **made);
 
-/* One of the client's subprotocols; NULL: none. */
+/* Return the subprotocol for the 101, one that the client offered; NULL: none.
+ */
 const char *ext_ws_choose_protocol(const WebSocketObject *self,
                                    const wsk_head *head);
 
-/* A dict or iterable of (name, value) as a list of headers for a 101, checked;
- * NULL with an exception set. */
+/* Return a dict, or an iterable of (name, value), as a list of headers that a
+ * 101 may have; NULL with an exception set. */
 PyObject *ext_ws_headers(PyObject *given);
 
 /* Open the WebSocket if it is undecided. -1 with an exception set. */
 int ext_ws_open(WebSocketObject *self, const char *what);
 
-/* wsk_conn_close(); a lone one waits until the Close has left. */
-wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
-                             const char *reason, size_t len);
+PyObject *ext_ws_accept(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                        PyObject *kwnames);
 
-/* Complete the closing handshake of a lone one, and end the transport in any
- * case. -1 with an exception that came in between. */
-int ext_ws_finish(WebSocketObject *self, bool at_once);
+/* ---- ws_hooks: pings and pongs ---- */
 
-bool ext_ws_is_closed(const WebSocketObject *self);
-
-/* ---- hooks ---- */
-
-/* Have pings and pongs told if somebody wants to know. -1 with an exception. */
+/* Tell the engine whether on_ping or on_pong is set. -1 with an exception. */
 int ext_ws_hear(WebSocketObject *self);
 
 /* Call the hook for a ping or pong, if there is one. -1 with an exception. */
 int ext_ws_tell(WebSocketObject *self, const wsk_message *msg);
 
-/* ---- ending ---- */
+PyObject *ext_ws_get_hook(PyObject *op, void *pong);
+int ext_ws_set_hook(PyObject *op, PyObject *hook, void *pong);
+PyObject *ext_ws_get_latency(PyObject *op, void *unused);
 
-/* "1006", and if we gave the peer up, what we told it. */
+/* ---- ws_flow: waiting while something is sent ---- */
+
+/* Wait for a slow reader after a message, if send_policy wants that. */
+wsk_status ext_ws_wait_for_reader(WebSocketObject *self);
+
+/* Wait for a slow reader after a piece of a stream. */
+wsk_status ext_ws_wait_for_stream(WebSocketObject *self);
+
+/* Send on after a signal has interrupted sending with status `st`; return the
+ * status of the end. An exception is set if a signal handler raised one. */
+wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st);
+
+/* Wait until another thread's message in pieces is complete. True: try again
+ * what the engine refused because of it. `ended` is streams_ended, read before
+ * the first try. */
+bool ext_ws_await_stream(WebSocketObject *self, unsigned ended);
+
+PyObject *ext_ws_get_buffered(PyObject *op, void *unused);
+PyObject *ext_ws_get_full(PyObject *op, void *unused);
+PyObject *ext_ws_get_policy(PyObject *op, void *unused);
+int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused);
+
+/* ---- ws_close: ending ---- */
+
+/* Call wsk_conn_close(); on a standalone connection this waits until the Close
+ * has left. */
+wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
+                             const char *reason, size_t len);
+
+/* Complete the closing handshake of a standalone connection, and end the
+ * transport in any case. -1 with an exception that came in between. */
+int ext_ws_finish(WebSocketObject *self, bool at_once);
+
+bool ext_ws_is_closed(const WebSocketObject *self);
+
+/* Write the close code, such as "1006", and, if our side gave the peer up, the
+ * code and reason that were sent to it. */
 #define EXT_HOW_MAX 256
 void ext_ws_how(const wsk_close_info *info, char how[EXT_HOW_MAX]);
 
-/* The peer's reason; or, if we gave it up, what we told it. */
+/* Return the peer's reason; or, if our side gave it up, what was sent to it. */
 PyObject *ext_ws_reason(const wsk_close_info *info);
 
-/* ---- receiving ---- */
+PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames);
+PyObject *ext_ws_enter(PyObject *op, PyObject *unused);
+PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs);
 
-/* The type of what receive_stream() returns. */
-int ext_ws_pieces_add(PyObject *module, struct ext_state *st);
+/* ---- ws_receive: receiving, and events ---- */
 
 /* Wait for a message, or for a piece of one; pings are told meanwhile. 1: *msg
  * is the caller's to free; 0: the connection has ended; -1 with an exception.
@@ -95,62 +129,50 @@ int ext_ws_pieces_add(PyObject *module, struct ext_state *st);
 int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
                  wsk_message *msg);
 
-/* The connection has ended: None once, which ends a loop, then an error. */
+/* Report that the connection has ended: None at first, which ends a loop, then
+ * NULL with an exception. */
 PyObject *ext_ws_tell_ended(WebSocketObject *self, const char *what);
-
-/* ---- sending ---- */
-
-/* After a piece of a stream: WSK_OK, and whatever wsk_conn_drain() says. */
-wsk_status ext_ws_wait_for_stream(WebSocketObject *self);
-
-/* What became of sending, once a signal that interrupted it was attended to;
- * with an exception if that raised one. */
-wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st);
-
-/* Whether to try again what the engine refused because of a message in pieces.
- * `ended` is streams_ended, from before the first try. */
-bool ext_ws_await_stream(WebSocketObject *self, unsigned ended);
-
-/* NULL, with the exception for what came of sending. */
-PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
-                            const char *what);
-
-/* ---- methods and attributes ---- */
 
 PyObject *ext_ws_receive(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *kwnames);
 PyObject *ext_ws_iternext(PyObject *op);
-PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
-                                Py_ssize_t nargs, PyObject *kwnames);
 PyObject *ext_ws_attach(PyObject *op, PyObject *app);
 
-/* The events of a lone WebSocket that is attached, until it ends; as of its
- * handler, which has returned. What interrupts them stays set. */
+/* Call the events of a standalone WebSocket that is attached, until it ends,
+ * in the thread of its handler, which has returned. An exception that
+ * interrupts them stays set. */
 void ext_ws_serve(WebSocketObject *self);
+
+/* ---- ws_pieces, ws_stream: long messages ---- */
+
+/* The type of what receive_stream() returns. */
+int ext_ws_pieces_add(PyObject *module, struct ext_state *st);
+
+PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
+                                Py_ssize_t nargs, PyObject *kwnames);
+PyObject *ext_ws_send_stream(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames);
+
+/* ---- ws_send: sending ---- */
+
+/* Raise the exception for the status of a send; NULL. */
+PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
+                            const char *what);
 
 PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
                             Py_ssize_t nargs, PyObject *kwnames);
-PyObject *ext_ws_send_stream(PyObject *op, PyObject *const *args,
-                             Py_ssize_t nargs, PyObject *kwnames);
 PyObject *ext_ws_ping(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *ext_ws_pong(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
-PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                       PyObject *kwnames);
-PyObject *ext_ws_enter(PyObject *op, PyObject *unused);
-PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs);
-PyObject *ext_ws_repr(PyObject *op);
+
+/* ---- ws_environ, ws_attributes ---- */
+
 PyObject *ext_ws_version(PyObject *op, void *unused);
-PyObject *ext_ws_get_hook(PyObject *op, void *pong);
-int ext_ws_set_hook(PyObject *op, PyObject *hook, void *pong);
-PyObject *ext_ws_get_latency(PyObject *op, void *unused);
-PyObject *ext_ws_get_buffered(PyObject *op, void *unused);
-PyObject *ext_ws_get_full(PyObject *op, void *unused);
-PyObject *ext_ws_get_policy(PyObject *op, void *unused);
-int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused);
+PyObject *ext_ws_get_environ(PyObject *op, void *unused);
+PyObject *ext_ws_repr(PyObject *op);
 extern PyGetSetDef ext_ws_getset[];
 
 #endif

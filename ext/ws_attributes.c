@@ -1,58 +1,9 @@
 /* ext/ws_attributes: what a WebSocket tells of itself. */
 #include "websocket_object.h"
 
-#include "input.h"
 #include "websocket_doc.h"
 
 /* ----------------------------------------------------------- attributes --- */
-
-static PyObject *make_environ(WebSocketObject *self)
-{
-    wsk_head *head = wsk_conn_head(self->conn);
-    struct ext_source source = {.head = head};
-    PyObject *input, *environ;
-
-    if (head == NULL)
-        return PyErr_NoMemory();
-    input = ext_input_new_empty(self->st);
-    if (input == NULL) {
-        wsk_free(head);
-        return NULL;
-    }
-    source.peer = wsk_conn_peer(self->conn, &source.peer_port);
-    source.local = wsk_conn_local(self->conn, &source.local_port);
-    source.scheme = wsk_conn_scheme(self->conn);
-    source.prefix = wsk_conn_prefix(self->conn);
-    environ = ext_environ_new(self->maker, self->st, &source);
-    if (environ != NULL &&
-        (PyDict_SetItem(environ, self->st->names.input, input) < 0 ||
-         ext_websocket_announce((PyObject *)self, environ) < 0))
-        Py_CLEAR(environ);
-    Py_DECREF(input);
-    wsk_free(head);
-    return environ;
-}
-
-static PyObject *get_environ(PyObject *op, void *unused)
-{
-    WebSocketObject *self = WebSocket_CAST(op);
-    PyObject *environ;
-
-    (void)unused;
-    if (self->environ == NULL && (self->conn == NULL || self->lone))
-        return PyErr_Format(self->st->WebSocketError,
-                            "environ: the request is over");
-    if (self->environ == NULL) {
-        environ = make_environ(self);
-        if (environ == NULL)
-            return NULL;
-        if (self->environ == NULL) /* no collection has asked meanwhile */
-            self->environ = ext_ref(environ);
-        Py_DECREF(environ);
-    }
-    self->shown = true;
-    return ext_ref(self->environ);
-}
 
 static PyObject *get_origin(PyObject *op, void *unused)
 {
@@ -168,35 +119,6 @@ static bool close_info(const WebSocketObject *self, wsk_close_info *info)
     return self->conn != NULL && wsk_conn_closed(self->conn, info);
 }
 
-/* What we told a peer that we gave up. */
-static void put_sent(const wsk_close_info *info, char *to, size_t size)
-{
-    bool limit = info->option != NULL;
-
-    PyOS_snprintf(to, size, "sent %d: %.*s%s%s%s", (int)info->sent_code,
-                  (int)info->sent_len, info->sent_reason, limit ? " (" : "",
-                  limit ? info->option : "", limit ? ")" : "");
-}
-
-void ext_ws_how(const wsk_close_info *info, char how[EXT_HOW_MAX])
-{
-    int n = PyOS_snprintf(how, EXT_HOW_MAX, "%d%s", (int)info->code,
-                          info->failed ? "; " : "");
-
-    if (info->failed)
-        put_sent(info, how + n, EXT_HOW_MAX - (size_t)n);
-}
-
-PyObject *ext_ws_reason(const wsk_close_info *info)
-{
-    char sent[EXT_HOW_MAX];
-
-    if (!info->failed)
-        return PyUnicode_DecodeUTF8(info->reason, info->len, "replace");
-    put_sent(info, sent, sizeof sent);
-    return PyUnicode_FromString(sent);
-}
-
 static PyObject *get_close_code(PyObject *op, void *unused)
 {
     wsk_close_info info;
@@ -245,27 +167,6 @@ static PyObject *get_close_clean(PyObject *op, void *unused)
     return PyBool_FromLong(close_info(WebSocket_CAST(op), &info) && info.clean);
 }
 
-PyObject *ext_ws_version(PyObject *op, void *unused)
-{
-    WebSocketObject *self = WebSocket_CAST(op);
-    wsk_head *made;
-    const wsk_head *head = ext_ws_head(self, &made);
-    PyObject *version = self->st->names.thirteen;
-    wsk_str said = {NULL, 0};
-
-    (void)unused;
-    if (head == NULL && PyErr_Occurred())
-        return NULL;
-    if (head != NULL)
-        said = wsk_head_get(head, "sec-websocket-version");
-    if (said.len == 1) /* a draft's, of ws_allow_drafts */
-        version = PyUnicode_DecodeLatin1(said.p, 1, NULL);
-    else
-        Py_INCREF(version);
-    wsk_free(made);
-    return version;
-}
-
 static PyObject *get_do_compress(PyObject *op, void *unused)
 {
     WebSocketObject *self = WebSocket_CAST(op);
@@ -302,7 +203,8 @@ PyObject *ext_ws_repr(PyObject *op)
 }
 
 PyGetSetDef ext_ws_getset[] = {
-    {"environ", get_environ, NULL, "The environ of the handshake.", NULL},
+    {"environ", ext_ws_get_environ, NULL, "The environ of the handshake.",
+     NULL},
     {"origin", get_origin, NULL, "The Origin header, or None.", NULL},
     {"path", get_path, NULL, "PATH_INFO, without the query.", NULL},
     {"protocol", get_protocol, NULL, "The chosen subprotocol, or None.", NULL},

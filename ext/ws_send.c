@@ -1,4 +1,4 @@
-/* ext/ws_send: what a WebSocket sends, its Close included. */
+/* ext/ws_send: what a WebSocket sends. */
 #include "websocket_object.h"
 
 #include "args.h"
@@ -41,105 +41,7 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
     return ext_raise_websocket(self->st, st, what);
 }
 
-/* A number that is far from every code: -1, as it is none either. -1 with an
- * exception when it is no number. */
-static long small_number(PyObject *number)
-{
-    int overflow;
-
-    return PyLong_AsLongAndOverflow(number, &overflow);
-}
-
-/* ------------------------------------------------------------- policies --- */
-
-static const char *const POLICIES[] = {"wait", "drop", "close"};
-
-static enum ext_policy policy_of(const WebSocketObject *self)
-{
-    if (self->policy != EXT_POLICY_DEFAULT)
-        return self->policy;
-    return self->app != NULL ? EXT_POLICY_CLOSE : EXT_POLICY_WAIT;
-}
-
-PyObject *ext_ws_get_policy(PyObject *op, void *unused)
-{
-    (void)unused;
-    return PyUnicode_FromString(
-        POLICIES[policy_of(WebSocket_CAST(op)) - EXT_POLICY_WAIT]);
-}
-
-int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused)
-{
-    (void)unused;
-    for (size_t i = 0; value != NULL && i < Py_ARRAY_LENGTH(POLICIES); i++)
-        if (PyUnicode_Check(value) &&
-            PyUnicode_CompareWithASCIIString(value, POLICIES[i]) == 0) {
-            WebSocket_CAST(op)->policy =
-                (enum ext_policy)(EXT_POLICY_WAIT + (int)i);
-            return 0;
-        }
-    PyErr_SetString(PyExc_ValueError,
-                    "send_policy must be 'wait', 'drop' or 'close'");
-    return -1;
-}
-
-PyObject *ext_ws_get_buffered(PyObject *op, void *unused)
-{
-    WebSocketObject *self = WebSocket_CAST(op);
-
-    (void)unused;
-    return PyLong_FromSize_t(self->conn != NULL ? wsk_conn_buffered(self->conn)
-                                                : 0);
-}
-
-PyObject *ext_ws_get_full(PyObject *op, void *unused)
-{
-    WebSocketObject *self = WebSocket_CAST(op);
-
-    (void)unused;
-    return PyBool_FromLong(self->conn != NULL && wsk_conn_is_full(self->conn));
-}
-
-static wsk_status drain(WebSocketObject *self)
-{
-    PyThreadState *left = PyEval_SaveThread();
-    wsk_status st = wsk_conn_drain(self->conn, -1);
-
-    ext_gil_return(left);
-    return st;
-}
-
-static wsk_status drain_if_full(WebSocketObject *self)
-{
-    return wsk_conn_is_full(self->conn) ? drain(self) : WSK_OK;
-}
-
-/* What waits for a slow reader is bounded by the server itself, which closes
- * with 1013; so that is all that the policy `close` needs. */
-static wsk_status wait_for_reader(WebSocketObject *self)
-{
-    return policy_of(self) == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
-}
-
-/* A part of a message cannot be dropped, and a stream is longer than what may
- * wait: also in an event it waits, which delays this connection alone. */
-wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
-{
-    return self->policy == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
-}
-
 /* -------------------------------------------------------------- sending --- */
-
-/* The octets of a lone one leave in this thread, until a signal stops that: its
- * handler runs, and the rest leaves (PEP 475), or stays when it has raised.
- * What stops a coroutine's is an exception already. */
-wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
-{
-    while (st == WSK_E_AGAIN && self->lone && !PyErr_Occurred() &&
-           PyErr_CheckSignals() == 0)
-        st = drain(self);
-    return st;
-}
 
 /* A handler that answers wakes its peer, whose next message may wake another
  * handler before the call is over: that one shall not find the GIL taken. But
@@ -185,7 +87,7 @@ static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
     } while (st == WSK_E_STATE && ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
         return WSK_OK; /* ws_send_policy wants it dropped */
-    return st == WSK_OK && !drops ? wait_for_reader(self) : st;
+    return st == WSK_OK && !drops ? ext_ws_wait_for_reader(self) : st;
 }
 
 static const struct ext_signature send_sig = {
@@ -300,7 +202,8 @@ static wsk_status send_octets_frame(WebSocketObject *self,
              ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
         return WSK_OK; /* dropped, as ws_send_policy wants it */
-    return st == WSK_OK && f->opcode < WSK_CLOSE ? wait_for_reader(self) : st;
+    return st == WSK_OK && f->opcode < WSK_CLOSE ? ext_ws_wait_for_reader(self)
+                                                 : st;
 }
 
 static PyObject *send_frame(WebSocketObject *self, const struct frame *f)
@@ -341,7 +244,7 @@ PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
     if (ext_args(&send_frame_sig, args, nargs, kwnames, given) < 0)
         return NULL;
     f.message = given[0];
-    f.opcode = small_number(given[1]);
+    f.opcode = ext_small_number(given[1]);
     if (f.opcode == -1 && PyErr_Occurred())
         return NULL;
     if (given[2] != NULL)
@@ -382,100 +285,4 @@ PyObject *ext_ws_pong(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames)
 {
     return send_control(op, args, nargs, kwnames, WSK_PONG);
-}
-
-/* -------------------------------------------------------------- closing --- */
-
-static int raise_close(WebSocketObject *self, wsk_status st, long code)
-{
-    bool known = (code >= 1000 && code <= 1003) ||
-                 (code >= 1007 && code <= 1014) ||
-                 (code >= 3000 && code <= 4999);
-
-    if (st != WSK_E_ARG)
-        ext_raise_websocket(self->st, st, "close");
-    else if (known)
-        PyErr_SetString(PyExc_ValueError, "close: the reason is not UTF-8");
-    else
-        PyErr_Format(PyExc_ValueError,
-                     "close: %ld cannot be sent; 1000 is a normal end, 1011 "
-                     "an error here, 3000 to 4999 are yours (1001-1003 and "
-                     "1007-1014 are in RFC 6455 7.4)",
-                     code);
-    return -1;
-}
-
-wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
-                             const char *reason, size_t len)
-{
-    wsk_status st;
-
-    if (!self->lone)
-        return wsk_conn_close(self->conn, code, reason, len);
-    Py_BEGIN_ALLOW_THREADS
-    st = wsk_conn_close(self->conn, code, reason, len);
-    Py_END_ALLOW_THREADS
-    return st;
-}
-
-static int close_with(WebSocketObject *self, long code, PyObject *reason)
-{
-    struct ext_octets o;
-    wsk_status st = WSK_E_ARG;
-
-    if (self->conn == NULL && self->req == NULL)
-        return 0; /* as closed as it can be */
-    if (ext_ws_open(self, "close") < 0 || ext_octets_get(&o, reason) < 0)
-        return -1;
-    if (code >= 0 && code <= UINT16_MAX && code != 1005) /* "none came" */
-        st = ext_ws_resume(
-            self, ext_ws_close_conn(self, (uint16_t)code, o.p, (size_t)o.len));
-    ext_octets_release(&o);
-    if (PyErr_Occurred())
-        return -1;
-    if (st != WSK_OK && st != WSK_E_CLOSED)
-        return raise_close(self, st, code);
-    /* Nobody else would complete a client's closing handshake. */
-    return self->client ? ext_ws_finish(self, false) : 0;
-}
-
-static const struct ext_signature close_sig = {
-    "close", 0, 2, (const char *const[]){"code", "message"}};
-
-PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                       PyObject *kwnames)
-{
-    WebSocketObject *self = WebSocket_CAST(op);
-    PyObject *given[2];
-    long code = 1000;
-
-    if (ext_args(&close_sig, args, nargs, kwnames, given) < 0)
-        return NULL;
-    if (given[0] != NULL)
-        code = small_number(given[0]);
-    if (code == -1 && PyErr_Occurred())
-        return NULL;
-    if (given[1] == NULL || given[1] == Py_None)
-        given[1] = self->st->names.empty;
-    if (close_with(self, code, given[1]) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-PyObject *ext_ws_enter(PyObject *op, PyObject *unused)
-{
-    (void)unused;
-    return ext_ref(op);
-}
-
-/* Leaving the block does not decide what the application left undecided. */
-PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
-    WebSocketObject *self = WebSocket_CAST(op);
-    bool failed = nargs > 0 && args[0] != Py_None;
-
-    if (self->conn != NULL &&
-        close_with(self, failed ? 1011 : 1000, self->st->names.empty) < 0)
-        return NULL;
-    Py_RETURN_FALSE;
 }

@@ -8,19 +8,6 @@
 #include "errors.h"
 #include "message.h"
 
-bool ext_ws_await_stream(WebSocketObject *self, unsigned ended)
-{
-    if (self->streams_ended != ended)
-        return true; /* it has ended meanwhile */
-    if (self->streamer == 0 || self->streamer == PyThread_get_thread_ident())
-        return false;
-    Py_BEGIN_ALLOW_THREADS
-    PyThread_acquire_lock(self->stream_lock, WAIT_LOCK);
-    PyThread_release_lock(self->stream_lock);
-    Py_END_ALLOW_THREADS
-    return true;
-}
-
 /* -1 with an exception set. */
 static int begin_stream(WebSocketObject *self)
 {

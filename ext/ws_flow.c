@@ -1,0 +1,105 @@
+/* ext/ws_flow: waiting while a WebSocket sends: for a slow reader, for the end
+ * of a message in pieces, and again after a signal. */
+#include "websocket_object.h"
+
+#include "gil.h"
+
+static const char *const POLICIES[] = {"wait", "drop", "close"};
+
+static enum ext_policy policy_of(const WebSocketObject *self)
+{
+    if (self->policy != EXT_POLICY_DEFAULT)
+        return self->policy;
+    return self->app != NULL ? EXT_POLICY_CLOSE : EXT_POLICY_WAIT;
+}
+
+PyObject *ext_ws_get_policy(PyObject *op, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(
+        POLICIES[policy_of(WebSocket_CAST(op)) - EXT_POLICY_WAIT]);
+}
+
+int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused)
+{
+    (void)unused;
+    for (size_t i = 0; value != NULL && i < Py_ARRAY_LENGTH(POLICIES); i++)
+        if (PyUnicode_Check(value) &&
+            PyUnicode_CompareWithASCIIString(value, POLICIES[i]) == 0) {
+            WebSocket_CAST(op)->policy =
+                (enum ext_policy)(EXT_POLICY_WAIT + (int)i);
+            return 0;
+        }
+    PyErr_SetString(PyExc_ValueError,
+                    "send_policy must be 'wait', 'drop' or 'close'");
+    return -1;
+}
+
+PyObject *ext_ws_get_buffered(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    return PyLong_FromSize_t(self->conn != NULL ? wsk_conn_buffered(self->conn)
+                                                : 0);
+}
+
+PyObject *ext_ws_get_full(PyObject *op, void *unused)
+{
+    WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    return PyBool_FromLong(self->conn != NULL && wsk_conn_is_full(self->conn));
+}
+
+static wsk_status drain(WebSocketObject *self)
+{
+    PyThreadState *left = PyEval_SaveThread();
+    wsk_status st = wsk_conn_drain(self->conn, -1);
+
+    ext_gil_return(left);
+    return st;
+}
+
+static wsk_status drain_if_full(WebSocketObject *self)
+{
+    return wsk_conn_is_full(self->conn) ? drain(self) : WSK_OK;
+}
+
+/* What waits for a slow reader is bounded by the server itself, which closes
+ * with 1013; so that is all that the policy `close` needs. */
+wsk_status ext_ws_wait_for_reader(WebSocketObject *self)
+{
+    return policy_of(self) == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
+}
+
+/* A part of a message cannot be dropped, and a stream is longer than what may
+ * wait: also in an event it waits, which delays this connection alone. */
+wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
+{
+    return self->policy == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
+}
+
+/* The octets of a lone one leave in this thread, until a signal stops that: its
+ * handler runs, and the rest leaves (PEP 475), or stays when it has raised.
+ * What stops a coroutine's is an exception already. */
+wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
+{
+    while (st == WSK_E_AGAIN && self->lone && !PyErr_Occurred() &&
+           PyErr_CheckSignals() == 0)
+        st = drain(self);
+    return st;
+}
+
+bool ext_ws_await_stream(WebSocketObject *self, unsigned ended)
+{
+    if (self->streams_ended != ended)
+        return true; /* it has ended meanwhile */
+    if (self->streamer == 0 || self->streamer == PyThread_get_thread_ident())
+        return false;
+    Py_BEGIN_ALLOW_THREADS
+    PyThread_acquire_lock(self->stream_lock, WAIT_LOCK);
+    PyThread_release_lock(self->stream_lock);
+    Py_END_ALLOW_THREADS
+    return true;
+}
