@@ -726,7 +726,7 @@ static PyObject *make(PyTypeObject *type, struct ext_state *st,
     self->start_response = ext_ref(start_response);
     self->handler = ext_ref(handler);
     self->debug = ext_ref(debug);
-    self->ours = Py_TYPE(start_response) == st->response_type;
+    self->ours = Py_TYPE(start_response) == st->types.response;
     self->websocket = websocket != NULL && websocket != Py_None;
     return op;
 }
@@ -736,7 +736,7 @@ PyObject *ext_answer(struct ext_state *st, PyObject *environ,
                      PyObject *debug)
 {
     PyObject *op =
-        make(st->answer_type, st, environ, start_response, handler, debug);
+        make(st->types.answer, st, environ, start_response, handler, debug);
     PyObject *sent = op == NULL ? NULL : process(Answer_CAST(op));
 
     Py_XDECREF(op);
@@ -847,18 +847,10 @@ static PyType_Slot Answer_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Answer_spec = {
+const PyType_Spec ext_answer_spec = {
     .name = "wsocket.Response",
     .basicsize = sizeof(AnswerObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
              Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = Answer_slots,
 };
-
-int ext_answer_add(PyObject *module, struct ext_state *st)
-{
-    st->html_headers = Py_BuildValue("[(sO)]", "Content-Type", st->names.html);
-    if (st->html_headers == NULL)
-        return -1;
-    return ext_type_add(module, &Answer_spec, &st->answer_type, true);
-}

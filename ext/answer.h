@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-int ext_answer_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_answer_spec;
 
 /* Run `handler` for a request and give what the server is to send, an iterable
  * of bytes. `debug` is true, false or None, which asks the logger. NULL with an

@@ -155,14 +155,9 @@ static PyType_Slot Ask_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Ask_spec = {
+const PyType_Spec ext_ask_spec = {
     .name = "wsocket._wsocket.Ask",
     .basicsize = sizeof(AskObject),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = Ask_slots,
 };
-
-int ext_ask_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Ask_spec, &st->ask_type, true);
-}

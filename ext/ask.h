@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-int ext_ask_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_ask_spec;
 
 /* Judge data[0..len), all that the server has sent so far; see
  * wsk_ws_read_answer(). */

@@ -6,8 +6,6 @@
  * and again). */
 #include "environ.h"
 
-#include "errors.h"
-
 /* -------------------------------------------------------- header names --- */
 
 /* The names are the client's choice, so the cache is bounded; the common ones
@@ -393,7 +391,7 @@ static PyObject *make_template(const struct ext_state *st, PyObject *errors,
         "wsgi.url_scheme", "http", "wsgi.errors", errors, "wsgi.multithread",
         PyBool_FromLong(multithread), "wsgi.multiprocess", Py_False,
         "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True,
-        "wsgi.input", Py_None, "wsgi.file_wrapper", st->file_type,
+        "wsgi.input", Py_None, "wsgi.file_wrapper", st->types.file,
         "wsgi.early_hints", Py_None, "wsocket.client_disconnected", Py_None,
         "SCRIPT_NAME", "", "GATEWAY_INTERFACE", "CGI/1.1", "SERVER_SOFTWARE",
         PyUnicode_FromFormat("wsocket/%s", wsk_version()));

@@ -150,14 +150,11 @@ void ext_log_departure(const struct ext_state *st)
 
 PyObject *ext_unsupported(const char *what)
 {
-    PyObject *io = PyImport_ImportModule("io");
-    PyObject *type =
-        io == NULL ? NULL : PyObject_GetAttrString(io, "UnsupportedOperation");
+    PyObject *type = ext_import("io", "UnsupportedOperation");
 
     if (type != NULL)
         PyErr_SetString(type, what);
     Py_XDECREF(type);
-    Py_XDECREF(io);
     return NULL;
 }
 

@@ -411,15 +411,10 @@ static PyType_Slot Event_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Event_spec = {
+const PyType_Spec ext_event_spec = {
     .name = "wsocket.Event",
     .basicsize = sizeof(EventObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
              Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = Event_slots,
 };
-
-int ext_event_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Event_spec, &st->event_type, true);
-}

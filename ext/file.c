@@ -89,7 +89,7 @@ bool ext_file_open(const struct ext_state *st, PyObject *result,
     PyObject *file;
     bool plain;
 
-    if (Py_TYPE(result) != st->file_type)
+    if (Py_TYPE(result) != st->types.file)
         return false;
     file = File_CAST(result)->filelike;
     /* What tempfile.NamedTemporaryFile() makes passes everything on. */
@@ -216,25 +216,9 @@ static PyType_Slot File_slots[] = {
     {Py_tp_members, File_members},   {0, NULL},
 };
 
-static PyType_Spec File_spec = {
+const PyType_Spec ext_file_spec = {
     .name = "wsocket._wsocket.FileWrapper",
     .basicsize = sizeof(FileObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = File_slots,
 };
-
-int ext_file_add(PyObject *module, struct ext_state *st)
-{
-    PyObject *io = PyImport_ImportModule("io");
-
-    if (io == NULL)
-        return -1;
-    st->FileIO = PyObject_GetAttrString(io, "FileIO");
-    st->BufferedReader = PyObject_GetAttrString(io, "BufferedReader");
-    st->BufferedRandom = PyObject_GetAttrString(io, "BufferedRandom");
-    Py_DECREF(io);
-    if (st->FileIO == NULL || st->BufferedReader == NULL ||
-        st->BufferedRandom == NULL)
-        return -1;
-    return ext_type_add(module, &File_spec, &st->file_type, false);
-}

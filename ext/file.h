@@ -10,7 +10,7 @@ struct ext_file {
     uint64_t offset, length;
 };
 
-int ext_file_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_file_spec;
 
 /* True when `result` is a FileWrapper around a regular file that reading would
  * give octet by octet as it lies on the disk: from its current offset to its

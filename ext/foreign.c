@@ -4,9 +4,8 @@
 #include "foreign.h"
 
 #include "ask.h"
-#include "errors.h"
+#include "options.h"
 #include "pysocket.h"
-#include "server.h"
 #include "upgrade.h"
 #include "websocket_object.h"
 
@@ -140,7 +139,7 @@ static PyObject *Foreign_finish(PyObject *op, PyObject *args)
     int accept = 0, abort = 0;
 
     if (!PyArg_ParseTuple(args, "O!|pp:finish",
-                          Foreign_CAST(op)->st->websocket_type, &websocket,
+                          Foreign_CAST(op)->st->types.websocket, &websocket,
                           &accept, &abort))
         return NULL;
     ws = WebSocket_CAST(websocket);
@@ -188,7 +187,7 @@ static PyObject *Foreign_open(PyObject *op, PyObject *args)
     unsigned short port;
     size_t used;
 
-    if (!PyArg_ParseTuple(args, "O!y#OssHy#:open", self->st->ask_type, &ask,
+    if (!PyArg_ParseTuple(args, "O!y#OssHy#:open", self->st->types.ask, &ask,
                           &data, &len, &socket, &kind, &how.peer, &port, &seed,
                           &seed_len))
         return NULL;
@@ -226,7 +225,7 @@ PyDoc_STRVAR(crash_doc,
 
 static PyObject *Foreign_crash(PyObject *op, PyObject *websocket)
 {
-    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->websocket_type))
+    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->types.websocket))
         return PyErr_Format(PyExc_TypeError, "crash() takes a WebSocket");
     ext_websocket_fail(websocket);
     if (PyErr_Occurred()) /* of a green socket, as a timeout is */
@@ -236,7 +235,7 @@ static PyObject *Foreign_crash(PyObject *op, PyObject *websocket)
 
 static PyObject *Foreign_accepted(PyObject *op, PyObject *websocket)
 {
-    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->websocket_type))
+    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->types.websocket))
         return PyErr_Format(PyExc_TypeError, "accepted() takes a WebSocket");
     return PyBool_FromLong(ext_websocket_accepted(websocket));
 }
@@ -286,7 +285,7 @@ static PyObject *Foreign_new(PyTypeObject *type, PyObject *args,
         return NULL;
     }
     if (self->cfg.ws_subprotocols != NULL) {
-        self->protocols = ext_names_in(self->cfg.ws_subprotocols);
+        self->protocols = ext_options_names(self->cfg.ws_subprotocols);
         if (self->protocols == NULL)
             Py_CLEAR(op);
     }
@@ -322,14 +321,9 @@ static PyType_Slot Foreign_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Foreign_spec = {
+const PyType_Spec ext_foreign_spec = {
     .name = "wsocket._wsocket.Foreign",
     .basicsize = sizeof(ForeignObject),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = Foreign_slots,
 };
-
-int ext_foreign_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Foreign_spec, &st->foreign_type, true);
-}

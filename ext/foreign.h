@@ -4,6 +4,6 @@
 
 #include "state.h"
 
-int ext_foreign_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_foreign_spec;
 
 #endif

@@ -263,15 +263,10 @@ static PyType_Slot Framework_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Framework_spec = {
+const PyType_Spec ext_framework_spec = {
     .name = "wsocket._wsocket.Router",
     .basicsize = sizeof(FrameworkObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
              Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = Framework_slots,
 };
-
-int ext_framework_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Framework_spec, &st->framework_type, true);
-}

@@ -5,6 +5,6 @@
 
 #include "state.h"
 
-int ext_framework_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_framework_spec;
 
 #endif

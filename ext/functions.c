@@ -104,17 +104,12 @@ static PyType_Slot Function_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Function_spec = {
+const PyType_Spec ext_function_spec = {
     .name = "wsocket._wsocket.RequestFunction",
     .basicsize = sizeof(FunctionObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = Function_slots,
 };
-
-int ext_functions_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Function_spec, &st->function_type, false);
-}
 
 static PyObject *make(struct ext_state *st, PyObject **spare,
                       vectorcallfunc call, wsk_request *req)
@@ -123,7 +118,7 @@ static PyObject *make(struct ext_state *st, PyObject **spare,
     FunctionObject *self = Function_CAST(op);
 
     if (op == NULL) {
-        op = st->function_type->tp_alloc(st->function_type, 0);
+        op = st->types.function->tp_alloc(st->types.function, 0);
         if (op == NULL)
             return NULL;
         self = Function_CAST(op);

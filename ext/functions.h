@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-int ext_functions_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_function_spec;
 
 /* The functions of one request. */
 PyObject *ext_hints_new(struct ext_state *st, wsk_request *req);

@@ -569,21 +569,16 @@ static PyType_Slot Input_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Input_spec = {
+const PyType_Spec ext_input_spec = {
     .name = "wsocket._wsocket.Input",
     .basicsize = sizeof(InputObject),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = Input_slots,
 };
 
-int ext_input_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Input_spec, &st->input_type, false);
-}
-
 PyObject *ext_input_new_empty(struct ext_state *st)
 {
-    PyObject *op = st->input_type->tp_alloc(st->input_type, 0);
+    PyObject *op = st->types.input->tp_alloc(st->types.input, 0);
 
     if (op != NULL) {
         Input_CAST(op)->st = st;

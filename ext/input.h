@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-int ext_input_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_input_spec;
 
 /* The body of `req`, read in place where that can be. */
 PyObject *ext_input_new(struct ext_state *st, wsk_request *req);

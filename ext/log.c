@@ -372,17 +372,12 @@ static PyType_Slot Log_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Log_spec = {
+const PyType_Spec ext_log_spec = {
     .name = "wsocket._wsocket.ErrorStream",
     .basicsize = sizeof(LogObject),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = Log_slots,
 };
-
-int ext_log_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Log_spec, &st->log_type, false);
-}
 
 static _Thread_local PyObject *of_thread;
 
@@ -398,7 +393,7 @@ PyObject *ext_log_of_thread(void)
 
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv)
 {
-    PyObject *op = st->log_type->tp_alloc(st->log_type, 0);
+    PyObject *op = st->types.log->tp_alloc(st->types.log, 0);
 
     if (op != NULL) {
         Log_CAST(op)->st = st;

@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-int ext_log_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_log_spec;
 
 /* A new stream. It may outlive the server: see ext_log_detach(). */
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv);

@@ -1,5 +1,6 @@
-/* ext/options: keyword arguments as a wsk_server_config. */
-#include "server.h"
+/* ext/options: the options of a server, and keyword arguments as a
+ * wsk_server_config. */
+#include "options.h"
 
 #include <string.h>
 
@@ -110,29 +111,37 @@ int ext_options_fill(wsk_server_config *cfg, PyObject *kept, PyObject *options)
     return 0;
 }
 
-PyObject *ext_names_in(const char *text)
+/* Return the elements of a text as a list of str; one ends before a character
+ * of `ends`, and blanks around it are not part of it. */
+static PyObject *elements(const char *text, const char *ends)
 {
-    PyObject *names = PyList_New(0), *tuple = NULL;
+    PyObject *list = PyList_New(0);
     size_t len;
 
-    for (const char *p = text; names != NULL && *p != '\0'; p += len) {
-        PyObject *name;
+    for (const char *p = text; list != NULL && *p != '\0'; p += len) {
+        PyObject *element;
 
         p += strspn(p, ",\n \t");
-        len = strcspn(p, ",\n");
+        len = strcspn(p, ends);
         while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
             len--;
         if (len == 0)
             continue;
-        name = PyUnicode_FromStringAndSize(p, (Py_ssize_t)len);
-        if (name == NULL || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
+        element = PyUnicode_FromStringAndSize(p, (Py_ssize_t)len);
+        if (element == NULL || PyList_Append(list, element) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(element);
     }
-    if (names != NULL)
-        tuple = PyList_AsTuple(names);
-    Py_XDECREF(names);
-    return tuple;
+    return list;
+}
+
+PyObject *ext_options_names(const char *text)
+{
+    PyObject *list = elements(text, ",\n");
+    PyObject *names = list != NULL ? PyList_AsTuple(list) : NULL;
+
+    Py_XDECREF(list);
+    return names;
 }
 
 const char ext_options_check_doc[] =
@@ -158,4 +167,66 @@ PyObject *ext_options_check(PyObject *unused, PyObject *args)
     if (rc < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* ----------------------------------------------------- what there is --- */
+
+static const char *kind_name(wsk_option_kind kind)
+{
+    switch (kind) {
+    case WSK_OPTION_TEXT:
+        return "text";
+    case WSK_OPTION_COUNT:
+        return "count";
+    case WSK_OPTION_BYTES:
+        return "bytes";
+    case WSK_OPTION_TIME:
+        return "time";
+    case WSK_OPTION_FLAG:
+        return "flag";
+    case WSK_OPTION_LIST:
+        return "list";
+    }
+    Py_UNREACHABLE();
+}
+
+const char ext_options_doc[] =
+    "options() -> list of (name, kind, default, help)\n\n"
+    "Every option a Server takes, in the order of the docs. kind is "
+    "text, count, bytes, time, flag or list; default is text, or None.";
+
+PyObject *ext_options_list(PyObject *module, PyObject *unused)
+{
+    size_t n;
+    const wsk_option *options = wsk_options(&n);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+
+    (void)module;
+    (void)unused;
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        PyObject *row = Py_BuildValue("(sszs)", options[i].name,
+                                      kind_name(options[i].kind),
+                                      options[i].default_text, options[i].help);
+
+        if (row == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, row);
+    }
+    return list;
+}
+
+const char ext_options_choices_doc[] =
+    "choices(name) -> list, or None\n\n"
+    "The words that an option of kind text takes; None: others, too.";
+
+PyObject *ext_options_choices(PyObject *unused, PyObject *name)
+{
+    const char *text = PyUnicode_AsUTF8(name);
+    const char *words = text != NULL ? wsk_option_choices(text) : NULL;
+
+    (void)unused;
+    if (words == NULL)
+        return text != NULL ? ext_ref(Py_None) : NULL;
+    return elements(words, " ");
 }

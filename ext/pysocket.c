@@ -196,13 +196,10 @@ static void py_free(void *io)
 
 static int prepare_tls(struct pysocket *s)
 {
-    PyObject *ssl = PyImport_ImportModule("ssl");
-
-    if (ssl == NULL)
+    s->want_read = ext_import("ssl", "SSLWantReadError");
+    if (s->want_read == NULL)
         return -1;
-    s->want_read = PyObject_GetAttrString(ssl, "SSLWantReadError");
-    s->want_write = PyObject_GetAttrString(ssl, "SSLWantWriteError");
-    Py_DECREF(ssl);
+    s->want_write = ext_import("ssl", "SSLWantWriteError");
     s->lock = PyThread_allocate_lock();
     s->fd = PyObject_AsFileDescriptor(s->socket);
     if (s->want_read == NULL || s->want_write == NULL || s->fd < 0)

@@ -2,8 +2,6 @@
  * request through it, so that both faces of the package have the same rules. */
 #include "reader.h"
 
-#include "errors.h"
-
 typedef struct {
     PyObject_HEAD
     wsk_http *http;
@@ -175,14 +173,9 @@ static PyType_Slot Reader_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Reader_spec = {
+const PyType_Spec ext_reader_spec = {
     .name = "wsocket._wsocket.Reader",
     .basicsize = sizeof(ReaderObject),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = Reader_slots,
 };
-
-int ext_reader_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Reader_spec, &st->reader_type, true);
-}

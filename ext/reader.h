@@ -4,6 +4,6 @@
 
 #include "state.h"
 
-int ext_reader_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_reader_spec;
 
 #endif

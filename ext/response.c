@@ -777,7 +777,7 @@ static PyType_Slot Response_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Response_spec = {
+const PyType_Spec ext_response_spec = {
     .name = "wsocket._wsocket.StartResponse",
     .basicsize = sizeof(ResponseObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
@@ -785,14 +785,9 @@ static PyType_Spec Response_spec = {
     .slots = Response_slots,
 };
 
-int ext_response_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Response_spec, &st->response_type, false);
-}
-
 static PyObject *make(struct ext_state *st)
 {
-    PyObject *op = st->response_type->tp_alloc(st->response_type, 0);
+    PyObject *op = st->types.response->tp_alloc(st->types.response, 0);
 
     if (op != NULL) {
         Response_CAST(op)->vectorcall = Response_call;

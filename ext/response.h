@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-int ext_response_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_response_spec;
 
 /* The start_response of one request. `websocket` is its WebSocket, or NULL for
  * a plain request; once 101 has left nothing of the answer is sent any more. */

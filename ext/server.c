@@ -10,6 +10,7 @@
 #include "call.h"
 #include "errors.h"
 #include "log.h"
+#include "options.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -117,7 +118,7 @@ static int make_server(ServerObject *self, PyObject *kwargs)
     self->errors = ext_log_new(self->st, self->srv);
     self->caller.errors = self->errors;
     if (cfg.ws_subprotocols != NULL)
-        self->caller.protocols = ext_names_in(cfg.ws_subprotocols);
+        self->caller.protocols = ext_options_names(cfg.ws_subprotocols);
     if (self->errors != NULL && !PyErr_Occurred())
         ext_environ_init(&self->caller.environ, self->st, self->errors,
                          cfg.threads > 1);
@@ -860,14 +861,9 @@ static PyType_Slot Server_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Server_spec = {
+const PyType_Spec ext_server_spec = {
     .name = "wsocket._wsocket.Server",
     .basicsize = sizeof(ServerObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = Server_slots,
 };
-
-int ext_server_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Server_spec, &st->server_type, true);
-}

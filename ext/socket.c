@@ -178,21 +178,16 @@ static PyType_Slot Socket_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Socket_spec = {
+const PyType_Spec ext_socket_spec = {
     .name = "wsocket._wsocket.RequestSocket",
     .basicsize = sizeof(SocketObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = Socket_slots,
 };
 
-int ext_socket_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Socket_spec, &st->socket_type, false);
-}
-
 PyObject *ext_socket_new(struct ext_state *st, wsk_request *req)
 {
-    PyObject *op = st->socket_type->tp_alloc(st->socket_type, 0);
+    PyObject *op = st->types.socket->tp_alloc(st->types.socket, 0);
     SocketObject *self = Socket_CAST(op);
 
     if (op == NULL)

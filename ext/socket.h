@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-int ext_socket_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_socket_spec;
 
 /* A socket that takes the connection over when its first method is looked up.
  */

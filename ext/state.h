@@ -52,55 +52,87 @@
 
 #define EXT_HOP_FIELDS 9
 
+/* The types of the module, and whether it shows them. NAME.h declares
+ * ext_NAME_spec; module.c makes them all. */
+/* clang-format off */
+#define EXT_TYPES(X)                                                           \
+    X(file, false)                                                             \
+    X(input, false)                                                            \
+    X(log, false)                                                              \
+    X(function, false)                                                         \
+    X(response, false)                                                         \
+    X(event, true)                                                             \
+    X(socket, false)                                                           \
+    X(stream, false)                                                           \
+    X(websocket, true)                                                         \
+    X(server, true)                                                            \
+    X(answer, true)                                                            \
+    X(framework, true)                                                         \
+    X(foreign, true)                                                           \
+    X(ask, true)                                                               \
+    X(reader, true)
+
+/* Other objects of the module: its exceptions; logging.getLogger("wsocket");
+ * wsgi.errors of the newest server, or NULL; the headers of an answer in HTML,
+ * a list that is never changed (answer.c); classes of the module io. */
+#define EXT_OBJECTS(X)                                                         \
+    X(WebSocketError)                                                          \
+    X(ProtocolError)                                                           \
+    X(FrameTooLargeException)                                                  \
+    X(logger)                                                                  \
+    X(errors)                                                                  \
+    X(html_headers)                                                            \
+    X(FileIO)                                                                  \
+    X(BufferedReader)                                                          \
+    X(BufferedRandom)
+/* clang-format on */
+
 struct ext_state {
     PyObject *good_names[EXT_GOOD_NAMES]; /* by address; headers.c */
-    PyTypeObject *server_type;
-    PyTypeObject *input_type;
-    PyTypeObject *function_type;
-    PyTypeObject *log_type;
-    PyTypeObject *response_type;
     /* What nobody has kept serves the next request too; or NULL. */
     PyObject *spare_input, *spare_hints, *spare_disconnected, *spare_response;
-    PyTypeObject *websocket_type;
-    PyTypeObject *stream_type;
-    PyTypeObject *event_type;
-    PyTypeObject *socket_type;
-    PyTypeObject *foreign_type;
-    PyTypeObject *ask_type;
-    PyTypeObject *reader_type;
-    PyTypeObject *answer_type;
-    PyTypeObject *framework_type;
-    PyTypeObject *file_type;
-    PyObject *WebSocketError;
-    PyObject *ProtocolError;
-    PyObject *FrameTooLargeException;
-    PyObject *logger;       /* logging.getLogger("wsocket") */
-    PyObject *errors;       /* wsgi.errors of the newest server, or NULL */
-    PyObject *html_headers; /* a list that nobody changes; answer.c */
-    PyObject *FileIO, *BufferedReader, *BufferedRandom; /* of module io */
     time_t hop_told[EXT_HOP_FIELDS]; /* when the log named it; headers.c */
     struct ext_keys *keys; /* header names as environ keys; environ.c */
+    struct {
+#define X(name, is_public) PyTypeObject *name;
+        EXT_TYPES(X)
+#undef X
+    } types;
     struct {
 #define X(name, text) PyObject *name;
         EXT_NAMES(X)
 #undef X
     } names;
+#define X(name) PyObject *name;
+    EXT_OBJECTS(X)
+#undef X
 
     /* sys.setswitchinterval() holds for the whole process. */
     int serving;         /* servers that are started */
     double old_interval; /* seconds, to restore after the last; 0: leave */
 };
 
+/* Say which module the state is of, before it is first asked for. */
+void ext_state_init(struct PyModuleDef *module);
+
+/* Make the names. -1 with an exception set. */
+int ext_state_add_names(struct ext_state *st);
+
+int ext_state_traverse(struct ext_state *st, visitproc visit, void *arg);
+
+/* Let go of types and objects, and at last of the names. */
+void ext_state_clear(struct ext_state *st);
+void ext_state_free(struct ext_state *st);
+
 /* The state of the module that made `type` or one of its bases; never NULL for
  * our types. PyType_GetModuleState() would fail for a Python subclass. */
 struct ext_state *ext_state_of(PyTypeObject *type);
 
-/* Make the type and keep it in *slot; add it to the module if it is public. */
-int ext_type_add(PyObject *module, PyType_Spec *spec, PyTypeObject **slot,
-                 bool is_public);
-
-/* tp_new of the types that only the server makes: says so. */
+/* The tp_new of types that only the server makes: raises TypeError. */
 PyObject *ext_no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* Import a module and return its attribute `name`; NULL with an exception. */
+PyObject *ext_import(const char *module, const char *name);
 
 static inline PyObject *ext_ref(PyObject *o)
 {

@@ -94,20 +94,12 @@ static PyType_Slot WebSocket_slots[] = {
     {Py_tp_members, WebSocket_members}, {0, NULL},
 };
 
-static PyType_Spec WebSocket_spec = {
+const PyType_Spec ext_websocket_spec = {
     .name = "wsocket.WebSocket",
     .basicsize = sizeof(WebSocketObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = WebSocket_slots,
 };
-
-int ext_websocket_add(PyObject *module, struct ext_state *st)
-{
-    return ext_ws_pieces_add(module, st) < 0
-               ? -1
-               : ext_type_add(module, &WebSocket_spec, &st->websocket_type,
-                              true);
-}
 
 /* The application's websocket_class, a new reference; or ours, where there is
  * none that will do. NULL: what is no Exception was raised. */
@@ -121,8 +113,8 @@ static PyTypeObject *class_for(const struct ext_state *st, PyObject *app)
         PyErr_Clear();
     }
     if (type == NULL || !PyType_Check(type) ||
-        !PyType_IsSubtype((PyTypeObject *)type, st->websocket_type))
-        Py_XSETREF(type, ext_ref((PyObject *)st->websocket_type));
+        !PyType_IsSubtype((PyTypeObject *)type, st->types.websocket))
+        Py_XSETREF(type, ext_ref((PyObject *)st->types.websocket));
     return (PyTypeObject *)type;
 }
 

@@ -5,7 +5,7 @@
 #include "environ.h"
 #include "state.h"
 
-int ext_websocket_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_websocket_spec;
 
 /*
  * The WebSocket of an attempt: undecided until the application uses it.

@@ -146,7 +146,7 @@ void ext_ws_serve(WebSocketObject *self);
 /* ---- ws_pieces, ws_stream: long messages ---- */
 
 /* The type of what receive_stream() returns. */
-int ext_ws_pieces_add(PyObject *module, struct ext_state *st);
+extern const PyType_Spec ext_stream_spec; /* what receive_stream() returns */
 
 PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *kwnames);

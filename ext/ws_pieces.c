@@ -130,17 +130,12 @@ static PyType_Slot Stream_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec Stream_spec = {
+const PyType_Spec ext_stream_spec = {
     .name = "wsocket._wsocket.MessageStream",
     .basicsize = sizeof(StreamObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = Stream_slots,
 };
-
-int ext_ws_pieces_add(PyObject *module, struct ext_state *st)
-{
-    return ext_type_add(module, &Stream_spec, &st->stream_type, false);
-}
 
 static const struct ext_signature stream_sig = {
     "receive_stream", 0, 1, (const char *const[]){"timeout"}};
@@ -149,7 +144,7 @@ PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *kwnames)
 {
     WebSocketObject *ws = WebSocket_CAST(op);
-    PyTypeObject *type = ws->st->stream_type;
+    PyTypeObject *type = ws->st->types.stream;
     StreamObject *self;
     wsk_message msg;
     PyObject *timeout, *first;

@@ -5,7 +5,6 @@
 #include "websocket_object.h"
 
 #include "args.h"
-#include "errors.h"
 #include "message.h"
 
 /* -1 with an exception set. */
