@@ -3,12 +3,14 @@
 
     tools/check_calls.py [--list] path/to/libwsocket.so
 
-The static library beside it is read (it is made by ninja if it is not there).
-`nm` tells which object defines a symbol and which objects want it, functions
-and data alike, so neither a prototype nor a macro hides a call.
+The static library beside it is read (it is made by ninja if it is not there),
+and the objects of the extension, which the same folder has. `nm` tells which
+object defines a symbol and which objects want it, functions and data alike, so
+neither a prototype nor a macro hides a call.
 
     files-in-circles   files that want symbols of each other, directly or by
                        way of others
+    ext-in-circles     the same in ext
     calls-upward       a file and a symbol that it wants of a room which
                        tools/rooms.py does not list for its own
 
@@ -25,7 +27,8 @@ import sys
 import rooms
 
 FACE = re.compile(r"wsk_[a-z]")  # of wsocket.h: app may want it of any room
-OURS = re.compile(r"wsk_")
+OURS = re.compile(r"wsk_|ext_")
+SRC, EXT = "src/**/*.c", "ext/*.c"
 
 
 def static_library(shared):
@@ -36,24 +39,35 @@ def static_library(shared):
     return path
 
 
-def sources():
+def extension(library):
+    """The objects of the extension in the folder of the library."""
+    pattern = os.path.join(os.path.dirname(library), "_wsocket.*.p", "ext_*.o")
+    current = sources(EXT)
+    return [path for path in sorted(glob.glob(pattern))
+            if os.path.basename(path) in current]  # ninja keeps old ones
+
+
+def sources(pattern=SRC):
     """The name meson gives an object -> the source it was made of."""
     return {path.replace(os.sep, "_") + ".o": path
-            for path in glob.glob("src/**/*.c", recursive=True)}
+            for path in glob.glob(pattern, recursive=True)}
 
 
-def symbols(library):
-    """Source -> (symbols it defines, symbols it wants)."""
-    names = sources()
+def symbols(binaries, where, pattern=SRC):
+    """Source -> (symbols it defines, symbols it wants). `where` they lie is for
+    complaints."""
+    names = sources(pattern)
     table = collections.defaultdict(lambda: (set(), set()))
-    text = subprocess.check_output(["nm", "-A", library], text=True)
+    text = ""
+    if binaries:
+        text = subprocess.check_output(["nm", "-A", *binaries], text=True)
     for line in text.splitlines():
-        where, rest = line.rsplit(":", 1)
+        member, rest = line.rsplit(":", 1)
         kind, symbol = rest.split()[-2:]
-        name = os.path.basename(where.split(":")[-1])
+        name = os.path.basename(member.split(":")[-1])
         if name not in names:
             sys.exit("%s of %s: no source below src has this name; delete the "
-                     "library" % (name, library))
+                     "library" % (name, where))
         defined, wanted = table[names[name]]
         if kind in "Uwv":
             wanted.add(symbol)
@@ -61,7 +75,7 @@ def symbols(library):
             defined.add(symbol)
     missing = sorted(set(names.values()) - set(table))
     if missing:
-        sys.exit("%s lacks %s" % (library, " ".join(missing)))
+        sys.exit("%s lacks %s" % (where, " ".join(missing)))
     return table
 
 
@@ -116,6 +130,11 @@ def circles(found):
     return result
 
 
+def in_circles(found):
+    return ["%s stands in a circle of %d files" % (path, len(circle))
+            for circle in circles(found) for path in circle]
+
+
 def explain(circle, found):
     for path in circle:
         for other in circle:
@@ -129,17 +148,17 @@ def main():
         sys.exit(__doc__)
     library = static_library(os.path.abspath(sys.argv[-1]))
     os.chdir(rooms.ROOT)
-    found = arrows(symbols(library))
-    closed = circles(found)
+    found = arrows(symbols([library], library))
+    in_ext = arrows(symbols(extension(library), os.path.dirname(library), EXT))
     faults = {
-        "files-in-circles": ["%s stands in a circle of %d files" %
-                             (path, len(circle))
-                             for circle in closed for path in circle],
+        "files-in-circles": in_circles(found),
+        "ext-in-circles": in_circles(in_ext),
         "calls-upward": list(upward(found)),
     }
     if "--list" in sys.argv:
-        for circle in closed:
-            explain(circle, found)
+        for some in found, in_ext:
+            for circle in circles(some):
+                explain(circle, some)
         for fault in sorted(sum(faults.values(), [])):
             print(fault)
     homeless = sorted(path for path in sources().values()
