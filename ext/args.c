@@ -66,6 +66,17 @@ int ext_timeout_ms(PyObject *seconds)
     return ms < s * 1000.0 ? ms + 1 : ms;
 }
 
+int ext_timeout_arg(const struct ext_signature *sig, PyObject *const *args,
+                    Py_ssize_t nargs, PyObject *kwnames, int *ms)
+{
+    PyObject *timeout;
+
+    if (ext_args(sig, args, nargs, kwnames, &timeout) < 0)
+        return -1;
+    *ms = ext_timeout_ms(timeout);
+    return *ms < 0 && PyErr_Occurred() ? -1 : 0;
+}
+
 long ext_small_number(PyObject *number)
 {
     int overflow;

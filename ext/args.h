@@ -21,6 +21,11 @@ int ext_args(const struct ext_signature *sig, PyObject *const *args,
  * negative is 0. -1 with an exception set is an error. */
 int ext_timeout_ms(PyObject *seconds);
 
+/* Read the one argument of a function, its timeout, as ext_timeout_ms() does.
+ * -1 with an exception set, which a *ms of -1 does not tell. */
+int ext_timeout_arg(const struct ext_signature *sig, PyObject *const *args,
+                    Py_ssize_t nargs, PyObject *kwnames, int *ms);
+
 /* An int as a code of a protocol; -1 where it is far from every code, for -1 is
  * none either. -1 with an exception set when it is no number. */
 long ext_small_number(PyObject *number);

@@ -61,22 +61,33 @@ static PyObject *exception_of(const struct ext_state *st, wsk_status status)
     return PyExc_SystemError;
 }
 
+/* OSError(errno, text) turns itself into PermissionError and the like. Steals
+ * `text`, which may be NULL. */
+static PyObject *raise_os_take(int number, PyObject *text)
+{
+    PyObject *args = Py_BuildValue("iN", number, text);
+
+    if (args != NULL)
+        PyErr_SetObject(PyExc_OSError, args);
+    Py_XDECREF(args);
+    return NULL;
+}
+
+PyObject *ext_raise_os(const char *text)
+{
+    int number = errno;
+
+    return raise_os_take(number, PyUnicode_FromString(text));
+}
+
 static PyObject *raise_as(PyObject *type, wsk_status status, const char *what)
 {
     int number = errno;
-    PyObject *args;
 
-    if (status != WSK_E_SYS)
-        return PyErr_Format(type, "%s: %s", what, wsk_status_text(status));
-
-    /* OSError(errno, text) turns itself into PermissionError and the like. */
-    args = Py_BuildValue(
-        "iN", number, PyUnicode_FromFormat("%s: %s", what, strerror(number)));
-    if (args != NULL) {
-        PyErr_SetObject(type, args);
-        Py_DECREF(args);
-    }
-    return NULL;
+    if (status == WSK_E_SYS)
+        return raise_os_take(
+            number, PyUnicode_FromFormat("%s: %s", what, strerror(number)));
+    return PyErr_Format(type, "%s: %s", what, wsk_status_text(status));
 }
 
 PyObject *ext_raise(const struct ext_state *st, wsk_status status,

@@ -17,6 +17,9 @@ PyObject *ext_raise(const struct ext_state *st, wsk_status status,
 PyObject *ext_raise_websocket(const struct ext_state *st, wsk_status status,
                               const char *what);
 
+/* Raise OSError of errno with the text; NULL. */
+PyObject *ext_raise_os(const char *text);
+
 /* Log the exception that is set, with its traceback, and clear it. An exception
  * must never get lost: what the logger writes nowhere goes to the error log of
  * the server whose thread this is; see report() in wsocket/log.py. When all

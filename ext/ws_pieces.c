@@ -147,14 +147,11 @@ PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
     PyTypeObject *type = ws->st->types.stream;
     StreamObject *self;
     wsk_message msg;
-    PyObject *timeout, *first;
+    PyObject *first;
     bool text;
     int ms, got;
 
-    if (ext_args(&stream_sig, args, nargs, kwnames, &timeout) < 0)
-        return NULL;
-    ms = ext_timeout_ms(timeout);
-    if (ms < 0 && PyErr_Occurred())
+    if (ext_timeout_arg(&stream_sig, args, nargs, kwnames, &ms) < 0)
         return NULL;
     if (ws->in_stream)
         return PyErr_Format(ws->st->WebSocketError,

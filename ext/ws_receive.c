@@ -138,13 +138,9 @@ static const struct ext_signature receive_sig = {
 PyObject *ext_ws_receive(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *kwnames)
 {
-    PyObject *timeout;
     int ms;
 
-    if (ext_args(&receive_sig, args, nargs, kwnames, &timeout) < 0)
-        return NULL;
-    ms = ext_timeout_ms(timeout);
-    if (ms < 0 && PyErr_Occurred())
+    if (ext_timeout_arg(&receive_sig, args, nargs, kwnames, &ms) < 0)
         return NULL;
     return receive(WebSocket_CAST(op), ms);
 }

@@ -1,0 +1,75 @@
+/* ext/process: what a server that runs changes of the whole process: the switch
+ * interval, and what happens at exit. */
+#include "process.h"
+
+/* Seconds. A thread that computes gives the GIL away that often while a server
+ * runs; the default of 5 ms would be the latency of everyone else. */
+#define SWITCH_INTERVAL 0.0005
+
+/* sys.name(), or sys.name(seconds); -1 with an exception set. */
+static double switch_interval(const char *name, double seconds)
+{
+    PyObject *function = ext_import("sys", name);
+    PyObject *result = NULL;
+    double value = 0.0;
+
+    if (function != NULL)
+        result = seconds > 0.0 ? PyObject_CallFunction(function, "d", seconds)
+                               : PyObject_CallNoArgs(function);
+    Py_XDECREF(function);
+    if (result == NULL)
+        return -1.0;
+    if (PyFloat_Check(result))
+        value = PyFloat_AS_DOUBLE(result);
+    Py_DECREF(result);
+    return value;
+}
+
+/* The first server shortens the switch interval, if it is longer. */
+int ext_interval_begin(struct ext_state *st)
+{
+    double now;
+
+    if (st->serving++ > 0)
+        return 0;
+    st->old_interval = 0.0;
+    now = switch_interval("getswitchinterval", 0.0);
+    if (now <= SWITCH_INTERVAL)
+        return now < 0.0 ? -1 : 0;
+    if (switch_interval("setswitchinterval", SWITCH_INTERVAL) < 0.0)
+        return -1;
+    st->old_interval = now;
+    return 0;
+}
+
+/* The last restores it, unless somebody has set another since. */
+int ext_interval_end(struct ext_state *st)
+{
+    double now;
+
+    if (--st->serving > 0 || st->old_interval <= 0.0)
+        return 0;
+    now = switch_interval("getswitchinterval", 0.0);
+    if (now < 0.0)
+        return -1;
+    if (now < SWITCH_INTERVAL * 0.99 || now > SWITCH_INTERVAL * 1.01)
+        return 0;
+    return switch_interval("setswitchinterval", st->old_interval) < 0.0 ? -1
+                                                                        : 0;
+}
+
+/* atexit.register(self._exit), or unregister. */
+int ext_at_exit(PyObject *op, const char *what)
+{
+    PyObject *function = ext_import("atexit", what);
+    PyObject *method = NULL, *result = NULL;
+
+    if (function != NULL)
+        method = PyObject_GetAttrString(op, "_exit");
+    if (method != NULL)
+        result = PyObject_CallOneArg(function, method);
+    Py_XDECREF(function);
+    Py_XDECREF(method);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}

@@ -1,0 +1,18 @@
+/* ext/process: what a server that runs changes of the whole process. */
+#ifndef WSK_EXT_PROCESS_H
+#define WSK_EXT_PROCESS_H
+
+#include "state.h"
+
+/* Shorten sys.setswitchinterval() for the first server that runs. -1 with an
+ * exception set. */
+int ext_interval_begin(struct ext_state *st);
+
+/* Restore it after the last one. -1 with an exception set. */
+int ext_interval_end(struct ext_state *st);
+
+/* Call atexit.register(op._exit), or `what` else of atexit. -1 with an
+ * exception set. */
+int ext_at_exit(PyObject *op, const char *what);
+
+#endif

@@ -1,0 +1,239 @@
+/* ext/server_life: a server from listen() to its end. */
+#include "server_object.h"
+
+#include "args.h"
+#include "errors.h"
+
+/* How long the interpreter's exit waits for handlers; the sockets are closed by
+ * then. */
+#define EXIT_WAIT_MS 1000
+
+/* Daemon threads, as ours are, never get the GIL again. */
+static bool interpreter_ends(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+/* In a forked child the threads are gone, and their locks may be held. */
+bool ext_server_is_ours(const ServerObject *self)
+{
+    return (self->phase == PHASE_SERVING || self->phase == PHASE_OVER) &&
+           self->pid == getpid();
+}
+
+/* The name of the host may have to be asked for, which takes its time. */
+static int open_with(ServerObject *self, wsk_status (*open)(wsk_server *))
+{
+    wsk_status st = WSK_E_STATE;
+
+    if (self->phase == PHASE_OVER || self->phase == PHASE_FAILED) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "a server starts once; make another one");
+        return -1;
+    }
+    if (!self->binding) {
+        self->binding = true;
+        Py_BEGIN_ALLOW_THREADS
+        st = open(self->srv);
+        Py_END_ALLOW_THREADS
+        self->binding = false;
+    }
+    if (st == WSK_OK)
+        return 0;
+    if (st == WSK_E_SYS && wsk_server_error(self->srv)[0] != '\0')
+        ext_raise_os(wsk_server_error(self->srv));
+    else
+        ext_raise(self->st, st, "cannot listen");
+    return -1;
+}
+
+static int bind_socket(ServerObject *self)
+{
+    return open_with(self, wsk_server_listen);
+}
+
+PyObject *ext_server_listen(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+
+    (void)unused;
+    if (bind_socket(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_server_can_start(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+
+    (void)unused;
+    if (open_with(self, wsk_server_can_start) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_server_start(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    wsk_status st;
+
+    (void)unused;
+    if (bind_socket(self) < 0)
+        return NULL;
+    if (self->phase != PHASE_NEW)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "a server starts once; this one is serving");
+    self->pid = getpid();
+    self->starter = PyThread_get_thread_ident();
+    ext_server_set_phase(self, PHASE_STARTING);
+    if (ext_server_start_keeper(self) < 0)
+        return NULL;
+    st = wsk_server_start(self->srv);
+    if (st != WSK_OK) {
+        int saved = errno;
+
+        ext_server_set_phase(self, PHASE_FAILED);
+        ext_server_end_keeper(self);
+        errno = saved;
+        return ext_raise(self->st, st, "the server cannot start");
+    }
+    if (self->early_stops > 0) {
+        wsk_server_stop(self->srv, self->early_stops > 1 ? 0 : self->early_ms);
+        self->stop_early = true;
+    }
+    ext_server_set_phase(self, PHASE_SERVING);
+    Py_XSETREF(self->st->errors, ext_ref(self->errors));
+    Py_RETURN_NONE;
+}
+
+static const struct ext_signature stop_sig = {"stop", 0, 1,
+                                              (const char *const[]){"timeout"}};
+
+PyObject *ext_server_stop(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *kwnames)
+{
+    ServerObject *self = Server_CAST(op);
+    int ms;
+
+    if (ext_timeout_arg(&stop_sig, args, nargs, kwnames, &ms) < 0)
+        return NULL;
+    if (self->phase == PHASE_NEW) {
+        if (self->early_stops++ == 0 || ms == 0)
+            self->early_ms = ms;
+        Py_RETURN_NONE;
+    }
+    if (self->phase == PHASE_STARTING && self->pid == getpid()) {
+        wsk_server_stop(self->srv, ms);
+        self->stop_early = true;
+        Py_RETURN_NONE;
+    }
+    if (!ext_server_is_ours(self))
+        Py_RETURN_NONE;
+    wsk_server_stop(self->srv, ms);
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+    Py_RETURN_NONE;
+}
+
+/* Without the GIL: let the keeper tidy up, and wait for that. */
+static void wait_released(ServerObject *self)
+{
+    ext_server_end_keeper(self);
+    pthread_mutex_lock(&self->lock);
+    while (!self->released)
+        pthread_cond_wait(&self->changed, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* Without the GIL: until another thread's start() is over, or for `ms` (below
+ * 0: forever). */
+static void wait_started(ServerObject *self, int ms)
+{
+    pthread_mutex_lock(&self->lock);
+    while (self->starting && ms != 0) {
+        int tick = ms < 0 || ms > STOPPING_TICK_MS ? STOPPING_TICK_MS : ms;
+
+        ext_server_wait_locked(self, tick);
+        ms -= ms > 0 ? tick : 0;
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+static const struct ext_signature join_sig = {"join", 0, 1,
+                                              (const char *const[]){"timeout"}};
+
+PyObject *ext_server_join(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *kwnames)
+{
+    ServerObject *self = Server_CAST(op);
+    bool ends = interpreter_ends();
+    wsk_status st;
+    int ms;
+
+    if (ext_timeout_arg(&join_sig, args, nargs, kwnames, &ms) < 0)
+        return NULL;
+    if (self->phase == PHASE_STARTING && self->pid == getpid()) {
+        if (self->starter == PyThread_get_thread_ident())
+            return PyErr_Format(PyExc_RuntimeError,
+                                "join() was called by what start() calls");
+        Py_BEGIN_ALLOW_THREADS
+        wait_started(self, ms);
+        Py_END_ALLOW_THREADS
+        if (self->phase == PHASE_STARTING)
+            Py_RETURN_FALSE;
+    }
+    if (!ext_server_is_ours(self))
+        Py_RETURN_TRUE;
+    if (ends && (ms < 0 || ms > EXIT_WAIT_MS))
+        ms = EXIT_WAIT_MS;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_server_join(self->srv, ms);
+    if (st != WSK_E_TIMEOUT && !ends)
+        wait_released(self);
+    Py_END_ALLOW_THREADS
+    if (st == WSK_E_STATE)
+        return PyErr_Format(PyExc_TimeoutError,
+                            "handlers were still running after the graceful "
+                            "time");
+    return PyBool_FromLong(st == WSK_OK);
+}
+
+/* The interpreter ends: nothing may need it any more. A handler that does not
+ * return is left behind, as every daemon thread is. */
+PyObject *ext_server_exit(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+
+    (void)unused;
+    if (!ext_server_is_ours(self))
+        Py_RETURN_NONE;
+    wsk_server_stop(self->srv, 0);
+    Py_BEGIN_ALLOW_THREADS
+    wsk_server_join(self->srv, EXIT_WAIT_MS);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_server_reopen_logs(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    wsk_status st;
+
+    (void)unused;
+    if (!ext_server_is_ours(self))
+        Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_server_reopen_logs(self->srv);
+    Py_END_ALLOW_THREADS
+    if (st != WSK_OK) {
+        ext_raise_os(wsk_server_error(self->srv));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
