@@ -7,6 +7,7 @@
 #include "answer_object.h"
 
 #include "args.h"
+#include "wsgi.h"
 
 /* ------------------------------------------------------- start_response --- */
 
@@ -217,25 +218,14 @@ static PyObject *send_result(AnswerObject *self, PyObject *result)
 static int close_result(AnswerObject *self)
 {
     PyObject *result = self->result;
-    PyObject *method, *closed = NULL;
-    int rc = 0;
+    int rc;
 
     self->result = NULL;
     Py_CLEAR(self->iterator);
     if (result == NULL)
         return 0;
-    method = PyObject_GetAttr(result, self->st->names.close);
+    rc = ext_close_result(self->st, result);
     Py_DECREF(result);
-    if (method == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
-            return -1;
-        PyErr_Clear();
-        return 0;
-    }
-    closed = PyObject_CallNoArgs(method);
-    rc = closed == NULL ? -1 : 0;
-    Py_DECREF(method);
-    Py_XDECREF(closed);
     return rc;
 }
 

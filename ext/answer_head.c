@@ -4,6 +4,7 @@
 
 #include "errors.h"
 #include "headers.h"
+#include "wsgi.h"
 
 /* "404 Not Found" of 404; a new reference. */
 static PyObject *describe(struct ext_state *st, long code)
@@ -95,14 +96,8 @@ static int check_again(const AnswerObject *self, PyObject *exc_info)
                         "start_response was called twice without exc_info");
         return -1;
     }
-    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3 ||
-        !PyExceptionInstance_Check(PyTuple_GET_ITEM(exc_info, 1))) {
-        PyErr_Format(PyExc_TypeError,
-                     "exc_info must be what sys.exc_info() gives inside "
-                     "`except`, not %R",
-                     exc_info);
+    if (ext_check_exc_info(exc_info) < 0)
         return -1;
-    }
     if (self->write == NULL)
         return 0;
     error = PyTuple_GET_ITEM(exc_info, 1);

@@ -14,6 +14,7 @@
 
 /* The objects of one request. */
 struct call {
+    struct ext_thread *here;
     PyObject *input;
     PyObject *hints;
     PyObject *disconnected;
@@ -28,7 +29,7 @@ static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
     struct ext_state *st = c->st;
 
     k->websocket =
-        ext_websocket_new(st, c->app, req, k->environ, &c->environ, c->owner);
+        ext_websocket_new(st, c->app, req, k->environ, c->template, c->owner);
     if (k->websocket == NULL ||
         ext_websocket_announce(k->websocket, k->environ) < 0)
         return -1;
@@ -56,12 +57,12 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     source.local = wsk_request_local(req, &source.local_port);
     source.scheme = wsk_request_scheme(req);
     source.prefix = wsk_request_prefix(req);
-    k->input = ext_input_new(st, req);
-    k->hints = ext_hints_new(st, req);
-    k->disconnected = ext_disconnected_new(st, req);
+    k->input = ext_input_new(k->here, st, req);
+    k->hints = ext_hints_new(k->here, st, req);
+    k->disconnected = ext_disconnected_new(k->here, st, req);
     if (k->input == NULL || k->hints == NULL || k->disconnected == NULL)
         return -1;
-    k->environ = ext_environ_new(&c->environ, st, &source);
+    k->environ = ext_environ_new(&k->here->environ, st, c->template, &source);
     if (k->environ == NULL ||
         PyDict_SetItem(k->environ, st->names.input, k->input) < 0 ||
         PyDict_SetItem(k->environ, st->names.early_hints, k->hints) < 0 ||
@@ -74,7 +75,7 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     if (source.head->websocket &&
         (add_websocket(c, k, req) < 0 || add_socket(st, k, req) < 0))
         return -1;
-    k->response = ext_response_new(st, req, k->websocket);
+    k->response = ext_response_new(k->here, st, req, k->websocket);
     return k->response == NULL ? -1 : 0;
 }
 
@@ -123,16 +124,16 @@ static void finish(const struct ext_caller *c, struct call *k)
     if (k->socket != NULL)
         ext_socket_end(k->socket);
     if (k->response != NULL)
-        ext_response_end_take(k->response);
+        ext_response_end_take(k->here, k->response);
     Py_XDECREF(k->websocket);
     Py_XDECREF(k->socket);
     Py_XDECREF(k->environ);
     if (k->input != NULL)
-        ext_input_end_take(k->input);
+        ext_input_end_take(k->here, k->input);
     if (k->hints != NULL)
-        ext_hints_end_take(k->hints);
+        ext_hints_end_take(k->here, k->hints);
     if (k->disconnected != NULL)
-        ext_disconnected_end_take(k->disconnected);
+        ext_disconnected_end_take(k->here, k->disconnected);
     ext_log_end_line(c->errors);
 }
 
@@ -152,7 +153,7 @@ static void refuse(wsk_request *req)
 void ext_call(wsk_request *req, void *caller)
 {
     struct ext_caller *c = caller;
-    struct call k = {0};
+    struct call k = {.here = ext_thread_here()};
 
     if (ext_environ_path_has_nul(wsk_request_head(req))) {
         refuse(req);

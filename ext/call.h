@@ -14,7 +14,7 @@ struct ext_caller {
     PyObject *errors;    /* wsgi.errors; borrowed from the owner */
     PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
     char events_only;    /* the app is WSocketApp's own code, called directly */
-    struct ext_environ environ;
+    PyObject *template;  /* what all environs have */
     enum ext_hide hide;
 };
 

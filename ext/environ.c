@@ -6,217 +6,8 @@
  * and again). */
 #include "environ.h"
 
-/* -------------------------------------------------------- header names --- */
-
-/* The names are the client's choice, so the cache is bounded; the common ones
- * are in it from the start and cannot be crowded out. */
-#define KEY_PLACES 256 /* a power of two */
-#define KEY_MOST 128   /* names in the cache, at half load */
-#define KEY_LONGEST 64 /* octets of a cached name */
-
 /* Longer values are not remembered. */
 #define LAST_LONGEST 512
-
-struct key {
-    char name[KEY_LONGEST]; /* lower case */
-    size_t len;             /* 0: a free place */
-    PyObject *key;          /* HTTP_NAME */
-    PyObject *last;         /* the value it had last, or NULL */
-    uint64_t seen;          /* the request in which it occurred last */
-    bool secret;            /* never remember a value */
-};
-
-struct ext_keys {
-    struct key places[KEY_PLACES];
-    size_t count;
-    uint64_t request;                /* number of the request being unpacked */
-    PyObject *slots[EXT_SLOT_COUNT]; /* the keys every request sets */
-};
-
-static const char *const COMMON_NAMES[] = {
-    "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "dnt",
-    "expect",
-    "forwarded",
-    "host",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "keep-alive",
-    "origin",
-    "pragma",
-    "priority",
-    "proxy-authorization",
-    "range",
-    "referer",
-    "sec-ch-ua",
-    "sec-ch-ua-mobile",
-    "sec-ch-ua-platform",
-    "sec-fetch-dest",
-    "sec-fetch-mode",
-    "sec-fetch-site",
-    "sec-fetch-user",
-    "sec-websocket-extensions",
-    "sec-websocket-key",
-    "sec-websocket-protocol",
-    "sec-websocket-version",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "upgrade-insecure-requests",
-    "user-agent",
-    "via",
-    "x-csrftoken",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-    "x-requested-with",
-};
-
-static const char *const SECRET_NAMES[] = {
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-};
-
-static unsigned char lower(char c)
-{
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
-static bool same_name(const struct key *k, wsk_str name)
-{
-    if (k->len != name.len)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)k->name[i] != lower(name.p[i]))
-            return false;
-    return true;
-}
-
-static bool is_secret(const struct key *k)
-{
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(SECRET_NAMES); i++)
-        if (k->len == strlen(SECRET_NAMES[i]) &&
-            memcmp(k->name, SECRET_NAMES[i], k->len) == 0)
-            return true;
-    return false;
-}
-
-/* The environ key of a header: "Accept-Encoding" is HTTP_ACCEPT_ENCODING. */
-static PyObject *key_text(const struct ext_state *st, wsk_str name)
-{
-    static const char prefix[] = "HTTP_";
-    size_t skip = sizeof prefix - 1;
-    PyObject *key = PyUnicode_New((Py_ssize_t)(skip + name.len), 127);
-    Py_UCS1 *out;
-
-    if (key == NULL)
-        return NULL;
-    out = PyUnicode_1BYTE_DATA(key);
-    memcpy(out, prefix, skip);
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = lower(name.p[i]);
-
-        if (c >= 'a' && c <= 'z')
-            c = (unsigned char)(c & ~0x20);
-        out[skip + i] = c == '-' ? '_' : c;
-    }
-    /* PEP 3333: these two as CGI has them, without the prefix. */
-    if (PyUnicode_CompareWithASCIIString(key, "HTTP_CONTENT_TYPE") == 0)
-        Py_SETREF(key, ext_ref(st->names.content_type));
-    else if (PyUnicode_CompareWithASCIIString(key, "HTTP_CONTENT_LENGTH") == 0)
-        Py_SETREF(key, ext_ref(st->names.content_length));
-    return key;
-}
-
-/* The cached key; NULL when the name is not in the cache and has no room there.
- * Then an exception may be set. */
-static struct key *key_find(struct ext_state *st, wsk_str name)
-{
-    struct ext_keys *keys = st->keys;
-    size_t place;
-
-    if (name.len == 0 || name.len > KEY_LONGEST)
-        return NULL;
-    place = name.len * 31 + lower(name.p[0]);
-    place = place * 31 + lower(name.p[name.len - 1]);
-    place = place * 31 + lower(name.p[name.len / 2]);
-    for (;; place++) {
-        struct key *k = &keys->places[place % KEY_PLACES];
-
-        if (same_name(k, name))
-            return k;
-        if (k->len != 0)
-            continue;
-        if (keys->count == KEY_MOST)
-            return NULL;
-        k->key = key_text(st, name);
-        if (k->key == NULL)
-            return NULL;
-        PyUnicode_InternInPlace(&k->key);
-        for (size_t i = 0; i < name.len; i++)
-            k->name[i] = (char)lower(name.p[i]);
-        k->len = name.len;
-        k->secret = is_secret(k);
-        keys->count++;
-        return k;
-    }
-}
-
-static const char *const SLOT_TEXTS[] = {
-#define X(name, text) text,
-    EXT_SLOTS(X)
-#undef X
-};
-
-int ext_environ_add(struct ext_state *st)
-{
-    st->keys = PyMem_Calloc(1, sizeof *st->keys);
-    if (st->keys == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (size_t i = 0; i < EXT_SLOT_COUNT; i++) {
-        st->keys->slots[i] = PyUnicode_InternFromString(SLOT_TEXTS[i]);
-        if (st->keys->slots[i] == NULL)
-            return -1;
-    }
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(COMMON_NAMES); i++) {
-        wsk_str name = {COMMON_NAMES[i], strlen(COMMON_NAMES[i])};
-
-        if (key_find(st, name) == NULL)
-            return -1;
-    }
-    return 0;
-}
-
-void ext_environ_remove(struct ext_state *st)
-{
-    if (st->keys == NULL)
-        return;
-    for (size_t i = 0; i < KEY_PLACES; i++) {
-        Py_XDECREF(st->keys->places[i].key);
-        Py_XDECREF(st->keys->places[i].last);
-    }
-    for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
-        Py_XDECREF(st->keys->slots[i]);
-    PyMem_Free(st->keys);
-    st->keys = NULL;
-}
 
 /* -------------------------------------------------------------- values --- */
 
@@ -265,7 +56,7 @@ static int join_value(PyObject *environ, PyObject *key, wsk_str value)
 static int set_uncached(const struct ext_state *st, PyObject *environ,
                         const wsk_header *h)
 {
-    PyObject *key = key_text(st, h->name);
+    PyObject *key = ext_keys_text(st, h->name);
     int rc = -1;
 
     if (key == NULL)
@@ -284,20 +75,21 @@ static int set_uncached(const struct ext_state *st, PyObject *environ,
     return rc;
 }
 
-static int set_header(struct ext_state *st, PyObject *environ,
-                      const wsk_header *h)
+static int set_header(const struct ext_state *st, struct ext_key_cache *cache,
+                      PyObject *environ, const wsk_header *h)
 {
-    struct key *k = key_find(st, h->name);
+    const struct ext_key *k = ext_keys_find(st, cache, h->name);
     PyObject *value;
 
     if (k == NULL)
         return PyErr_Occurred() ? -1 : set_uncached(st, environ, h);
-    if (k->seen == st->keys->request)
+    if (cache->values[k->index].seen == cache->request)
         return join_value(environ, k->key, h->value);
-    k->seen = st->keys->request;
-    value = k->secret ? PyUnicode_DecodeLatin1(h->value.p,
-                                               (Py_ssize_t)h->value.len, NULL)
-                      : remember(&k->last, h->value.p, h->value.len);
+    cache->values[k->index].seen = cache->request;
+    value =
+        k->secret
+            ? PyUnicode_DecodeLatin1(h->value.p, (Py_ssize_t)h->value.len, NULL)
+            : remember(&cache->values[k->index].last, h->value.p, h->value.len);
     return set_take(environ, k->key, value);
 }
 
@@ -308,7 +100,7 @@ static int hex(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c = (char)lower(c);
+    c = (char)(c | 0x20);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -383,7 +175,7 @@ PyObject *ext_environ_path(const wsk_head *head)
 
 /* The constants. The slots are in it too, so that the copy is made in a table
  * that already has room for them. */
-static PyObject *make_template(const struct ext_state *st, PyObject *errors,
+PyObject *ext_environ_template(const struct ext_state *st, PyObject *errors,
                                bool multithread)
 {
     PyObject *dict = Py_BuildValue(
@@ -396,16 +188,9 @@ static PyObject *make_template(const struct ext_state *st, PyObject *errors,
         "SCRIPT_NAME", "", "GATEWAY_INTERFACE", "CGI/1.1", "SERVER_SOFTWARE",
         PyUnicode_FromFormat("wsocket/%s", wsk_version()));
     for (size_t i = 0; dict != NULL && i < EXT_SLOT_COUNT; i++)
-        if (PyDict_SetItem(dict, st->keys->slots[i], st->names.empty) < 0)
+        if (PyDict_SetItem(dict, st->slots[i], st->names.empty) < 0)
             Py_CLEAR(dict);
     return dict;
-}
-
-int ext_environ_init(struct ext_environ *e, struct ext_state *st,
-                     PyObject *errors, bool multithread)
-{
-    e->template = make_template(st, errors, multithread);
-    return e->template == NULL ? -1 : 0;
 }
 
 void ext_environ_clear(struct ext_environ *e)
@@ -413,6 +198,7 @@ void ext_environ_clear(struct ext_environ *e)
     Py_CLEAR(e->template);
     for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
         Py_CLEAR(e->last[i]);
+    ext_keys_clear(&e->keys);
 }
 
 static wsk_str text_of(const char *s)
@@ -452,13 +238,13 @@ static bool is_last(PyObject *last, wsk_str value)
 }
 
 /* From now on the template has this value; NULL is an exception. */
-static int set_slot(struct ext_environ *e, const struct ext_keys *keys,
+static int set_slot(struct ext_environ *e, const struct ext_state *st,
                     enum ext_slot slot, PyObject *value)
 {
     if (value == e->last[slot] && value != NULL)
         return 0;
     if (value == NULL ||
-        PyDict_SetItem(e->template, keys->slots[slot], value) < 0) {
+        PyDict_SetItem(e->template, st->slots[slot], value) < 0) {
         Py_CLEAR(e->last[slot]); /* the template has another */
         return -1;
     }
@@ -467,7 +253,7 @@ static int set_slot(struct ext_environ *e, const struct ext_keys *keys,
 }
 
 /* Not by way of a cache: with many connections it would mostly miss. */
-static int set_port(struct ext_environ *e, const struct ext_keys *keys,
+static int set_port(struct ext_environ *e, const struct ext_state *st,
                     enum ext_slot slot, uint16_t port)
 {
     PyObject *text;
@@ -476,7 +262,7 @@ static int set_port(struct ext_environ *e, const struct ext_keys *keys,
     if (e->last[slot] != NULL && e->last_port[slot] == port)
         return 0;
     text = port_text(port);
-    rc = set_slot(e, keys, slot, text);
+    rc = set_slot(e, st, slot, text);
     Py_XDECREF(text);
     e->last_port[slot] = port;
     return rc;
@@ -486,7 +272,7 @@ static int set_port(struct ext_environ *e, const struct ext_keys *keys,
  * left in `longer`, and its bit in *which. */
 #define TEXT_SLOTS EXT_SLOT_URI
 
-static int set_texts(struct ext_environ *e, const struct ext_keys *keys,
+static int set_texts(struct ext_environ *e, const struct ext_state *st,
                      const wsk_str values[TEXT_SLOTS],
                      PyObject *longer[TEXT_SLOTS], unsigned *which)
 {
@@ -504,14 +290,14 @@ static int set_texts(struct ext_environ *e, const struct ext_keys *keys,
             *which |= 1u << i;
             continue;
         }
-        rc = set_slot(e, keys, (enum ext_slot)i, value);
+        rc = set_slot(e, st, (enum ext_slot)i, value);
         Py_XDECREF(value);
     }
     return rc;
 }
 
 /* Into the copy alone. Steals the values. */
-static int set_longer(PyObject *environ, const struct ext_keys *keys,
+static int set_longer(PyObject *environ, const struct ext_state *st,
                       PyObject *longer[TEXT_SLOTS], unsigned which)
 {
     int rc = environ == NULL ? -1 : 0;
@@ -520,9 +306,9 @@ static int set_longer(PyObject *environ, const struct ext_keys *keys,
         if (!(which >> i & 1))
             continue;
         if (rc == 0)
-            rc = PyDict_SetItem(environ, keys->slots[i], longer[i]);
+            rc = PyDict_SetItem(environ, st->slots[i], longer[i]);
         if (rc == 0 && i == EXT_SLOT_RAW_URI)
-            rc = PyDict_SetItem(environ, keys->slots[EXT_SLOT_URI], longer[i]);
+            rc = PyDict_SetItem(environ, st->slots[EXT_SLOT_URI], longer[i]);
         Py_DECREF(longer[i]);
     }
     return rc;
@@ -531,7 +317,7 @@ static int set_longer(PyObject *environ, const struct ext_keys *keys,
 /* The template holds the values of the request before, so that a copy of it
  * needs only what differs. */
 static PyObject *copy_with_slots(struct ext_environ *e,
-                                 const struct ext_keys *keys,
+                                 const struct ext_state *st,
                                  const struct ext_source *source)
 {
     const wsk_head *head = source->head;
@@ -547,16 +333,16 @@ static PyObject *copy_with_slots(struct ext_environ *e,
     PyObject *longer[TEXT_SLOTS], *environ = NULL;
     unsigned which = 0;
 
-    if (set_texts(e, keys, values, longer, &which) == 0 &&
+    if (set_texts(e, st, values, longer, &which) == 0 &&
         (e->last[EXT_SLOT_RAW_URI] == NULL || /* the first one is long */
-         set_slot(e, keys, EXT_SLOT_URI, e->last[EXT_SLOT_RAW_URI]) == 0) &&
-        set_port(e, keys, EXT_SLOT_PORT, source->local_port) == 0 &&
-        set_port(e, keys, EXT_SLOT_ADDRPORT, source->peer_port) == 0)
+         set_slot(e, st, EXT_SLOT_URI, e->last[EXT_SLOT_RAW_URI]) == 0) &&
+        set_port(e, st, EXT_SLOT_PORT, source->local_port) == 0 &&
+        set_port(e, st, EXT_SLOT_ADDRPORT, source->peer_port) == 0)
         environ = PyDict_Copy(e->template);
-    if (which != 0 && set_longer(environ, keys, longer, which) < 0)
+    if (which != 0 && set_longer(environ, st, longer, which) < 0)
         Py_CLEAR(environ);
     if (environ != NULL && memchr(head->path.p, '%', head->path.len) != NULL &&
-        set_take(environ, keys->slots[EXT_SLOT_PATH], decode_path(head->path)) <
+        set_take(environ, st->slots[EXT_SLOT_PATH], decode_path(head->path)) <
             0)
         Py_CLEAR(environ);
     return environ;
@@ -604,17 +390,21 @@ static int set_via(PyObject *environ, const struct ext_source *source)
     return rc;
 }
 
-PyObject *ext_environ_new(struct ext_environ *e, struct ext_state *st,
-                          const struct ext_source *source)
+PyObject *ext_environ_new(struct ext_environ *e, const struct ext_state *st,
+                          PyObject *template, const struct ext_source *source)
 {
-    PyObject *environ = copy_with_slots(e, st->keys, source);
+    PyObject *environ = NULL;
     const wsk_head *head = source->head;
 
+    if (e->template == NULL)
+        e->template = PyDict_Copy(template);
+    if (e->template != NULL)
+        environ = copy_with_slots(e, st, source);
     if (environ == NULL)
         return NULL;
-    st->keys->request++;
+    e->keys.request++;
     for (size_t i = 0; i < head->n_headers; i++)
-        if (set_header(st, environ, &head->headers[i]) < 0)
+        if (set_header(st, &e->keys, environ, &head->headers[i]) < 0)
             goto failed;
     if (set_host(st, environ, head) < 0 || set_via(environ, source) < 0)
         goto failed;
@@ -625,7 +415,7 @@ failed:
     return NULL;
 }
 
-int ext_environ_set_length(struct ext_state *st, PyObject *environ,
+int ext_environ_set_length(const struct ext_state *st, PyObject *environ,
                            uint64_t len)
 {
     if (set_take(environ, st->names.content_length,

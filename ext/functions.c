@@ -137,23 +137,24 @@ static void end_take(PyObject **spare, PyObject *op)
         Py_DECREF(op);
 }
 
-PyObject *ext_hints_new(struct ext_state *st, wsk_request *req)
+PyObject *ext_hints_new(struct ext_thread *here, struct ext_state *st,
+                        wsk_request *req)
 {
-    return make(st, &st->spare_hints, hints_call, req);
+    return make(st, &here->hints, hints_call, req);
 }
 
-void ext_hints_end_take(PyObject *hints)
+void ext_hints_end_take(struct ext_thread *here, PyObject *hints)
 {
-    end_take(&Function_CAST(hints)->st->spare_hints, hints);
+    end_take(&here->hints, hints);
 }
 
-PyObject *ext_disconnected_new(struct ext_state *st, wsk_request *req)
+PyObject *ext_disconnected_new(struct ext_thread *here, struct ext_state *st,
+                               wsk_request *req)
 {
-    return make(st, &st->spare_disconnected, disconnected_call, req);
+    return make(st, &here->disconnected, disconnected_call, req);
 }
 
-void ext_disconnected_end_take(PyObject *disconnected)
+void ext_disconnected_end_take(struct ext_thread *here, PyObject *disconnected)
 {
-    end_take(&Function_CAST(disconnected)->st->spare_disconnected,
-             disconnected);
+    end_take(&here->disconnected, disconnected);
 }

@@ -2,6 +2,7 @@
 #include "headers.h"
 
 #include "errors.h"
+#include "thread.h"
 
 /* Octets of a name that is remembered. */
 #define LONGEST_GOOD 64
@@ -122,9 +123,8 @@ static void tell_dropped(struct ext_state *st, PyObject *name, size_t i)
     time_t now = time(NULL);
     PyObject *text;
 
-    if (st->hop_told[i] == now)
+    if (atomic_exchange(&st->hop_told[i], now) == now)
         return;
-    st->hop_told[i] = now;
     text = PyUnicode_FromFormat(
         "the application has set %R, a hop-by-hop header, which only the "
         "server sets (PEP 3333): it was left out of the answer",
@@ -170,14 +170,13 @@ static int set_length(struct ext_headers *set, PyObject *text, wsk_str value)
 }
 
 /* 0, or with `st` EXT_DROPPED for a field that is left out. */
-static int check_once(struct ext_state *st, PyObject *name, wsk_str s,
-                      bool upgrades)
+static int check_once(struct ext_state *st, PyObject **good, PyObject *name,
+                      wsk_str s, bool upgrades)
 {
-    PyObject **good = NULL;
     size_t hop;
 
-    if (st != NULL)
-        good = &st->good_names[((uintptr_t)name >> 4) % EXT_GOOD_NAMES];
+    if (good != NULL)
+        good += ((uintptr_t)name >> 4) % EXT_GOOD_NAMES;
     if (good != NULL && *good == name)
         return 0;
     if (check_name(name, s) < 0)
@@ -202,8 +201,8 @@ static int check_once(struct ext_state *st, PyObject *name, wsk_str s,
 }
 
 /* One (name, value) of the application as a view. */
-static int set_header(struct ext_state *st, struct ext_headers *set,
-                      PyObject *field, wsk_header *h)
+static int set_header(struct ext_state *st, PyObject **good,
+                      struct ext_headers *set, PyObject *field, wsk_header *h)
 {
     PyObject *name, *value;
     int rc;
@@ -223,7 +222,7 @@ static int set_header(struct ext_state *st, struct ext_headers *set,
         return -1;
     h->name.len = (size_t)PyUnicode_GET_LENGTH(name);
     h->value.len = (size_t)PyUnicode_GET_LENGTH(value);
-    rc = check_once(st, name, h->name, set->upgrades);
+    rc = check_once(st, good, name, h->name, set->upgrades);
     if (rc < 0 || ext_check_text(value, h->value.p, "header value") < 0)
         return -1;
     if (rc == EXT_DROPPED)
@@ -236,6 +235,8 @@ static int set_header(struct ext_state *st, struct ext_headers *set,
 int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
                      PyObject *list)
 {
+    struct ext_thread *here = st != NULL ? ext_thread_here() : NULL;
+    PyObject **good = here != NULL ? here->good_names : NULL;
     size_t kept = 0;
     Py_ssize_t n;
 
@@ -259,8 +260,8 @@ int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
         }
     }
     for (Py_ssize_t i = 0; i < n; i++) {
-        int rc =
-            set_header(st, h, PyTuple_GET_ITEM(h->fields, i), &h->items[kept]);
+        int rc = set_header(st, good, h, PyTuple_GET_ITEM(h->fields, i),
+                            &h->items[kept]);
 
         if (rc < 0)
             return -1;

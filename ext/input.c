@@ -587,9 +587,10 @@ PyObject *ext_input_new_empty(struct ext_state *st)
     return op;
 }
 
-PyObject *ext_input_new(struct ext_state *st, wsk_request *req)
+PyObject *ext_input_new(struct ext_thread *here, struct ext_state *st,
+                        wsk_request *req)
 {
-    PyObject *op = ext_spare_take(&st->spare_input);
+    PyObject *op = ext_spare_take(&here->input);
     InputObject *self;
 
     if (op == NULL)
@@ -617,13 +618,13 @@ bool ext_input_was_cut(PyObject *input)
     return Input_CAST(input)->cut;
 }
 
-void ext_input_end_take(PyObject *input)
+void ext_input_end_take(struct ext_thread *here, PyObject *input)
 {
     InputObject *self = Input_CAST(input);
 
     self->req = NULL;
     self->over = true;
-    if (!ext_spare_keep(&self->st->spare_input, input,
+    if (!ext_spare_keep(&here->input, input,
                         Py_REFCNT(input) == 1 && self->block == NULL))
         Py_DECREF(input);
 }

@@ -2,12 +2,13 @@
 #ifndef WSK_EXT_INPUT_H
 #define WSK_EXT_INPUT_H
 
-#include "state.h"
+#include "thread.h"
 
 extern const PyType_Spec ext_input_spec;
 
 /* The body of `req`, read in place where that can be. */
-PyObject *ext_input_new(struct ext_state *st, wsk_request *req);
+PyObject *ext_input_new(struct ext_thread *here, struct ext_state *st,
+                        wsk_request *req);
 
 /* A body without octets, for an environ made after its request. */
 PyObject *ext_input_new_empty(struct ext_state *st);
@@ -18,6 +19,6 @@ bool ext_input_was_cut(PyObject *input);
 
 /* The request is over; whoever kept the stream gets a ValueError from now on.
  * Takes the reference. */
-void ext_input_end_take(PyObject *input);
+void ext_input_end_take(struct ext_thread *here, PyObject *input);
 
 #endif

@@ -379,18 +379,6 @@ const PyType_Spec ext_log_spec = {
     .slots = Log_slots,
 };
 
-static _Thread_local PyObject *of_thread;
-
-void ext_log_here(PyObject *stream)
-{
-    of_thread = stream;
-}
-
-PyObject *ext_log_of_thread(void)
-{
-    return of_thread;
-}
-
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv)
 {
     PyObject *op = st->types.log->tp_alloc(st->types.log, 0);

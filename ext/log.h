@@ -9,13 +9,6 @@ extern const PyType_Spec ext_log_spec;
 /* A new stream. It may outlive the server: see ext_log_detach(). */
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv);
 
-/* From now on this thread is the server's that has this stream, which is
- * borrowed, or none's. */
-void ext_log_here(PyObject *stream);
-
-/* That stream, borrowed, or NULL. */
-PyObject *ext_log_of_thread(void);
-
 /* The request of this thread is over: log its line that has not ended yet. */
 void ext_log_end_line(PyObject *stream);
 

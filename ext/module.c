@@ -2,7 +2,6 @@
  * its types. */
 #include "answer.h"
 #include "ask.h"
-#include "environ.h"
 #include "errors.h"
 #include "event.h"
 #include "file.h"
@@ -11,6 +10,7 @@
 #include "functions.h"
 #include "gil.h"
 #include "input.h"
+#include "keys.h"
 #include "log.h"
 #include "options.h"
 #include "reader.h"
@@ -18,6 +18,7 @@
 #include "server.h"
 #include "socket.h"
 #include "state.h"
+#include "thread.h"
 #include "websocket_object.h"
 
 #include <stddef.h>
@@ -30,7 +31,8 @@ PyDoc_STRVAR(errors_doc,
 static PyObject *module_errors(PyObject *module, PyObject *unused)
 {
     struct ext_state *st = PyModule_GetState(module);
-    PyObject *errors = ext_log_of_thread();
+    const struct ext_thread *here = ext_thread_here();
+    PyObject *errors = here != NULL ? here->errors : NULL;
 
     (void)unused;
     if (errors == NULL)
@@ -105,34 +107,19 @@ static int module_exec(PyObject *module)
 
     if (ext_gil_init() < 0 || ext_state_add_names(st) < 0 ||
         add_objects(st) < 0 || ext_errors_add(module, st) < 0 ||
-        ext_environ_add(st) < 0 || add_types(module) < 0)
+        ext_keys_add(st) < 0 || add_types(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    struct ext_state *st = PyModule_GetState(module);
-
-    if (st->spare_input != NULL) /* for it cannot say so itself */
-        Py_VISIT(Py_TYPE(st->spare_input));
-    if (st->spare_hints != NULL) /* nor these */
-        Py_VISIT(Py_TYPE(st->spare_hints));
-    if (st->spare_disconnected != NULL)
-        Py_VISIT(Py_TYPE(st->spare_disconnected));
-    Py_VISIT(st->spare_response);
-    return ext_state_traverse(st, visit, arg);
+    return ext_state_traverse(PyModule_GetState(module), visit, arg);
 }
 
 static int module_clear(PyObject *module)
 {
-    struct ext_state *st = PyModule_GetState(module);
-
-    Py_CLEAR(st->spare_input);
-    Py_CLEAR(st->spare_hints);
-    Py_CLEAR(st->spare_disconnected);
-    ext_response_clear_spare(st);
-    ext_state_clear(st);
+    ext_state_clear(PyModule_GetState(module));
     return 0;
 }
 
@@ -140,10 +127,7 @@ static void module_free(void *module)
 {
     struct ext_state *st = PyModule_GetState(module);
 
-    module_clear(module);
-    ext_environ_remove(st);
-    for (size_t i = 0; i < EXT_GOOD_NAMES; i++)
-        Py_CLEAR(st->good_names[i]);
+    ext_keys_remove(st);
     ext_state_free(st);
 }
 

@@ -2,6 +2,8 @@
  * PEP 3333 orders them. */
 #include "response_object.h"
 
+#include "wsgi.h"
+
 /* With the collector's two words: what pymalloc serves. */
 _Static_assert(sizeof(ResponseObject) + 2 * sizeof(void *) <= 512,
                "EXT_FEW_HEADERS is too large");
@@ -75,7 +77,7 @@ static bool is_ours_alone(ResponseObject *self)
     return Py_REFCNT(self) == 2 && Py_REFCNT(self->write) == 1;
 }
 
-void ext_response_end_take(PyObject *response)
+void ext_response_end_take(struct ext_thread *here, PyObject *response)
 {
     ResponseObject *self = Response_CAST(response);
 
@@ -83,16 +85,15 @@ void ext_response_end_take(PyObject *response)
     self->req = NULL;
     forget_head(self);
     Py_CLEAR(self->websocket);
-    if (ext_spare_keep(&self->st->spare_response, response,
-                       is_ours_alone(self)))
+    if (ext_spare_keep(&here->response, response, is_ours_alone(self)))
         return;
     Py_CLEAR(self->write);
     Py_DECREF(response);
 }
 
-void ext_response_clear_spare(struct ext_state *st)
+void ext_response_clear_spare(struct ext_thread *thread)
 {
-    PyObject *spare = ext_spare_take(&st->spare_response);
+    PyObject *spare = ext_spare_take(&thread->response);
 
     if (spare == NULL)
         return;
@@ -117,21 +118,6 @@ static void raise_again(PyObject *exc_info)
                   traceback == Py_None ? NULL : ext_ref(traceback));
 }
 
-/* The interpreter trusts what it is told to raise, so this must be right. */
-static int check_exc_info(PyObject *exc_info)
-{
-    if (PyTuple_Check(exc_info) && PyTuple_GET_SIZE(exc_info) == 3 &&
-        PyExceptionInstance_Check(PyTuple_GET_ITEM(exc_info, 1)) &&
-        (PyTuple_GET_ITEM(exc_info, 2) == Py_None ||
-         PyTraceBack_Check(PyTuple_GET_ITEM(exc_info, 2))))
-        return 0;
-    PyErr_Format(PyExc_TypeError,
-                 "exc_info must be what sys.exc_info() gives inside `except`, "
-                 "(type, exception, traceback), not %R",
-                 exc_info);
-    return -1;
-}
-
 /* May the head be set now? */
 static int check_call(const ResponseObject *self, PyObject *exc_info)
 {
@@ -148,7 +134,7 @@ static int check_call(const ResponseObject *self, PyObject *exc_info)
     }
     if (exc_info == NULL)
         return 0;
-    if (check_exc_info(exc_info) < 0)
+    if (ext_check_exc_info(exc_info) < 0)
         return -1;
     if (self->stage != STAGE_READY && self->stage != STAGE_SILENT) {
         raise_again(exc_info);
@@ -282,10 +268,10 @@ static PyObject *make(struct ext_state *st)
     return op;
 }
 
-PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
-                           PyObject *websocket)
+PyObject *ext_response_new(struct ext_thread *here, struct ext_state *st,
+                           wsk_request *req, PyObject *websocket)
 {
-    PyObject *op = ext_spare_take(&st->spare_response);
+    PyObject *op = ext_spare_take(&here->response);
     ResponseObject *self;
 
     if (op == NULL)

@@ -2,14 +2,14 @@
 #ifndef WSK_EXT_RESPONSE_H
 #define WSK_EXT_RESPONSE_H
 
-#include "state.h"
+#include "thread.h"
 
 extern const PyType_Spec ext_response_spec;
 
 /* The start_response of one request. `websocket` is its WebSocket, or NULL for
  * a plain request; once 101 has left nothing of the answer is sent any more. */
-PyObject *ext_response_new(struct ext_state *st, wsk_request *req,
-                           PyObject *websocket);
+PyObject *ext_response_new(struct ext_thread *here, struct ext_state *st,
+                           wsk_request *req, PyObject *websocket);
 
 /* Send what the application returned; `result` is borrowed. -1 with an
  * exception set. */
@@ -23,9 +23,9 @@ void ext_response_fail(PyObject *response, bool body_cut);
 
 /* The request is over; whoever kept the object gets an error from now on. Takes
  * the reference. */
-void ext_response_end_take(PyObject *response);
+void ext_response_end_take(struct ext_thread *here, PyObject *response);
 
-/* The module goes: there is no next request. */
-void ext_response_clear_spare(struct ext_state *st);
+/* Free the object that is kept for the next request of a thread that ends. */
+void ext_response_clear_spare(struct ext_thread *thread);
 
 #endif

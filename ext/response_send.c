@@ -3,6 +3,7 @@
 
 #include "errors.h"
 #include "file.h"
+#include "wsgi.h"
 
 /* Byte strings from here on are lent to the server instead of copied. */
 #define LEND_ITEM 8192
@@ -293,18 +294,10 @@ static int send_rest(ResponseObject *self, bool last)
 /* PEP 3333: close() is called whatever happened, and once. */
 static void close_result(const struct ext_state *st, PyObject *result)
 {
-    PyObject *type, *error, *traceback, *method, *closed;
+    PyObject *type, *error, *traceback;
 
     PyErr_Fetch(&type, &error, &traceback);
-    method = PyObject_GetAttr(result, st->names.close);
-    if (method != NULL) {
-        closed = PyObject_CallNoArgs(method);
-        Py_DECREF(method);
-        Py_XDECREF(closed);
-    } else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        PyErr_Clear();
-    }
-    if (PyErr_Occurred())
+    if (ext_close_result(st, result) < 0)
         ext_log_exception(st, "close() of the response failed");
     PyErr_Restore(type, error, traceback);
 }

@@ -28,8 +28,8 @@ static int make_server(ServerObject *self, PyObject *kwargs)
     if (cfg.ws_subprotocols != NULL)
         self->caller.protocols = ext_options_names(cfg.ws_subprotocols);
     if (self->errors != NULL && !PyErr_Occurred())
-        ext_environ_init(&self->caller.environ, self->st, self->errors,
-                         cfg.threads > 1);
+        self->caller.template =
+            ext_environ_template(self->st, self->errors, cfg.threads > 1);
 done:
     Py_DECREF(kept);
     return PyErr_Occurred() ? -1 : 0;
@@ -127,7 +127,7 @@ static int Server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->caller.app);
     Py_VISIT(self->caller.protocols);
-    Py_VISIT(self->caller.environ.template);
+    Py_VISIT(self->caller.template);
     Py_VISIT(self->errors);
     return 0;
 }
@@ -148,7 +148,7 @@ static void Server_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     Server_clear(op);
     Py_CLEAR(self->caller.protocols);
-    ext_environ_clear(&self->caller.environ);
+    Py_CLEAR(self->caller.template);
     if (self->errors != NULL)
         ext_log_detach(self->errors);
     Py_CLEAR(self->errors);
@@ -226,8 +226,8 @@ static PyMemberDef Server_members[] = {
      READONLY, NULL},
     {"app", T_OBJECT, offsetof(ServerObject, caller.app), READONLY,
      "The application."},
-    {"_environ", T_OBJECT, offsetof(ServerObject, caller.environ.template),
-     READONLY, NULL},
+    {"_environ", T_OBJECT, offsetof(ServerObject, caller.template), READONLY,
+     NULL},
     {"_events_only", T_BOOL, offsetof(ServerObject, caller.events_only), 0,
      "The application does not touch environ before it attaches a WebSocket."},
     {NULL, 0, 0, 0, NULL},

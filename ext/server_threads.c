@@ -7,28 +7,24 @@
 #include "server_object.h"
 
 #include "errors.h"
-#include "log.h"
 #include "process.h"
+#include "response.h"
+#include "thread.h"
 
 #include <time.h>
 
-/* One thread of ours, as the library knows it. */
-struct worker {
-    PyThreadState *state; /* while the GIL is not held */
-};
-
 static void hook_enter(void *thread)
 {
-    struct worker *w = thread;
+    struct ext_thread *here = thread;
 
-    PyEval_RestoreThread(w->state);
+    PyEval_RestoreThread(here->state);
 }
 
 static void hook_leave(void *thread)
 {
-    struct worker *w = thread;
+    struct ext_thread *here = thread;
 
-    w->state = PyEval_SaveThread();
+    here->state = PyEval_SaveThread();
 }
 
 static void hook_spawn(void *user)
@@ -70,17 +66,30 @@ static int start_thread(PyObject *op, const char *target, const char *name)
     return started == NULL ? -1 : 0;
 }
 
+static void forget_caches(struct ext_thread *thread)
+{
+    ext_environ_clear(&thread->environ);
+    for (size_t i = 0; i < EXT_GOOD_NAMES; i++)
+        Py_CLEAR(thread->good_names[i]);
+    Py_CLEAR(thread->input);
+    Py_CLEAR(thread->hints);
+    Py_CLEAR(thread->disconnected);
+    ext_response_clear_spare(thread);
+}
+
 PyObject *ext_server_work(PyObject *op, PyObject *unused)
 {
     ServerObject *self = Server_CAST(op);
-    struct worker w;
+    struct ext_thread here = {.errors = self->errors,
+                              .template = self->caller.template};
 
     (void)unused;
-    ext_log_here(self->errors);
-    w.state = PyEval_SaveThread();
-    wsk_server_work(self->srv, &w);
-    PyEval_RestoreThread(w.state);
-    ext_log_here(NULL);
+    ext_thread_enter(&here);
+    here.state = PyEval_SaveThread();
+    wsk_server_work(self->srv, &here);
+    PyEval_RestoreThread(here.state);
+    ext_thread_enter(NULL);
+    forget_caches(&here);
     pthread_mutex_lock(&self->lock);
     self->alive--;
     pthread_cond_broadcast(&self->changed);

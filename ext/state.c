@@ -32,6 +32,12 @@ struct ext_state *ext_state_of(PyTypeObject *type)
 #endif
 }
 
+static const char *const SLOT_TEXTS[] = {
+#define X(name, text) text,
+    EXT_SLOTS(X)
+#undef X
+};
+
 int ext_state_add_names(struct ext_state *st)
 {
 #define X(name, text)                                                          \
@@ -40,6 +46,11 @@ int ext_state_add_names(struct ext_state *st)
         return -1;
     EXT_NAMES(X)
 #undef X
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++) {
+        st->slots[i] = PyUnicode_InternFromString(SLOT_TEXTS[i]);
+        if (st->slots[i] == NULL)
+            return -1;
+    }
     return 0;
 }
 
@@ -70,6 +81,8 @@ void ext_state_free(struct ext_state *st)
 #define X(name, text) Py_CLEAR(st->names.name);
     EXT_NAMES(X)
 #undef X
+    for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
+        Py_CLEAR(st->slots[i]);
 }
 
 PyObject *ext_no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

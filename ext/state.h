@@ -5,6 +5,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdatomic.h>
 #include <structmember.h>
 #include <time.h>
 
@@ -44,11 +45,27 @@
     X(text, "text/plain; charset=utf-8")                                       \
     X(thirteen, "13")                                                          \
     X(empty, "")
+
+/* Keys that every environ has and every request sets. */
+#define EXT_SLOTS(X)                                                           \
+    X(METHOD,   "REQUEST_METHOD")                                              \
+    X(PATH,     "PATH_INFO")                                                   \
+    X(QUERY,    "QUERY_STRING")                                                \
+    X(RAW_URI,  "RAW_URI")                                                     \
+    X(PROTOCOL, "SERVER_PROTOCOL")                                             \
+    X(NAME,     "SERVER_NAME")                                                 \
+    X(ADDR,     "REMOTE_ADDR")                                                 \
+    X(URI,      "REQUEST_URI")                                                 \
+    X(PORT,     "SERVER_PORT")                                                 \
+    X(ADDRPORT, "REMOTE_PORT")
 /* clang-format on */
 
-/* Names that applications give their headers are mostly constants of the code,
- * the same objects each time: those found good need no second look. */
-#define EXT_GOOD_NAMES 64 /* a power of two */
+enum ext_slot {
+#define X(name, text) EXT_SLOT_##name,
+    EXT_SLOTS(X)
+#undef X
+        EXT_SLOT_COUNT
+};
 
 #define EXT_HOP_FIELDS 9
 
@@ -88,11 +105,9 @@
 /* clang-format on */
 
 struct ext_state {
-    PyObject *good_names[EXT_GOOD_NAMES]; /* by address; headers.c */
-    /* What nobody has kept serves the next request too; or NULL. */
-    PyObject *spare_input, *spare_hints, *spare_disconnected, *spare_response;
-    time_t hop_told[EXT_HOP_FIELDS]; /* when the log named it; headers.c */
-    struct ext_keys *keys; /* header names as environ keys; environ.c */
+    _Atomic(time_t) hop_told[EXT_HOP_FIELDS]; /* last warned of; headers.c */
+    struct ext_key_table *keys;               /* of the common names; keys.c */
+    PyObject *slots[EXT_SLOT_COUNT];          /* keys of an environ */
     struct {
 #define X(name, is_public) PyTypeObject *name;
         EXT_TYPES(X)
@@ -138,25 +153,6 @@ static inline PyObject *ext_ref(PyObject *o)
 {
     Py_INCREF(o);
     return o;
-}
-
-/* An object of the request before that serves again, or NULL. */
-static inline PyObject *ext_spare_take(PyObject **spare)
-{
-    PyObject *op = *spare;
-
-    *spare = NULL;
-    return op;
-}
-
-/* Its request is over. True: it is kept for the next, with the reference, for
- * it is `ours` alone and no other is kept. */
-static inline bool ext_spare_keep(PyObject **spare, PyObject *op, bool ours)
-{
-    if (!ours || *spare != NULL)
-        return false;
-    *spare = op;
-    return true;
 }
 
 static inline PyObject *ext_xref(PyObject *o)

@@ -25,7 +25,7 @@ static int WebSocket_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* owner stays to the end: maker is in it. */
+/* Keep the owner to the end: the template is its. */
 static int WebSocket_clear(PyObject *op)
 {
     WebSocketObject *self = WebSocket_CAST(op);
@@ -120,7 +120,7 @@ static PyTypeObject *class_for(const struct ext_state *st, PyObject *app)
 
 PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
                             wsk_request *req, PyObject *environ,
-                            struct ext_environ *maker, PyObject *owner)
+                            PyObject *template, PyObject *owner)
 {
     PyTypeObject *type = class_for(st, app);
     PyObject *op = type == NULL ? NULL : type->tp_alloc(type, 0);
@@ -132,7 +132,7 @@ PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
     self->st = st;
     self->req = req;
     self->thread = PyThread_get_thread_ident();
-    self->maker = maker;
+    self->template = template;
     self->owner = ext_ref(owner);
     self->environ = environ == NULL ? NULL : ext_ref(environ);
     return op;

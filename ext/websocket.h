@@ -12,11 +12,12 @@ extern const PyType_Spec ext_websocket_spec;
  *
  * app      its websocket_class is made, if it has one
  * environ  of the request; held until ext_websocket_end()
- * maker    makes environs when the request is over; `owner` keeps it alive
+ * template of the environs that are made when the request is over; `owner`
+ *          keeps it alive
  */
 PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
                             wsk_request *req, PyObject *environ,
-                            struct ext_environ *maker, PyObject *owner);
+                            PyObject *template, PyObject *owner);
 
 /* Put it into an environ, and its version. -1 with an exception set. */
 int ext_websocket_announce(PyObject *websocket, PyObject *environ);

@@ -18,8 +18,8 @@ typedef struct {
     wsk_request *req;     /* until the handler returns */
     wsk_conn *conn;       /* a reference, once 101 has left */
     unsigned long thread; /* the handler's, which alone may use req */
-    struct ext_environ *maker;
-    PyObject *owner;     /* keeps maker alive */
+    PyObject *template;   /* of environs; borrowed of the owner */
+    PyObject *owner;
     PyObject *environ;   /* or NULL: made on demand */
     PyObject *protocols; /* tuple of str, the preferred first; or NULL */
     PyObject *extra;     /* list of headers for the 101, or NULL */

@@ -3,6 +3,7 @@
 #include "websocket_object.h"
 
 #include "input.h"
+#include "thread.h"
 
 PyObject *ext_ws_version(PyObject *op, void *unused)
 {
@@ -38,6 +39,22 @@ int ext_websocket_announce(PyObject *websocket, PyObject *environ)
     return rc;
 }
 
+/* A thread of the server has a cache for that, any other does without. */
+static PyObject *environ_from(WebSocketObject *self,
+                              const struct ext_source *source)
+{
+    struct ext_thread *here = ext_thread_here();
+    struct ext_environ own = {0};
+    PyObject *environ;
+
+    if (here != NULL && here->template == self->template)
+        return ext_environ_new(&here->environ, self->st, self->template,
+                               source);
+    environ = ext_environ_new(&own, self->st, self->template, source);
+    ext_environ_clear(&own);
+    return environ;
+}
+
 static PyObject *make_environ(WebSocketObject *self)
 {
     wsk_head *head = wsk_conn_head(self->conn);
@@ -55,7 +72,7 @@ static PyObject *make_environ(WebSocketObject *self)
     source.local = wsk_conn_local(self->conn, &source.local_port);
     source.scheme = wsk_conn_scheme(self->conn);
     source.prefix = wsk_conn_prefix(self->conn);
-    environ = ext_environ_new(self->maker, self->st, &source);
+    environ = environ_from(self, &source);
     if (environ != NULL &&
         (PyDict_SetItem(environ, self->st->names.input, input) < 0 ||
          ext_websocket_announce((PyObject *)self, environ) < 0))

@@ -211,6 +211,37 @@ def test_the_client_object_knows_its_request(serve):
     assert told["environ"]["QUERY_STRING"] == "x=1"
 
 
+def test_a_thread_of_the_application_may_ask_for_environ_first(serve):
+    app, told, asked = WSocketApp(), [], threading.Event()
+
+    def ask(client):
+        told.append(client.environ)
+        told.append(client.environ)
+        asked.set()
+
+    def on_message(message, client):
+        if message == "elsewhere":
+            threading.Thread(target=ask, args=(client,)).start()
+            assert asked.wait(20)
+        else:
+            told.append(client.environ)
+        client.send("done")
+
+    app.onmessage += on_message
+    site = serve(app)
+    for message in "elsewhere", "here":
+        with site.ws("/room?x=1", additional_headers={"X-A": "b"}) as client:
+            client.send(message)
+            assert client.recv() == "done"
+    first, again, here = told
+    assert first is again
+    assert first["HTTP_X_A"] == here["HTTP_X_A"] == "b"
+    own = {"REMOTE_PORT", "HTTP_SEC_WEBSOCKET_KEY", "wsgi.input",
+           "wsgi.websocket"}
+    assert {k: v for k, v in first.items() if k not in own} == {
+        k: v for k, v in here.items() if k not in own}
+
+
 @pytest.mark.parametrize("way", ["middleware", "subclass", "wrapped"])
 def test_what_a_middleware_puts_into_environ_reaches_the_events(serve, way):
     class Seen(WSocketApp):

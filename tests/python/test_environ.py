@@ -204,6 +204,38 @@ def test_more_names_than_are_cached_work_like_all_others(site):
         assert environ["HTTP_ACCEPT"] == "c"
 
 
+def test_each_thread_learns_names_and_values_for_itself(serve):
+    seen, both = {}, threading.Barrier(2)
+
+    def app(environ, start_response):
+        seen[environ["QUERY_STRING"]] = environ, threading.get_ident()
+        both.wait(20)  # so that two threads are in here
+        start_response("200 OK", [("X-Mine", "1"), ("Content-Length", "0")])
+        return []
+
+    site = serve(app)
+    for turn in range(3):
+        ask = [
+            threading.Thread(
+                target=site.get,
+                args=("/?%s" % who, "X-New: %s%d" % (who, turn), "X-New: b",
+                      "X-Of-%s: 1" % who, "User-Agent: %s" % who),
+            )
+            for who in ("ann", "bob")
+        ]
+        for thread in ask:
+            thread.start()
+        for thread in ask:
+            thread.join(20)
+        for who, other in ("ann", "BOB"), ("bob", "ANN"):
+            environ = seen[who][0]
+            assert environ["HTTP_X_NEW"] == "%s%d, b" % (who, turn)
+            assert environ["HTTP_USER_AGENT"] == who
+            assert environ["HTTP_X_OF_" + who.upper()] == "1"
+            assert "HTTP_X_OF_" + other not in environ
+        assert seen["ann"][1] != seen["bob"][1]
+
+
 def test_a_name_too_long_for_the_cache_works_too(site):
     environ = environ_of(site, "/", "X-%s: 1" % ("a" * 100))
     assert environ["HTTP_X_" + "A" * 100] == "1"
