@@ -28,7 +28,8 @@ from .handlers import (
 )
 from .handshake import Gate
 from .log import log_traceback, logger
-from .server import Server, run
+from .run import run  # `wsocket.run` is the function, not its module
+from .server import Server
 
 __all__ = [
     "Event",

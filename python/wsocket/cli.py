@@ -25,7 +25,8 @@ from typing import Any, Optional
 from . import _wsocket, config, log
 from ._elsewhere import elsewhere
 from .config import UsageError
-from .server import Server, serve, why_not_wsgi
+from .run import serve
+from .server import Server, why_not_wsgi
 
 # How long functions of atexit may take while handlers are stuck.
 LAST_SECONDS = 5

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import config
-from .server import run
+from .run import run
 
 Application = Callable[..., Iterable[bytes]]
 

@@ -194,8 +194,9 @@ def test_run_understands_both_orders(monkeypatch, args, heard):
             self.app = app
             made.append((app, host, port))
 
-    monkeypatch.setattr("wsocket.server.Server", FakeServer)
-    monkeypatch.setattr("wsocket.server.serve", lambda server, name: None)
+    module = sys.modules["wsocket.run"]  # the attribute is the function
+    monkeypatch.setattr(module, "Server", FakeServer)
+    monkeypatch.setattr(module, "serve", lambda server, name: None)
     named = dict(args[-1]) if args and isinstance(args[-1], dict) else {}
     args = args[:-1] if named else args
     if "app" in named:

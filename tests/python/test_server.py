@@ -17,7 +17,7 @@ from conftest import Site
 
 import wsocket
 from wsocket import Server, _wsocket
-from wsocket.server import serve
+from wsocket.run import serve
 
 
 def hello(environ, start_response):

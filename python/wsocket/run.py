@@ -1,0 +1,187 @@
+"""``run()``: serve an application in the foreground, until a signal.
+
+    from wsocket import run
+
+    run(app, port=8000)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Optional, Union, overload
+
+from . import _wsocket, log
+from .app import WSocketApp
+from .classic import make_server
+from .server import Application, Server
+
+# Hosts of addresses that are every one of their family.
+EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}
+
+# What run() may be given to serve with, instead of the server in C.
+CLASSES = ("server_class", "server_cls", "handler_class", "handler_cls")
+
+
+@overload
+def run(
+    app: Optional[Application] = None,
+    host: str = "127.0.0.1",
+    port: Union[int, str] = 8080,
+    **options: object,
+) -> None: ...
+
+
+@overload
+def run(
+    host: str,
+    port: Union[int, str] = 8080,
+    app: Optional[Application] = None,
+    **options: object,
+) -> None: ...
+
+
+def run(*args: Any, **options: Any) -> None:
+    """Serve an application until Ctrl-C or SIGTERM.
+
+        run(app)
+        run(app, "", 8000)
+        run("", 8000, app)  # the other order is understood, too
+
+    Without an application it serves a demo. ``server_class`` and
+    ``handler_class`` (or ``..._cls``) are served with instead, if given.
+    """
+    order = ("app", "host", "port")
+    if args and isinstance(args[0], str):
+        order = ("host", "port", "app")
+    if len(args) > len(order):
+        raise TypeError("run() takes an application, a host and a port")
+    for name, value in zip(order, args):
+        if name in options:
+            raise TypeError("run() got %s twice" % name)
+        options[name] = value
+    app = options.pop("app", None)
+    host = options.pop("host", "127.0.0.1")
+    port = options.pop("port", 8080)
+    if any(options.get(name) is not None for name in CLASSES):
+        _run_classes(app, host, port, options)
+        return
+    for name in CLASSES:
+        options.pop(name, None)
+    server = Server(app, host, port, **options)
+    log.show(options.get("log_level"), options.get("error_logfile"))
+    try:
+        serve(server, _name_of(server.app))
+    except TimeoutError as exc:
+        log.warn("%s; they are abandoned" % exc)
+
+
+def _run_classes(
+    app: Optional[Application],
+    host: str,
+    port: Union[int, str],
+    options: dict[str, Any],
+) -> None:
+    app = WSocketApp() if app is None else app
+    server = make_server(host, int(port), app, **options)
+    log.show(options.get("log_level"), options.get("error_logfile"))
+    every = host in ("", "0.0.0.0")
+    # In a thread, so that a signal finds this one free to stop it.
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with server, _stop_on_signals(server.shutdown, None):
+        print(
+            "wsocket %s serves %s on http://%s:%d/%s (Ctrl-C stops it)"
+            % (
+                _wsocket.__version__,
+                _name_of(app),
+                "127.0.0.1" if every else host,
+                server.server_address[1],
+                " (every IPv4 address)" if every else "",
+            ),
+            file=sys.stderr,
+            flush=True,
+        )
+        while thread.is_alive():
+            thread.join(1)
+
+
+def serve(server: Server, name: str) -> None:
+    """Serve until SIGINT or SIGTERM; a second one is immediate.
+
+    ``TimeoutError`` when handlers were still running at the end.
+    """
+    with _stop_on_signals(server.stop, server.reopen_logs, server._tell_wait):
+        server.start()
+        print(
+            "wsocket %s serves %s on %s (Ctrl-C stops it)"
+            % (_wsocket.__version__, name, " and ".join(_places(server))),
+            file=sys.stderr,
+            flush=True,
+        )
+        server.join()
+
+
+def _places(server: Server) -> list[str]:
+    """Every URL, and what it is bound to where the URL does not say so."""
+    bound: dict[str, list[str]] = {}
+    for url, address in zip(server.urls, server._server.addresses):
+        inherited, _, place = address.rpartition(" ")
+        host = place.rpartition(":")[0]
+        if host == "[::]" and "[" not in url:
+            host = "every address"
+        words = [inherited, EVERY.get(host, host.strip("[]"))]
+        bound.setdefault(url, []).extend(w for w in words if w not in url)
+    return [
+        "%s (%s)" % (url, ", ".join(words)) if words else url
+        for url, words in bound.items()
+    ]
+
+
+def _name_of(app: Application) -> str:
+    module = getattr(app, "__module__", None) or type(app).__module__
+    name = getattr(app, "__qualname__", None) or type(app).__qualname__
+    return "%s:%s" % (module, name)
+
+
+@contextlib.contextmanager
+def _stop_on_signals(
+    stop_it: Callable[[], None],
+    reopen_logs: Optional[Callable[[], None]],
+    tell_wait: Optional[Callable[[str], None]] = None,
+) -> Iterator[None]:
+    """SIGINT and SIGTERM stop a server; the first says what is waited for.
+    SIGUSR1 opens its logs anew. Only the main thread can have it so; a signal
+    that is ignored, as in a shell's background job, or handled outside Python,
+    stays so."""
+    before: dict[signal.Signals, Any] = {}
+    asked: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        asked.append(number)
+        stop_it()
+        if tell_wait is not None and len(asked) == 1:
+            again = "Ctrl-C" if number == signal.SIGINT else "signal"
+            tell_wait("another " + again)
+
+    def reopen(number: int, frame: object) -> None:
+        with contextlib.suppress(OSError):  # the error log says so
+            reopen_logs()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, stop)
+        number = getattr(signal, "SIGUSR1", None)
+        if reopen_logs and number and (
+            signal.getsignal(number) == signal.SIG_DFL
+        ):
+            before[number] = signal.signal(number, reopen)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
