@@ -11,6 +11,7 @@ Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
 """
 
+import concurrent.futures
 import functools
 import glob
 import hashlib
@@ -33,8 +34,9 @@ VENV = ".venv"
 BUILD_TOOLS = ["meson>=1.0", "meson-python>=0.15"]
 TO_CHECK = "tests/requirements.txt"
 TO_TEST = "tests/requirements-all.txt"
-# Most Python tests wait for something, so more of them than there are cores.
+# Most tests wait for something, so more of them than there are cores.
 SIDE_BY_SIDE = ["-n", "4", "--dist", "worksteal"]
+C_SIDE_BY_SIDE = ["--num-processes", "8"]
 # Of tests/servers/matrix.py, what the tests' own environment has.
 OTHERS = ["werkzeug", "gunicorn gthread", "wsgiref, threads"]
 # What takes long to compile or to run for what it tells is left to `test`.
@@ -143,19 +145,24 @@ def other_pythons():
             yield usable[0]
 
 
-def install(inside, *setup):
-    """The package, with assertions on, into the environment of `inside`."""
+def package(inside, command, *setup):
+    """pip's `command` for the package, with assertions on, in `inside`."""
     folder = os.path.join("build", "python-%d.%d" % version_of(inside) +
                           "-".join(("",) + setup).replace("/", "-"))
     tools = os.path.abspath(os.path.dirname(inside))
-    return quietly([inside, "-m", "pip", "-q", "install",
-                    "--no-build-isolation", "--no-deps", "--force-reinstall",
+    return quietly([inside, "-m", "pip", "-q", *command,
+                    "--no-build-isolation", "--no-deps",
                     ".", "-Cbuild-dir=" + folder,
                     "-Csetup-args=-Db_ndebug=false",
                     "-Csetup-args=-Dwerror=true",
                     *("-Csetup-args=" + option for option in setup)],
                    env=dict(os.environ, PATH=tools + os.pathsep +
                             os.environ["PATH"]))
+
+
+def install(inside, *setup):
+    """The package into the environment of `inside`."""
+    return package(inside, ["install", "--force-reinstall"], *setup)
 
 
 def meson():
@@ -208,15 +215,16 @@ class Tally:
                     running[pid] = lane, name, began, output
             if not running:
                 break
-            pid, _ = os.wait()
+            pid, _, used = os.wait4(-1, 0)
             lane, name, began, output = running.pop(pid)
             with output:
                 output.seek(0)
                 said = output.read()
-            self.report(name, said, time.monotonic() - began)
+            self.report(name, said, time.monotonic() - began,
+                        used.ru_utime + used.ru_stime)
             lanes = [lane]
 
-    def report(self, name, said, seconds):
+    def report(self, name, said, seconds, cpu):
         """A stage that ran apart; without a count at its end it failed."""
         found = re.search(r"(\d+) passed, (\d+) failed\n\Z", said)
         passed, failed = map(int, found.groups()) if found else (0, 1)
@@ -224,8 +232,8 @@ class Tally:
         text += "\n" if text else ""
         self.passed += passed
         self.failed += failed
-        print("--- %s\n%s    %d passed, %d failed in %d s" %
-              (name, text, passed, failed, seconds), flush=True)
+        print("--- %s\n%s    %d passed, %d failed in %d s, %d s of CPU" %
+              (name, text, passed, failed, seconds, cpu), flush=True)
 
     def end(self):
         print("%d passed, %d failed" % (self.passed, self.failed))
@@ -314,8 +322,8 @@ def c_tests(folder, *args, only=""):
         return 0, 1
     for old in glob.glob(os.path.join(folder, "meson-logs", "testlog*")):
         os.remove(old)
-    call([meson(), "test", "-C", folder, "--no-rebuild", "--quiet", *args,
-          *chosen], stdout=subprocess.DEVNULL)
+    call([meson(), "test", "-C", folder, "--no-rebuild", "--quiet",
+          *C_SIDE_BY_SIDE, *args, *chosen], stdout=subprocess.DEVNULL)
     logs = glob.glob(os.path.join(folder, "meson-logs", "testlog*.json"))
     return c_counts(max(logs, key=os.path.getmtime))
 
@@ -499,16 +507,32 @@ def check():
     tally = Tally()
     tally.side_by_side(
         [("format", formatted),
-         ("gcc, C tests under ASan and UBSan", asan),
          ("clang", compiles, "clang", "clang"),
-         ("guards", guards, "build/clang/libwsocket.so")],
+         ("guards", guards, "build/clang/libwsocket.so"),
+         ("gcc, C tests under ASan and UBSan", asan)],
         [("core Python tests", core)])
     tally.end()
 
 
 def core():
-    inside = environment(VENV, requirements=TO_CHECK)
+    """The package is built while pip waits for the index."""
+    inside = environment(VENV)
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        ready = beside.submit(environment, VENV, requirements=TO_CHECK)
+        built = package(inside, ["wheel", "-w", "build/wheels"], *QUICK_BUILD)
+        ready.result()
+    if not built:
+        return 0, 1
+    compile_once(inside)
     return python_tests(inside, CORE, setup=QUICK_BUILD)
+
+
+def compile_once(inside):
+    """Let one process compile the tests and what they import. All workers of
+    pytest begin at once, and otherwise each would compile all of it."""
+    if not os.path.isdir("tests/python/__pycache__"):
+        subprocess.run([inside, "-m", "pytest", "--collect-only", "-q", *CORE],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def asan():

@@ -29,9 +29,12 @@ static int make_file(size_t len)
 {
     FILE *file = tmpfile();
     int fd = dup(fileno(file));
+    char *data = malloc(len);
 
     for (size_t i = 0; i < len; i++)
-        fputc(octet(i), file);
+        data[i] = octet(i);
+    fwrite(data, 1, len, file);
+    free(data);
     fclose(file);
     return fd;
 }
