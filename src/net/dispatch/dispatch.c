@@ -13,7 +13,7 @@
 #include "net/loop/loop.h"
 #include "net/os/life.h"
 #include "net/os/locks.h"
-#include "ws/conn.h"
+#include "ws/queue.h"
 
 #include <errno.h>
 #include <pthread.h>

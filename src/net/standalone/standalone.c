@@ -25,7 +25,7 @@ enum {
 };
 
 /* States of zlib that wait for the next message, of whatever connection. */
-const struct wsk__source_ops wsk__lone_source = {NULL};
+const struct wsk__source_ops wsk__lone_source = {.ready = NULL};
 struct wsk__pool wsk__lone_pool;
 
 static void append(char **at, const char *p, size_t len)
