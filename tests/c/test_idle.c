@@ -162,7 +162,7 @@ static unsigned count(const struct wsk__conn_list *list)
 {
     unsigned n = 0;
 
-    for (const struct wsk_conn *c = list->oldest; c != NULL; c = c->next)
+    for (const struct wsk__conn *c = list->oldest; c != NULL; c = c->next)
         n++;
     return n;
 }

@@ -505,7 +505,7 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
 /* The first look has found a message that is not whole. */
 static bool is_arriving(const struct served *s)
 {
-    struct wsk_conn *conn = s->srv->conns.resting.oldest;
+    struct wsk__conn *conn = s->srv->conns.resting.oldest;
     bool arriving = false;
 
     for (int ms = 0; ms < PATIENCE_MS && !arriving; ms++) {
@@ -524,7 +524,7 @@ static bool is_arriving(const struct served *s)
 /* As if the grace and some more had passed. */
 static void let_time_pass(const struct served *s)
 {
-    struct wsk_conn *conn = s->srv->conns.resting.oldest;
+    struct wsk__conn *conn = s->srv->conns.resting.oldest;
 
     wsk__conn_lock(conn);
     conn->ws->arrival.due_us = 1;
@@ -570,7 +570,7 @@ TEST(a_handler_that_waits_for_it_is_told_so)
 TEST(the_leader_is_told_of_a_message_where_no_ping_makes_it_look)
 {
     struct served s = serve(echo, NULL, "ws_ping_interval=0");
-    struct wsk_conn *conn;
+    struct wsk__conn *conn;
     int fd = open_ws(&s, UPGRADE("/"));
     bool armed = false;
 
@@ -627,7 +627,7 @@ TEST(without_a_least_rate_a_message_comes_as_it_likes)
 TEST(time_in_which_nobody_reads_a_message_is_not_its_peers)
 {
     struct served s = serve(echo, &open_door, "");
-    struct wsk_conn *conn;
+    struct wsk__conn *conn;
     int fd = open_ws(&s, UPGRADE("/"));
     uint64_t due, later;
 

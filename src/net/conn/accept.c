@@ -43,7 +43,7 @@ void wsk__pause_accepting(wsk_server *srv, bool pause)
                             wsk__now_ms() + ACCEPT_PAUSE_MS);
 }
 
-static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
+static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
                       const struct sockaddr_storage *sa,
                       const struct wsk__listener *listener)
 {
@@ -75,7 +75,7 @@ static bool conn_init(struct wsk_conn *conn, wsk_server *srv, int fd,
 static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa,
                     const struct wsk__listener *listener)
 {
-    struct wsk_conn *conn = wsk__calloc(sizeof(*conn));
+    struct wsk__conn *conn = wsk__calloc(sizeof(*conn));
 
     if (conn == NULL || !conn_init(conn, srv, fd, sa, listener)) {
         wsk__free(conn);
@@ -121,7 +121,7 @@ static unsigned batch_of(const wsk_server *srv, struct wsk__listener *listener)
 /* Let the connection go that is idle for longest. False: none is. */
 static bool make_room(wsk_server *srv, enum wsk__limit limit)
 {
-    struct wsk_conn *conn = wsk__conns_idlest(srv);
+    struct wsk__conn *conn = wsk__conns_idlest(srv);
 
     if (conn == NULL)
         return false;

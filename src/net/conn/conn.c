@@ -1,5 +1,6 @@
 #include "net/conn/conn.h"
 
+#include "base/mem.h"
 #include "net/conn/accept.h"
 #include "net/conn/idle.h"
 #include "net/conn/lock.h"
@@ -33,7 +34,7 @@ enum {
     DISCARDS_MAX = 16, /* reads of a lingering connection in one go */
 };
 
-void wsk__watch(struct wsk_conn *conn, unsigned want)
+void wsk__watch(struct wsk__conn *conn, unsigned want)
 {
     wsk_server *srv = conn->srv;
 
@@ -54,7 +55,7 @@ void wsk__watch(struct wsk_conn *conn, unsigned want)
     conn->want = (uint8_t)want;
 }
 
-static uint64_t deadline(struct wsk_conn *conn)
+static uint64_t deadline(struct wsk__conn *conn)
 {
     switch (conn->kind) {
     case WSK__HTTP:
@@ -69,19 +70,36 @@ static uint64_t deadline(struct wsk_conn *conn)
     return UINT64_MAX;
 }
 
-void wsk__rearm(struct wsk_conn *conn)
+void wsk__rearm(struct wsk__conn *conn)
 {
     wsk__rearm_at(conn, deadline(conn));
 }
 
-void wsk__rearm_at(struct wsk_conn *conn, uint64_t due)
+void wsk__rearm_at(struct wsk__conn *conn, uint64_t due)
 {
     if (due != UINT64_MAX &&
         (conn->source.timer.next == NULL || due < conn->source.timer.due_ms))
         wsk__timer_set(&conn->srv->loop.wheel, &conn->source.timer, due);
 }
 
-void wsk__conn_close(struct wsk_conn *conn)
+struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn)
+{
+    atomic_fetch_add(&conn->refs, 1);
+    return conn;
+}
+
+void wsk__conn_unref(struct wsk__conn *conn)
+{
+    if (atomic_fetch_sub(&conn->refs, 1) != 1)
+        return;
+    if (conn->fd >= 0)
+        close(conn->fd);
+    conn->srv->conns.release(conn);
+    wsk__life_drop(&conn->srv->life);
+    wsk__free(conn);
+}
+
+void wsk__conn_close(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     bool websocket;
@@ -120,7 +138,7 @@ void wsk__conn_close(struct wsk_conn *conn)
         wsk__pause_accepting(srv, false);
 }
 
-void wsk__conn_rests(struct wsk_conn *conn)
+void wsk__conn_rests(struct wsk__conn *conn)
 {
     wsk__conns_touch(conn);
     if (conn->srv->conns.accept_paused) {
@@ -132,15 +150,15 @@ void wsk__conn_rests(struct wsk_conn *conn)
 void wsk__conns_bury(wsk_server *srv)
 {
     while (srv->conns.graveyard != NULL) {
-        struct wsk_conn *conn = srv->conns.graveyard;
+        struct wsk__conn *conn = srv->conns.graveyard;
 
         srv->conns.graveyard = conn->next;
         conn->next = NULL;
-        wsk_conn_unref(conn);
+        wsk__conn_unref(conn);
     }
 }
 
-void wsk__conn_orphan(struct wsk_conn *conn)
+void wsk__conn_orphan(struct wsk__conn *conn)
 {
     bool first;
 
@@ -153,10 +171,10 @@ void wsk__conn_orphan(struct wsk_conn *conn)
     }
     wsk__conn_unlock(conn);
     if (first)
-        wsk_conn_unref(conn); /* the loop's */
+        wsk__conn_unref(conn); /* the loop's */
 }
 
-static void discard(struct wsk__thread *th, struct wsk_conn *conn)
+static void discard(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int reads = 0;; reads++) {
         ssize_t n;
@@ -182,7 +200,7 @@ static void discard(struct wsk__thread *th, struct wsk_conn *conn)
     }
 }
 
-void wsk__conn_linger(struct wsk_conn *conn)
+void wsk__conn_linger(struct wsk__conn *conn)
 {
     if (conn->kind == WSK__DEAD || conn->kind == WSK__LINGER)
         return;
@@ -200,7 +218,7 @@ void wsk__conn_linger(struct wsk_conn *conn)
     wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
-bool wsk__leader_may_work(struct wsk_conn *conn)
+bool wsk__leader_may_work(struct wsk__conn *conn)
 {
     if (conn->busy) {
         wsk__conn_lock(conn);
@@ -211,7 +229,7 @@ bool wsk__leader_may_work(struct wsk_conn *conn)
     return !conn->busy;
 }
 
-static bool is_detached(struct wsk_conn *conn)
+static bool is_detached(struct wsk__conn *conn)
 {
     bool taken;
 
@@ -221,7 +239,7 @@ static bool is_detached(struct wsk_conn *conn)
     return taken;
 }
 
-static wsk__leads run(struct wsk__thread *th, struct wsk_conn *conn)
+static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (conn->kind == WSK__LINGER)
         discard(th, conn);
@@ -233,7 +251,7 @@ static wsk__leads run(struct wsk__thread *th, struct wsk_conn *conn)
 static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
                            unsigned what)
 {
-    struct wsk_conn *conn = (struct wsk_conn *)source;
+    struct wsk__conn *conn = (struct wsk__conn *)source;
 
     if (what & WSK__HUP)
         conn->hup_seen = true;
@@ -262,7 +280,7 @@ static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
 static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
                             unsigned what)
 {
-    struct wsk_conn *conn = (struct wsk_conn *)source;
+    struct wsk__conn *conn = (struct wsk__conn *)source;
 
     if (what & WSK__POST_RUN)
         conn->busy = false;
@@ -286,7 +304,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
 
 static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
 {
-    struct wsk_conn *conn = (struct wsk_conn *)source;
+    struct wsk__conn *conn = (struct wsk__conn *)source;
     uint64_t due;
 
     if (!wsk__leader_may_work(conn)) {
@@ -316,18 +334,18 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
 
 static void hold(struct wsk__source *source)
 {
-    wsk_conn_ref((struct wsk_conn *)source);
+    wsk__conn_ref((struct wsk__conn *)source);
 }
 
 static void drop(struct wsk__source *source)
 {
-    wsk_conn_unref((struct wsk_conn *)source);
+    wsk__conn_unref((struct wsk__conn *)source);
 }
 
 static void on_orphaned(struct wsk__source *source, unsigned what)
 {
     if (what & WSK__POST_RUN)
-        wsk__conn_orphan((struct wsk_conn *)source);
+        wsk__conn_orphan((struct wsk__conn *)source);
 }
 
 const struct wsk__source_ops wsk__conn_source = {
@@ -339,12 +357,12 @@ const struct wsk__source_ops wsk__conn_source = {
     .orphaned = on_orphaned,
 };
 
-void wsk__conn_post(struct wsk_conn *conn, unsigned what)
+void wsk__conn_post(struct wsk__conn *conn, unsigned what)
 {
     wsk__post(&conn->srv->loop, &conn->source, what);
 }
 
-void wsk__conn_post_locked(struct wsk_conn *conn, unsigned what)
+void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what)
 {
     wsk__post_locked(&conn->srv->dispatch, &conn->source, what);
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct wsk__exchange;
-struct wsk__socket;
+struct wsk__served;
 struct wsk__thread;
 
 enum wsk__kind {
@@ -30,13 +30,13 @@ enum wsk__answered_by {
     WSK__BY_CLOCK
 };
 
-struct wsk_conn {
+struct wsk__conn {
     struct wsk__source source;
     atomic_uint refs;
     wsk_server *srv; /* fixed */
 
     /* leader */
-    struct wsk_conn *prev,
+    struct wsk__conn *prev,
         *next; /* in srv->conns.resting or srv->conns.parted */
     uint8_t want;
     bool busy; /* a handler owns it, or it waits for one in srv->dispatch.queue
@@ -60,7 +60,7 @@ struct wsk_conn {
 
     /* owner */
     struct wsk__exchange *h;
-    struct wsk__socket *ws; /* NULL until the 101 has left */
+    struct wsk__served *ws; /* NULL until the 101 has left */
     uint64_t since_ms;      /* last progress in the present phase; the last
                                octet from a WebSocket's peer */
     int fd;
@@ -89,14 +89,15 @@ void wsk__conns_bury(wsk_server *srv);
 
 /* A busy connection may have become a WebSocket, which has its own lock. True:
  * the leader may work on it. */
-bool wsk__leader_may_work(struct wsk_conn *conn);
+bool wsk__leader_may_work(struct wsk__conn *conn);
 
 /* As the source of a loop. */
 extern const struct wsk__source_ops wsk__conn_source;
 
-static inline struct wsk_conn *wsk__conn_of_call(struct wsk__call *call)
+static inline struct wsk__conn *wsk__conn_of_call(struct wsk__call *call)
 {
-    return (struct wsk_conn *)((char *)call - offsetof(struct wsk_conn, call));
+    return (struct wsk__conn *)((char *)call -
+                                offsetof(struct wsk__conn, call));
 }
 
 /* Reasons of a post: what another thread asks the leader to look at. */
@@ -109,34 +110,37 @@ enum {
 };
 
 /* Ask the leader to look at a connection; any thread. */
-void wsk__conn_post(struct wsk_conn *conn, unsigned what);
+void wsk__conn_post(struct wsk__conn *conn, unsigned what);
 
 /* The same under dispatch's lock: for the ops of a call. */
-void wsk__conn_post_locked(struct wsk_conn *conn, unsigned what);
+void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what);
 
 /* ---- leader ---- */
 
 /* A connection's phase has changed: its deadline may be nearer than armed. */
-void wsk__rearm(struct wsk_conn *conn);
-void wsk__rearm_at(struct wsk_conn *conn, uint64_t due_ms);
+void wsk__rearm(struct wsk__conn *conn);
+void wsk__rearm_at(struct wsk__conn *conn, uint64_t due_ms);
 
 /* Tell a level-triggered poller what is awaited now. */
-void wsk__watch(struct wsk_conn *conn, unsigned want);
+void wsk__watch(struct wsk__conn *conn, unsigned want);
 
 /* Half-close and throw away what still comes, so that no reset destroys the
  * last octets we sent (RFC 9112 9.6); or close at once when the peer's end has
  * been seen. */
-void wsk__conn_linger(struct wsk_conn *conn);
+void wsk__conn_linger(struct wsk__conn *conn);
 
 /* Nothing is asked of it now: it may be let go for a new one. */
-void wsk__conn_rests(struct wsk_conn *conn);
+void wsk__conn_rests(struct wsk__conn *conn);
 
 /* Close now. The memory stays until the batch is through. */
-void wsk__conn_close(struct wsk_conn *conn);
+void wsk__conn_close(struct wsk__conn *conn);
 
 /* ---- any thread ---- */
 
+struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn); /* returns conn */
+void wsk__conn_unref(struct wsk__conn *conn);
+
 /* Free what a dead server left behind with its last busy handler. */
-void wsk__conn_orphan(struct wsk_conn *conn);
+void wsk__conn_orphan(struct wsk__conn *conn);
 
 #endif

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 struct wsk__conns {
+    /* Free what HTTP and WebSocket keep of it; fixed, set by net/server. */
+    void (*release)(struct wsk__conn *conn);
     atomic_size_t counted; /* bytes that wait for more, see memory_limit */
 
     /* fixed once listening */
@@ -27,7 +29,7 @@ struct wsk__conns {
                                     */
     atomic_uint n;                 /* in both; written by the leader */
     atomic_uint n_websockets;      /* of them */
-    struct wsk_conn *graveyard;    /* closed in this batch; linked by next */
+    struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
     bool accept_paused;
     struct wsk__source accept_pause; /* its timer ends a pause */
     uint64_t goaway_ms;        /* from then on WebSockets are told to go, */

@@ -15,12 +15,12 @@ enum { TOUCH_MS = 1000 };
 
 /* What is not idle when a look meets it is parted from the others until it is:
  * the next look shall not meet it again, however many those are. */
-static struct wsk__conn_list *list_of(struct wsk_conn *conn)
+static struct wsk__conn_list *list_of(struct wsk__conn *conn)
 {
     return conn->parted ? &conn->srv->conns.parted : &conn->srv->conns.resting;
 }
 
-static void link_newest(struct wsk_conn *conn)
+static void link_newest(struct wsk__conn *conn)
 {
     struct wsk__conn_list *list = list_of(conn);
 
@@ -33,7 +33,7 @@ static void link_newest(struct wsk_conn *conn)
     list->newest = conn;
 }
 
-static void unlink_conn(struct wsk_conn *conn)
+static void unlink_conn(struct wsk__conn *conn)
 {
     struct wsk__conn_list *list = list_of(conn);
 
@@ -48,21 +48,21 @@ static void unlink_conn(struct wsk_conn *conn)
     conn->prev = conn->next = NULL;
 }
 
-static void move_to_newest(struct wsk_conn *conn, bool parted)
+static void move_to_newest(struct wsk__conn *conn, bool parted)
 {
     unlink_conn(conn);
     conn->parted = parted;
     link_newest(conn);
 }
 
-void wsk__conns_add(struct wsk_conn *conn)
+void wsk__conns_add(struct wsk__conn *conn)
 {
     conn->listed_ms = (uint32_t)conn->since_ms;
     link_newest(conn);
     conn->srv->conns.n++;
 }
 
-void wsk__conns_remove(struct wsk_conn *conn)
+void wsk__conns_remove(struct wsk__conn *conn)
 {
     unlink_conn(conn);
     conn->srv->conns.n--;
@@ -70,7 +70,7 @@ void wsk__conns_remove(struct wsk_conn *conn)
         conn->srv->conns.n_websockets--;
 }
 
-void wsk__conns_touch(struct wsk_conn *conn)
+void wsk__conns_touch(struct wsk__conn *conn)
 {
     if (!conn->parted && (uint32_t)conn->since_ms - conn->listed_ms < TOUCH_MS)
         return;
@@ -78,7 +78,7 @@ void wsk__conns_touch(struct wsk_conn *conn)
     move_to_newest(conn, false);
 }
 
-void wsk__conns_offer(struct wsk_conn *conn)
+void wsk__conns_offer(struct wsk__conn *conn)
 {
     struct wsk__conn_list *list = list_of(conn);
 
@@ -93,7 +93,7 @@ void wsk__conns_offer(struct wsk_conn *conn)
 
 void wsk__conns_join(wsk_server *srv)
 {
-    struct wsk_conn *conn;
+    struct wsk__conn *conn;
 
     while ((conn = srv->conns.parted.oldest) != NULL)
         move_to_newest(conn, false);
@@ -101,14 +101,14 @@ void wsk__conns_join(wsk_server *srv)
 
 /* An octet that the kernel has and the loop has not heard of yet may be a
  * request's. */
-static bool input_waits(const struct wsk_conn *conn)
+static bool input_waits(const struct wsk__conn *conn)
 {
     char one;
 
     return recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-static bool is_idle(const struct wsk_conn *conn)
+static bool is_idle(const struct wsk__conn *conn)
 {
     const struct wsk__exchange *h;
 
@@ -122,9 +122,9 @@ static bool is_idle(const struct wsk_conn *conn)
            !atomic_load(&h->at_disk) && !input_waits(conn);
 }
 
-struct wsk_conn *wsk__conns_idlest(wsk_server *srv)
+struct wsk__conn *wsk__conns_idlest(wsk_server *srv)
 {
-    struct wsk_conn *conn;
+    struct wsk__conn *conn;
 
     while ((conn = srv->conns.resting.oldest) != NULL && !is_idle(conn))
         move_to_newest(conn, true);

@@ -5,25 +5,25 @@
 
 #include "wsocket.h"
 
-struct wsk_conn;
+struct wsk__conn;
 
 /* Linked by prev and next, in the order in which they were last heard of. */
 struct wsk__conn_list {
-    struct wsk_conn *oldest, *newest;
+    struct wsk__conn *oldest, *newest;
 };
 
 /* A new connection. */
-void wsk__conns_add(struct wsk_conn *conn);
+void wsk__conns_add(struct wsk__conn *conn);
 
 /* It is closed. */
-void wsk__conns_remove(struct wsk_conn *conn);
+void wsk__conns_remove(struct wsk__conn *conn);
 
 /* Something came from it, and it rests, or lingers, now. Moves it only once a
  * second, unless it was not idle when it was looked at. */
-void wsk__conns_touch(struct wsk_conn *conn);
+void wsk__conns_touch(struct wsk__conn *conn);
 
 /* It is the first that can be let go. */
-void wsk__conns_offer(struct wsk_conn *conn);
+void wsk__conns_offer(struct wsk__conn *conn);
 
 /* All of them in one list, srv->conns.resting, from now on: the server stops.
  */
@@ -32,6 +32,6 @@ void wsk__conns_join(wsk_server *srv);
 /* The connection of which nothing is asked for longest: no request is open or
  * has begun, nothing is owed, and it is no WebSocket. NULL: there is none.
  * Those before it are looked at no more until they are touched. */
-struct wsk_conn *wsk__conns_idlest(wsk_server *srv);
+struct wsk__conn *wsk__conns_idlest(wsk_server *srv);
 
 #endif

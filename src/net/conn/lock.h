@@ -9,17 +9,17 @@
 #include "wsocket.h"
 
 static inline struct wsk__conn_mutex *
-wsk__conn_mutex_of(const struct wsk_conn *conn)
+wsk__conn_mutex_of(const struct wsk__conn *conn)
 {
     return &conn->srv->conns.locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
 }
 
-static inline void wsk__conn_lock(const struct wsk_conn *conn)
+static inline void wsk__conn_lock(const struct wsk__conn *conn)
 {
     wsk__lock(&wsk__conn_mutex_of(conn)->mutex, WSK__LOCK_CONN);
 }
 
-static inline void wsk__conn_unlock(const struct wsk_conn *conn)
+static inline void wsk__conn_unlock(const struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     struct wsk__conn_mutex *lock = wsk__conn_mutex_of(conn);
@@ -33,7 +33,7 @@ static inline void wsk__conn_unlock(const struct wsk_conn *conn)
 }
 
 /* wsk__limit_hit() under that lock: the line is written once it is free. */
-static inline void wsk__limit_hit_locked(const struct wsk_conn *conn,
+static inline void wsk__limit_hit_locked(const struct wsk__conn *conn,
                                          enum wsk__limit limit)
 {
     unsigned long long n;

@@ -59,7 +59,7 @@ static bool is_trusted(const struct wsk__trust *trust,
            wsk__blocks_have(trust->blocks, trust->n, &ip);
 }
 
-bool wsk__via_open(struct wsk_conn *conn)
+bool wsk__via_open(struct wsk__conn *conn)
 {
     const wsk_server *srv = conn->srv;
     struct wsk__via *via;
@@ -91,7 +91,7 @@ static void hide(struct wsk__address *to)
     *to = (struct wsk__address){.text = "unknown"};
 }
 
-int wsk__via_header(struct wsk_conn *conn)
+int wsk__via_header(struct wsk__conn *conn)
 {
     struct wsk__via *via = conn->h->via;
     struct wsk__buf *in = &conn->h->in;
@@ -172,7 +172,7 @@ static void compose(struct wsk__via *via, const wsk_head *head,
                  (unsigned)named);
 }
 
-void wsk__via_request(struct wsk_conn *conn)
+void wsk__via_request(struct wsk__conn *conn)
 {
     struct wsk__via *via = conn->h->via;
     const struct wsk__trust *trust = &conn->srv->conns.trust;

@@ -7,7 +7,7 @@
 #include "wsocket.h"
 
 struct wsk__block;
-struct wsk_conn;
+struct wsk__conn;
 
 enum { WSK__PREFIX_SAID = 128 };
 
@@ -39,10 +39,10 @@ bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg);
 void wsk__trust_clear(struct wsk__trust *trust);
 
 /* Whether the connection gets one; false when memory is out. */
-bool wsk__via_open(struct wsk_conn *conn);
+bool wsk__via_open(struct wsk__conn *conn);
 
 /* A request begins: who is its client? */
-void wsk__via_request(struct wsk_conn *conn);
+void wsk__via_request(struct wsk__conn *conn);
 
 /* Let the application see the host that the client asked for; `host` lives as
  * long as the head. */
@@ -50,6 +50,6 @@ void wsk__via_rehost(wsk_head *head, const char *host);
 
 /* Octets before the first request, in conn->h->in: WSK__PROXY_OK once they are
  * through, or none are due. */
-int wsk__via_header(struct wsk_conn *conn);
+int wsk__via_header(struct wsk__conn *conn);
 
 #endif

@@ -26,7 +26,7 @@
 
 enum { EXTRA_MAX = 64 };
 
-void wsk__http_answer_503(struct wsk__thread *th, const struct wsk_conn *conn)
+void wsk__http_answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
 {
     const wsk_limits *limits = &conn->srv->cfg.limits;
     struct wsk__reply refusal = {
@@ -51,7 +51,7 @@ void wsk__http_answer_503(struct wsk__thread *th, const struct wsk_conn *conn)
 wsk_status wsk__http_write_beside(wsk_request *req, const uint8_t *data,
                                   size_t len)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     size_t owed, n = wsk__http_admit_body(&conn->h->http, len);
     const uint8_t *queued = wsk_http_out_buf(&conn->h->http, &owed);
     struct iovec iov[2] = {{(void *)(uintptr_t)queued, owed},
@@ -85,7 +85,7 @@ wsk_status wsk__http_write_beside(wsk_request *req, const uint8_t *data,
     return WSK_OK;
 }
 
-wsk_status wsk__http_copy_file(struct wsk_conn *conn, int fd, uint64_t offset,
+wsk_status wsk__http_copy_file(struct wsk__conn *conn, int fd, uint64_t offset,
                                size_t n)
 {
     uint8_t *room = wsk__buf_room(&conn->h->http.out, n);
@@ -132,13 +132,13 @@ wsk_status wsk__http_send_101(wsk_request *req, const wsk_ws_verdict *verdict,
 
 /* A stop asks whoever reads there to come to an end; what it still writes, a
  * last word, leaves. */
-static void end_input_locked(const struct wsk_conn *conn)
+static void end_input_locked(const struct wsk__conn *conn)
 {
     if (conn->fd >= 0)
         shutdown(conn->fd, SHUT_RD);
 }
 
-void wsk__detached_goaway(struct wsk_conn *conn)
+void wsk__detached_goaway(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     if (conn->detached)
@@ -149,7 +149,7 @@ void wsk__detached_goaway(struct wsk_conn *conn)
 wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
                                    const uint8_t **data, size_t *len)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
 
     if (!req->head->websocket || req->status != 0 || req->finished ||
         conn->ws != NULL || !conn->h->body_done ||

@@ -17,7 +17,7 @@ enum {
     OVER_MS = 500, /* for others to give memory back */
 };
 
-uint64_t wsk__http_deadline(const struct wsk_conn *conn)
+uint64_t wsk__http_deadline(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
     const struct wsk__exchange *h = conn->h;
@@ -38,25 +38,25 @@ uint64_t wsk__http_deadline(const struct wsk_conn *conn)
            (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);
 }
 
-void wsk__arrival_resume(struct wsk_conn *conn)
+void wsk__arrival_resume(struct wsk__conn *conn)
 {
     if (conn->h->away_ms != 0)
         wsk__min_rate_skip(&conn->h->arrival, wsk__now_ms() - conn->h->away_ms);
     conn->h->away_ms = 0;
 }
 
-static uint64_t backlog(const struct wsk_conn *conn)
+static uint64_t backlog(const struct wsk__conn *conn)
 {
     return wsk__http_owed(conn) + wsk__stream_backlog(conn->fd);
 }
 
-void wsk__stall_begin(struct wsk_conn *conn)
+void wsk__stall_begin(struct wsk__conn *conn)
 {
     conn->h->backlog = backlog(conn);
     wsk__min_rate_begin(&conn->h->departure, wsk__now_ms());
 }
 
-bool wsk__stall_is_over(struct wsk_conn *conn)
+bool wsk__stall_is_over(struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
     uint64_t rate = conn->srv->cfg.write_rate, left = backlog(conn);

@@ -42,12 +42,12 @@ void wsk__exchange_free(struct wsk__exchange *h)
     wsk__free(h);
 }
 
-void wsk__http_out_of_memory(struct wsk_conn *conn)
+void wsk__http_out_of_memory(struct wsk__conn *conn)
 {
     wsk__http_fail(&conn->h->http, 503);
 }
 
-void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__date_refresh(&th->date);
     wsk_http_set_date(&conn->h->http, th->date.text);
@@ -69,20 +69,20 @@ static void run_job(struct wsk__job *job)
 static void end_job(struct wsk__job *job)
 {
     struct wsk__exchange *h = of_job(job);
-    struct wsk_conn *conn = h->disk_conn;
+    struct wsk__conn *conn = h->disk_conn;
 
     atomic_store(&h->at_disk, false);
     wsk__conn_post(conn, WSK__POST_LOOK);
-    wsk_conn_unref(conn);
+    wsk__conn_unref(conn);
 }
 
-bool wsk__exchange_offload(struct wsk_conn *conn,
-                           void (*work)(struct wsk_conn *conn))
+bool wsk__exchange_offload(struct wsk__conn *conn,
+                           void (*work)(struct wsk__conn *conn))
 {
     struct wsk__exchange *h = conn->h;
 
     atomic_store(&h->at_disk, true);
-    wsk_conn_ref(conn);
+    wsk__conn_ref(conn);
     h->disk_work = work;
     h->disk_conn = conn;
     h->disk_job.run = run_job;
@@ -90,6 +90,6 @@ bool wsk__exchange_offload(struct wsk_conn *conn,
     if (wsk__offload_ask(&conn->srv->offload, &h->disk_job))
         return true;
     atomic_store(&h->at_disk, false);
-    wsk_conn_unref(conn);
+    wsk__conn_unref(conn);
     return false;
 }

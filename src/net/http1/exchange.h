@@ -15,7 +15,7 @@ struct wsk__segment;
 struct wsk__release;
 struct wsk__thread;
 struct wsk__via;
-struct wsk_conn;
+struct wsk__conn;
 
 /* HTTP's share of a connection; a WebSocket whose handler has returned needs it
  * no more and has given it back. Owner, addresses fixed. */
@@ -63,18 +63,18 @@ struct wsk__exchange {
     struct wsk__release *released; /* by the handler that is running */
 
     atomic_bool at_disk; /* what disk_work needs is its own */
-    void (*disk_work)(struct wsk_conn *conn);
+    void (*disk_work)(struct wsk__conn *conn);
     struct wsk__job disk_job;
-    struct wsk_conn *disk_conn;
+    struct wsk__conn *disk_conn;
 };
 
-void wsk__http_out_of_memory(struct wsk_conn *conn);
+void wsk__http_out_of_memory(struct wsk__conn *conn);
 
 /* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
 
 /* What is answered from now on is dated by the thread's text: so a connection
  * that has moved to another thread comes here before anything is. */
-void wsk__http_set_date(struct wsk__thread *th, struct wsk_conn *conn);
+void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* ---- owner ---- */
 
@@ -90,7 +90,7 @@ void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
  * (at_disk), and what the work needs is its own; then the loop looks at the
  * connection. False: no thread can be made. Owner; not while it is at the disk.
  */
-bool wsk__exchange_offload(struct wsk_conn *conn,
-                           void (*work)(struct wsk_conn *conn));
+bool wsk__exchange_offload(struct wsk__conn *conn,
+                           void (*work)(struct wsk__conn *conn));
 
 #endif

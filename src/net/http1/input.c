@@ -44,7 +44,7 @@ static bool may_stream(wsk_server *srv)
             atomic_load(&srv->site.streaming) < (part > 0 ? part : 1));
 }
 
-void wsk__http_count_streaming(struct wsk_conn *conn, bool streams)
+void wsk__http_count_streaming(struct wsk__conn *conn, bool streams)
 {
     if (conn->h->streams == streams)
         return;
@@ -55,7 +55,8 @@ void wsk__http_count_streaming(struct wsk_conn *conn, bool streams)
         atomic_fetch_sub(&conn->srv->site.streaming, 1);
 }
 
-static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
+static enum wsk__feed begin_request(struct wsk__conn *conn,
+                                    const wsk_head *head)
 {
     conn->h->head = head;
     conn->h->failed = false;
@@ -83,7 +84,7 @@ static enum wsk__feed begin_request(struct wsk_conn *conn, const wsk_head *head)
     return WSK__FEED_SAY;
 }
 
-static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
+static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
 {
     switch (ev.kind) {
     case WSK_HTTP_HEAD:
@@ -112,7 +113,7 @@ static enum wsk__feed on_event(struct wsk_conn *conn, wsk_http_event ev)
     return WSK__FEED_MORE;
 }
 
-bool wsk__http_keep_span(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__http_keep_span(struct wsk__thread *th, struct wsk__conn *conn)
 {
     size_t len = th->span.len;
 
@@ -120,7 +121,7 @@ bool wsk__http_keep_span(struct wsk__thread *th, struct wsk_conn *conn)
     return len == 0 || wsk__buf_put(&conn->h->in, th->span.p, len);
 }
 
-bool wsk__http_retain(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__http_retain(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk_http_event ev;
 
@@ -146,7 +147,7 @@ bool wsk__http_retain(struct wsk__thread *th, struct wsk_conn *conn)
     return true;
 }
 
-static enum fed feed_waiting(struct wsk__thread *th, struct wsk_conn *conn)
+static enum fed feed_waiting(struct wsk__thread *th, struct wsk__conn *conn)
 {
     size_t used = 0;
     wsk_status st = WSK_OK;
@@ -171,7 +172,7 @@ static enum fed feed_waiting(struct wsk__thread *th, struct wsk_conn *conn)
     return used > 0 || st == WSK_E_NOMEM ? FED_SOME : FED_NOTHING;
 }
 
-enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn)
+enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk__conn *conn)
 {
     ssize_t n;
 
@@ -211,7 +212,7 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn)
 }
 
 /* Whether the open request can be called with what has come so far. */
-static bool is_ready(const struct wsk_conn *conn)
+static bool is_ready(const struct wsk__conn *conn)
 {
     return conn->h->head != NULL && !conn->h->called &&
            (conn->h->body_done ||
@@ -220,7 +221,7 @@ static bool is_ready(const struct wsk_conn *conn)
 
 /* The header of the PROXY protocol, before all HTTP. DATA: it is through. A
  * peer that sends anything else is told nothing. */
-static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk_conn *conn)
+static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk__conn *conn)
 {
     enum wsk__feed got;
 
@@ -241,13 +242,13 @@ static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk_conn *conn)
     }
 }
 
-static bool proxy_due(const struct wsk_conn *conn)
+static bool proxy_due(const struct wsk__conn *conn)
 {
     return conn->h->via != NULL && conn->h->via->header_due;
 }
 
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
-                                   struct wsk_conn *conn)
+                                   struct wsk__conn *conn)
 {
     enum wsk__feed got;
 

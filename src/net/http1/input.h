@@ -5,7 +5,7 @@
 #include "wsocket.h"
 
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__conn;
 
 /*
  * Feed the engine what is there until a request can be called, and say what
@@ -21,20 +21,21 @@ enum wsk__feed {
     WSK__FEED_OVER,  /* failed, or the peer is gone */
 };
 
-void wsk__http_count_streaming(struct wsk_conn *conn, bool streams);
+void wsk__http_count_streaming(struct wsk__conn *conn, bool streams);
 
 /* What was received and not fed outlives this thread's receive buffer. */
-bool wsk__http_keep_span(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__http_keep_span(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* Read once from the descriptor. */
-enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk_conn *conn);
+enum wsk__feed wsk__http_receive(struct wsk__thread *th,
+                                 struct wsk__conn *conn);
 
 /* ---- owner ---- */
 
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
-                                   struct wsk_conn *conn);
+                                   struct wsk__conn *conn);
 
 /* The open request outlives this thread's receive buffer. */
-bool wsk__http_retain(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__http_retain(struct wsk__thread *th, struct wsk__conn *conn);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-void wsk__load_account(struct wsk_conn *conn)
+void wsk__load_account(struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
     size_t held;
@@ -25,7 +25,7 @@ void wsk__load_account(struct wsk_conn *conn)
     h->counted = held;
 }
 
-void wsk__load_forget(struct wsk_conn *conn)
+void wsk__load_forget(struct wsk__conn *conn)
 {
     if (conn->h == NULL || conn->h->counted == 0)
         return;
@@ -33,7 +33,7 @@ void wsk__load_forget(struct wsk_conn *conn)
     conn->h->counted = 0;
 }
 
-bool wsk__load_is_over(const struct wsk_conn *conn)
+bool wsk__load_is_over(const struct wsk__conn *conn)
 {
     const struct wsk__exchange *h = conn->h;
     bool attempt = h->head != NULL && h->head->websocket;
@@ -44,7 +44,7 @@ bool wsk__load_is_over(const struct wsk_conn *conn)
            (attempt && wsk__heads_are_past(conn->srv));
 }
 
-void wsk__load_wait(struct wsk_conn *conn)
+void wsk__load_wait(struct wsk__conn *conn)
 {
     if (conn->h->over_ms == 0)
         conn->h->over_ms = wsk__now_ms();

@@ -48,7 +48,7 @@ static const uint8_t NOTHING[1];
 
 /* The queue of an engine with nothing to say borrows this thread's block, so
  * that an answer costs no allocation and an idle connection owns none. */
-void wsk__http_lend_out(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__http_lend_out(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__buf *out = &conn->h->http.out;
 
@@ -75,7 +75,7 @@ static void return_out(struct wsk__thread *th, struct wsk__buf *out)
     }
 }
 
-uint64_t wsk__http_owed(const struct wsk_conn *conn)
+uint64_t wsk__http_owed(const struct wsk__conn *conn)
 {
     size_t queued;
 
@@ -83,7 +83,7 @@ uint64_t wsk__http_owed(const struct wsk_conn *conn)
     return queued + conn->h->segments_owed;
 }
 
-static enum wsk__io flush_queue(struct wsk_conn *conn, int more)
+static enum wsk__io flush_queue(struct wsk__conn *conn, int more)
 {
     size_t len;
     const uint8_t *data;
@@ -106,7 +106,7 @@ static enum wsk__io flush_queue(struct wsk_conn *conn, int more)
 
 /* A refusal of the engine's own is about to leave. One that a handler meets is
  * in the line of its request. */
-static void tell_refusal(struct wsk_conn *conn, int status)
+static void tell_refusal(struct wsk__conn *conn, int status)
 {
     const struct wsk_http *http = &conn->h->http;
 
@@ -116,7 +116,7 @@ static void tell_refusal(struct wsk_conn *conn, int status)
                             http->to_head ? 0 : wsk__reply_refusal_len(status));
 }
 
-static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
+static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,
                           int more)
 {
     int refused = wsk__http_refused(&conn->h->http);
@@ -134,13 +134,13 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk_conn *conn,
     return io;
 }
 
-enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn)
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk__conn *conn)
 {
     return flush(th, conn, 0);
 }
 
 enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
-                                     struct wsk_conn *conn)
+                                     struct wsk__conn *conn)
 {
     bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
 
@@ -150,7 +150,7 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 }
 
 /* Of the queue ahead of it, and of the first part itself, so much has left. */
-static void ack_queue(struct wsk_conn *conn, struct wsk__segment *part,
+static void ack_queue(struct wsk__conn *conn, struct wsk__segment *part,
                       size_t n)
 {
     wsk_http_out_ack(&conn->h->http, n);
@@ -159,8 +159,8 @@ static void ack_queue(struct wsk_conn *conn, struct wsk__segment *part,
 }
 
 /* Through a buffer: where there is no sendfile(), or it refuses this file. */
-static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__segment *part,
-                         size_t n)
+static ssize_t copy_file(struct wsk__conn *conn,
+                         const struct wsk__segment *part, size_t n)
 {
     char data[COPY];
     ssize_t got, sent;
@@ -178,8 +178,8 @@ static ssize_t copy_file(struct wsk_conn *conn, const struct wsk__segment *part,
 
 #if defined(__linux__)
 /* sendfile() knows neither MSG_DONTWAIT nor MSG_NOSIGNAL. */
-static ssize_t send_file(struct wsk_conn *conn, const struct wsk__segment *part,
-                         size_t n)
+static ssize_t send_file(struct wsk__conn *conn,
+                         const struct wsk__segment *part, size_t n)
 {
     static const struct timespec NOW;
     off_t offset = (off_t)part->offset;
@@ -211,14 +211,14 @@ static ssize_t send_file(struct wsk_conn *conn, const struct wsk__segment *part,
     return sent;
 }
 #else
-static ssize_t send_file(struct wsk_conn *conn, const struct wsk__segment *part,
-                         size_t n)
+static ssize_t send_file(struct wsk__conn *conn,
+                         const struct wsk__segment *part, size_t n)
 {
     return copy_file(conn, part, n);
 }
 #endif
 
-void wsk__segments_let_block(struct wsk_conn *conn)
+void wsk__segments_let_block(struct wsk__conn *conn)
 {
     if (conn->h->nonblocking)
         fcntl(conn->fd, F_SETFL, 0);
@@ -226,7 +226,7 @@ void wsk__segments_let_block(struct wsk_conn *conn)
 }
 
 /* The file has become shorter, or cannot be read. */
-static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__segment *part)
+static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *part)
 {
     static const struct linger RESET = {.l_onoff = 1};
 
@@ -238,7 +238,7 @@ static enum wsk__io cut(struct wsk_conn *conn, const struct wsk__segment *part)
     return WSK__IO_GONE;
 }
 
-static enum wsk__io later(struct wsk_conn *conn)
+static enum wsk__io later(struct wsk__conn *conn)
 {
     if (conn->h->called) /* its handler goes on, or the loop after it */
         return WSK__IO_WAIT;
@@ -246,7 +246,7 @@ static enum wsk__io later(struct wsk_conn *conn)
     return WSK__IO_LATER;
 }
 
-static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__segment *part,
+static enum wsk__io send_part(struct wsk__conn *conn, struct wsk__segment *part,
                               size_t *budget)
 {
     while (part->left > 0) {
@@ -274,7 +274,7 @@ static enum wsk__io send_part(struct wsk_conn *conn, struct wsk__segment *part,
 }
 
 /* The queue and what is lent, as far as the next file, in one call. */
-static ssize_t send_memory(const struct wsk_conn *conn)
+static ssize_t send_memory(const struct wsk__conn *conn)
 {
     struct iovec iov[2 * GATHER + 1];
     const struct wsk__segment *part = conn->h->segments;
@@ -312,7 +312,7 @@ static ssize_t send_memory(const struct wsk_conn *conn)
 }
 
 /* n octets of the queue and of what is lent have left. */
-static void ack_memory(struct wsk_conn *conn, size_t n)
+static void ack_memory(struct wsk__conn *conn, size_t n)
 {
     struct wsk__segment *part;
 
@@ -333,7 +333,7 @@ static void ack_memory(struct wsk_conn *conn, size_t n)
     wsk_http_out_ack(&conn->h->http, n);
 }
 
-static enum wsk__io flush_memory(struct wsk_conn *conn)
+static enum wsk__io flush_memory(struct wsk__conn *conn)
 {
     ssize_t sent = send_memory(conn);
 
@@ -347,7 +347,7 @@ static enum wsk__io flush_memory(struct wsk_conn *conn)
 
 /* Left alone, the kernel takes megabytes for each client that does not read: a
  * thousand of them exhaust what it has for TCP, and everybody waits. */
-static void pace(struct wsk_conn *conn)
+static void pace(struct wsk__conn *conn)
 {
     int unsent = UNSENT;
 
@@ -360,7 +360,7 @@ static void pace(struct wsk_conn *conn)
 #endif
 }
 
-enum wsk__io wsk__segments_flush(struct wsk_conn *conn)
+enum wsk__io wsk__segments_flush(struct wsk__conn *conn)
 {
     size_t budget = GO_MAX;
 

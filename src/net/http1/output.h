@@ -7,30 +7,30 @@
 #include "wsocket.h"
 
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__conn;
 
 /* The leader's flush: what ends a connection leaves in one segment with the
  * end, which finish_connection() says at once. A reset says none. */
 enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
-                                     struct wsk_conn *conn);
+                                     struct wsk__conn *conn);
 
 /* ---- owner ---- */
 
 /* Write the parts, and what stands before each in the queue. */
-enum wsk__io wsk__segments_flush(struct wsk_conn *conn);
+enum wsk__io wsk__segments_flush(struct wsk__conn *conn);
 
 /* Whoever gets the descriptor waits in recv() and send(), as before a file was
  * sent. */
-void wsk__segments_let_block(struct wsk_conn *conn);
+void wsk__segments_let_block(struct wsk__conn *conn);
 
 /* Octets of the answer that have not left. */
-uint64_t wsk__http_owed(const struct wsk_conn *conn);
+uint64_t wsk__http_owed(const struct wsk__conn *conn);
 
 /* An engine with nothing to say borrows its thread's block; the flush that
  * empties it gives the block back. */
-void wsk__http_lend_out(struct wsk__thread *th, struct wsk_conn *conn);
+void wsk__http_lend_out(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* Write what the engine owes, parts included. */
-enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk_conn *conn);
+enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk__conn *conn);
 
 #endif

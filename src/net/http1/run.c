@@ -37,7 +37,7 @@ enum {
     SERVED_MAX = 32, /* requests of one connection in one go */
 };
 
-static void refuse(struct wsk__thread *th, struct wsk_conn *conn, int status)
+static void refuse(struct wsk__thread *th, struct wsk__conn *conn, int status)
 {
     wsk__http_set_date(th, conn);
     wsk__http_fail(&conn->h->http, status);
@@ -50,7 +50,7 @@ static void refuse(struct wsk__thread *th, struct wsk_conn *conn, int status)
     wsk__conn_linger(conn);
 }
 
-bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
 
@@ -80,7 +80,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn)
 /* A WebSocket attempt that can be no WebSocket is answered here: no handler
  * needs to know why. What may be wrong with its version is told with the one we
  * speak (RFC 6455 4.2.2, 4.4). */
-static bool refuse_attempt(struct wsk_conn *conn)
+static bool refuse_attempt(struct wsk__conn *conn)
 {
     static const wsk_header VERSION[] = {
         {{"Sec-WebSocket-Version", 21}, {"13", 2}},
@@ -115,7 +115,7 @@ static bool refuse_attempt(struct wsk_conn *conn)
 }
 
 /* The answer is complete: forget the request. */
-static void close_request(struct wsk_conn *conn)
+static void close_request(struct wsk__conn *conn)
 {
     wsk__http_release(&conn->h->http);
     conn->h->failed |=
@@ -135,7 +135,7 @@ static void close_request(struct wsk_conn *conn)
     conn->since_ms = wsk__now_ms();
 }
 
-static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
+static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
 {
     th->span.len = 0; /* of another connection */
     th->req = (struct wsk_request){.conn = conn,
@@ -146,7 +146,7 @@ static void open_request(struct wsk__thread *th, struct wsk_conn *conn)
     wsk__http_lend_out(th, conn);
 }
 
-bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
+bool wsk__http_call(struct wsk__thread *th, struct wsk__conn *conn,
                     enum wsk__call_kind how)
 {
     wsk_server *srv = conn->srv;
@@ -187,7 +187,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
     return false;
 }
 
-static bool cannot_call(struct wsk_conn *conn)
+static bool cannot_call(struct wsk__conn *conn)
 {
     if (conn->h->head->websocket)
         wsk__socket_release(&conn->srv->dispatch);
@@ -197,7 +197,7 @@ static bool cannot_call(struct wsk_conn *conn)
     return true;
 }
 
-void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
+void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
                       enum wsk__limit limit)
 {
     wsk__http_set_date(th, conn);
@@ -206,7 +206,7 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
 }
 
 /* Here and now, or not at all. */
-static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
+static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
                        enum wsk__call_kind *how)
 {
     *how = WSK__CALL_NOW;
@@ -219,7 +219,7 @@ static bool begin_call(struct wsk__thread *th, struct wsk_conn *conn,
 
 /* The leader has a request: make the call here, or queue it. False: the lead
  * was lost. */
-static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
+static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     bool leads, upgraded;
     enum wsk__limit limit;
@@ -258,11 +258,11 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk_conn *conn)
         wsk__conn_post(conn, WSK__POST_RUN);
     }
     if (upgraded)
-        wsk_conn_unref(conn);
+        wsk__conn_unref(conn);
     return leads;
 }
 
-static bool input_is_left(const struct wsk_conn *conn)
+static bool input_is_left(const struct wsk__conn *conn)
 {
     char one;
 
@@ -272,7 +272,7 @@ static bool input_is_left(const struct wsk_conn *conn)
 
 /* Everything is said. Octets the peer sent in vain would turn a plain close
  * into a reset, which destroys what it has not read yet (RFC 9112 9.6). */
-static void finish_connection(struct wsk_conn *conn)
+static void finish_connection(struct wsk__conn *conn)
 {
     static const struct linger RESET = {.l_onoff = 1};
 
@@ -290,7 +290,7 @@ static void finish_connection(struct wsk_conn *conn)
 }
 
 /* Nothing to read now. */
-static void await_input(struct wsk_conn *conn)
+static void await_input(struct wsk__conn *conn)
 {
     bool begun = wsk__http_head_begun(&conn->h->http);
 
@@ -310,7 +310,7 @@ static void await_input(struct wsk_conn *conn)
 }
 
 /* A peer that does not read gets no more requests read. */
-static void await_reader(struct wsk_conn *conn, unsigned want)
+static void await_reader(struct wsk__conn *conn, unsigned want)
 {
     if (!conn->h->stalled)
         wsk__stall_begin(conn);
@@ -321,7 +321,7 @@ static void await_reader(struct wsk_conn *conn, unsigned want)
 
 /* So much of a body has come that it must go to a file. True: the disk has it.
  */
-static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
+static bool spill(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn)) {
         wsk__http_out_of_memory(conn);
@@ -333,7 +333,7 @@ static bool spill(struct wsk__thread *th, struct wsk_conn *conn)
     return wsk__body_file_write(conn);
 }
 
-static void refuse_spilled(struct wsk_conn *conn)
+static void refuse_spilled(struct wsk__conn *conn)
 {
     int status = wsk__body_file_failed(conn);
 
@@ -345,7 +345,7 @@ static void refuse_spilled(struct wsk_conn *conn)
 
 /* The same as wsk__http_feed_some(), but who would become a WebSocket waits for
  * memory first. */
-static enum wsk__feed feed(struct wsk__thread *th, struct wsk_conn *conn)
+static enum wsk__feed feed(struct wsk__thread *th, struct wsk__conn *conn)
 {
     enum wsk__feed got = wsk__http_feed_some(th, conn);
 
@@ -357,7 +357,7 @@ static enum wsk__feed feed(struct wsk__thread *th, struct wsk_conn *conn)
 
 /* The usual end of a turn: all is answered, and a read would find nothing. */
 static bool has_run_dry(const struct wsk__thread *th,
-                        const struct wsk_conn *conn)
+                        const struct wsk__conn *conn)
 {
     return conn->drained && !conn->eof && th->span.len == 0 &&
            wsk__buf_len(&conn->h->in) == 0 && wsk__http_idle(&conn->h->http);
@@ -365,14 +365,14 @@ static bool has_run_dry(const struct wsk__thread *th,
 
 /* Before all is done: what it holds outlives this thread's receive buffer, or
  * the connection is closed. */
-static bool turn_ends(struct wsk__thread *th, struct wsk_conn *conn)
+static bool turn_ends(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn))
         wsk__conn_close(conn);
     return true;
 }
 
-static bool run(struct wsk__thread *th, struct wsk_conn *conn)
+static bool run(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int served = 0;; served++) {
         enum wsk__io io = wsk__http_flush_in_turn(th, conn);
@@ -434,7 +434,7 @@ static bool run(struct wsk__thread *th, struct wsk_conn *conn)
     }
 }
 
-bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
 {
     bool leads;
 
@@ -457,7 +457,7 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn)
 
 static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {
-    struct wsk_conn *conn = wsk__conn_of_call(call);
+    struct wsk__conn *conn = wsk__conn_of_call(call);
     bool upgraded = wsk__http_call(th, conn, WSK__CALL_QUEUED);
 
     if (!upgraded)
@@ -465,7 +465,7 @@ static void run_call(struct wsk__thread *th, struct wsk__call *call)
     wsk__call_end(th);
     wsk__conn_post(conn, WSK__POST_RUN);
     if (upgraded)
-        wsk_conn_unref(conn);
+        wsk__conn_unref(conn);
 }
 
 static void on_late(struct wsk__call *call)

@@ -6,7 +6,7 @@
 #include "wsocket.h"
 
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__conn;
 
 /* Answer the open request through the server's handler; what is left of the
  * answer is the caller's to flush. True: it became a WebSocket, and the caller
@@ -20,19 +20,19 @@ enum wsk__call_kind {
 /* ---- leader; `conn` is not busy ---- */
 
 /* That deadline has passed. False: the lead was lost. */
-bool wsk__http_expired(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
 
-bool wsk__http_run(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* Its call was queued and will never be begun: 503. */
-void wsk__http_refuse(struct wsk__thread *th, struct wsk_conn *conn,
+void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
                       enum wsk__limit limit);
 
 /* ---- a thread with a call for `conn` ---- */
 
-bool wsk__http_call(struct wsk__thread *th, struct wsk_conn *conn,
+bool wsk__http_call(struct wsk__thread *th, struct wsk__conn *conn,
                     enum wsk__call_kind how);
 
 /* The call of a connection's request. */

@@ -656,7 +656,7 @@ static wsk_head head_of_line(wsk_str line)
     return head;
 }
 
-void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent)
+void wsk__access_refused(struct wsk__conn *conn, int status, uint64_t sent)
 {
     const struct wsk__exchange *h = conn->h;
     wsk_head begun;
@@ -674,7 +674,7 @@ void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent)
     write_line(conn->srv, &s);
 }
 
-static struct ended note_end_locked(const struct wsk__socket *ws)
+static struct ended note_end_locked(const struct wsk__served *ws)
 {
     return (struct ended){
         .how = wsk__ws_close_info_locked(ws),
@@ -686,9 +686,9 @@ static struct ended note_end_locked(const struct wsk__socket *ws)
     };
 }
 
-void wsk__access_closed(struct wsk_conn *conn)
+void wsk__access_closed(struct wsk__conn *conn)
 {
-    struct subject s = {.peer = wsk_conn_peer(conn, NULL)};
+    struct subject s = {.peer = wsk_conn_peer(&conn->ws->handle, NULL)};
     struct ended ended;
     wsk_head *head;
 
@@ -697,7 +697,7 @@ void wsk__access_closed(struct wsk_conn *conn)
     wsk__conn_lock(conn);
     ended = note_end_locked(conn->ws);
     wsk__conn_unlock(conn);
-    head = wsk_conn_head(conn);
+    head = wsk_conn_head(&conn->ws->handle);
     s.head = head;
     s.status = ended.how.failed ? ended.how.sent_code : ended.how.code;
     s.sent = ended.octets_out;

@@ -22,10 +22,10 @@ void wsk__access_log(wsk_server *srv, wsk_request *req);
 
 /* A request was answered without a handler, its head perhaps unread; `sent`
  * octets of body. Owner. */
-void wsk__access_refused(struct wsk_conn *conn, int status, uint64_t sent);
+void wsk__access_refused(struct wsk__conn *conn, int status, uint64_t sent);
 
 /* A WebSocket is over. Its lock is taken to note how, and free while the line
  * is written. */
-void wsk__access_closed(struct wsk_conn *conn);
+void wsk__access_closed(struct wsk__conn *conn);
 
 #endif

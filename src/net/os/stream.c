@@ -28,7 +28,7 @@ uint32_t wsk__stream_backlog(int fd)
     return (uint32_t)held;
 }
 
-bool wsk__stream_wait(const struct wsk_conn *conn, short events,
+bool wsk__stream_wait(const struct wsk__conn *conn, short events,
                       uint64_t until_ms)
 {
     struct pollfd p = {.fd = conn->fd, .events = events};

@@ -10,7 +10,7 @@
 #define MSG_MORE 0
 #endif
 
-struct wsk_conn;
+struct wsk__conn;
 
 enum wsk__io {
     WSK__IO_DONE,
@@ -25,7 +25,7 @@ enum wsk__io {
 uint32_t wsk__stream_backlog(int fd);
 
 /* Wait for one descriptor, until the peer is late. */
-bool wsk__stream_wait(const struct wsk_conn *conn, short events,
+bool wsk__stream_wait(const struct wsk__conn *conn, short events,
                       uint64_t until_ms);
 
 #endif

@@ -61,7 +61,7 @@ static int shown_len(wsk_str s)
     return (int)(s.len < SHOWN ? s.len : SHOWN);
 }
 
-bool wsk__admits_host(struct wsk_conn *conn)
+bool wsk__admits_host(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     wsk_str host = conn->h->head->host;
@@ -82,7 +82,7 @@ bool wsk__admits_host(struct wsk_conn *conn)
     return false;
 }
 
-bool wsk__admits_origin(struct wsk_conn *conn)
+bool wsk__admits_origin(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     const wsk_head *head = conn->h->head;

@@ -7,12 +7,12 @@
 
 #include "wsocket.h"
 
-struct wsk_conn;
+struct wsk__conn;
 
 /* Whether allowed_hosts has the host of the open request. Owner. */
-bool wsk__admits_host(struct wsk_conn *conn);
+bool wsk__admits_host(struct wsk__conn *conn);
 
 /* Whether ws_origins has the page that asks for a WebSocket. Owner. */
-bool wsk__admits_origin(struct wsk_conn *conn);
+bool wsk__admits_origin(struct wsk__conn *conn);
 
 #endif

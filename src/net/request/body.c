@@ -6,7 +6,7 @@
 #include "net/http1/exchange.h"
 #include "wsocket.h"
 
-bool wsk__body_store(struct wsk_conn *conn, const uint8_t *data, size_t len)
+bool wsk__body_store(struct wsk__conn *conn, const uint8_t *data, size_t len)
 {
     conn->h->body_len += len;
     if (!conn->h->head->chunked && wsk__buf_len(&conn->h->body) == 0 &&
@@ -17,7 +17,7 @@ bool wsk__body_store(struct wsk_conn *conn, const uint8_t *data, size_t len)
     return wsk__buf_put(&conn->h->body, data, len);
 }
 
-wsk_str wsk__body_stored(const struct wsk_conn *conn)
+wsk_str wsk__body_stored(const struct wsk__conn *conn)
 {
     if (conn->h->body_view.len > 0)
         return conn->h->body_view;
@@ -25,7 +25,7 @@ wsk_str wsk__body_stored(const struct wsk_conn *conn)
                      wsk__buf_len(&conn->h->body)};
 }
 
-void wsk__body_ack(struct wsk_conn *conn, size_t n)
+void wsk__body_ack(struct wsk__conn *conn, size_t n)
 {
     if (conn->h->body_view.len > 0) {
         conn->h->body_view.p += n;

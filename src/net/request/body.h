@@ -4,11 +4,11 @@
 
 #include "wsocket.h"
 
-struct wsk_conn;
+struct wsk__conn;
 
 /* Body octets: a body that came in one piece stays where it is. */
-bool wsk__body_store(struct wsk_conn *conn, const uint8_t *data, size_t len);
-wsk_str wsk__body_stored(const struct wsk_conn *conn);
-void wsk__body_ack(struct wsk_conn *conn, size_t n);
+bool wsk__body_store(struct wsk__conn *conn, const uint8_t *data, size_t len);
+wsk_str wsk__body_stored(const struct wsk__conn *conn);
+void wsk__body_ack(struct wsk__conn *conn, size_t n);
 
 #endif

@@ -21,13 +21,13 @@
 /* Of a body that goes to a file in any case: so much is written at once. */
 enum { STEP = 128 << 10 };
 
-static bool is_long(const struct wsk_conn *conn)
+static bool is_long(const struct wsk__conn *conn)
 {
     return conn->h->file_fd >= 0 ||
            conn->h->head->content_length > conn->srv->cfg.body_memory;
 }
 
-bool wsk__body_file_due(const struct wsk_conn *conn)
+bool wsk__body_file_due(const struct wsk__conn *conn)
 {
     uint64_t most = conn->srv->cfg.body_memory;
 
@@ -58,7 +58,7 @@ static int open_nameless(const char *dir)
 }
 
 /* Of spill_limit; what was reserved is given back when the request is over. */
-static bool reserve(struct wsk_conn *conn, uint64_t octets)
+static bool reserve(struct wsk__conn *conn, uint64_t octets)
 {
     wsk_server *srv = conn->srv;
     uint64_t limit = srv->cfg.spill_limit;
@@ -73,7 +73,7 @@ static bool reserve(struct wsk_conn *conn, uint64_t octets)
 }
 
 /* The disk's thread, or the leader where there is none. */
-static void write_out(struct wsk_conn *conn)
+static void write_out(struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
 
@@ -98,7 +98,7 @@ static void write_out(struct wsk_conn *conn)
         wsk__buf_free(&h->body);
 }
 
-bool wsk__body_file_write(struct wsk_conn *conn)
+bool wsk__body_file_write(struct wsk__conn *conn)
 {
     if (wsk__exchange_offload(conn, write_out))
         return true;
@@ -106,7 +106,7 @@ bool wsk__body_file_write(struct wsk_conn *conn)
     return false;
 }
 
-int wsk__body_file_failed(const struct wsk_conn *conn)
+int wsk__body_file_failed(const struct wsk__conn *conn)
 {
     int err = conn->h->file_errno, status;
 
@@ -124,7 +124,7 @@ int wsk__body_file_failed(const struct wsk_conn *conn)
     return status;
 }
 
-wsk_status wsk__body_file_read(struct wsk_conn *conn, void *data, size_t cap,
+wsk_status wsk__body_file_read(struct wsk__conn *conn, void *data, size_t cap,
                                size_t *got)
 {
     struct wsk__exchange *h = conn->h;
@@ -160,12 +160,12 @@ void wsk__body_file_clear(struct wsk__exchange *h)
     h->spilled = h->file_read = 0;
 }
 
-static void clear(struct wsk_conn *conn)
+static void clear(struct wsk__conn *conn)
 {
     wsk__body_file_clear(conn->h);
 }
 
-void wsk__body_file_drop(struct wsk_conn *conn)
+void wsk__body_file_drop(struct wsk__conn *conn)
 {
     if (conn->h != NULL && conn->h->file_fd >= 0 &&
         !atomic_load(&conn->h->at_disk))

@@ -45,7 +45,7 @@ static bool ends_in(const char *prefix, const char *name)
     return n >= len && memcmp(prefix + n - len, name, len) == 0;
 }
 
-bool wsk__mount_request(struct wsk_conn *conn)
+bool wsk__mount_request(struct wsk__conn *conn)
 {
     const char *name = conn->srv->cfg.script_name;
     struct wsk__via *via = conn->h->via;
@@ -63,7 +63,7 @@ bool wsk__mount_request(struct wsk_conn *conn)
     return below;
 }
 
-const char *wsk__mount_prefix(const struct wsk_conn *conn)
+const char *wsk__mount_prefix(const struct wsk__conn *conn)
 {
     const struct wsk__via *via = conn->h->via;
     const char *name = conn->srv->cfg.script_name;

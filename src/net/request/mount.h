@@ -5,18 +5,18 @@
 
 #include "wsocket.h"
 
-struct wsk_conn;
+struct wsk__conn;
 
 /* A request begins, and proxies were heard: take script_name off its path.
  * False: the path is outside, and no proxy that is trusted has taken it off
  * before. */
-bool wsk__mount_request(struct wsk_conn *conn);
+bool wsk__mount_request(struct wsk__conn *conn);
 
 /* Take `name` off a path that lies below it, %-escapes decoded. False: it lies
  * outside and is unchanged. */
 bool wsk__mount_strip(const char *name, wsk_str *path);
 
 /* SCRIPT_NAME of the open request. */
-const char *wsk__mount_prefix(const struct wsk_conn *conn);
+const char *wsk__mount_prefix(const struct wsk__conn *conn);
 
 #endif

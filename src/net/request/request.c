@@ -26,6 +26,7 @@
 #include "net/request/timeout.h"
 #include "net/server/server.h"
 #include "net/standalone/adopted.h"
+#include "net/websocket/served.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -126,7 +127,7 @@ wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
 wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                             size_t *got)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     wsk_str body = wsk__body_stored(conn);
 
     *got = 0;
@@ -186,7 +187,7 @@ bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
 
 wsk_status wsk_request_wait(wsk_request *req)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     bool came;
 
     if (conn->h->body_done || conn->eof || conn->h->failed ||
@@ -229,7 +230,7 @@ static bool peer_has_ended(int fd)
 
 bool wsk_request_is_gone(const wsk_request *req)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     bool upgraded;
 
     if (conn == NULL)
@@ -240,7 +241,7 @@ bool wsk_request_is_gone(const wsk_request *req)
     upgraded = conn->ws != NULL;
     wsk__conn_unlock(conn);
     if (upgraded)
-        return wsk_conn_closed(conn, NULL);
+        return wsk_conn_closed(&conn->ws->handle, NULL);
     return atomic_load(&conn->gone) || wsk__is_overdue(conn) ||
            peer_has_ended(conn->fd);
 }
@@ -288,7 +289,7 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
 
 wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     const struct wsk_http *http;
     uint64_t left;
     wsk_status st;
@@ -316,7 +317,7 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
 wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
                             void (*release)(void *user), void *user)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     struct wsk__buf *out = &conn->h->http.out;
     bool chunked;
     size_t n;
@@ -345,7 +346,7 @@ wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
 wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
                                  uint64_t length)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     bool chunked;
     size_t n;
     wsk_status st;
@@ -380,7 +381,7 @@ wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
 
 wsk_status wsk_request_flush(wsk_request *req)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
 
     if (req->aborted)
         return WSK_E_CLOSED;
@@ -402,7 +403,7 @@ wsk_status wsk_request_flush(wsk_request *req)
 
 static wsk_status await_reader(wsk_request *req)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
 
     wsk__stall_begin(conn);
     for (;;) {

@@ -5,10 +5,10 @@
 #include "wsocket.h"
 
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__conn;
 
 struct wsk_request {
-    struct wsk_conn *conn;
+    struct wsk__conn *conn;
     struct wsk__thread *thread;
     const wsk_head *head;
     uint64_t sent;  /* body octets of the answer, for the log */

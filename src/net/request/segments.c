@@ -19,7 +19,7 @@ enum {
 
 static const uint8_t NOTHING[1];
 
-static void add(struct wsk_conn *conn, struct wsk__segment *part)
+static void add(struct wsk__conn *conn, struct wsk__segment *part)
 {
     struct wsk__exchange *h = conn->h;
     size_t queued;
@@ -35,7 +35,7 @@ static void add(struct wsk_conn *conn, struct wsk__segment *part)
     h->segments_owed += part->left;
 }
 
-void wsk__segment_ack(struct wsk_conn *conn, struct wsk__segment *part,
+void wsk__segment_ack(struct wsk__conn *conn, struct wsk__segment *part,
                       size_t n)
 {
     part->offset += n;
@@ -43,7 +43,7 @@ void wsk__segment_ack(struct wsk_conn *conn, struct wsk__segment *part,
     conn->h->segments_owed -= n;
 }
 
-wsk_status wsk__segments_add_file(struct wsk_conn *conn, int fd,
+wsk_status wsk__segments_add_file(struct wsk__conn *conn, int fd,
                                   uint64_t offset, uint64_t length,
                                   bool ends_by_close)
 {
@@ -63,7 +63,7 @@ wsk_status wsk__segments_add_file(struct wsk_conn *conn, int fd,
     return WSK_OK;
 }
 
-wsk_status wsk__segments_add_lent(struct wsk_conn *conn, const uint8_t *data,
+wsk_status wsk__segments_add_lent(struct wsk__conn *conn, const uint8_t *data,
                                   size_t len, void (*release)(void *user),
                                   void *user)
 {
@@ -80,7 +80,7 @@ wsk_status wsk__segments_add_lent(struct wsk_conn *conn, const uint8_t *data,
     return WSK_OK;
 }
 
-void wsk__segments_drop_first(struct wsk_conn *conn)
+void wsk__segments_drop_first(struct wsk__conn *conn)
 {
     struct wsk__segment *part = conn->h->segments;
 
@@ -99,7 +99,7 @@ void wsk__segments_drop_first(struct wsk_conn *conn)
     }
 }
 
-void wsk__segments_give_back(struct wsk_conn *conn)
+void wsk__segments_give_back(struct wsk__conn *conn)
 {
     while (conn->h->released != NULL) {
         struct wsk__release *release = conn->h->released;
@@ -110,13 +110,13 @@ void wsk__segments_give_back(struct wsk_conn *conn)
     }
 }
 
-void wsk__segments_free(struct wsk_conn *conn)
+void wsk__segments_free(struct wsk__conn *conn)
 {
     while (conn->h->segments != NULL)
         wsk__segments_drop_first(conn);
 }
 
-void wsk__segment_read_ahead(struct wsk_conn *conn)
+void wsk__segment_read_ahead(struct wsk__conn *conn)
 {
     struct wsk__segment *part = conn->h->segments;
     char trash[COPY];

@@ -19,7 +19,7 @@ enum {
     TELL_MS = 1000, /* a wait for a slot that is told */
 };
 
-void wsk__overdue_arm(struct wsk_conn *conn)
+void wsk__overdue_arm(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     uint64_t due;
@@ -35,7 +35,7 @@ void wsk__overdue_arm(struct wsk_conn *conn)
         wsk__timer_set(&srv->loop.wheel, &conn->source.timer, due);
 }
 
-void wsk__wait_arm(struct wsk_conn *conn)
+void wsk__wait_arm(struct wsk__conn *conn)
 {
     uint64_t now_ms = wsk__now_ms();
 
@@ -44,7 +44,7 @@ void wsk__wait_arm(struct wsk_conn *conn)
 }
 
 /* The timer may have been set for an earlier request of the connection. */
-void wsk__wait_told(struct wsk_conn *conn)
+void wsk__wait_told(struct wsk__conn *conn)
 {
     uint64_t due = wsk__recent_ms(conn->call_ms) + TELL_MS;
 
@@ -56,7 +56,7 @@ void wsk__wait_told(struct wsk_conn *conn)
         wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_SLOTS);
 }
 
-void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__overdue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     uint64_t due = wsk__recent_ms(conn->call_ms) + srv->cfg.request_timeout_ms;
@@ -81,7 +81,7 @@ void wsk__overdue(struct wsk__thread *th, struct wsk_conn *conn)
               "client was told");
 }
 
-bool wsk__may_answer(struct wsk_conn *conn, enum wsk__answered_by as)
+bool wsk__may_answer(struct wsk__conn *conn, enum wsk__answered_by as)
 {
     unsigned char was = WSK__BY_NOBODY;
 
@@ -92,7 +92,7 @@ bool wsk__may_answer(struct wsk_conn *conn, enum wsk__answered_by as)
            was == as;
 }
 
-bool wsk__is_overdue(const struct wsk_conn *conn)
+bool wsk__is_overdue(const struct wsk__conn *conn)
 {
     return atomic_load(&conn->answered_by) == WSK__BY_CLOCK;
 }

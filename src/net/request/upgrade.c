@@ -19,7 +19,7 @@
 #include "net/websocket/served.h"
 #include "wsocket.h"
 
-wsk_ws_verdict wsk__upgrade_judge(struct wsk_conn *conn)
+wsk_ws_verdict wsk__upgrade_judge(struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
     const wsk_head *head = conn->h->head;
@@ -42,11 +42,11 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
                                const wsk_header *headers, size_t n,
                                wsk_conn **out)
 {
-    struct wsk_conn *conn = req->conn;
+    struct wsk__conn *conn = req->conn;
     struct wsk__thread *th = req->thread;
     char extensions[WSK_WS_DEFLATE_TEXT];
     wsk_ws_verdict verdict;
-    struct wsk__socket *ws;
+    struct wsk__served *ws;
     wsk_status st;
 
     if (conn == NULL)
@@ -87,6 +87,6 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         wsk_request_abort(req);
         return WSK_E_NOMEM;
     }
-    *out = conn;
+    *out = &ws->handle;
     return WSK_OK;
 }

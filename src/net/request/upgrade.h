@@ -5,9 +5,9 @@
 
 #include "wsocket.h"
 
-struct wsk_conn;
+struct wsk__conn;
 
 /* May this attempt become a WebSocket? Then a place is reserved for it. */
-wsk_ws_verdict wsk__upgrade_judge(struct wsk_conn *conn);
+wsk_ws_verdict wsk__upgrade_judge(struct wsk__conn *conn);
 
 #endif

@@ -10,15 +10,18 @@
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/offload.h"
+#include "net/http1/exchange.h"
 #include "net/log/access.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/process.h"
+#include "net/request/segments.h"
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
+#include "net/websocket/handshake.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
 
@@ -37,6 +40,16 @@ enum {
 static void forget_places(wsk_server *srv)
 {
     wsk__places_clear(&srv->conns.places, !wsk__forked(&srv->life));
+}
+
+/* The last reference of a connection is gone. */
+static void release(struct wsk__conn *conn)
+{
+    if (conn->ws != NULL)
+        wsk__ws_discard(conn->srv, conn->ws);
+    if (conn->h != NULL)
+        wsk__segments_free(conn);
+    wsk__exchange_free(conn->h);
 }
 
 /* The last reference is gone. */
@@ -92,6 +105,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         srv->dispatch.hooks = *hooks;
     srv->site.handler = handler;
     srv->site.user = user;
+    srv->conns.release = release;
     srv->logs.cfg = &srv->cfg;
     srv->logs.life = &srv->life;
     srv->life.end = end;

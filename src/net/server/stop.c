@@ -63,7 +63,7 @@ static void begin_drain(wsk_server *srv)
         wsk__place_close(&srv->conns.places, i, true);
     }
     wsk__conns_join(srv);
-    for (struct wsk_conn *c = srv->conns.resting.oldest; c != NULL;
+    for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL;
          c = c->next) {
         if (srv->conns.goaway_spread_ms == 0)
             wsk__ws_goaway(c);
@@ -77,10 +77,10 @@ static void begin_drain(wsk_server *srv)
 /* The time is up: no more answers, but every close event. */
 static void force_drain(wsk_server *srv)
 {
-    struct wsk_conn *next;
+    struct wsk__conn *next;
 
     srv->stop.forced = true;
-    for (struct wsk_conn *c = srv->conns.resting.oldest; c != NULL; c = next) {
+    for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL; c = next) {
         next = c->next;
         if (!wsk__leader_may_work(c))
             shutdown(c->fd, SHUT_RDWR);
@@ -96,7 +96,7 @@ static void force_drain(wsk_server *srv)
 static void end(wsk_server *srv)
 {
     wsk__drop_queue(&srv->dispatch);
-    for (struct wsk_conn *c = srv->conns.resting.oldest, *next; c != NULL;
+    for (struct wsk__conn *c = srv->conns.resting.oldest, *next; c != NULL;
          c = next) {
         next = c->next;
         if (wsk__leader_may_work(c))

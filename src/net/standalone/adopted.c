@@ -21,8 +21,8 @@ struct lone_request {
     struct handshake *kept;
     wsk_head *head;
     uint8_t *early;
-    struct wsk__lone *lone; /* a reference, once 101 has left */
-    bool lent;              /* io is the caller's still */
+    struct wsk__standalone *lone; /* a reference, once 101 has left */
+    bool lent;                    /* io is the caller's still */
 };
 
 static wsk_status judge(const wsk_head *head, bool https,
@@ -89,7 +89,7 @@ void wsk_request_disown(wsk_request *base)
     struct lone_request *req = (struct lone_request *)base;
 
     if (req->lone != NULL)
-        wsk__lone_unref(req->lone);
+        wsk_conn_unref(&req->lone->handle);
     else if (!req->lent)
         req->how.transport->free(req->how.io);
     wsk_free(req->head);
@@ -121,7 +121,7 @@ static bool put_named(struct wsk__buf *to, const char *name, const char *value)
 }
 
 /* RFC 6455 4.2.2. The headers were checked by who made them. */
-static wsk_status queue_101(struct wsk__lone *lone,
+static wsk_status queue_101(struct wsk__standalone *lone,
                             const struct lone_request *req,
                             const char *protocol, const char *extensions,
                             const wsk_header *headers, size_t n)
@@ -154,7 +154,7 @@ wsk_status wsk__lone_upgrade(wsk_request *base, const char *protocol,
     struct lone_request *req = (struct lone_request *)base;
     char extensions[WSK_WS_DEFLATE_TEXT];
     wsk_ws_deflate agreed;
-    struct wsk__lone *lone;
+    struct wsk__standalone *lone;
     wsk_status st;
 
     if (req->lone != NULL)
@@ -176,6 +176,6 @@ wsk_status wsk__lone_upgrade(wsk_request *base, const char *protocol,
     base->status = 101;
     /* A peer that is gone by now is seen by the first receive(). */
     wsk__lone_flush(lone);
-    *conn = (wsk_conn *)lone;
+    *conn = &lone->handle;
     return WSK_OK;
 }

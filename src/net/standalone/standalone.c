@@ -2,12 +2,12 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "net/conn/conn.h"
-#include "net/loop/source.h"
 #include "net/os/clock.h"
 #include "net/websocket/handshake.h"
 #include "net/websocket/ping.h"
+#include "net/websocket/websocket.h"
+#include "ws/conn.h"
 #include "ws/pool.h"
 #include "ws/send.h"
 #include "wsocket.h"
@@ -25,8 +25,14 @@ enum {
 };
 
 /* States of zlib that wait for the next message, of whatever connection. */
-const struct wsk__source_ops wsk__lone_source = {.ready = NULL};
 struct wsk__pool wsk__lone_pool;
+
+static const struct wsk__websocket_ops OPS;
+
+static struct wsk__standalone *lone_of(const wsk_conn *handle)
+{
+    return (struct wsk__standalone *)(uintptr_t)handle;
+}
 
 static void append(char **at, const char *p, size_t len)
 {
@@ -62,10 +68,11 @@ struct handshake *wsk__lone_remember(const wsk_adoption *how,
     return kept;
 }
 
-struct wsk__lone *wsk__lone_new(const wsk_adoption *how, const char *protocol)
+struct wsk__standalone *wsk__lone_new(const wsk_adoption *how,
+                                      const char *protocol)
 {
     const wsk_server_config *cfg = how->config;
-    struct wsk__lone *lone = wsk__calloc(sizeof(*lone));
+    struct wsk__standalone *lone = wsk__calloc(sizeof(*lone));
 
     if (lone == NULL)
         return NULL;
@@ -78,7 +85,7 @@ struct wsk__lone *wsk__lone_new(const wsk_adoption *how, const char *protocol)
         wsk__free(lone);
         return NULL;
     }
-    lone->source.ops = &wsk__lone_source;
+    lone->handle.ops = &OPS;
     atomic_init(&lone->refs, 1);
     lone->transport = how->transport;
     lone->io = how->io;
@@ -93,12 +100,14 @@ struct wsk__lone *wsk__lone_new(const wsk_adoption *how, const char *protocol)
     return lone;
 }
 
-void wsk__lone_ref(struct wsk__lone *lone)
+static void standalone_ref(wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     atomic_fetch_add(&lone->refs, 1);
 }
 
-void wsk__lone_free(struct wsk__lone *lone)
+void wsk__lone_free(struct wsk__standalone *lone)
 {
     wsk__ws_clear(&lone->engine);
     wsk__buf_free(&lone->in);
@@ -108,49 +117,59 @@ void wsk__lone_free(struct wsk__lone *lone)
     wsk__free(lone);
 }
 
-void wsk__lone_unref(struct wsk__lone *lone)
+static void standalone_unref(wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     if (atomic_fetch_sub(&lone->refs, 1) != 1)
         return;
     lone->transport->free(lone->io);
     wsk__lone_free(lone);
 }
 
-wsk_head *wsk__lone_head(const struct wsk__lone *lone)
+static wsk_head *standalone_head(const wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     const struct handshake *kept = lone->handshake;
 
     return wsk__head_again(kept->text + kept->head_at, kept->head_len,
                            &lone->limits);
 }
 
-const char *wsk__lone_protocol(const struct wsk__lone *lone)
+static const char *standalone_protocol(const wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     const struct handshake *kept = lone->handshake;
 
     return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
 }
 
-const char *wsk__lone_peer(const struct wsk__lone *lone, uint16_t *port)
+static const char *standalone_peer(const wsk_conn *handle, uint16_t *port)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     if (port != NULL)
         *port = lone->handshake->peer_port;
     return lone->handshake->text;
 }
 
-const char *wsk__lone_local(const struct wsk__lone *lone, uint16_t *port)
+static const char *standalone_local(const wsk_conn *handle, uint16_t *port)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     if (port != NULL)
         *port = lone->handshake->local_port;
     return lone->handshake->text + lone->handshake->local_at;
 }
 
-bool wsk__lone_deflates(const struct wsk__lone *lone)
+static bool standalone_deflates(const wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     return wsk__ws_deflates(&lone->engine); /* fixed since the handshake */
 }
 
-static size_t owed_locked(const struct wsk__lone *lone)
+static size_t owed_locked(const struct wsk__standalone *lone)
 {
     size_t len;
 
@@ -160,7 +179,7 @@ static size_t owed_locked(const struct wsk__lone *lone)
 
 /* The next octets to hand over, out of the engine's reach: others may queue
  * while they leave. False: nothing is owed, or memory is out. */
-static bool load_locked(struct wsk__lone *lone)
+static bool load_locked(struct wsk__standalone *lone)
 {
     size_t len;
     const uint8_t *data = wsk_ws_out_buf(&lone->engine, &len);
@@ -174,7 +193,7 @@ static bool load_locked(struct wsk__lone *lone)
     return true;
 }
 
-wsk_status wsk__lone_flush(struct wsk__lone *lone)
+wsk_status wsk__lone_flush(struct wsk__standalone *lone)
 {
     wsk_status st = WSK_OK;
 
@@ -205,7 +224,7 @@ wsk_status wsk__lone_flush(struct wsk__lone *lone)
     return st;
 }
 
-static void end_locked(struct wsk__lone *lone, const wsk_ws_event *ev)
+static void end_locked(struct wsk__standalone *lone, const wsk_ws_event *ev)
 {
     size_t len = ev->len < sizeof(lone->info.reason)
                      ? ev->len
@@ -220,8 +239,8 @@ static void end_locked(struct wsk__lone *lone, const wsk_ws_event *ev)
     wsk__ws_tell_sent(&lone->engine, &lone->info);
 }
 
-static void take_message_locked(struct wsk__lone *lone, const wsk_ws_event *ev,
-                                wsk_message *msg)
+static void take_message_locked(struct wsk__standalone *lone,
+                                const wsk_ws_event *ev, wsk_message *msg)
 {
     msg->opcode = ev->opcode;
     msg->data = ev->data;
@@ -229,8 +248,8 @@ static void take_message_locked(struct wsk__lone *lone, const wsk_ws_event *ev,
     wsk_ws_take_message(&lone->engine, &msg->block);
 }
 
-static bool take_control_locked(struct wsk__lone *lone, const wsk_ws_event *ev,
-                                wsk_message *msg)
+static bool take_control_locked(struct wsk__standalone *lone,
+                                const wsk_ws_event *ev, wsk_message *msg)
 {
     *msg = (wsk_message){.opcode = ev->opcode, .len = ev->len};
     msg->block = wsk__memdup(ev->data, ev->len);
@@ -240,7 +259,7 @@ static bool take_control_locked(struct wsk__lone *lone, const wsk_ws_event *ev,
     return msg->block != NULL;
 }
 
-static void pinged_locked(struct wsk__lone *lone, const uint8_t *data,
+static void pinged_locked(struct wsk__standalone *lone, const uint8_t *data,
                           size_t len)
 {
     uint32_t hash = wsk__payload_hash(data, len);
@@ -251,7 +270,7 @@ static void pinged_locked(struct wsk__lone *lone, const uint8_t *data,
     lone->asked_hash = hash;
 }
 
-static void ponged_locked(struct wsk__lone *lone, const wsk_ws_event *ev)
+static void ponged_locked(struct wsk__standalone *lone, const wsk_ws_event *ev)
 {
     uint64_t us;
 
@@ -264,7 +283,7 @@ static void ponged_locked(struct wsk__lone *lone, const wsk_ws_event *ev)
 }
 
 /* Whether the engine has a message, or a ping or pong that is to be told. */
-static bool next_message_locked(struct wsk__lone *lone, wsk_message *msg)
+static bool next_message_locked(struct wsk__standalone *lone, wsk_message *msg)
 {
     for (;;) {
         wsk_ws_event ev = wsk_ws_next(&lone->engine);
@@ -286,7 +305,7 @@ static bool next_message_locked(struct wsk__lone *lone, wsk_message *msg)
 
 /* What is there already. WSK_E_AGAIN: nothing, or a pong has to leave before
  * the next ping is looked at. */
-static wsk_status take_locked(struct wsk__lone *lone, wsk_message *msg)
+static wsk_status take_locked(struct wsk__standalone *lone, wsk_message *msg)
 {
     while (!next_message_locked(lone, msg)) {
         size_t len = wsk__buf_len(&lone->in), used;
@@ -308,14 +327,14 @@ static wsk_status take_locked(struct wsk__lone *lone, wsk_message *msg)
 
 /* The peer's time to answer our Close is counted from the first look after it
  * was queued. */
-static void note_closing_locked(struct wsk__lone *lone, uint64_t now)
+static void note_closing_locked(struct wsk__standalone *lone, uint64_t now)
 {
     if (lone->closing_ms == 0 && !wsk_ws_can_send(&lone->engine))
         lone->closing_ms = now;
 }
 
 /* When something is due though nothing comes. */
-static uint64_t deadline_locked(const struct wsk__lone *lone)
+static uint64_t deadline_locked(const struct wsk__standalone *lone)
 {
     if (!wsk_ws_can_send(&lone->engine)) {
         assert(lone->closing_ms != 0);
@@ -329,7 +348,7 @@ static uint64_t deadline_locked(const struct wsk__lone *lone)
 }
 
 /* Silence for too long: ask for a sign of life, or give up. */
-static void silent_locked(struct wsk__lone *lone, uint64_t now)
+static void silent_locked(struct wsk__standalone *lone, uint64_t now)
 {
     if (!wsk_ws_can_send(&lone->engine)) {
         wsk_ws_feed_eof(&lone->engine); /* the peer had its time */
@@ -357,7 +376,7 @@ static int patience(uint64_t now, uint64_t until, uint64_t due, uint64_t most)
 
 /* Wait for octets, until `until` at most. WSK_OK also when only time has
  * passed. */
-static wsk_status wait_and_read(struct wsk__lone *lone, uint64_t until)
+static wsk_status wait_and_read(struct wsk__standalone *lone, uint64_t until)
 {
     uint64_t now = wsk__now_ms(), due;
     uint8_t *room = wsk__buf_room(&lone->in, ROOM);
@@ -399,7 +418,7 @@ static wsk_status wait_and_read(struct wsk__lone *lone, uint64_t until)
 }
 
 /* Until there is a message. */
-static wsk_status await(struct wsk__lone *lone, uint64_t until,
+static wsk_status await(struct wsk__standalone *lone, uint64_t until,
                         wsk_message *msg)
 {
     wsk_status st, flushed;
@@ -422,7 +441,7 @@ static wsk_status await(struct wsk__lone *lone, uint64_t until,
 }
 
 /* Only one thread receives; its absence was no silence of the peer's. */
-static bool begin_receiving(struct wsk__lone *lone)
+static bool begin_receiving(struct wsk__standalone *lone)
 {
     bool begun;
 
@@ -437,20 +456,23 @@ static bool begin_receiving(struct wsk__lone *lone)
     return begun;
 }
 
-static void end_receiving(struct wsk__lone *lone)
+static void end_receiving(struct wsk__standalone *lone)
 {
     pthread_mutex_lock(&lone->lock);
     lone->receiving = false;
     pthread_mutex_unlock(&lone->lock);
 }
 
-wsk_status wsk__lone_receive(struct wsk__lone *lone, int timeout_ms,
-                             wsk_message *msg)
+static wsk_status standalone_receive(wsk_conn *handle, int timeout_ms,
+                                     enum wsk__receive_mode mode,
+                                     wsk_message *msg)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     wsk_status st;
 
+    (void)mode; /* it comes whole, and without its mask */
     *msg = (wsk_message){.opcode = WSK_BINARY};
     if (!begin_receiving(lone))
         return WSK_E_STATE;
@@ -461,7 +483,7 @@ wsk_status wsk__lone_receive(struct wsk__lone *lone, int timeout_ms,
 
 /* A queue that nobody empties is not kept for ever: another thread flushes it,
  * into a transport that takes nothing. */
-static void bound_locked(struct wsk__lone *lone, size_t before)
+static void bound_locked(struct wsk__standalone *lone, size_t before)
 {
     if (before > 0 && owed_locked(lone) > lone->send_max &&
         wsk_ws_can_send(&lone->engine))
@@ -470,7 +492,7 @@ static void bound_locked(struct wsk__lone *lone, size_t before)
 }
 
 /* A transport that is gone is an end only when something was to be sent. */
-static wsk_status flush_sent(struct wsk__lone *lone, wsk_status st)
+static wsk_status flush_sent(struct wsk__standalone *lone, wsk_status st)
 {
     wsk_status flushed = st == WSK_OK ? wsk__lone_flush(lone) : WSK_OK;
 
@@ -478,8 +500,9 @@ static wsk_status flush_sent(struct wsk__lone *lone, wsk_status st)
 }
 
 /* A message, or with `fin` false the first piece of one. */
-static wsk_status send_some(struct wsk__lone *lone, wsk_opcode opcode, bool fin,
-                            const void *data, size_t len, unsigned flags)
+static wsk_status send_some(struct wsk__standalone *lone, wsk_opcode opcode,
+                            bool fin, const void *data, size_t len,
+                            unsigned flags)
 {
     struct wsk_ws *engine = &lone->engine;
     uint8_t *packed = wsk__ws_pack(engine, data, &len, flags);
@@ -502,24 +525,27 @@ static wsk_status send_some(struct wsk__lone *lone, wsk_opcode opcode, bool fin,
     return flush_sent(lone, st);
 }
 
-wsk_status wsk__lone_send(struct wsk__lone *lone, wsk_opcode opcode,
-                          const void *data, size_t len, unsigned flags)
+static wsk_status standalone_send(wsk_conn *handle, wsk_opcode opcode,
+                                  const void *data, size_t len, unsigned flags)
 {
-    if (opcode == WSK_TEXT && (flags & WSK_SEND_VALID) == 0 &&
-        !wsk__utf8_valid(data, len))
-        return WSK_E_ARG;
+    struct wsk__standalone *lone = lone_of(handle);
+
     return send_some(lone, opcode, true, data, len, flags);
 }
 
-wsk_status wsk__lone_send_first(struct wsk__lone *lone, wsk_opcode opcode,
-                                const void *data, size_t len, unsigned flags)
+static wsk_status standalone_send_first(wsk_conn *handle, wsk_opcode opcode,
+                                        const void *data, size_t len,
+                                        unsigned flags)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     return send_some(lone, opcode, false, data, len, flags);
 }
 
-wsk_status wsk__lone_send_frame(struct wsk__lone *lone, wsk_opcode opcode,
-                                bool fin, const void *data, size_t len)
+static wsk_status standalone_send_frame(wsk_conn *handle, wsk_opcode opcode,
+                                        bool fin, const void *data, size_t len)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     size_t before;
     wsk_status st;
 
@@ -534,9 +560,10 @@ wsk_status wsk__lone_send_frame(struct wsk__lone *lone, wsk_opcode opcode,
     return flush_sent(lone, st);
 }
 
-wsk_status wsk__lone_close(struct wsk__lone *lone, uint16_t code,
-                           const void *reason, size_t len)
+static wsk_status standalone_close(wsk_conn *handle, uint16_t code,
+                                   const void *reason, size_t len)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     wsk_status st;
 
     pthread_mutex_lock(&lone->lock);
@@ -547,13 +574,17 @@ wsk_status wsk__lone_close(struct wsk__lone *lone, uint16_t code,
     return flush_sent(lone, st);
 }
 
-wsk_status wsk__lone_drain(struct wsk__lone *lone)
+static wsk_status standalone_drain(wsk_conn *handle, int timeout_ms)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
+    (void)timeout_ms; /* the transport has its own */
     return wsk__lone_flush(lone);
 }
 
-size_t wsk__lone_buffered(struct wsk__lone *lone)
+static size_t standalone_buffered(const wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     size_t owed;
 
     pthread_mutex_lock(&lone->lock);
@@ -562,8 +593,9 @@ size_t wsk__lone_buffered(struct wsk__lone *lone)
     return owed;
 }
 
-bool wsk__lone_closed(struct wsk__lone *lone, wsk_close_info *info)
+static bool standalone_closed(const wsk_conn *handle, wsk_close_info *info)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     bool ended;
 
     pthread_mutex_lock(&lone->lock);
@@ -574,23 +606,28 @@ bool wsk__lone_closed(struct wsk__lone *lone, wsk_close_info *info)
     return ended;
 }
 
-bool wsk__lone_latency(struct wsk__lone *lone, uint32_t *us)
+static bool standalone_latency(const wsk_conn *handle, uint32_t *us)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     pthread_mutex_lock(&lone->lock);
     *us = lone->latency_us;
     pthread_mutex_unlock(&lone->lock);
     return *us != UINT32_MAX;
 }
 
-void wsk__lone_hear_pings(struct wsk__lone *lone, bool hear)
+static void standalone_hear_pings(wsk_conn *handle, bool hear)
 {
+    struct wsk__standalone *lone = lone_of(handle);
+
     pthread_mutex_lock(&lone->lock);
     lone->hear = hear;
     pthread_mutex_unlock(&lone->lock);
 }
 
-bool wsk__lone_can_send(struct wsk__lone *lone)
+static bool standalone_can_send(const wsk_conn *handle)
 {
+    struct wsk__standalone *lone = lone_of(handle);
     bool can;
 
     pthread_mutex_lock(&lone->lock);
@@ -600,10 +637,10 @@ bool wsk__lone_can_send(struct wsk__lone *lone)
 }
 
 /* The rest of the closing handshake; what else comes is nobody's. */
-static wsk_status close_up(struct wsk__lone *lone)
+static wsk_status close_up(struct wsk__standalone *lone)
 {
     wsk_message msg;
-    wsk_status st = wsk__lone_close(lone, 1000, NULL, 0);
+    wsk_status st = standalone_close(&lone->handle, 1000, NULL, 0);
 
     while (st == WSK_OK) {
         st = await(lone, UINT64_MAX, &msg);
@@ -616,7 +653,7 @@ static wsk_status close_up(struct wsk__lone *lone)
 /* Half-close, and read until the peer has closed too: octets that wait unread
  * would make the kernel reset the connection, and the reset would overtake our
  * Close (RFC 9112 9.6 says the same of HTTP). */
-static void linger(struct wsk__lone *lone)
+static void linger(struct wsk__standalone *lone)
 {
     uint64_t until = wsk__now_ms() + lone->close_timeout_ms;
     uint8_t *room = wsk__buf_room(&lone->in, ROOM);
@@ -635,13 +672,13 @@ static void linger(struct wsk__lone *lone)
     }
 }
 
-wsk_status wsk_conn_finish(wsk_conn *conn, bool at_once)
+static wsk_status standalone_finish(wsk_conn *handle, bool at_once)
 {
-    struct wsk__lone *lone = wsk__lone_of(conn);
+    struct wsk__standalone *lone = lone_of(handle);
     wsk_message none;
     wsk_status st = WSK_OK;
 
-    if (lone == NULL || !begin_receiving(lone))
+    if (!begin_receiving(lone))
         return WSK_E_STATE;
     if (!lone->finished && !at_once)
         st = close_up(lone);
@@ -663,6 +700,42 @@ wsk_status wsk_conn_finish(wsk_conn *conn, bool at_once)
     return st == WSK_E_AGAIN ? st : WSK_OK;
 }
 
+static const char *standalone_scheme(const wsk_conn *handle)
+{
+    (void)handle;
+    return "http"; /* its environ is the other server's */
+}
+
+static const char *standalone_prefix(const wsk_conn *handle)
+{
+    (void)handle;
+    return ""; /* its environ is the other server's */
+}
+
+static const struct wsk__websocket_ops OPS = {
+    .receive = standalone_receive,
+    .send = standalone_send,
+    .send_first = standalone_send_first,
+    .send_frame = standalone_send_frame,
+    .close = standalone_close,
+    .drain = standalone_drain,
+    .buffered = standalone_buffered,
+    .can_send = standalone_can_send,
+    .closed = standalone_closed,
+    .deflates = standalone_deflates,
+    .latency = standalone_latency,
+    .hear_pings = standalone_hear_pings,
+    .finish = standalone_finish,
+    .head = standalone_head,
+    .protocol = standalone_protocol,
+    .scheme = standalone_scheme,
+    .prefix = standalone_prefix,
+    .peer = standalone_peer,
+    .local = standalone_local,
+    .ref = standalone_ref,
+    .unref = standalone_unref,
+};
+
 bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
                              wsk_ws_deflate *agreed,
                              char text[WSK_WS_DEFLATE_TEXT])
@@ -680,8 +753,8 @@ bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
 }
 
 /* Our messages are compressed as our options say. */
-static bool set_deflate(struct wsk__lone *lone, const wsk_server_config *cfg,
-                        wsk_ws_deflate agreed)
+static bool set_deflate(struct wsk__standalone *lone,
+                        const wsk_server_config *cfg, wsk_ws_deflate agreed)
 {
     const char *level = cfg->ws_compression_level;
 
@@ -698,7 +771,7 @@ wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
                                  const uint8_t seed[WSK_WS_SEED_LEN],
                                  wsk_conn **conn)
 {
-    struct wsk__lone *lone;
+    struct wsk__standalone *lone;
     char *protocol = NULL;
     bool ok = true;
 
@@ -721,6 +794,6 @@ wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
         wsk__lone_free(lone);
         return WSK_E_NOMEM;
     }
-    *conn = (wsk_conn *)lone;
+    *conn = &lone->handle;
     return WSK_OK;
 }

@@ -2,14 +2,12 @@
  * socket of another server, or a client's. It has no loop: the calling thread
  * does the work. receive() reads, answers pings and keeps the deadlines while
  * it waits; what is sent leaves at once. No lock is held over a call of the
- * transport, which may run an interpreter or switch to another coroutine. It
- * shares the wsk_conn handle, whose first member tells the two apart. */
+ * transport, which may run an interpreter or switch to another coroutine. */
 #ifndef WSK_NET_STANDALONE_STANDALONE_H
 #define WSK_NET_STANDALONE_STANDALONE_H
 
 #include "base/buf.h"
-#include "net/conn/conn.h"
-#include "net/loop/source.h"
+#include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/pool.h"
 #include "wsocket.h"
@@ -17,8 +15,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct wsk__lone {
-    struct wsk__source source; /* fixed, and first: see wsk__lone_of() */
+struct wsk__standalone {
+    struct wsk_conn handle;
     atomic_uint refs;
     const wsk_transport *transport; /* fixed */
     void *io;                       /* fixed */
@@ -67,14 +65,15 @@ struct handshake *wsk__lone_remember(const wsk_adoption *how,
 
 /* What follows the handshake comes first from how->early. NULL when memory is
  * out; then how->io is still the caller's. */
-struct wsk__lone *wsk__lone_new(const wsk_adoption *how, const char *protocol);
+struct wsk__standalone *wsk__lone_new(const wsk_adoption *how,
+                                      const char *protocol);
 
 /* All but the transport. */
-void wsk__lone_free(struct wsk__lone *lone);
+void wsk__lone_free(struct wsk__standalone *lone);
 
 /* Write what is owed, as long as the peer takes some of it now and then. One
  * thread does so for all; another returns at once. WSK_E_AGAIN: interrupted. */
-wsk_status wsk__lone_flush(struct wsk__lone *lone);
+wsk_status wsk__lone_flush(struct wsk__standalone *lone);
 
 /* What the options allow of what the client offers. */
 bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
@@ -82,40 +81,6 @@ bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
                              char text[WSK_WS_DEFLATE_TEXT]);
 
 /* States of zlib that wait for the next message, of whatever connection. */
-extern const struct wsk__source_ops wsk__lone_source; /* none: a mark */
 extern struct wsk__pool wsk__lone_pool;
-
-/* NULL when it is a server's. */
-static inline struct wsk__lone *wsk__lone_of(const wsk_conn *conn)
-{
-    return conn->source.ops == &wsk__lone_source
-               ? (struct wsk__lone *)(uintptr_t)conn
-               : NULL;
-}
-
-/* As the functions of wsk_conn that are called so. */
-void wsk__lone_ref(struct wsk__lone *lone);
-void wsk__lone_unref(struct wsk__lone *lone);
-wsk_head *wsk__lone_head(const struct wsk__lone *lone);
-const char *wsk__lone_protocol(const struct wsk__lone *lone);
-const char *wsk__lone_peer(const struct wsk__lone *lone, uint16_t *port);
-const char *wsk__lone_local(const struct wsk__lone *lone, uint16_t *port);
-wsk_status wsk__lone_receive(struct wsk__lone *lone, int timeout_ms,
-                             wsk_message *msg);
-wsk_status wsk__lone_send(struct wsk__lone *lone, wsk_opcode opcode,
-                          const void *data, size_t len, unsigned flags);
-wsk_status wsk__lone_send_first(struct wsk__lone *lone, wsk_opcode opcode,
-                                const void *data, size_t len, unsigned flags);
-wsk_status wsk__lone_send_frame(struct wsk__lone *lone, wsk_opcode opcode,
-                                bool fin, const void *data, size_t len);
-wsk_status wsk__lone_close(struct wsk__lone *lone, uint16_t code,
-                           const void *reason, size_t len);
-wsk_status wsk__lone_drain(struct wsk__lone *lone);
-size_t wsk__lone_buffered(struct wsk__lone *lone);
-bool wsk__lone_closed(struct wsk__lone *lone, wsk_close_info *info);
-bool wsk__lone_can_send(struct wsk__lone *lone);
-bool wsk__lone_latency(struct wsk__lone *lone, uint32_t *us);
-void wsk__lone_hear_pings(struct wsk__lone *lone, bool hear);
-bool wsk__lone_deflates(const struct wsk__lone *lone);
 
 #endif

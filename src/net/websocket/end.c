@@ -19,10 +19,10 @@ enum {
 };
 
 /* What only its handler can give back is waited for. */
-static bool peer_gives_nothing_back_locked(const struct wsk_conn *conn,
+static bool peer_gives_nothing_back_locked(const struct wsk__conn *conn,
                                            uint64_t now_ms)
 {
-    const struct wsk__socket *ws = conn->ws;
+    const struct wsk__served *ws = conn->ws;
 
     bool more = ws->aside != NULL || wsk__ws_assembles(&ws->engine);
 
@@ -30,9 +30,9 @@ static bool peer_gives_nothing_back_locked(const struct wsk_conn *conn,
            (wsk__ws_owed_locked(conn) > 0 && now_ms - ws->sent_ms >= OVER_MS);
 }
 
-bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
+bool wsk__ws_over_wait_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     uint64_t now_ms;
 
     if (!wsk__ws_is_over_locked(conn)) {
@@ -54,9 +54,9 @@ bool wsk__ws_over_wait_locked(struct wsk_conn *conn)
 }
 
 /* What its peer does not read is freed, but for what has begun to leave. */
-static void drop_unread_locked(struct wsk_conn *conn)
+static void drop_unread_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     size_t len;
     const uint8_t *data = wsk_ws_out_buf(&ws->engine, &len);
     uint8_t *begun = NULL;
@@ -74,7 +74,7 @@ static void drop_unread_locked(struct wsk_conn *conn)
     wsk__free(begun);
 }
 
-void wsk__ws_fail_unread_locked(struct wsk_conn *conn, uint16_t code,
+void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
                                 const char *reason, const char *option)
 {
     drop_unread_locked(conn);
@@ -82,7 +82,7 @@ void wsk__ws_fail_unread_locked(struct wsk_conn *conn, uint16_t code,
     wsk__ws_collect_locked(conn);
 }
 
-void wsk__ws_shut_locked(struct wsk_conn *conn)
+void wsk__ws_shut_locked(struct wsk__conn *conn)
 {
     if (!conn->ws->shut && conn->ws->pins > 0) {
         shutdown(conn->fd, SHUT_RD);
@@ -90,7 +90,7 @@ void wsk__ws_shut_locked(struct wsk_conn *conn)
     }
 }
 
-void wsk__ws_give_up_locked(struct wsk_conn *conn)
+void wsk__ws_give_up_locked(struct wsk__conn *conn)
 {
     wsk__ws_eof_locked(conn);
     wsk__ws_shut_locked(conn);

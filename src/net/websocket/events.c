@@ -4,10 +4,11 @@
 #include "base/utf8.h"
 #include "net/conn/conn.h"
 #include "net/conn/lock.h"
+#include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
-#include "net/loop/post.h"
+#include "net/os/life.h"
 #include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/outbox.h"
@@ -21,14 +22,14 @@ enum {
     CALLS_MAX = 32, /* events of one connection in one go */
 };
 
-bool wsk__ws_events_due_locked(const struct wsk_conn *conn)
+bool wsk__ws_events_due_locked(const struct wsk__conn *conn)
 {
     return conn->ws->handlers != NULL && !conn->ws->calling &&
            (conn->ws->connect_due || conn->ws->inbox != NULL ||
             (conn->ws->ended && !conn->ws->close_fired));
 }
 
-static void bad_text(struct wsk_conn *conn)
+static void bad_text(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
@@ -36,7 +37,7 @@ static void bad_text(struct wsk_conn *conn)
 }
 
 /* The event in hand. A masked message lies in this thread's own buffer. */
-static void deliver_item(struct wsk__thread *th, struct wsk_conn *conn)
+static void deliver_item(struct wsk__thread *th, struct wsk__conn *conn)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
     void *user = conn->ws->handlers_user;
@@ -54,18 +55,18 @@ static void deliver_item(struct wsk__thread *th, struct wsk_conn *conn)
         msg->masked = false;
     }
     if (kind == WSK_WS_MESSAGE && on->message != NULL)
-        on->message(conn, msg, user);
+        on->message(&conn->ws->handle, msg, user);
     else if (kind == WSK_WS_PING && on->ping != NULL)
-        on->ping(conn, msg, user);
+        on->ping(&conn->ws->handle, msg, user);
     else if (kind == WSK_WS_PONG && on->pong != NULL)
-        on->pong(conn, msg, user);
+        on->pong(&conn->ws->handle, msg, user);
     wsk_message_free(msg);
     th->item.kind = WSK_WS_NONE;
 }
 
-static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static enum due next_due_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     struct wsk__inbox_item *item;
 
     if (th->item.kind != WSK_WS_NONE)
@@ -95,7 +96,8 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk_conn *conn)
     return DUE_NOTHING;
 }
 
-static void deliver(struct wsk__thread *th, struct wsk_conn *conn, enum due due)
+static void deliver(struct wsk__thread *th, struct wsk__conn *conn,
+                    enum due due)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
     wsk_close_info info;
@@ -105,28 +107,28 @@ static void deliver(struct wsk__thread *th, struct wsk_conn *conn, enum due due)
         break;
     case DUE_CONNECT:
         if (on->connect != NULL)
-            on->connect(conn, conn->ws->handlers_user);
+            on->connect(&conn->ws->handle, conn->ws->handlers_user);
         break;
     case DUE_ITEM:
         deliver_item(th, conn);
         break;
     case DUE_DRAIN:
-        on->drain(conn, conn->ws->handlers_user);
+        on->drain(&conn->ws->handle, conn->ws->handlers_user);
         break;
     case DUE_CLOSE:
         wsk__conn_lock(conn);
         info = wsk__ws_close_info_locked(conn->ws);
         wsk__conn_unlock(conn);
         if (on->close != NULL)
-            on->close(conn, &info, conn->ws->handlers_user);
+            on->close(&conn->ws->handle, &info, conn->ws->handlers_user);
         break;
     }
 }
 
 /* `th` delivers no more for now. */
-static void let_go_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static void let_go_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (ws->caller == th) {
         wsk__ws_keep_span_locked(conn, &th->ws_span);
@@ -140,9 +142,9 @@ static void let_go_locked(struct wsk__thread *th, struct wsk_conn *conn)
 /* All events have been delivered, and the loop reads again. Whether it has to
  * look at once: a level-triggered poller must be told that there is room. */
 static enum wsk__calls finish_locked(struct wsk__thread *th,
-                                     struct wsk_conn *conn)
+                                     struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     let_go_locked(th, conn);
     if (ws->inbox != NULL || (ws->ended && !ws->close_fired))
@@ -156,10 +158,10 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
                : WSK__CALLS_DONE;
 }
 
-enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
+enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                              bool in_hand)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     enum due due = in_hand && th->item.kind != WSK_WS_NONE ? DUE_ITEM
                                                            : DUE_NOTHING;
     enum wsk__calls calls = WSK__CALLS_MORE;
@@ -190,7 +192,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
 }
 
 /* Nobody calls now: what is in hand waits where others find it. */
-static void stow(struct wsk__thread *th, struct wsk_conn *conn)
+static void stow(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     if (th->item.kind != WSK_WS_NONE && wsk__ws_own_locked(conn, &th->item.msg))
@@ -201,7 +203,7 @@ static void stow(struct wsk__thread *th, struct wsk_conn *conn)
 }
 
 /* There is more for the leader to deliver, in its next look. */
-static void go_on(struct wsk_conn *conn)
+static void go_on(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     conn->ws->calling = false;
@@ -209,12 +211,12 @@ static void go_on(struct wsk_conn *conn)
     wsk__conn_unlock(conn);
 }
 
-bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
+bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
                          enum wsk__calls *calls)
 {
     bool leads;
 
-    wsk_conn_ref(conn);
+    wsk__conn_ref(conn);
     *calls = WSK__CALLS_DONE;
     if (!wsk__call_begin(th, &conn->call)) {
         stow(th, conn);
@@ -236,7 +238,7 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
     }
     if (!leads)
         wsk__conn_post(conn, WSK__POST_RUN);
-    wsk_conn_unref(conn);
+    wsk__conn_unref(conn);
     return leads;
 }
 
@@ -244,7 +246,7 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
 
 static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {
-    struct wsk_conn *conn = wsk__conn_of_call(call);
+    struct wsk__conn *conn = wsk__conn_of_call(call);
     enum wsk__calls calls;
 
     wsk__gate_enter(th);
@@ -254,7 +256,7 @@ static void run_call(struct wsk__thread *th, struct wsk__call *call)
         wsk__call_queue(th->dispatch, call);
     } else {
         wsk__conn_post(conn, WSK__POST_RUN);
-        wsk_conn_unref(conn); /* taken when its events were queued */
+        wsk__conn_unref(conn); /* taken when its events were queued */
     }
 }
 
@@ -270,10 +272,10 @@ static void on_away(struct wsk__call *call)
 
 static void on_dropped(struct wsk__call *call)
 {
-    struct wsk_conn *conn = wsk__conn_of_call(call);
+    struct wsk__conn *conn = wsk__conn_of_call(call);
 
     conn->busy = false;
-    wsk_conn_unref(conn); /* taken when its events were queued */
+    wsk__conn_unref(conn); /* taken when its events were queued */
 }
 
 const struct wsk__call_ops wsk__ws_call_ops = {

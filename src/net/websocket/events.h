@@ -5,7 +5,7 @@
 #include "wsocket.h"
 
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__conn;
 
 /* Deliver a WebSocket's events, a bounded number; `in_hand`: this thread was
  * leading and has some already. */
@@ -17,15 +17,15 @@ enum wsk__calls {
 
 enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_DRAIN, DUE_CLOSE };
 
-bool wsk__ws_events_due_locked(const struct wsk_conn *conn);
+bool wsk__ws_events_due_locked(const struct wsk__conn *conn);
 
 /* The leader delivers what is due, or queues it. False: the lead was lost. */
-bool wsk__ws_call_events(struct wsk__thread *th, struct wsk_conn *conn,
+bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
                          enum wsk__calls *calls);
 
 /* ---- a thread with a call for `conn` ---- */
 
-enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk_conn *conn,
+enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                              bool in_hand);
 
 /* The call of a WebSocket: its handler, or its events. */

@@ -4,11 +4,11 @@
 #include "http/conn.h"
 #include "http/head.h"
 #include "net/conn/conn.h"
-#include "net/conn/peer.h"
 #include "net/http1/exchange.h"
 #include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/served.h"
+#include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
@@ -35,7 +35,7 @@ wsk_head *wsk__head_again(const char *head, size_t len,
 }
 
 /* Windows that are kept live under one budget. */
-static bool reserve_deflate(wsk_server *srv, struct wsk__socket *ws,
+static bool reserve_deflate(wsk_server *srv, struct wsk__served *ws,
                             size_t bytes)
 {
     size_t had = atomic_fetch_add(&srv->sockets.deflate_bytes, bytes);
@@ -44,14 +44,14 @@ static bool reserve_deflate(wsk_server *srv, struct wsk__socket *ws,
     return had + bytes <= srv->cfg.ws_compression_memory;
 }
 
-static void release_deflate(wsk_server *srv, struct wsk__socket *ws)
+static void release_deflate(wsk_server *srv, struct wsk__served *ws)
 {
     atomic_fetch_sub(&srv->sockets.deflate_bytes, ws->deflate_bytes);
     ws->deflate_bytes = 0;
 }
 
 /* What the options allow of what the client offers. */
-static bool agree_deflate(const struct wsk_conn *conn, struct wsk__socket *ws,
+static bool agree_deflate(const struct wsk__conn *conn, struct wsk__served *ws,
                           wsk_ws_deflate *agreed,
                           char text[WSK_WS_DEFLATE_TEXT])
 {
@@ -82,7 +82,7 @@ static void append(char **at, const char *p, size_t len)
 
 /* With all that is asked for later, in as few octets as can be: idle WebSockets
  * are many, and most are never asked. */
-static struct wsk__socket *socket_new(const struct wsk__exchange *h,
+static struct wsk__served *socket_new(const struct wsk__exchange *h,
                                       const char *protocol)
 {
     size_t peer = strlen(h->peer.text) + 1, local = strlen(h->local.text) + 1;
@@ -94,9 +94,9 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
                       ? strlen(h->via->host) + 1
                       : 0;
     const char *head = wsk__http_head_text(&h->http, &head_len);
-    size_t size = offsetof(struct wsk__socket, text) + peer + local + proto +
+    size_t size = offsetof(struct wsk__served, text) + peer + local + proto +
                   prefix + host + head_len;
-    struct wsk__socket *ws = wsk__calloc(size);
+    struct wsk__served *ws = wsk__calloc(size);
     char *at;
 
     if (ws == NULL)
@@ -123,15 +123,18 @@ static struct wsk__socket *socket_new(const struct wsk__exchange *h,
     return ws;
 }
 
-struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
+struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
+                                    const char *protocol,
                                     char extensions[WSK_WS_DEFLATE_TEXT])
 {
-    struct wsk__socket *ws = socket_new(conn->h, protocol);
+    struct wsk__served *ws = socket_new(conn->h, protocol);
     wsk_ws_deflate agreed;
 
     extensions[0] = '\0';
     if (ws == NULL)
         return NULL;
+    ws->handle.ops = &wsk__websocket_served;
+    ws->conn = conn;
     wsk__ws_init(&ws->engine, &conn->srv->cfg.limits);
     if (agree_deflate(conn, ws, &agreed, extensions))
         wsk__ws_set_deflate(&ws->engine, &agreed, &conn->srv->sockets.pool);
@@ -142,7 +145,7 @@ struct wsk__socket *wsk__ws_prepare(struct wsk_conn *conn, const char *protocol,
     return ws;
 }
 
-void wsk__ws_discard(wsk_server *srv, struct wsk__socket *ws)
+void wsk__ws_discard(wsk_server *srv, struct wsk__served *ws)
 {
     struct wsk__inbox_item *item;
 

@@ -25,7 +25,7 @@
 enum { CONTROLS_MAX = 16 }; /* pings and pongs that wait for a handler */
 
 /* Pings that nobody fetches must not stand in the way of messages. */
-static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
+static bool wants(const struct wsk__served *ws, wsk_ws_event_kind kind)
 {
     if (kind == WSK_WS_MESSAGE || kind == WSK_WS_PIECE)
         return true;
@@ -37,7 +37,7 @@ static bool wants(const struct wsk__socket *ws, wsk_ws_event_kind kind)
                                : ws->handlers->pong != NULL;
 }
 
-static void out_of_memory(struct wsk_conn *conn)
+static void out_of_memory(struct wsk__conn *conn)
 {
     wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
 }
@@ -47,10 +47,10 @@ static bool is_control(const struct wsk__inbox_item *entry)
     return entry->kind == WSK_WS_PING || entry->kind == WSK_WS_PONG;
 }
 
-void wsk__ws_inbox_put_locked(struct wsk_conn *conn,
+void wsk__ws_inbox_put_locked(struct wsk__conn *conn,
                               const struct wsk__inbox_item *item)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     struct wsk__inbox_item *newest = ws->inbox;
     struct wsk__inbox_item *entry = wsk__memdup(item, sizeof(*item));
 
@@ -70,7 +70,7 @@ void wsk__ws_inbox_put_locked(struct wsk_conn *conn,
     ws->inbox_bytes += entry->msg.len;
 }
 
-struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__socket *ws)
+struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__served *ws)
 {
     struct wsk__inbox_item *newest = ws->inbox, *oldest;
 
@@ -90,7 +90,7 @@ struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__socket *ws)
 }
 
 /* The event as an item that owns its octets. False: memory is out. */
-static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
+static bool take_event(struct wsk__served *ws, const wsk_ws_event *ev,
                        struct wsk__inbox_item *item)
 {
     *item = (struct wsk__inbox_item){.kind = ev->kind,
@@ -106,9 +106,9 @@ static bool take_event(struct wsk__socket *ws, const wsk_ws_event *ev,
 }
 
 /* Without memory for its reason the end comes without one. */
-static void end_locked(struct wsk_conn *conn, const wsk_ws_event *ev)
+static void end_locked(struct wsk__conn *conn, const wsk_ws_event *ev)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     wsk_close_info sent;
 
     wsk__ws_tell_sent(&ws->engine, &sent);
@@ -123,7 +123,7 @@ static void end_locked(struct wsk_conn *conn, const wsk_ws_event *ev)
         ws->reason_len = (uint8_t)ev->len;
 }
 
-wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws)
+wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws)
 {
     wsk_close_info info = {.code = ws->ended ? ws->code : 1006,
                            .clean = ws->clean,
@@ -136,7 +136,7 @@ wsk_close_info wsk__ws_close_info_locked(const struct wsk__socket *ws)
 }
 
 /* For the log. */
-static void count_in_locked(struct wsk__socket *ws,
+static void count_in_locked(struct wsk__served *ws,
                             const struct wsk__inbox_item *item)
 {
     if (item->kind != WSK_WS_MESSAGE)
@@ -147,9 +147,9 @@ static void count_in_locked(struct wsk__socket *ws,
 
 /* What the engine says until something is for the application: *item then.
  * False: it says nothing more. */
-static bool hear_locked(struct wsk_conn *conn, struct wsk__inbox_item *item)
+static bool hear_locked(struct wsk__conn *conn, struct wsk__inbox_item *item)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     for (;;) {
         wsk_ws_event ev = wsk_ws_next(&ws->engine);
@@ -171,7 +171,7 @@ static bool hear_locked(struct wsk_conn *conn, struct wsk__inbox_item *item)
 }
 
 /* Everything the engine has to say, into the inbox. */
-void wsk__ws_collect_locked(struct wsk_conn *conn)
+void wsk__ws_collect_locked(struct wsk__conn *conn)
 {
     struct wsk__inbox_item item;
 
@@ -179,7 +179,7 @@ void wsk__ws_collect_locked(struct wsk_conn *conn)
         wsk__ws_inbox_put_locked(conn, &item);
 }
 
-bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
+bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
                          struct wsk__inbox_item *item)
 {
     struct wsk_ws *engine = &conn->ws->engine;
@@ -215,7 +215,7 @@ bool wsk__ws_pull_locked(struct wsk_conn *conn, wsk_str *span,
 
 /* Take the mask off a lent message, to `to`. False: it is no text (8.1), and
  * the connection has failed. */
-static bool unmask_locked(struct wsk_conn *conn, wsk_message *msg, void *to)
+static bool unmask_locked(struct wsk__conn *conn, wsk_message *msg, void *to)
 {
     if (!wsk_message_copy(msg, to) && msg->opcode == WSK_TEXT &&
         !wsk__utf8_valid(to, msg->len)) {
@@ -227,7 +227,7 @@ static bool unmask_locked(struct wsk_conn *conn, wsk_message *msg, void *to)
     return true;
 }
 
-bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg)
+bool wsk__ws_own_locked(struct wsk__conn *conn, wsk_message *msg)
 {
     if (!msg->masked)
         return true;
@@ -242,7 +242,7 @@ bool wsk__ws_own_locked(struct wsk_conn *conn, wsk_message *msg)
     return false;
 }
 
-bool wsk__ws_keep(struct wsk__socket *ws, const void *data, size_t len)
+bool wsk__ws_keep(struct wsk__served *ws, const void *data, size_t len)
 {
     if (len == 0)
         return true;
@@ -262,7 +262,7 @@ static void free_kept(struct wsk__buf *in)
     wsk__free(in);
 }
 
-void wsk__ws_drop_kept(struct wsk__socket *ws)
+void wsk__ws_drop_kept(struct wsk__served *ws)
 {
     free_kept(ws->in);
     ws->in = NULL;
@@ -276,16 +276,16 @@ static wsk_str kept(const struct wsk__buf *in)
     return (wsk_str){(const char *)wsk__buf_data(in), wsk__buf_len(in)};
 }
 
-static void ack_kept(struct wsk__socket *ws, size_t n)
+static void ack_kept(struct wsk__served *ws, size_t n)
 {
     wsk__buf_ack(ws->in, n);
     if (wsk__buf_len(ws->in) == 0)
         wsk__ws_drop_kept(ws);
 }
 
-void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span)
+void wsk__ws_keep_span_locked(struct wsk__conn *conn, wsk_str *span)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     struct wsk__buf *later = ws->in;
     wsk_str rest = kept(later);
 
@@ -299,7 +299,7 @@ void wsk__ws_keep_span_locked(struct wsk_conn *conn, wsk_str *span)
     span->len = 0;
 }
 
-bool wsk__ws_inbox_is_full_locked(const struct wsk_conn *conn)
+bool wsk__ws_inbox_is_full_locked(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
 
@@ -311,7 +311,7 @@ bool wsk__ws_inbox_is_full_locked(const struct wsk_conn *conn)
 }
 
 /* Into the inbox, as far as there is room. */
-static void store_locked(struct wsk_conn *conn, wsk_str *span)
+static void store_locked(struct wsk__conn *conn, wsk_str *span)
 {
     struct wsk__inbox_item item;
 
@@ -321,7 +321,7 @@ static void store_locked(struct wsk_conn *conn, wsk_str *span)
             wsk__ws_inbox_put_locked(conn, &item);
 }
 
-void wsk__ws_eof_locked(struct wsk_conn *conn)
+void wsk__ws_eof_locked(struct wsk__conn *conn)
 {
     conn->eof = true;
     wsk_ws_feed_eof(&conn->ws->engine);
@@ -330,7 +330,7 @@ void wsk__ws_eof_locked(struct wsk_conn *conn)
 
 /* Read once from the descriptor; an end is seen to. The octets that are now in
  * the thread's buffer; 0 when there are none, or they went to their message. */
-static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static size_t receive_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
     size_t size = WSK__RX_SIZE;
     uint8_t *room;
@@ -360,7 +360,7 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk_conn *conn)
     return 0;
 }
 
-void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn)
+void wsk__ws_read_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__buf *in = conn->ws->in;
     wsk_str span = kept(in);
@@ -376,7 +376,7 @@ void wsk__ws_read_locked(struct wsk__thread *th, struct wsk_conn *conn)
     wsk__ws_flush_locked(conn);
 }
 
-void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
+void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
                                  bool leads)
 {
     wsk_str in = kept(conn->ws->in);
@@ -393,7 +393,7 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk_conn *conn,
 
 /* A message for receive(). A lent one moves to rx, where it may lie; without
  * it, is made its own. */
-static bool settle_locked(struct wsk_conn *conn, struct wsk__inbox_item *item,
+static bool settle_locked(struct wsk__conn *conn, struct wsk__inbox_item *item,
                           uint8_t *rx, wsk_message *msg)
 {
     if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
@@ -407,7 +407,7 @@ static bool settle_locked(struct wsk_conn *conn, struct wsk__inbox_item *item,
     return true;
 }
 
-static bool fetch_from_inbox(struct wsk__socket *ws, wsk_message *msg)
+static bool fetch_from_inbox(struct wsk__served *ws, wsk_message *msg)
 {
     struct wsk__inbox_item *entry = wsk__ws_inbox_take(ws);
 
@@ -418,10 +418,10 @@ static bool fetch_from_inbox(struct wsk__socket *ws, wsk_message *msg)
     return true;
 }
 
-bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
+bool wsk__ws_fetch_ready_locked(struct wsk__conn *conn, uint8_t *rx,
                                 wsk_message *msg)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     struct wsk__inbox_item item = {.kind = WSK_WS_MESSAGE};
     wsk_str in = kept(ws->in);
     size_t used;
@@ -439,9 +439,9 @@ bool wsk__ws_fetch_ready_locked(struct wsk_conn *conn, uint8_t *rx,
     return got;
 }
 
-bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
+bool wsk__ws_fetch_locked(struct wsk__conn *conn, uint8_t *rx, wsk_message *msg)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     struct wsk__inbox_item item;
     wsk_str span = kept(ws->in);
     size_t had = span.len;
@@ -456,7 +456,7 @@ bool wsk__ws_fetch_locked(struct wsk_conn *conn, uint8_t *rx, wsk_message *msg)
     return got;
 }
 
-bool wsk__ws_received_locked(struct wsk_conn *conn, const uint8_t *data,
+bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
                              ssize_t n, uint8_t *rx, wsk_message *msg)
 {
     wsk_str span = {(const char *)data, n > 0 ? (size_t)n : 0};

@@ -2,7 +2,6 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/load.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
 #include "net/server/server.h"
 #include "net/websocket/served.h"
@@ -19,9 +18,9 @@ static bool is_much(const wsk_server *srv)
 
 /* What is kept of a message that has more to come, for a handler that is away,
  * and for a peer that does not read. */
-void wsk__ws_account_locked(struct wsk_conn *conn)
+void wsk__ws_account_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     size_t held;
 
     wsk__ws_tell_of_arrival_locked(conn);
@@ -44,13 +43,13 @@ void wsk__ws_account_locked(struct wsk_conn *conn)
     }
 }
 
-void wsk__ws_forget_locked(struct wsk_conn *conn)
+void wsk__ws_forget_locked(struct wsk__conn *conn)
 {
     wsk__ws_drop_out(&conn->ws->engine);
     wsk__ws_account_locked(conn);
 }
 
-bool wsk__ws_is_over_locked(const struct wsk_conn *conn)
+bool wsk__ws_is_over_locked(const struct wsk__conn *conn)
 {
     return conn->ws->counted > 0 && wsk_ws_can_send(&conn->ws->engine) &&
            wsk__memory_is_past(conn->srv);

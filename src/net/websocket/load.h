@@ -4,16 +4,16 @@
 
 #include "wsocket.h"
 
-struct wsk_conn;
+struct wsk__conn;
 
 /* ---- memory_limit and queue_limit ---- */
 
 /* The same for WebSockets, under their lock; wait: whether nothing more may be
  * read now. It fails the connection when the patience is over. */
-void wsk__ws_account_locked(struct wsk_conn *conn);
-bool wsk__ws_is_over_locked(const struct wsk_conn *conn);
+void wsk__ws_account_locked(struct wsk__conn *conn);
+bool wsk__ws_is_over_locked(const struct wsk__conn *conn);
 
 /* The transport of a WebSocket is gone: free what its peer will not read. */
-void wsk__ws_forget_locked(struct wsk_conn *conn);
+void wsk__ws_forget_locked(struct wsk__conn *conn);
 
 #endif

@@ -59,7 +59,7 @@ static void take_spare(wsk_server *srv, struct wsk__buf *msg, size_t n)
     msg->tail = len;
 }
 
-uint8_t *wsk__long_message_room_locked(struct wsk_conn *conn, size_t *size)
+uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size)
 {
     struct wsk__buf *msg = conn->ws->engine.msg;
     size_t left = wsk__ws_to_come(&conn->ws->engine), ahead;
@@ -75,7 +75,7 @@ uint8_t *wsk__long_message_room_locked(struct wsk_conn *conn, size_t *size)
     return wsk__buf_room(msg, ahead);
 }
 
-void wsk__long_message_came_locked(struct wsk_conn *conn, const uint8_t *room,
+void wsk__long_message_came_locked(struct wsk__conn *conn, const uint8_t *room,
                                    size_t n)
 {
     size_t used;
@@ -84,7 +84,7 @@ void wsk__long_message_came_locked(struct wsk_conn *conn, const uint8_t *room,
     conn->since_ms = wsk__now_ms();
 }
 
-struct wsk__long_message wsk__long_message_begin_locked(struct wsk_conn *conn)
+struct wsk__long_message wsk__long_message_begin_locked(struct wsk__conn *conn)
 {
     struct wsk__long_message direct = {NULL, NULL, 0};
 
@@ -95,7 +95,7 @@ struct wsk__long_message wsk__long_message_begin_locked(struct wsk_conn *conn)
     return direct;
 }
 
-void wsk__long_message_end_locked(struct wsk_conn *conn,
+void wsk__long_message_end_locked(struct wsk__conn *conn,
                                   struct wsk__long_message *direct, size_t n)
 {
     struct wsk__buf *msg = direct->msg;

@@ -3,6 +3,7 @@
 #include "net/conn/conn.h"
 #include "net/dispatch/thread.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/os/stream.h"
 #include "net/server/server.h"
 #include "net/websocket/load.h"
@@ -10,19 +11,20 @@
 #include "net/websocket/stall.h"
 #include "ws/conn.h"
 #include "ws/frame.h"
+#include "ws/queue.h"
 #include "wsocket.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
-void wsk__ws_sent_locked(struct wsk__socket *ws)
+void wsk__ws_sent_locked(struct wsk__served *ws)
 {
     ws->sent_ms = wsk__now_ms();
     ws->stalled = false;
 }
 
-static enum wsk__io flush_buf(struct wsk_conn *conn, const uint8_t *data,
+static enum wsk__io flush_buf(struct wsk__conn *conn, const uint8_t *data,
                               size_t len, size_t *sent)
 {
     *sent = 0;
@@ -60,7 +62,7 @@ static size_t begun_after(const uint8_t *data, size_t begun, size_t sent)
     return begun - sent;
 }
 
-enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
+enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
 {
     size_t len, sent;
     const uint8_t *data;
@@ -85,7 +87,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn)
     return io;
 }
 
-size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
+size_t wsk__ws_owed_locked(const struct wsk__conn *conn)
 {
     size_t len;
 
@@ -93,14 +95,14 @@ size_t wsk__ws_owed_locked(const struct wsk_conn *conn)
     return len;
 }
 
-bool wsk__ws_is_full_locked(const struct wsk_conn *conn, uint64_t limit)
+bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit)
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
     return owed > limit || (owed > 0 && wsk__ws_is_over_locked(conn));
 }
 
-void wsk__ws_await_drain_locked(const struct wsk_conn *conn)
+void wsk__ws_await_drain_locked(const struct wsk__conn *conn)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
 
@@ -110,9 +112,9 @@ void wsk__ws_await_drain_locked(const struct wsk_conn *conn)
 
 /* A message that was dropped may be as long as ws_send_max: it shall find room.
  */
-bool wsk__ws_has_drained_locked(const struct wsk_conn *conn)
+bool wsk__ws_has_drained_locked(const struct wsk__conn *conn)
 {
-    const struct wsk__socket *ws = conn->ws;
+    const struct wsk__served *ws = conn->ws;
 
     return ws->drain_due && wsk_ws_can_send(&ws->engine) &&
            !wsk__ws_is_full_locked(

@@ -5,27 +5,27 @@
 #include "net/os/stream.h"
 #include "wsocket.h"
 
-struct wsk__socket;
-struct wsk_conn;
+struct wsk__served;
+struct wsk__conn;
 
 /* ---- lock held: WebSockets ---- */
 
 /* Write what the engine owes. */
-enum wsk__io wsk__ws_flush_locked(struct wsk_conn *conn);
+enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn);
 
 /* The kernel took some of it. */
-void wsk__ws_sent_locked(struct wsk__socket *ws);
+void wsk__ws_sent_locked(struct wsk__served *ws);
 
 /* ---- lock held: what has come ---- */
 
 /* Octets that wait to be written; and whether whoever sends should wait until
  * they are no more than `limit`. */
-size_t wsk__ws_owed_locked(const struct wsk_conn *conn);
-bool wsk__ws_is_full_locked(const struct wsk_conn *conn, uint64_t limit);
+size_t wsk__ws_owed_locked(const struct wsk__conn *conn);
+bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit);
 
 /* Whoever sends in events goes on when less waits; and whether it does by now.
  */
-void wsk__ws_await_drain_locked(const struct wsk_conn *conn);
-bool wsk__ws_has_drained_locked(const struct wsk_conn *conn);
+void wsk__ws_await_drain_locked(const struct wsk__conn *conn);
+bool wsk__ws_has_drained_locked(const struct wsk__conn *conn);
 
 #endif

@@ -11,7 +11,7 @@ uint32_t wsk__payload_hash(const uint8_t *data, size_t len)
     return wsk__hash(data, len);
 }
 
-void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
+void wsk__ws_pinged_locked(struct wsk__served *ws, const uint8_t *data,
                            size_t len)
 {
     uint32_t hash = wsk__payload_hash(data, len);
@@ -22,7 +22,7 @@ void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
     ws->asked_hash = hash;
 }
 
-void wsk__ws_ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev)
+void wsk__ws_ponged_locked(struct wsk__served *ws, const wsk_ws_event *ev)
 {
     uint64_t us;
 

@@ -4,14 +4,14 @@
 
 #include "wsocket.h"
 
-struct wsk__socket;
+struct wsk__served;
 
-void wsk__ws_ponged_locked(struct wsk__socket *ws, const wsk_ws_event *ev);
+void wsk__ws_ponged_locked(struct wsk__served *ws, const wsk_ws_event *ev);
 
 /* ---- lock held: what has come ---- */
 
 /* A ping of ours has been queued, and the time to its answer runs. */
-void wsk__ws_pinged_locked(struct wsk__socket *ws, const uint8_t *data,
+void wsk__ws_pinged_locked(struct wsk__served *ws, const uint8_t *data,
                            size_t len);
 
 /* By which a ping is known again. */

@@ -5,16 +5,16 @@
 #include "net/conn/lock.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/server/server.h"
-#include "net/standalone/standalone.h"
 #include "net/websocket/end.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/long_message.h"
 #include "net/websocket/outbox.h"
 #include "net/websocket/served.h"
 #include "net/websocket/stall.h"
+#include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -28,7 +28,7 @@ enum {
     STACK_RX = 16384,
 };
 
-struct wsk__thread *wsk__handler_thread(const wsk_conn *conn)
+struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn)
 {
     struct wsk__thread *th = wsk__self;
 
@@ -36,7 +36,8 @@ struct wsk__thread *wsk__handler_thread(const wsk_conn *conn)
 }
 
 /* Whether that has come, more or less; 0: the time is up. */
-static int wait_own(const wsk_conn *conn, uint64_t until_ms, enum wait wait)
+static int wait_own(const struct wsk__conn *conn, uint64_t until_ms,
+                    enum wait wait)
 {
     struct pollfd p = {.fd = wait == WAIT_MEMORY ? -1 : conn->fd,
                        .events = wait == WAIT_BACKLOG ? POLLOUT : POLLIN};
@@ -49,7 +50,7 @@ static int wait_own(const wsk_conn *conn, uint64_t until_ms, enum wait wait)
 }
 
 /* Wait until the descriptor has something, and read it. -2: the time is up. */
-static ssize_t read_own(wsk_conn *conn, uint8_t *rx, size_t size,
+static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
                         uint64_t until_ms, enum wait wait)
 {
     int flags = until_ms == UINT64_MAX && wait == WAIT_INPUT ? 0 : MSG_DONTWAIT;
@@ -72,7 +73,7 @@ static ssize_t read_own(wsk_conn *conn, uint8_t *rx, size_t size,
 }
 
 /* Who does not read what we send is not read from. */
-static enum wait what_first_locked(wsk_conn *conn)
+static enum wait what_first_locked(struct wsk__conn *conn)
 {
     if (wsk__ws_over_wait_locked(conn))
         return WAIT_MEMORY;
@@ -83,8 +84,8 @@ static enum wait what_first_locked(wsk_conn *conn)
 
 /* The receive half belongs to this thread: read until there is a message. `own`
  * is where it may read to and lend from, or NULL. */
-static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
-                              uint8_t *lend, wsk_message *msg)
+static wsk_status receive_own(struct wsk__conn *conn, uint64_t until_ms,
+                              uint8_t *own, uint8_t *lend, wsk_message *msg)
 {
     uint8_t stack[STACK_RX];
     uint8_t *rx = own != NULL ? own : stack;
@@ -118,7 +119,7 @@ static wsk_status receive_own(wsk_conn *conn, uint64_t until_ms, uint8_t *own,
     return st;
 }
 
-void wsk__ws_unpin_locked(wsk_conn *conn)
+void wsk__ws_unpin_locked(struct wsk__conn *conn)
 {
     if (--conn->ws->pins == 0 && conn->ws->close_due) {
         close(conn->fd);
@@ -126,20 +127,20 @@ void wsk__ws_unpin_locked(wsk_conn *conn)
     }
 }
 
-bool wsk__ws_in_pieces_locked(const struct wsk__socket *ws)
+bool wsk__ws_in_pieces_locked(const struct wsk__served *ws)
 {
     return ws->in_pieces || wsk__ws_in_pieces(&ws->engine) ||
            (ws->inbox != NULL && ws->inbox->next->kind == WSK_WS_PIECE);
 }
 
-static bool may_receive_locked(const struct wsk__socket *ws)
+static bool may_receive_locked(const struct wsk__served *ws)
 {
     return !ws->receiving && ws->handlers == NULL;
 }
 
 /* The handler says how it wants what comes: in pieces or whole. While it is
  * away, nobody says so (wsk__ws_hold()). */
-static bool begin_wanting_locked(struct wsk__socket *ws, bool pieces)
+static bool begin_wanting_locked(struct wsk__served *ws, bool pieces)
 {
     if (!may_receive_locked(ws) || (!pieces && wsk__ws_in_pieces_locked(ws)))
         return false;
@@ -152,7 +153,7 @@ static bool begin_wanting_locked(struct wsk__socket *ws, bool pieces)
     return true;
 }
 
-static void end_wanting_locked(struct wsk__socket *ws, wsk_status st,
+static void end_wanting_locked(struct wsk__served *ws, wsk_status st,
                                const wsk_message *msg)
 {
     wsk__ws_hold(&ws->engine, ws->handlers == NULL);
@@ -164,10 +165,10 @@ static void end_wanting_locked(struct wsk__socket *ws, wsk_status st,
 
 /* The first look, without waiting. WSK_E_AGAIN: conn->fd is this thread's to
  * read from. */
-static wsk_status begin_receive(wsk_conn *conn, bool pieces, uint8_t *lend,
-                                wsk_message *msg)
+static wsk_status begin_receive(struct wsk__conn *conn, bool pieces,
+                                uint8_t *lend, wsk_message *msg)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     wsk_status st = WSK_E_STATE;
 
     wsk__conn_lock(conn);
@@ -193,8 +194,9 @@ static wsk_status begin_receive(wsk_conn *conn, bool pieces, uint8_t *lend,
     return st;
 }
 
-static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
-                              wsk_status st, const wsk_message *msg)
+static wsk_status end_receive(struct wsk__conn *conn,
+                              const struct wsk__thread *th, wsk_status st,
+                              const wsk_message *msg)
 {
     wsk__conn_lock(conn);
     end_wanting_locked(conn->ws, st, msg);
@@ -208,7 +210,7 @@ static wsk_status end_receive(wsk_conn *conn, const struct wsk__thread *th,
     return st;
 }
 
-wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms,
+wsk_status wsk__ws_receive(struct wsk__conn *conn, int timeout_ms,
                            enum wsk__receive_mode how, wsk_message *msg)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
@@ -240,14 +242,13 @@ wsk_status wsk__ws_receive(wsk_conn *conn, int timeout_ms,
     return st;
 }
 
-wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
+wsk_status wsk__ws_receive_ready(struct wsk__conn *conn, wsk_message *msg)
 {
     struct wsk__thread *th;
     uint8_t *lend;
     bool got = false;
 
-    *msg = (wsk_message){.opcode = WSK_BINARY};
-    if (wsk__lone_of(conn) != NULL || wsk__forked(&conn->srv->life))
+    if (wsk__forked(&conn->srv->life))
         return WSK_E_AGAIN;
     th = wsk__handler_thread(conn);
     if (th != NULL && !wsk__call_goes_on(th))
@@ -260,11 +261,11 @@ wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg)
     return got ? WSK_OK : WSK_E_AGAIN;
 }
 
-bool wsk_conn_has_more(const wsk_conn *conn)
+bool wsk__ws_has_more(const struct wsk__conn *conn)
 {
     bool more;
 
-    if (wsk__lone_of(conn) != NULL || wsk__forked(&conn->srv->life))
+    if (wsk__forked(&conn->srv->life))
         return false;
     wsk__conn_lock(conn);
     more = conn->ws->inbox != NULL || conn->ws->in != NULL;

@@ -6,17 +6,18 @@
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/os/stream.h"
 #include "net/server/server.h"
-#include "net/standalone/standalone.h"
 #include "net/websocket/end.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/load.h"
 #include "net/websocket/outbox.h"
+#include "net/websocket/ping.h"
 #include "net/websocket/receive.h"
 #include "net/websocket/served.h"
+#include "ws/conn.h"
 #include "ws/frame.h"
 #include "ws/send.h"
 #include "wsocket.h"
@@ -34,13 +35,14 @@ enum {
     LOOK_MS = 1000, /* and it looks for a close that no write shows */
 };
 
-void wsk__ws_queue_locked(wsk_conn *conn)
+/* Something is about to be queued: this thread lends the queue. */
+static void lend_queue_locked(struct wsk__conn *conn)
 {
     if (wsk__self != NULL)
         wsk__ws_lend(&conn->ws->engine, &wsk__self->ws_out);
 }
 
-void wsk__ws_queued_locked(wsk_conn *conn)
+void wsk__ws_queued_locked(struct wsk__conn *conn)
 {
     if (!conn->ws->corked || conn->ws->caller != wsk__self)
         wsk__ws_flush_locked(conn);
@@ -54,7 +56,7 @@ void wsk__ws_queued_locked(wsk_conn *conn)
 }
 
 /* A message that finds the queue empty is never too long. */
-static bool fits_queue_locked(const wsk_conn *conn, size_t len)
+static bool fits_queue_locked(const struct wsk__conn *conn, size_t len)
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
@@ -62,7 +64,9 @@ static bool fits_queue_locked(const wsk_conn *conn, size_t len)
                          !wsk__ws_is_over_locked(conn));
 }
 
-wsk_status wsk__ws_bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
+/* A queue that no peer reads is not kept for ever. */
+static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
+                                     bool keep)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
     bool over;
@@ -87,7 +91,8 @@ wsk_status wsk__ws_bound_queue_locked(wsk_conn *conn, size_t len, bool keep)
     return WSK_E_CLOSED;
 }
 
-void wsk__ws_count_out_locked(struct wsk__socket *ws, size_t len, bool whole)
+/* For the log. */
+static void count_out_locked(struct wsk__served *ws, size_t len, bool whole)
 {
     ws->messages_out += whole;
     ws->octets_out += len;
@@ -96,7 +101,7 @@ void wsk__ws_count_out_locked(struct wsk__socket *ws, size_t len, bool whole)
 /* A long message that nothing waits before is written from where it stands; it
  * would gain nothing from leaving together with others. What the kernel does
  * not take is queued. */
-static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
+static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
                                    const uint8_t *data, size_t len,
                                    unsigned flags)
 {
@@ -127,8 +132,9 @@ static wsk_status send_long_locked(wsk_conn *conn, wsk_opcode opcode,
     return WSK_E_NOMEM;
 }
 
-wsk_status wsk__ws_send_some(wsk_conn *conn, wsk_opcode opcode, bool fin,
-                             const void *data, size_t len, unsigned flags)
+wsk_status wsk__ws_send_some(struct wsk__conn *conn, wsk_opcode opcode,
+                             bool fin, const void *data, size_t len,
+                             unsigned flags)
 {
     struct wsk_ws *engine = &conn->ws->engine;
     size_t octets = len;
@@ -137,30 +143,31 @@ wsk_status wsk__ws_send_some(wsk_conn *conn, wsk_opcode opcode, bool fin,
     wsk_status st;
 
     wsk__conn_lock(conn);
-    st = wsk__ws_bound_queue_locked(conn, len,
-                                    (flags & WSK_SEND_KEEP) != 0 || !fin);
+    st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0 || !fin);
     if (st == WSK_OK && packed == NULL && !queues) {
         wsk__ws_flush_locked(conn);
         st = send_long_locked(conn, opcode, data, len, flags);
         queues = st == WSK_E_AGAIN;
         st = queues ? WSK_OK : st;
     }
-    wsk__ws_queue_locked(conn);
+    lend_queue_locked(conn);
     if (st == WSK_OK && packed != NULL)
         st = wsk__ws_send_packed(engine, opcode, fin, packed, len);
     else if (st == WSK_OK && queues)
         st = fin ? wsk_ws_send_with(engine, opcode, data, len, flags)
                  : wsk_ws_send_first(engine, opcode, data, len, flags);
     if (st == WSK_OK)
-        wsk__ws_count_out_locked(conn->ws, octets, fin);
+        count_out_locked(conn->ws, octets, fin);
     wsk__ws_queued_locked(conn);
     wsk__conn_unlock(conn);
     wsk__free(packed);
     return st;
 }
 
-uint8_t *wsk__ws_pack_ahead(const wsk_conn *conn, wsk_opcode opcode,
-                            const void *data, size_t *len)
+/* A long piece of a compressed message is compressed before the lock is taken.
+ * Whether it is one cannot change meanwhile: nobody else sends its pieces. */
+static uint8_t *pack_ahead(const struct wsk__conn *conn, wsk_opcode opcode,
+                           const void *data, size_t *len)
 {
     const struct wsk_ws *engine = &conn->ws->engine;
     bool packs;
@@ -173,8 +180,36 @@ uint8_t *wsk__ws_pack_ahead(const wsk_conn *conn, wsk_opcode opcode,
     return packs ? wsk__ws_pack_piece(engine, data, len) : NULL;
 }
 
+wsk_status wsk__ws_send_frame(struct wsk__conn *conn, wsk_opcode opcode,
+                              bool fin, const void *data, size_t len)
+{
+    size_t octets = len;
+    uint8_t *packed;
+    wsk_status st;
+
+    if (wsk__forked(&conn->srv->life))
+        return WSK_E_CLOSED;
+    packed = pack_ahead(conn, opcode, data, &len);
+    wsk__conn_lock(conn);
+    /* No piece of a message is dropped. */
+    st = bound_queue_locked(conn, len, opcode == WSK_CONTINUATION || !fin);
+    lend_queue_locked(conn);
+    if (st == WSK_OK && packed != NULL)
+        st = wsk__ws_send_packed(&conn->ws->engine, opcode, fin, packed, len);
+    else if (st == WSK_OK)
+        st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
+    if (st == WSK_OK && opcode == WSK_PING)
+        wsk__ws_pinged_locked(conn->ws, data, len);
+    else if (st == WSK_OK && opcode != WSK_PONG)
+        count_out_locked(conn->ws, octets, fin);
+    wsk__ws_queued_locked(conn);
+    wsk__conn_unlock(conn);
+    wsk__free(packed);
+    return st;
+}
+
 /* WSK_E_AGAIN: more waits than drain() lets pass. */
-static wsk_status look_at_queue_locked(wsk_conn *conn)
+static wsk_status look_at_queue_locked(struct wsk__conn *conn)
 {
     uint64_t limit = conn->srv->cfg.ws_send_limit;
     wsk_status st = WSK_OK;
@@ -190,7 +225,7 @@ static wsk_status look_at_queue_locked(wsk_conn *conn)
 }
 
 /* One look, and one wait of at most `ms` if it is needed. */
-static wsk_status await_queue(wsk_conn *conn, uint64_t ms)
+static wsk_status await_queue(struct wsk__conn *conn, uint64_t ms)
 {
     struct pollfd p = {.events = POLLOUT};
     wsk_status st;
@@ -211,7 +246,8 @@ static wsk_status await_queue(wsk_conn *conn, uint64_t ms)
 }
 
 /* `reader`: a WebSocket whose handler waits here and so does not read; NULL. */
-static wsk_status drain(wsk_conn *conn, uint64_t until_ms, wsk_conn *reader)
+static wsk_status drain(struct wsk__conn *conn, uint64_t until_ms,
+                        struct wsk__conn *reader)
 {
     uint64_t patience = AWAY_MS;
     wsk_status st = WSK_E_AGAIN;
@@ -230,15 +266,13 @@ static wsk_status drain(wsk_conn *conn, uint64_t until_ms, wsk_conn *reader)
     return st;
 }
 
-wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms)
+wsk_status wsk__ws_drain(struct wsk__conn *conn, int timeout_ms)
 {
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th;
     wsk_status st;
 
-    if (wsk__lone_of(conn) != NULL)
-        return wsk__lone_drain(wsk__lone_of(conn));
     th = wsk__handler_thread(conn);
     if (th == NULL)
         return drain(conn, until, NULL);

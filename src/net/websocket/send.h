@@ -5,28 +5,22 @@
 #include "ws/conn.h"
 #include "wsocket.h"
 
-struct wsk__socket;
-
-/* Something is about to be queued: this thread lends the queue. */
-void wsk__ws_queue_locked(wsk_conn *conn);
+struct wsk__conn;
+struct wsk__served;
 
 /* Something was queued: write it, unless the thread that delivers this
  * connection's events does so at the end of the callback anyway. */
-void wsk__ws_queued_locked(wsk_conn *conn);
-
-/* A queue that no peer reads is not kept for ever. */
-wsk_status wsk__ws_bound_queue_locked(wsk_conn *conn, size_t len, bool keep);
-
-/* For the log. */
-void wsk__ws_count_out_locked(struct wsk__socket *ws, size_t len, bool whole);
+void wsk__ws_queued_locked(struct wsk__conn *conn);
 
 /* A message, or with `fin` false the first piece of one. */
-wsk_status wsk__ws_send_some(wsk_conn *conn, wsk_opcode opcode, bool fin,
-                             const void *data, size_t len, unsigned flags);
+wsk_status wsk__ws_send_some(struct wsk__conn *conn, wsk_opcode opcode,
+                             bool fin, const void *data, size_t len,
+                             unsigned flags);
 
-/* A long piece of a compressed message is compressed before the lock is taken.
- * Whether it is one cannot change meanwhile: nobody else sends its pieces. */
-uint8_t *wsk__ws_pack_ahead(const wsk_conn *conn, wsk_opcode opcode,
-                            const void *data, size_t *len);
+/* A frame, maybe a piece of a message. */
+wsk_status wsk__ws_send_frame(struct wsk__conn *conn, wsk_opcode opcode,
+                              bool fin, const void *data, size_t len);
+
+wsk_status wsk__ws_drain(struct wsk__conn *conn, int timeout_ms);
 
 #endif

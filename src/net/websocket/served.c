@@ -8,7 +8,6 @@
 #include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
 #include "net/log/limits.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
@@ -30,7 +29,7 @@ enum {
 };
 
 /* What HTTP has left to send and to read is the WebSocket's from now on. */
-static bool inherit(struct wsk__socket *ws, struct wsk__exchange *h)
+static bool inherit(struct wsk__served *ws, struct wsk__exchange *h)
 {
     size_t len;
     const uint8_t *data = wsk_http_out_buf(&h->http, &len);
@@ -42,12 +41,12 @@ static bool inherit(struct wsk__socket *ws, struct wsk__exchange *h)
     return wsk__ws_keep(ws, wsk__buf_data(&h->in), wsk__buf_len(&h->in));
 }
 
-bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
-                  struct wsk__socket *ws)
+bool wsk__ws_open(struct wsk__thread *th, struct wsk__conn *conn,
+                  struct wsk__served *ws)
 {
     if (!inherit(ws, conn->h))
         return false;
-    wsk_conn_ref(conn); /* the request's, until its handler has returned */
+    wsk__conn_ref(conn); /* the request's, until its handler has returned */
     wsk__conn_lock(conn);
     conn->since_ms = ws->opened_ms = wsk__now_ms();
     conn->kind = WSK__WS;
@@ -62,13 +61,13 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
 }
 
 /* Both sides are through, or the transport is gone. */
-static bool over_locked(struct wsk_conn *conn)
+static bool over_locked(struct wsk__conn *conn)
 {
     return wsk_ws_done(&conn->ws->engine) &&
            (conn->eof || wsk__ws_owed_locked(conn) == 0);
 }
 
-static void end_transport(struct wsk_conn *conn, bool eof)
+static void end_transport(struct wsk__conn *conn, bool eof)
 {
     if (eof)
         wsk__conn_close(conn);
@@ -77,19 +76,19 @@ static void end_transport(struct wsk_conn *conn, bool eof)
 }
 
 /* Its events have been handed out, and whoever has them is late. */
-static bool is_handed_out(const struct wsk__socket *ws)
+static bool is_handed_out(const struct wsk__served *ws)
 {
     return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
 }
 
 /* Then the loop takes over. */
-static uint64_t away_ms(const struct wsk__socket *ws)
+static uint64_t away_ms(const struct wsk__served *ws)
 {
     return wsk__recent_ms(ws->calling_ms) + AWAY_MS;
 }
 
 /* Its moment to be told that the server stops: as good as random. */
-static uint64_t goaway_due(const struct wsk_conn *conn)
+static uint64_t goaway_due(const struct wsk__conn *conn)
 {
     const wsk_server *srv = conn->srv;
     uint32_t mixed = (uint32_t)((uintptr_t)conn >> 4) * 2654435761u;
@@ -100,7 +99,7 @@ static uint64_t goaway_due(const struct wsk_conn *conn)
 
 /* The peer's time to answer our Close, which begins when that has left, is
  * counted from the first look after it was queued. */
-static void note_closing_locked(struct wsk__socket *ws)
+static void note_closing_locked(struct wsk__served *ws)
 {
     if (ws->closing || wsk_ws_can_send(&ws->engine))
         return;
@@ -109,10 +108,10 @@ static void note_closing_locked(struct wsk__socket *ws)
 }
 
 /* When something is due from the peer, or to it. */
-static uint64_t peer_deadline_locked(const struct wsk_conn *conn)
+static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    const struct wsk__socket *ws = conn->ws;
+    const struct wsk__served *ws = conn->ws;
     uint64_t due = UINT64_MAX, heard = conn->since_ms;
 
     if (!wsk_ws_can_send(&ws->engine)) {
@@ -136,9 +135,9 @@ static uint64_t peer_deadline_locked(const struct wsk_conn *conn)
 }
 
 /* Whether what its peer sends is taken: else its silence may be ours. */
-static bool is_reading_locked(const struct wsk_conn *conn)
+static bool is_reading_locked(const struct wsk__conn *conn)
 {
-    const struct wsk__socket *ws = conn->ws;
+    const struct wsk__served *ws = conn->ws;
 
     return (ws->rx == WSK__RX_HANDLER ? ws->receiving
                                       : !wsk__ws_inbox_is_full_locked(conn)) &&
@@ -147,9 +146,9 @@ static bool is_reading_locked(const struct wsk_conn *conn)
 
 /* The rest of a message is due. One that waits until somebody wants it is not,
  * nor is that of a peer that is not read from because it does not read. */
-static uint64_t message_deadline_locked(struct wsk_conn *conn)
+static uint64_t message_deadline_locked(struct wsk__conn *conn)
 {
-    const struct wsk__socket *ws = conn->ws;
+    const struct wsk__served *ws = conn->ws;
 
     if (!wsk_ws_can_send(&ws->engine) || conn->eof)
         return UINT64_MAX;
@@ -158,9 +157,9 @@ static uint64_t message_deadline_locked(struct wsk_conn *conn)
                   wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit);
 }
 
-static uint64_t deadline_locked(struct wsk_conn *conn)
+static uint64_t deadline_locked(struct wsk__conn *conn)
 {
-    const struct wsk__socket *ws = conn->ws;
+    const struct wsk__served *ws = conn->ws;
     uint64_t due = peer_deadline_locked(conn);
     uint64_t message = message_deadline_locked(conn);
 
@@ -175,9 +174,9 @@ static uint64_t deadline_locked(struct wsk_conn *conn)
 
 /* The thread at hand delivers the events that are due: until it is late, only
  * it reads for this WebSocket, and what its callbacks send leaves together. */
-static void hand_over_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static void hand_over_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     ws->calling = true;
     ws->caller = th;
@@ -187,9 +186,9 @@ static void hand_over_locked(struct wsk__thread *th, struct wsk_conn *conn)
 }
 
 /* Look for something that concerns a handler; true: an event is due. */
-static bool look_locked(struct wsk__thread *th, struct wsk_conn *conn)
+static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (wsk__ws_flush_locked(conn) == WSK__IO_GONE && !conn->eof)
         wsk__ws_eof_locked(conn);
@@ -208,7 +207,7 @@ static bool look_locked(struct wsk__thread *th, struct wsk_conn *conn)
            (!ws->calling && wsk__ws_has_drained_locked(conn));
 }
 
-static unsigned wanted_locked(const struct wsk_conn *conn)
+static unsigned wanted_locked(const struct wsk__conn *conn)
 {
     unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
 
@@ -219,7 +218,7 @@ static unsigned wanted_locked(const struct wsk_conn *conn)
 }
 
 /* There may be more to read, and it may be read. */
-static bool unread_locked(const struct wsk_conn *conn)
+static bool unread_locked(const struct wsk__conn *conn)
 {
     return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
            !wsk__ws_inbox_is_full_locked(conn) &&
@@ -227,9 +226,9 @@ static bool unread_locked(const struct wsk_conn *conn)
 }
 
 /* While there is too little memory it waits, or is given up. */
-static void mind_memory_locked(struct wsk_conn *conn)
+static void mind_memory_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     bool over;
 
     if (conn->srv->cfg.memory_limit == 0)
@@ -243,7 +242,7 @@ static void mind_memory_locked(struct wsk_conn *conn)
         wsk__ws_shut_locked(conn);
 }
 
-bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int reads = 0; reads < READS_MAX; reads++) {
         bool due, alive, over = false, eof, again;
@@ -285,7 +284,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn)
     return true;
 }
 
-uint64_t wsk__ws_deadline(struct wsk_conn *conn)
+uint64_t wsk__ws_deadline(struct wsk__conn *conn)
 {
     uint64_t due;
 
@@ -297,7 +296,7 @@ uint64_t wsk__ws_deadline(struct wsk_conn *conn)
 }
 
 /* Silence for too long: ask for a sign of life, or give up. */
-static void silent_locked(struct wsk_conn *conn)
+static void silent_locked(struct wsk__conn *conn)
 {
     size_t owed = wsk__ws_owed_locked(conn);
     bool reading = is_reading_locked(conn);
@@ -323,7 +322,7 @@ static void silent_locked(struct wsk_conn *conn)
     }
 }
 
-static void goaway_locked(struct wsk_conn *conn)
+static void goaway_locked(struct wsk__conn *conn)
 {
     wsk_ws_send_close(&conn->ws->engine, 1001, NULL, 0);
     wsk__ws_collect_locked(conn);
@@ -332,9 +331,9 @@ static void goaway_locked(struct wsk_conn *conn)
 
 /* Whoever delivers its events has been away for long: from now on the loop
  * reads, so that pings are answered and closes seen. */
-static void take_over_locked(struct wsk_conn *conn)
+static void take_over_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (ws->caller != NULL)
         wsk__ws_keep_span_locked(conn, &ws->caller->ws_span);
@@ -344,14 +343,14 @@ static void take_over_locked(struct wsk_conn *conn)
 }
 
 /* What was queued leaves, maybe a Close, which may be the last of it. */
-static void end_locked(struct wsk_conn *conn)
+static void end_locked(struct wsk__conn *conn)
 {
     wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
         wsk__ws_shut_locked(conn);
 }
 
-bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
+bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     note_closing_locked(conn->ws);
@@ -383,7 +382,7 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn)
     return wsk__ws_serve(th, conn);
 }
 
-void wsk__ws_goaway(struct wsk_conn *conn)
+void wsk__ws_goaway(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     if (conn->kind == WSK__WS)
@@ -391,7 +390,7 @@ void wsk__ws_goaway(struct wsk_conn *conn)
     wsk__conn_unlock(conn);
 }
 
-void wsk__ws_lost(struct wsk_conn *conn)
+void wsk__ws_lost(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     wsk__ws_give_up_locked(conn);
@@ -399,7 +398,7 @@ void wsk__ws_lost(struct wsk_conn *conn)
     wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
-void wsk__ws_handler_done(struct wsk_conn *conn)
+void wsk__ws_handler_done(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     if (conn->ws->handlers == NULL) {

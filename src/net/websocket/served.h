@@ -5,13 +5,14 @@
 #define WSK_NET_WEBSOCKET_SERVED_H
 
 #include "net/conn/min_rate.h"
+#include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
 struct wsk__buf;
 struct wsk__inbox_item;
 struct wsk__thread;
-struct wsk_conn;
+struct wsk__conn;
 
 /* Who reads for a WebSocket: its descriptor, and what was kept of it. */
 enum wsk__rx {
@@ -20,7 +21,9 @@ enum wsk__rx {
 };
 
 /* A WebSocket, in one block; under its connection's lock, unless fixed. */
-struct wsk__socket {
+struct wsk__served {
+    struct wsk_conn handle;
+    struct wsk__conn *conn; /* fixed; a reference of the handle is one of it */
     struct wsk_ws engine;
     const wsk_ws_handlers *handlers;
     void *handlers_user;
@@ -93,29 +96,29 @@ struct wsk__socket {
 
 /* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
 
-bool wsk__ws_serve(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* The deadline of the connection's phase; UINT64_MAX: none. HTTP's stands in
  * http1/deadline. */
-uint64_t wsk__ws_deadline(struct wsk_conn *conn);
+uint64_t wsk__ws_deadline(struct wsk__conn *conn);
 
 /* That deadline has passed. */
-bool wsk__ws_expired(struct wsk__thread *th, struct wsk_conn *conn);
+bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* ---- owner ---- */
 
 /* From now on the connection is a WebSocket, and `th` holds it. False when
  * memory is out: it is still HTTP's. */
-bool wsk__ws_open(struct wsk__thread *th, struct wsk_conn *conn,
-                  struct wsk__socket *ws);
+bool wsk__ws_open(struct wsk__thread *th, struct wsk__conn *conn,
+                  struct wsk__served *ws);
 
 /* ---- lock held: what has come ---- */
 
 /* The handler has returned without attaching: close. */
-void wsk__ws_handler_done(struct wsk_conn *conn);
-void wsk__ws_goaway(struct wsk_conn *conn); /* 1001, if it is a WebSocket */
+void wsk__ws_handler_done(struct wsk__conn *conn);
+void wsk__ws_goaway(struct wsk__conn *conn); /* 1001, if it is a WebSocket */
 
 /* The transport is given up; its events are still delivered. */
-void wsk__ws_lost(struct wsk_conn *conn);
+void wsk__ws_lost(struct wsk__conn *conn);
 
 #endif

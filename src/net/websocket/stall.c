@@ -2,7 +2,6 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/min_rate.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
 #include "net/server/server.h"
@@ -21,10 +20,10 @@ static uint64_t ws_patience_ms(const wsk_server_config *cfg)
            (cfg->ws_ping_interval_ms > 0 ? WSK__STALL_MS : 0);
 }
 
-void wsk__ws_stall_begin_locked(struct wsk_conn *conn)
+void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (ws->stalled)
         return;
@@ -37,16 +36,16 @@ void wsk__ws_stall_begin_locked(struct wsk_conn *conn)
         wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
-uint64_t wsk__ws_stall_deadline_locked(const struct wsk_conn *conn)
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn)
 {
     if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
         return UINT64_MAX;
     return conn->ws->sent_ms + ws_patience_ms(&conn->srv->cfg);
 }
 
-static void look_at_kernel_locked(struct wsk_conn *conn)
+static void look_at_kernel_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     uint32_t left = ws->stalled ? wsk__stream_backlog(conn->fd) : UINT32_MAX;
 
     if (left >= ws->unread)
@@ -55,7 +54,7 @@ static void look_at_kernel_locked(struct wsk_conn *conn)
     ws->sent_ms = wsk__now_ms();
 }
 
-bool wsk__ws_stall_is_over_locked(struct wsk_conn *conn)
+bool wsk__ws_stall_is_over_locked(struct wsk__conn *conn)
 {
     if (wsk__ws_stall_deadline_locked(conn) > wsk__now_ms())
         return false;
@@ -63,7 +62,7 @@ bool wsk__ws_stall_is_over_locked(struct wsk_conn *conn)
     return wsk__ws_stall_deadline_locked(conn) <= wsk__now_ms();
 }
 
-bool wsk__ws_is_taking_locked(struct wsk_conn *conn)
+bool wsk__ws_is_taking_locked(struct wsk__conn *conn)
 {
     look_at_kernel_locked(conn);
     return wsk__ws_owed_locked(conn) > 0 &&
@@ -72,9 +71,9 @@ bool wsk__ws_is_taking_locked(struct wsk_conn *conn)
 
 /* What has come of a message since the last look. Control frames in between do
  * not count. */
-static void look_at_arrival_locked(struct wsk_conn *conn)
+static void look_at_arrival_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
     const struct wsk_ws *engine = &ws->engine;
     uint64_t now_ms = wsk__now_ms();
 
@@ -91,9 +90,9 @@ static void look_at_arrival_locked(struct wsk_conn *conn)
     ws->arrived = engine->arrived;
 }
 
-void wsk__ws_arrival_pause_locked(struct wsk_conn *conn)
+void wsk__ws_arrival_pause_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (!wsk__ws_in_message(&ws->engine) || ws->paused_ms != 0)
         return;
@@ -101,9 +100,9 @@ void wsk__ws_arrival_pause_locked(struct wsk_conn *conn)
     ws->paused_ms = (uint32_t)wsk__now_ms();
 }
 
-void wsk__ws_arrival_resume_locked(struct wsk_conn *conn)
+void wsk__ws_arrival_resume_locked(struct wsk__conn *conn)
 {
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (ws->paused_ms != 0)
         wsk__min_rate_skip(&ws->arrival,
@@ -111,7 +110,7 @@ void wsk__ws_arrival_resume_locked(struct wsk_conn *conn)
     ws->paused_ms = 0;
 }
 
-uint64_t wsk__ws_arrival_due_locked(struct wsk_conn *conn, bool reading)
+uint64_t wsk__ws_arrival_due_locked(struct wsk__conn *conn, bool reading)
 {
     if (!reading) {
         wsk__ws_arrival_pause_locked(conn);
@@ -124,10 +123,10 @@ uint64_t wsk__ws_arrival_due_locked(struct wsk_conn *conn, bool reading)
                               : UINT64_MAX;
 }
 
-void wsk__ws_tell_of_arrival_locked(struct wsk_conn *conn)
+void wsk__ws_tell_of_arrival_locked(struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    struct wsk__socket *ws = conn->ws;
+    struct wsk__served *ws = conn->ws;
 
     if (ws->arriving || !wsk__ws_in_message(&ws->engine) ||
         cfg->body_rate == 0 ||

@@ -1,0 +1,311 @@
+#include "net/websocket/websocket.h"
+
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/conn/peer.h"
+#include "net/os/life.h"
+#include "net/request/mount.h"
+#include "net/server/server.h"
+#include "net/websocket/handshake.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/outbox.h"
+#include "net/websocket/receive.h"
+#include "net/websocket/send.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
+#include "wsocket.h"
+
+/* The handle never outlives its connection, for it holds a reference. */
+static const struct wsk__served *served_of(const wsk_conn *handle)
+{
+    return (const struct wsk__served *)handle;
+}
+
+static struct wsk__conn *conn_of(const wsk_conn *handle)
+{
+    return served_of(handle)->conn;
+}
+
+static void served_ref(wsk_conn *handle)
+{
+    wsk__conn_ref(conn_of(handle));
+}
+
+static void served_unref(wsk_conn *handle)
+{
+    wsk__conn_unref(conn_of(handle));
+}
+
+static const char *behind_head(const struct wsk__served *kept)
+{
+    return kept->text + kept->head_len;
+}
+
+static wsk_head *served_head(const wsk_conn *handle)
+{
+    const struct wsk__served *kept = served_of(handle);
+    const wsk_server_config *cfg = &kept->conn->srv->cfg;
+    wsk_head *head = wsk__head_again(kept->text, kept->head_len, &cfg->limits);
+
+    if (head != NULL && kept->host_at > 0)
+        wsk__via_rehost(head, behind_head(kept) + kept->host_at);
+    if (head != NULL && cfg->script_name != NULL)
+        wsk__mount_strip(cfg->script_name, &head->path);
+    return head;
+}
+
+static const char *served_protocol(const wsk_conn *handle)
+{
+    const struct wsk__served *kept = served_of(handle);
+
+    return kept->protocol_at > 0 ? behind_head(kept) + kept->protocol_at : NULL;
+}
+
+static const char *served_scheme(const wsk_conn *handle)
+{
+    return served_of(handle)->https ? "https" : "http";
+}
+
+static const char *served_prefix(const wsk_conn *handle)
+{
+    const struct wsk__served *kept = served_of(handle);
+    const char *script_name = kept->conn->srv->cfg.script_name;
+
+    if (kept->prefix_at > 0)
+        return behind_head(kept) + kept->prefix_at;
+    return script_name != NULL ? script_name : "";
+}
+
+static const char *served_peer(const wsk_conn *handle, uint16_t *port)
+{
+    const struct wsk__served *kept = served_of(handle);
+
+    if (port != NULL)
+        *port = kept->peer_port;
+    return behind_head(kept);
+}
+
+static const char *served_local(const wsk_conn *handle, uint16_t *port)
+{
+    const struct wsk__served *kept = served_of(handle);
+
+    if (port != NULL)
+        *port = kept->local_port;
+    return behind_head(kept) + kept->local_at;
+}
+
+static bool served_deflates(const wsk_conn *handle)
+{
+    return wsk__ws_deflates(
+        &served_of(handle)->engine); /* fixed since the handshake */
+}
+
+static wsk_status served_receive(wsk_conn *handle, int timeout_ms,
+                                 enum wsk__receive_mode mode, wsk_message *msg)
+{
+    return wsk__ws_receive(conn_of(handle), timeout_ms, mode, msg);
+}
+
+static wsk_status served_receive_ready(wsk_conn *handle, wsk_message *msg)
+{
+    return wsk__ws_receive_ready(conn_of(handle), msg);
+}
+
+static bool served_has_more(const wsk_conn *handle)
+{
+    return wsk__ws_has_more(conn_of(handle));
+}
+
+static void served_bad_text(wsk_conn *handle)
+{
+    struct wsk__conn *conn = conn_of(handle);
+
+    wsk__conn_lock(conn);
+    wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
+    wsk__ws_collect_locked(conn);
+    wsk__ws_flush_locked(conn);
+    wsk__conn_unlock(conn);
+    wsk__conn_post(conn, WSK__POST_AWAY); /* for its end */
+}
+
+static wsk_status served_send(wsk_conn *handle, wsk_opcode opcode,
+                              const void *data, size_t len, unsigned flags)
+{
+    struct wsk__conn *conn = conn_of(handle);
+
+    if (wsk__forked(&conn->srv->life))
+        return WSK_E_CLOSED;
+    return wsk__ws_send_some(conn, opcode, true, data, len, flags);
+}
+
+static wsk_status served_send_first(wsk_conn *handle, wsk_opcode opcode,
+                                    const void *data, size_t len,
+                                    unsigned flags)
+{
+    struct wsk__conn *conn = conn_of(handle);
+
+    if (wsk__forked(&conn->srv->life))
+        return WSK_E_CLOSED;
+    return wsk__ws_send_some(conn, opcode, false, data, len, flags);
+}
+
+static wsk_status served_send_frame(wsk_conn *handle, wsk_opcode opcode,
+                                    bool fin, const void *data, size_t len)
+{
+    return wsk__ws_send_frame(conn_of(handle), opcode, fin, data, len);
+}
+
+static wsk_status served_close(wsk_conn *handle, uint16_t code,
+                               const void *reason, size_t len)
+{
+    struct wsk__conn *conn = conn_of(handle);
+    wsk_status st;
+
+    if (wsk__forked(&conn->srv->life))
+        return WSK_E_CLOSED;
+    wsk__conn_lock(conn);
+    st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
+    if (st == WSK_OK) {
+        wsk__ws_collect_locked(conn);
+        wsk__ws_queued_locked(conn);
+        wsk__conn_post(conn,
+                       WSK__POST_AWAY); /* for the deadline, and the end */
+    }
+    wsk__conn_unlock(conn);
+    return st;
+}
+
+static wsk_status served_drain(wsk_conn *handle, int timeout_ms)
+{
+    return wsk__ws_drain(conn_of(handle), timeout_ms);
+}
+
+static size_t served_buffered(const wsk_conn *handle)
+{
+    struct wsk__conn *conn = conn_of(handle);
+    size_t owed;
+
+    if (wsk__forked(&conn->srv->life))
+        return 0;
+    wsk__conn_lock(conn);
+    owed = wsk__ws_owed_locked(conn);
+    wsk__conn_unlock(conn);
+    return owed;
+}
+
+static bool served_is_full(const wsk_conn *handle)
+{
+    struct wsk__conn *conn = conn_of(handle);
+    bool full;
+
+    if (wsk__forked(&conn->srv->life))
+        return false;
+    wsk__conn_lock(conn);
+    full = wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit);
+    if (full)
+        wsk__ws_await_drain_locked(conn);
+    wsk__conn_unlock(conn);
+    return full;
+}
+
+static bool served_closed(const wsk_conn *handle, wsk_close_info *info)
+{
+    struct wsk__conn *conn = conn_of(handle);
+    bool ended;
+
+    if (wsk__forked(&conn->srv->life)) {
+        if (info != NULL)
+            *info = (wsk_close_info){.code = 1006};
+        return true;
+    }
+    wsk__conn_lock(conn);
+    ended = conn->ws->ended && conn->ws->inbox == NULL;
+    if (ended && info != NULL)
+        *info = wsk__ws_close_info_locked(conn->ws);
+    wsk__conn_unlock(conn);
+    return ended;
+}
+
+static bool served_can_send(const wsk_conn *handle)
+{
+    struct wsk__conn *conn = conn_of(handle);
+    bool can;
+
+    if (wsk__forked(&conn->srv->life))
+        return false;
+    wsk__conn_lock(conn);
+    can = wsk_ws_can_send(&conn->ws->engine);
+    wsk__conn_unlock(conn);
+    return can;
+}
+
+static bool served_latency(const wsk_conn *handle, uint32_t *us)
+{
+    struct wsk__conn *conn = conn_of(handle);
+
+    if (wsk__forked(&conn->srv->life))
+        return false;
+    wsk__conn_lock(conn);
+    *us = conn->ws->latency_us;
+    wsk__conn_unlock(conn);
+    return *us != UINT32_MAX;
+}
+
+static void served_hear_pings(wsk_conn *handle, bool hear)
+{
+    struct wsk__conn *conn = conn_of(handle);
+
+    if (wsk__forked(&conn->srv->life))
+        return;
+    wsk__conn_lock(conn);
+    conn->ws->hear = hear;
+    wsk__conn_unlock(conn);
+}
+
+static wsk_status served_attach(wsk_conn *handle,
+                                const wsk_ws_handlers *handlers, void *user)
+{
+    struct wsk__conn *conn = conn_of(handle);
+    wsk_status st = WSK_E_STATE;
+
+    wsk__conn_lock(conn);
+    if (conn->ws->handlers == NULL && !conn->ws->receiving &&
+        !wsk__ws_in_pieces_locked(conn->ws)) {
+        wsk__ws_hold(&conn->ws->engine, false);
+        conn->ws->handlers = handlers;
+        conn->ws->handlers_user = user;
+        conn->ws->connect_due = true;
+        conn->ws->hear |= handlers->ping != NULL || handlers->pong != NULL;
+        st = WSK_OK;
+    }
+    wsk__conn_unlock(conn);
+    return st;
+}
+
+const struct wsk__websocket_ops wsk__websocket_served = {
+    .receive = served_receive,
+    .receive_ready = served_receive_ready,
+    .has_more = served_has_more,
+    .send = served_send,
+    .send_first = served_send_first,
+    .send_frame = served_send_frame,
+    .close = served_close,
+    .drain = served_drain,
+    .buffered = served_buffered,
+    .is_full = served_is_full,
+    .can_send = served_can_send,
+    .closed = served_closed,
+    .deflates = served_deflates,
+    .latency = served_latency,
+    .hear_pings = served_hear_pings,
+    .bad_text = served_bad_text,
+    .attach = served_attach,
+    .head = served_head,
+    .protocol = served_protocol,
+    .scheme = served_scheme,
+    .prefix = served_prefix,
+    .peer = served_peer,
+    .local = served_local,
+    .ref = served_ref,
+    .unref = served_unref,
+};
