@@ -543,7 +543,7 @@ def tsan():
     # Else sockets count as locks, and hide that there is none.
     os.environ.setdefault("TSAN_OPTIONS", "io_sync=0")
     return c_tests(sanitized("tsan", "thread"), *quiet_loader(),
-                   only="(?:direct|dispatch|lone|peers|storm)$")
+                   only="(?:direct|dispatch|peers|standalone|storm)$")
 
 
 def test():

@@ -62,7 +62,7 @@ static const char *address(const struct wsk__address *a, uint16_t *port)
 
 const char *wsk_request_subprotocols(const wsk_request *req)
 {
-    return req->conn == NULL ? wsk__lone_subprotocols(req)
+    return req->conn == NULL ? wsk__adopted_subprotocols(req)
                              : req->conn->srv->cfg.ws_subprotocols;
 }
 

@@ -50,7 +50,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     wsk_status st;
 
     if (conn == NULL)
-        return wsk__lone_upgrade(req, protocol, headers, n, out);
+        return wsk__adopted_upgrade(req, protocol, headers, n, out);
     if (conn->detached)
         return WSK_E_CLOSED;
     if (!req->head->websocket || req->status != 0 || conn->ws != NULL ||

@@ -14,15 +14,15 @@
 
 /* An attempt on a foreign server. The request is first: its conn is NULL, by
  * which it is known. */
-struct lone_request {
+struct adopted_request {
     struct wsk_request base;
     wsk_adoption how; /* texts are in `kept`; config is borrowed */
     wsk_ws_verdict verdict;
     struct handshake *kept;
     wsk_head *head;
     uint8_t *early;
-    struct wsk__standalone *lone; /* a reference, once 101 has left */
-    bool lent;                    /* io is the caller's still */
+    struct wsk__standalone *ws; /* a reference, once 101 has left */
+    bool lent;                  /* io is the caller's still */
 };
 
 static wsk_status judge(const wsk_head *head, bool https,
@@ -41,9 +41,9 @@ static wsk_status judge(const wsk_head *head, bool https,
     return verdict->status == 101 ? WSK_OK : WSK_E_ARG;
 }
 
-static bool keep(struct lone_request *req, const wsk_adoption *how)
+static bool keep(struct adopted_request *req, const wsk_adoption *how)
 {
-    req->kept = wsk__lone_remember(how, NULL);
+    req->kept = wsk__standalone_remember(how, NULL);
     req->early = wsk__memdup(how->early, how->early_len);
     req->how = *how;
     if (req->kept == NULL || req->early == NULL)
@@ -58,7 +58,7 @@ static bool keep(struct lone_request *req, const wsk_adoption *how)
 wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
                              wsk_ws_verdict *verdict)
 {
-    struct lone_request *req = wsk__calloc(sizeof(*req));
+    struct adopted_request *req = wsk__calloc(sizeof(*req));
     wsk_status st = WSK_E_NOMEM;
 
     *verdict =
@@ -86,10 +86,10 @@ wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
 
 void wsk_request_disown(wsk_request *base)
 {
-    struct lone_request *req = (struct lone_request *)base;
+    struct adopted_request *req = (struct adopted_request *)base;
 
-    if (req->lone != NULL)
-        wsk_conn_unref(&req->lone->handle);
+    if (req->ws != NULL)
+        wsk_conn_unref(&req->ws->handle);
     else if (!req->lent)
         req->how.transport->free(req->how.io);
     wsk_free(req->head);
@@ -98,9 +98,9 @@ void wsk_request_disown(wsk_request *base)
     wsk__free(req);
 }
 
-const char *wsk__lone_subprotocols(const wsk_request *base)
+const char *wsk__adopted_subprotocols(const wsk_request *base)
 {
-    return ((const struct lone_request *)base)->how.config->ws_subprotocols;
+    return ((const struct adopted_request *)base)->how.config->ws_subprotocols;
 }
 
 static bool put_text(struct wsk__buf *to, const char *text)
@@ -121,8 +121,8 @@ static bool put_named(struct wsk__buf *to, const char *name, const char *value)
 }
 
 /* RFC 6455 4.2.2. The headers were checked by who made them. */
-static wsk_status queue_101(struct wsk__standalone *lone,
-                            const struct lone_request *req,
+static wsk_status queue_101(struct wsk__standalone *ws,
+                            const struct adopted_request *req,
                             const char *protocol, const char *extensions,
                             const wsk_header *headers, size_t n)
 {
@@ -141,41 +141,41 @@ static wsk_status queue_101(struct wsk__standalone *lone,
     for (size_t i = 0; ok && i < n; i++)
         ok = put_field(&head, &headers[i]);
     ok = ok && put_text(&head, "\r\n") &&
-         wsk__ws_send_raw(&lone->engine, wsk__buf_data(&head),
+         wsk__ws_send_raw(&ws->engine, wsk__buf_data(&head),
                           wsk__buf_len(&head));
     wsk__buf_free(&head);
     return ok ? WSK_OK : WSK_E_NOMEM;
 }
 
-wsk_status wsk__lone_upgrade(wsk_request *base, const char *protocol,
-                             const wsk_header *headers, size_t n,
-                             wsk_conn **conn)
+wsk_status wsk__adopted_upgrade(wsk_request *base, const char *protocol,
+                                const wsk_header *headers, size_t n,
+                                wsk_conn **conn)
 {
-    struct lone_request *req = (struct lone_request *)base;
+    struct adopted_request *req = (struct adopted_request *)base;
     char extensions[WSK_WS_DEFLATE_TEXT];
     wsk_ws_deflate agreed;
-    struct wsk__standalone *lone;
+    struct wsk__standalone *ws;
     wsk_status st;
 
-    if (req->lone != NULL)
+    if (req->ws != NULL)
         return WSK_E_STATE;
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
-    lone = wsk__lone_new(&req->how, protocol);
-    if (lone == NULL)
+    ws = wsk__standalone_new(&req->how, protocol);
+    if (ws == NULL)
         return WSK_E_NOMEM;
-    if (wsk__lone_agree_deflate(req->head, req->how.config, &agreed,
-                                extensions))
-        wsk__ws_set_deflate(&lone->engine, &agreed, &wsk__lone_pool);
-    st = queue_101(lone, req, protocol, extensions, headers, n);
+    if (wsk__standalone_agree_deflate(req->head, req->how.config, &agreed,
+                                      extensions))
+        wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool);
+    st = queue_101(ws, req, protocol, extensions, headers, n);
     if (st != WSK_OK) {
-        wsk__lone_free(lone);
+        wsk__standalone_free(ws);
         return st;
     }
-    req->lone = lone;
+    req->ws = ws;
     base->status = 101;
     /* A peer that is gone by now is seen by the first receive(). */
-    wsk__lone_flush(lone);
-    *conn = &lone->handle;
+    wsk__standalone_flush(ws);
+    *conn = &ws->handle;
     return WSK_OK;
 }

@@ -6,9 +6,9 @@
 
 /* As the functions of wsk_request that are called so, for one without a
  * connection. */
-const char *wsk__lone_subprotocols(const wsk_request *req);
-wsk_status wsk__lone_upgrade(wsk_request *req, const char *protocol,
-                             const wsk_header *headers, size_t n,
-                             wsk_conn **conn);
+const char *wsk__adopted_subprotocols(const wsk_request *req);
+wsk_status wsk__adopted_upgrade(wsk_request *req, const char *protocol,
+                                const wsk_header *headers, size_t n,
+                                wsk_conn **conn);
 
 #endif

@@ -25,11 +25,11 @@ enum {
 };
 
 /* States of zlib that wait for the next message, of whatever connection. */
-struct wsk__pool wsk__lone_pool;
+struct wsk__pool wsk__standalone_pool;
 
 static const struct wsk__websocket_ops OPS;
 
-static struct wsk__standalone *lone_of(const wsk_conn *handle)
+static struct wsk__standalone *standalone_of(const wsk_conn *handle)
 {
     return (struct wsk__standalone *)(uintptr_t)handle;
 }
@@ -40,8 +40,8 @@ static void append(char **at, const char *p, size_t len)
     *at += len;
 }
 
-struct handshake *wsk__lone_remember(const wsk_adoption *how,
-                                     const char *protocol)
+struct handshake *wsk__standalone_remember(const wsk_adoption *how,
+                                           const char *protocol)
 {
     size_t peer = strlen(how->peer) + 1, local = strlen(how->local) + 1;
     size_t proto = protocol != NULL ? strlen(protocol) + 1 : 0;
@@ -68,236 +68,234 @@ struct handshake *wsk__lone_remember(const wsk_adoption *how,
     return kept;
 }
 
-struct wsk__standalone *wsk__lone_new(const wsk_adoption *how,
-                                      const char *protocol)
+struct wsk__standalone *wsk__standalone_new(const wsk_adoption *how,
+                                            const char *protocol)
 {
     const wsk_server_config *cfg = how->config;
-    struct wsk__standalone *lone = wsk__calloc(sizeof(*lone));
+    struct wsk__standalone *ws = wsk__calloc(sizeof(*ws));
 
-    if (lone == NULL)
+    if (ws == NULL)
         return NULL;
-    lone->handshake = wsk__lone_remember(how, protocol);
-    wsk__buf_init(&lone->in, SIZE_MAX / 4);
-    wsk__buf_init(&lone->chunk, CHUNK);
-    if (lone->handshake == NULL ||
-        !wsk__buf_put(&lone->in, how->early, how->early_len)) {
-        wsk__free(lone->handshake);
-        wsk__free(lone);
+    ws->handshake = wsk__standalone_remember(how, protocol);
+    wsk__buf_init(&ws->in, SIZE_MAX / 4);
+    wsk__buf_init(&ws->chunk, CHUNK);
+    if (ws->handshake == NULL ||
+        !wsk__buf_put(&ws->in, how->early, how->early_len)) {
+        wsk__free(ws->handshake);
+        wsk__free(ws);
         return NULL;
     }
-    lone->handle.ops = &OPS;
-    atomic_init(&lone->refs, 1);
-    lone->transport = how->transport;
-    lone->io = how->io;
-    lone->limits = cfg->limits;
-    lone->ping_interval_ms = cfg->ws_ping_interval_ms;
-    lone->ping_timeout_ms = cfg->ws_ping_timeout_ms;
-    lone->close_timeout_ms = cfg->ws_close_timeout_ms;
-    lone->send_max = cfg->ws_send_max;
-    lone->latency_us = UINT32_MAX;
-    pthread_mutex_init(&lone->lock, NULL);
-    wsk__ws_init(&lone->engine, &lone->limits);
-    return lone;
+    ws->handle.ops = &OPS;
+    atomic_init(&ws->refs, 1);
+    ws->transport = how->transport;
+    ws->io = how->io;
+    ws->limits = cfg->limits;
+    ws->ping_interval_ms = cfg->ws_ping_interval_ms;
+    ws->ping_timeout_ms = cfg->ws_ping_timeout_ms;
+    ws->close_timeout_ms = cfg->ws_close_timeout_ms;
+    ws->send_max = cfg->ws_send_max;
+    ws->latency_us = UINT32_MAX;
+    pthread_mutex_init(&ws->lock, NULL);
+    wsk__ws_init(&ws->engine, &ws->limits);
+    return ws;
 }
 
 static void standalone_ref(wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    atomic_fetch_add(&lone->refs, 1);
+    atomic_fetch_add(&ws->refs, 1);
 }
 
-void wsk__lone_free(struct wsk__standalone *lone)
+void wsk__standalone_free(struct wsk__standalone *ws)
 {
-    wsk__ws_clear(&lone->engine);
-    wsk__buf_free(&lone->in);
-    wsk__buf_free(&lone->chunk);
-    wsk__free(lone->handshake);
-    pthread_mutex_destroy(&lone->lock);
-    wsk__free(lone);
+    wsk__ws_clear(&ws->engine);
+    wsk__buf_free(&ws->in);
+    wsk__buf_free(&ws->chunk);
+    wsk__free(ws->handshake);
+    pthread_mutex_destroy(&ws->lock);
+    wsk__free(ws);
 }
 
 static void standalone_unref(wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    if (atomic_fetch_sub(&lone->refs, 1) != 1)
+    if (atomic_fetch_sub(&ws->refs, 1) != 1)
         return;
-    lone->transport->free(lone->io);
-    wsk__lone_free(lone);
+    ws->transport->free(ws->io);
+    wsk__standalone_free(ws);
 }
 
 static wsk_head *standalone_head(const wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
-    const struct handshake *kept = lone->handshake;
+    struct wsk__standalone *ws = standalone_of(handle);
+    const struct handshake *kept = ws->handshake;
 
     return wsk__head_again(kept->text + kept->head_at, kept->head_len,
-                           &lone->limits);
+                           &ws->limits);
 }
 
 static const char *standalone_protocol(const wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
-    const struct handshake *kept = lone->handshake;
+    struct wsk__standalone *ws = standalone_of(handle);
+    const struct handshake *kept = ws->handshake;
 
     return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
 }
 
 static const char *standalone_peer(const wsk_conn *handle, uint16_t *port)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
     if (port != NULL)
-        *port = lone->handshake->peer_port;
-    return lone->handshake->text;
+        *port = ws->handshake->peer_port;
+    return ws->handshake->text;
 }
 
 static const char *standalone_local(const wsk_conn *handle, uint16_t *port)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
     if (port != NULL)
-        *port = lone->handshake->local_port;
-    return lone->handshake->text + lone->handshake->local_at;
+        *port = ws->handshake->local_port;
+    return ws->handshake->text + ws->handshake->local_at;
 }
 
 static bool standalone_deflates(const wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    return wsk__ws_deflates(&lone->engine); /* fixed since the handshake */
+    return wsk__ws_deflates(&ws->engine); /* fixed since the handshake */
 }
 
-static size_t owed_locked(const struct wsk__standalone *lone)
+static size_t owed_locked(const struct wsk__standalone *ws)
 {
     size_t len;
 
-    wsk_ws_out_buf(&lone->engine, &len);
-    return len + wsk__buf_len(&lone->chunk);
+    wsk_ws_out_buf(&ws->engine, &len);
+    return len + wsk__buf_len(&ws->chunk);
 }
 
 /* The next octets to hand over, out of the engine's reach: others may queue
  * while they leave. False: nothing is owed, or memory is out. */
-static bool load_locked(struct wsk__standalone *lone)
+static bool load_locked(struct wsk__standalone *ws)
 {
     size_t len;
-    const uint8_t *data = wsk_ws_out_buf(&lone->engine, &len);
+    const uint8_t *data = wsk_ws_out_buf(&ws->engine, &len);
 
-    if (wsk__buf_len(&lone->chunk) > 0)
+    if (wsk__buf_len(&ws->chunk) > 0)
         return true;
     len = len < CHUNK ? len : CHUNK;
-    if (len == 0 || !wsk__buf_put(&lone->chunk, data, len))
+    if (len == 0 || !wsk__buf_put(&ws->chunk, data, len))
         return false;
-    wsk_ws_out_ack(&lone->engine, len);
+    wsk_ws_out_ack(&ws->engine, len);
     return true;
 }
 
-wsk_status wsk__lone_flush(struct wsk__standalone *lone)
+wsk_status wsk__standalone_flush(struct wsk__standalone *ws)
 {
     wsk_status st = WSK_OK;
 
-    pthread_mutex_lock(&lone->lock);
-    if (lone->flushing) {
-        pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    if (ws->flushing) {
+        pthread_mutex_unlock(&ws->lock);
         return WSK_OK;
     }
-    lone->flushing = true;
-    while (st == WSK_OK && !lone->gone && load_locked(lone)) {
+    ws->flushing = true;
+    while (st == WSK_OK && !ws->gone && load_locked(ws)) {
         size_t n = 0;
 
-        pthread_mutex_unlock(&lone->lock);
-        st = lone->transport->send(lone->io, wsk__buf_data(&lone->chunk),
-                                   wsk__buf_len(&lone->chunk), WSK__STALL_MS,
-                                   &n);
-        pthread_mutex_lock(&lone->lock);
-        wsk__buf_ack(&lone->chunk, n);
+        pthread_mutex_unlock(&ws->lock);
+        st = ws->transport->send(ws->io, wsk__buf_data(&ws->chunk),
+                                 wsk__buf_len(&ws->chunk), WSK__STALL_MS, &n);
+        pthread_mutex_lock(&ws->lock);
+        wsk__buf_ack(&ws->chunk, n);
     }
     if (st != WSK_OK && st != WSK_E_AGAIN)
-        lone->gone = true;
-    if (lone->gone || wsk__buf_len(&lone->chunk) == 0)
-        wsk__buf_free(&lone->chunk);
-    lone->flushing = false;
-    if (lone->gone)
+        ws->gone = true;
+    if (ws->gone || wsk__buf_len(&ws->chunk) == 0)
+        wsk__buf_free(&ws->chunk);
+    ws->flushing = false;
+    if (ws->gone)
         st = WSK_E_CLOSED;
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_unlock(&ws->lock);
     return st;
 }
 
-static void end_locked(struct wsk__standalone *lone, const wsk_ws_event *ev)
+static void end_locked(struct wsk__standalone *ws, const wsk_ws_event *ev)
 {
-    size_t len = ev->len < sizeof(lone->info.reason)
-                     ? ev->len
-                     : sizeof(lone->info.reason);
+    size_t len = ev->len < sizeof(ws->info.reason) ? ev->len
+                                                   : sizeof(ws->info.reason);
 
-    lone->ended = true;
-    lone->info.code = ev->code;
-    lone->info.clean = ev->clean;
-    lone->info.len = (uint8_t)len;
+    ws->ended = true;
+    ws->info.code = ev->code;
+    ws->info.clean = ev->clean;
+    ws->info.len = (uint8_t)len;
     if (len > 0)
-        memcpy(lone->info.reason, ev->data, len);
-    wsk__ws_tell_sent(&lone->engine, &lone->info);
+        memcpy(ws->info.reason, ev->data, len);
+    wsk__ws_tell_sent(&ws->engine, &ws->info);
 }
 
-static void take_message_locked(struct wsk__standalone *lone,
+static void take_message_locked(struct wsk__standalone *ws,
                                 const wsk_ws_event *ev, wsk_message *msg)
 {
     msg->opcode = ev->opcode;
     msg->data = ev->data;
     msg->len = ev->len;
-    wsk_ws_take_message(&lone->engine, &msg->block);
+    wsk_ws_take_message(&ws->engine, &msg->block);
 }
 
-static bool take_control_locked(struct wsk__standalone *lone,
+static bool take_control_locked(struct wsk__standalone *ws,
                                 const wsk_ws_event *ev, wsk_message *msg)
 {
     *msg = (wsk_message){.opcode = ev->opcode, .len = ev->len};
     msg->block = wsk__memdup(ev->data, ev->len);
     msg->data = msg->block;
     if (msg->block == NULL)
-        wsk__ws_fail(&lone->engine, 1011, "out of memory");
+        wsk__ws_fail(&ws->engine, 1011, "out of memory");
     return msg->block != NULL;
 }
 
-static void pinged_locked(struct wsk__standalone *lone, const uint8_t *data,
+static void pinged_locked(struct wsk__standalone *ws, const uint8_t *data,
                           size_t len)
 {
     uint32_t hash = wsk__payload_hash(data, len);
 
-    if (lone->asked_ns != 0 && lone->asked_hash == hash)
+    if (ws->asked_ns != 0 && ws->asked_hash == hash)
         return; /* its pong could be the answer to either */
-    lone->asked_ns = wsk__now_ns();
-    lone->asked_hash = hash;
+    ws->asked_ns = wsk__now_ns();
+    ws->asked_hash = hash;
 }
 
-static void ponged_locked(struct wsk__standalone *lone, const wsk_ws_event *ev)
+static void ponged_locked(struct wsk__standalone *ws, const wsk_ws_event *ev)
 {
     uint64_t us;
 
-    if (lone->asked_ns == 0 ||
-        lone->asked_hash != wsk__payload_hash(ev->data, ev->len))
+    if (ws->asked_ns == 0 ||
+        ws->asked_hash != wsk__payload_hash(ev->data, ev->len))
         return;
-    us = (wsk__now_ns() - lone->asked_ns) / 1000;
-    lone->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
-    lone->asked_ns = 0;
+    us = (wsk__now_ns() - ws->asked_ns) / 1000;
+    ws->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
+    ws->asked_ns = 0;
 }
 
 /* Whether the engine has a message, or a ping or pong that is to be told. */
-static bool next_message_locked(struct wsk__standalone *lone, wsk_message *msg)
+static bool next_message_locked(struct wsk__standalone *ws, wsk_message *msg)
 {
     for (;;) {
-        wsk_ws_event ev = wsk_ws_next(&lone->engine);
+        wsk_ws_event ev = wsk_ws_next(&ws->engine);
 
         if (ev.kind == WSK_WS_NONE)
             return false;
         if (ev.kind == WSK_WS_PONG)
-            ponged_locked(lone, &ev);
+            ponged_locked(ws, &ev);
         if (ev.kind == WSK_WS_CLOSED) {
-            end_locked(lone, &ev);
+            end_locked(ws, &ev);
         } else if (ev.kind == WSK_WS_MESSAGE) {
-            take_message_locked(lone, &ev, msg);
+            take_message_locked(ws, &ev, msg);
             return true;
-        } else if (lone->hear && take_control_locked(lone, &ev, msg)) {
+        } else if (ws->hear && take_control_locked(ws, &ev, msg)) {
             return true;
         }
     }
@@ -305,21 +303,21 @@ static bool next_message_locked(struct wsk__standalone *lone, wsk_message *msg)
 
 /* What is there already. WSK_E_AGAIN: nothing, or a pong has to leave before
  * the next ping is looked at. */
-static wsk_status take_locked(struct wsk__standalone *lone, wsk_message *msg)
+static wsk_status take_locked(struct wsk__standalone *ws, wsk_message *msg)
 {
-    while (!next_message_locked(lone, msg)) {
-        size_t len = wsk__buf_len(&lone->in), used;
+    while (!next_message_locked(ws, msg)) {
+        size_t len = wsk__buf_len(&ws->in), used;
         wsk_status st;
 
-        if (lone->ended)
+        if (ws->ended)
             return WSK_E_CLOSED;
         if (len == 0)
             return WSK_E_AGAIN;
-        st = wsk_ws_feed(&lone->engine, wsk__buf_data(&lone->in), len, &used);
-        wsk__buf_ack(&lone->in, st == WSK_E_STATE ? len : used);
+        st = wsk_ws_feed(&ws->engine, wsk__buf_data(&ws->in), len, &used);
+        wsk__buf_ack(&ws->in, st == WSK_E_STATE ? len : used);
         if (st == WSK_E_NOMEM)
-            wsk__ws_fail(&lone->engine, 1011, "out of memory");
-        if (wsk__ws_pong_waits(&lone->engine))
+            wsk__ws_fail(&ws->engine, 1011, "out of memory");
+        if (wsk__ws_pong_waits(&ws->engine))
             return WSK_E_AGAIN;
     }
     return WSK_OK;
@@ -327,39 +325,39 @@ static wsk_status take_locked(struct wsk__standalone *lone, wsk_message *msg)
 
 /* The peer's time to answer our Close is counted from the first look after it
  * was queued. */
-static void note_closing_locked(struct wsk__standalone *lone, uint64_t now)
+static void note_closing_locked(struct wsk__standalone *ws, uint64_t now)
 {
-    if (lone->closing_ms == 0 && !wsk_ws_can_send(&lone->engine))
-        lone->closing_ms = now;
+    if (ws->closing_ms == 0 && !wsk_ws_can_send(&ws->engine))
+        ws->closing_ms = now;
 }
 
 /* When something is due though nothing comes. */
-static uint64_t deadline_locked(const struct wsk__standalone *lone)
+static uint64_t deadline_locked(const struct wsk__standalone *ws)
 {
-    if (!wsk_ws_can_send(&lone->engine)) {
-        assert(lone->closing_ms != 0);
-        return lone->closing_ms + lone->close_timeout_ms;
+    if (!wsk_ws_can_send(&ws->engine)) {
+        assert(ws->closing_ms != 0);
+        return ws->closing_ms + ws->close_timeout_ms;
     }
-    if (lone->ping_ms > 0 && lone->ping_timeout_ms > 0)
-        return lone->ping_ms + lone->ping_timeout_ms;
-    if (lone->ping_interval_ms > 0)
-        return lone->heard_ms + lone->ping_interval_ms;
+    if (ws->ping_ms > 0 && ws->ping_timeout_ms > 0)
+        return ws->ping_ms + ws->ping_timeout_ms;
+    if (ws->ping_interval_ms > 0)
+        return ws->heard_ms + ws->ping_interval_ms;
     return UINT64_MAX;
 }
 
 /* Silence for too long: ask for a sign of life, or give up. */
-static void silent_locked(struct wsk__standalone *lone, uint64_t now)
+static void silent_locked(struct wsk__standalone *ws, uint64_t now)
 {
-    if (!wsk_ws_can_send(&lone->engine)) {
-        wsk_ws_feed_eof(&lone->engine); /* the peer had its time */
-    } else if (lone->ping_ms > 0 && lone->ping_timeout_ms > 0) {
-        wsk__ws_fail_limit(&lone->engine, 1011, "no answer to a ping",
+    if (!wsk_ws_can_send(&ws->engine)) {
+        wsk_ws_feed_eof(&ws->engine); /* the peer had its time */
+    } else if (ws->ping_ms > 0 && ws->ping_timeout_ms > 0) {
+        wsk__ws_fail_limit(&ws->engine, 1011, "no answer to a ping",
                            "ws_ping_timeout");
     } else {
-        wsk_ws_send_frame(&lone->engine, WSK_PING, true, NULL, 0);
-        pinged_locked(lone, NULL, 0);
-        lone->ping_ms = now;
-        lone->heard_ms = now;
+        wsk_ws_send_frame(&ws->engine, WSK_PING, true, NULL, 0);
+        pinged_locked(ws, NULL, 0);
+        ws->ping_ms = now;
+        ws->heard_ms = now;
     }
 }
 
@@ -376,142 +374,142 @@ static int patience(uint64_t now, uint64_t until, uint64_t due, uint64_t most)
 
 /* Wait for octets, until `until` at most. WSK_OK also when only time has
  * passed. */
-static wsk_status wait_and_read(struct wsk__standalone *lone, uint64_t until)
+static wsk_status wait_and_read(struct wsk__standalone *ws, uint64_t until)
 {
     uint64_t now = wsk__now_ms(), due;
-    uint8_t *room = wsk__buf_room(&lone->in, ROOM);
+    uint8_t *room = wsk__buf_room(&ws->in, ROOM);
     size_t n = 0;
     wsk_status st;
 
     if (room == NULL)
         return WSK_E_NOMEM;
-    pthread_mutex_lock(&lone->lock);
-    note_closing_locked(lone, now);
-    due = deadline_locked(lone);
-    if (lone->gone)
-        wsk_ws_feed_eof(&lone->engine);
-    st = lone->gone ? WSK_E_CLOSED : WSK_OK;
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    note_closing_locked(ws, now);
+    due = deadline_locked(ws);
+    if (ws->gone)
+        wsk_ws_feed_eof(&ws->engine);
+    st = ws->gone ? WSK_E_CLOSED : WSK_OK;
+    pthread_mutex_unlock(&ws->lock);
     if (st == WSK_OK)
-        st = lone->transport->recv(lone->io, room, ROOM,
-                                   patience(now, until, due, 5000), &n);
+        st = ws->transport->recv(ws->io, room, ROOM,
+                                 patience(now, until, due, 5000), &n);
     if (st == WSK_E_AGAIN || st == WSK_E_NOMEM)
         return st;
     now = wsk__now_ms();
-    pthread_mutex_lock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
     if (st == WSK_OK && n > 0) {
-        wsk__buf_grow_tail(&lone->in, n);
-        lone->heard_ms = now;
-        lone->ping_ms = 0; /* any octet is a sign of life */
+        wsk__buf_grow_tail(&ws->in, n);
+        ws->heard_ms = now;
+        ws->ping_ms = 0; /* any octet is a sign of life */
     } else if (st == WSK_E_TIMEOUT) {
-        note_closing_locked(lone, now);
-        due = deadline_locked(lone);
+        note_closing_locked(ws, now);
+        due = deadline_locked(ws);
         if (now >= due)
-            silent_locked(lone, now);
+            silent_locked(ws, now);
         st = now >= until && now < due ? WSK_E_TIMEOUT : WSK_OK;
     } else {
-        wsk_ws_feed_eof(&lone->engine);
+        wsk_ws_feed_eof(&ws->engine);
         st = WSK_OK;
     }
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_unlock(&ws->lock);
     return st;
 }
 
 /* Until there is a message. */
-static wsk_status await(struct wsk__standalone *lone, uint64_t until,
+static wsk_status await(struct wsk__standalone *ws, uint64_t until,
                         wsk_message *msg)
 {
     wsk_status st, flushed;
 
     for (;;) {
-        pthread_mutex_lock(&lone->lock);
-        st = take_locked(lone, msg);
-        pthread_mutex_unlock(&lone->lock);
-        flushed = wsk__lone_flush(lone);
+        pthread_mutex_lock(&ws->lock);
+        st = take_locked(ws, msg);
+        pthread_mutex_unlock(&ws->lock);
+        flushed = wsk__standalone_flush(ws);
         if (st != WSK_E_AGAIN)
             return st;
         if (flushed == WSK_E_AGAIN)
             return flushed;
-        if (wsk__buf_len(&lone->in) > 0)
+        if (wsk__buf_len(&ws->in) > 0)
             continue;
-        st = wait_and_read(lone, until);
+        st = wait_and_read(ws, until);
         if (st != WSK_OK)
             return st;
     }
 }
 
 /* Only one thread receives; its absence was no silence of the peer's. */
-static bool begin_receiving(struct wsk__standalone *lone)
+static bool begin_receiving(struct wsk__standalone *ws)
 {
     bool begun;
 
-    pthread_mutex_lock(&lone->lock);
-    begun = !lone->receiving;
+    pthread_mutex_lock(&ws->lock);
+    begun = !ws->receiving;
     if (begun) {
-        lone->receiving = true;
-        lone->heard_ms = wsk__now_ms();
-        lone->ping_ms = 0;
+        ws->receiving = true;
+        ws->heard_ms = wsk__now_ms();
+        ws->ping_ms = 0;
     }
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_unlock(&ws->lock);
     return begun;
 }
 
-static void end_receiving(struct wsk__standalone *lone)
+static void end_receiving(struct wsk__standalone *ws)
 {
-    pthread_mutex_lock(&lone->lock);
-    lone->receiving = false;
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    ws->receiving = false;
+    pthread_mutex_unlock(&ws->lock);
 }
 
 static wsk_status standalone_receive(wsk_conn *handle, int timeout_ms,
                                      enum wsk__receive_mode mode,
                                      wsk_message *msg)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     wsk_status st;
 
     (void)mode; /* it comes whole, and without its mask */
     *msg = (wsk_message){.opcode = WSK_BINARY};
-    if (!begin_receiving(lone))
+    if (!begin_receiving(ws))
         return WSK_E_STATE;
-    st = await(lone, until, msg);
-    end_receiving(lone);
+    st = await(ws, until, msg);
+    end_receiving(ws);
     return st;
 }
 
 /* A queue that nobody empties is not kept for ever: another thread flushes it,
  * into a transport that takes nothing. */
-static void bound_locked(struct wsk__standalone *lone, size_t before)
+static void bound_locked(struct wsk__standalone *ws, size_t before)
 {
-    if (before > 0 && owed_locked(lone) > lone->send_max &&
-        wsk_ws_can_send(&lone->engine))
-        wsk__ws_fail_limit(&lone->engine, 1013, "too much waits to be read",
+    if (before > 0 && owed_locked(ws) > ws->send_max &&
+        wsk_ws_can_send(&ws->engine))
+        wsk__ws_fail_limit(&ws->engine, 1013, "too much waits to be read",
                            "ws_send_max");
 }
 
 /* A transport that is gone is an end only when something was to be sent. */
-static wsk_status flush_sent(struct wsk__standalone *lone, wsk_status st)
+static wsk_status flush_sent(struct wsk__standalone *ws, wsk_status st)
 {
-    wsk_status flushed = st == WSK_OK ? wsk__lone_flush(lone) : WSK_OK;
+    wsk_status flushed = st == WSK_OK ? wsk__standalone_flush(ws) : WSK_OK;
 
     return flushed != WSK_OK ? flushed : st;
 }
 
 /* A message, or with `fin` false the first piece of one. */
-static wsk_status send_some(struct wsk__standalone *lone, wsk_opcode opcode,
+static wsk_status send_some(struct wsk__standalone *ws, wsk_opcode opcode,
                             bool fin, const void *data, size_t len,
                             unsigned flags)
 {
-    struct wsk_ws *engine = &lone->engine;
+    struct wsk_ws *engine = &ws->engine;
     uint8_t *packed = wsk__ws_pack(engine, data, &len, flags);
     size_t before;
     wsk_status st;
 
-    pthread_mutex_lock(&lone->lock);
-    before = owed_locked(lone);
-    if (lone->gone)
+    pthread_mutex_lock(&ws->lock);
+    before = owed_locked(ws);
+    if (ws->gone)
         st = WSK_E_CLOSED;
     else if (packed != NULL)
         st = wsk__ws_send_packed(engine, opcode, fin, packed, len);
@@ -519,131 +517,131 @@ static wsk_status send_some(struct wsk__standalone *lone, wsk_opcode opcode,
         st = wsk_ws_send_with(engine, opcode, data, len, flags);
     else
         st = wsk_ws_send_first(engine, opcode, data, len, flags);
-    bound_locked(lone, before);
-    pthread_mutex_unlock(&lone->lock);
+    bound_locked(ws, before);
+    pthread_mutex_unlock(&ws->lock);
     wsk__free(packed);
-    return flush_sent(lone, st);
+    return flush_sent(ws, st);
 }
 
 static wsk_status standalone_send(wsk_conn *handle, wsk_opcode opcode,
                                   const void *data, size_t len, unsigned flags)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    return send_some(lone, opcode, true, data, len, flags);
+    return send_some(ws, opcode, true, data, len, flags);
 }
 
 static wsk_status standalone_send_first(wsk_conn *handle, wsk_opcode opcode,
                                         const void *data, size_t len,
                                         unsigned flags)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    return send_some(lone, opcode, false, data, len, flags);
+    return send_some(ws, opcode, false, data, len, flags);
 }
 
 static wsk_status standalone_send_frame(wsk_conn *handle, wsk_opcode opcode,
                                         bool fin, const void *data, size_t len)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     size_t before;
     wsk_status st;
 
-    pthread_mutex_lock(&lone->lock);
-    before = owed_locked(lone);
-    st = lone->gone ? WSK_E_CLOSED
-                    : wsk_ws_send_frame(&lone->engine, opcode, fin, data, len);
+    pthread_mutex_lock(&ws->lock);
+    before = owed_locked(ws);
+    st = ws->gone ? WSK_E_CLOSED
+                  : wsk_ws_send_frame(&ws->engine, opcode, fin, data, len);
     if (st == WSK_OK && opcode == WSK_PING)
-        pinged_locked(lone, data, len);
-    bound_locked(lone, before);
-    pthread_mutex_unlock(&lone->lock);
-    return flush_sent(lone, st);
+        pinged_locked(ws, data, len);
+    bound_locked(ws, before);
+    pthread_mutex_unlock(&ws->lock);
+    return flush_sent(ws, st);
 }
 
 static wsk_status standalone_close(wsk_conn *handle, uint16_t code,
                                    const void *reason, size_t len)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     wsk_status st;
 
-    pthread_mutex_lock(&lone->lock);
-    st = wsk_ws_send_close(&lone->engine, code, reason, len);
-    if (st == WSK_OK && lone->closing_ms == 0)
-        lone->closing_ms = wsk__now_ms();
-    pthread_mutex_unlock(&lone->lock);
-    return flush_sent(lone, st);
+    pthread_mutex_lock(&ws->lock);
+    st = wsk_ws_send_close(&ws->engine, code, reason, len);
+    if (st == WSK_OK && ws->closing_ms == 0)
+        ws->closing_ms = wsk__now_ms();
+    pthread_mutex_unlock(&ws->lock);
+    return flush_sent(ws, st);
 }
 
 static wsk_status standalone_drain(wsk_conn *handle, int timeout_ms)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
     (void)timeout_ms; /* the transport has its own */
-    return wsk__lone_flush(lone);
+    return wsk__standalone_flush(ws);
 }
 
 static size_t standalone_buffered(const wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     size_t owed;
 
-    pthread_mutex_lock(&lone->lock);
-    owed = lone->gone ? 0 : owed_locked(lone);
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    owed = ws->gone ? 0 : owed_locked(ws);
+    pthread_mutex_unlock(&ws->lock);
     return owed;
 }
 
 static bool standalone_closed(const wsk_conn *handle, wsk_close_info *info)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     bool ended;
 
-    pthread_mutex_lock(&lone->lock);
-    ended = lone->ended;
+    pthread_mutex_lock(&ws->lock);
+    ended = ws->ended;
     if (ended && info != NULL)
-        *info = lone->info;
-    pthread_mutex_unlock(&lone->lock);
+        *info = ws->info;
+    pthread_mutex_unlock(&ws->lock);
     return ended;
 }
 
 static bool standalone_latency(const wsk_conn *handle, uint32_t *us)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    pthread_mutex_lock(&lone->lock);
-    *us = lone->latency_us;
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    *us = ws->latency_us;
+    pthread_mutex_unlock(&ws->lock);
     return *us != UINT32_MAX;
 }
 
 static void standalone_hear_pings(wsk_conn *handle, bool hear)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
 
-    pthread_mutex_lock(&lone->lock);
-    lone->hear = hear;
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    ws->hear = hear;
+    pthread_mutex_unlock(&ws->lock);
 }
 
 static bool standalone_can_send(const wsk_conn *handle)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     bool can;
 
-    pthread_mutex_lock(&lone->lock);
-    can = !lone->gone && wsk_ws_can_send(&lone->engine);
-    pthread_mutex_unlock(&lone->lock);
+    pthread_mutex_lock(&ws->lock);
+    can = !ws->gone && wsk_ws_can_send(&ws->engine);
+    pthread_mutex_unlock(&ws->lock);
     return can;
 }
 
 /* The rest of the closing handshake; what else comes is nobody's. */
-static wsk_status close_up(struct wsk__standalone *lone)
+static wsk_status close_up(struct wsk__standalone *ws)
 {
     wsk_message msg;
-    wsk_status st = standalone_close(&lone->handle, 1000, NULL, 0);
+    wsk_status st = standalone_close(&ws->handle, 1000, NULL, 0);
 
     while (st == WSK_OK) {
-        st = await(lone, UINT64_MAX, &msg);
+        st = await(ws, UINT64_MAX, &msg);
         if (st == WSK_OK)
             wsk_message_free(&msg);
     }
@@ -653,50 +651,50 @@ static wsk_status close_up(struct wsk__standalone *lone)
 /* Half-close, and read until the peer has closed too: octets that wait unread
  * would make the kernel reset the connection, and the reset would overtake our
  * Close (RFC 9112 9.6 says the same of HTTP). */
-static void linger(struct wsk__standalone *lone)
+static void linger(struct wsk__standalone *ws)
 {
-    uint64_t until = wsk__now_ms() + lone->close_timeout_ms;
-    uint8_t *room = wsk__buf_room(&lone->in, ROOM);
+    uint64_t until = wsk__now_ms() + ws->close_timeout_ms;
+    uint8_t *room = wsk__buf_room(&ws->in, ROOM);
     size_t left = LINGER, n = 1;
     wsk_status st = WSK_OK;
 
     /* RFC 6455 7.1.1: it is the server that closes first. */
-    if (!lone->client)
-        lone->transport->shutdown(lone->io, false);
+    if (!ws->client)
+        ws->transport->shutdown(ws->io, false);
     while (room != NULL && st == WSK_OK && n > 0 && n <= left) {
         uint64_t now = wsk__now_ms();
 
         left -= n;
-        st = lone->transport->recv(lone->io, room, ROOM,
-                                   now < until ? (int)(until - now) : 0, &n);
+        st = ws->transport->recv(ws->io, room, ROOM,
+                                 now < until ? (int)(until - now) : 0, &n);
     }
 }
 
 static wsk_status standalone_finish(wsk_conn *handle, bool at_once)
 {
-    struct wsk__standalone *lone = lone_of(handle);
+    struct wsk__standalone *ws = standalone_of(handle);
     wsk_message none;
     wsk_status st = WSK_OK;
 
-    if (!begin_receiving(lone))
+    if (!begin_receiving(ws))
         return WSK_E_STATE;
-    if (!lone->finished && !at_once)
-        st = close_up(lone);
-    if (st != WSK_E_AGAIN && !lone->finished) {
+    if (!ws->finished && !at_once)
+        st = close_up(ws);
+    if (st != WSK_E_AGAIN && !ws->finished) {
         if (!at_once)
-            linger(lone);
-        lone->transport->shutdown(lone->io, true);
-        lone->finished = true;
+            linger(ws);
+        ws->transport->shutdown(ws->io, true);
+        ws->finished = true;
     }
-    pthread_mutex_lock(&lone->lock);
-    if (lone->finished) {
-        lone->gone = true;
-        wsk_ws_feed_eof(&lone->engine);
-        if (take_locked(lone, &none) == WSK_OK)
+    pthread_mutex_lock(&ws->lock);
+    if (ws->finished) {
+        ws->gone = true;
+        wsk_ws_feed_eof(&ws->engine);
+        if (take_locked(ws, &none) == WSK_OK)
             wsk_message_free(&none);
     }
-    lone->receiving = false;
-    pthread_mutex_unlock(&lone->lock);
+    ws->receiving = false;
+    pthread_mutex_unlock(&ws->lock);
     return st == WSK_E_AGAIN ? st : WSK_OK;
 }
 
@@ -736,9 +734,10 @@ static const struct wsk__websocket_ops OPS = {
     .unref = standalone_unref,
 };
 
-bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
-                             wsk_ws_deflate *agreed,
-                             char text[WSK_WS_DEFLATE_TEXT])
+bool wsk__standalone_agree_deflate(const wsk_head *head,
+                                   const wsk_server_config *cfg,
+                                   wsk_ws_deflate *agreed,
+                                   char text[WSK_WS_DEFLATE_TEXT])
 {
     const char *level = cfg->ws_compression_level;
     bool takeover = strcmp(cfg->ws_compression, "takeover") == 0;
@@ -753,7 +752,7 @@ bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
 }
 
 /* Our messages are compressed as our options say. */
-static bool set_deflate(struct wsk__standalone *lone,
+static bool set_deflate(struct wsk__standalone *ws,
                         const wsk_server_config *cfg, wsk_ws_deflate agreed)
 {
     const char *level = cfg->ws_compression_level;
@@ -762,7 +761,7 @@ static bool set_deflate(struct wsk__standalone *lone,
     agreed.threshold = cfg->ws_compression_threshold;
     if (strcmp(cfg->ws_compression, "takeover") != 0)
         agreed.client_takeover = false; /* we need not make use of it */
-    return wsk__ws_set_deflate(&lone->engine, &agreed, &wsk__lone_pool) ==
+    return wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool) ==
            WSK_OK;
 }
 
@@ -771,7 +770,7 @@ wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
                                  const uint8_t seed[WSK_WS_SEED_LEN],
                                  wsk_conn **conn)
 {
-    struct wsk__standalone *lone;
+    struct wsk__standalone *ws;
     char *protocol = NULL;
     bool ok = true;
 
@@ -781,19 +780,19 @@ wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
             return WSK_E_NOMEM;
         memcpy(protocol, answer->protocol.p, answer->protocol.len);
     }
-    lone = wsk__lone_new(how, protocol);
+    ws = wsk__standalone_new(how, protocol);
     wsk__free(protocol);
-    if (lone == NULL)
+    if (ws == NULL)
         return WSK_E_NOMEM;
-    lone->client = true;
-    if (!wsk__ws_init_client(&lone->engine, &lone->limits, seed))
+    ws->client = true;
+    if (!wsk__ws_init_client(&ws->engine, &ws->limits, seed))
         ok = false;
     else if (answer->deflates)
-        ok = set_deflate(lone, how->config, answer->deflate);
+        ok = set_deflate(ws, how->config, answer->deflate);
     if (!ok) {
-        wsk__lone_free(lone);
+        wsk__standalone_free(ws);
         return WSK_E_NOMEM;
     }
-    *conn = &lone->handle;
+    *conn = &ws->handle;
     return WSK_OK;
 }

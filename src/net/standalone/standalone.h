@@ -44,7 +44,7 @@ struct wsk__standalone {
     bool client;    /* fixed */
     bool hear;      /* pings and pongs are told */
     bool receiving; /* a thread is inside receive() or finish() */
-    bool flushing;  /* another is inside wsk__lone_flush() */
+    bool flushing;  /* another is inside wsk__standalone_flush() */
     bool gone;      /* the transport takes nothing any more */
     bool ended;     /* info is set; no more messages will come */
     bool finished;  /* the transport was shut down */
@@ -60,27 +60,28 @@ struct handshake {
 };
 
 /* protocol may be NULL. NULL when memory is out. */
-struct handshake *wsk__lone_remember(const wsk_adoption *how,
-                                     const char *protocol);
+struct handshake *wsk__standalone_remember(const wsk_adoption *how,
+                                           const char *protocol);
 
 /* What follows the handshake comes first from how->early. NULL when memory is
  * out; then how->io is still the caller's. */
-struct wsk__standalone *wsk__lone_new(const wsk_adoption *how,
-                                      const char *protocol);
+struct wsk__standalone *wsk__standalone_new(const wsk_adoption *how,
+                                            const char *protocol);
 
 /* All but the transport. */
-void wsk__lone_free(struct wsk__standalone *lone);
+void wsk__standalone_free(struct wsk__standalone *ws);
 
 /* Write what is owed, as long as the peer takes some of it now and then. One
  * thread does so for all; another returns at once. WSK_E_AGAIN: interrupted. */
-wsk_status wsk__lone_flush(struct wsk__standalone *lone);
+wsk_status wsk__standalone_flush(struct wsk__standalone *ws);
 
 /* What the options allow of what the client offers. */
-bool wsk__lone_agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
-                             wsk_ws_deflate *agreed,
-                             char text[WSK_WS_DEFLATE_TEXT]);
+bool wsk__standalone_agree_deflate(const wsk_head *head,
+                                   const wsk_server_config *cfg,
+                                   wsk_ws_deflate *agreed,
+                                   char text[WSK_WS_DEFLATE_TEXT]);
 
 /* States of zlib that wait for the next message, of whatever connection. */
-extern struct wsk__pool wsk__lone_pool;
+extern struct wsk__pool wsk__standalone_pool;
 
 #endif

@@ -11,7 +11,7 @@ static wsk_server_config cfg;
 static int adopt(wsk_conn **conn, const char *early, size_t early_len)
 {
     struct timeval patience = {PATIENCE_MS / 1000, 0};
-    wsk_adoption how = {.head = UPGRADE("/lone"),
+    wsk_adoption how = {.head = UPGRADE("/standalone"),
                         .early = early,
                         .early_len = early_len,
                         .peer = "",
