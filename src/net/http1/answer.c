@@ -11,6 +11,7 @@
 #include "net/http1/output.h"
 #include "net/log/access.h"
 #include "net/os/clock.h"
+#include "net/os/stream.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
@@ -19,9 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum { EXTRA_MAX = 64 };
@@ -41,11 +40,11 @@ void wsk__http_answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
     wsk__date_refresh(&th->date);
     wsk__reply_refusal(&out, &refusal);
     if (wsk__buf_len(&out) > 0 &&
-        send(conn->fd, wsk__buf_data(&out), wsk__buf_len(&out),
-             MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        shutdown(conn->fd, SHUT_RD);
+        wsk__stream_send(conn->fd, wsk__buf_data(&out), wsk__buf_len(&out),
+                         false) < 0)
+        wsk__stream_end_input(conn->fd);
     wsk__buf_free(&out);
-    shutdown(conn->fd, SHUT_WR);
+    wsk__stream_end(conn->fd);
 }
 
 wsk_status wsk__http_write_beside(wsk_request *req, const uint8_t *data,
@@ -54,18 +53,13 @@ wsk_status wsk__http_write_beside(wsk_request *req, const uint8_t *data,
     struct wsk__conn *conn = req->conn;
     size_t owed, n = wsk__http_admit_body(&conn->h->http, len);
     const uint8_t *queued = wsk_http_out_buf(&conn->h->http, &owed);
-    struct iovec iov[2] = {{(void *)(uintptr_t)queued, owed},
-                           {(void *)(uintptr_t)data, n}};
-    struct msghdr msg = {.msg_iov = owed ? iov : iov + 1,
-                         .msg_iovlen = owed ? 2 : 1};
+    wsk_str pieces[2] = {{(const char *)queued, owed}, {(const char *)data, n}};
     ssize_t sent;
 
     if (!wsk__may_answer(conn, WSK__BY_HANDLER))
         return wsk__request_gone(req);
-    do
-        sent = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
+    sent = wsk__stream_sendv(conn->fd, pieces, 2, false);
+    if (sent < 0 && !wsk__stream_is_full())
         return wsk__request_gone(req);
     if (sent < 0)
         sent = 0;
@@ -135,7 +129,7 @@ wsk_status wsk__http_send_101(wsk_request *req, const wsk_ws_verdict *verdict,
 static void end_input_locked(const struct wsk__conn *conn)
 {
     if (conn->fd >= 0)
-        shutdown(conn->fd, SHUT_RD);
+        wsk__stream_end_input(conn->fd);
 }
 
 void wsk__detached_goaway(struct wsk__conn *conn)

@@ -11,6 +11,7 @@
 #include "net/http1/load.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
+#include "net/os/stream.h"
 #include "net/request/admit.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
@@ -18,9 +19,7 @@
 #include "net/server/server.h"
 #include "wsocket.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 enum {
@@ -188,10 +187,8 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk__conn *conn)
         return WSK__FEED_OVER;
     if (conn->drained)
         return WSK__FEED_MORE;
-    do
-        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    n = wsk__stream_recv(conn->fd, th->rx, WSK__RX_SIZE);
+    if (n < 0 && wsk__stream_is_full())
         return WSK__FEED_MORE;
     if (n <= 0) {
         conn->eof = true;

@@ -17,20 +17,7 @@
 #include "wsocket.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
-#if defined(__linux__)
-#include <sys/sendfile.h>
-#endif
 
 enum {
     KEEP_OUT = 128 << 10, /* a larger block is not kept for the next answer */
@@ -39,12 +26,9 @@ enum {
 enum {
     STEP = 256 << 10,    /* of a file, between two looks at the disk */
     GO_MAX = 1024 << 10, /* of one connection, until others have a turn */
-    COPY = 64 << 10,
-    GATHER = 8,         /* pieces of memory in one call */
+    GATHER = 8,          /* pieces of memory in one call */
     UNSENT = 256 << 10, /* octets the kernel holds beyond the client's window */
 };
-
-static const uint8_t NOTHING[1];
 
 /* The queue of an engine with nothing to say borrows this thread's block, so
  * that an answer costs no allocation and an idle connection owns none. */
@@ -83,18 +67,15 @@ uint64_t wsk__http_owed(const struct wsk__conn *conn)
     return queued + conn->h->segments_owed;
 }
 
-static enum wsk__io flush_queue(struct wsk__conn *conn, int more)
+static enum wsk__io flush_queue(struct wsk__conn *conn, bool more)
 {
     size_t len;
     const uint8_t *data;
 
     while ((data = wsk_http_out_buf(&conn->h->http, &len)) != NULL) {
-        ssize_t n =
-            send(conn->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL | more);
+        ssize_t n = wsk__stream_send(conn->fd, data, len, more);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+        if (n < 0 && wsk__stream_is_full())
             return WSK__IO_WAIT;
         if (n < 0)
             return WSK__IO_GONE;
@@ -117,7 +98,7 @@ static void tell_refusal(struct wsk__conn *conn, int status)
 }
 
 static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,
-                          int more)
+                          bool more)
 {
     int refused = wsk__http_refused(&conn->h->http);
     enum wsk__io io = WSK__IO_DONE;
@@ -136,7 +117,7 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,
 
 enum wsk__io wsk__http_flush(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    return flush(th, conn, 0);
+    return flush(th, conn, false);
 }
 
 enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
@@ -146,7 +127,7 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 
     if (conn->h->http.out.block == NULL && conn->h->segments == NULL)
         return WSK__IO_DONE; /* as at the beginning of most turns */
-    return flush(th, conn, ends ? MSG_MORE : 0);
+    return flush(th, conn, ends);
 }
 
 /* Of the queue ahead of it, and of the first part itself, so much has left. */
@@ -158,83 +139,32 @@ static void ack_queue(struct wsk__conn *conn, struct wsk__segment *part,
     conn->h->segments_before -= n;
 }
 
-/* Through a buffer: where there is no sendfile(), or it refuses this file. */
-static ssize_t copy_file(struct wsk__conn *conn,
-                         const struct wsk__segment *part, size_t n)
+static ssize_t send_file(struct wsk__conn *conn, const struct wsk__segment *part,
+                         size_t n)
 {
-    char data[COPY];
-    ssize_t got, sent;
-
-    got = pread(part->fd, data, n < COPY ? n : COPY, (off_t)part->offset);
-    if (got <= 0) {
-        errno = got < 0 ? EIO : 0;
-        return got;
-    }
-    do
-        sent = send(conn->fd, data, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent;
-}
-
-#if defined(__linux__)
-/* sendfile() knows neither MSG_DONTWAIT nor MSG_NOSIGNAL. */
-static ssize_t send_file(struct wsk__conn *conn,
-                         const struct wsk__segment *part, size_t n)
-{
-    static const struct timespec NOW;
-    off_t offset = (off_t)part->offset;
-    sigset_t pipe, old, pending;
-    ssize_t sent;
-    int saved;
-
     if (conn->srv->site.plain_files)
-        return copy_file(conn, part, n);
-    if (!conn->h->nonblocking) {
-        fcntl(conn->fd, F_SETFL, O_NONBLOCK);
-        conn->h->nonblocking = true;
-    }
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &old);
-    do
-        sent = sendfile(conn->fd, part->fd, &offset, n);
-    while (sent < 0 && errno == EINTR);
-    saved = errno;
-    /* It is raised also by a call that had sent something before. */
-    if (sent < (ssize_t)n && !sigismember(&old, SIGPIPE) &&
-        sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
-        sigtimedwait(&pipe, NULL, &NOW);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (sent < 0 && (saved == EINVAL || saved == ENOSYS))
-        return copy_file(conn, part, n);
-    errno = saved;
-    return sent;
+        return wsk__stream_copyfile(conn->fd, part->fd, part->offset, n);
+    if (!conn->h->nonblocking)
+        wsk__stream_block(conn->fd, false);
+    conn->h->nonblocking = true;
+    return wsk__stream_sendfile(conn->fd, part->fd, part->offset, n);
 }
-#else
-static ssize_t send_file(struct wsk__conn *conn,
-                         const struct wsk__segment *part, size_t n)
-{
-    return copy_file(conn, part, n);
-}
-#endif
 
 void wsk__segments_let_block(struct wsk__conn *conn)
 {
     if (conn->h->nonblocking)
-        fcntl(conn->fd, F_SETFL, 0);
+        wsk__stream_block(conn->fd, true);
     conn->h->nonblocking = false;
 }
 
 /* The file has become shorter, or cannot be read. */
 static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *part)
 {
-    static const struct linger RESET = {.l_onoff = 1};
-
     if (part->ends_by_close)
-        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+        wsk__stream_reset(conn->fd);
     wsk__logf(&conn->srv->logs, WSK_LOG_WARNING,
-              "a file ended before all of it was sent that was "
-              "announced: the answer is cut");
+                     "a file ended before all of it was sent that was "
+                     "announced: the answer is cut");
     return WSK__IO_GONE;
 }
 
@@ -260,7 +190,7 @@ static enum wsk__io send_part(struct wsk__conn *conn, struct wsk__segment *part,
             wsk__exchange_offload(conn, wsk__segment_read_ahead))
             return WSK__IO_LATER;
         sent = send_file(conn, part, n);
-        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+        if (sent < 0 && wsk__stream_is_full())
             return WSK__IO_WAIT;
         if (sent == 0 || (sent < 0 && errno == EIO))
             return cut(conn, part);
@@ -276,39 +206,26 @@ static enum wsk__io send_part(struct wsk__conn *conn, struct wsk__segment *part,
 /* The queue and what is lent, as far as the next file, in one call. */
 static ssize_t send_memory(const struct wsk__conn *conn)
 {
-    struct iovec iov[2 * GATHER + 1];
+    wsk_str pieces[2 * GATHER + 1];
     const struct wsk__segment *part = conn->h->segments;
-    struct msghdr msg = {.msg_iov = iov};
-    size_t len, behind, total;
-    const uint8_t *queue = wsk_http_out_buf(&conn->h->http, &behind);
-    ssize_t sent;
+    size_t len, behind, n = 0;
+    const char *queue = (const char *)wsk_http_out_buf(&conn->h->http, &behind);
 
     if (queue == NULL)
-        queue = NOTHING;
-    total = behind;
+        queue = "";
     for (int i = 0; part != NULL && i < GATHER; i++, part = part->next) {
         len = part->before;
-        iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)queue, len};
+        pieces[n++] = (wsk_str){queue, len};
         queue += len;
         behind -= len;
         if (part->fd >= 0)
             break;
-        len = (size_t)part->left;
-        total += len;
-        iov[msg.msg_iovlen++] =
-            (struct iovec){(void *)(uintptr_t)(part->data + part->offset), len};
+        pieces[n++] = (wsk_str){(const char *)part->data + part->offset,
+                                (size_t)part->left};
     }
     if (part == NULL)
-        iov[msg.msg_iovlen++] =
-            (struct iovec){(void *)(uintptr_t)queue, behind};
-    if (total == 0)
-        return 0;
-    do
-        sent = sendmsg(conn->fd, &msg,
-                       MSG_DONTWAIT | MSG_NOSIGNAL |
-                           (part != NULL ? MSG_MORE : 0));
-    while (sent < 0 && errno == EINTR);
-    return sent;
+        pieces[n++] = (wsk_str){queue, behind};
+    return wsk__stream_sendv(conn->fd, pieces, n, part != NULL);
 }
 
 /* n octets of the queue and of what is lent have left. */
@@ -338,8 +255,7 @@ static enum wsk__io flush_memory(struct wsk__conn *conn)
     ssize_t sent = send_memory(conn);
 
     if (sent < 0)
-        return errno == EAGAIN || errno == ENOBUFS ? WSK__IO_WAIT
-                                                   : WSK__IO_GONE;
+        return wsk__stream_is_full() ? WSK__IO_WAIT : WSK__IO_GONE;
     ack_memory(conn, (size_t)sent);
     conn->since_ms = wsk__now_ms();
     return WSK__IO_DONE;
@@ -349,15 +265,8 @@ static enum wsk__io flush_memory(struct wsk__conn *conn)
  * thousand of them exhaust what it has for TCP, and everybody waits. */
 static void pace(struct wsk__conn *conn)
 {
-    int unsent = UNSENT;
-
     conn->h->paced = true;
-#if defined(TCP_NOTSENT_LOWAT)
-    setsockopt(conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
-               sizeof(unsent));
-#else
-    (void)unsent;
-#endif
+    wsk__stream_limit_unsent(conn->fd, UNSENT);
 }
 
 enum wsk__io wsk__segments_flush(struct wsk__conn *conn)

@@ -31,7 +31,6 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     SERVED_MAX = 32, /* requests of one connection in one go */
@@ -264,20 +263,16 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 
 static bool input_is_left(const struct wsk__conn *conn)
 {
-    char one;
-
     return conn->h->failed || wsk__buf_len(&conn->h->in) > 0 ||
-           recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+           wsk__stream_peek(conn->fd);
 }
 
 /* Everything is said. Octets the peer sent in vain would turn a plain close
  * into a reset, which destroys what it has not read yet (RFC 9112 9.6). */
 static void finish_connection(struct wsk__conn *conn)
 {
-    static const struct linger RESET = {.l_onoff = 1};
-
     if (conn->h->reset) /* only so can the client tell that its answer is cut */
-        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+        wsk__stream_reset(conn->fd);
     if (!conn->h->reset && !conn->eof && input_is_left(conn)) {
         wsk__conn_linger(conn);
         return;
@@ -285,7 +280,7 @@ static void finish_connection(struct wsk__conn *conn)
     /* What may still come unread makes close() a reset, and that forgets what
      * MSG_MORE holds back; but behind this the answer is on its way. */
     if (!conn->h->reset && !conn->eof)
-        shutdown(conn->fd, SHUT_WR);
+        wsk__stream_end(conn->fd);
     wsk__conn_close(conn);
 }
 

@@ -1,16 +1,137 @@
 #include "net/os/stream.h"
 
-#include "net/conn/conn.h"
 #include "net/os/clock.h"
+#include "net/os/poller.h"
 #include "wsocket.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
 #if defined(__linux__)
 #include <linux/sockios.h>
+#include <sys/sendfile.h>
 #endif
+
+enum { COPY = 64 << 10 }; /* bytes of a file in one wsk__stream_copyfile() */
+
+ssize_t wsk__stream_sendv(int fd, const wsk_str *pieces, size_t n, bool more)
+{
+    struct iovec iov[WSK__STREAM_PIECES];
+    struct msghdr msg = {.msg_iov = iov};
+    ssize_t sent;
+
+    assert(n <= WSK__STREAM_PIECES);
+    for (size_t i = 0; i < n; i++)
+        if (pieces[i].len > 0)
+            iov[msg.msg_iovlen++] =
+                (struct iovec){(void *)(uintptr_t)pieces[i].p, pieces[i].len};
+    if (msg.msg_iovlen == 0)
+        return 0;
+    do
+        sent = sendmsg(fd, &msg,
+                       MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+ssize_t wsk__stream_copyfile(int fd, int file, uint64_t offset, size_t n)
+{
+    char data[COPY];
+    ssize_t got = pread(file, data, n < COPY ? n : COPY, (off_t)offset);
+
+    if (got <= 0) {
+        errno = got < 0 ? EIO : 0;
+        return got;
+    }
+    return wsk__stream_send(fd, data, (size_t)got, false);
+}
+
+#if defined(__linux__)
+/* sendfile() knows no MSG_NOSIGNAL: SIGPIPE is blocked around it, and taken
+ * back if the call has raised it. */
+ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
+{
+    static const struct timespec NOW;
+    off_t at = (off_t)offset;
+    sigset_t pipe, old, pending;
+    ssize_t sent;
+    int saved;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    do
+        sent = sendfile(fd, file, &at, n);
+    while (sent < 0 && errno == EINTR);
+    saved = errno;
+    /* A call that had sent something before raises it, too. */
+    if (sent < (ssize_t)n && !sigismember(&old, SIGPIPE) &&
+        sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &NOW);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (sent < 0 && (saved == EINVAL || saved == ENOSYS))
+        return wsk__stream_copyfile(fd, file, offset, n);
+    errno = saved;
+    return sent;
+}
+#else
+ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
+{
+    return wsk__stream_copyfile(fd, file, offset, n);
+}
+#endif
+
+void wsk__stream_block(int fd, bool blocks)
+{
+    fcntl(fd, F_SETFL, blocks ? 0 : O_NONBLOCK);
+}
+
+int wsk__stream_wait_once(int fd, unsigned what, int ms)
+{
+    struct pollfd p = {.fd = fd,
+                       .events = (short)((what & WSK__READ ? POLLIN : 0) |
+                                         (what & WSK__WRITE ? POLLOUT : 0))};
+
+    return poll(&p, 1, ms);
+}
+
+bool wsk__stream_wait(int fd, unsigned what, uint64_t until_ms)
+{
+    for (;;) {
+        uint64_t now = wsk__now_ms();
+        uint64_t left = now < until_ms ? until_ms - now : 0;
+        int n =
+            wsk__stream_wait_once(fd, what, left < INT_MAX ? (int)left : -1);
+
+        if (n >= 0 || errno != EINTR)
+            return n > 0;
+    }
+}
+
+bool wsk__stream_has_ended(int fd)
+{
+#if defined(POLLRDHUP)
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0;
+#else
+    char one;
+    ssize_t n = recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+#endif
+}
 
 uint32_t wsk__stream_backlog(int fd)
 {
@@ -23,22 +144,24 @@ uint32_t wsk__stream_backlog(int fd)
     if (ioctl(fd, FIONWRITE, &held) != 0 || held < 0)
         held = 0;
 #else
-    (void)fd; /* it does not tell */
+    (void)fd; /* such a system does not tell */
 #endif
     return (uint32_t)held;
 }
 
-bool wsk__stream_wait(const struct wsk__conn *conn, short events,
-                      uint64_t until_ms)
+void wsk__stream_limit_unsent(int fd, int most)
 {
-    struct pollfd p = {.fd = conn->fd, .events = events};
+#if defined(TCP_NOTSENT_LOWAT)
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
+#else
+    (void)fd;
+    (void)most;
+#endif
+}
 
-    for (;;) {
-        uint64_t now = wsk__now_ms();
-        uint64_t left = now < until_ms ? until_ms - now : 0;
-        int n = poll(&p, 1, left < INT_MAX ? (int)left : -1);
+void wsk__stream_reset(int fd)
+{
+    static const struct linger RESET = {.l_onoff = 1};
 
-        if (n >= 0 || errno != EINTR)
-            return n > 0;
-    }
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
 }

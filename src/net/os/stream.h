@@ -1,16 +1,25 @@
-/* net/os/stream: system calls on the descriptor of a connection. */
+/* net/os/stream: the bytes of a connection. Every system call on its descriptor
+ * goes through one of these doors. A door waits only if its comment says so,
+ * and calls again after EINTR unless its comment says otherwise. Where one
+ * returns -1, errno tells why; wsk__stream_is_full() knows the errors of a full
+ * buffer.
+ */
 #ifndef WSK_NET_OS_STREAM_H
 #define WSK_NET_OS_STREAM_H
 
 #include "wsocket.h"
 
+#include <errno.h>
 #include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-#ifndef MSG_MORE /* only Linux has it */
+#ifndef MSG_MORE /* Linux only */
 #define MSG_MORE 0
 #endif
 
-struct wsk__conn;
+/* Most pieces of one wsk__stream_sendv(). */
+enum { WSK__STREAM_PIECES = 20 };
 
 enum wsk__io {
     WSK__IO_DONE,
@@ -19,13 +28,107 @@ enum wsk__io {
     WSK__IO_GONE,
 };
 
-/* Octets that the peer has not acknowledged. What the kernel holds counts: it
- * wakes us only when a third of its buffer is free, which a slow but honest
- * reader may not do for minutes. */
+/* Return true if the last call found no room, or nothing to read. */
+static inline bool wsk__stream_is_full(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
+}
+
+/* Read what has come, at most `cap` bytes. 0: the peer's end. */
+static inline ssize_t wsk__stream_recv(int fd, void *data, size_t cap)
+{
+    ssize_t n;
+
+    do
+        n = recv(fd, data, cap, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* Wait for bytes and read them; returns -1 with EINTR after a signal. No lock
+ * may be held. */
+static inline ssize_t wsk__stream_await(int fd, void *data, size_t cap)
+{
+    return recv(fd, data, cap, 0);
+}
+
+/* Send as much as the kernel takes; `more`: other bytes follow at once. */
+static inline ssize_t wsk__stream_send(int fd, const void *data, size_t len,
+                                       bool more)
+{
+    ssize_t n;
+
+    do
+        n = send(fd, data, len,
+                 MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* The same of n pieces, at most WSK__STREAM_PIECES, in one call. */
+ssize_t wsk__stream_sendv(int fd, const wsk_str *pieces, size_t n, bool more);
+
+/* Send `n` bytes of a file from `offset` on; `fd` must not block, see
+ * wsk__stream_block(). 0: the file ends there; -1 with EIO: it cannot be read.
+ */
+ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n);
+
+/* The same through a buffer, for files that sendfile() refuses. May send less
+ * than the kernel would take. */
+ssize_t wsk__stream_copyfile(int fd, int file, uint64_t offset, size_t n);
+
+/* Let the descriptor itself block in send() and recv(), or not. */
+void wsk__stream_block(int fd, bool blocks);
+
+/* Wait until `fd` is ready for `what` (WSK__READ, WSK__WRITE), or has failed;
+ * false if it is not by until_ms of wsk__now_ms(). */
+bool wsk__stream_wait(int fd, unsigned what, uint64_t until_ms);
+
+/* The same for at most `ms`, and only until a signal: poll()'s result. */
+int wsk__stream_wait_once(int fd, unsigned what, int ms);
+
+/* Return true if a read would find bytes. */
+static inline bool wsk__stream_peek(int fd)
+{
+    char one;
+
+    return recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Return true if the peer's end has come: behind unread bytes, too, where the
+ * system tells that. Any thread. */
+bool wsk__stream_has_ended(int fd);
+
+/* Bytes that the peer has not acknowledged, those in the kernel included. */
 uint32_t wsk__stream_backlog(int fd);
 
-/* Wait for one descriptor, until the peer is late. */
-bool wsk__stream_wait(const struct wsk__conn *conn, short events,
-                      uint64_t until_ms);
+/* Let the kernel hold at most `most` bytes beyond the peer's window. */
+void wsk__stream_limit_unsent(int fd, int most);
+
+/* Half-close: no more is sent. False: the connection is gone. */
+static inline bool wsk__stream_end(int fd)
+{
+    return shutdown(fd, SHUT_WR) == 0;
+}
+
+/* Let reads find an end. */
+static inline void wsk__stream_end_input(int fd)
+{
+    shutdown(fd, SHUT_RD);
+}
+
+/* End both directions: threads that wait on the descriptor wake. */
+static inline void wsk__stream_shut(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
+}
+
+/* Let the close be a reset, which tells the peer that something is missing. */
+void wsk__stream_reset(int fd);
+
+static inline void wsk__stream_close(int fd)
+{
+    close(fd);
+}
 
 #endif

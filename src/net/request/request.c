@@ -17,6 +17,7 @@
 #include "net/log/access.h"
 #include "net/os/clock.h"
 #include "net/os/listen.h"
+#include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
@@ -29,12 +30,8 @@
 #include "net/websocket/served.h"
 #include "wsocket.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
 enum {
     HIGH_WATER = 256 << 10, /* past it flush() asks for a drain() */
@@ -200,7 +197,7 @@ wsk_status wsk_request_wait(wsk_request *req)
     wsk__arrival_resume(conn);
     wsk__call_park(req->thread);
     came = wsk__stream_wait(
-        conn, POLLIN,
+        conn->fd, WSK__READ,
         wsk__min_rate_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate));
     wsk__call_unpark(req->thread);
     if (!came) {
@@ -211,21 +208,6 @@ wsk_status wsk_request_wait(wsk_request *req)
     conn->drained = false;
     conn->h->away_ms = wsk__now_ms();
     return WSK_OK;
-}
-
-/* Its end has come: behind what is unread, too, where the system tells that. */
-static bool peer_has_ended(int fd)
-{
-#if defined(POLLRDHUP)
-    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-
-    return poll(&p, 1, 0) > 0;
-#else
-    char one;
-    ssize_t n = recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
-
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-#endif
 }
 
 bool wsk_request_is_gone(const wsk_request *req)
@@ -243,7 +225,7 @@ bool wsk_request_is_gone(const wsk_request *req)
     if (upgraded)
         return wsk_conn_closed(&conn->ws->handle, NULL);
     return atomic_load(&conn->gone) || wsk__is_overdue(conn) ||
-           peer_has_ended(conn->fd);
+           wsk__stream_has_ended(conn->fd);
 }
 
 wsk_status wsk__request_gone(wsk_request *req)
@@ -412,7 +394,7 @@ static wsk_status await_reader(wsk_request *req)
         if (wsk__http_owed(conn) <= LOW_WATER)
             return WSK_OK;
         if (!wsk__stream_wait(
-                conn, POLLOUT,
+                conn->fd, WSK__WRITE,
                 wsk__min_rate_due_ms(&conn->h->departure,
                                      conn->srv->cfg.write_rate)) &&
             wsk__stall_is_over(conn))

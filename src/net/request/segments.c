@@ -4,12 +4,12 @@
 #include "net/conn/conn.h"
 #include "net/dispatch/calls.h"
 #include "net/http1/exchange.h"
+#include "net/os/file.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
 #include <fcntl.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -137,20 +137,11 @@ void wsk__segment_read_ahead(struct wsk__conn *conn)
 bool wsk__segment_in_memory(const wsk_server *srv, struct wsk__segment *part,
                             size_t n)
 {
-#if defined(__linux__) && defined(RWF_NOWAIT)
-    uint64_t ends[2] = {part->offset, part->offset + n - 1};
-    char one;
-    struct iovec iov = {&one, 1};
+    uint64_t end = part->offset + n;
 
-    if (part->offset + n <= part->warm || srv->site.plain_files)
-        return part->offset + n <= part->warm;
-    for (int i = 0; i < 2; i++)
-        if (preadv2(part->fd, &iov, 1, (off_t)ends[i], RWF_NOWAIT) < 0)
-            return false;
-    part->warm = part->offset + n;
-    return true;
-#else
-    (void)srv;
-    return part->offset + n <= part->warm;
-#endif
+    if (end > part->warm && !srv->site.plain_files &&
+        wsk__file_is_cached(part->fd, part->offset) &&
+        wsk__file_is_cached(part->fd, end - 1))
+        part->warm = end;
+    return end <= part->warm;
 }

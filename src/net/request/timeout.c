@@ -9,11 +9,11 @@
 #include "net/log/log.h"
 #include "net/loop/timer.h"
 #include "net/os/clock.h"
+#include "net/os/stream.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
-#include <sys/socket.h>
 
 enum {
     TELL_MS = 1000, /* a wait for a slot that is told */
@@ -73,7 +73,7 @@ void wsk__overdue(struct wsk__thread *th, struct wsk__conn *conn)
     else if (was == WSK__BY_HANDLER &&
              atomic_compare_exchange_strong(&conn->answered_by, &was,
                                             WSK__BY_CLOCK))
-        shutdown(conn->fd, SHUT_RDWR);
+        wsk__stream_shut(conn->fd);
     else
         return;
     wsk__logf(&srv->logs, WSK_LOG_WARNING,
