@@ -63,7 +63,7 @@ static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
     conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
-    if (conn->h == NULL || !wsk__via_open(conn) ||
+    if (conn->h == NULL || !wsk__via_open(srv, &conn->h->ends) ||
         !wsk__poller_add(srv->loop.poller, fd, conn, false)) {
         wsk__exchange_free(conn->h);
         return false;

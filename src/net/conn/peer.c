@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "http/forwarded.h"
 #include "http/proxy.h"
-#include "net/conn/conn.h"
-#include "net/http1/exchange.h"
 #include "net/os/clock.h"
 #include "net/os/listen.h"
 #include "net/server/server.h"
@@ -59,18 +57,17 @@ static bool is_trusted(const struct wsk__trust *trust,
            wsk__blocks_have(trust->blocks, trust->n, &ip);
 }
 
-bool wsk__via_open(struct wsk__conn *conn)
+bool wsk__via_open(const wsk_server *srv, struct wsk__ends *ends)
 {
-    const wsk_server *srv = conn->srv;
     struct wsk__via *via;
 
     if (srv->conns.trust.n == 0 && !srv->cfg.proxy_protocol)
         return true;
-    via = conn->h->via = wsk__calloc(sizeof(*via));
+    via = ends->via = wsk__calloc(sizeof(*via));
     if (via == NULL)
         return false;
-    via->peer = conn->h->peer;
-    via->local = conn->h->local;
+    via->peer = ends->peer;
+    via->local = ends->local;
     via->trusted = is_trusted(&srv->conns.trust, &via->peer);
     via->header_due = srv->cfg.proxy_protocol;
     via->since_ms = wsk__now_ms();
@@ -91,17 +88,17 @@ static void hide(struct wsk__address *to)
     *to = (struct wsk__address){.text = "unknown"};
 }
 
-int wsk__via_header(struct wsk__conn *conn)
+int wsk__via_header(const wsk_server *srv, struct wsk__ends *ends,
+                    struct wsk__buf *in)
 {
-    struct wsk__via *via = conn->h->via;
-    struct wsk__buf *in = &conn->h->in;
+    struct wsk__via *via = ends->via;
     struct wsk__proxied said;
     size_t used;
     int got;
 
     if (via == NULL || !via->header_due)
         return WSK__PROXY_OK;
-    if (conn->srv->conns.trust.n > 0 && !via->trusted)
+    if (srv->conns.trust.n > 0 && !via->trusted)
         return WSK__PROXY_BAD;
     got = (int)wsk__proxy_parse(wsk__buf_data(in), wsk__buf_len(in), &used,
                                 &said);
@@ -115,7 +112,7 @@ int wsk__via_header(struct wsk__conn *conn)
     case WSK__PROXIED_KNOWN:
         show(&via->peer, &said.from, said.from_port);
         show(&via->local, &said.to, said.to_port);
-        via->trusted = is_trusted(&conn->srv->conns.trust, &via->peer);
+        via->trusted = is_trusted(&srv->conns.trust, &via->peer);
         break;
     case WSK__PROXIED_HIDDEN:
         hide(&via->peer);
@@ -172,17 +169,17 @@ static void compose(struct wsk__via *via, const wsk_head *head,
                  (unsigned)named);
 }
 
-void wsk__via_request(struct wsk__conn *conn)
+void wsk__via_request(const wsk_server *srv, struct wsk__ends *ends,
+                      wsk_head *head)
 {
-    struct wsk__via *via = conn->h->via;
-    const struct wsk__trust *trust = &conn->srv->conns.trust;
-    wsk_head *head = &conn->h->http.store->head;
+    struct wsk__via *via = ends->via;
+    const struct wsk__trust *trust = &srv->conns.trust;
     struct wsk__forwarded said;
 
     if (via == NULL)
         return;
-    conn->h->peer = via->peer;
-    conn->h->local = via->local;
+    ends->peer = via->peer;
+    ends->local = via->local;
     via->https = false;
     via->prefix[0] = via->host[0] = '\0';
     if (!via->trusted || !wsk__forwarded_read(head, trust->blocks, trust->n,
@@ -190,10 +187,10 @@ void wsk__via_request(struct wsk__conn *conn)
         return;
     via->https = said.https;
     if (said.known)
-        show(&conn->h->peer, &said.ip, said.ip_port);
+        show(&ends->peer, &said.ip, said.ip_port);
     else if (said.hidden)
-        hide(&conn->h->peer);
-    compose(via, head, &said, &conn->h->local.port);
+        hide(&ends->peer);
+    compose(via, head, &said, &ends->local.port);
     if (via->host[0] != '\0')
         wsk__via_rehost(head, via->host);
     if (said.prefix.len > 0 && said.prefix.len < WSK__PREFIX_SAID) {

@@ -7,7 +7,7 @@
 #include "wsocket.h"
 
 struct wsk__block;
-struct wsk__conn;
+struct wsk__buf;
 
 enum { WSK__PREFIX_SAID = 128 };
 
@@ -34,22 +34,38 @@ struct wsk__via {
     uint64_t since_ms;         /* for the header's deadline */
 };
 
+/* The two ends of a connection, as its open request tells them. Owner. */
+struct wsk__ends {
+    struct wsk__address peer, local;
+    struct wsk__via *via; /* NULL: no proxy is trusted, and none must speak */
+};
+
+/* Return true if the client of the open request speaks https. */
+static inline bool wsk__ends_https(const struct wsk__ends *ends)
+{
+    return ends->via != NULL && ends->via->https;
+}
+
 /* False when memory is out, or an item is none. */
 bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg);
 void wsk__trust_clear(struct wsk__trust *trust);
 
-/* Whether the connection gets one; false when memory is out. */
-bool wsk__via_open(struct wsk__conn *conn);
+/* Give the ends of a new connection what proxies may say; false when memory is
+ * out. */
+bool wsk__via_open(const wsk_server *srv, struct wsk__ends *ends);
 
-/* A request begins: who is its client? */
-void wsk__via_request(struct wsk__conn *conn);
+/* Set the ends of a request that begins, from its head and what proxies before
+ * it said. */
+void wsk__via_request(const wsk_server *srv, struct wsk__ends *ends,
+                      wsk_head *head);
 
 /* Let the application see the host that the client asked for; `host` lives as
  * long as the head. */
 void wsk__via_rehost(wsk_head *head, const char *host);
 
-/* Octets before the first request, in conn->h->in: WSK__PROXY_OK once they are
- * through, or none are due. */
-int wsk__via_header(struct wsk__conn *conn);
+/* Take the header of the PROXY protocol from `in`, the input before the first
+ * request: WSK__PROXY_OK once it is through, or none is due. */
+int wsk__via_header(const wsk_server *srv, struct wsk__ends *ends,
+                    struct wsk__buf *in);
 
 #endif

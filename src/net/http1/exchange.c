@@ -21,8 +21,8 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
 
     if (h == NULL)
         return NULL;
-    wsk__address_of(peer, &h->peer);
-    h->local = *local;
+    wsk__address_of(peer, &h->ends.peer);
+    h->ends.local = *local;
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
     wsk__buf_init(&h->body, SIZE_MAX / 4);
@@ -38,7 +38,7 @@ void wsk__exchange_free(struct wsk__exchange *h)
     wsk__buf_free(&h->in);
     wsk__buf_free(&h->body);
     wsk__body_file_clear(h);
-    wsk__free(h->via);
+    wsk__free(h->ends.via);
     wsk__free(h);
 }
 

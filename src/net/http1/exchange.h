@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/min_rate.h"
+#include "net/conn/peer.h"
 #include "net/dispatch/offload.h"
 #include "net/os/listen.h"
 #include "wsocket.h"
@@ -14,14 +15,12 @@
 struct wsk__segment;
 struct wsk__release;
 struct wsk__thread;
-struct wsk__via;
 struct wsk__conn;
 
 /* HTTP's share of a connection; a WebSocket whose handler has returned needs it
  * no more and has given it back. Owner, addresses fixed. */
 struct wsk__exchange {
-    struct wsk__address peer, local; /* of the open request */
-    struct wsk__via *via;            /* NULL: no proxy is spoken of */
+    struct wsk__ends ends; /* of the open request */
     struct wsk_http http;
     struct wsk__buf in;    /* received, not yet fed */
     size_t in_fed;         /* octets of `in` fed but still pointed at */

@@ -63,7 +63,7 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     conn->h->body_len = 0;
     conn->h->body_view = (wsk_str){NULL, 0};
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
-    wsk__via_request(conn);
+    wsk__via_request(conn->srv, &conn->h->ends, &conn->h->http.store->head);
     if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
         conn->h->failed = true;
@@ -225,7 +225,7 @@ static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk__conn *conn)
     for (;;) {
         if (!wsk__http_keep_span(th, conn))
             return WSK__FEED_OVER;
-        switch (wsk__via_header(conn)) {
+        switch (wsk__via_header(conn->srv, &conn->h->ends, &conn->h->in)) {
         case WSK__PROXY_OK:
             return WSK__FEED_DATA;
         case WSK__PROXY_BAD:
@@ -241,7 +241,7 @@ static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk__conn *conn)
 
 static bool proxy_due(const struct wsk__conn *conn)
 {
-    return conn->h->via != NULL && conn->h->via->header_due;
+    return conn->h->ends.via != NULL && conn->h->ends.via->header_due;
 }
 
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,

@@ -139,8 +139,8 @@ static void ack_queue(struct wsk__conn *conn, struct wsk__segment *part,
     conn->h->segments_before -= n;
 }
 
-static ssize_t send_file(struct wsk__conn *conn, const struct wsk__segment *part,
-                         size_t n)
+static ssize_t send_file(struct wsk__conn *conn,
+                         const struct wsk__segment *part, size_t n)
 {
     if (conn->srv->site.plain_files)
         return wsk__stream_copyfile(conn->fd, part->fd, part->offset, n);
@@ -163,8 +163,8 @@ static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *part)
     if (part->ends_by_close)
         wsk__stream_reset(conn->fd);
     wsk__logf(&conn->srv->logs, WSK_LOG_WARNING,
-                     "a file ended before all of it was sent that was "
-                     "announced: the answer is cut");
+              "a file ended before all of it was sent that was "
+              "announced: the answer is cut");
     return WSK__IO_GONE;
 }
 

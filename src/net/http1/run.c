@@ -67,7 +67,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
     } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
         refuse(th, conn, 408);
     } else {
-        if (h->via != NULL && h->via->header_due)
+        if (h->ends.via != NULL && h->ends.via->header_due)
             wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PROXY);
         /* A connection with no octet of a request ends in silence: browsers
          * open some ahead of time, and a 408 would be taken for an answer. */

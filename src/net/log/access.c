@@ -610,7 +610,7 @@ void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
 void wsk__access_log(wsk_server *srv, wsk_request *req)
 {
     struct subject s = {
-        .peer = req->conn->h->peer.text,
+        .peer = req->conn->h->ends.peer.text,
         .head = req->head,
         .status = req->status,
         .sent = req->conn->h->http.framing == (uint8_t)WSK__FRAMING_NONE
@@ -660,16 +660,18 @@ void wsk__access_refused(struct wsk__conn *conn, int status, uint64_t sent)
 {
     const struct wsk__exchange *h = conn->h;
     wsk_head begun;
-    struct subject s = {
-        .peer = h->peer.text, .head = h->head, .status = status, .sent = sent};
+    struct subject s = {.peer = h->ends.peer.text,
+                        .head = h->head,
+                        .status = status,
+                        .sent = sent};
 
     if (conn->srv->logs.access == NULL)
         return;
     if (h->head == NULL) {
         begun = head_of_line(wsk__http_refused_line(&h->http));
         s.head = &begun;
-        if (h->via != NULL) /* else it is the one of the request before */
-            s.peer = h->via->peer.text;
+        if (h->ends.via != NULL) /* else it is the one of the request before */
+            s.peer = h->ends.via->peer.text;
     }
     write_line(conn->srv, &s);
 }

@@ -86,7 +86,7 @@ bool wsk__admits_origin(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     const wsk_head *head = conn->h->head;
-    bool https = conn->h->via != NULL && conn->h->via->https;
+    bool https = wsk__ends_https(&conn->h->ends);
     struct joined list, origins;
     unsigned long long n;
 

@@ -48,7 +48,7 @@ static bool ends_in(const char *prefix, const char *name)
 bool wsk__mount_request(struct wsk__conn *conn)
 {
     const char *name = conn->srv->cfg.script_name;
-    struct wsk__via *via = conn->h->via;
+    struct wsk__via *via = conn->h->ends.via;
     wsk_head *head = &conn->h->http.store->head;
     bool below;
 
@@ -65,7 +65,7 @@ bool wsk__mount_request(struct wsk__conn *conn)
 
 const char *wsk__mount_prefix(const struct wsk__conn *conn)
 {
-    const struct wsk__via *via = conn->h->via;
+    const struct wsk__via *via = conn->h->ends.via;
     const char *name = conn->srv->cfg.script_name;
 
     if (via != NULL && via->prefix[0] != '\0')

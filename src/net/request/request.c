@@ -65,9 +65,7 @@ const char *wsk_request_subprotocols(const wsk_request *req)
 
 const char *wsk_request_scheme(const wsk_request *req)
 {
-    const struct wsk__via *via = req->conn->h->via;
-
-    return via != NULL && via->https ? "https" : "http";
+    return wsk__ends_https(&req->conn->h->ends) ? "https" : "http";
 }
 
 const char *wsk_request_prefix(const wsk_request *req)
@@ -77,12 +75,12 @@ const char *wsk_request_prefix(const wsk_request *req)
 
 const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
 {
-    return address(&req->conn->h->peer, port);
+    return address(&req->conn->h->ends.peer, port);
 }
 
 const char *wsk_request_local(const wsk_request *req, uint16_t *port)
 {
-    return address(&req->conn->h->local, port);
+    return address(&req->conn->h->ends.local, port);
 }
 
 static void touch_body(wsk_request *req)

@@ -85,13 +85,14 @@ static void append(char **at, const char *p, size_t len)
 static struct wsk__served *socket_new(const struct wsk__exchange *h,
                                       const char *protocol)
 {
-    size_t peer = strlen(h->peer.text) + 1, local = strlen(h->local.text) + 1;
+    size_t peer = strlen(h->ends.peer.text) + 1,
+           local = strlen(h->ends.local.text) + 1;
     size_t proto = protocol != NULL ? strlen(protocol) + 1 : 0, head_len;
-    size_t prefix = h->via != NULL && h->via->prefix[0] != '\0'
-                        ? strlen(h->via->prefix) + 1
+    size_t prefix = h->ends.via != NULL && h->ends.via->prefix[0] != '\0'
+                        ? strlen(h->ends.via->prefix) + 1
                         : 0;
-    size_t host = h->via != NULL && h->via->host[0] != '\0'
-                      ? strlen(h->via->host) + 1
+    size_t host = h->ends.via != NULL && h->ends.via->host[0] != '\0'
+                      ? strlen(h->ends.via->host) + 1
                       : 0;
     const char *head = wsk__http_head_text(&h->http, &head_len);
     size_t size = offsetof(struct wsk__served, text) + peer + local + proto +
@@ -102,24 +103,24 @@ static struct wsk__served *socket_new(const struct wsk__exchange *h,
     if (ws == NULL)
         return NULL;
     ws->block = (uint32_t)size;
-    ws->peer_port = h->peer.port;
-    ws->local_port = h->local.port;
+    ws->peer_port = h->ends.peer.port;
+    ws->local_port = h->ends.local.port;
     ws->local_at = (uint16_t)peer;
     ws->protocol_at = proto > 0 ? (uint16_t)(peer + local) : 0;
     ws->prefix_at = prefix > 0 ? (uint16_t)(peer + local + proto) : 0;
     ws->host_at = host > 0 ? (uint16_t)(peer + local + proto + prefix) : 0;
     ws->head_len = (uint32_t)head_len;
-    ws->https = h->via != NULL && h->via->https;
+    ws->https = wsk__ends_https(&h->ends);
     at = ws->text;
     append(&at, head, head_len);
-    append(&at, h->peer.text, peer);
-    append(&at, h->local.text, local);
+    append(&at, h->ends.peer.text, peer);
+    append(&at, h->ends.local.text, local);
     if (proto > 0)
         append(&at, protocol, proto);
     if (prefix > 0)
-        append(&at, h->via->prefix, prefix);
+        append(&at, h->ends.via->prefix, prefix);
     if (host > 0)
-        append(&at, h->via->host, host);
+        append(&at, h->ends.via->host, host);
     return ws;
 }
 
