@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-bool wsk__mount_strip(const char *name, wsk_str *path)
+/* Take `name` off a path that lies below it, %-escapes decoded. False: it lies
+ * outside and is unchanged. */
+static bool strip(const char *name, wsk_str *path)
 {
     size_t at = 0;
 
@@ -54,7 +56,7 @@ bool wsk__mount_request(struct wsk__conn *conn)
 
     if (name == NULL || name[0] == '\0' || head->path.p[0] != '/')
         return true;
-    below = wsk__mount_strip(name, &head->path);
+    below = strip(name, &head->path);
     if (via == NULL || via->prefix[0] == '\0')
         return below;
     if (ends_in(via->prefix, name))

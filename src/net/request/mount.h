@@ -12,10 +12,6 @@ struct wsk__conn;
  * before. */
 bool wsk__mount_request(struct wsk__conn *conn);
 
-/* Take `name` off a path that lies below it, %-escapes decoded. False: it lies
- * outside and is unchanged. */
-bool wsk__mount_strip(const char *name, wsk_str *path);
-
 /* SCRIPT_NAME of the open request. */
 const char *wsk__mount_prefix(const struct wsk__conn *conn);
 

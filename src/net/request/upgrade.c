@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/conn.h"
+#include "net/conn/peer.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/answer.h"
@@ -11,11 +12,13 @@
 #include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/request/admit.h"
+#include "net/request/mount.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
 #include "net/standalone/adopted.h"
 #include "net/websocket/handshake.h"
+#include "net/websocket/open.h"
 #include "net/websocket/served.h"
 #include "wsocket.h"
 
@@ -38,12 +41,48 @@ wsk_ws_verdict wsk__upgrade_judge(struct wsk__conn *conn)
     return verdict;
 }
 
+/* What the WebSocket keeps of the open request. */
+static struct wsk__handshake_facts facts_of(const struct wsk__conn *conn,
+                                            const char *protocol)
+{
+    const struct wsk__exchange *h = conn->h;
+    struct wsk__handshake_facts facts = {
+        .path_len = h->head->path.len,
+        .peer = h->ends.peer.text,
+        .peer_port = h->ends.peer.port,
+        .local = h->ends.local.text,
+        .local_port = h->ends.local.port,
+        .protocol = protocol,
+        .prefix = wsk__mount_prefix(conn),
+        .host = h->ends.via != NULL ? h->ends.via->host : NULL,
+        .https = h->ends.via != NULL && h->ends.via->https,
+    };
+
+    facts.head.p = wsk__http_head_text(&h->http, &facts.head.len);
+    return facts;
+}
+
+/* False when memory is out. */
+static bool open_websocket(struct wsk__thread *th, struct wsk__served *ws)
+{
+    struct wsk__exchange *h = ws->conn->h;
+    wsk_str early = {(const char *)wsk__buf_data(&h->in), wsk__buf_len(&h->in)};
+    wsk_str owed;
+
+    owed.p = (const char *)wsk_http_out_buf(&h->http, &owed.len);
+    if (!wsk__ws_open(th, ws, owed, early))
+        return false;
+    wsk_http_out_ack(&h->http, owed.len);
+    return true;
+}
+
 wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
                                const wsk_header *headers, size_t n,
                                wsk_conn **out)
 {
     struct wsk__conn *conn = req->conn;
     struct wsk__thread *th = req->thread;
+    struct wsk__handshake_facts facts;
     char extensions[WSK_WS_DEFLATE_TEXT];
     wsk_ws_verdict verdict;
     struct wsk__served *ws;
@@ -61,7 +100,8 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     if (!wsk__may_answer(conn, WSK__BY_WEBSOCKET))
         return WSK_E_CLOSED;
     verdict = wsk_ws_judge(req->head, conn->srv->cfg.ws_allow_drafts);
-    ws = wsk__ws_prepare(conn, protocol, extensions);
+    facts = facts_of(conn, protocol);
+    ws = wsk__ws_prepare(conn, req->head, &facts, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
     wsk__segments_let_block(conn); /* receive() waits in recv() */
@@ -74,7 +114,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
             wsk__http_send_101(req, &verdict, protocol, extensions, headers, n);
     }
     if (st != WSK_OK) {
-        wsk__ws_discard(conn->srv, ws);
+        wsk__ws_discard(ws);
         return st;
     }
     req->status = 101;
@@ -82,8 +122,8 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     /* A peer that is gone by now is seen by the first receive(). */
     wsk__http_flush(th, conn);
     wsk__http_upgraded(&conn->h->http);
-    if (!wsk__ws_open(th, conn, ws)) {
-        wsk__ws_discard(conn->srv, ws);
+    if (!open_websocket(th, ws)) {
+        wsk__ws_discard(ws);
         wsk_request_abort(req);
         return WSK_E_NOMEM;
     }

@@ -21,7 +21,7 @@
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
-#include "net/websocket/handshake.h"
+#include "net/websocket/open.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
 
@@ -46,7 +46,7 @@ static void forget_places(wsk_server *srv)
 static void release(struct wsk__conn *conn)
 {
     if (conn->ws != NULL)
-        wsk__ws_discard(conn->srv, conn->ws);
+        wsk__ws_discard(conn->ws);
     if (conn->h != NULL)
         wsk__segments_free(conn);
     wsk__exchange_free(conn->h);

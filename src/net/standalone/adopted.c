@@ -18,7 +18,7 @@ struct adopted_request {
     struct wsk_request base;
     wsk_adoption how; /* texts are in `kept`; config is borrowed */
     wsk_ws_verdict verdict;
-    struct handshake *kept;
+    struct wsk__handshake *kept;
     wsk_head *head;
     uint8_t *early;
     struct wsk__standalone *ws; /* a reference, once 101 has left */
@@ -48,9 +48,9 @@ static bool keep(struct adopted_request *req, const wsk_adoption *how)
     req->how = *how;
     if (req->kept == NULL || req->early == NULL)
         return false;
-    req->how.peer = req->kept->text;
-    req->how.local = req->kept->text + req->kept->local_at;
-    req->how.head = req->kept->text + req->kept->head_at;
+    req->how.peer = wsk__handshake_text(req->kept, WSK__HANDSHAKE_PEER);
+    req->how.local = wsk__handshake_text(req->kept, WSK__HANDSHAKE_LOCAL);
+    req->how.head = req->kept->text;
     req->how.early = req->early;
     return true;
 }
@@ -67,8 +67,7 @@ wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
         return WSK_E_NOMEM;
     req->lent = true;
     if (keep(req, how)) {
-        req->head = wsk__head_again(req->how.head, req->how.head_len,
-                                    &how->config->limits);
+        req->head = wsk__handshake_head(req->kept, &how->config->limits);
         st = req->head != NULL
                  ? judge(req->head, how->https, how->config, verdict)
                  : WSK_E_ARG;
@@ -164,8 +163,9 @@ wsk_status wsk__adopted_upgrade(wsk_request *base, const char *protocol,
     ws = wsk__standalone_new(&req->how, protocol);
     if (ws == NULL)
         return WSK_E_NOMEM;
-    if (wsk__standalone_agree_deflate(req->head, req->how.config, &agreed,
-                                      extensions))
+    if (wsk__agree_deflate(req->head, req->how.config,
+                           wsk__deflate_takes_over(req->how.config), &agreed,
+                           extensions))
         wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool);
     st = queue_101(ws, req, protocol, extensions, headers, n);
     if (st != WSK_OK) {

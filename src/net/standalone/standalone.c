@@ -34,37 +34,22 @@ static struct wsk__standalone *standalone_of(const wsk_conn *handle)
     return (struct wsk__standalone *)(uintptr_t)handle;
 }
 
-static void append(char **at, const char *p, size_t len)
+struct wsk__handshake *wsk__standalone_remember(const wsk_adoption *how,
+                                                const char *protocol)
 {
-    memcpy(*at, p, len);
-    *at += len;
-}
-
-struct handshake *wsk__standalone_remember(const wsk_adoption *how,
-                                           const char *protocol)
-{
-    size_t peer = strlen(how->peer) + 1, local = strlen(how->local) + 1;
-    size_t proto = protocol != NULL ? strlen(protocol) + 1 : 0;
-    struct handshake *kept =
-        wsk__alloc(sizeof *kept + peer + local + proto + how->head_len);
-    char *at;
-
-    if (kept == NULL)
-        return NULL;
-    *kept = (struct handshake){
+    struct wsk__handshake_facts facts = {
+        .head = {how->head, how->head_len},
+        .path_len = SIZE_MAX,
+        .peer = how->peer,
         .peer_port = how->peer_port,
+        .local = how->local,
         .local_port = how->local_port,
-        .local_at = peer,
-        .protocol_at = proto > 0 ? peer + local : 0,
-        .head_at = peer + local + proto,
-        .head_len = how->head_len,
+        .protocol = protocol,
     };
-    at = kept->text;
-    append(&at, how->peer, peer);
-    append(&at, how->local, local);
-    if (proto > 0)
-        append(&at, protocol, proto);
-    append(&at, how->head, how->head_len);
+    struct wsk__handshake *kept = wsk__alloc(wsk__handshake_size(&facts));
+
+    if (kept != NULL)
+        wsk__handshake_write(kept, &facts);
     return kept;
 }
 
@@ -76,12 +61,12 @@ struct wsk__standalone *wsk__standalone_new(const wsk_adoption *how,
 
     if (ws == NULL)
         return NULL;
-    ws->handshake = wsk__standalone_remember(how, protocol);
+    ws->handle.handshake = wsk__standalone_remember(how, protocol);
     wsk__buf_init(&ws->in, SIZE_MAX / 4);
     wsk__buf_init(&ws->chunk, CHUNK);
-    if (ws->handshake == NULL ||
+    if (ws->handle.handshake == NULL ||
         !wsk__buf_put(&ws->in, how->early, how->early_len)) {
-        wsk__free(ws->handshake);
+        wsk__free(ws->handle.handshake);
         wsk__free(ws);
         return NULL;
     }
@@ -112,7 +97,7 @@ void wsk__standalone_free(struct wsk__standalone *ws)
     wsk__ws_clear(&ws->engine);
     wsk__buf_free(&ws->in);
     wsk__buf_free(&ws->chunk);
-    wsk__free(ws->handshake);
+    wsk__free(ws->handle.handshake);
     pthread_mutex_destroy(&ws->lock);
     wsk__free(ws);
 }
@@ -129,37 +114,8 @@ static void standalone_unref(wsk_conn *handle)
 
 static wsk_head *standalone_head(const wsk_conn *handle)
 {
-    struct wsk__standalone *ws = standalone_of(handle);
-    const struct handshake *kept = ws->handshake;
-
-    return wsk__head_again(kept->text + kept->head_at, kept->head_len,
-                           &ws->limits);
-}
-
-static const char *standalone_protocol(const wsk_conn *handle)
-{
-    struct wsk__standalone *ws = standalone_of(handle);
-    const struct handshake *kept = ws->handshake;
-
-    return kept->protocol_at > 0 ? kept->text + kept->protocol_at : NULL;
-}
-
-static const char *standalone_peer(const wsk_conn *handle, uint16_t *port)
-{
-    struct wsk__standalone *ws = standalone_of(handle);
-
-    if (port != NULL)
-        *port = ws->handshake->peer_port;
-    return ws->handshake->text;
-}
-
-static const char *standalone_local(const wsk_conn *handle, uint16_t *port)
-{
-    struct wsk__standalone *ws = standalone_of(handle);
-
-    if (port != NULL)
-        *port = ws->handshake->local_port;
-    return ws->handshake->text + ws->handshake->local_at;
+    return wsk__handshake_head(handle->handshake,
+                               &standalone_of(handle)->limits);
 }
 
 static bool standalone_deflates(const wsk_conn *handle)
@@ -698,18 +654,6 @@ static wsk_status standalone_finish(wsk_conn *handle, bool at_once)
     return st == WSK_E_AGAIN ? st : WSK_OK;
 }
 
-static const char *standalone_scheme(const wsk_conn *handle)
-{
-    (void)handle;
-    return "http"; /* its environ is the other server's */
-}
-
-static const char *standalone_prefix(const wsk_conn *handle)
-{
-    (void)handle;
-    return ""; /* its environ is the other server's */
-}
-
 static const struct wsk__websocket_ops OPS = {
     .receive = standalone_receive,
     .send = standalone_send,
@@ -725,41 +669,16 @@ static const struct wsk__websocket_ops OPS = {
     .hear_pings = standalone_hear_pings,
     .finish = standalone_finish,
     .head = standalone_head,
-    .protocol = standalone_protocol,
-    .scheme = standalone_scheme,
-    .prefix = standalone_prefix,
-    .peer = standalone_peer,
-    .local = standalone_local,
     .ref = standalone_ref,
     .unref = standalone_unref,
 };
-
-bool wsk__standalone_agree_deflate(const wsk_head *head,
-                                   const wsk_server_config *cfg,
-                                   wsk_ws_deflate *agreed,
-                                   char text[WSK_WS_DEFLATE_TEXT])
-{
-    const char *level = cfg->ws_compression_level;
-    bool takeover = strcmp(cfg->ws_compression, "takeover") == 0;
-
-    text[0] = '\0';
-    if (strcmp(cfg->ws_compression, "off") == 0 ||
-        !wsk_ws_agree_deflate(head, takeover, agreed, text))
-        return false;
-    agreed->level = (uint8_t)(level[0] == 'f' ? 0 : level[0] - '0');
-    agreed->threshold = cfg->ws_compression_threshold;
-    return true;
-}
 
 /* Our messages are compressed as our options say. */
 static bool set_deflate(struct wsk__standalone *ws,
                         const wsk_server_config *cfg, wsk_ws_deflate agreed)
 {
-    const char *level = cfg->ws_compression_level;
-
-    agreed.level = (uint8_t)(level[0] == 'f' ? 0 : level[0] - '0');
-    agreed.threshold = cfg->ws_compression_threshold;
-    if (strcmp(cfg->ws_compression, "takeover") != 0)
+    wsk__tune_deflate(cfg, &agreed);
+    if (!wsk__deflate_takes_over(cfg))
         agreed.client_takeover = false; /* we need not make use of it */
     return wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool) ==
            WSK_OK;

@@ -20,7 +20,6 @@ struct wsk__standalone {
     atomic_uint refs;
     const wsk_transport *transport; /* fixed */
     void *io;                       /* fixed */
-    struct handshake *handshake;    /* fixed */
     wsk_limits limits;              /* fixed */
     uint64_t send_max;              /* fixed, as are the next */
     uint32_t ping_interval_ms, ping_timeout_ms, close_timeout_ms;
@@ -50,18 +49,9 @@ struct wsk__standalone {
     bool finished;  /* the transport was shut down */
 };
 
-/* What is kept of an opening handshake, in one block. */
-struct handshake {
-    uint16_t peer_port, local_port;
-    size_t local_at, protocol_at; /* in text; protocol_at 0: none */
-    size_t head_at, head_len;
-    char text[]; /* peer, local and protocol, each with its NUL; the octets of
-                    the head */
-};
-
 /* protocol may be NULL. NULL when memory is out. */
-struct handshake *wsk__standalone_remember(const wsk_adoption *how,
-                                           const char *protocol);
+struct wsk__handshake *wsk__standalone_remember(const wsk_adoption *how,
+                                                const char *protocol);
 
 /* What follows the handshake comes first from how->early. NULL when memory is
  * out; then how->io is still the caller's. */
@@ -74,12 +64,6 @@ void wsk__standalone_free(struct wsk__standalone *ws);
 /* Write what is owed, as long as the peer takes some of it now and then. One
  * thread does so for all; another returns at once. WSK_E_AGAIN: interrupted. */
 wsk_status wsk__standalone_flush(struct wsk__standalone *ws);
-
-/* What the options allow of what the client offers. */
-bool wsk__standalone_agree_deflate(const wsk_head *head,
-                                   const wsk_server_config *cfg,
-                                   wsk_ws_deflate *agreed,
-                                   char text[WSK_WS_DEFLATE_TEXT]);
 
 /* States of zlib that wait for the next message, of whatever connection. */
 extern struct wsk__pool wsk__standalone_pool;

@@ -1,4 +1,6 @@
 #include "base/utf8.h"
+#include "net/conn/conn.h"
+#include "net/websocket/handshake.h"
 #include "net/websocket/websocket.h"
 #include "wsocket.h"
 
@@ -20,27 +22,34 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
 
 const char *wsk_conn_protocol(const wsk_conn *conn)
 {
-    return conn->ops->protocol(conn);
+    const char *protocol =
+        wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_PROTOCOL);
+
+    return protocol[0] != '\0' ? protocol : NULL;
 }
 
 const char *wsk_conn_scheme(const wsk_conn *conn)
 {
-    return conn->ops->scheme(conn);
+    return conn->handshake->https ? "https" : "http";
 }
 
 const char *wsk_conn_prefix(const wsk_conn *conn)
 {
-    return conn->ops->prefix(conn);
+    return wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_PREFIX);
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 {
-    return conn->ops->peer(conn, port);
+    if (port != NULL)
+        *port = conn->handshake->peer_port;
+    return wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_PEER);
 }
 
 const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
 {
-    return conn->ops->local(conn, port);
+    if (port != NULL)
+        *port = conn->handshake->local_port;
+    return wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_LOCAL);
 }
 
 bool wsk_conn_deflates(const wsk_conn *conn)

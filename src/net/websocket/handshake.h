@@ -1,27 +1,65 @@
-/* net/websocket/handshake: what an upgrade needs, and what is kept of its
- * handshake. */
+/* net/websocket/handshake: what is agreed in an opening handshake, and what is
+ * kept of it. */
 #ifndef WSK_NET_WEBSOCKET_HANDSHAKE_H
 #define WSK_NET_WEBSOCKET_HANDSHAKE_H
 
 #include "wsocket.h"
 
-struct wsk__served;
-struct wsk__conn;
+/* What a WebSocket shall keep of its handshake. A text that is NULL is kept as
+ * "". */
+struct wsk__handshake_facts {
+    wsk_str head;    /* as it was received, with its empty line */
+    size_t path_len; /* of its path, less what script_name took off; SIZE_MAX:
+                        nothing was */
+    const char *peer, *local;
+    const char *protocol; /* that was agreed on */
+    const char *prefix;   /* SCRIPT_NAME */
+    const char *host;     /* a proxy's word for the one in the head */
+    uint16_t peer_port, local_port;
+    bool https; /* how the client came */
+};
 
-/* The head of a handshake that is kept, unpacked for wsk_free(); NULL when
- * memory is out. */
-wsk_head *wsk__head_again(const char *head, size_t len,
-                          const wsk_limits *limits);
+/* The same in one block, in as few bytes as can be: idle WebSockets are many,
+ * and most are never asked. */
+struct wsk__handshake {
+    uint32_t head_len, path_len;
+    uint16_t peer_port, local_port;
+    bool https;
+    char text[]; /* the head; then each of enum wsk__handshake_text with its NUL
+                  */
+};
 
-/* ---- owner ---- */
+enum wsk__handshake_text {
+    WSK__HANDSHAKE_PEER,
+    WSK__HANDSHAKE_LOCAL,
+    WSK__HANDSHAKE_PROTOCOL,
+    WSK__HANDSHAKE_PREFIX,
+    WSK__HANDSHAKE_HOST
+};
 
-/* What an upgrade needs, made before its 101 is; NULL when memory is out. The
- * text is the value of Sec-WebSocket-Extensions, maybe empty: none. */
-struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
-                                    const char *protocol,
-                                    char extensions[WSK_WS_DEFLATE_TEXT]);
+/* Return how many bytes wsk__handshake_write() needs at `to`. */
+size_t wsk__handshake_size(const struct wsk__handshake_facts *facts);
+void wsk__handshake_write(struct wsk__handshake *to,
+                          const struct wsk__handshake_facts *facts);
 
-/* Free it: the upgrade came to nothing, or the last reference is gone. */
-void wsk__ws_discard(wsk_server *srv, struct wsk__served *ws);
+const char *wsk__handshake_text(const struct wsk__handshake *kept,
+                                enum wsk__handshake_text which);
+
+/* Parse the head again, as the handler saw it, for wsk_free(). NULL: it is no
+ * head, or memory is out. */
+wsk_head *wsk__handshake_head(const struct wsk__handshake *kept,
+                              const wsk_limits *limits);
+
+/* Agree on compression: what the options allow of what the client offers.
+ * `text` is the value of Sec-WebSocket-Extensions; "" when false. */
+bool wsk__agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
+                        bool takeover, wsk_ws_deflate *agreed,
+                        char text[WSK_WS_DEFLATE_TEXT]);
+
+/* Compress as the options say. */
+void wsk__tune_deflate(const wsk_server_config *cfg, wsk_ws_deflate *agreed);
+
+/* Whether the options let messages refer to earlier ones. */
+bool wsk__deflate_takes_over(const wsk_server_config *cfg);
 
 #endif

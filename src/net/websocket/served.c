@@ -1,12 +1,9 @@
 #include "net/websocket/served.h"
 
-#include "base/buf.h"
 #include "net/conn/conn.h"
 #include "net/conn/load.h"
 #include "net/conn/lock.h"
-#include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/exchange.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
 #include "net/os/poller.h"
@@ -27,38 +24,6 @@ enum {
     READS_MAX = 16, /* and reads */
     AWAY_MS = 50,   /* then the loop reads for who delivers its events */
 };
-
-/* What HTTP has left to send and to read is the WebSocket's from now on. */
-static bool inherit(struct wsk__served *ws, struct wsk__exchange *h)
-{
-    size_t len;
-    const uint8_t *data = wsk_http_out_buf(&h->http, &len);
-
-    if (len > 0 && !wsk__ws_send_raw(&ws->engine, data, len))
-        return false;
-    ws->begun = len;
-    wsk_http_out_ack(&h->http, len);
-    return wsk__ws_keep(ws, wsk__buf_data(&h->in), wsk__buf_len(&h->in));
-}
-
-bool wsk__ws_open(struct wsk__thread *th, struct wsk__conn *conn,
-                  struct wsk__served *ws)
-{
-    if (!inherit(ws, conn->h))
-        return false;
-    wsk__conn_ref(conn); /* the request's, until its handler has returned */
-    wsk__conn_lock(conn);
-    conn->since_ms = ws->opened_ms = wsk__now_ms();
-    conn->kind = WSK__WS;
-    conn->ws = ws;
-    atomic_fetch_add(&conn->srv->conns.n_websockets, 1);
-    wsk__conn_unlock(conn);
-    wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
-    if (conn->srv->conns.draining) /* it was told before it was a WebSocket */
-        wsk__ws_goaway(conn);
-    wsk__conn_post(conn, WSK__POST_LOOK); /* for its deadlines */
-    return true;
-}
 
 /* Both sides are through, or the transport is gone. */
 static bool over_locked(struct wsk__conn *conn)

@@ -60,7 +60,6 @@ struct wsk__served {
     uint32_t message;       /* of engine.begun, that `arrival` is about */
     uint32_t arrived;       /* of engine.arrived, at the last look */
     struct wsk__min_rate arrival; /* of the message, while `arriving` */
-    uint32_t head_len;            /* of text; fixed */
     uint32_t block;               /* octets of all this; fixed */
     uint16_t code;                /* how it ended, with reason */
     uint16_t pins;                /* threads that use fd without the lock */
@@ -83,15 +82,6 @@ struct wsk__served {
     bool dropped : 1;   /* so that all must have left by then */
     bool stalled : 1;   /* the kernel takes no more until the peer reads */
     bool arriving : 1;  /* a look has found a message that is not whole */
-
-    /* fixed: what is kept of the opening handshake */
-    uint16_t peer_port, local_port;
-    uint16_t local_at, protocol_at; /* behind the head; protocol_at 0: none */
-    uint16_t prefix_at;             /* the same; 0: none */
-    uint16_t host_at;               /* of the proxy's word; the same */
-    bool https : 1;                 /* how it came, see conn/peer */
-    char text[]; /* the octets of the head; peer, local, protocol, prefix
-                    and host, each with its NUL */
 };
 
 /* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
@@ -104,13 +94,6 @@ uint64_t wsk__ws_deadline(struct wsk__conn *conn);
 
 /* That deadline has passed. */
 bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
-
-/* ---- owner ---- */
-
-/* From now on the connection is a WebSocket, and `th` holds it. False when
- * memory is out: it is still HTTP's. */
-bool wsk__ws_open(struct wsk__thread *th, struct wsk__conn *conn,
-                  struct wsk__served *ws);
 
 /* ---- lock held: what has come ---- */
 

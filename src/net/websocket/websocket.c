@@ -2,9 +2,7 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/lock.h"
-#include "net/conn/peer.h"
 #include "net/os/life.h"
-#include "net/request/mount.h"
 #include "net/server/server.h"
 #include "net/websocket/handshake.h"
 #include "net/websocket/inbox.h"
@@ -36,62 +34,11 @@ static void served_unref(wsk_conn *handle)
     wsk__conn_unref(conn_of(handle));
 }
 
-static const char *behind_head(const struct wsk__served *kept)
-{
-    return kept->text + kept->head_len;
-}
-
 static wsk_head *served_head(const wsk_conn *handle)
 {
-    const struct wsk__served *kept = served_of(handle);
-    const wsk_server_config *cfg = &kept->conn->srv->cfg;
-    wsk_head *head = wsk__head_again(kept->text, kept->head_len, &cfg->limits);
+    const wsk_server_config *cfg = &conn_of(handle)->srv->cfg;
 
-    if (head != NULL && kept->host_at > 0)
-        wsk__via_rehost(head, behind_head(kept) + kept->host_at);
-    if (head != NULL && cfg->script_name != NULL)
-        wsk__mount_strip(cfg->script_name, &head->path);
-    return head;
-}
-
-static const char *served_protocol(const wsk_conn *handle)
-{
-    const struct wsk__served *kept = served_of(handle);
-
-    return kept->protocol_at > 0 ? behind_head(kept) + kept->protocol_at : NULL;
-}
-
-static const char *served_scheme(const wsk_conn *handle)
-{
-    return served_of(handle)->https ? "https" : "http";
-}
-
-static const char *served_prefix(const wsk_conn *handle)
-{
-    const struct wsk__served *kept = served_of(handle);
-    const char *script_name = kept->conn->srv->cfg.script_name;
-
-    if (kept->prefix_at > 0)
-        return behind_head(kept) + kept->prefix_at;
-    return script_name != NULL ? script_name : "";
-}
-
-static const char *served_peer(const wsk_conn *handle, uint16_t *port)
-{
-    const struct wsk__served *kept = served_of(handle);
-
-    if (port != NULL)
-        *port = kept->peer_port;
-    return behind_head(kept);
-}
-
-static const char *served_local(const wsk_conn *handle, uint16_t *port)
-{
-    const struct wsk__served *kept = served_of(handle);
-
-    if (port != NULL)
-        *port = kept->local_port;
-    return behind_head(kept) + kept->local_at;
+    return wsk__handshake_head(handle->handshake, &cfg->limits);
 }
 
 static bool served_deflates(const wsk_conn *handle)
@@ -301,11 +248,6 @@ const struct wsk__websocket_ops wsk__websocket_served = {
     .bad_text = served_bad_text,
     .attach = served_attach,
     .head = served_head,
-    .protocol = served_protocol,
-    .scheme = served_scheme,
-    .prefix = served_prefix,
-    .peer = served_peer,
-    .local = served_local,
     .ref = served_ref,
     .unref = served_unref,
 };

@@ -5,6 +5,8 @@
 
 #include "wsocket.h"
 
+struct wsk__handshake;
+
 /* How receive() wants a message: its own, maybe masked, or in pieces. */
 enum wsk__receive_mode {
     WSK__RECEIVE_OWN,
@@ -39,15 +41,7 @@ struct wsk__websocket_ops {
     wsk_status (*attach)(wsk_conn *handle, const wsk_ws_handlers *handlers,
                          void *user);
     wsk_status (*finish)(wsk_conn *handle, bool at_once);
-
-    /* Of its opening handshake. */
     wsk_head *(*head)(const wsk_conn *handle);
-    const char *(*protocol)(const wsk_conn *handle);
-    const char *(*scheme)(const wsk_conn *handle);
-    const char *(*prefix)(const wsk_conn *handle);
-    const char *(*peer)(const wsk_conn *handle, uint16_t *port);
-    const char *(*local)(const wsk_conn *handle, uint16_t *port);
-
     void (*ref)(wsk_conn *handle);
     void (*unref)(wsk_conn *handle);
 };
@@ -55,6 +49,7 @@ struct wsk__websocket_ops {
 /* The first member of a WebSocket of any kind. */
 struct wsk_conn {
     const struct wsk__websocket_ops *ops; /* fixed */
+    struct wsk__handshake *handshake;     /* fixed */
 };
 
 /* The WebSockets of a server, struct wsk__served. */

@@ -1,0 +1,125 @@
+#include "net/websocket/open.h"
+
+#include "base/mem.h"
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/dispatch/calls.h"
+#include "net/os/clock.h"
+#include "net/server/server.h"
+#include "net/websocket/events.h"
+#include "net/websocket/handshake.h"
+#include "net/websocket/inbox.h"
+#include "net/websocket/served.h"
+#include "net/websocket/websocket.h"
+#include "ws/conn.h"
+#include "ws/deflate.h"
+#include "wsocket.h"
+
+#include <stdatomic.h>
+
+/* Reserve what kept windows take of the one budget; false: it is used up. */
+static bool reserve_deflate(wsk_server *srv, struct wsk__served *ws,
+                            size_t bytes)
+{
+    size_t had = atomic_fetch_add(&srv->sockets.deflate_bytes, bytes);
+
+    ws->deflate_bytes = (uint32_t)bytes;
+    return had + bytes <= srv->cfg.ws_compression_memory;
+}
+
+static void release_deflate(wsk_server *srv, struct wsk__served *ws)
+{
+    atomic_fetch_sub(&srv->sockets.deflate_bytes, ws->deflate_bytes);
+    ws->deflate_bytes = 0;
+}
+
+static void set_deflate(wsk_server *srv, struct wsk__served *ws,
+                        const wsk_head *head, char text[WSK_WS_DEFLATE_TEXT])
+{
+    const wsk_server_config *cfg = &srv->cfg;
+    wsk_ws_deflate agreed;
+
+    if (!wsk__agree_deflate(head, cfg, wsk__deflate_takes_over(cfg), &agreed,
+                            text))
+        return;
+    if (!reserve_deflate(srv, ws, wsk__deflate_bytes(&agreed))) {
+        release_deflate(srv, ws);
+        wsk__agree_deflate(head, cfg, false, &agreed, text);
+    }
+    wsk__ws_set_deflate(&ws->engine, &agreed, &srv->sockets.pool);
+}
+
+struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
+                                    const wsk_head *head,
+                                    const struct wsk__handshake_facts *facts,
+                                    char extensions[WSK_WS_DEFLATE_TEXT])
+{
+    wsk_server *srv = conn->srv;
+    size_t size = sizeof(struct wsk__served) + wsk__handshake_size(facts);
+    struct wsk__served *ws = wsk__calloc(size);
+    struct wsk__handshake *kept;
+
+    if (ws == NULL)
+        return NULL;
+    kept = (struct wsk__handshake *)(ws + 1);
+    wsk__handshake_write(kept, facts);
+    ws->handle.ops = &wsk__websocket_served;
+    ws->handle.handshake = kept;
+    ws->conn = conn;
+    ws->block = (uint32_t)size;
+    wsk__ws_init(&ws->engine, &srv->cfg.limits);
+    set_deflate(srv, ws, head, extensions);
+    ws->rx = WSK__RX_HANDLER;
+    ws->latency_us = UINT32_MAX;
+    wsk__ws_hold(&ws->engine, true);
+    atomic_fetch_add(&srv->sockets.heads, ws->block);
+    return ws;
+}
+
+/* What HTTP has left to send and to read is the WebSocket's from now on. */
+static bool inherit(struct wsk__served *ws, wsk_str owed, wsk_str early)
+{
+    if (owed.len > 0 &&
+        !wsk__ws_send_raw(&ws->engine, (const uint8_t *)owed.p, owed.len))
+        return false;
+    ws->begun = owed.len;
+    return wsk__ws_keep(ws, early.p, early.len);
+}
+
+bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
+                  wsk_str early)
+{
+    struct wsk__conn *conn = ws->conn;
+    wsk_server *srv = conn->srv;
+
+    if (!inherit(ws, owed, early))
+        return false;
+    wsk__conn_ref(conn); /* the request's, until its handler has returned */
+    wsk__conn_lock(conn);
+    conn->since_ms = ws->opened_ms = wsk__now_ms();
+    conn->kind = WSK__WS;
+    conn->ws = ws;
+    atomic_fetch_add(&srv->conns.n_websockets, 1);
+    wsk__conn_unlock(conn);
+    wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
+    if (srv->conns.draining) /* it was told before it was a WebSocket */
+        wsk__ws_goaway(conn);
+    wsk__conn_post(conn, WSK__POST_LOOK); /* for its deadlines */
+    return true;
+}
+
+void wsk__ws_discard(struct wsk__served *ws)
+{
+    wsk_server *srv = ws->conn->srv;
+    struct wsk__inbox_item *item;
+
+    while ((item = wsk__ws_inbox_take(ws)) != NULL)
+        wsk__inbox_item_free(item);
+    release_deflate(srv, ws);
+    atomic_fetch_sub(&srv->conns.counted, ws->counted);
+    atomic_fetch_sub(&srv->sockets.heads, ws->block);
+    wsk__ws_clear(&ws->engine);
+    wsk__ws_drop_kept(ws);
+    wsk__free(ws->reason);
+    wsk__free(ws);
+}

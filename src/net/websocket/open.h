@@ -1,0 +1,32 @@
+/* net/websocket/open: a connection becomes a WebSocket, and what that is freed.
+ */
+#ifndef WSK_NET_WEBSOCKET_OPEN_H
+#define WSK_NET_WEBSOCKET_OPEN_H
+
+#include "wsocket.h"
+
+struct wsk__conn;
+struct wsk__handshake_facts;
+struct wsk__served;
+struct wsk__thread;
+
+/* ---- owner ---- */
+
+/* Make what an upgrade of `conn` needs, before its 101 is made; NULL when
+ * memory is out. `extensions` is the value of Sec-WebSocket-Extensions; "":
+ * none. */
+struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
+                                    const wsk_head *head,
+                                    const struct wsk__handshake_facts *facts,
+                                    char extensions[WSK_WS_DEFLATE_TEXT]);
+
+/* Turn the connection into a WebSocket, which `th` holds. `owed` is to be sent
+ * first, `early` came behind the head. False when memory is out: it is still
+ * HTTP's. */
+bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
+                  wsk_str early);
+
+/* Free it: the upgrade came to nothing, or the last reference is gone. */
+void wsk__ws_discard(struct wsk__served *ws);
+
+#endif
