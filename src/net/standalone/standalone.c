@@ -79,7 +79,7 @@ struct wsk__standalone *wsk__standalone_new(const wsk_adoption *how,
     ws->ping_timeout_ms = cfg->ws_ping_timeout_ms;
     ws->close_timeout_ms = cfg->ws_close_timeout_ms;
     ws->send_max = cfg->ws_send_max;
-    ws->latency_us = UINT32_MAX;
+    ws->ping.latency_us = UINT32_MAX;
     pthread_mutex_init(&ws->lock, NULL);
     wsk__ws_init(&ws->engine, &ws->limits);
     return ws;
@@ -213,29 +213,6 @@ static bool take_control_locked(struct wsk__standalone *ws,
     return msg->block != NULL;
 }
 
-static void pinged_locked(struct wsk__standalone *ws, const uint8_t *data,
-                          size_t len)
-{
-    uint32_t hash = wsk__payload_hash(data, len);
-
-    if (ws->asked_ns != 0 && ws->asked_hash == hash)
-        return; /* its pong could be the answer to either */
-    ws->asked_ns = wsk__now_ns();
-    ws->asked_hash = hash;
-}
-
-static void ponged_locked(struct wsk__standalone *ws, const wsk_ws_event *ev)
-{
-    uint64_t us;
-
-    if (ws->asked_ns == 0 ||
-        ws->asked_hash != wsk__payload_hash(ev->data, ev->len))
-        return;
-    us = (wsk__now_ns() - ws->asked_ns) / 1000;
-    ws->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
-    ws->asked_ns = 0;
-}
-
 /* Whether the engine has a message, or a ping or pong that is to be told. */
 static bool next_message_locked(struct wsk__standalone *ws, wsk_message *msg)
 {
@@ -245,7 +222,7 @@ static bool next_message_locked(struct wsk__standalone *ws, wsk_message *msg)
         if (ev.kind == WSK_WS_NONE)
             return false;
         if (ev.kind == WSK_WS_PONG)
-            ponged_locked(ws, &ev);
+            wsk__ping_answered(&ws->ping, &ev);
         if (ev.kind == WSK_WS_CLOSED) {
             end_locked(ws, &ev);
         } else if (ev.kind == WSK_WS_MESSAGE) {
@@ -311,7 +288,7 @@ static void silent_locked(struct wsk__standalone *ws, uint64_t now)
                            "ws_ping_timeout");
     } else {
         wsk_ws_send_frame(&ws->engine, WSK_PING, true, NULL, 0);
-        pinged_locked(ws, NULL, 0);
+        wsk__ping_sent(&ws->ping, NULL, 0);
         ws->ping_ms = now;
         ws->heard_ms = now;
     }
@@ -508,7 +485,7 @@ static wsk_status standalone_send_frame(wsk_conn *handle, wsk_opcode opcode,
     st = ws->gone ? WSK_E_CLOSED
                   : wsk_ws_send_frame(&ws->engine, opcode, fin, data, len);
     if (st == WSK_OK && opcode == WSK_PING)
-        pinged_locked(ws, data, len);
+        wsk__ping_sent(&ws->ping, data, len);
     bound_locked(ws, before);
     pthread_mutex_unlock(&ws->lock);
     return flush_sent(ws, st);
@@ -565,7 +542,7 @@ static bool standalone_latency(const wsk_conn *handle, uint32_t *us)
     struct wsk__standalone *ws = standalone_of(handle);
 
     pthread_mutex_lock(&ws->lock);
-    *us = ws->latency_us;
+    *us = ws->ping.latency_us;
     pthread_mutex_unlock(&ws->lock);
     return *us != UINT32_MAX;
 }

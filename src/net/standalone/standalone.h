@@ -7,6 +7,7 @@
 #define WSK_NET_STANDALONE_STANDALONE_H
 
 #include "base/buf.h"
+#include "net/websocket/ping.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/pool.h"
@@ -36,9 +37,7 @@ struct wsk__standalone {
     uint64_t heard_ms;   /* last octet from the peer, or its silence was ours */
     uint64_t ping_ms;    /* our ping left then; 0: none is open */
     uint64_t closing_ms; /* our Close was seen to be sent; 0: not yet */
-    uint64_t asked_ns;   /* the ping to be measured left then; 0: none is */
-    uint32_t asked_hash; /* of its payload */
-    uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
+    struct wsk__ping ping;
     wsk_close_info info;
     bool client;    /* fixed */
     bool hear;      /* pings and pongs are told */

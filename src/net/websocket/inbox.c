@@ -145,6 +145,13 @@ static void count_in_locked(struct wsk__served *ws,
     ws->octets_in += item->msg.len;
 }
 
+static void pong_locked(struct wsk__served *ws, const wsk_ws_event *ev)
+{
+    if (!ws->closing)
+        ws->ping_ms = 0;
+    wsk__ping_answered(&ws->ping, ev);
+}
+
 /* What the engine says until something is for the application: *item then.
  * False: it says nothing more. */
 static bool hear_locked(struct wsk__conn *conn, struct wsk__inbox_item *item)
@@ -157,7 +164,7 @@ static bool hear_locked(struct wsk__conn *conn, struct wsk__inbox_item *item)
         if (ev.kind == WSK_WS_NONE)
             return false;
         if (ev.kind == WSK_WS_PONG)
-            wsk__ws_ponged_locked(ws, &ev);
+            pong_locked(ws, &ev);
         if (ev.kind == WSK_WS_CLOSED) {
             end_locked(conn, &ev);
         } else if (wants(ws, ev.kind)) {

@@ -70,7 +70,7 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
     wsk__ws_init(&ws->engine, &srv->cfg.limits);
     set_deflate(srv, ws, head, extensions);
     ws->rx = WSK__RX_HANDLER;
-    ws->latency_us = UINT32_MAX;
+    ws->ping.latency_us = UINT32_MAX;
     wsk__ws_hold(&ws->engine, true);
     atomic_fetch_add(&srv->sockets.heads, ws->block);
     return ws;

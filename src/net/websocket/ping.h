@@ -1,20 +1,21 @@
-/* net/websocket/ping: pings, and the latency that their answers tell. */
+/* net/websocket/ping: pings of ours, and the latency that their answers tell.
+ */
 #ifndef WSK_NET_WEBSOCKET_PING_H
 #define WSK_NET_WEBSOCKET_PING_H
 
 #include "wsocket.h"
 
-struct wsk__served;
+/* The newest ping that has not been answered, and the last latency. */
+struct wsk__ping {
+    uint64_t asked_ns;   /* when it was queued; 0: it was answered */
+    uint32_t asked_hash; /* of its payload */
+    uint32_t latency_us; /* UINT32_MAX: no ping was answered */
+};
 
-void wsk__ws_ponged_locked(struct wsk__served *ws, const wsk_ws_event *ev);
+/* Start the clock of a ping that was queued. */
+void wsk__ping_sent(struct wsk__ping *ping, const uint8_t *data, size_t len);
 
-/* ---- lock held: what has come ---- */
-
-/* A ping of ours has been queued, and the time to its answer runs. */
-void wsk__ws_pinged_locked(struct wsk__served *ws, const uint8_t *data,
-                           size_t len);
-
-/* By which a ping is known again. */
-uint32_t wsk__payload_hash(const uint8_t *data, size_t len);
+/* Stop it if this pong is the answer. */
+void wsk__ping_answered(struct wsk__ping *ping, const wsk_ws_event *pong);
 
 #endif

@@ -199,7 +199,7 @@ wsk_status wsk__ws_send_frame(struct wsk__conn *conn, wsk_opcode opcode,
     else if (st == WSK_OK)
         st = wsk_ws_send_frame(&conn->ws->engine, opcode, fin, data, len);
     if (st == WSK_OK && opcode == WSK_PING)
-        wsk__ws_pinged_locked(conn->ws, data, len);
+        wsk__ping_sent(&conn->ws->ping, data, len);
     else if (st == WSK_OK && opcode != WSK_PONG)
         count_out_locked(conn->ws, octets, fin);
     wsk__ws_queued_locked(conn);

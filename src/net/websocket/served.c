@@ -280,7 +280,7 @@ static void silent_locked(struct wsk__conn *conn)
     } else {
         if (wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0) ==
             WSK_OK)
-            wsk__ws_pinged_locked(conn->ws, NULL, 0);
+            wsk__ping_sent(&conn->ws->ping, NULL, 0);
         conn->ws->ping_ms = wsk__now_ms();
         if (conn->ws->ping_ms <= conn->since_ms)
             conn->ws->ping_ms = conn->since_ms + 1;

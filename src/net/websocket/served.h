@@ -5,6 +5,7 @@
 #define WSK_NET_WEBSOCKET_SERVED_H
 
 #include "net/conn/min_rate.h"
+#include "net/websocket/ping.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "wsocket.h"
@@ -30,12 +31,10 @@ struct wsk__served {
     struct wsk__thread *caller;    /* holds octets of it in hand, see ws_span */
     struct wsk__inbox_item *inbox; /* the newest, of a ring; or NULL */
     size_t inbox_bytes;
-    uint64_t sent_ms;    /* last octet to the peer, or it took one */
-    uint64_t ping_ms;    /* our ping left then; 0: none is open. Once `closing`,
-                            our Close was sent then */
-    uint64_t asked_ns;   /* the newest ping was sent then; 0: answered */
-    uint32_t asked_hash; /* of its payload */
-    uint32_t latency_us; /* of the last answered; UINT32_MAX: none was */
+    uint64_t sent_ms; /* last octet to the peer, or it took one */
+    uint64_t ping_ms; /* our ping left then; 0: none is open. Once `closing`,
+                         our Close was sent then */
+    struct wsk__ping ping;
     struct wsk__buf *aside; /* its message, while a thread reads into it */
     uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
     size_t counted;         /* octets that srv->conns.counted counts for it */

@@ -193,7 +193,7 @@ static bool served_latency(const wsk_conn *handle, uint32_t *us)
     if (wsk__forked(&conn->srv->life))
         return false;
     wsk__conn_lock(conn);
-    *us = conn->ws->latency_us;
+    *us = conn->ws->ping.latency_us;
     wsk__conn_unlock(conn);
     return *us != UINT32_MAX;
 }
