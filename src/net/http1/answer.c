@@ -23,8 +23,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { EXTRA_MAX = 64 };
-
 void wsk__http_answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
 {
     const wsk_limits *limits = &conn->srv->cfg.limits;
@@ -100,28 +98,10 @@ wsk_status wsk__http_copy_file(struct wsk__conn *conn, int fd, uint64_t offset,
     return WSK_OK;
 }
 
-wsk_status wsk__http_send_101(wsk_request *req, const wsk_ws_verdict *verdict,
-                              const char *protocol, const char *extensions,
-                              const wsk_header *headers, size_t n)
+wsk_status wsk__http_send_101(wsk_request *req, const wsk_header *headers,
+                              size_t n)
 {
-    wsk_header all[EXTRA_MAX + 5] = {
-        {{"Upgrade", 7}, {"websocket", 9}},
-        {{"Connection", 10}, {"Upgrade", 7}},
-        {{"Sec-WebSocket-Accept", 20}, {verdict->accept, WSK_WS_ACCEPT_LEN}},
-    };
-    size_t k = 3;
-
-    if (n > EXTRA_MAX)
-        return WSK_E_ARG;
-    if (protocol != NULL)
-        all[k++] = (wsk_header){{"Sec-WebSocket-Protocol", 22},
-                                {protocol, strlen(protocol)}};
-    if (extensions[0] != '\0')
-        all[k++] = (wsk_header){{"Sec-WebSocket-Extensions", 24},
-                                {extensions, strlen(extensions)}};
-    if (n > 0)
-        memcpy(all + k, headers, n * sizeof(*headers));
-    return wsk_http_send_head(&req->conn->h->http, 101, NULL, all, k + n, 0);
+    return wsk_http_send_head(&req->conn->h->http, 101, NULL, headers, n, 0);
 }
 
 /* A stop asks whoever reads there to come to an end; what it still writes, a

@@ -18,9 +18,10 @@ wsk_status wsk__http_write_beside(wsk_request *req, const uint8_t *data,
 /* A small piece, read right behind the queue: head and body leave together. */
 wsk_status wsk__http_copy_file(struct wsk__conn *conn, int fd, uint64_t offset,
                                size_t n);
-wsk_status wsk__http_send_101(wsk_request *req, const wsk_ws_verdict *verdict,
-                              const char *protocol, const char *extensions,
-                              const wsk_header *headers, size_t n);
+
+/* headers: all that the 101 has. */
+wsk_status wsk__http_send_101(wsk_request *req, const wsk_header *headers,
+                              size_t n);
 
 /* ---- lock held: what has come ---- */
 

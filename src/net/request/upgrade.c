@@ -22,6 +22,10 @@
 #include "net/websocket/served.h"
 #include "wsocket.h"
 
+#include <string.h>
+
+enum { EXTRA_MAX = 64 }; /* fields of the application in a 101 */
+
 wsk_ws_verdict wsk__upgrade_judge(struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
@@ -76,6 +80,22 @@ static bool open_websocket(struct wsk__thread *th, struct wsk__served *ws)
     return true;
 }
 
+static wsk_status send_101(wsk_request *req, const char *protocol,
+                           const char *extensions, const wsk_header *headers,
+                           size_t n)
+{
+    wsk_ws_verdict verdict =
+        wsk_ws_judge(req->head, req->conn->srv->cfg.ws_allow_drafts);
+    wsk_header all[WSK__HANDSHAKE_FIELDS + EXTRA_MAX];
+    size_t ours = wsk__handshake_fields(all, &verdict, protocol, extensions);
+
+    if (n > EXTRA_MAX)
+        return WSK_E_ARG;
+    if (n > 0)
+        memcpy(all + ours, headers, n * sizeof(*headers));
+    return wsk__http_send_101(req, all, ours + n);
+}
+
 wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
                                const wsk_header *headers, size_t n,
                                wsk_conn **out)
@@ -84,7 +104,6 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     struct wsk__thread *th = req->thread;
     struct wsk__handshake_facts facts;
     char extensions[WSK_WS_DEFLATE_TEXT];
-    wsk_ws_verdict verdict;
     struct wsk__served *ws;
     wsk_status st;
 
@@ -99,7 +118,6 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         return WSK_E_ARG;
     if (!wsk__may_answer(conn, WSK__BY_WEBSOCKET))
         return WSK_E_CLOSED;
-    verdict = wsk_ws_judge(req->head, conn->srv->cfg.ws_allow_drafts);
     facts = facts_of(conn, protocol);
     ws = wsk__ws_prepare(conn, req->head, &facts, extensions);
     if (ws == NULL)
@@ -110,8 +128,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         conn->h->head = req->head = wsk__http_head(&conn->h->http);
         wsk__buf_ack(&conn->h->in, conn->h->in_fed);
         conn->h->in_fed = 0;
-        st =
-            wsk__http_send_101(req, &verdict, protocol, extensions, headers, n);
+        st = send_101(req, protocol, extensions, headers, n);
     }
     if (st != WSK_OK) {
         wsk__ws_discard(ws);

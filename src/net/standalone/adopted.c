@@ -113,30 +113,21 @@ static bool put_field(struct wsk__buf *to, const wsk_header *h)
            wsk__buf_put(to, h->value.p, h->value.len) && put_text(to, "\r\n");
 }
 
-static bool put_named(struct wsk__buf *to, const char *name, const char *value)
-{
-    return value == NULL || value[0] == '\0' ||
-           (put_text(to, name) && put_text(to, value) && put_text(to, "\r\n"));
-}
-
 /* RFC 6455 4.2.2. The headers were checked by who made them. */
 static wsk_status queue_101(struct wsk__standalone *ws,
                             const struct adopted_request *req,
                             const char *protocol, const char *extensions,
                             const wsk_header *headers, size_t n)
 {
+    wsk_header ours[WSK__HANDSHAKE_FIELDS];
+    size_t k = wsk__handshake_fields(ours, &req->verdict, protocol, extensions);
     struct wsk__buf head;
     bool ok;
 
     wsk__buf_init(&head, 1 << 20);
-    ok = put_text(&head, "HTTP/1.1 101 Switching Protocols\r\n"
-                         "Upgrade: websocket\r\n"
-                         "Connection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: ") &&
-         wsk__buf_put(&head, req->verdict.accept, WSK_WS_ACCEPT_LEN) &&
-         put_text(&head, "\r\n") &&
-         put_named(&head, "Sec-WebSocket-Protocol: ", protocol) &&
-         put_named(&head, "Sec-WebSocket-Extensions: ", extensions);
+    ok = put_text(&head, "HTTP/1.1 101 Switching Protocols\r\n");
+    for (size_t i = 0; ok && i < k; i++)
+        ok = put_field(&head, &ours[i]);
     for (size_t i = 0; ok && i < n; i++)
         ok = put_field(&head, &headers[i]);
     ok = ok && put_text(&head, "\r\n") &&

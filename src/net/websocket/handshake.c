@@ -89,6 +89,25 @@ wsk_head *wsk__handshake_head(const struct wsk__handshake *kept,
     return &store->head;
 }
 
+size_t wsk__handshake_fields(wsk_header to[WSK__HANDSHAKE_FIELDS],
+                             const wsk_ws_verdict *verdict,
+                             const char *protocol, const char *extensions)
+{
+    size_t n = 0;
+
+    to[n++] = (wsk_header){{"Upgrade", 7}, {"websocket", 9}};
+    to[n++] = (wsk_header){{"Connection", 10}, {"Upgrade", 7}};
+    to[n++] = (wsk_header){{"Sec-WebSocket-Accept", 20},
+                           {verdict->accept, WSK_WS_ACCEPT_LEN}};
+    if (protocol != NULL)
+        to[n++] = (wsk_header){{"Sec-WebSocket-Protocol", 22},
+                               {protocol, strlen(protocol)}};
+    if (extensions[0] != '\0')
+        to[n++] = (wsk_header){{"Sec-WebSocket-Extensions", 24},
+                               {extensions, strlen(extensions)}};
+    return n;
+}
+
 bool wsk__deflate_takes_over(const wsk_server_config *cfg)
 {
     return strcmp(cfg->ws_compression, "takeover") == 0;

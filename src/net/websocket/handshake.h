@@ -29,6 +29,8 @@ struct wsk__handshake {
                   */
 };
 
+enum { WSK__HANDSHAKE_FIELDS = 5 };
+
 enum wsk__handshake_text {
     WSK__HANDSHAKE_PEER,
     WSK__HANDSHAKE_LOCAL,
@@ -49,6 +51,12 @@ const char *wsk__handshake_text(const struct wsk__handshake *kept,
  * head, or memory is out. */
 wsk_head *wsk__handshake_head(const struct wsk__handshake *kept,
                               const wsk_limits *limits);
+
+/* Write the fields of the 101 (RFC 6455 4.2.2), which point into the arguments;
+ * return how many. `protocol` may be NULL, `extensions` "". */
+size_t wsk__handshake_fields(wsk_header to[WSK__HANDSHAKE_FIELDS],
+                             const wsk_ws_verdict *verdict,
+                             const char *protocol, const char *extensions);
 
 /* Agree on compression: what the options allow of what the client offers.
  * `text` is the value of Sec-WebSocket-Extensions; "" when false. */
