@@ -10,7 +10,6 @@
 #include "net/http1/exchange.h"
 #include "net/http1/load.h"
 #include "net/http1/run.h"
-#include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/loop/post.h"
 #include "net/loop/source.h"
@@ -20,6 +19,7 @@
 #include "net/request/body_file.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
+#include "net/websocket/end.h"
 #include "net/websocket/load.h"
 #include "net/websocket/served.h"
 #include "wsocket.h"
@@ -125,7 +125,7 @@ void wsk__conn_close(struct wsk__conn *conn)
         wsk__ws_forget_locked(conn);
     wsk__conn_unlock(conn);
     if (websocket)
-        wsk__access_closed(conn);
+        wsk__ws_log_end(conn);
     wsk__timer_clear(&srv->loop.wheel, &conn->source.timer);
     wsk__conns_remove(conn);
     conn->next = srv->conns.graveyard;

@@ -9,9 +9,9 @@
 #include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
 #include "net/http1/output.h"
-#include "net/log/access.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
+#include "net/request/call.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
@@ -139,7 +139,7 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     *len = wsk__buf_len(&conn->h->in) - conn->h->in_fed;
     req->status = 101; /* as far as we can tell */
     req->finished = true;
-    wsk__access_log(conn->srv, req);
+    wsk__request_log(req);
     wsk__conn_lock(conn);
     conn->detached = true;
     if (conn->srv->conns

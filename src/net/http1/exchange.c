@@ -5,6 +5,7 @@
 #include "http/conn.h"
 #include "net/conn/conn.h"
 #include "net/dispatch/thread.h"
+#include "net/log/access.h"
 #include "net/os/clock.h"
 #include "net/os/listen.h"
 #include "net/request/body_file.h"
@@ -92,4 +93,25 @@ bool wsk__exchange_offload(struct wsk__conn *conn,
     atomic_store(&h->at_disk, false);
     wsk__conn_unref(conn);
     return false;
+}
+
+void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
+                           uint64_t sent)
+{
+    const struct wsk__exchange *h = conn->h;
+    struct wsk__access_record record = {.peer = h->ends.peer.text,
+                                        .head = h->head,
+                                        .status = status,
+                                        .sent = sent};
+    wsk_head begun;
+
+    if (!wsk__access_is_on(&conn->srv->logs))
+        return;
+    if (h->head == NULL) {
+        begun = wsk__access_head_of(wsk__http_refused_line(&h->http));
+        record.head = &begun;
+        if (h->ends.via != NULL) /* `ends` tells of the request before */
+            record.peer = h->ends.via->peer.text;
+    }
+    wsk__access_write(&conn->srv->logs, &record);
 }

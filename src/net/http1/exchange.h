@@ -69,6 +69,11 @@ struct wsk__exchange {
 
 void wsk__http_out_of_memory(struct wsk__conn *conn);
 
+/* Write the access line of a request that is answered without a handler, its
+ * head perhaps unread; `sent` bytes of body. Owner. */
+void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
+                           uint64_t sent);
+
 /* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
 
 /* What is answered from now on is dated by the thread's text: so a connection

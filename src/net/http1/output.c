@@ -7,7 +7,6 @@
 #include "net/dispatch/offload.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
-#include "net/log/access.h"
 #include "net/log/log.h"
 #include "net/loop/post.h"
 #include "net/os/clock.h"
@@ -93,8 +92,8 @@ static void tell_refusal(struct wsk__conn *conn, int status)
 
     conn->h->told = true;
     if (!conn->h->called)
-        wsk__access_refused(conn, status,
-                            http->to_head ? 0 : wsk__reply_refusal_len(status));
+        wsk__http_log_refusal(
+            conn, status, http->to_head ? 0 : wsk__reply_refusal_len(status));
 }
 
 static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,

@@ -108,7 +108,7 @@ static bool refuse_attempt(struct wsk__conn *conn)
         wsk_http_send_end(&conn->h->http) != WSK_OK)
         wsk__http_fail(&conn->h->http, 503);
     else
-        wsk__access_refused(conn, verdict.status, strlen(verdict.reason));
+        wsk__http_log_refusal(conn, verdict.status, strlen(verdict.reason));
     conn->h->failed = true;
     return true;
 }
@@ -137,10 +137,11 @@ static void close_request(struct wsk__conn *conn)
 static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
 {
     th->span.len = 0; /* of another connection */
-    th->req = (struct wsk_request){.conn = conn,
-                                   .thread = th,
-                                   .head = conn->h->head,
-                                   .began = wsk__access_begin(conn->srv)};
+    th->req =
+        (struct wsk_request){.conn = conn,
+                             .thread = th,
+                             .head = conn->h->head,
+                             .began = wsk__access_begin(&conn->srv->logs)};
     conn->h->called = true;
     wsk__http_lend_out(th, conn);
 }

@@ -1,22 +1,16 @@
 #include "net/log/access.h"
-#include "net/conn/conn.h"
-#include "net/conn/lock.h"
-#include "net/conn/peer.h"
-#include "net/http1/exchange.h"
-#include "net/log/writer.h"
-#include "net/os/clock.h"
-#include "net/request/request.h"
-#include "net/server/server.h"
-#include "net/websocket/inbox.h"
-#include "net/websocket/served.h"
 
 #include "base/ascii.h"
 #include "base/base64.h"
+#include "base/buf.h"
 #include "base/escape.h"
 #include "base/format.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "http/reply.h"
+#include "net/log/log.h"
+#include "net/log/writer.h"
+#include "net/os/clock.h"
+#include "wsocket.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -58,23 +52,11 @@ struct line {
 /* A user name that is longer is not shown. */
 enum { USER_MAX = 2048 };
 
-/* What a line says of a WebSocket that is over. */
-struct ended {
-    wsk_close_info how;
-    uint32_t messages_in, messages_out;
-    uint64_t octets_in, octets_out;
-    uint64_t us; /* since it was opened */
-};
-
-/* What a line is about. */
+/* A record while its line is written: the texts of %{x}o and %{x}e that are
+ * still to come. */
 struct subject {
-    const char *peer;
-    const wsk_head *head; /* NULL: out of memory */
-    int status;           /* or the code that closed a WebSocket */
-    uint64_t sent, us;
-    const char *noted;      /* values of %{x}o, each with its NUL, in order */
-    const char *env;        /* the same of %{x}e */
-    const struct ended *ws; /* NULL: an answer */
+    const struct wsk__access_record *r;
+    const char *noted, *env;
 };
 
 /* ------------------------------------------------------------- pieces --- */
@@ -146,12 +128,13 @@ static void put_time(struct line *l)
 
 static wsk_str field(const struct subject *s, const char *name)
 {
-    return s->head != NULL ? wsk_head_get(s->head, name) : (wsk_str){NULL, 0};
+    return s->r->head != NULL ? wsk_head_get(s->r->head, name)
+                              : (wsk_str){NULL, 0};
 }
 
 static wsk_str method_of(const struct subject *s)
 {
-    return s->ws != NULL ? (wsk_str){"WEBSOCKET", 9} : s->head->method;
+    return s->r->end != NULL ? (wsk_str){"WEBSOCKET", 9} : s->r->head->method;
 }
 
 /* The user-id of Basic credentials (RFC 7617 2), decoded to `name`; empty for
@@ -194,7 +177,7 @@ static void put_user(struct line *l, const struct subject *s)
 static void put_request_line(struct line *l, const struct subject *s)
 {
     const size_t more = TEXT_LEAST + 1;
-    const wsk_str rest[] = {s->head->target, s->head->version};
+    const wsk_str rest[] = {s->r->head->target, s->r->head->version};
 
     l->later += 2 * more;
     put_peer(l, method_of(s));
@@ -245,24 +228,25 @@ static void copy_name(char to[128], wsk_str name)
 /* %{messages_in}w, %{sent_code}w and the like. */
 static void put_socket(struct line *l, const struct subject *s, wsk_str name)
 {
-    if (s->ws == NULL)
+    if (s->r->end == NULL)
         put(l, "-");
     else if (wsk__str_is(name, "messages_in"))
-        put_number(l, s->ws->messages_in);
+        put_number(l, s->r->end->messages_in);
     else if (wsk__str_is(name, "messages_out"))
-        put_number(l, s->ws->messages_out);
+        put_number(l, s->r->end->messages_out);
     else if (wsk__str_is(name, "octets_in"))
-        put_number(l, s->ws->octets_in);
+        put_number(l, s->r->end->octets_in);
     else if (wsk__str_is(name, "octets_out"))
-        put_number(l, s->ws->octets_out);
+        put_number(l, s->r->end->octets_out);
     else if (wsk__str_is(name, "close_code"))
-        put_number(l, s->ws->how.code);
+        put_number(l, s->r->end->how.code);
     else if (wsk__str_is(name, "close_reason"))
-        put_or_dash(l, (wsk_str){s->ws->how.reason, s->ws->how.len});
-    else if (wsk__str_is(name, "sent_code") && s->ws->how.sent_code != 0)
-        put_number(l, s->ws->how.sent_code);
+        put_or_dash(l, (wsk_str){s->r->end->how.reason, s->r->end->how.len});
+    else if (wsk__str_is(name, "sent_code") && s->r->end->how.sent_code != 0)
+        put_number(l, s->r->end->how.sent_code);
     else if (wsk__str_is(name, "sent_reason"))
-        put_or_dash(l, (wsk_str){s->ws->how.sent_reason, s->ws->how.sent_len});
+        put_or_dash(
+            l, (wsk_str){s->r->end->how.sent_reason, s->r->end->how.sent_len});
     else
         put(l, "-");
 }
@@ -326,7 +310,7 @@ static void put_duration(struct line *l, char what, uint64_t us)
 static void put_of_head(struct line *l, const struct subject *s, char what)
 {
     wsk_str none = {NULL, 0};
-    const wsk_head *h = s->head;
+    const wsk_head *h = s->r->head;
 
     if (h == NULL) {
         put(l, "-");
@@ -370,23 +354,23 @@ static void put_atom(struct line *l, struct subject *s,
         put_octets(l, atom->name.p, atom->name.len);
         break;
     case 'h':
-        put_or_dash(l, (wsk_str){s->peer, strlen(s->peer)});
+        put_or_dash(l, (wsk_str){s->r->peer, strlen(s->r->peer)});
         break;
     case 't':
         put_time(l);
         break;
     case 's':
-        put_number(l, (uint64_t)s->status);
+        put_number(l, (uint64_t)s->r->status);
         break;
     case 'b':
-        if (s->sent == 0) {
+        if (s->r->sent == 0) {
             put(l, "-");
             break;
         }
-        put_number(l, s->sent);
+        put_number(l, s->r->sent);
         break;
     case 'B':
-        put_number(l, s->sent);
+        put_number(l, s->r->sent);
         break;
     case 'p':
         put_number(l, (uint64_t)getpid());
@@ -395,7 +379,7 @@ static void put_atom(struct line *l, struct subject *s,
     case 'T':
     case 'M':
     case 'L':
-        put_duration(l, atom->what, s->us);
+        put_duration(l, atom->what, s->r->us);
         break;
     case 'i':
     case 'o':
@@ -466,11 +450,12 @@ static void put_json_end(struct line *l, const wsk_close_info *end)
 
 static void put_json_line(struct line *l, const struct subject *s)
 {
-    const wsk_head *h = s->head;
+    const wsk_head *h = s->r->head;
     uint8_t name[USER_MAX];
 
     put_json_time(l);
-    put_json(l, "remote", (wsk_str){s->peer, strlen(s->peer)}, JSON_REMOTE);
+    put_json(l, "remote", (wsk_str){s->r->peer, strlen(s->r->peer)},
+             JSON_REMOTE);
     put_json(l, "user", user_of(s, name), JSON_USER);
     if (h != NULL) {
         put_json(l, "method", method_of(s), JSON_METHOD);
@@ -478,17 +463,18 @@ static void put_json_line(struct line *l, const struct subject *s)
         put_json(l, "version", h->version, JSON_VERSION);
         put_json(l, "host", h->host, JSON_HOST);
     }
-    put_json_number(l, s->ws != NULL ? "code" : "status", (uint64_t)s->status);
+    put_json_number(l, s->r->end != NULL ? "code" : "status",
+                    (uint64_t)s->r->status);
     put(l, ",\"duration\":");
-    put_duration(l, 'L', s->us);
-    if (s->ws != NULL) {
-        put_json_number(l, "messages_in", s->ws->messages_in);
-        put_json_number(l, "messages_out", s->ws->messages_out);
-        put_json_number(l, "octets_in", s->ws->octets_in);
-        put_json_number(l, "octets_out", s->ws->octets_out);
-        put_json_end(l, &s->ws->how);
+    put_duration(l, 'L', s->r->us);
+    if (s->r->end != NULL) {
+        put_json_number(l, "messages_in", s->r->end->messages_in);
+        put_json_number(l, "messages_out", s->r->end->messages_out);
+        put_json_number(l, "octets_in", s->r->end->octets_in);
+        put_json_number(l, "octets_out", s->r->end->octets_out);
+        put_json_end(l, &s->r->end->how);
     } else {
-        put_json_number(l, "octets", s->sent);
+        put_json_number(l, "octets", s->r->sent);
         put_json(l, "referer", field(s, "Referer"), JSON_FIELD);
     }
     put_json(l, "agent", field(s, "User-Agent"), JSON_FIELD);
@@ -496,11 +482,6 @@ static void put_json_line(struct line *l, const struct subject *s)
 }
 
 /* -------------------------------------------------------------- lines --- */
-
-static bool is_json(const wsk_server *srv)
-{
-    return strcmp(srv->cfg.access_log_format, "json") == 0;
-}
 
 static void put_format(struct line *l, struct subject *s, const char *format)
 {
@@ -515,22 +496,30 @@ static void put_format(struct line *l, struct subject *s, const char *format)
     }
 }
 
-static void write_line(wsk_server *srv, struct subject *s)
+bool wsk__access_is_on(const struct wsk__logs *logs)
 {
-    struct line l;
-
-    l.n = l.later = 0;
-    s->env = srv->logs.env;
-    if (is_json(srv))
-        put_json_line(&l, s);
-    else
-        put_format(&l, s, wsk__format_of(srv->cfg.access_log_format));
-    wsk__log_line(srv->logs.access, l.text, l.n);
+    return logs->access != NULL;
 }
 
-bool wsk__access_read_environment(wsk_server *srv)
+void wsk__access_write(const struct wsk__logs *logs,
+                       const struct wsk__access_record *record)
 {
-    const char *p = wsk__format_of(srv->cfg.access_log_format);
+    struct subject s = {record, record->noted, logs->env};
+    struct line l;
+
+    if (logs->access == NULL)
+        return;
+    l.n = l.later = 0;
+    if (strcmp(logs->format, "json") == 0)
+        put_json_line(&l, &s);
+    else
+        put_format(&l, &s, logs->format);
+    wsk__log_line(logs->access, l.text, l.n);
+}
+
+bool wsk__access_read_environment(struct wsk__logs *logs)
+{
+    const char *p = logs->format;
     struct wsk__buf texts;
     struct wsk__atom atom;
     bool good = true;
@@ -548,19 +537,23 @@ bool wsk__access_read_environment(wsk_server *srv)
             value = "";
         good = wsk__buf_put(&texts, value, strlen(value) + 1);
     }
-    wsk__free(srv->logs.env);
-    srv->logs.env = NULL;
+    wsk__free(logs->env);
+    logs->env = NULL;
     if (good && wsk__buf_len(&texts) > 0)
-        srv->logs.env =
-            wsk__memdup(wsk__buf_data(&texts), wsk__buf_len(&texts));
-    good = good && (srv->logs.env != NULL || wsk__buf_len(&texts) == 0);
+        logs->env = wsk__memdup(wsk__buf_data(&texts), wsk__buf_len(&texts));
+    good = good && (logs->env != NULL || wsk__buf_len(&texts) == 0);
     wsk__buf_free(&texts);
     return good;
 }
 
-uint64_t wsk__access_begin(const wsk_server *srv)
+uint64_t wsk__access_begin(const struct wsk__logs *logs)
 {
-    return srv->logs.timed ? wsk__now_ns() : 0;
+    return logs->timed ? wsk__now_ns() : 0;
+}
+
+uint64_t wsk__access_us(uint64_t began)
+{
+    return began != 0 ? (wsk__now_ns() - began) / 1000 : 0;
 }
 
 /* The next %{x}o of the format. */
@@ -576,55 +569,29 @@ static bool next_noted(const char **p, char name[128])
     return false;
 }
 
-static void note(wsk_request *req, const wsk_header *headers, size_t n)
+char *wsk__access_note(const struct wsk__logs *logs, const wsk_header *headers,
+                       size_t n)
 {
-    const wsk_server *srv = req->conn->srv;
     const wsk_head answer = {.headers = headers, .n_headers = n};
-    const char *format = wsk__format_of(srv->cfg.access_log_format);
-    const char *p = format;
-    char name[128], *at;
+    const char *p = logs->format;
+    char name[128], *noted, *at;
     size_t size = 0;
 
+    if (!logs->notes)
+        return NULL;
     while (next_noted(&p, name))
         size += wsk_head_get(&answer, name).len + 1;
-    at = wsk__alloc(size);
-    wsk__free(req->noted);
-    req->noted = at;
-    if (at == NULL)
-        return;
-    for (p = format; next_noted(&p, name); *at++ = '\0') {
+    noted = at = wsk__alloc(size);
+    if (noted == NULL)
+        return NULL;
+    for (p = logs->format; next_noted(&p, name); *at++ = '\0') {
         wsk_str value = wsk_head_get(&answer, name);
 
         if (value.len > 0)
             memcpy(at, value.p, value.len);
         at += value.len;
     }
-}
-
-void wsk__access_note(wsk_request *req, const wsk_header *headers, size_t n)
-{
-    if (req->conn->srv->logs.notes)
-        note(req, headers, n);
-}
-
-void wsk__access_log(wsk_server *srv, wsk_request *req)
-{
-    struct subject s = {
-        .peer = req->conn->h->ends.peer.text,
-        .head = req->head,
-        .status = req->status,
-        .sent = req->conn->h->http.framing == (uint8_t)WSK__FRAMING_NONE
-                    ? 0
-                    : req->sent,
-        .noted = req->noted,
-    };
-
-    if (srv->logs.access != NULL) {
-        s.us = req->began ? (wsk__now_ns() - req->began) / 1000 : 0;
-        write_line(srv, &s);
-    }
-    wsk__free(req->noted);
-    req->noted = NULL;
+    return noted;
 }
 
 /* Up to the next blank of a line, which is left behind. */
@@ -640,8 +607,7 @@ static wsk_str next_word(wsk_str *line)
     return word;
 }
 
-/* A request line that nobody has judged, for a line of the log. */
-static wsk_head head_of_line(wsk_str line)
+wsk_head wsk__access_head_of(wsk_str line)
 {
     wsk_head head = {.method = next_word(&line)};
     const char *query;
@@ -654,57 +620,4 @@ static wsk_head head_of_line(wsk_str line)
         head.query = (wsk_str){query + 1, head.target.len - head.path.len - 1};
     }
     return head;
-}
-
-void wsk__access_refused(struct wsk__conn *conn, int status, uint64_t sent)
-{
-    const struct wsk__exchange *h = conn->h;
-    wsk_head begun;
-    struct subject s = {.peer = h->ends.peer.text,
-                        .head = h->head,
-                        .status = status,
-                        .sent = sent};
-
-    if (conn->srv->logs.access == NULL)
-        return;
-    if (h->head == NULL) {
-        begun = head_of_line(wsk__http_refused_line(&h->http));
-        s.head = &begun;
-        if (h->ends.via != NULL) /* else it is the one of the request before */
-            s.peer = h->ends.via->peer.text;
-    }
-    write_line(conn->srv, &s);
-}
-
-static struct ended note_end_locked(const struct wsk__served *ws)
-{
-    return (struct ended){
-        .how = wsk__ws_close_info_locked(ws),
-        .messages_in = ws->messages_in,
-        .messages_out = ws->messages_out,
-        .octets_in = ws->octets_in,
-        .octets_out = ws->octets_out,
-        .us = (wsk__now_ms() - ws->opened_ms) * 1000,
-    };
-}
-
-void wsk__access_closed(struct wsk__conn *conn)
-{
-    struct subject s = {.peer = wsk_conn_peer(&conn->ws->handle, NULL)};
-    struct ended ended;
-    wsk_head *head;
-
-    if (conn->srv->logs.access == NULL)
-        return;
-    wsk__conn_lock(conn);
-    ended = note_end_locked(conn->ws);
-    wsk__conn_unlock(conn);
-    head = wsk_conn_head(&conn->ws->handle);
-    s.head = head;
-    s.status = ended.how.failed ? ended.how.sent_code : ended.how.code;
-    s.sent = ended.octets_out;
-    s.us = ended.us;
-    s.ws = &ended;
-    write_line(conn->srv, &s);
-    wsk__free(head);
 }

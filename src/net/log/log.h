@@ -15,6 +15,7 @@ struct wsk__logs {
     wsk_log_level level;             /* fixed: of the error log */
     bool access_by_default;          /* no option says where it goes */
     bool timed, notes;               /* the access format asks for them */
+    const char *format;              /* fixed: of access lines; or "json" */
     char *env; /* values of its %{x}e, each with its NUL; NULL: none */
     struct wsk__limit_counter limits[WSK__LIMITS];
 };

@@ -1,7 +1,9 @@
 #include "net/request/call.h"
 
 #include "app/static.h"
+#include "base/mem.h"
 #include "http/conn.h"
+#include "http/reply.h"
 #include "net/conn/conn.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
@@ -61,6 +63,26 @@ static void answer_500(wsk_request *req)
         wsk_request_write(req, TEXT, sizeof(TEXT) - 1);
 }
 
+void wsk__request_log(wsk_request *req)
+{
+    const struct wsk__logs *logs = &req->conn->srv->logs;
+    const struct wsk__exchange *h = req->conn->h;
+    struct wsk__access_record record = {
+        .peer = h->ends.peer.text,
+        .head = req->head,
+        .status = req->status,
+        .sent = h->http.framing == (uint8_t)WSK__FRAMING_NONE ? 0 : req->sent,
+        .noted = req->noted,
+    };
+
+    if (wsk__access_is_on(logs)) {
+        record.us = wsk__access_us(req->began);
+        wsk__access_write(logs, &record);
+    }
+    wsk__free(req->noted);
+    req->noted = NULL;
+}
+
 wsk_status wsk__request_end(wsk_request *req)
 {
     wsk_status st;
@@ -74,7 +96,7 @@ wsk_status wsk__request_end(wsk_request *req)
         req->status = 503; /* that is what its client was told */
     if (req->status == 0)
         req->status = wsk__http_refused(&req->conn->h->http);
-    wsk__access_log(req->conn->srv, req);
+    wsk__request_log(req);
     if (req->aborted) {
         wsk__http_cut(&req->conn->h->http);
         return WSK_E_CLOSED;

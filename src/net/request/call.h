@@ -16,4 +16,7 @@ void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
  * send nothing. What wsk_request_finish() returns. */
 wsk_status wsk__request_end(wsk_request *req);
 
+/* Write the access line of an answer, and forget what was noted for it. */
+void wsk__request_log(wsk_request *req);
+
 #endif

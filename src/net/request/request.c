@@ -1,6 +1,7 @@
 #include "net/request/request.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "http/conn.h"
 #include "http/reply.h"
 #include "net/conn/conn.h"
@@ -263,7 +264,8 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
     if (st != WSK_OK)
         return st;
     req->status = status;
-    wsk__access_note(req, headers, n);
+    wsk__free(req->noted);
+    req->noted = wsk__access_note(&req->conn->srv->logs, headers, n);
     return WSK_OK;
 }
 

@@ -9,9 +9,9 @@
 #include "net/http1/answer.h"
 #include "net/http1/exchange.h"
 #include "net/http1/output.h"
-#include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/request/admit.h"
+#include "net/request/call.h"
 #include "net/request/mount.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
@@ -135,7 +135,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         return st;
     }
     req->status = 101;
-    wsk__access_log(conn->srv, req);
+    wsk__request_log(req);
     /* A peer that is gone by now is seen by the first receive(). */
     wsk__http_flush(th, conn);
     wsk__http_upgraded(&conn->h->http);

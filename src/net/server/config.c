@@ -1,5 +1,6 @@
 #include "net/server/config.h"
 
+#include "base/format.h"
 #include "base/items.h"
 #include "base/mem.h"
 #include "net/log/log.h"
@@ -92,6 +93,7 @@ bool wsk__server_prepare(wsk_server *srv)
     }
     if (!prepare_bodies(srv))
         return false;
+    srv->logs.format = wsk__format_of(srv->cfg.access_log_format);
     srv->cfg.max_connections = wsk__descriptor_limit(srv->cfg.max_connections);
     srv->site.plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
     srv->dispatch.steal_every = steal != NULL ? atoi(steal) : 0;

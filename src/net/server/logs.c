@@ -54,11 +54,10 @@ wsk_status wsk_server_reopen_logs(wsk_server *srv)
 
 void wsk__server_open_formats(wsk_server *srv)
 {
-    const char *format = wsk__format_of(srv->cfg.access_log_format);
-    const char *p = format;
+    const char *p = srv->logs.format;
     struct wsk__atom atom;
 
-    srv->logs.timed = strcmp(format, "json") == 0;
+    srv->logs.timed = strcmp(srv->logs.format, "json") == 0;
     srv->logs.notes = false;
     while (wsk__format_next(&p, &atom)) {
         srv->logs.timed |= atom.what != 0 && strchr("DTML", atom.what) != NULL;

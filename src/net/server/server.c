@@ -167,7 +167,7 @@ static wsk_status open_all(wsk_server *srv)
     if (!wsk__server_refresh_logs(srv))
         return WSK_E_SYS;
     wsk__look_at_temp_dir(srv);
-    if (!wsk__access_read_environment(srv))
+    if (!wsk__access_read_environment(&srv->logs))
         return WSK_E_NOMEM;
     if (!wsk__trust_read(&srv->conns.trust, &srv->cfg))
         return WSK_E_ARG;

@@ -3,8 +3,10 @@
 #include "base/mem.h"
 #include "net/conn/conn.h"
 #include "net/conn/lock.h"
+#include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
+#include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/load.h"
 #include "net/websocket/outbox.h"
@@ -94,4 +96,37 @@ void wsk__ws_give_up_locked(struct wsk__conn *conn)
 {
     wsk__ws_eof_locked(conn);
     wsk__ws_shut_locked(conn);
+}
+
+static struct wsk__access_end note_end_locked(const struct wsk__served *ws)
+{
+    return (struct wsk__access_end){
+        .how = wsk__ws_close_info_locked(ws),
+        .messages_in = ws->messages_in,
+        .messages_out = ws->messages_out,
+        .octets_in = ws->octets_in,
+        .octets_out = ws->octets_out,
+    };
+}
+
+void wsk__ws_log_end(struct wsk__conn *conn)
+{
+    struct wsk__access_record record = {
+        .peer = wsk_conn_peer(&conn->ws->handle, NULL)};
+    struct wsk__access_end end;
+    wsk_head *head;
+
+    if (!wsk__access_is_on(&conn->srv->logs))
+        return;
+    wsk__conn_lock(conn);
+    end = note_end_locked(conn->ws);
+    record.us = (wsk__now_ms() - conn->ws->opened_ms) * 1000;
+    wsk__conn_unlock(conn);
+    head = wsk_conn_head(&conn->ws->handle);
+    record.head = head;
+    record.status = end.how.failed ? end.how.sent_code : end.how.code;
+    record.sent = end.octets_out;
+    record.end = &end;
+    wsk__access_write(&conn->srv->logs, &record);
+    wsk__free(head);
 }

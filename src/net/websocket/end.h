@@ -12,6 +12,9 @@ void wsk__ws_shut_locked(struct wsk__conn *conn);
 /* The peer had its time. */
 void wsk__ws_give_up_locked(struct wsk__conn *conn);
 
+/* Write the access line of a WebSocket that is over; its lock is free. */
+void wsk__ws_log_end(struct wsk__conn *conn);
+
 /* ---- memory_limit and queue_limit ---- */
 
 bool wsk__ws_over_wait_locked(struct wsk__conn *conn);
