@@ -115,10 +115,10 @@ static enum octet octet_of(uint8_t c)
     return c < 0x20 || c == 0x7f ? CTL : TEXT;
 }
 
-int wsk__body_begin(struct wsk__body *b, const wsk_head *head,
-                    const wsk_limits *limits)
+int wsk__body_scan_begin(struct wsk__body_scan *b, const wsk_head *head,
+                         const wsk_limits *limits)
 {
-    *b = (struct wsk__body){
+    *b = (struct wsk__body_scan){
         .left = head->content_length,
         .room = limits->max_body > 0 ? limits->max_body : UINT64_MAX,
         .slack = FRAMING_MAX,
@@ -133,13 +133,13 @@ int wsk__body_begin(struct wsk__body *b, const wsk_head *head,
     return 0;
 }
 
-bool wsk__body_done(const struct wsk__body *b)
+bool wsk__body_scan_done(const struct wsk__body_scan *b)
 {
     return b->state == DONE;
 }
 
 /* Take one octet that is no data: returns 0, or the status of the failure. */
-static int take_framing(struct wsk__body *b, const wsk_limits *limits,
+static int take_framing(struct wsk__body_scan *b, const wsk_limits *limits,
                         uint8_t c)
 {
     enum state was = (enum state)b->state;
@@ -169,7 +169,7 @@ static int take_framing(struct wsk__body *b, const wsk_limits *limits,
 }
 
 /* Take the part of data[0..len) that belongs to the current run of data. */
-static size_t take_data(struct wsk__body *b, size_t len)
+static size_t take_data(struct wsk__body_scan *b, size_t len)
 {
     size_t n = b->left < len ? (size_t)b->left : len;
 
@@ -181,11 +181,11 @@ static size_t take_data(struct wsk__body *b, size_t len)
     return n;
 }
 
-enum wsk__body_result wsk__body_take(struct wsk__body *b,
-                                     const wsk_limits *limits,
-                                     const uint8_t *data, size_t len,
-                                     size_t *used, const uint8_t **run,
-                                     size_t *run_len, int *status)
+enum wsk__body_result wsk__body_scan_take(struct wsk__body_scan *b,
+                                          const wsk_limits *limits,
+                                          const uint8_t *data, size_t len,
+                                          size_t *used, const uint8_t **run,
+                                          size_t *run_len, int *status)
 {
     size_t at = 0;
 

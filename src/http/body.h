@@ -5,7 +5,7 @@
 
 #include "wsocket.h"
 
-struct wsk__body {
+struct wsk__body_scan {
     uint64_t left;  /* octets still to come of the body, or of the chunk */
     uint64_t room;  /* octets of data that max_body still allows; then the
                        trailers that max_headers still allows */
@@ -15,16 +15,17 @@ struct wsk__body {
 
 enum wsk__body_result {
     WSK__BODY_MORE, /* no data yet */
-    WSK__BODY_DATA, /* *run is data; perhaps the last: see wsk__body_done() */
+    WSK__BODY_DATA, /* *run is data; perhaps the last: see wsk__body_scan_done()
+                     */
     WSK__BODY_DONE, /* complete; no more is taken */
     WSK__BODY_BAD,  /* *status is the answer */
 };
 
 /* Begin a body. Returns 0, or 413 when the head announces too much. */
-int wsk__body_begin(struct wsk__body *b, const wsk_head *head,
-                    const wsk_limits *limits);
+int wsk__body_scan_begin(struct wsk__body_scan *b, const wsk_head *head,
+                         const wsk_limits *limits);
 
-bool wsk__body_done(const struct wsk__body *b);
+bool wsk__body_scan_done(const struct wsk__body_scan *b);
 
 /*
  * Take octets of the body, at most up to the end of one run of data.
@@ -33,10 +34,10 @@ bool wsk__body_done(const struct wsk__body *b);
  * *run     on DATA: the data, within data[0..len); *run_len of it, not 0
  * *status  on BAD: 400, 413 or 431
  */
-enum wsk__body_result wsk__body_take(struct wsk__body *b,
-                                     const wsk_limits *limits,
-                                     const uint8_t *data, size_t len,
-                                     size_t *used, const uint8_t **run,
-                                     size_t *run_len, int *status);
+enum wsk__body_result wsk__body_scan_take(struct wsk__body_scan *b,
+                                          const wsk_limits *limits,
+                                          const uint8_t *data, size_t len,
+                                          size_t *used, const uint8_t **run,
+                                          size_t *run_len, int *status);
 
 #endif

@@ -73,7 +73,7 @@ static void leave_head(struct wsk_http *h)
     h->run = NULL;
     h->run_len = 0;
     h->send_left = 0;
-    h->body = (struct wsk__body){0};
+    h->body = (struct wsk__body_scan){0};
 }
 
 /* Free the head: the request is answered, or no handler will ask for it. */
@@ -195,7 +195,7 @@ static void open_request(struct wsk_http *h)
     leave_head(h);
     h->input = INPUT_BODY;
     h->to_head = wsk__str_is(head->method, "HEAD");
-    status = wsk__body_begin(&h->body, head, h->limits);
+    status = wsk__body_scan_begin(&h->body, head, h->limits);
     if (status != 0) {
         fail(h, status);
         return;
@@ -204,7 +204,7 @@ static void open_request(struct wsk_http *h)
     h->keep_alive = head->keep_alive;
     h->wants_100 = head->expect_continue;
     h->events = EVENT_HEAD;
-    if (wsk__body_done(&h->body)) {
+    if (wsk__body_scan_done(&h->body)) {
         h->input = INPUT_END;
         h->events |= EVENT_END;
     }
@@ -275,8 +275,8 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
     bool draining = h->answer >= ANSWER_SENT;
     int status = 0;
 
-    switch (wsk__body_take(&h->body, h->limits, data, len, used, &h->run,
-                           &h->run_len, &status)) {
+    switch (wsk__body_scan_take(&h->body, h->limits, data, len, used, &h->run,
+                                &h->run_len, &status)) {
     case WSK__BODY_BAD:
         fail(h, status);
         return;
@@ -296,7 +296,7 @@ static void take_body(struct wsk_http *h, const uint8_t *data, size_t len,
         }
         h->drain -= (uint32_t)*used;
     }
-    if (!wsk__body_done(&h->body))
+    if (!wsk__body_scan_done(&h->body))
         return;
     h->input = INPUT_END;
     if (!draining)

@@ -29,7 +29,7 @@ struct wsk_http {
                                    of a refused head, which is in `text` */
             size_t run_len;
             uint64_t send_left; /* octets still to come of the answer's body */
-            struct wsk__body body;
+            struct wsk__body_scan body;
         };
     };
     uint32_t drain;  /* octets that may still be discarded of an unread body */

@@ -5,7 +5,7 @@
 #include "http/body.h"
 
 static wsk_limits limits;
-static struct wsk__body body;
+static struct wsk__body_scan body;
 static const uint8_t *run;
 static size_t used, run_len;
 static int status;
@@ -16,15 +16,15 @@ static void begin(bool chunked, uint64_t length)
         .chunked = chunked, .has_length = !chunked, .content_length = length};
 
     wsk_limits_init(&limits);
-    EXPECT(wsk__body_begin(&body, &head, &limits) == 0);
+    EXPECT(wsk__body_scan_begin(&body, &head, &limits) == 0);
 }
 
 static enum wsk__body_result take(const char *octets, size_t len)
 {
     run = NULL;
     run_len = 0;
-    return wsk__body_take(&body, &limits, (const uint8_t *)octets, len, &used,
-                          &run, &run_len, &status);
+    return wsk__body_scan_take(&body, &limits, (const uint8_t *)octets, len,
+                               &used, &run, &run_len, &status);
 }
 
 TEST(data_is_passed_on_where_it_lies) /* RFC 9112 6.2 */
@@ -34,17 +34,17 @@ TEST(data_is_passed_on_where_it_lies) /* RFC 9112 6.2 */
     begin(false, 5);
     EXPECT(take(octets, 3) == WSK__BODY_DATA);
     EXPECT(used == 3 && run == (const uint8_t *)octets && run_len == 3);
-    EXPECT(!wsk__body_done(&body));
+    EXPECT(!wsk__body_scan_done(&body));
     EXPECT(take(octets + 3, 5) == WSK__BODY_DATA);
     EXPECT(used == 2 && run_len == 2);
-    EXPECT(wsk__body_done(&body));
+    EXPECT(wsk__body_scan_done(&body));
     EXPECT(take(octets + 5, 3) == WSK__BODY_DONE && used == 0);
 }
 
 TEST(a_body_of_nothing_is_complete_at_once) /* RFC 9112 6.2 */
 {
     begin(false, 0);
-    EXPECT(wsk__body_done(&body));
+    EXPECT(wsk__body_scan_done(&body));
 }
 
 TEST(one_run_of_data_at_a_time) /* RFC 9112 7.1 */
@@ -61,7 +61,7 @@ TEST(one_run_of_data_at_a_time) /* RFC 9112 7.1 */
     EXPECT(used == 1 && *run == '!');
     EXPECT(take(octets + 16, sizeof octets - 17) == WSK__BODY_DONE);
     EXPECT(used == sizeof "\r\n0\r\nA: b\r\n\r\n" - 1);
-    EXPECT(wsk__body_done(&body));
+    EXPECT(wsk__body_scan_done(&body));
 }
 
 TEST(a_length_beyond_the_limit_is_413) /* RFC 9110 15.5.14 */
@@ -70,9 +70,9 @@ TEST(a_length_beyond_the_limit_is_413) /* RFC 9110 15.5.14 */
 
     wsk_limits_init(&limits);
     limits.max_body = 5;
-    EXPECT(wsk__body_begin(&body, &head, &limits) == 413);
+    EXPECT(wsk__body_scan_begin(&body, &head, &limits) == 413);
     limits.max_body = 0; /* no limit */
-    EXPECT(wsk__body_begin(&body, &head, &limits) == 0);
+    EXPECT(wsk__body_scan_begin(&body, &head, &limits) == 0);
 }
 
 TEST(what_is_taken_ends_at_the_failure) /* RFC 9112 7.1 */
