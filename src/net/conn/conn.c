@@ -16,7 +16,6 @@
 #include "net/loop/timer.h"
 #include "net/os/clock.h"
 #include "net/os/poller.h"
-#include "net/request/body_file.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
 #include "net/websocket/end.h"
@@ -132,7 +131,7 @@ void wsk__conn_close(struct wsk__conn *conn)
     srv->conns.graveyard = conn;
     if (!websocket) { /* else its handler's thread may be freeing conn->h */
         wsk__load_forget(conn);
-        wsk__body_file_drop(conn);
+        wsk__exchange_drop_file(conn);
     }
     if (srv->conns.accept_paused && srv->conns.n < srv->cfg.max_connections)
         wsk__pause_accepting(srv, false);

@@ -126,7 +126,7 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     struct wsk__conn *conn = req->conn;
 
     if (!req->head->websocket || req->status != 0 || req->finished ||
-        conn->ws != NULL || !conn->h->body_done ||
+        conn->ws != NULL || !conn->h->body.done ||
         wsk__forked(&conn->srv->life))
         return WSK_E_STATE;
     if (!wsk__may_answer(conn, WSK__BY_WEBSOCKET))

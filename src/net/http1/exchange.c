@@ -26,8 +26,7 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
     h->ends.local = *local;
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
-    wsk__buf_init(&h->body, SIZE_MAX / 4);
-    h->file_fd = -1;
+    wsk__body_init(&h->body);
     return h;
 }
 
@@ -37,8 +36,7 @@ void wsk__exchange_free(struct wsk__exchange *h)
         return;
     wsk__http_clear(&h->http);
     wsk__buf_free(&h->in);
-    wsk__buf_free(&h->body);
-    wsk__body_file_clear(h);
+    wsk__body_free(&h->body);
     wsk__free(h->ends.via);
     wsk__free(h);
 }
@@ -93,6 +91,18 @@ bool wsk__exchange_offload(struct wsk__conn *conn,
     atomic_store(&h->at_disk, false);
     wsk__conn_unref(conn);
     return false;
+}
+
+static void close_file(struct wsk__conn *conn)
+{
+    wsk__body_file_clear(&conn->h->body);
+}
+
+void wsk__exchange_drop_file(struct wsk__conn *conn)
+{
+    if (conn->h != NULL && conn->h->body.file.fd >= 0 &&
+        !atomic_load(&conn->h->at_disk))
+        wsk__exchange_offload(conn, close_file);
 }
 
 void wsk__http_log_refusal(const struct wsk__conn *conn, int status,

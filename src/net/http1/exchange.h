@@ -8,6 +8,7 @@
 #include "net/conn/peer.h"
 #include "net/dispatch/offload.h"
 #include "net/os/listen.h"
+#include "net/request/body.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -22,19 +23,10 @@ struct wsk__conn;
 struct wsk__exchange {
     struct wsk__ends ends; /* of the open request */
     struct wsk_http http;
-    struct wsk__buf in;    /* received, not yet fed */
-    size_t in_fed;         /* octets of `in` fed but still pointed at */
-    struct wsk__buf body;  /* of the open request, as far as it is stored */
-    wsk_str body_view;     /* the whole body where it was received, or none */
-    uint64_t body_len;     /* octets of it that have come */
-    uint64_t spilled;      /* those of them that are in a file, before `body` */
-    uint64_t file_read;    /* and have been read from there */
-    int file_fd;           /* that file, which has no name; -1: none */
-    int file_errno;        /* why it could not be written; 0: it could */
-    bool file_full;        /* that was spill_limit */
-    uint64_t file_counted; /* octets that srv->site.spilled counts for it */
-    atomic_ullong *file_sum;        /* srv->site.spilled, once it does */
-    struct wsk__min_rate arrival;   /* of the body */
+    struct wsk__buf in;           /* received, not yet fed */
+    size_t in_fed;                /* octets of `in` fed but still pointed at */
+    struct wsk__body body;        /* of the open request */
+    struct wsk__min_rate arrival; /* of the body */
     struct wsk__min_rate departure; /* of the answer, while it is stalled */
     uint64_t away_ms;     /* we have not read for the body since; 0: we do */
     uint64_t backlog;     /* of the answer, at the last look */
@@ -43,7 +35,6 @@ struct wsk__exchange {
     bool stalled;         /* the kernel takes no more of the answer */
     const wsk_head *head; /* of the open request; NULL: none */
     uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
-    bool body_done;       /* all of the body has been fed */
     bool called;          /* a handler answers it now */
     bool streams;         /* and was called before its body had come; it counts
                              in srv->site.streaming */
@@ -96,5 +87,9 @@ void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
  */
 bool wsk__exchange_offload(struct wsk__conn *conn,
                            void (*work)(struct wsk__conn *conn));
+
+/* Have the body file of a connection that ends without a handler closed there:
+ * giving back the blocks of a long file takes a while. */
+void wsk__exchange_drop_file(struct wsk__conn *conn);
 
 #endif

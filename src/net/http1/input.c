@@ -59,9 +59,7 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
 {
     conn->h->head = head;
     conn->h->failed = false;
-    conn->h->body_done = false;
-    conn->h->body_len = 0;
-    conn->h->body_view = (wsk_str){NULL, 0};
+    wsk__body_begin(&conn->h->body);
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
     wsk__via_request(conn->srv, &conn->h->ends, &conn->h->http.store->head);
     if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
@@ -91,20 +89,23 @@ static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
     case WSK_HTTP_DATA:
         if (conn->h->head == NULL) /* what is left of an answered request */
             return WSK__FEED_MORE;
-        if (!wsk__body_store(conn, ev.data, ev.len)) {
+        if (!wsk__body_store(&conn->h->body, conn->h->head, ev.data, ev.len)) {
             wsk__http_out_of_memory(conn);
             return WSK__FEED_MORE;
         }
         if (conn->h->called)
             return WSK__FEED_DATA;
-        return wsk__body_file_due(conn) ? WSK__FEED_SPILL : WSK__FEED_MORE;
+        return wsk__body_file_due(&conn->h->body, conn->h->head,
+                                  conn->srv->cfg.body_memory)
+                   ? WSK__FEED_SPILL
+                   : WSK__FEED_MORE;
     case WSK_HTTP_END:
         if (conn->h->head == NULL)
             return WSK__FEED_MORE;
-        conn->h->body_done = true;
+        conn->h->body.done = true;
         return WSK__FEED_READY;
     case WSK_HTTP_FAILED:
-        conn->h->failed = true;
+        conn->h->failed = conn->h->body.failed = true;
         return WSK__FEED_OVER;
     case WSK_HTTP_NONE:
         break;
@@ -134,12 +135,8 @@ bool wsk__http_retain(struct wsk__thread *th, struct wsk__conn *conn)
         on_event(conn, ev);
     if (wsk__http_keep_head(&conn->h->http) != WSK_OK)
         return false;
-    if (conn->h->body_view.len > 0) {
-        if (!wsk__buf_put(&conn->h->body, conn->h->body_view.p,
-                          conn->h->body_view.len))
-            return false;
-        conn->h->body_view.len = 0;
-    }
+    if (!wsk__body_own(&conn->h->body))
+        return false;
     conn->h->head = wsk__http_head(&conn->h->http);
     wsk__buf_ack(&conn->h->in, conn->h->in_fed);
     conn->h->in_fed = 0;
@@ -212,7 +209,7 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk__conn *conn)
 static bool is_ready(const struct wsk__conn *conn)
 {
     return conn->h->head != NULL && !conn->h->called &&
-           (conn->h->body_done ||
+           (conn->h->body.done ||
             conn->srv->site.buffering == WSK__BUFFER_NEVER);
 }
 

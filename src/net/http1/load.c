@@ -17,7 +17,7 @@ void wsk__load_account(struct wsk__conn *conn)
 
     if (conn->srv->cfg.memory_limit == 0)
         return;
-    held = h->in.size + h->body.size + wsk__http_partial_size(&h->http);
+    held = h->in.size + h->body.buf.size + wsk__http_partial_size(&h->http);
     if (held == h->counted) /* as of most requests: nothing */
         return;
     atomic_fetch_add(&conn->srv->conns.counted,

@@ -42,7 +42,7 @@ static void refuse(struct wsk__thread *th, struct wsk__conn *conn, int status)
     wsk__http_fail(&conn->h->http, status);
     wsk__http_flush(th, conn);
     /* It lingers; what it holds shall not. */
-    wsk__buf_free(&conn->h->body);
+    wsk__buf_free(&conn->h->body.buf);
     wsk__buf_free(&conn->h->in);
     conn->h->in_fed = 0;
     wsk__load_forget(conn);
@@ -118,14 +118,12 @@ static void close_request(struct wsk__conn *conn)
 {
     wsk__http_release(&conn->h->http);
     conn->h->failed |=
-        !conn->h->body_done; /* what may still come is not read */
+        !conn->h->body.done; /* what may still come is not read */
     conn->h->called = false;
     wsk__http_count_streaming(conn, false);
     conn->h->head_ms = 0;
     conn->h->head = NULL;
-    conn->h->body_view = (wsk_str){NULL, 0};
-    wsk__buf_free(&conn->h->body);
-    wsk__body_file_clear(conn->h);
+    wsk__body_free(&conn->h->body);
     wsk__buf_ack(&conn->h->in, conn->h->in_fed);
     conn->h->in_fed = 0;
     if (wsk__buf_len(&conn->h->in) == 0)
@@ -141,6 +139,7 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
         (struct wsk_request){.conn = conn,
                              .thread = th,
                              .head = conn->h->head,
+                             .body = &conn->h->body,
                              .began = wsk__access_begin(&conn->srv->logs)};
     conn->h->called = true;
     wsk__http_lend_out(th, conn);
@@ -179,7 +178,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk__conn *conn,
     if (conn->h->segments != NULL) /* lent by this thread, which waits for it */
         wsk__http_flush(th, conn);
     wsk__segments_give_back(conn);
-    if (conn->h->file_fd >= 0) { /* freeing its blocks takes a while */
+    if (conn->h->body.file.fd >= 0) { /* freeing its blocks takes a while */
         wsk__gate_leave(th);
         wsk__http_flush(th, conn);
     }
@@ -228,11 +227,11 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
      * what came behind the request is the next owner's. */
-    if (conn->h->body_done ? !wsk__http_keep_span(th, conn)
+    if (conn->h->body.done ? !wsk__http_keep_span(th, conn)
                            : !wsk__http_retain(th, conn))
         return cannot_call(conn);
     wsk__watch(conn, 0);
-    if (!conn->h->body_done) {
+    if (!conn->h->body.done) {
         conn->h->away_ms = wsk__now_ms();
         wsk__http_count_streaming(conn, true);
     }
@@ -315,8 +314,15 @@ static void await_reader(struct wsk__conn *conn, unsigned want)
     wsk__rearm(conn);
 }
 
-/* So much of a body has come that it must go to a file. True: the disk has it.
- */
+static void write_body(struct wsk__conn *conn)
+{
+    wsk_server *srv = conn->srv;
+
+    wsk__body_file_write(&conn->h->body, &srv->site, srv->cfg.spill_limit);
+}
+
+/* Write a body to its file. True: the disk's thread does it, and posts; false:
+ * it is done. */
 static bool spill(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn)) {
@@ -326,16 +332,22 @@ static bool spill(struct wsk__thread *th, struct wsk__conn *conn)
     wsk__watch(conn, 0);
     conn->h->away_ms = wsk__now_ms();
     wsk__load_account(conn);
-    return wsk__body_file_write(conn);
+    if (wsk__exchange_offload(conn, write_body))
+        return true;
+    write_body(conn);
+    return false;
 }
 
 static void refuse_spilled(struct wsk__conn *conn)
 {
-    int status = wsk__body_file_failed(conn);
+    wsk_server *srv = conn->srv;
+    int status;
 
-    if (status == 0)
+    if (conn->h->body.file.error == 0)
         return;
-    conn->h->file_errno = 0;
+    status =
+        wsk__body_file_failed(&conn->h->body, &srv->logs, srv->site.temp_dir);
+    conn->h->body.file.error = 0;
     wsk__http_fail(&conn->h->http, status);
 }
 

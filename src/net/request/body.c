@@ -1,36 +1,65 @@
 #include "net/request/body.h"
 
 #include "base/buf.h"
-#include "http/body.h"
-#include "net/conn/conn.h"
-#include "net/http1/exchange.h"
+#include "net/request/body_file.h"
 #include "wsocket.h"
 
-bool wsk__body_store(struct wsk__conn *conn, const uint8_t *data, size_t len)
+void wsk__body_init(struct wsk__body *body)
 {
-    conn->h->body_len += len;
-    if (!conn->h->head->chunked && wsk__buf_len(&conn->h->body) == 0 &&
-        conn->h->body_view.len == 0 && len == conn->h->head->content_length) {
-        conn->h->body_view = (wsk_str){(const char *)data, len};
+    wsk__buf_init(&body->buf, SIZE_MAX / 4);
+    body->file.fd = -1;
+}
+
+void wsk__body_free(struct wsk__body *body)
+{
+    body->view = (wsk_str){NULL, 0};
+    wsk__buf_free(&body->buf);
+    wsk__body_file_clear(body);
+}
+
+void wsk__body_begin(struct wsk__body *body)
+{
+    body->view = (wsk_str){NULL, 0};
+    body->length = 0;
+    body->done = body->failed = false;
+}
+
+bool wsk__body_store(struct wsk__body *body, const wsk_head *head,
+                     const uint8_t *data, size_t len)
+{
+    body->length += len;
+    if (!head->chunked && wsk__buf_len(&body->buf) == 0 &&
+        body->view.len == 0 && len == head->content_length) {
+        body->view = (wsk_str){(const char *)data, len};
         return true;
     }
-    return wsk__buf_put(&conn->h->body, data, len);
+    return wsk__buf_put(&body->buf, data, len);
 }
 
-wsk_str wsk__body_stored(const struct wsk__conn *conn)
+bool wsk__body_own(struct wsk__body *body)
 {
-    if (conn->h->body_view.len > 0)
-        return conn->h->body_view;
-    return (wsk_str){(const char *)wsk__buf_data(&conn->h->body),
-                     wsk__buf_len(&conn->h->body)};
+    if (body->view.len == 0)
+        return true;
+    if (!wsk__buf_put(&body->buf, body->view.p, body->view.len))
+        return false;
+    body->view.len = 0;
+    return true;
 }
 
-void wsk__body_ack(struct wsk__conn *conn, size_t n)
+wsk_str wsk__body_stored(const struct wsk__body *body)
 {
-    if (conn->h->body_view.len > 0) {
-        conn->h->body_view.p += n;
-        conn->h->body_view.len -= n;
+    if (body->view.len > 0)
+        return body->view;
+    return (wsk_str){(const char *)wsk__buf_data(&body->buf),
+                     wsk__buf_len(&body->buf)};
+}
+
+void wsk__body_ack(struct wsk__body *body, size_t n)
+{
+    if (body->view.len > 0) {
+        body->view.p += n;
+        body->view.len -= n;
     } else {
-        wsk__buf_ack(&conn->h->body, n);
+        wsk__buf_ack(&body->buf, n);
     }
 }

@@ -1,12 +1,10 @@
 #include "net/request/body_file.h"
 
 #include "base/buf.h"
-#include "net/conn/conn.h"
-#include "net/dispatch/offload.h"
-#include "net/http1/exchange.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
-#include "net/server/server.h"
+#include "net/request/body.h"
+#include "net/request/site.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -18,22 +16,17 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Of a body that goes to a file in any case: so much is written at once. */
+/* Bytes of one write, of a body that goes to a file in any case. */
 enum { STEP = 128 << 10 };
 
-static bool is_long(const struct wsk__conn *conn)
+bool wsk__body_file_due(const struct wsk__body *body, const wsk_head *head,
+                        uint64_t most)
 {
-    return conn->h->file_fd >= 0 ||
-           conn->h->head->content_length > conn->srv->cfg.body_memory;
-}
+    bool goes = body->file.fd >= 0 || head->content_length > most;
 
-bool wsk__body_file_due(const struct wsk__conn *conn)
-{
-    uint64_t most = conn->srv->cfg.body_memory;
-
-    if (most > STEP && is_long(conn))
+    if (most > STEP && goes)
         most = STEP;
-    return wsk__buf_len(&conn->h->body) > most;
+    return wsk__buf_len(&body->buf) > most;
 }
 
 static int open_nameless(const char *dir)
@@ -57,117 +50,93 @@ static int open_nameless(const char *dir)
     return fd;
 }
 
-/* Of spill_limit; what was reserved is given back when the request is over. */
-static bool reserve(struct wsk__conn *conn, uint64_t octets)
+/* Reserve bytes of spill_limit, for the time of the request. */
+static bool reserve(struct wsk__body_file *file, uint64_t bytes,
+                    struct wsk__site *site, uint64_t limit)
 {
-    wsk_server *srv = conn->srv;
-    uint64_t limit = srv->cfg.spill_limit;
-
     if (limit == 0)
         return true;
-    conn->h->file_sum = &srv->site.spilled;
-    conn->h->file_counted += octets;
-    conn->h->file_full = atomic_fetch_add(&srv->site.spilled, octets) + octets >
-                         limit;
-    return !conn->h->file_full;
+    file->sum = &site->spilled;
+    file->counted += bytes;
+    file->full = atomic_fetch_add(&site->spilled, bytes) + bytes > limit;
+    return !file->full;
 }
 
-/* The disk's thread, or the leader where there is none. */
-static void write_out(struct wsk__conn *conn)
+void wsk__body_file_write(struct wsk__body *body, struct wsk__site *site,
+                          uint64_t limit)
 {
-    struct wsk__exchange *h = conn->h;
+    struct wsk__body_file *file = &body->file;
+    struct wsk__buf *buf = &body->buf;
 
-    if (!reserve(conn, wsk__buf_len(&h->body)))
-        h->file_errno = ENOSPC;
-    else if (h->file_fd < 0)
-        h->file_fd = open_nameless(conn->srv->site.temp_dir);
-    if (h->file_fd < 0 && h->file_errno == 0)
-        h->file_errno = errno;
-    while (h->file_errno == 0 && wsk__buf_len(&h->body) > 0) {
-        ssize_t n =
-            write(h->file_fd, wsk__buf_data(&h->body), wsk__buf_len(&h->body));
+    if (!reserve(file, wsk__buf_len(buf), site, limit))
+        file->error = ENOSPC;
+    else if (file->fd < 0)
+        file->fd = open_nameless(site->temp_dir);
+    if (file->fd < 0 && file->error == 0)
+        file->error = errno;
+    while (file->error == 0 && wsk__buf_len(buf) > 0) {
+        ssize_t n = write(file->fd, wsk__buf_data(buf), wsk__buf_len(buf));
 
         if (n < 0 && errno != EINTR)
-            h->file_errno = errno;
+            file->error = errno;
         if (n > 0) {
-            wsk__buf_ack(&h->body, (size_t)n);
-            h->spilled += (uint64_t)n;
+            wsk__buf_ack(buf, (size_t)n);
+            file->stored += (uint64_t)n;
         }
     }
-    if (h->body.size > 4 * (size_t)STEP || h->file_errno != 0)
-        wsk__buf_free(&h->body);
+    if (buf->size > 4 * (size_t)STEP || file->error != 0)
+        wsk__buf_free(buf);
 }
 
-bool wsk__body_file_write(struct wsk__conn *conn)
+int wsk__body_file_failed(const struct wsk__body *body, struct wsk__logs *logs,
+                          const char *temp_dir)
 {
-    if (wsk__exchange_offload(conn, write_out))
-        return true;
-    write_out(conn);
-    return false;
-}
-
-int wsk__body_file_failed(const struct wsk__conn *conn)
-{
-    int err = conn->h->file_errno, status;
+    int err = body->file.error, status;
 
     if (err == 0)
         return 0;
-    if (conn->h->file_full) {
-        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_SPILL);
+    if (body->file.full) {
+        wsk__limit_hit(logs, WSK__LIMIT_SPILL);
         return 507;
     }
     status = err == ENOSPC || err == EDQUOT || err == EFBIG ? 507 : 500;
-    wsk__logf(&conn->srv->logs, WSK_LOG_ERROR,
+    wsk__logf(logs, WSK_LOG_ERROR,
               "the body of a request cannot be stored in %s: %s "
               "(answered %d; TMPDIR names another place)",
-              conn->srv->site.temp_dir, strerror(err), status);
+              temp_dir, strerror(err), status);
     return status;
 }
 
-wsk_status wsk__body_file_read(struct wsk__conn *conn, void *data, size_t cap,
+wsk_status wsk__body_file_read(struct wsk__body *body, void *data, size_t cap,
                                size_t *got)
 {
-    struct wsk__exchange *h = conn->h;
+    struct wsk__body_file *file = &body->file;
     ssize_t n = 0;
 
     *got = 0;
-    if (cap > h->spilled - h->file_read)
-        cap = (size_t)(h->spilled - h->file_read);
+    if (cap > file->stored - file->read)
+        cap = (size_t)(file->stored - file->read);
     if (cap == 0)
         return WSK_OK;
     do
-        n = pread(h->file_fd, data, cap, (off_t)h->file_read);
+        n = pread(file->fd, data, cap, (off_t)file->read);
     while (n < 0 && errno == EINTR);
-    if (n == 0) /* somebody has cut it through /proc */
+    if (n == 0) /* another process has cut it, through /proc */
         errno = EIO;
     if (n <= 0)
         return WSK_E_SYS;
-    h->file_read += (uint64_t)n;
+    file->read += (uint64_t)n;
     *got = (size_t)n;
     return WSK_OK;
 }
 
-void wsk__body_file_clear(struct wsk__exchange *h)
+void wsk__body_file_clear(struct wsk__body *body)
 {
-    if (h->file_fd >= 0)
-        close(h->file_fd);
-    if (h->file_counted > 0)
-        atomic_fetch_sub(h->file_sum, h->file_counted);
-    h->file_counted = 0;
-    h->file_full = false;
-    h->file_fd = -1;
-    h->file_errno = 0;
-    h->spilled = h->file_read = 0;
-}
+    struct wsk__body_file *file = &body->file;
 
-static void clear(struct wsk__conn *conn)
-{
-    wsk__body_file_clear(conn->h);
-}
-
-void wsk__body_file_drop(struct wsk__conn *conn)
-{
-    if (conn->h != NULL && conn->h->file_fd >= 0 &&
-        !atomic_load(&conn->h->at_disk))
-        wsk__exchange_offload(conn, clear);
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->counted > 0)
+        atomic_fetch_sub(file->sum, file->counted);
+    *file = (struct wsk__body_file){.fd = -1};
 }

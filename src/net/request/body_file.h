@@ -5,29 +5,29 @@
 
 #include "wsocket.h"
 
-struct wsk__exchange;
-struct wsk__conn;
+struct wsk__body;
+struct wsk__logs;
+struct wsk__site;
 
-/* Whether so much of the open request's body has come that it must go. Owner.
- */
-bool wsk__body_file_due(const struct wsk__conn *conn);
+/* Return true if the bytes in memory must go to the file: there are more than
+ * `most`, body_memory, or a step of a body that goes there in any case. */
+bool wsk__body_file_due(const struct wsk__body *body, const wsk_head *head,
+                        uint64_t most);
 
-/* Write what is in memory to the file. True: the disk has it, and the loop will
- * be told; false: it is done. Leader; the request is held. */
-bool wsk__body_file_write(struct wsk__conn *conn);
+/* Write the bytes in memory to the file; waits for a disk. `limit`: of all such
+ * files together; 0: none. */
+void wsk__body_file_write(struct wsk__body *body, struct wsk__site *site,
+                          uint64_t limit);
 
-/* 0; or the status of the refusal, logged, when it could not be written. */
-int wsk__body_file_failed(const struct wsk__conn *conn);
+/* Return 0; or the status of the refusal, logged, if a write has failed. */
+int wsk__body_file_failed(const struct wsk__body *body, struct wsk__logs *logs,
+                          const char *temp_dir);
 
-/* Up to `cap` octets of the file; none when all have been read. */
-wsk_status wsk__body_file_read(struct wsk__conn *conn, void *data, size_t cap,
+/* Read at most `cap` bytes of the file; *got is 0 once all have been read. */
+wsk_status wsk__body_file_read(struct wsk__body *body, void *data, size_t cap,
                                size_t *got);
 
-/* The request is over. */
-void wsk__body_file_clear(struct wsk__exchange *h);
-
-/* The same for a connection that ends without a handler: giving back the blocks
- * of a long file takes a while, which is the disk's time. */
-void wsk__body_file_drop(struct wsk__conn *conn);
+/* Close the file. Giving its blocks back may take a while. */
+void wsk__body_file_clear(struct wsk__body *body);
 
 #endif

@@ -87,97 +87,107 @@ const char *wsk_request_local(const wsk_request *req, uint16_t *port)
 static void touch_body(wsk_request *req)
 {
     if (!req->body_touched)
-        req->body_whole = req->conn->h->body_done;
+        req->body_whole = req->body->done;
     req->body_touched = true;
 }
 
-/* What is not in the file, of a body that may be read again. */
-static size_t read_whole(wsk_request *req, wsk_str body, void *data, size_t cap)
+/* Read from memory a body that may be read again: nothing is dropped. */
+static size_t read_whole(wsk_request *req, wsk_str stored, void *data,
+                         size_t cap)
 {
-    if (cap > body.len - req->body_at)
-        cap = body.len - req->body_at;
+    if (cap > stored.len - req->body_at)
+        cap = stored.len - req->body_at;
     if (cap > 0)
-        memcpy(data, body.p + req->body_at, cap);
+        memcpy(data, stored.p + req->body_at, cap);
     req->body_at += cap;
     return cap;
 }
 
 wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
 {
-    struct wsk__exchange *h = req->conn->h;
+    struct wsk__body *body = req->body;
     uint64_t most;
 
-    if (req->finished || req->conn->ws != NULL || h->failed)
+    if (req->finished || req->conn->ws != NULL || body->failed)
         return WSK_E_STATE;
     touch_body(req);
     if (!req->body_whole)
         return WSK_E_STATE;
-    most = h->spilled + wsk__body_stored(req->conn).len;
+    most = body->file.stored + wsk__body_stored(body).len;
     if (pos > most)
         pos = most;
-    h->file_read = pos < h->spilled ? pos : h->spilled;
-    req->body_at = (size_t)(pos - h->file_read);
+    body->file.read = pos < body->file.stored ? pos : body->file.stored;
+    req->body_at = (size_t)(pos - body->file.read);
     return WSK_OK;
 }
 
-wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
-                            size_t *got)
+/* Wait until something of the body is in memory, or all of it was. */
+static wsk_status feed_body(wsk_request *req)
 {
-    struct wsk__conn *conn = req->conn;
-    wsk_str body = wsk__body_stored(conn);
-
-    *got = 0;
-    if (req->finished || conn->ws != NULL)
-        return WSK_E_STATE;
-    if (conn->h->failed)
-        return WSK_E_CUT;
-    touch_body(req);
-    if (conn->h->file_read < conn->h->spilled)
-        return wsk__body_file_read(conn, data, cap, got);
-    if (req->body_whole) {
-        *got = read_whole(req, body, data, cap);
-        return WSK_OK;
-    }
-    while (body.len == 0 && !conn->h->body_done) {
-        switch (wsk__http_feed_some(req->thread, conn)) {
+    while (wsk__body_stored(req->body).len == 0 && !req->body->done) {
+        switch (wsk__http_feed_some(req->thread, req->conn)) {
         case WSK__FEED_MORE:
             return WSK_E_AGAIN;
         case WSK__FEED_OVER:
-            conn->h->failed = true;
+            req->conn->h->failed = req->body->failed = true;
             return WSK_E_CUT;
         case WSK__FEED_READY:
         case WSK__FEED_DATA:
         case WSK__FEED_SPILL:
         case WSK__FEED_SAY:
         case WSK__FEED_FULL:
-            body = wsk__body_stored(conn);
+            break;
         }
     }
-    if (cap > body.len)
-        cap = body.len;
+    return WSK_OK;
+}
+
+wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
+                            size_t *got)
+{
+    struct wsk__body *body = req->body;
+    wsk_str stored;
+    wsk_status st;
+
+    *got = 0;
+    if (req->finished || req->conn->ws != NULL)
+        return WSK_E_STATE;
+    if (body->failed)
+        return WSK_E_CUT;
+    touch_body(req);
+    if (body->file.read < body->file.stored)
+        return wsk__body_file_read(body, data, cap, got);
+    if (req->body_whole) {
+        *got = read_whole(req, wsk__body_stored(body), data, cap);
+        return WSK_OK;
+    }
+    st = feed_body(req);
+    if (st != WSK_OK)
+        return st;
+    stored = wsk__body_stored(body);
+    if (cap > stored.len)
+        cap = stored.len;
     if (cap > 0)
-        memcpy(data, body.p, cap);
-    wsk__body_ack(conn, cap);
+        memcpy(data, stored.p, cap);
+    wsk__body_ack(body, cap);
     *got = cap;
     return WSK_OK;
 }
 
 uint64_t wsk_request_body_length(const wsk_request *req)
 {
-    return req->conn->h->body_done ? req->conn->h->body_len
-                                   : WSK_LENGTH_UNKNOWN;
+    return req->body->done ? req->body->length : WSK_LENGTH_UNKNOWN;
 }
 
 bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
 {
-    wsk_str body;
+    wsk_str stored;
 
-    if (!req->conn->h->body_done || req->body_touched ||
-        req->conn->h->spilled > 0)
+    if (!req->body->done || req->body_touched || req->body->file.stored > 0)
         return false;
-    body = wsk__body_stored(req->conn);
-    *data = (const uint8_t *)body.p;
-    *len = body.len;
+    stored = wsk__body_stored(req->body);
+    *data = (const uint8_t *)stored.p;
+    *len = stored.len;
     return true;
 }
 
@@ -186,8 +196,8 @@ wsk_status wsk_request_wait(wsk_request *req)
     struct wsk__conn *conn = req->conn;
     bool came;
 
-    if (conn->h->body_done || conn->eof || conn->h->failed ||
-        wsk__body_stored(conn).len > 0 || req->thread->span.len > 0 ||
+    if (req->body->done || conn->eof || req->body->failed ||
+        wsk__body_stored(req->body).len > 0 || req->thread->span.len > 0 ||
         wsk__buf_len(&conn->h->in) > conn->h->in_fed)
         return WSK_OK; /* there is something to read, or to be told */
     if (wsk_http_send_continue(&conn->h->http) != WSK_OK ||
@@ -201,7 +211,7 @@ wsk_status wsk_request_wait(wsk_request *req)
     wsk__call_unpark(req->thread);
     if (!came) {
         wsk__http_fail(&conn->h->http, 408);
-        conn->h->failed = true;
+        conn->h->failed = req->body->failed = true;
         return WSK_E_CUT;
     }
     conn->drained = false;

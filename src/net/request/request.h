@@ -5,12 +5,14 @@
 #include "wsocket.h"
 
 struct wsk__thread;
+struct wsk__body;
 struct wsk__conn;
 
 struct wsk_request {
     struct wsk__conn *conn;
     struct wsk__thread *thread;
     const wsk_head *head;
+    struct wsk__body *body;
     uint64_t sent;  /* body octets of the answer, for the log */
     uint64_t began; /* ns; 0: nobody wants to know */
     char *noted;    /* fields of the answer, for the log; or NULL */
