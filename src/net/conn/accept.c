@@ -65,7 +65,7 @@ static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
     conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
     if (conn->h == NULL || !wsk__via_open(srv, &conn->h->ends) ||
         !wsk__poller_add(srv->loop.poller, fd, conn, false)) {
-        wsk__exchange_free(conn->h);
+        wsk__exchange_free(conn->h, &srv->dispatch);
         return false;
     }
     wsk__life_hold(&srv->life);

@@ -134,7 +134,7 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
     *fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
     if (*fd < 0)
         return WSK_E_SYS;
-    wsk__segments_let_block(conn);
+    wsk__http_let_block(conn);
     *data = wsk__buf_data(&conn->h->in) + conn->h->in_fed;
     *len = wsk__buf_len(&conn->h->in) - conn->h->in_fed;
     req->status = 101; /* as far as we can tell */

@@ -30,10 +30,11 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
     return h;
 }
 
-void wsk__exchange_free(struct wsk__exchange *h)
+void wsk__exchange_free(struct wsk__exchange *h, struct wsk__dispatch *dispatch)
 {
     if (h == NULL)
         return;
+    wsk__segments_clear(&h->segments, dispatch);
     wsk__http_clear(&h->http);
     wsk__buf_free(&h->in);
     wsk__body_free(&h->body);

@@ -9,12 +9,12 @@
 #include "net/dispatch/offload.h"
 #include "net/os/listen.h"
 #include "net/request/body.h"
+#include "net/request/segments.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
 
-struct wsk__segment;
-struct wsk__release;
+struct wsk__dispatch;
 struct wsk__thread;
 struct wsk__conn;
 
@@ -43,14 +43,9 @@ struct wsk__exchange {
     bool told;            /* and the log has a line of it */
     bool spoken;          /* an octet has come */
 
-    /* owner: what request/segments holds */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
-    bool paced;       /* the kernel holds little that it has not sent */
-    struct wsk__segment *segments, *last_segment;
-    size_t
-        segments_before; /* octets of the queue that stand before any of them */
-    uint64_t segments_owed;        /* octets of the parts themselves */
-    struct wsk__release *released; /* by the handler that is running */
+    bool paced;       /* the kernel holds few bytes beyond the window */
+    struct wsk__segments segments; /* of the answer */
 
     atomic_bool at_disk; /* what disk_work needs is its own */
     void (*disk_work)(struct wsk__conn *conn);
@@ -78,7 +73,9 @@ void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
                                         const struct sockaddr_storage *peer,
                                         const struct wsk__address *local);
-void wsk__exchange_free(struct wsk__exchange *h); /* NULL is legal */
+/* NULL is legal. Lent memory is given back by calls of `dispatch`. */
+void wsk__exchange_free(struct wsk__exchange *h,
+                        struct wsk__dispatch *dispatch);
 
 /*
  * Have `work` done by the offload. Until then the connection is at the disk

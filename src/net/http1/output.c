@@ -63,7 +63,7 @@ uint64_t wsk__http_owed(const struct wsk__conn *conn)
     size_t queued;
 
     wsk_http_out_buf(&conn->h->http, &queued);
-    return queued + conn->h->segments_owed;
+    return queued + conn->h->segments.owed;
 }
 
 static enum wsk__io flush_queue(struct wsk__conn *conn, bool more)
@@ -80,6 +80,181 @@ static enum wsk__io flush_queue(struct wsk__conn *conn, bool more)
             return WSK__IO_GONE;
         wsk_http_out_ack(&conn->h->http, (size_t)n);
         conn->since_ms = wsk__now_ms();
+    }
+    return WSK__IO_DONE;
+}
+
+/* Note that `n` bytes of the queue have left, which stood before the first
+ * segment. */
+static void ack_queue(struct wsk__exchange *h, size_t n)
+{
+    wsk_http_out_ack(&h->http, n);
+    h->segments.first->before -= n;
+    h->segments.before -= n;
+}
+
+/* Forget the first segment. While the handler runs, its thread gives lent
+ * memory back; afterwards a call of its own does. */
+static void drop_first(struct wsk__conn *conn)
+{
+    wsk__segments_drop_first(&conn->h->segments,
+                             conn->h->called ? NULL : &conn->srv->dispatch);
+}
+
+static ssize_t send_file(struct wsk__conn *conn,
+                         const struct wsk__segment *file, size_t n)
+{
+    if (conn->srv->site.plain_files)
+        return wsk__stream_copyfile(conn->fd, file->fd, file->offset, n);
+    if (!conn->h->nonblocking)
+        wsk__stream_block(conn->fd, false);
+    conn->h->nonblocking = true;
+    return wsk__stream_sendfile(conn->fd, file->fd, file->offset, n);
+}
+
+void wsk__http_let_block(struct wsk__conn *conn)
+{
+    if (conn->h->nonblocking)
+        wsk__stream_block(conn->fd, true);
+    conn->h->nonblocking = false;
+}
+
+/* End the connection: a file has become shorter, or cannot be read. */
+static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *file)
+{
+    if (file->ends_by_close)
+        wsk__stream_reset(conn->fd);
+    wsk__logf(&conn->srv->logs, WSK_LOG_WARNING,
+              "a file ended before all of it was sent that was "
+              "announced: the answer is cut");
+    return WSK__IO_GONE;
+}
+
+/* Let other connections have their turn. */
+static enum wsk__io later(struct wsk__conn *conn)
+{
+    if (conn->h->called) /* its handler goes on, or the loop after it */
+        return WSK__IO_WAIT;
+    wsk__conn_post(conn, WSK__POST_LOOK);
+    return WSK__IO_LATER;
+}
+
+static void read_ahead(struct wsk__conn *conn)
+{
+    wsk__segment_read_ahead(conn->h->segments.first);
+}
+
+/* Send from a file, at most *budget bytes. */
+static enum wsk__io flush_file(struct wsk__conn *conn, size_t *budget)
+{
+    struct wsk__segment *file = conn->h->segments.first;
+    bool may_ask = !conn->srv->site.plain_files;
+
+    while (file->left > 0) {
+        size_t n = file->left < STEP ? (size_t)file->left : STEP;
+        ssize_t sent;
+
+        if (*budget < n)
+            return later(conn);
+        /* The loop must not wait for a disk. A handler may: it is watched. */
+        if (!conn->h->called && !wsk__segment_in_memory(file, n, may_ask) &&
+            wsk__exchange_offload(conn, read_ahead))
+            return WSK__IO_LATER;
+        sent = send_file(conn, file, n);
+        if (sent < 0 && wsk__stream_is_full())
+            return WSK__IO_WAIT;
+        if (sent == 0 || (sent < 0 && errno == EIO))
+            return cut(conn, file);
+        if (sent < 0)
+            return WSK__IO_GONE;
+        wsk__segments_ack(&conn->h->segments, (size_t)sent);
+        *budget -= (size_t)sent;
+        conn->since_ms = wsk__now_ms();
+    }
+    drop_first(conn);
+    return WSK__IO_DONE;
+}
+
+/* Send the queue and lent memory, as far as the next file, in one call. */
+static ssize_t send_memory(const struct wsk__conn *conn)
+{
+    wsk_str pieces[2 * GATHER + 1];
+    const struct wsk__segment *at = conn->h->segments.first;
+    size_t behind, n = 0;
+    const char *queue = (const char *)wsk_http_out_buf(&conn->h->http, &behind);
+
+    if (queue == NULL)
+        queue = "";
+    for (int i = 0; at != NULL && i < GATHER; i++, at = at->next) {
+        pieces[n++] = (wsk_str){queue, at->before};
+        queue += at->before;
+        behind -= at->before;
+        if (at->fd >= 0)
+            break;
+        pieces[n++] =
+            (wsk_str){(const char *)at->data + at->offset, (size_t)at->left};
+    }
+    if (at == NULL)
+        pieces[n++] = (wsk_str){queue, behind};
+    return wsk__stream_sendv(conn->fd, pieces, n, at != NULL);
+}
+
+/* Note that `n` bytes of the queue and of lent memory have left. */
+static void ack_memory(struct wsk__conn *conn, size_t n)
+{
+    struct wsk__segments *segments = &conn->h->segments;
+    struct wsk__segment *first;
+
+    while ((first = segments->first) != NULL) {
+        size_t queued = n < first->before ? n : first->before;
+        size_t lent = n - queued;
+
+        ack_queue(conn->h, queued);
+        if (first->before > 0 || first->fd >= 0)
+            return;
+        if (lent < first->left) {
+            wsk__segments_ack(segments, lent);
+            return;
+        }
+        n = lent - (size_t)first->left;
+        drop_first(conn);
+    }
+    wsk_http_out_ack(&conn->h->http, n);
+}
+
+static enum wsk__io flush_memory(struct wsk__conn *conn)
+{
+    ssize_t sent = send_memory(conn);
+
+    if (sent < 0)
+        return wsk__stream_is_full() ? WSK__IO_WAIT : WSK__IO_GONE;
+    ack_memory(conn, (size_t)sent);
+    conn->since_ms = wsk__now_ms();
+    return WSK__IO_DONE;
+}
+
+/* Send the segments, and what stands before each in the queue. */
+static enum wsk__io flush_segments(struct wsk__conn *conn)
+{
+    struct wsk__exchange *h = conn->h;
+    size_t budget = GO_MAX;
+
+    /* Left alone, the kernel takes megabytes for each client that does not
+     * read: a thousand of them exhaust what it has for TCP. */
+    if (h->segments.owed > UNSENT && !h->paced) {
+        h->paced = true;
+        wsk__stream_limit_unsent(conn->fd, UNSENT);
+    }
+    while (h->segments.first != NULL) {
+        const struct wsk__segment *first = h->segments.first;
+        enum wsk__io io;
+
+        if (atomic_load(&h->at_disk))
+            return WSK__IO_LATER;
+        io = first->before > 0 || first->fd < 0 ? flush_memory(conn)
+                                                : flush_file(conn, &budget);
+        if (io != WSK__IO_DONE)
+            return io;
     }
     return WSK__IO_DONE;
 }
@@ -106,8 +281,8 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,
         return WSK__IO_GONE;
     if (refused != 0 && !conn->h->told)
         tell_refusal(conn, refused);
-    if (conn->h->segments != NULL)
-        io = wsk__segments_flush(conn);
+    if (conn->h->segments.first != NULL)
+        io = flush_segments(conn);
     if (io == WSK__IO_DONE)
         io = flush_queue(conn, more);
     return_out(th, &conn->h->http.out);
@@ -124,171 +299,7 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 {
     bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
 
-    if (conn->h->http.out.block == NULL && conn->h->segments == NULL)
+    if (conn->h->http.out.block == NULL && conn->h->segments.first == NULL)
         return WSK__IO_DONE; /* as at the beginning of most turns */
     return flush(th, conn, ends);
-}
-
-/* Of the queue ahead of it, and of the first part itself, so much has left. */
-static void ack_queue(struct wsk__conn *conn, struct wsk__segment *part,
-                      size_t n)
-{
-    wsk_http_out_ack(&conn->h->http, n);
-    part->before -= n;
-    conn->h->segments_before -= n;
-}
-
-static ssize_t send_file(struct wsk__conn *conn,
-                         const struct wsk__segment *part, size_t n)
-{
-    if (conn->srv->site.plain_files)
-        return wsk__stream_copyfile(conn->fd, part->fd, part->offset, n);
-    if (!conn->h->nonblocking)
-        wsk__stream_block(conn->fd, false);
-    conn->h->nonblocking = true;
-    return wsk__stream_sendfile(conn->fd, part->fd, part->offset, n);
-}
-
-void wsk__segments_let_block(struct wsk__conn *conn)
-{
-    if (conn->h->nonblocking)
-        wsk__stream_block(conn->fd, true);
-    conn->h->nonblocking = false;
-}
-
-/* The file has become shorter, or cannot be read. */
-static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *part)
-{
-    if (part->ends_by_close)
-        wsk__stream_reset(conn->fd);
-    wsk__logf(&conn->srv->logs, WSK_LOG_WARNING,
-              "a file ended before all of it was sent that was "
-              "announced: the answer is cut");
-    return WSK__IO_GONE;
-}
-
-static enum wsk__io later(struct wsk__conn *conn)
-{
-    if (conn->h->called) /* its handler goes on, or the loop after it */
-        return WSK__IO_WAIT;
-    wsk__conn_post(conn, WSK__POST_LOOK);
-    return WSK__IO_LATER;
-}
-
-static enum wsk__io send_part(struct wsk__conn *conn, struct wsk__segment *part,
-                              size_t *budget)
-{
-    while (part->left > 0) {
-        size_t n = part->left < STEP ? (size_t)part->left : STEP;
-        ssize_t sent;
-
-        if (*budget < n)
-            return later(conn);
-        /* A handler may wait for a disk: it is watched. */
-        if (!conn->h->called && !wsk__segment_in_memory(conn->srv, part, n) &&
-            wsk__exchange_offload(conn, wsk__segment_read_ahead))
-            return WSK__IO_LATER;
-        sent = send_file(conn, part, n);
-        if (sent < 0 && wsk__stream_is_full())
-            return WSK__IO_WAIT;
-        if (sent == 0 || (sent < 0 && errno == EIO))
-            return cut(conn, part);
-        if (sent < 0)
-            return WSK__IO_GONE;
-        wsk__segment_ack(conn, part, (size_t)sent);
-        *budget -= (size_t)sent;
-        conn->since_ms = wsk__now_ms();
-    }
-    return WSK__IO_DONE;
-}
-
-/* The queue and what is lent, as far as the next file, in one call. */
-static ssize_t send_memory(const struct wsk__conn *conn)
-{
-    wsk_str pieces[2 * GATHER + 1];
-    const struct wsk__segment *part = conn->h->segments;
-    size_t len, behind, n = 0;
-    const char *queue = (const char *)wsk_http_out_buf(&conn->h->http, &behind);
-
-    if (queue == NULL)
-        queue = "";
-    for (int i = 0; part != NULL && i < GATHER; i++, part = part->next) {
-        len = part->before;
-        pieces[n++] = (wsk_str){queue, len};
-        queue += len;
-        behind -= len;
-        if (part->fd >= 0)
-            break;
-        pieces[n++] = (wsk_str){(const char *)part->data + part->offset,
-                                (size_t)part->left};
-    }
-    if (part == NULL)
-        pieces[n++] = (wsk_str){queue, behind};
-    return wsk__stream_sendv(conn->fd, pieces, n, part != NULL);
-}
-
-/* n octets of the queue and of what is lent have left. */
-static void ack_memory(struct wsk__conn *conn, size_t n)
-{
-    struct wsk__segment *part;
-
-    while ((part = conn->h->segments) != NULL) {
-        size_t queued = n < part->before ? n : part->before;
-        size_t lent = n - queued;
-
-        ack_queue(conn, part, queued);
-        if (part->before > 0 || part->fd >= 0)
-            return;
-        if (lent < part->left) {
-            wsk__segment_ack(conn, part, lent);
-            return;
-        }
-        n = lent - (size_t)part->left;
-        wsk__segments_drop_first(conn);
-    }
-    wsk_http_out_ack(&conn->h->http, n);
-}
-
-static enum wsk__io flush_memory(struct wsk__conn *conn)
-{
-    ssize_t sent = send_memory(conn);
-
-    if (sent < 0)
-        return wsk__stream_is_full() ? WSK__IO_WAIT : WSK__IO_GONE;
-    ack_memory(conn, (size_t)sent);
-    conn->since_ms = wsk__now_ms();
-    return WSK__IO_DONE;
-}
-
-/* Left alone, the kernel takes megabytes for each client that does not read: a
- * thousand of them exhaust what it has for TCP, and everybody waits. */
-static void pace(struct wsk__conn *conn)
-{
-    conn->h->paced = true;
-    wsk__stream_limit_unsent(conn->fd, UNSENT);
-}
-
-enum wsk__io wsk__segments_flush(struct wsk__conn *conn)
-{
-    size_t budget = GO_MAX;
-
-    if (conn->h->segments_owed > UNSENT && !conn->h->paced)
-        pace(conn);
-    while (conn->h->segments != NULL) {
-        struct wsk__segment *part = conn->h->segments;
-        enum wsk__io io;
-
-        if (atomic_load(&conn->h->at_disk))
-            return WSK__IO_LATER;
-        if (part->before > 0 || part->fd < 0) {
-            io = flush_memory(conn);
-        } else {
-            io = send_part(conn, part, &budget);
-            if (io == WSK__IO_DONE)
-                wsk__segments_drop_first(conn);
-        }
-        if (io != WSK__IO_DONE)
-            return io;
-    }
-    return WSK__IO_DONE;
 }

@@ -16,12 +16,9 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 
 /* ---- owner ---- */
 
-/* Write the parts, and what stands before each in the queue. */
-enum wsk__io wsk__segments_flush(struct wsk__conn *conn);
-
-/* Whoever gets the descriptor waits in recv() and send(), as before a file was
- * sent. */
-void wsk__segments_let_block(struct wsk__conn *conn);
+/* Let the descriptor block in recv() and send(), as before a file was sent: it
+ * goes to a WebSocket's handler, or to the application. */
+void wsk__http_let_block(struct wsk__conn *conn);
 
 /* Octets of the answer that have not left. */
 uint64_t wsk__http_owed(const struct wsk__conn *conn);

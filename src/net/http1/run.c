@@ -162,7 +162,7 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk__conn *conn,
         wsk__http_count_streaming(conn, false);
         wsk__ws_handler_done(conn);
         wsk__load_forget(conn);
-        wsk__exchange_free(conn->h);
+        wsk__exchange_free(conn->h, &srv->dispatch);
         conn->h = NULL;
         return true;
     }
@@ -175,9 +175,10 @@ bool wsk__http_call(struct wsk__thread *th, struct wsk__conn *conn,
     /* What a streamed body brought along belongs to the next request. */
     if (!wsk__http_keep_span(th, conn))
         wsk__http_last(&conn->h->http);
-    if (conn->h->segments != NULL) /* lent by this thread, which waits for it */
+    if (conn->h->segments.first !=
+        NULL) /* lent by this thread, which waits for it */
         wsk__http_flush(th, conn);
-    wsk__segments_give_back(conn);
+    wsk__segments_give_back(&conn->h->segments);
     if (conn->h->body.file.fd >= 0) { /* freeing its blocks takes a while */
         wsk__gate_leave(th);
         wsk__http_flush(th, conn);

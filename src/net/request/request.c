@@ -293,7 +293,7 @@ wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
     http = &conn->h->http;
     left = http->send_left;
     wsk__http_lend_out(req->thread, conn);
-    if (len > COPY_MAX && conn->h->segments == NULL &&
+    if (len > COPY_MAX && conn->h->segments.first == NULL &&
         wsk__http_admit_body(&conn->h->http, 0) != SIZE_MAX)
         return wsk__http_write_beside(req, data, len);
     st = wsk_http_send_body(&conn->h->http, data, len);
@@ -318,13 +318,14 @@ wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
-    wsk__segments_give_back(conn);
+    wsk__segments_give_back(&conn->h->segments);
     n = wsk__http_admit_body(&conn->h->http, len);
     chunked = n == SIZE_MAX && len > 0;
     if (n == SIZE_MAX)
         n = len;
     if ((chunked && !wsk__reply_chunk_open(out, n)) ||
-        wsk__segments_add_lent(conn, data, n, release, user) != WSK_OK) {
+        wsk__segments_add_lent(&conn->h->segments, wsk__buf_len(out), data, n,
+                               release, user) != WSK_OK) {
         wsk_request_abort(req);
         return WSK_E_NOMEM;
     }
@@ -359,9 +360,9 @@ wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
     else if (n <= FILE_COPY_MAX)
         st = wsk__http_copy_file(conn, fd, offset, n);
     else
-        st = wsk__segments_add_file(conn, fd, offset, n,
-                                    conn->h->http.framing ==
-                                        (uint8_t)WSK__FRAMING_CLOSE);
+        st = wsk__segments_add_file(
+            &conn->h->segments, wsk__buf_len(&conn->h->http.out), fd, offset, n,
+            conn->h->http.framing == (uint8_t)WSK__FRAMING_CLOSE);
     if (st == WSK_OK && chunked && !wsk__reply_chunk_close(&conn->h->http.out))
         st = WSK_E_NOMEM;
     if (st == WSK_OK)

@@ -1,58 +1,72 @@
-/* net/request/segments: what an answer sends from elsewhere than its queue:
- * pieces of files and lent memory, each behind so many bytes of the queue. The
- * loop goes on with them when the handler has long returned. */
+/* net/request/segments: pieces of an answer that do not stand in its queue:
+ * files and lent memory, each behind so many bytes of the queue. The loop goes
+ * on with them when the handler has long returned. */
 #ifndef WSK_NET_REQUEST_SEGMENTS_H
 #define WSK_NET_REQUEST_SEGMENTS_H
 
 #include "net/dispatch/calls.h"
 #include "wsocket.h"
 
-struct wsk__conn;
+struct wsk__dispatch;
 
 struct wsk__segment {
-    struct wsk__release release; /* call NULL: nobody waits for it */
+    struct wsk__release release; /* of lent memory; call NULL: of none */
     struct wsk__segment *next;
-    const uint8_t *data; /* lent; for a file NULL */
-    size_t before;       /* octets of the queue that leave ahead of it */
+    const uint8_t *data; /* lent memory; NULL: the segment is of a file */
+    size_t before;       /* bytes of the queue that leave ahead of it */
     uint64_t offset, left;
-    uint64_t warm;      /* up to here the file has been seen in memory */
-    int fd;             /* -1: no file */
-    bool ends_by_close; /* nothing else shows the client where the body ends */
+    uint64_t warm;      /* the file has been seen in memory up to here */
+    int fd;             /* of the file; -1: there is none */
+    bool ends_by_close; /* only the close shows the client where the body ends
+                         */
 };
 
-void wsk__segment_ack(struct wsk__conn *conn, struct wsk__segment *part,
-                      size_t n);
-void wsk__segments_drop_first(struct wsk__conn *conn);
+/* Those of one answer. */
+struct wsk__segments {
+    struct wsk__segment *first, *last;
+    size_t before; /* bytes of the queue that leave ahead of `last` */
+    uint64_t owed; /* bytes of the segments themselves */
+    struct wsk__release *released; /* memory that has left while the handler
+                                      runs, to give back in its thread */
+};
 
-/* The loop must not wait for a disk: what is not in memory is read by a thread
- * that may. */
-void wsk__segment_read_ahead(struct wsk__conn *conn);
-
-/* Whether the next n octets can be had without the disk; when that cannot be
- * asked, they cannot. The kernel reads ahead in runs, so that both ends of one
- * speak for what lies between. */
-bool wsk__segment_in_memory(const wsk_server *srv, struct wsk__segment *part,
-                            size_t n);
-
-/* ---- owner ---- */
-
-/* `length` octets of a file from `offset` on belong behind the queue as it is
- * now. fd is duplicated. WSK_OK, WSK_E_NOMEM, WSK_E_SYS. */
-wsk_status wsk__segments_add_file(struct wsk__conn *conn, int fd,
-                                  uint64_t offset, uint64_t length,
+/* Add `length` bytes of a file from `offset` on, behind the `queued` bytes of
+ * the queue. fd is duplicated. WSK_OK, WSK_E_NOMEM, WSK_E_SYS. */
+wsk_status wsk__segments_add_file(struct wsk__segments *segments, size_t queued,
+                                  int fd, uint64_t offset, uint64_t length,
                                   bool ends_by_close);
 
-/* The same with octets in memory, which are lent: release(user) gives them back
- * once they have left or never will. WSK_OK, WSK_E_NOMEM. */
-wsk_status wsk__segments_add_lent(struct wsk__conn *conn, const uint8_t *data,
-                                  size_t len, void (*release)(void *user),
-                                  void *user);
+/* The same of memory, which is lent: release(user) gives it back once it has
+ * left or never will. WSK_OK, WSK_E_NOMEM. */
+wsk_status wsk__segments_add_lent(struct wsk__segments *segments, size_t queued,
+                                  const uint8_t *data, size_t len,
+                                  void (*release)(void *user), void *user);
 
-/* Give back what has left while the handler was running: in its thread, inside
- * the interpreter. */
-void wsk__segments_give_back(struct wsk__conn *conn);
+/* Note that `n` bytes of the first have left. */
+void wsk__segments_ack(struct wsk__segments *segments, size_t n);
 
-/* The last reference to the connection is gone. */
-void wsk__segments_free(struct wsk__conn *conn);
+/* Forget the first. Lent memory is given back by a call of its own; where
+ * `dispatch` is NULL, for a handler is running, by wsk__segments_give_back().
+ */
+void wsk__segments_drop_first(struct wsk__segments *segments,
+                              struct wsk__dispatch *dispatch);
+
+/* Give back what has left while the handler runs: in its thread, inside the
+ * interpreter. */
+void wsk__segments_give_back(struct wsk__segments *segments);
+
+/* Forget all: the answer will never be complete. */
+void wsk__segments_clear(struct wsk__segments *segments,
+                         struct wsk__dispatch *dispatch);
+
+/* Return true if the next n bytes of a file can be read without a disk; false
+ * also if `may_ask` is, or the system cannot tell. The kernel reads ahead in
+ * runs: if both ends of one are in memory, so is the rest. */
+bool wsk__segment_in_memory(struct wsk__segment *segment, size_t n,
+                            bool may_ask);
+
+/* Read the next bytes of a file, so that they are in memory; waits for a disk.
+ */
+void wsk__segment_read_ahead(struct wsk__segment *segment);
 
 #endif

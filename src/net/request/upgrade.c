@@ -122,7 +122,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
     ws = wsk__ws_prepare(conn, req->head, &facts, extensions);
     if (ws == NULL)
         return WSK_E_NOMEM;
-    wsk__segments_let_block(conn); /* receive() waits in recv() */
+    wsk__http_let_block(conn); /* receive() waits in recv() */
     st = wsk__http_keep_head(&conn->h->http);
     if (st == WSK_OK) {
         conn->h->head = req->head = wsk__http_head(&conn->h->http);

@@ -17,7 +17,6 @@
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/process.h"
-#include "net/request/segments.h"
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
@@ -47,9 +46,7 @@ static void release(struct wsk__conn *conn)
 {
     if (conn->ws != NULL)
         wsk__ws_discard(conn->ws);
-    if (conn->h != NULL)
-        wsk__segments_free(conn);
-    wsk__exchange_free(conn->h);
+    wsk__exchange_free(conn->h, &conn->srv->dispatch);
 }
 
 /* The last reference is gone. */
