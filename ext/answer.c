@@ -1,9 +1,9 @@
 /* ext/answer: Response, one run of a handler of the Framework.
  *
- * It is what the handler gets as start_response, and, when the result comes
- * item by item, the iterable that the server gets. The server's own
- * start_response is called once there is something to send, for until then the
- * handler may say what it likes. */
+ * The handler gets it as start_response. For a result that comes item by item
+ * it is also the iterable that the server gets. The server's own
+ * start_response is called when there is something to send; until then the
+ * handler may change status and headers. */
 #include "answer_object.h"
 
 #include "args.h"
@@ -32,10 +32,10 @@ static PyObject *Answer_call(PyObject *op, PyObject *const *args, size_t nargsf,
 /* -------------------------------------------------------------- the body ---
  */
 
-/* What may be sent, as bytes: str is UTF-8, numbers are their text. */
-static PyObject *octets_of(PyObject *item)
+/* Return what may be sent as bytes: str is UTF-8, a number is its text. */
+static PyObject *bytes_of(PyObject *item)
 {
-    PyObject *text, *octets;
+    PyObject *text, *bytes;
 
     if (PyBytes_CheckExact(item))
         return ext_ref(item);
@@ -51,9 +51,9 @@ static PyObject *octets_of(PyObject *item)
                             "%.100s: %R",
                             Py_TYPE(item)->tp_name, item);
     text = PyObject_Str(item);
-    octets = text == NULL ? NULL : PyUnicode_AsUTF8String(text);
+    bytes = text == NULL ? NULL : PyUnicode_AsUTF8String(text);
     Py_XDECREF(text);
-    return octets;
+    return bytes;
 }
 
 static bool is_single(PyObject *result)
@@ -70,23 +70,23 @@ static bool is_collection(PyObject *result)
            PyAnySet_Check(result) || PyDict_Check(result);
 }
 
-/* The items of a collection as a new list of bytes, and their length. */
-static PyObject *octets_of_all(PyObject *result, Py_ssize_t *length)
+/* Return the items of a collection as a new list of bytes, and their length. */
+static PyObject *bytes_of_all(PyObject *result, Py_ssize_t *length)
 {
     PyObject *list = PySequence_List(result);
 
     *length = 0;
     for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
         PyObject *item = PyList_GET_ITEM(list, i);
-        PyObject *octets = octets_of(item);
+        PyObject *bytes = bytes_of(item);
 
-        if (octets == NULL) {
+        if (bytes == NULL) {
             Py_CLEAR(list);
             break;
         }
-        PyList_SET_ITEM(list, i, octets);
+        PyList_SET_ITEM(list, i, bytes);
         Py_DECREF(item);
-        *length += PyBytes_GET_SIZE(octets);
+        *length += PyBytes_GET_SIZE(bytes);
     }
     return list;
 }
@@ -100,24 +100,25 @@ static bool is_head(const AnswerObject *self)
            PyUnicode_CompareWithASCIIString(method, "HEAD") == 0;
 }
 
-/* Not every server leaves the body of these out. */
+/* True if the answer must have no body, which not every server leaves out. */
 static bool wants_no_body(const AnswerObject *self)
 {
     return ext_answer_has_no_content(self) || is_head(self);
 }
 
-/* What a handler on a WebSocket returns is no answer, unless it has called
- * start_response: the server accepts the WebSocket when nobody has answered. */
+/* A handler's result on a WebSocket is no answer unless the handler has called
+ * start_response: a WebSocket that was not answered is accepted by the server.
+ */
 static bool is_silent(const AnswerObject *self)
 {
     return self->websocket && self->status == NULL;
 }
 
-/* A body that is there whole; takes the reference to `list`. */
+/* Send a complete body. Takes the reference to `list`. */
 static PyObject *send_whole(AnswerObject *self, PyObject *list,
                             Py_ssize_t length)
 {
-    /* The server in C finds the length of one item by itself. */
+    /* The server in C adds the length of a single item. */
     bool known = self->ours && length > 0 && PyList_GET_SIZE(list) == 1;
 
     if (!is_silent(self) &&
@@ -131,21 +132,21 @@ static PyObject *send_whole(AnswerObject *self, PyObject *list,
 
 static PyObject *send_single(AnswerObject *self, PyObject *result)
 {
-    PyObject *octets = octets_of(result);
-    PyObject *list = octets == NULL ? NULL : PyList_New(1);
+    PyObject *bytes = bytes_of(result);
+    PyObject *list = bytes == NULL ? NULL : PyList_New(1);
 
     if (list == NULL) {
-        Py_XDECREF(octets);
+        Py_XDECREF(bytes);
         return NULL;
     }
-    PyList_SET_ITEM(list, 0, octets);
-    return send_whole(self, list, PyBytes_GET_SIZE(octets));
+    PyList_SET_ITEM(list, 0, bytes);
+    return send_whole(self, list, PyBytes_GET_SIZE(bytes));
 }
 
 static PyObject *send_collection(AnswerObject *self, PyObject *result)
 {
     Py_ssize_t length;
-    PyObject *list = octets_of_all(result, &length);
+    PyObject *list = bytes_of_all(result, &length);
 
     return list == NULL ? NULL : send_whole(self, list, length);
 }
@@ -161,8 +162,8 @@ static PyObject *send_iterable(AnswerObject *self, PyObject *result)
     return self->iterator == NULL ? NULL : ext_ref((PyObject *)self);
 }
 
-/* wsocket.framework looks at a file: what can be known of its type and length,
- * and whether the server offers to send it. */
+/* Send a file that wsocket.framework has looked at: its type, its length, and
+ * whether the server offers to send it. */
 static PyObject *send_opened(AnswerObject *self, PyObject *opened)
 {
     PyObject *body, *type;
@@ -237,63 +238,63 @@ static PyObject *Answer_close(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* The next item that is not empty, as bytes. NULL: the end, or an exception.
- * Items of a silent WebSocket are nobody's. */
-static PyObject *next_octets(AnswerObject *self)
+/* Return the next item that is not empty, as bytes; NULL at the end or with an
+ * exception. Items of a silent WebSocket are dropped. */
+static PyObject *next_bytes(AnswerObject *self)
 {
     PyObject *iterator = ext_ref(self->iterator);
-    PyObject *item, *octets = NULL;
+    PyObject *item, *bytes = NULL;
 
-    while (octets == NULL && (item = PyIter_Next(iterator)) != NULL) {
-        octets = octets_of(item);
+    while (bytes == NULL && (item = PyIter_Next(iterator)) != NULL) {
+        bytes = bytes_of(item);
         Py_DECREF(item);
-        if (octets == NULL)
+        if (bytes == NULL)
             break;
-        if (PyBytes_GET_SIZE(octets) == 0 || is_silent(self))
-            Py_CLEAR(octets);
+        if (PyBytes_GET_SIZE(bytes) == 0 || is_silent(self))
+            Py_CLEAR(bytes);
     }
     Py_DECREF(iterator);
-    return octets;
+    return bytes;
 }
 
 static PyObject *Answer_next(PyObject *op)
 {
     AnswerObject *self = Answer_CAST(op);
-    PyObject *octets;
+    PyObject *bytes;
     bool first = !self->begun;
 
     if (self->iterator == NULL)
         return NULL;
     self->begun = true;
-    octets = next_octets(self);
-    if (octets == NULL)
+    bytes = next_bytes(self);
+    if (bytes == NULL)
         Py_CLEAR(self->iterator);
-    if (octets != NULL || (!PyErr_Occurred() && !is_silent(self)))
+    if (bytes != NULL || (!PyErr_Occurred() && !is_silent(self)))
         if (ext_answer_give_head(self, self->st->names.html, LENGTH_UNKNOWN,
                                  NULL) < 0)
-            Py_CLEAR(octets);
+            Py_CLEAR(bytes);
     if (PyErr_Occurred()) {
         Py_CLEAR(self->iterator);
         return ext_answer_fail(self);
     }
-    if (octets != NULL && first && wants_no_body(self)) {
+    if (bytes != NULL && first && wants_no_body(self)) {
         Py_CLEAR(self->iterator);
-        Py_CLEAR(octets);
+        Py_CLEAR(bytes);
     }
-    return octets;
+    return bytes;
 }
 
 /* write(data), which start_response returns; for old applications. */
 static PyObject *Answer_write(PyObject *op, PyObject *data)
 {
     AnswerObject *self = Answer_CAST(op);
-    PyObject *octets = octets_of(data);
+    PyObject *bytes = bytes_of(data);
     PyObject *sent = NULL;
 
-    if (octets != NULL && ext_answer_give_head(self, self->st->names.html,
-                                               LENGTH_UNKNOWN, NULL) == 0)
-        sent = PyObject_CallOneArg(self->write, octets);
-    Py_XDECREF(octets);
+    if (bytes != NULL && ext_answer_give_head(self, self->st->names.html,
+                                              LENGTH_UNKNOWN, NULL) == 0)
+        sent = PyObject_CallOneArg(self->write, bytes);
+    Py_XDECREF(bytes);
     return sent;
 }
 
@@ -415,8 +416,8 @@ static int Answer_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* What the methods rely on stays: an object whose cycle is being broken may
- * still be called. */
+/* Keep the fields that the methods rely on: an object whose cycle is being
+ * broken may still be called. */
 static int Answer_clear(PyObject *op)
 {
     AnswerObject *self = Answer_CAST(op);

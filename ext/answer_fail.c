@@ -3,7 +3,7 @@
 
 #include "errors.h"
 
-/* debug=True, or the logger itself was set to DEBUG. */
+/* True with debug=True, or if the logger itself was set to DEBUG. */
 static int shows_errors(const AnswerObject *self)
 {
     PyObject *level;
@@ -42,14 +42,15 @@ void ext_answer_log(const AnswerObject *self, const char *what)
     Py_XDECREF(errors);
 }
 
-/* The same for one of the handler. */
+/* Log the handler's exception with method and path, and clear it. */
 static void log_failure(const AnswerObject *self)
 {
     PyObject *type, *error, *traceback, *method, *path, *what;
     const char *text;
 
     PyErr_Fetch(&type, &error, &traceback);
-    /* Their __str__ may be the application's, and environ is. */
+    /* Hold both: their __str__ may be the application's, and may change
+     * environ. */
     method =
         ext_xref(PyDict_GetItem(self->environ, self->st->names.request_method));
     path = ext_xref(PyDict_GetItem(self->environ, self->st->names.path_info));
@@ -65,9 +66,10 @@ static void log_failure(const AnswerObject *self)
     Py_XDECREF(what);
 }
 
-/* The exception stays the server's: what is no Exception; what happens on a
- * WebSocket, for it knows whether that is open; what comes after the head, so
- * that the answer is visibly cut; and what its own input and write() raise. */
+/* True if the exception is left to the server: one that is no Exception; one on
+ * a WebSocket, because the server knows whether that is open; one after the
+ * head, so that the answer is visibly cut; and those that the server's own
+ * input and write() raise. */
 static bool is_the_servers(const AnswerObject *self)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception) || self->websocket ||
@@ -77,8 +79,9 @@ static bool is_the_servers(const AnswerObject *self)
                           PyErr_ExceptionMatches(PyExc_ConnectionAbortedError));
 }
 
-/* Other servers log where they like; the server in C logs what it is given to
- * the same logger. */
+/* Log an exception that is left to another server, which may log it anywhere.
+ * The server in C logs to the same logger, so its exceptions are not logged
+ * twice. */
 static void log_once(const AnswerObject *self)
 {
     PyObject *type, *error, *traceback;
@@ -95,7 +98,7 @@ static void log_once(const AnswerObject *self)
     PyErr_Restore(type, error, traceback);
 }
 
-/* Answer 500 with a page, in place of whatever the handler said. */
+/* Answer 500 with a page, in place of the handler's status and headers. */
 static PyObject *send_error(AnswerObject *self, PyObject *error)
 {
     int shown = shows_errors(self);

@@ -6,7 +6,7 @@
 #include "headers.h"
 #include "wsgi.h"
 
-/* "404 Not Found" of 404; a new reference. */
+/* Return "404 Not Found" for 404; a new reference. */
 static PyObject *describe(struct ext_state *st, long code)
 {
     if (code == 200)
@@ -18,7 +18,7 @@ static PyObject *describe(struct ext_state *st, long code)
     return PyUnicode_FromFormat("%d %s", (int)code, wsk_reason((int)code));
 }
 
-/* None, 404, "404" and "404 Not Found" are statuses. */
+/* Read a status, which may be None, 404, "404" or "404 Not Found". */
 static PyObject *read_status(struct ext_state *st, PyObject *status)
 {
     const char *p;
@@ -53,7 +53,7 @@ static bool is_named(wsk_str s, const char *name)
            PyOS_strnicmp(s.p, name, (Py_ssize_t)s.len) == 0;
 }
 
-/* A dict, or an iterable of (name, value); checked, and a list of our own. */
+/* Read a dict, or a list of (name, value), as a list of our own, checked. */
 static PyObject *read_headers(AnswerObject *self, PyObject *headers)
 {
     struct ext_headers set = {0};
@@ -141,7 +141,7 @@ static int add_header(PyObject *list, const char *name, PyObject *value)
     return rc;
 }
 
-/* The headers that the handler has left out. */
+/* Add the headers that the handler has left out. */
 static int complete(AnswerObject *self, PyObject *type, Py_ssize_t length)
 {
     PyObject *text;
@@ -174,7 +174,7 @@ int ext_answer_give_head(AnswerObject *self, PyObject *type, Py_ssize_t length,
 
     if (self->write != NULL)
         return 0;
-    /* The server in C changes no list, so that this one can serve for all. */
+    /* One list serves all answers, because the server in C never changes it. */
     if (self->ours && self->headers == NULL && length == LENGTH_UNKNOWN &&
         type == self->st->names.html)
         self->headers = ext_ref(self->st->html_headers);
@@ -182,7 +182,8 @@ int ext_answer_give_head(AnswerObject *self, PyObject *type, Py_ssize_t length,
         return -1;
     if (self->status == NULL)
         self->status = ext_ref(self->st->names.ok);
-    /* The server's code may call this object again, which replaces them. */
+    /* Hold both: the server's code may call this object again, which replaces
+     * them. */
     args[0] = ext_ref(self->status);
     args[1] = ext_ref(self->headers);
     write = PyObject_Vectorcall(self->start_response, args,

@@ -4,7 +4,8 @@
 
 #include "state.h"
 
-/* What a function takes; the first `needed` of the names must be given. */
+/* The parameters of a function; the first `needed` of the names must be given.
+ */
 struct ext_signature {
     const char *function;
     int needed;
@@ -17,17 +18,17 @@ struct ext_signature {
 int ext_args(const struct ext_signature *sig, PyObject *const *args,
              Py_ssize_t nargs, PyObject *kwnames, PyObject **out);
 
-/* Seconds as milliseconds, rounded up; None and NULL are -1, for ever; what is
- * negative is 0. -1 with an exception set is an error. */
+/* Return seconds as milliseconds, rounded up: 0 for a negative number, and -1,
+ * which is forever, for None and NULL. -1 with an exception set is an error. */
 int ext_timeout_ms(PyObject *seconds);
 
-/* Read the one argument of a function, its timeout, as ext_timeout_ms() does.
- * -1 with an exception set, which a *ms of -1 does not tell. */
+/* Read the timeout that is a function's only argument, as ext_timeout_ms()
+ * does. -1 with an exception set; then *ms is not set. */
 int ext_timeout_arg(const struct ext_signature *sig, PyObject *const *args,
                     Py_ssize_t nargs, PyObject *kwnames, int *ms);
 
-/* An int as a code of a protocol; -1 where it is far from every code, for -1 is
- * none either. -1 with an exception set when it is no number. */
+/* Return an int as a code of a protocol; -1, which is no code either, for one
+ * that does not fit. -1 with an exception set if it is not an int. */
 long ext_small_number(PyObject *number);
 
 #endif

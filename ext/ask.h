@@ -11,7 +11,7 @@ extern const PyType_Spec ext_ask_spec;
 wsk_status ext_ask_read(PyObject *ask, const char *data, size_t len,
                         size_t *used, wsk_ws_answer *answer);
 
-/* The head that was sent; as long as the object lives. */
+/* Return the head that was sent; it lives as long as the object. */
 const char *ext_ask_head(PyObject *ask, size_t *len);
 
 #endif

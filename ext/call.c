@@ -1,7 +1,7 @@
 /* ext/call: one request through a Python application.
  *
- * Whatever may run Python code happens in here, for here the server watches how
- * long it takes. */
+ * Everything that may run Python code happens in here, because here the server
+ * watches how long it takes. */
 #include "call.h"
 
 #include "errors.h"
@@ -37,7 +37,7 @@ static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
     return ext_upgrade_show(st, k->environ, c->hide);
 }
 
-/* As werkzeug's and gunicorn's servers have it. */
+/* Put the socket where the servers of Werkzeug and gunicorn put it. */
 static int add_socket(struct ext_state *st, struct call *k, wsk_request *req)
 {
     k->socket = ext_socket_new(st, req);
@@ -79,7 +79,7 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     return k->response == NULL ? -1 : 0;
 }
 
-/* The application and its result. -1 with an exception set. */
+/* Call the application and send its result. -1 with an exception set. */
 static int run(struct ext_caller *c, struct call *k)
 {
     PyObject *args[] = {k->environ, k->response};
@@ -93,15 +93,16 @@ static int run(struct ext_caller *c, struct call *k)
     return rc;
 }
 
-/* How a handler that has taken the socket says that it is through with it: by
- * StopIteration under gunicorn, by ConnectionError itself under Werkzeug. What
- * derives from that may be a database's, unless the peer is gone. */
+/* True if a handler that has detached the socket reports its end: with
+ * StopIteration under gunicorn, with ConnectionError itself under Werkzeug. A
+ * subclass of that may come from a database, so it counts only if the peer is
+ * gone. */
 static bool has_left_quietly(const struct call *k)
 {
     PyObject *type = PyErr_Occurred(), *error, *traceback;
     bool quiet;
 
-    if (k->socket == NULL || !ext_socket_taken(k->socket))
+    if (k->socket == NULL || !ext_socket_detached(k->socket))
         return false;
     quiet = PyErr_ExceptionMatches(PyExc_StopIteration) ||
             type == PyExc_ConnectionError;
@@ -137,8 +138,8 @@ static void finish(const struct ext_caller *c, struct call *k)
     ext_log_end_line(c->errors);
 }
 
-/* No application expects a NUL in a path, and many a file system call stops at
- * it. */
+/* Answer 400: no application expects a NUL in a path, and many a system call
+ * stops at it. */
 static void refuse(wsk_request *req)
 {
     static const char text[] = "The path holds %00.\n";

@@ -6,7 +6,7 @@
 #include "state.h"
 #include "upgrade.h"
 
-/* What the requests of one server have in common. */
+/* The parts that all requests of a server share. */
 struct ext_caller {
     struct ext_state *st;
     PyObject *app;
@@ -14,7 +14,7 @@ struct ext_caller {
     PyObject *errors;    /* wsgi.errors; borrowed from the owner */
     PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
     char events_only;    /* the app is WSocketApp's own code, called directly */
-    PyObject *template;  /* what all environs have */
+    PyObject *template;  /* template of the environs */
     enum ext_hide hide;
 };
 

@@ -1,9 +1,8 @@
 /* ext/environ: a request head as a WSGI environ (PEP 3333).
  *
- * This runs for every request, so three things are not made twice: the keys
- * (cached by header name), the constants (a template that is copied) and a
- * value that equals the one before it (a peer sends the same User-Agent again
- * and again). */
+ * This runs for every request, so three things are kept: the keys (cached by
+ * header name), the constants (a template that is copied), and the value that
+ * a header had last (a peer sends the same User-Agent again and again). */
 #include "environ.h"
 
 /* Longer values are not remembered. */
@@ -11,7 +10,7 @@
 
 /* -------------------------------------------------------------- values --- */
 
-/* A latin-1 str; the one before it when that has the same octets. */
+/* Return a latin-1 str, or the previous one if that has the same characters. */
 static PyObject *remember(PyObject **last, const char *p, size_t n)
 {
     PyObject *was = *last;
@@ -104,7 +103,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The octet that "%xx" at p stands for; -1 when it is no escape. */
+/* Return the byte that "%xx" at p stands for; -1 if it is no escape. */
 static int unescape(const char *p, const char *end)
 {
     int high, low;
@@ -129,30 +128,31 @@ bool ext_environ_path_has_nul(const wsk_head *head)
     return false;
 }
 
-/* What is no escape stays as it is: the client may have meant it. */
+/* Decode a path. A percent sign that begins no escape stays: the client may
+ * have meant it. */
 static PyObject *decode_path(wsk_str path)
 {
     const char *p = path.p, *end = p + path.len;
-    char *octets = PyMem_Malloc(path.len);
+    char *bytes = PyMem_Malloc(path.len);
     PyObject *text;
     size_t n = 0;
 
-    if (octets == NULL)
+    if (bytes == NULL)
         return PyErr_NoMemory();
     while (p < end) {
         int c = unescape(p, end);
 
-        octets[n++] = c < 0 ? *p : (char)c;
+        bytes[n++] = c < 0 ? *p : (char)c;
         p += c < 0 ? 1 : 3;
     }
-    text = PyUnicode_DecodeLatin1(octets, (Py_ssize_t)n, NULL);
-    PyMem_Free(octets);
+    text = PyUnicode_DecodeLatin1(bytes, (Py_ssize_t)n, NULL);
+    PyMem_Free(bytes);
     return text;
 }
 
-/* SCRIPT_NAME is empty, so PATH_INFO must not be, and begins with a slash (RFC
- * 3875 4.1.5): an absolute target may have no path at all (RFC 9112 3.2.2), and
- * the asterisk is none. */
+/* Return the path. SCRIPT_NAME is empty, so PATH_INFO must not be, and must
+ * begin with a slash (RFC 3875 4.1.5): an absolute target may have no path at
+ * all (RFC 9112 3.2.2), and the asterisk is no path. */
 static wsk_str path_of(const wsk_head *head)
 {
     bool has_path = head->path.len > 0 && head->path.p[0] == '/';
@@ -160,7 +160,7 @@ static wsk_str path_of(const wsk_head *head)
     return has_path ? head->path : (wsk_str){"/", 1};
 }
 
-/* With script_name the path may be empty: asked for is that itself. */
+/* Return the path below script_name, which may be empty. */
 static wsk_str path_info_of(const wsk_head *head)
 {
     return head->path.len > 0 ? path_of(head) : (wsk_str){"", 0};
@@ -173,8 +173,8 @@ PyObject *ext_environ_path(const wsk_head *head)
 
 /* ------------------------------------------------------------- environ --- */
 
-/* The constants. The slots are in it too, so that the copy is made in a table
- * that already has room for them. */
+/* Make the template: the constants, and the slots, so that a copy has room for
+ * them from the start. */
 PyObject *ext_environ_template(const struct ext_state *st, PyObject *errors,
                                bool multithread)
 {
@@ -206,7 +206,7 @@ static wsk_str text_of(const char *s)
     return (wsk_str){s, strlen(s)};
 }
 
-/* The decimal digits of a port. */
+/* Return the decimal digits of a port. */
 static PyObject *port_text(uint16_t port)
 {
     char digits[5], *p = digits + sizeof digits;
@@ -223,8 +223,9 @@ static PyObject *port_text(uint16_t port)
     return text;
 }
 
-/* PEP 3333: SERVER_NAME and SERVER_PORT are never empty; a Unix socket has
- * neither. The client's idea of them is HTTP_HOST. */
+/* Return the server's name. PEP 3333: SERVER_NAME and SERVER_PORT are never
+ * empty, and a Unix socket has neither. The client's idea of them is HTTP_HOST.
+ */
 static wsk_str server_name(const struct ext_source *source)
 {
     return text_of(*source->local != '\0' ? source->local : "localhost");
@@ -237,7 +238,7 @@ static bool is_last(PyObject *last, wsk_str value)
             memcmp(PyUnicode_1BYTE_DATA(last), value.p, value.len) == 0);
 }
 
-/* From now on the template has this value; NULL is an exception. */
+/* Set a value in the template; NULL is an exception. */
 static int set_slot(struct ext_environ *e, const struct ext_state *st,
                     enum ext_slot slot, PyObject *value)
 {
@@ -252,7 +253,8 @@ static int set_slot(struct ext_environ *e, const struct ext_state *st,
     return 0;
 }
 
-/* Not by way of a cache: with many connections it would mostly miss. */
+/* Set a port. Its text is not cached: with many connections a cache would
+ * mostly miss. */
 static int set_port(struct ext_environ *e, const struct ext_state *st,
                     enum ext_slot slot, uint16_t port)
 {
@@ -268,8 +270,8 @@ static int set_port(struct ext_environ *e, const struct ext_state *st,
     return rc;
 }
 
-/* The slots before URI, each a text of its own. What is too long to keep is
- * left in `longer`, and its bit in *which. */
+/* The slots before URI, each a text of its own. A text that is too long to keep
+ * is left in `longer`, and its bit in *which. */
 #define TEXT_SLOTS EXT_SLOT_URI
 
 static int set_texts(struct ext_environ *e, const struct ext_state *st,
@@ -296,7 +298,7 @@ static int set_texts(struct ext_environ *e, const struct ext_state *st,
     return rc;
 }
 
-/* Into the copy alone. Steals the values. */
+/* Set the long texts in the copy alone. Steals the values. */
 static int set_longer(PyObject *environ, const struct ext_state *st,
                       PyObject *longer[TEXT_SLOTS], unsigned which)
 {
@@ -314,8 +316,8 @@ static int set_longer(PyObject *environ, const struct ext_state *st,
     return rc;
 }
 
-/* The template holds the values of the request before, so that a copy of it
- * needs only what differs. */
+/* Copy the template. It holds the values of the previous request, so that only
+ * values that differ are made anew. */
 static PyObject *copy_with_slots(struct ext_environ *e,
                                  const struct ext_state *st,
                                  const struct ext_source *source)
@@ -348,7 +350,8 @@ static PyObject *copy_with_slots(struct ext_environ *e,
     return environ;
 }
 
-/* RFC 9112 3.2.2: the authority of an absolute target stands in for Host. */
+/* Set HTTP_HOST: the authority of an absolute target replaces Host (RFC 9112
+ * 3.2.2). */
 static int set_host(const struct ext_state *st, PyObject *environ,
                     const wsk_head *head)
 {
@@ -369,7 +372,8 @@ static int set_text(PyObject *environ, const char *key, const char *text)
     return rc;
 }
 
-/* What a proxy has said that the template does not have already. */
+/* Set scheme and SCRIPT_NAME where a proxy has given others than the template
+ * has. */
 static int set_via(PyObject *environ, const struct ext_source *source)
 {
     PyObject *name;

@@ -5,7 +5,7 @@
 #include "keys.h"
 #include "state.h"
 
-/* What an environ is made from: the head and both ends of the connection. */
+/* The input of an environ: the head and both ends of the connection. */
 struct ext_source {
     const wsk_head *head;
     const char *peer;
@@ -27,8 +27,8 @@ struct ext_environ {
 
 void ext_environ_clear(struct ext_environ *e);
 
-/* Make what all environs of a server have. `errors` is wsgi.errors. NULL with
- * an exception set. */
+/* Make the template, the values that all environs of a server have. `errors` is
+ * wsgi.errors. NULL with an exception set. */
 PyObject *ext_environ_template(const struct ext_state *st, PyObject *errors,
                                bool multithread);
 
@@ -36,15 +36,15 @@ PyObject *ext_environ_template(const struct ext_state *st, PyObject *errors,
 PyObject *ext_environ_new(struct ext_environ *e, const struct ext_state *st,
                           PyObject *template, const struct ext_source *source);
 
-/* A chunked body has arrived whole: applications see its length instead of its
- * coding, for frameworks read an empty body without CONTENT_LENGTH. */
+/* Replace the coding of a chunked body that has arrived by its length:
+ * frameworks read an empty body without CONTENT_LENGTH. */
 int ext_environ_set_length(const struct ext_state *st, PyObject *environ,
                            uint64_t len);
 
-/* PATH_INFO of a head: percent-decoded, as latin-1. */
+/* Return PATH_INFO of a head: percent-decoded, as latin-1. */
 PyObject *ext_environ_path(const wsk_head *head);
 
-/* Whether the path holds %00, which no application expects. */
+/* True if the path holds %00, which no application expects. */
 bool ext_environ_path_has_nul(const wsk_head *head);
 
 #endif

@@ -39,7 +39,7 @@ int ext_errors_add(PyObject *module, struct ext_state *st)
 static PyObject *exception_of(const struct ext_state *st, wsk_status status)
 {
     switch (status) {
-    case WSK_OK: /* no error: whoever raises it has made a mistake */
+    case WSK_OK: /* no error: the caller has made a mistake */
         return PyExc_SystemError;
     case WSK_E_NOMEM:
         return PyExc_MemoryError;

@@ -25,7 +25,7 @@ typedef struct {
 
 /* ----------------------------------------------------------- signatures --- */
 
-/* One inspect.Parameter: adds to *least and *most. */
+/* Add one inspect.Parameter to *least and *most. */
 static int count_parameter(PyObject *parameter, Py_ssize_t *least,
                            Py_ssize_t *most)
 {
@@ -47,7 +47,7 @@ static int count_parameter(PyObject *parameter, Py_ssize_t *least,
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* inspect.signature(handler).parameters.values(), as an iterator. */
+/* Return inspect.signature(handler).parameters.values(), as an iterator. */
 static PyObject *parameters_of(PyObject *handler)
 {
     PyObject *inspect = PyImport_ImportModule("inspect");
@@ -124,7 +124,7 @@ static int add_handler(EventObject *self, PyObject *handler)
     return 0;
 }
 
-/* The row of a handler, borrowed, or NULL: with an exception set unless it is
+/* Find the row of a handler; borrowed. NULL, with an exception set unless it is
  * absent. */
 static PyObject *find_handler(PyObject *handlers, PyObject *handler)
 {
@@ -139,7 +139,7 @@ static PyObject *find_handler(PyObject *handlers, PyObject *handler)
     return NULL;
 }
 
-/* The place of a row, or -1 when it is gone. */
+/* Return the place of a row, or -1 if it is gone. */
 static Py_ssize_t place_of(PyObject *handlers, const PyObject *row)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(handlers); i++)
@@ -177,7 +177,8 @@ static int remove_handler(EventObject *self, PyObject *handler)
 
 static PyObject *Event_add(PyObject *left, PyObject *right);
 
-/* A number slot is called for either operand. */
+/* True if a left operand is an event: a number slot is called for either
+ * operand. */
 static bool is_event(PyObject *op)
 {
     for (PyTypeObject *t = Py_TYPE(op); t != NULL; t = t->tp_base)
@@ -186,7 +187,7 @@ static bool is_event(PyObject *op)
     return false;
 }
 
-/* `event + handler` changes the event as `event += handler` does: programs
+/* Change the event for `event + handler` as for `event += handler`: programs
  * write either as a statement. */
 static PyObject *Event_add(PyObject *left, PyObject *right)
 {
@@ -233,8 +234,8 @@ static PyObject *call_handler(EventObject *self, PyObject *row, PyObject **args,
     return PyObject_Vectorcall(call, args, (size_t)Py_MIN(n, most), NULL);
 }
 
-/* Every handler is called, whatever the others do. The first exception is the
- * call's; those after it are logged. */
+/* Call every handler, even if others fail. The first exception is raised; those
+ * after it are logged. */
 static PyObject *Event_vectorcall(PyObject *op, PyObject *const *given,
                                   size_t nargsf, PyObject *kwnames)
 {
@@ -273,7 +274,8 @@ static PyObject *Event_vectorcall(PyObject *op, PyObject *const *given,
 
 /* ----------------------------------------------------------------- type --- */
 
-/* Arguments are for __init__, which a subclass may define as it likes. */
+/* Ignore the arguments: they are for __init__, which a subclass may define as
+ * it likes. */
 static PyObject *Event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *op = type->tp_alloc(type, 0);
@@ -350,7 +352,8 @@ static int Event_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* handlers stays: an event whose cycle is being broken may still be called. */
+/* Keep the handlers: an event whose cycle is being broken may still be called.
+ */
 static int Event_clear(PyObject *op)
 {
     Py_CLEAR(Event_CAST(op)->owner);

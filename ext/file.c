@@ -22,8 +22,8 @@ static int has_type(PyObject *o, PyObject *type)
     return (PyObject *)Py_TYPE(o) == type;
 }
 
-/* The FileIO below a file of open(); a new reference. NULL, perhaps with an
- * exception, for anything whose read() may give something else than the file
+/* Return the FileIO below a file of open(); a new reference. NULL, perhaps with
+ * an exception, for any object whose read() may give other bytes than the file
  * holds: GzipFile, for one, has a fileno(), too. */
 static PyObject *raw_of(const struct ext_state *st, PyObject *file)
 {
@@ -54,7 +54,7 @@ static bool is_readable(PyObject *raw)
     return yes;
 }
 
-/* Where the next read() of `file` begins; -1 with an exception set. */
+/* Return where the next read() of `file` begins; -1 with an exception set. */
 static long long position(PyObject *file)
 {
     PyObject *at = PyObject_CallMethod(file, "tell", NULL);
@@ -77,7 +77,7 @@ static bool open_plain(const struct ext_state *st, PyObject *file,
     Py_DECREF(raw);
     if (f->fd < 0 || (at = position(file)) < 0 || fstat(f->fd, &status) < 0 ||
         !S_ISREG(status.st_mode) || status.st_size == 0)
-        return false; /* those of /proc have an octet only when they are read */
+        return false; /* files of /proc have a size only when they are read */
     f->offset = (uint64_t)at;
     f->length = status.st_size > at ? (uint64_t)(status.st_size - at) : 0;
     return true;
@@ -92,7 +92,7 @@ bool ext_file_open(const struct ext_state *st, PyObject *result,
     if (Py_TYPE(result) != st->types.file)
         return false;
     file = File_CAST(result)->filelike;
-    /* What tempfile.NamedTemporaryFile() makes passes everything on. */
+    /* The wrapper of tempfile.NamedTemporaryFile() passes everything on. */
     file = strcmp(Py_TYPE(file)->tp_name, "_TemporaryFileWrapper") == 0
                ? PyObject_GetAttrString(file, "file")
                : ext_ref(file);

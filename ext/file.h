@@ -4,7 +4,7 @@
 
 #include "state.h"
 
-/* What of a file is to be sent. */
+/* The range of a file to send. */
 struct ext_file {
     int fd; /* the file object's own */
     uint64_t offset, length;
@@ -12,9 +12,9 @@ struct ext_file {
 
 extern const PyType_Spec ext_file_spec;
 
-/* True when `result` is a FileWrapper around a regular file that reading would
- * give octet by octet as it lies on the disk: from its current offset to its
- * end. Sets no exception: what is not known to be such a file is iterated. */
+/* True if `result` is a FileWrapper around a regular file whose read() would
+ * give the bytes as they lie on the disk: from the current offset to the end.
+ * Sets no exception: any other file is iterated. */
 bool ext_file_open(const struct ext_state *st, PyObject *result,
                    struct ext_file *file);
 

@@ -1,6 +1,5 @@
-/* ext/foreign: WebSockets on the sockets of other servers. How a server's
- * socket is reached is decided in python/wsocket/middleware.py; what is done
- * with it, here. */
+/* ext/foreign: WebSockets on the sockets of other servers.
+ * python/wsocket/middleware.py decides how a server's socket is reached. */
 #include "foreign.h"
 
 #include "ask.h"
@@ -23,7 +22,7 @@ typedef struct {
 
 /* ----------------------------------------------------------- admission --- */
 
-/* A duplicate, so that it lives as long as the WebSocket. */
+/* Duplicate the descriptor, so that it lives as long as the WebSocket. */
 static const wsk_transport *plain(PyObject *socket, void **io)
 {
     int fd = PyObject_AsFileDescriptor(socket);
@@ -56,7 +55,7 @@ static PyObject *refusal(const wsk_ws_verdict *verdict)
     return Py_BuildValue("is", verdict->status, verdict->reason);
 }
 
-/* What the server or a middleware around us makes of it (PEP 3333). */
+/* True if the server, or a middleware around us, says https (PEP 3333). */
 static bool came_by_https(PyObject *environ)
 {
     PyObject *scheme = PyDict_GetItemString(environ, "wsgi.url_scheme");
@@ -76,7 +75,7 @@ PyDoc_STRVAR(
 static PyObject *Foreign_admit(PyObject *op, PyObject *args)
 {
     ForeignObject *self = Foreign_CAST(op);
-    wsk_adoption how = {.config = &self->cfg, .local = ""};
+    wsk_adoption adoption = {.config = &self->cfg, .local = ""};
     PyObject *app, *environ, *socket, *websocket;
     Py_ssize_t head_len, early_len;
     wsk_ws_verdict verdict;
@@ -87,20 +86,20 @@ static PyObject *Foreign_admit(PyObject *op, PyObject *args)
     wsk_status st;
 
     if (!PyArg_ParseTuple(args, "OO!y#Osy#sH:admit", &app, &PyDict_Type,
-                          &environ, &how.head, &head_len, &socket, &kind,
-                          &early, &early_len, &how.peer, &port))
+                          &environ, &adoption.head, &head_len, &socket, &kind,
+                          &early, &early_len, &adoption.peer, &port))
         return NULL;
-    how.head_len = (size_t)head_len;
-    how.early = early;
-    how.early_len = (size_t)early_len;
-    how.peer_port = port;
-    how.https = came_by_https(environ);
-    how.transport = transport_of(socket, kind, &how.io);
-    if (how.transport == NULL)
+    adoption.head_len = (size_t)head_len;
+    adoption.early = early;
+    adoption.early_len = (size_t)early_len;
+    adoption.peer_port = port;
+    adoption.https = came_by_https(environ);
+    adoption.transport = transport_of(socket, kind, &adoption.io);
+    if (adoption.transport == NULL)
         return NULL;
-    st = wsk_request_adopt(&how, &req, &verdict);
+    st = wsk_request_adopt(&adoption, &req, &verdict);
     if (st != WSK_OK) {
-        how.transport->free(how.io);
+        adoption.transport->free(adoption.io);
         return st == WSK_E_ARG ? refusal(&verdict) : PyErr_NoMemory();
     }
     websocket = ext_websocket_new(self->st, app, req, environ, NULL, op);
@@ -108,7 +107,7 @@ static PyObject *Foreign_admit(PyObject *op, PyObject *args)
         wsk_request_disown(req);
         return NULL;
     }
-    WebSocket_CAST(websocket)->lone = true;
+    WebSocket_CAST(websocket)->standalone = true;
     ext_websocket_prefer(websocket, self->protocols);
     if (ext_websocket_announce(websocket, environ) < 0 ||
         ext_upgrade_show(self->st, environ,
@@ -144,7 +143,7 @@ static PyObject *Foreign_finish(PyObject *op, PyObject *args)
         return NULL;
     ws = WebSocket_CAST(websocket);
     req = ws->req;
-    if (req == NULL || !ws->lone)
+    if (req == NULL || !ws->standalone)
         return PyErr_Format(PyExc_ValueError,
                             "finish() was called before, or for another "
                             "server's WebSocket");
@@ -161,7 +160,7 @@ static PyObject *Foreign_finish(PyObject *op, PyObject *args)
         if (type != NULL)
             PyErr_Restore(type, error, traceback);
     }
-    if (ws->req == req) { /* nobody has finished it meanwhile */
+    if (ws->req == req) { /* not finished by another call meanwhile */
         ext_websocket_end(websocket, NULL);
         wsk_request_disown(req);
     }
@@ -179,7 +178,7 @@ PyDoc_STRVAR(open_doc,
 static PyObject *Foreign_open(PyObject *op, PyObject *args)
 {
     ForeignObject *self = Foreign_CAST(op);
-    wsk_adoption how = {.config = &self->cfg, .local = ""};
+    wsk_adoption adoption = {.config = &self->cfg, .local = ""};
     PyObject *ask, *socket, *websocket;
     const char *data, *kind, *seed;
     Py_ssize_t len, seed_len;
@@ -188,29 +187,29 @@ static PyObject *Foreign_open(PyObject *op, PyObject *args)
     size_t used;
 
     if (!PyArg_ParseTuple(args, "O!y#OssHy#:open", self->st->types.ask, &ask,
-                          &data, &len, &socket, &kind, &how.peer, &port, &seed,
-                          &seed_len))
+                          &data, &len, &socket, &kind, &adoption.peer, &port,
+                          &seed, &seed_len))
         return NULL;
     if (seed_len != WSK_WS_SEED_LEN ||
         ext_ask_read(ask, data, (size_t)len, &used, &answer) != WSK_OK)
         return PyErr_Format(PyExc_ValueError, "this WebSocket is not open");
-    how.head = ext_ask_head(ask, &how.head_len);
-    how.early = data + used;
-    how.early_len = (size_t)len - used;
-    how.peer_port = port;
+    adoption.head = ext_ask_head(ask, &adoption.head_len);
+    adoption.early = data + used;
+    adoption.early_len = (size_t)len - used;
+    adoption.peer_port = port;
     websocket = ext_websocket_new(self->st, Py_None, NULL, NULL, NULL, op);
     if (websocket == NULL)
         return NULL;
-    WebSocket_CAST(websocket)->lone = true;
+    WebSocket_CAST(websocket)->standalone = true;
     WebSocket_CAST(websocket)->client = true;
-    how.transport = transport_of(socket, kind, &how.io);
-    if (how.transport == NULL) {
+    adoption.transport = transport_of(socket, kind, &adoption.io);
+    if (adoption.transport == NULL) {
         Py_DECREF(websocket);
         return NULL;
     }
-    if (wsk_conn_adopt_client(&how, &answer, (const uint8_t *)seed,
+    if (wsk_conn_adopt_client(&adoption, &answer, (const uint8_t *)seed,
                               &WebSocket_CAST(websocket)->conn) != WSK_OK) {
-        how.transport->free(how.io);
+        adoption.transport->free(adoption.io);
         Py_DECREF(websocket);
         return PyErr_NoMemory();
     }
@@ -242,7 +241,7 @@ static PyObject *Foreign_accepted(PyObject *op, PyObject *websocket)
 
 /* ---------------------------------------------------------------- type --- */
 
-/* A port or a number of threads would mean nothing. */
+/* Refuse other options: a port or a number of threads would mean nothing. */
 static int check_names(PyObject *kwargs)
 {
     PyObject *name, *value;

@@ -17,22 +17,23 @@ typedef struct {
 /* ---------------------------------------------------------------- routes ---
  */
 
-/* PEP 3333 paths are octets as latin-1; routes are text. A new reference, or
- * NULL without an exception when it is no UTF-8. */
+/* Decode a path: PEP 3333 has its bytes as latin-1, routes are text. A new
+ * reference; NULL without an exception if it is not UTF-8. */
 static PyObject *as_text(PyObject *path)
 {
-    PyObject *octets = PyUnicode_AsLatin1String(path);
+    PyObject *bytes = PyUnicode_AsLatin1String(path);
     PyObject *text =
-        octets == NULL ? NULL
-                       : PyUnicode_FromEncodedObject(octets, "utf-8", "strict");
+        bytes == NULL ? NULL
+                      : PyUnicode_FromEncodedObject(bytes, "utf-8", "strict");
 
-    Py_XDECREF(octets);
+    Py_XDECREF(bytes);
     if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeError))
         PyErr_Clear();
     return text;
 }
 
-/* Whether `route` is the beginning of `path` and a star; its length, or -1. */
+/* Return the length of `route` if it is the beginning of `path` and a star;
+ * else -1. */
 static Py_ssize_t match_prefix(PyObject *route, PyObject *path)
 {
     Py_ssize_t n;
@@ -49,8 +50,8 @@ static Py_ssize_t match_prefix(PyObject *route, PyObject *path)
     return n;
 }
 
-/* An exact path wins, then the longest beginning. Borrowed; NULL: none, or an
- * exception is set. */
+/* Find the handler of an exact path, or else of the longest beginning.
+ * Borrowed; NULL: there is none, or an exception is set. */
 static PyObject *find_text(PyObject *routes, PyObject *path)
 {
     PyObject *best = PyDict_GetItemWithError(routes, path);
@@ -70,8 +71,9 @@ static PyObject *find_text(PyObject *routes, PyObject *path)
     return best;
 }
 
-/* A new reference, or NULL: none, or an exception is set. The routes are held,
- * for a route may compare itself by code of the application. */
+/* Find the handler of a path; a new reference. NULL: there is none, or an
+ * exception is set. The routes are held, because a route may compare itself by
+ * code of the application. */
 static PyObject *find(const FrameworkObject *self, PyObject *path)
 {
     PyObject *routes = ext_ref(self->routes);
@@ -93,7 +95,7 @@ static PyObject *find_in(const FrameworkObject *self, PyObject *environ)
 
     path = ext_ref(path != NULL ? path : self->st->names.empty);
     if (PyUnicode_Check(path) && PyUnicode_GET_LENGTH(path) == 0)
-        /* Mounted below a path, and asked for that itself. */
+        /* The path is that of the mount itself. */
         Py_SETREF(path, PyUnicode_FromString("/"));
     if (path == NULL)
         return NULL;
@@ -125,14 +127,14 @@ static PyObject *Framework_find_route(PyObject *op, PyObject *environ)
 /* --------------------------------------------------------------- calling ---
  */
 
-/* A WebSocket, or a request that a middleware may make one of. */
+/* True for a WebSocket, and for a request that a middleware may make one of. */
 static bool is_special(const FrameworkObject *self, PyObject *environ)
 {
     return PyDict_GetItem(environ, self->st->names.websocket) != NULL ||
            PyDict_GetItem(environ, self->st->names.http_upgrade) != NULL;
 }
 
-/* Plain requests for a route are served here; all others, which are rarer or
+/* Serve plain requests for a route here, and all others, which are rarer or
  * slower, by serve(). */
 static PyObject *Framework_call(PyObject *op, PyObject *const *args,
                                 size_t nargsf, PyObject *kwnames)
@@ -211,8 +213,8 @@ static int Framework_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* The fields stay: an object whose cycle is being broken may still be called.
- * Emptying the dict breaks the cycle as well. */
+/* Empty the dict, which breaks the cycle. The fields stay: an object whose
+ * cycle is being broken may still be called. */
 static int Framework_clear(PyObject *op)
 {
     PyDict_Clear(Framework_CAST(op)->routes);

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* Unknown to the garbage collector: every request has two, and few call them.
- */
+/* One function of one request. The garbage collector does not track it: every
+ * request has two, and few applications call them. */
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
@@ -61,8 +61,8 @@ static PyObject *hints_call(PyObject *op, PyObject *const *args, size_t nargsf,
     Py_RETURN_NONE;
 }
 
-/* Any thread may ask while its request is answered: the GIL keeps its end away
- * meanwhile, for the question waits for nothing. */
+/* Answer in any thread: while the request runs, its end waits for the GIL, and
+ * this call waits for nothing. */
 static PyObject *disconnected_call(PyObject *op, PyObject *const *args,
                                    size_t nargsf, PyObject *kwnames)
 {

@@ -25,7 +25,8 @@ void ext_gil_return(PyThreadState *left)
 
 static pthread_mutex_t next = PTHREAD_MUTEX_INITIALIZER;
 
-/* Whoever stood there when another thread forked is not in the child. */
+/* The thread that held the mutex in the parent does not exist in a forked
+ * child. */
 static void in_forked_child(void)
 {
     pthread_mutex_init(&next, NULL);
@@ -55,7 +56,7 @@ static void let_next(void *unused)
 void ext_gil_return(PyThreadState *left)
 {
     pthread_mutex_lock(&next);
-    /* An interpreter that ends may end the thread in there. */
+    /* An interpreter that ends may end the thread in this call. */
     pthread_cleanup_push(let_next, NULL);
     PyEval_RestoreThread(left);
     pthread_cleanup_pop(1);

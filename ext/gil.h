@@ -4,11 +4,12 @@
 
 #include "state.h"
 
-/* Once, when the module is made. -1 with an exception set. */
+/* Prepare for forks, once, when the module is made. -1 with an exception set.
+ */
 int ext_gil_init(void);
 
-/* PyEval_RestoreThread(), for where many threads come back: from receive()
- * and send(). */
+/* Call PyEval_RestoreThread(); used where many threads come back: from
+ * receive() and send(). */
 void ext_gil_return(PyThreadState *left);
 
 #endif

@@ -4,10 +4,10 @@
 #include "errors.h"
 #include "thread.h"
 
-/* Octets of a name that is remembered. */
+/* Bytes of a name that is remembered. */
 #define LONGEST_GOOD 64
 
-/* Neither good (0) nor an error (-1). */
+/* A result beside good (0) and an error (-1). */
 enum { EXT_DROPPED = 1 };
 
 const char *ext_latin1(PyObject *text, const char *what)
@@ -29,7 +29,7 @@ const char *ext_latin1(PyObject *text, const char *what)
     return (const char *)PyUnicode_1BYTE_DATA(text);
 }
 
-/* Whether one of eight octets is below a space or DEL; a tab is, too. */
+/* True if one of eight bytes is below a space (a tab, too) or is DEL. */
 static bool has_control(const char *p)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
@@ -85,7 +85,7 @@ static int check_name(PyObject *name, wsk_str s)
     return -1;
 }
 
-/* A name, and one that is written in small letters and dashes. */
+/* Compare a name with one that is written in small letters and dashes. */
 static bool same(wsk_str name, wsk_str small)
 {
     if (name.len != small.len)
@@ -96,8 +96,9 @@ static bool same(wsk_str name, wsk_str small)
     return true;
 }
 
-/* RFC 9110 7.6.1, and what PEP 3333 has from RFC 2616 13.5.1. Connection is not
- * among them, for its `close` is the application's only way to ask for it. */
+/* The fields of RFC 9110 7.6.1, and those that PEP 3333 has from RFC 2616
+ * 13.5.1. Connection is not among them, because its `close` is the
+ * application's only way to ask for that. */
 static const wsk_str HOP[EXT_HOP_FIELDS] = {
     {"keep-alive", 10}, {"proxy-authenticate", 18},
     {"te", 2},          {"proxy-authorization", 19},
@@ -106,7 +107,7 @@ static const wsk_str HOP[EXT_HOP_FIELDS] = {
     {"upgrade", 7},
 };
 
-/* Its place in HOP, or EXT_HOP_FIELDS. */
+/* Return the place of a name in HOP, or EXT_HOP_FIELDS. */
 static size_t hop_of(wsk_str name)
 {
     size_t i = 0;
@@ -116,8 +117,8 @@ static size_t hop_of(wsk_str name)
     return i;
 }
 
-/* A program that copies another server's answer has such fields in it: they are
- * dropped, and the log says so, once in a second for each. */
+/* Warn of a field that is dropped, at most once in a second for each name. A
+ * program that copies another server's answer has such fields in it. */
 static void tell_dropped(struct ext_state *st, PyObject *name, size_t i)
 {
     time_t now = time(NULL);
@@ -142,7 +143,7 @@ static bool is_length(wsk_str name)
                               same(name, (wsk_str){"content-length", 14}));
 }
 
-/* RFC 9110 8.6: digits, and once. */
+/* Read a Content-Length: digits, and only once (RFC 9110 8.6). */
 static int set_length(struct ext_headers *set, PyObject *text, wsk_str value)
 {
     uint64_t n = 0;
@@ -169,7 +170,7 @@ static int set_length(struct ext_headers *set, PyObject *text, wsk_str value)
     return 0;
 }
 
-/* 0, or with `st` EXT_DROPPED for a field that is left out. */
+/* Check a name. 0, or with `st` EXT_DROPPED for a field that is left out. */
 static int check_once(struct ext_state *st, PyObject **good, PyObject *name,
                       wsk_str s, bool upgrades)
 {
@@ -200,7 +201,7 @@ static int check_once(struct ext_state *st, PyObject **good, PyObject *name,
     return 0;
 }
 
-/* One (name, value) of the application as a view. */
+/* Set a view of one (name, value) of the application. */
 static int set_header(struct ext_state *st, PyObject **good,
                       struct ext_headers *set, PyObject *field, wsk_header *h)
 {
@@ -278,7 +279,7 @@ void ext_headers_clear(struct ext_headers *h)
     if (h->items != h->few)
         PyMem_Free(h->items);
     ext_headers_init(h);
-    Py_XDECREF(fields); /* of a tuple that only we held */
+    Py_XDECREF(fields); /* may run code of the application */
 }
 
 void ext_headers_move(struct ext_headers *to, struct ext_headers *from)

@@ -4,8 +4,8 @@
 
 #include "state.h"
 
-/* More fields than this need an allocation; as many leave the object that they
- * are in among those that pymalloc serves (512 octets). */
+/* More fields than this need an allocation. With this many, the object that
+ * holds them is still small enough for pymalloc (512 bytes). */
 #define EXT_FEW_HEADERS 10
 
 struct ext_headers {
@@ -28,12 +28,11 @@ static inline void ext_headers_init(struct ext_headers *h)
     h->upgrades = false;
 }
 
-/* Fill an empty (zeroed, made or cleared) set from a list of (name, value);
- * names and values are str, as PEP 3333 has them. -1 with an exception set that
- * names the mistake; then the set is to be cleared. With `st` good names are
- * remembered, and a hop-by-hop field is left out with a warning; without, it is
- * a mistake.
- */
+/* Fill an empty (zeroed, made or cleared) set from a list of (name, value),
+ * which are str, as PEP 3333 has them. -1 with an exception set that names the
+ * mistake; then the set must be cleared. With `st`, good names are remembered,
+ * and a hop-by-hop field is left out with a warning; without it, such a field
+ * is a mistake. */
 int ext_headers_fill(struct ext_state *st, struct ext_headers *h,
                      PyObject *list);
 
@@ -42,12 +41,13 @@ void ext_headers_clear(struct ext_headers *h);
 /* Move a set into one that is empty. */
 void ext_headers_move(struct ext_headers *to, struct ext_headers *from);
 
-/* The octets of a str that is latin-1; they are NUL-terminated and live as long
- * as it does. `what` names it in an error. NULL with an exception set. */
+/* Return the bytes of a str that is latin-1; they are NUL-terminated and live
+ * as long as the str. `what` names it in an error. NULL with an exception set.
+ */
 const char *ext_latin1(PyObject *text, const char *what);
 
-/* No control characters (RFC 9110 5.5): a CR or LF would let a value write
- * fields of its own. -1 with an exception set. */
+/* Check for control characters (RFC 9110 5.5): a CR or LF would let a value
+ * write fields of its own. -1 with an exception set. */
 int ext_check_text(PyObject *text, const char *p, const char *what);
 
 #endif

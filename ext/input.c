@@ -3,24 +3,23 @@
 
 #include "errors.h"
 
-/* Octets fetched at once when the body is not in memory as a whole. */
+/* Bytes fetched at once if the body is not in memory as a whole. */
 #define INPUT_BLOCK 16384
 
 typedef struct {
     PyObject_HEAD
     struct ext_state *st;
     wsk_request *req;     /* NULL: the body is in `data`, or over */
-    uint64_t stored;      /* octets of it in a file, not yet fetched; or
+    uint64_t stored;      /* bytes of it in a file, not yet fetched; or
                              WSK_LENGTH_UNKNOWN: it is still coming */
     unsigned long thread; /* the handler's, which alone may use req */
     bool reading;         /* in that thread, without the interpreter */
     bool over;            /* the request has ended */
     bool closed;          /* by the application */
     bool whole;           /* it had come before it was read: it can be again */
-    uint64_t total;       /* octets of a whole body */
+    uint64_t total;       /* bytes of a whole body */
     bool cut;             /* the body has ended before it was complete */
-    const uint8_t
-        *data; /* octets at hand, pos..len; a body in place or block */
+    const uint8_t *data; /* bytes at hand, pos..len; a body in place or block */
     size_t pos;
     size_t len;
     uint8_t *block; /* owned; NULL until something was fetched */
@@ -46,7 +45,8 @@ static int check_usable(InputObject *self)
     }
     if (self->req == NULL || is_at_home(self))
         return 0;
-    /* What has come is safe to read anywhere; to wait for more is not. */
+    /* Any thread may read a body that has arrived, but may not wait for more.
+     */
     if (self->reading) {
         PyErr_SetString(
             PyExc_RuntimeError,
@@ -62,8 +62,9 @@ static int check_usable(InputObject *self)
     return 0;
 }
 
-/* A disk may be slow: nobody waits for it with us. But a visitor keeps the
- * interpreter, without which the request might end meanwhile. */
+/* Read from the body's file. The disk may be slow, so the GIL is dropped, but
+ * only in the handler's thread: in another one the request might end meanwhile.
+ */
 static wsk_status read_stored(InputObject *self, void *data, size_t cap,
                               size_t *got)
 {
@@ -99,7 +100,7 @@ static wsk_status read_coming(InputObject *self, void *data, size_t cap,
     return st;
 }
 
-/* Read the next octets into `data`, waiting for them. *got is 0 at the end of
+/* Read the next bytes into `data`, waiting for them. *got is 0 at the end of
  * the body. */
 static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
 {
@@ -120,8 +121,8 @@ static int read_some(InputObject *self, void *data, size_t cap, size_t *got)
     return 0;
 }
 
-/* Octets at hand; fetches more when there are none. 0 at the end, -1 with an
- * exception set. */
+/* Return the number of bytes at hand, fetching more if there are none. 0 at the
+ * end, -1 with an exception set. */
 static Py_ssize_t fill(InputObject *self)
 {
     if (self->pos == self->len && self->req != NULL) {
@@ -153,7 +154,7 @@ static size_t take(InputObject *self, void *out, size_t want)
     return n;
 }
 
-/* Enough room in *bytes for one more step, at most `most` in all. */
+/* Make room in *bytes for one more step, at most `most` in all. */
 static int make_room(PyObject **bytes, size_t used, size_t most)
 {
     size_t size = (size_t)PyBytes_GET_SIZE(*bytes);
@@ -164,8 +165,9 @@ static int make_room(PyObject **bytes, size_t used, size_t most)
     return _PyBytes_Resize(bytes, (Py_ssize_t)size);
 }
 
-/* Room to begin with for up to `most` octets. It is made as they come: nobody
- * can announce a size and have it allocated. */
+/* Return the size to allocate at first for up to `most` bytes. More is
+ * allocated as they arrive: a client cannot announce a size and have it
+ * allocated. */
 static size_t first_room(const InputObject *self, size_t most)
 {
     size_t have = self->len - self->pos;
@@ -176,7 +178,7 @@ static size_t first_room(const InputObject *self, size_t most)
     return have < INPUT_BLOCK ? INPUT_BLOCK : have;
 }
 
-/* Up to `most` octets, fewer only at the end of the body. */
+/* Read up to `most` bytes, fewer only at the end of the body. */
 static PyObject *read_upto(InputObject *self, size_t most)
 {
     size_t have = self->len - self->pos;
@@ -208,8 +210,8 @@ static PyObject *read_upto(InputObject *self, size_t most)
     return bytes;
 }
 
-/* The optional size of read(), readline() and readlines(): None and negative
- * numbers mean all. */
+/* Read the optional size of read(), readline() and readlines(): None and
+ * negative numbers mean all. */
 static int parse_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
                       size_t *size)
 {
@@ -242,7 +244,7 @@ static PyObject *Input_read(PyObject *op, PyObject *const *args,
     return read_upto(Input_CAST(op), size);
 }
 
-/* Append `n` octets to *line, which may be NULL. */
+/* Append `n` bytes to *line, which may be NULL. */
 static int append(PyObject **line, const uint8_t *p, size_t n)
 {
     Py_ssize_t used = *line == NULL ? 0 : PyBytes_GET_SIZE(*line);
@@ -257,7 +259,7 @@ static int append(PyObject **line, const uint8_t *p, size_t n)
     return 0;
 }
 
-/* The next line with its end, at most `most` octets; b"" at the end. */
+/* Read the next line with its end, at most `most` bytes; b"" at the end. */
 static PyObject *read_line(InputObject *self, size_t most)
 {
     PyObject *line = NULL;
@@ -336,8 +338,8 @@ static PyObject *Input_readlines(PyObject *op, PyObject *const *args,
 
 /* ----------------------------------------------------- as an io object --- */
 
-/* One read at most where nothing is at hand: as io.RawIOBase has readinto(),
- * and io.BufferedReader read1(). */
+/* Read once, and only if nothing is at hand: as readinto() of io.RawIOBase
+ * does, and read1() of io.BufferedReader. */
 static Py_ssize_t read_once(InputObject *self, void *out, size_t want)
 {
     if (want == 0)
@@ -399,7 +401,7 @@ static PyObject *Input_tell(PyObject *op, PyObject *unused)
     return PyLong_FromUnsignedLongLong(position(Input_CAST(op)));
 }
 
-/* To an octet of the body; what lies behind its end is its end. */
+/* Move to a position; one behind the end of the body is the end. */
 static int move_to(InputObject *self, uint64_t at)
 {
     wsk_status st;

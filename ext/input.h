@@ -6,19 +6,18 @@
 
 extern const PyType_Spec ext_input_spec;
 
-/* The body of `req`, read in place where that can be. */
+/* Make the body of `req`, read in place where that is possible. */
 PyObject *ext_input_new(struct ext_thread *here, struct ext_state *st,
                         wsk_request *req);
 
-/* A body without octets, for an environ made after its request. */
+/* Make an empty body, for an environ that is made after its request. */
 PyObject *ext_input_new_empty(struct ext_state *st);
 
-/* Whether the body ended before it was complete, and the application has been
- * told. */
+/* True if the body ended before it was complete, and the application knows. */
 bool ext_input_was_cut(PyObject *input);
 
-/* The request is over; whoever kept the stream gets a ValueError from now on.
- * Takes the reference. */
+/* End the stream with its request: an application that has kept it gets a
+ * ValueError from now on. Takes the reference. */
 void ext_input_end_take(struct ext_thread *here, PyObject *input);
 
 #endif

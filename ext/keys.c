@@ -10,7 +10,7 @@
 
 struct ext_key_table {
     size_t count;
-    struct ext_key *places[PLACES]; /* by hash(); NULL: free */
+    struct ext_key *places[PLACES]; /* NULL: free; see place_of() */
 };
 
 /* Spelled as most clients send them. */
@@ -121,7 +121,7 @@ PyObject *ext_keys_text(const struct ext_state *st, wsk_str name)
             c = (unsigned char)(c & ~0x20);
         out[skip + i] = c == '-' ? '_' : c;
     }
-    /* PEP 3333: these two as CGI has them, without the prefix. */
+    /* PEP 3333: these two are named as in CGI, without the prefix. */
     if (PyUnicode_CompareWithASCIIString(key, "HTTP_CONTENT_TYPE") == 0)
         Py_SETREF(key, ext_ref(st->names.content_type));
     else if (PyUnicode_CompareWithASCIIString(key, "HTTP_CONTENT_LENGTH") == 0)

@@ -1,23 +1,23 @@
 /* ext/log: wsgi.errors, a text stream that ends in the server's log.
  *
- * All requests of a server share one, so each thread has a line of its own:
- * what two requests write piece by piece does not mix. */
+ * All requests of a server share one stream. Each thread has a line of its
+ * own, so that pieces which two requests write do not mix. */
 #include "log.h"
 
 #include "errors.h"
 
-/* Octets of a line; longer ones become several entries. */
+/* Bytes of a line; longer ones become several entries. */
 #define LINE_LONGEST ((size_t)1 << 20)
 
-/* Octets that are reserved for a line at first. */
+/* Bytes that are reserved for a line at first. */
 #define LINE_FIRST ((size_t)256)
 
-/* Octets of lines that have not ended yet, of all threads; what is more leaves
- * as it is. */
+/* Bytes of unfinished lines, of all threads; what exceeds them is logged as it
+ * is. */
 #define KEPT_MOST ((size_t)4 << 20)
 
-/* Threads that may have one. Each handler's is logged when its request ends, so
- * only the application's own threads could ever be so many. */
+/* Threads that may have an unfinished line. A handler's is logged when its
+ * request ends, so only the application's own threads could ever be so many. */
 #define MOST_LINES 64
 
 struct line {
@@ -38,7 +38,8 @@ typedef struct {
 
 #define Log_CAST(op) ((LogObject *)(op))
 
-/* How much of a text of `len` octets is its next entry: not in a letter. */
+/* Return the length of the next entry of a text of `len` bytes; it ends at a
+ * character. */
 static size_t entry_len(const char *text, size_t len)
 {
     size_t n = LINE_LONGEST;
@@ -50,7 +51,7 @@ static size_t entry_len(const char *text, size_t len)
     return n;
 }
 
-/* One line of UTF-8, without its end. */
+/* Log one line of UTF-8, without its end. */
 static void put_words(LogObject *self, const char *line, size_t len)
 {
     PyObject *text;
@@ -74,9 +75,9 @@ static void put_words(LogObject *self, const char *line, size_t len)
     Py_XDECREF(text);
 }
 
-/* A framework that answers 500 by itself writes the traceback here: its last
- * line is all that we see of a view that asks a plain request for a WebSocket.
- */
+/* Log a line. A framework that answers 500 itself writes the traceback here:
+ * its last line is all that we see of a view that asks a plain request for a
+ * WebSocket. */
 static void put_line(LogObject *self, const char *line, size_t len)
 {
     static const char END[] = "KeyError: 'wsgi.websocket'";
@@ -93,7 +94,7 @@ static void free_line(struct line *line)
     PyMem_Free(line);
 }
 
-/* This thread's line leaves the list; NULL when it has none. */
+/* Take this thread's line from the list; NULL if it has none. */
 static struct line *take_line(LogObject *self)
 {
     unsigned long thread = PyThread_get_thread_ident();
@@ -119,7 +120,8 @@ static void end_line(LogObject *self)
     free_line(line);
 }
 
-/* Make room for n octets more. False: there is none, the line is as it was. */
+/* Make room for n bytes more. False: there is no room, and the line is as it
+ * was. */
 static bool grow(const LogObject *self, struct line *line, size_t n)
 {
     size_t size = line->size > 0 ? line->size : LINE_FIRST;
@@ -141,7 +143,8 @@ static bool grow(const LogObject *self, struct line *line, size_t n)
     return true;
 }
 
-/* Keep what may still go on; what cannot be kept is logged now. */
+/* Keep the text of a line that has not ended; text that cannot be kept is
+ * logged now. */
 static void keep(LogObject *self, const char *p, size_t n)
 {
     struct line *line = self->lines == NULL ? NULL : take_line(self);
@@ -176,7 +179,7 @@ static void keep(LogObject *self, const char *p, size_t n)
 /* Log the complete lines of `text`, keep the rest. */
 static int put_text(LogObject *self, PyObject *text)
 {
-    /* Lone surrogates must not keep an error out of the log. */
+    /* A surrogate without its pair must not keep an error out of the log. */
     PyObject *utf8 =
         PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     const char *p, *end, *eol;
@@ -239,8 +242,8 @@ static PyObject *Log_flush(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* As sys.stderr, for what takes that: logging, print(), a terminal's colours.
- */
+/* The rest of the interface of sys.stderr, for logging, print() and code that
+ * looks for a terminal. */
 
 static PyObject *Log_yes(PyObject *op, PyObject *unused)
 {
@@ -291,7 +294,7 @@ static PyGetSetDef Log_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* An entry of our own. False: the server is gone. */
+/* Log an entry of our own. False: the server is gone. */
 static PyObject *log_own(LogObject *self, PyObject *text, bool warning)
 {
     PyObject *utf8;

@@ -6,13 +6,14 @@
 
 extern const PyType_Spec ext_log_spec;
 
-/* A new stream. It may outlive the server: see ext_log_detach(). */
+/* Make a stream, which may outlive the server: see ext_log_detach(). */
 PyObject *ext_log_new(struct ext_state *st, wsk_server *srv);
 
-/* The request of this thread is over: log its line that has not ended yet. */
+/* Log this thread's line that has not ended yet, when its request is over. */
 void ext_log_end_line(PyObject *stream);
 
-/* The server goes away: from now on the stream writes to the logger. */
+/* Let the stream write to the logger from now on, because the server goes away.
+ */
 void ext_log_detach(PyObject *stream);
 
 #endif

@@ -1,17 +1,17 @@
 #include "message.h"
 
-/* Unmasked straight into the str that it becomes, if it is ASCII. */
+/* Unmask a text straight into the str that it becomes, if it is ASCII. */
 static PyObject *text_object(const wsk_message *msg)
 {
     PyObject *ascii = PyUnicode_New((Py_ssize_t)msg->len, 127), *text;
-    void *octets;
+    void *bytes;
 
     if (ascii == NULL || msg->len == 0)
         return ascii;
-    octets = PyUnicode_DATA(ascii);
-    if (wsk_message_copy(msg, octets))
+    bytes = PyUnicode_DATA(ascii);
+    if (wsk_message_copy(msg, bytes))
         return ascii;
-    text = PyUnicode_DecodeUTF8(octets, (Py_ssize_t)msg->len, NULL);
+    text = PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)msg->len, NULL);
     Py_DECREF(ascii);
     return text;
 }
@@ -32,9 +32,9 @@ PyObject *ext_message_object(wsk_conn *conn, const wsk_message *msg)
     return bytes;
 }
 
-int ext_octets_get(struct ext_octets *o, PyObject *message)
+int ext_bytes_get(struct ext_bytes *o, PyObject *message)
 {
-    *o = (struct ext_octets){.text = true};
+    *o = (struct ext_bytes){.text = true};
     if (!PyUnicode_Check(message) && PyObject_CheckBuffer(message)) {
         if (PyObject_GetBuffer(message, &o->buffer, PyBUF_SIMPLE) < 0)
             return -1;
@@ -54,7 +54,7 @@ int ext_octets_get(struct ext_octets *o, PyObject *message)
     return o->p == NULL ? -1 : 0;
 }
 
-void ext_octets_release(struct ext_octets *o)
+void ext_bytes_release(struct ext_bytes *o)
 {
     if (o->buffer.obj != NULL)
         PyBuffer_Release(&o->buffer);

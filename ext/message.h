@@ -1,15 +1,15 @@
-/* ext/message: between str or bytes and the octets of a message. */
+/* ext/message: str and bytes as the bytes of a message, and back. */
 #ifndef WSK_EXT_MESSAGE_H
 #define WSK_EXT_MESSAGE_H
 
 #include "state.h"
 
-/* A new str or bytes; the message may be masked. What claims to be text and is
- * none fails the connection, with UnicodeDecodeError set. */
+/* Return a message, which may be masked, as a new str or bytes. Text that is
+ * not UTF-8 fails the connection, with UnicodeDecodeError set. */
 PyObject *ext_message_object(wsk_conn *conn, const wsk_message *msg);
 
-/* What is sent: octets, and whether they are known to be UTF-8. */
-struct ext_octets {
+/* The bytes to send, and whether they are known to be UTF-8. */
+struct ext_bytes {
     const char *p;
     Py_ssize_t len;
     bool text;
@@ -17,9 +17,10 @@ struct ext_octets {
     Py_buffer buffer; /* buffer.obj is NULL when unused */
 };
 
-/* A str is its UTF-8, bytes-like objects are what they hold, everything else
- * is str(object). Release it. -1 with an exception set. */
-int ext_octets_get(struct ext_octets *o, PyObject *message);
-void ext_octets_release(struct ext_octets *o);
+/* Get the bytes of an object: the UTF-8 of a str, the content of a bytes-like
+ * object, str(object) for any other. Release them afterwards. -1 with an
+ * exception set. */
+int ext_bytes_get(struct ext_bytes *o, PyObject *message);
+void ext_bytes_release(struct ext_bytes *o);
 
 #endif

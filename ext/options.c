@@ -15,7 +15,8 @@ static const wsk_option *option_named(const char *name)
     return NULL;
 }
 
-/* "url=folder" of an item of a dictionary, or the text of a list's. */
+/* Return "url=folder" for an item of a dictionary, or the text of a list's
+ * item. */
 static PyObject *item_text(PyObject *dict, PyObject *item)
 {
     PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, item) : NULL;
@@ -29,7 +30,7 @@ static PyObject *item_text(PyObject *dict, PyObject *item)
     return text;
 }
 
-/* Items on lines of their own, as wsk_config_set() reads a list. */
+/* Return the items on lines of their own, as wsk_config_set() reads a list. */
 static PyObject *list_text(PyObject *value)
 {
     PyObject *dict = PyDict_Check(value) ? value : NULL;
@@ -51,8 +52,8 @@ static PyObject *list_text(PyObject *value)
     return lines;
 }
 
-/* The text of an option's value as wsk_config_set() reads it; a new reference.
- * NULL without an exception for None: the default. */
+/* Return the text of an option's value as wsk_config_set() reads it; a new
+ * reference. NULL without an exception for None: the default. */
 static PyObject *option_text(const wsk_option *option, PyObject *value)
 {
     bool list = option != NULL && option->kind == WSK_OPTION_LIST;
@@ -71,25 +72,25 @@ static PyObject *option_text(const wsk_option *option, PyObject *value)
     return PyObject_Str(value);
 }
 
-/* Texts are borrowed by the configuration, so `kept` holds them. */
+/* Set one option. The configuration borrows the text, so `kept` holds it. */
 static int set_option(wsk_server_config *cfg, PyObject *kept, PyObject *key,
                       PyObject *value)
 {
     const char *name = PyUnicode_AsUTF8(key);
     const wsk_option *option = option_named(name);
     PyObject *text = option_text(option, value);
-    const char *octets;
+    const char *bytes;
     Py_ssize_t len;
     char error[160];
     int rc = -1;
 
     if (text == NULL)
         return PyErr_Occurred() ? -1 : 0;
-    octets = PyUnicode_AsUTF8AndSize(text, &len);
-    if (name != NULL && octets != NULL && PyList_Append(kept, text) == 0) {
-        if (strlen(octets) != (size_t)len)
+    bytes = PyUnicode_AsUTF8AndSize(text, &len);
+    if (name != NULL && bytes != NULL && PyList_Append(kept, text) == 0) {
+        if (strlen(bytes) != (size_t)len)
             PyErr_Format(PyExc_ValueError, "%s holds a NUL", name);
-        else if (wsk_config_set(cfg, name, octets, error) == WSK_OK)
+        else if (wsk_config_set(cfg, name, bytes, error) == WSK_OK)
             rc = 0;
         else
             PyErr_SetString(option != NULL ? PyExc_ValueError : PyExc_TypeError,

@@ -1,12 +1,12 @@
-/* ext/process: what a server that runs changes of the whole process: the switch
- * interval, and what happens at exit. */
+/* ext/process: the settings of the whole process that a running server changes:
+ * the switch interval, and a call at exit. */
 #include "process.h"
 
-/* Seconds. A thread that computes gives the GIL away that often while a server
- * runs; the default of 5 ms would be the latency of everyone else. */
+/* Seconds after which a thread that computes gives the GIL away while a server
+ * runs. The default of 5 ms would be the latency of all other requests. */
 #define SWITCH_INTERVAL 0.0005
 
-/* sys.name(), or sys.name(seconds); -1 with an exception set. */
+/* Call sys.name(), or sys.name(seconds). -1 with an exception set. */
 static double switch_interval(const char *name, double seconds)
 {
     PyObject *function = ext_import("sys", name);
@@ -25,7 +25,7 @@ static double switch_interval(const char *name, double seconds)
     return value;
 }
 
-/* The first server shortens the switch interval, if it is longer. */
+/* Shorten the interval, if it is longer. */
 int ext_interval_begin(struct ext_state *st)
 {
     double now;
@@ -42,7 +42,7 @@ int ext_interval_begin(struct ext_state *st)
     return 0;
 }
 
-/* The last restores it, unless somebody has set another since. */
+/* Restore the interval, unless another one has been set since. */
 int ext_interval_end(struct ext_state *st)
 {
     double now;

@@ -1,4 +1,5 @@
-/* ext/process: what a server that runs changes of the whole process. */
+/* ext/process: the settings of the whole process that a running server changes.
+ */
 #ifndef WSK_EXT_PROCESS_H
 #define WSK_EXT_PROCESS_H
 
@@ -8,7 +9,7 @@
  * exception set. */
 int ext_interval_begin(struct ext_state *st);
 
-/* Restore it after the last one. -1 with an exception set. */
+/* Restore the interval after the last server. -1 with an exception set. */
 int ext_interval_end(struct ext_state *st);
 
 /* Call atexit.register(op._exit), or `what` else of atexit. -1 with an

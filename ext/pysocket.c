@@ -15,8 +15,9 @@ struct pysocket {
 
 /* ------------------------------------------------------------- waiting --- */
 
-/* What an exception of a method means. One that is no OSError (a timeout of
- * the coroutine, a KeyboardInterrupt) stays set for who called. */
+/* Return the status that a method's exception stands for. One that is no
+ * OSError (a timeout of the coroutine, a KeyboardInterrupt) stays set for the
+ * caller. */
 static wsk_status judge_exception(const struct pysocket *s, short *events)
 {
     wsk_status st = WSK_E_CLOSED;
@@ -51,8 +52,8 @@ static int set_timeout(const struct pysocket *s, int timeout_ms)
 
 enum way { RECEIVE, SEND };
 
-/* The memory is not the view's own: nobody may keep it, be it in the frames of
- * an exception. What the method has raised stays set. */
+/* Release the view, for the memory is not its own: it must not stay in the
+ * frames of an exception, for example. An exception of the method stays set. */
 static void release_view(PyObject *view)
 {
     PyObject *type, *error, *traceback, *released;
@@ -65,7 +66,7 @@ static void release_view(PyObject *view)
         PyErr_Restore(type, error, traceback); /* in place of release()'s */
 }
 
-/* One call of recv_into() or send(), with the interpreter entered. */
+/* Call recv_into() or send() once, with the interpreter entered. */
 static wsk_status call_locked(const struct pysocket *s, enum way way,
                               void *data, size_t len, int timeout_ms,
                               size_t *done, short *events)
@@ -108,7 +109,8 @@ static wsk_status call(const struct pysocket *s, enum way way, void *data,
     return st;
 }
 
-/* A TLS socket says what it waits for; a green one has waited by itself. */
+/* Call a method until it is done. A TLS socket reports what it waits for; a
+ * green one has waited in the call. */
 static wsk_status run(struct pysocket *s, enum way way, void *data, size_t len,
                       int timeout_ms, size_t *done)
 {
@@ -141,7 +143,7 @@ static wsk_status py_send(void *io, const void *data, size_t len,
     return run(io, SEND, (void *)(uintptr_t)data, len, timeout_ms, sent);
 }
 
-/* What fails here has nobody to hear of it. */
+/* Call a method whose failure cannot be reported. */
 static void try_call(PyObject *socket, const char *method, const char *format,
                      int arg)
 {
@@ -156,8 +158,8 @@ static void try_call(PyObject *socket, const char *method, const char *format,
 
 enum { HOW_WRITE = 1, HOW_BOTH = 2 }; /* SHUT_WR, SHUT_RDWR */
 
-/* TLS says by itself that no more will come (RFC 8446 6.1); a socket that is
- * not waited for does not wait for the answer. */
+/* End sending, or both ways. TLS sends its own end (RFC 8446 6.1); a socket in
+ * non-blocking mode does not wait for the peer's. */
 static void py_shutdown(void *io, bool both)
 {
     struct pysocket *s = io;

@@ -94,7 +94,7 @@ static PyObject *event_object(const wsk_http_event *ev)
     return Py_BuildValue("(sO)", "end", Py_None);
 }
 
-/* All events that wait. */
+/* Return all events that wait. */
 static PyObject *take_events(ReaderObject *self)
 {
     PyObject *list = PyList_New(0);

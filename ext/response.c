@@ -1,17 +1,16 @@
-/* ext/response: start_response, and the way of a result to the client, as
- * PEP 3333 orders them. */
+/* ext/response: start_response, one per request (PEP 3333). */
 #include "response_object.h"
 
 #include "wsgi.h"
 
-/* With the collector's two words: what pymalloc serves. */
+/* The object and the collector's two words are small enough for pymalloc. */
 _Static_assert(sizeof(ResponseObject) + 2 * sizeof(void *) <= 512,
                "EXT_FEW_HEADERS is too large");
 
 /* ------------------------------------------------------------ the head --- */
 
-/* What start_response was called with, until it is found good. Meanwhile code
- * of the application may run, such as the repr() of a wrong header, and call
+/* The arguments of start_response, until they are found good. Meanwhile code of
+ * the application may run, such as the repr() of a wrong header, and call
  * start_response again; and so may another thread. */
 struct head {
     int code;
@@ -55,7 +54,7 @@ malformed:
     return -1;
 }
 
-/* The set of fields leaves `head`. */
+/* Move the head to the object. */
 static void set_head(ResponseObject *self, struct head *head)
 {
     struct ext_headers *h = &self->headers;
@@ -69,7 +68,7 @@ static void set_head(ResponseObject *self, struct head *head)
 
 /* ------------------------------------------------------------ the end --- */
 
-/* Has the application kept neither the object nor its write()? */
+/* True if the application has kept neither the object nor its write(). */
 static bool is_ours_alone(ResponseObject *self)
 {
     if (self->write == NULL)
@@ -107,8 +106,8 @@ static PyMethodDef write_def = {
     "write", ext_response_write, METH_O,
     "write(data)\n\nSend bytes at once; for old applications."};
 
-/* PEP 3333: raise what the application hands over, for it is too late to show
- * it to the client in another way. */
+/* Raise the exception of exc_info: it is too late to show it to the client in
+ * another way (PEP 3333). */
 static void raise_again(PyObject *exc_info)
 {
     PyObject *error = PyTuple_GET_ITEM(exc_info, 1);
@@ -118,7 +117,7 @@ static void raise_again(PyObject *exc_info)
                   traceback == Py_None ? NULL : ext_ref(traceback));
 }
 
-/* May the head be set now? */
+/* Check whether the head may be set now. -1 with an exception set. */
 static int check_call(const ResponseObject *self, PyObject *exc_info)
 {
     if (self->stage == STAGE_OVER) {
@@ -143,8 +142,8 @@ static int check_call(const ResponseObject *self, PyObject *exc_info)
     return 0;
 }
 
-/* start_response(status, headers, exc_info=None); *exc_info is NULL for None.
- */
+/* Read start_response(status, headers, exc_info=None); *exc_info is NULL for
+ * None. */
 static int parse_call(PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames, PyObject **exc_info)
 {

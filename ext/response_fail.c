@@ -15,14 +15,15 @@ static void log_failure(ResponseObject *self)
     ext_log_exception(self->st, what);
 }
 
-/* Exceptions that only mean that the client is gone are no news. */
+/* True if the exception only means that the client is gone. */
 static bool client_is_gone(ResponseObject *self, bool body_cut)
 {
     if (self->websocket != NULL && ext_websocket_has_left(self->websocket))
         return true;
     if (self->stage == STAGE_GONE &&
         PyErr_ExceptionMatches(PyExc_BrokenPipeError))
-        return true; /* write() raised it to end a handler for nobody */
+        return true; /* write() raised it to end a handler whose client is gone
+                      */
     if (!body_cut || !PyErr_ExceptionMatches(PyExc_ConnectionAbortedError))
         return false;
     if (self->stage == STAGE_STARTED)
@@ -30,9 +31,9 @@ static bool client_is_gone(ResponseObject *self, bool body_cut)
     return true; /* wsgi.input raised it, and the server has answered 400 */
 }
 
-/* The exception is that of environ["wsgi.websocket"] in a plain request, which
- * a browser, a crawler or a proxy that passes no Upgrade on makes of a view for
- * WebSockets; and nothing was sent. */
+/* True if the exception is that of environ["wsgi.websocket"] in a plain
+ * request, and nothing was sent. A browser, a crawler, or a proxy that does not
+ * pass Upgrade on, asks a view for WebSockets so. */
 static bool lacks_websocket(const ResponseObject *self)
 {
     PyObject *type, *error, *traceback, *args, *key;

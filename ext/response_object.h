@@ -10,7 +10,7 @@ enum stage {
     STAGE_SILENT,  /* start_response was not called */
     STAGE_READY,   /* it was; nothing can have left */
     STAGE_STARTED, /* the head is with the server */
-    STAGE_GONE,    /* the client is gone; nobody listens */
+    STAGE_GONE,    /* the client is gone */
     STAGE_OVER,    /* the request has ended */
 };
 
@@ -24,9 +24,9 @@ typedef struct {
     unsigned long thread; /* the handler's, which alone may use req */
     enum stage stage;
     bool full;      /* a slow reader: make room before the next item */
-    bool sated;     /* there was more than `room`: the rest is for nobody */
-    uint64_t room;  /* octets of the body that may still be sent */
-    size_t waiting; /* octets since the last flush */
+    bool sated;     /* there was more than `room`: drop the rest */
+    uint64_t room;  /* bytes of the body that may still be sent */
+    size_t waiting; /* bytes since the last flush */
     int code;
     const char *reason; /* in `status` */
     PyObject *status;   /* str; keeps the reason alive */
@@ -35,7 +35,7 @@ typedef struct {
 
 #define Response_CAST(op) ((ResponseObject *)(op))
 
-/* Whether 101 has left. */
+/* True if the 101 has been sent. */
 static inline bool ext_response_accepted(const ResponseObject *self)
 {
     return self->websocket != NULL && ext_websocket_accepted(self->websocket);

@@ -1,4 +1,5 @@
-/* ext/response_send: the way of a result to the client, as PEP 3333 has it. */
+/* ext/response_send: sending a result to the client, in the order of PEP 3333.
+ */
 #include "response_object.h"
 
 #include "errors.h"
@@ -8,11 +9,11 @@
 /* Byte strings from here on are lent to the server instead of copied. */
 #define LEND_ITEM 8192
 
-/* So many octets are sent with the GIL dropped. */
+/* Bytes from which on sending drops the GIL. */
 #define LONG_SEND 65536
 
-/* The client went away, which is no error of anybody's; and whatever else the
- * server may answer. */
+/* Raise the status of sending, unless the client has gone: that is not an
+ * error. */
 static int check_sent(ResponseObject *self, wsk_status st)
 {
     if (st == WSK_OK)
@@ -32,7 +33,8 @@ static bool is_to_head(const ResponseObject *self)
     return method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
 }
 
-/* How much of a body the answer may have; `length` is it, where it is known. */
+/* Return how many bytes of a body the answer may have; `length` is its length,
+ * if known. */
 static uint64_t room_for(const ResponseObject *self, uint64_t length)
 {
     int code = self->code;
@@ -42,8 +44,8 @@ static uint64_t room_for(const ResponseObject *self, uint64_t length)
     return self->headers.has_length ? self->headers.length : length;
 }
 
-/* Give the head to the server. It may have answered by itself, when the body of
- * the request broke a rule: then nobody waits for ours. */
+/* Give the head to the server. If the body of the request broke a rule, the
+ * server has answered already: then ours is dropped. */
 static int start(ResponseObject *self, uint64_t length)
 {
     wsk_status st;
@@ -93,7 +95,7 @@ static int write_item(ResponseObject *self, PyObject *item)
     return check_sent(self, st);
 }
 
-/* What was written leaves now, as far as the client takes it. */
+/* Send what was written, as far as the client takes it. */
 static int flush(ResponseObject *self)
 {
     wsk_status st;
@@ -112,8 +114,8 @@ static int flush(ResponseObject *self)
     return check_sent(self, self->full ? WSK_OK : st);
 }
 
-/* There is more for a slow reader: wait until it has read on. Only now, for
- * after its last item a handler is free. */
+/* Wait until a slow reader has read on. Called before the next item, not after
+ * the last, so that the handler is free then. */
 static int make_room(ResponseObject *self)
 {
     wsk_status st;
@@ -127,8 +129,8 @@ static int make_room(ResponseObject *self)
     return check_sent(self, st);
 }
 
-/* A body of another length than was announced is not raised: the server has
- * cut it or closes the connection, and has logged it. */
+/* Finish the answer. A body of another length than was announced is not raised:
+ * the server has cut it or closes the connection, and has logged it. */
 static int finish(ResponseObject *self)
 {
     wsk_status st;
@@ -156,8 +158,8 @@ static int check_item(PyObject *item)
     return -1;
 }
 
-/* One item of the result. PEP 3333: the head leaves with the first that is not
- * empty. `length` is that of the whole body where it is known. */
+/* Send one item of the result. The head is sent with the first that is not
+ * empty (PEP 3333). `length` is that of the whole body, if known. */
 static int send_item(ResponseObject *self, PyObject *item, uint64_t length)
 {
     if (ext_response_accepted(self))
@@ -194,9 +196,10 @@ PyObject *ext_response_write(PyObject *op, PyObject *data)
     Py_RETURN_NONE;
 }
 
-/* An iterator's code runs between two items, so each is flushed before the next
- * is asked for. PEP 3333: it is asked no more once there is enough; but only
- * what exceeds that says so, for code may stand behind the last item. */
+/* Send an iterable. Its code runs between two items, so each is flushed before
+ * the next is asked for. It is asked no more once there is more than
+ * Content-Length (PEP 3333), but not when there is just enough: code may stand
+ * behind the last item. */
 static int send_iterable(ResponseObject *self, PyObject *result, bool single)
 {
     PyObject *iterator = PyObject_GetIter(result);
@@ -221,10 +224,10 @@ static int send_iterable(ResponseObject *self, PyObject *result, bool single)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* A list or tuple runs no code between its items, so small ones leave together,
- * and nobody is waited for: they exist already, and a wrong one is found before
- * anything has left. It may be changed by another thread while the GIL is
- * dropped. */
+/* Send a list or tuple. No code runs between its items, so small ones are sent
+ * together, and a slow reader is not waited for: the items exist already, and a
+ * wrong one is found before anything is sent. Another thread may change it
+ * while the GIL is dropped. */
 static int send_sequence(ResponseObject *self, PyObject *result, bool single)
 {
     if (ext_response_accepted(self))
@@ -248,7 +251,8 @@ static int send_sequence(ResponseObject *self, PyObject *result, bool single)
     return 0;
 }
 
-/* Whether len(result) is 1; not every iterable has a length. */
+/* Return 1 if len(result) is 1; not every iterable has a length. -1 with an
+ * exception set. */
 static int has_one_item(PyObject *result)
 {
     PyTypeObject *type = Py_TYPE(result);
@@ -269,9 +273,9 @@ static int has_one_item(PyObject *result)
     return 0;
 }
 
-/* The result is exhausted. An upgrade that nobody answered is accepted now; a
- * body without octets gets its head at last. `last`: no code of the application
- * follows, and the server finishes by itself when the handler has returned. */
+/* End an exhausted result. An upgrade that was not answered is accepted now; an
+ * empty body gets its head at last. `last`: no code of the application follows,
+ * and the server finishes when the handler has returned. */
 static int send_rest(ResponseObject *self, bool last)
 {
     if (self->websocket != NULL &&
@@ -283,7 +287,7 @@ static int send_rest(ResponseObject *self, bool last)
                         "start_response");
         return -1;
     }
-    /* A HEAD result says nothing about the length that GET would have. */
+    /* The result of a HEAD does not tell the length that GET would have. */
     if (start(self, is_to_head(self) ? WSK_LENGTH_UNKNOWN : 0) < 0)
         return -1;
     if (last && self->websocket == NULL && self->waiting < LONG_SEND)
@@ -291,7 +295,7 @@ static int send_rest(ResponseObject *self, bool last)
     return finish(self);
 }
 
-/* PEP 3333: close() is called whatever happened, and once. */
+/* Call close(), once, after success and failure alike (PEP 3333). */
 static void close_result(const struct ext_state *st, PyObject *result)
 {
     PyObject *type, *error, *traceback;
@@ -302,7 +306,7 @@ static void close_result(const struct ext_state *st, PyObject *result)
     PyErr_Restore(type, error, traceback);
 }
 
-/* A file, from where it is to its end or as far as Content-Length says. The
+/* Send a file, from its offset to its end or as far as Content-Length says. The
  * server goes on with a descriptor of its own when the handler has returned, so
  * that the application may close the file in its own thread. */
 static int send_file(ResponseObject *self, const struct ext_file *file)
@@ -323,7 +327,7 @@ static int send_file(ResponseObject *self, const struct ext_file *file)
     return check_sent(self, st);
 }
 
-/* Mistakes that the error of iteration itself would not explain. */
+/* Name mistakes that the error of iteration itself would not explain. */
 static int check_result(PyObject *result)
 {
     if (PyUnicode_Check(result) || PyBytes_Check(result)) {
@@ -361,8 +365,8 @@ int ext_response_send(PyObject *response, PyObject *result)
     } else {
         rc = send_iterable(self, result, single);
     }
-    /* To return is to accept, and a result that can be closed has not returned
-     * before that: close() may still answer. */
+    /* A WebSocket is accepted when its handler returns. A result that can be
+     * closed has not returned before its close(), which may still answer. */
     if (rc == 0 && !closed && self->websocket != NULL) {
         close_result(self->st, result);
         closed = true;

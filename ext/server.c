@@ -86,12 +86,12 @@ static PyObject *place_texts(PyObject *op,
                              const char *(*text_of)(const wsk_server *, size_t))
 {
     PyObject *texts = PyList_New(0);
-    const char *octets;
+    const char *bytes;
 
     for (size_t i = 0;
-         texts != NULL && (octets = text_of(Server_CAST(op)->srv, i)) != NULL;
+         texts != NULL && (bytes = text_of(Server_CAST(op)->srv, i)) != NULL;
          i++) {
-        PyObject *text = PyUnicode_DecodeFSDefault(octets);
+        PyObject *text = PyUnicode_DecodeFSDefault(bytes);
 
         if (text == NULL || PyList_Append(texts, text) < 0)
             Py_CLEAR(texts);

@@ -1,4 +1,4 @@
-/* ext/server: the Server type; threads, and the interpreter lock. */
+/* ext/server: the Server type. */
 #ifndef WSK_EXT_SERVER_H
 #define WSK_EXT_SERVER_H
 

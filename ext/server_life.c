@@ -8,7 +8,8 @@
  * then. */
 #define EXIT_WAIT_MS 1000
 
-/* Daemon threads, as ours are, never get the GIL again. */
+/* True if the interpreter ends: daemon threads, as ours are, never get the GIL
+ * again. */
 static bool interpreter_ends(void)
 {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -18,14 +19,14 @@ static bool interpreter_ends(void)
 #endif
 }
 
-/* In a forked child the threads are gone, and their locks may be held. */
 bool ext_server_is_ours(const ServerObject *self)
 {
     return (self->phase == PHASE_SERVING || self->phase == PHASE_OVER) &&
            self->pid == getpid();
 }
 
-/* The name of the host may have to be asked for, which takes its time. */
+/* Listen, or try to. The GIL is dropped because a host's name may have to be
+ * looked up. */
 static int open_with(ServerObject *self, wsk_status (*open)(wsk_server *))
 {
     wsk_status st = WSK_E_STATE;
@@ -141,7 +142,7 @@ PyObject *ext_server_stop(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     Py_RETURN_NONE;
 }
 
-/* Without the GIL: let the keeper tidy up, and wait for that. */
+/* Wait, without the GIL, until the keeper has tidied up. */
 static void wait_released(ServerObject *self)
 {
     ext_server_end_keeper(self);
@@ -151,8 +152,8 @@ static void wait_released(ServerObject *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-/* Without the GIL: until another thread's start() is over, or for `ms` (below
- * 0: forever). */
+/* Wait, without the GIL, until another thread's start() is over, or for `ms`
+ * (forever if below 0). */
 static void wait_started(ServerObject *self, int ms)
 {
     pthread_mutex_lock(&self->lock);
@@ -204,8 +205,8 @@ PyObject *ext_server_join(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     return PyBool_FromLong(st == WSK_OK);
 }
 
-/* The interpreter ends: nothing may need it any more. A handler that does not
- * return is left behind, as every daemon thread is. */
+/* Stop at the interpreter's end: nothing may need it any more. A handler that
+ * does not return is left behind, as every daemon thread is. */
 PyObject *ext_server_exit(PyObject *op, PyObject *unused)
 {
     ServerObject *self = Server_CAST(op);

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-/* How often a stopping server is looked at when nobody joins it. */
+/* Period at which a stopping server is looked at while no thread joins it. */
 #define STOPPING_TICK_MS 50
 
 enum phase {
@@ -36,13 +36,13 @@ typedef struct {
     bool binding;          /* a thread is in wsk_server_listen() */
     bool complained;       /* that the system has no thread to give */
 
-    /* Under lock. Nobody waits for the GIL, or for anything else but the
+    /* Under lock. No thread waits for the GIL, or for anything else but the
      * condition, while holding it. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     unsigned wanted; /* threads the library has asked for */
     unsigned alive;  /* threads inside wsk_server_work() */
-    bool starting;   /* PHASE_STARTING, for who has not got the GIL */
+    bool starting;   /* PHASE_STARTING, for threads without the GIL */
     bool stopping;
     bool joined;   /* wsk_server_join() said that it is over */
     bool released; /* the keeper has tidied up */
@@ -75,8 +75,8 @@ PyObject *ext_server_keep(PyObject *op, PyObject *unused);
 
 /* ---- server_life: from listen() to the end ---- */
 
-/* False in a forked child, where the threads are gone and their locks may be
- * held, and before the server serves. */
+/* True if this process has started the server, and it serves or has served. In
+ * a forked child the threads are gone, and their locks may be held. */
 bool ext_server_is_ours(const ServerObject *self);
 
 PyObject *ext_server_listen(PyObject *op, PyObject *unused);

@@ -42,7 +42,8 @@ wsk_hooks ext_server_hooks(ServerObject *self)
     return (wsk_hooks){hook_enter, hook_leave, hook_spawn, self};
 }
 
-/* threading.Thread(target=self.<target>, name=name, daemon=True).start() */
+/* Call threading.Thread(target=self.<target>, name=name, daemon=True).start().
+ */
 static int start_thread(PyObject *op, const char *target, const char *name)
 {
     PyObject *type = ext_import("threading", "Thread");
@@ -97,7 +98,6 @@ PyObject *ext_server_work(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* Without the GIL: wait until `changed`, or for `ms`. */
 void ext_server_wait_locked(ServerObject *self, int ms)
 {
     struct timespec until;
@@ -112,7 +112,7 @@ void ext_server_wait_locked(ServerObject *self, int ms)
     pthread_cond_timedwait(&self->changed, &self->lock, &until);
 }
 
-/* Without the GIL: wait for something to do. True when a thread is wanted. */
+/* Wait, without the GIL, for something to do. True if a thread is wanted. */
 static bool keeper_wait(ServerObject *self)
 {
     bool want;
@@ -131,8 +131,8 @@ static bool keeper_wait(ServerObject *self)
     return want;
 }
 
-/* Start what was asked for. The system may have no thread to give: the demand
- * stays, and is met when it has. False after a pause. */
+/* Start the thread that was asked for. If the system has none to give, the
+ * demand stays, and is met when it has. False after a pause. */
 static bool keeper_start(ServerObject *self)
 {
     char name[32];
@@ -159,8 +159,8 @@ static bool keeper_start(ServerObject *self)
     return false;
 }
 
-/* Without the GIL: has the server stopped? Then, if no handler is stuck, wait
- * for the threads, which are about to leave. */
+/* Return, without the GIL, whether the server has stopped. If so, and no
+ * handler is stuck, wait for the threads, which are about to leave. */
 static bool keeper_done(ServerObject *self)
 {
     bool stopping;
@@ -226,8 +226,9 @@ void ext_server_end_keeper(ServerObject *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-/* Who joins meanwhile waits for that. What stops the server meanwhile does so
- * now, for the keeper would have taken it for one that has ended. */
+/* Enter a phase. A join() during start() waits for its end. A stop() during it
+ * takes effect at its end: the keeper would otherwise take the server for one
+ * that has ended. */
 void ext_server_set_phase(ServerObject *self, enum phase phase)
 {
     self->phase = phase;

@@ -1,8 +1,8 @@
 /* ext/socket: environ["werkzeug.socket"] and environ["gunicorn.socket"].
  *
- * Libraries made for those servers speak WebSocket on the socket by themselves.
- * This object stands for it and costs little: only who uses it makes a real
- * socket.socket, and with that takes the connection over. */
+ * Libraries made for those servers speak WebSocket on the socket themselves.
+ * This object stands for it and costs little: its first use makes a real
+ * socket.socket, and detaches the connection from the server. */
 #include "socket.h"
 
 #include "errors.h"
@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-/* The peer sends no more. */
+/* The poll event of a peer that sends no more. */
 #ifdef POLLRDHUP
 enum { GONE = POLLRDHUP };
 #else
@@ -22,12 +22,12 @@ typedef struct {
     struct ext_state *st;
     wsk_request *req;     /* NULL once it is over */
     unsigned long thread; /* the handler's, which alone may use req */
-    PyObject *socket;     /* or NULL: not taken */
+    PyObject *socket;     /* or NULL: not detached */
 } SocketObject;
 
 #define Socket_CAST(op) ((SocketObject *)(op))
 
-/* wsocket._taken.make(fd, octets received before). */
+/* Call wsocket._taken.make(fd, bytes received before). */
 static PyObject *make_socket(int fd, const uint8_t *data, size_t len)
 {
     PyObject *module = PyImport_ImportModule("wsocket._taken");
@@ -42,7 +42,7 @@ static PyObject *make_socket(int fd, const uint8_t *data, size_t len)
     return made;
 }
 
-static int take(SocketObject *self)
+static int detach(SocketObject *self)
 {
     const uint8_t *data;
     wsk_status st;
@@ -69,8 +69,9 @@ static int take(SocketObject *self)
     return self->socket == NULL ? -1 : 0;
 }
 
-/* What looks at every object, a copier or a debugger, asks for names with two
- * underscores; that must not take the connection from the server. */
+/* Look up an attribute, and detach the socket for it. Names with an underscore
+ * do not: copiers and debuggers ask every object for those, which must not take
+ * the connection from the server. */
 static PyObject *Socket_getattro(PyObject *op, PyObject *name)
 {
     PyObject *value = PyObject_GenericGetAttr(op, name);
@@ -79,7 +80,7 @@ static PyObject *Socket_getattro(PyObject *op, PyObject *name)
         PyUnicode_GET_LENGTH(name) == 0 || PyUnicode_READ_CHAR(name, 0) == '_')
         return value;
     PyErr_Clear();
-    return take(Socket_CAST(op)) < 0
+    return detach(Socket_CAST(op)) < 0
                ? NULL
                : PyObject_GetAttr(Socket_CAST(op)->socket, name);
 }
@@ -96,7 +97,7 @@ static PyObject *Socket_exit(PyObject *op, PyObject *unused)
     return PyObject_CallMethod(op, "close", NULL);
 }
 
-bool ext_socket_taken(PyObject *socket)
+bool ext_socket_detached(PyObject *socket)
 {
     return Socket_CAST(socket)->socket != NULL;
 }

@@ -6,17 +6,18 @@
 
 extern const PyType_Spec ext_socket_spec;
 
-/* A socket that takes the connection over when its first method is looked up.
- */
+/* Make a socket that is detached from the server when its first method is
+ * looked up. */
 PyObject *ext_socket_new(struct ext_state *st, wsk_request *req);
 
-/* Whether it has. */
-bool ext_socket_taken(PyObject *socket);
+/* True if it is detached. */
+bool ext_socket_detached(PyObject *socket);
 
-/* Whether it has, and its peer is gone, or the handler has closed it. */
+/* True if it is detached, and its peer is gone or the handler has closed it. */
 bool ext_socket_is_dead(PyObject *socket);
 
-/* The handler returns: it is too late for that. */
+/* End the object with its handler: from now on the socket cannot be detached.
+ */
 void ext_socket_end(PyObject *socket);
 
 #endif

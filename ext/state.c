@@ -1,7 +1,7 @@
 /* ext/state: the module's state, and how an object of ours finds it. */
 #include "state.h"
 
-/* The same for every interpreter, and set before the first of them has types.
+/* The definition, one for all interpreters; set before any of them has types.
  */
 static struct PyModuleDef *module_def;
 

@@ -127,7 +127,7 @@ struct ext_state {
     double old_interval; /* seconds, to restore after the last; 0: leave */
 };
 
-/* Say which module the state is of, before it is first asked for. */
+/* Set the module that has the state, before that is first asked for. */
 void ext_state_init(struct PyModuleDef *module);
 
 /* Make the names. -1 with an exception set. */
@@ -135,12 +135,13 @@ int ext_state_add_names(struct ext_state *st);
 
 int ext_state_traverse(struct ext_state *st, visitproc visit, void *arg);
 
-/* Let go of types and objects, and at last of the names. */
+/* Release the types and objects, and, in free, the names. */
 void ext_state_clear(struct ext_state *st);
 void ext_state_free(struct ext_state *st);
 
-/* The state of the module that made `type` or one of its bases; never NULL for
- * our types. PyType_GetModuleState() would fail for a Python subclass. */
+/* Return the state of the module that made `type` or one of its bases; never
+ * NULL for our types. PyType_GetModuleState() would fail for a Python subclass.
+ */
 struct ext_state *ext_state_of(PyTypeObject *type);
 
 /* The tp_new of types that only the server makes: raises TypeError. */

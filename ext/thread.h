@@ -28,7 +28,7 @@ struct ext_thread *ext_thread_here(void);
 /* Set it, or NULL. */
 void ext_thread_enter(struct ext_thread *thread);
 
-/* Take a kept object; NULL if there is none. */
+/* Take a kept object; NULL if there was none. */
 static inline PyObject *ext_spare_take(PyObject **spare)
 {
     PyObject *op = *spare;

@@ -101,8 +101,9 @@ const PyType_Spec ext_websocket_spec = {
     .slots = WebSocket_slots,
 };
 
-/* The application's websocket_class, a new reference; or ours, where there is
- * none that will do. NULL: what is no Exception was raised. */
+/* Return the application's websocket_class, a new reference, or our type if it
+ * has none that is derived from it. NULL if an exception was raised that is no
+ * Exception. */
 static PyTypeObject *class_for(const struct ext_state *st, PyObject *app)
 {
     PyObject *type = PyObject_GetAttr(app, st->names.websocket_class);
@@ -151,8 +152,9 @@ void ext_websocket_end(PyObject *websocket, const PyObject *events)
     self->req = NULL;
     Py_CLEAR(self->extra);
     /* environ and WebSocket hold each other, which ends here, unless events may
-     * still ask for what was put there. Where nobody can have put anything it
-     * is not worth its memory: it is made again when they ask. */
+     * still ask for values that the application has put there. If it cannot
+     * have put any, environ is not worth its memory: it is made again when they
+     * ask. */
     if (self->app == NULL || (self->app == events && !self->shown))
         Py_CLEAR(self->environ);
 }

@@ -4,7 +4,7 @@
 
 #include "websocket.h"
 
-/* What send() does about a slow reader; see DOC_SEND_POLICY. */
+/* The reaction of send() to a slow reader; see DOC_SEND_POLICY. */
 enum ext_policy {
     EXT_POLICY_DEFAULT,
     EXT_POLICY_WAIT,
@@ -34,8 +34,9 @@ typedef struct {
     bool shown;      /* the application has seen environ */
     bool told_ended; /* receive() has returned None */
     bool in_stream;  /* receive_stream() has not given all of its message */
-    bool client;     /* of connect(): lone, and without an environ */
-    bool lone;       /* on no server of ours: who calls does the work */
+    bool client;     /* made by connect(): standalone, and without an environ */
+    bool
+        standalone; /* on no server of ours: the calling thread does the work */
 } WebSocketObject;
 
 #define WebSocket_CAST(op) ((WebSocketObject *)(op))
@@ -145,8 +146,8 @@ void ext_ws_serve(WebSocketObject *self);
 
 /* ---- ws_pieces, ws_stream: long messages ---- */
 
-/* The type of what receive_stream() returns. */
-extern const PyType_Spec ext_stream_spec; /* what receive_stream() returns */
+/* returned by receive_stream() */
+extern const PyType_Spec ext_stream_spec; /* returned by receive_stream() */
 
 PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *kwnames);

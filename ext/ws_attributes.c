@@ -113,7 +113,7 @@ static PyObject *get_closed(PyObject *op, void *unused)
     return PyBool_FromLong(ext_ws_is_closed(WebSocket_CAST(op)));
 }
 
-/* How it ended; false while it has not. */
+/* Get how it ended; false while it has not. */
 static bool close_info(const WebSocketObject *self, wsk_close_info *info)
 {
     return self->conn != NULL && wsk_conn_closed(self->conn, info);

@@ -5,7 +5,7 @@
 #include "errors.h"
 #include "message.h"
 
-/* What we told a peer that we gave up. */
+/* Write the code and reason that were sent to a peer that was given up. */
 static void put_sent(const wsk_close_info *info, char *to, size_t size)
 {
     bool limit = info->option != NULL;
@@ -55,7 +55,7 @@ wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
 {
     wsk_status st;
 
-    if (!self->lone)
+    if (!self->standalone)
         return wsk_conn_close(self->conn, code, reason, len);
     Py_BEGIN_ALLOW_THREADS
     st = wsk_conn_close(self->conn, code, reason, len);
@@ -108,22 +108,22 @@ static int raise_close(WebSocketObject *self, wsk_status st, long code)
 
 static int close_with(WebSocketObject *self, long code, PyObject *reason)
 {
-    struct ext_octets o;
+    struct ext_bytes o;
     wsk_status st = WSK_E_ARG;
 
     if (self->conn == NULL && self->req == NULL)
         return 0; /* as closed as it can be */
-    if (ext_ws_open(self, "close") < 0 || ext_octets_get(&o, reason) < 0)
+    if (ext_ws_open(self, "close") < 0 || ext_bytes_get(&o, reason) < 0)
         return -1;
     if (code >= 0 && code <= UINT16_MAX && code != 1005) /* "none came" */
         st = ext_ws_resume(
             self, ext_ws_close_conn(self, (uint16_t)code, o.p, (size_t)o.len));
-    ext_octets_release(&o);
+    ext_bytes_release(&o);
     if (PyErr_Occurred())
         return -1;
     if (st != WSK_OK && st != WSK_E_CLOSED)
         return raise_close(self, st, code);
-    /* Nobody else would complete a client's closing handshake. */
+    /* No other thread would complete a client's closing handshake. */
     return self->client ? ext_ws_finish(self, false) : 0;
 }
 

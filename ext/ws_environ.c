@@ -88,7 +88,7 @@ PyObject *ext_ws_get_environ(PyObject *op, void *unused)
     PyObject *environ;
 
     (void)unused;
-    if (self->environ == NULL && (self->conn == NULL || self->lone))
+    if (self->environ == NULL && (self->conn == NULL || self->standalone))
         return PyErr_Format(self->st->WebSocketError,
                             "environ: the request is over");
     if (self->environ == NULL) {

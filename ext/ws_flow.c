@@ -66,26 +66,27 @@ static wsk_status drain_if_full(WebSocketObject *self)
     return wsk_conn_is_full(self->conn) ? drain(self) : WSK_OK;
 }
 
-/* What waits for a slow reader is bounded by the server itself, which closes
- * with 1013; so that is all that the policy `close` needs. */
+/* The server bounds the bytes that wait for a slow reader, and closes with
+ * 1013; so the policy `close` needs nothing more. */
 wsk_status ext_ws_wait_for_reader(WebSocketObject *self)
 {
     return policy_of(self) == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
 }
 
-/* A part of a message cannot be dropped, and a stream is longer than what may
- * wait: also in an event it waits, which delays this connection alone. */
+/* A piece of a message cannot be dropped, and a stream is longer than the bytes
+ * that may wait. So this waits in an event, too, which delays only its
+ * connection. */
 wsk_status ext_ws_wait_for_stream(WebSocketObject *self)
 {
     return self->policy == EXT_POLICY_CLOSE ? WSK_OK : drain_if_full(self);
 }
 
-/* The octets of a lone one leave in this thread, until a signal stops that: its
- * handler runs, and the rest leaves (PEP 475), or stays when it has raised.
- * What stops a coroutine's is an exception already. */
+/* The bytes of a standalone WebSocket are sent in this thread until a signal
+ * interrupts that: its handler runs, and the rest is sent (PEP 475), or stays
+ * if the handler has raised. An interrupted coroutine has raised already. */
 wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
 {
-    while (st == WSK_E_AGAIN && self->lone && !PyErr_Occurred() &&
+    while (st == WSK_E_AGAIN && self->standalone && !PyErr_Occurred() &&
            PyErr_CheckSignals() == 0)
         st = drain(self);
     return st;

@@ -18,8 +18,8 @@ const wsk_head *ext_ws_head(const WebSocketObject *self, wsk_head **made)
     return *made;
 }
 
-/* RFC 6455 4.2.2: one of the client's subprotocols, or none. The preference is
- * the server's. NULL also when that is none. */
+/* RFC 6455 4.2.2: one of the client's subprotocols, or none, in the server's
+ * order of preference. */
 const char *ext_ws_choose_protocol(const WebSocketObject *self,
                                    const wsk_head *head)
 {
@@ -101,7 +101,7 @@ int ext_websocket_finish(PyObject *websocket)
     return -1;
 }
 
-/* RFC 6455 4.2.2: what is negotiated; the server says it itself. */
+/* RFC 6455 4.2.2: refuse fields that are negotiated, which the server adds. */
 static int check_handshake(const struct ext_headers *set)
 {
     static const char prefix[] = "sec-websocket-";
@@ -134,7 +134,7 @@ PyObject *ext_ws_headers(PyObject *given)
     return list;
 }
 
-/* Behind those that are there. */
+/* Add headers behind those that are there. */
 static int add_headers(WebSocketObject *self, PyObject *given)
 {
     PyObject *list = ext_ws_headers(given);
@@ -149,7 +149,7 @@ static int add_headers(WebSocketObject *self, PyObject *given)
     return 0;
 }
 
-/* Every subprotocol that the client offered, as a str for people. */
+/* Return every subprotocol that the client offered, as a str for people. */
 static PyObject *list_offers(const wsk_head *head)
 {
     PyObject *text = NULL;
@@ -171,7 +171,7 @@ static PyObject *list_offers(const wsk_head *head)
     return text != NULL ? text : PyUnicode_FromString("none");
 }
 
-/* Why it cannot be opened now; NULL when it can. */
+/* Return why it cannot be opened now; NULL if it can. */
 static const char *cannot_accept(const WebSocketObject *self)
 {
     if (self->conn != NULL)

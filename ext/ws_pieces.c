@@ -15,7 +15,8 @@ typedef struct {
 
 #define Stream_CAST(op) ((StreamObject *)(op))
 
-/* The piece as an object. The last one leaves the WebSocket to others. */
+/* Return the piece as an object. The last one frees the WebSocket for other
+ * calls. */
 static PyObject *take_piece(WebSocketObject *ws, wsk_message *msg)
 {
     PyObject *piece = ext_message_object(ws->conn, msg);
@@ -39,7 +40,8 @@ static PyObject *raise_broken(WebSocketObject *ws)
                         how);
 }
 
-/* The next piece that is not empty. NULL: the end, or an exception. */
+/* Return the next piece that is not empty. NULL at the end, or with an
+ * exception. */
 static PyObject *next_piece(StreamObject *self, WebSocketObject *ws)
 {
     PyObject *piece = NULL;
@@ -57,7 +59,7 @@ static PyObject *next_piece(StreamObject *self, WebSocketObject *ws)
             Py_CLEAR(self->websocket);
         if (piece == NULL)
             return NULL;
-        if (PyObject_Size(piece) == 0) /* an end by itself */
+        if (PyObject_Size(piece) == 0) /* a last piece may be empty */
             Py_CLEAR(piece);
     }
     return piece;

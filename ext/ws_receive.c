@@ -49,8 +49,8 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Signals interrupt the wait of a lone one, whose thread may be the main one.
- * What interrupts a coroutine's is an exception already. */
+/* A signal interrupts the wait of a standalone WebSocket, whose thread may be
+ * the main one. An interrupted coroutine has raised already. */
 static wsk_status receive_from(WebSocketObject *self, int timeout_ms,
                                bool piece, wsk_message *msg)
 {
@@ -70,7 +70,7 @@ static wsk_status receive_from(WebSocketObject *self, int timeout_ms,
     }
 }
 
-/* The next thing that comes, be it a ping; WSK_E_TIMEOUT at until_ms. */
+/* Receive the next message, ping or pong; WSK_E_TIMEOUT at until_ms. */
 static wsk_status next_message(WebSocketObject *self, int timeout_ms,
                                int64_t until_ms, bool piece, wsk_message *msg)
 {
@@ -90,7 +90,8 @@ int ext_ws_fetch(WebSocketObject *self, int timeout_ms, bool piece,
 
     if (ext_ws_open(self, what) < 0)
         return -1;
-    if (self->lone && self->app != NULL) { /* which ext_ws_serve() receives */
+    if (self->standalone &&
+        self->app != NULL) { /* which ext_ws_serve() receives */
         raise_receive(self, WSK_E_STATE, what);
         return -1;
     }
@@ -160,7 +161,7 @@ PyObject *ext_ws_iternext(PyObject *op)
 
 /* --------------------------------------------------------------- events --- */
 
-/* An event of this WebSocket's went wrong: that is logged, and ends it. */
+/* Log the exception of an event handler, and close the WebSocket. */
 static void end_for_error(WebSocketObject *self)
 {
     if (ext_websocket_has_left((PyObject *)self)) {
@@ -212,14 +213,14 @@ static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
     WebSocketObject *self = user;
     PyObject *message = ext_message_object(conn, msg);
 
-    /* What is no text is the peer's fault, and has been told to it. */
+    /* Text that is not UTF-8 is the peer's fault, which has been told it. */
     if (message == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
         PyErr_Clear();
     else
         fire_take(self, self->st->names.onmessage, message);
 }
 
-/* An app may do without it. */
+/* An application may lack ondrain. */
 static void on_drain(wsk_conn *conn, void *user)
 {
     WebSocketObject *self = user;
@@ -250,7 +251,7 @@ static const wsk_ws_handlers EVENTS = {
     .masked = true,
 };
 
-/* Anything will do that has these three events. */
+/* Accept any object that has these three events. */
 static int check_events(const WebSocketObject *self, PyObject *app)
 {
     PyObject *const names[] = {self->st->names.onconnect,
@@ -289,7 +290,7 @@ PyObject *ext_ws_attach(PyObject *op, PyObject *app)
         return PyErr_Format(self->st->WebSocketError,
                             "attach: the WebSocket is attached already");
     self->app = ext_ref(app);
-    if (self->lone) { /* see ext_ws_serve() */
+    if (self->standalone) { /* see ext_ws_serve() */
         wsk_conn_hear_pings(self->conn, true);
         Py_RETURN_NONE;
     }

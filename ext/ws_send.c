@@ -44,17 +44,18 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
 /* -------------------------------------------------------------- sending --- */
 
 /* A handler that answers wakes its peer, whose next message may wake another
- * handler before the call is over: that one shall not find the GIL taken. But
- * who has more to answer keeps it, or all would take turns at every message;
- * and so does who sends to others, maybe to very many. */
+ * handler before the call is over: that one must not find the GIL taken. But a
+ * handler that has more to answer keeps the GIL, or all would take turns at
+ * every message; and so does one that sends to other connections, maybe to very
+ * many. */
 static bool keeps_gil(const WebSocketObject *self, size_t len)
 {
-    return len < LONG_MESSAGE && !self->lone &&
+    return len < LONG_MESSAGE && !self->standalone &&
            (self->app != NULL || self->thread != PyThread_get_thread_ident() ||
             wsk_conn_has_more(self->conn));
 }
 
-static wsk_status send_once(WebSocketObject *self, const struct ext_octets *o,
+static wsk_status send_once(WebSocketObject *self, const struct ext_bytes *o,
                             wsk_opcode opcode, unsigned flags)
 {
     size_t len = (size_t)o->len;
@@ -69,8 +70,8 @@ static wsk_status send_once(WebSocketObject *self, const struct ext_octets *o,
     return st;
 }
 
-static wsk_status send_octets(WebSocketObject *self, const struct ext_octets *o,
-                              wsk_opcode opcode, bool compress)
+static wsk_status send_bytes(WebSocketObject *self, const struct ext_bytes *o,
+                             wsk_opcode opcode, bool compress)
 {
     unsigned flags = (o->text ? WSK_SEND_VALID : 0) |
                      (compress ? 0 : WSK_SEND_PLAIN) |
@@ -98,7 +99,7 @@ PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 {
     WebSocketObject *self = WebSocket_CAST(op);
     PyObject *given[3];
-    struct ext_octets o;
+    struct ext_bytes o;
     wsk_status st = WSK_OK;
     int binary, compress = 1;
 
@@ -107,14 +108,14 @@ PyObject *ext_ws_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (given[2] != NULL)
         compress = PyObject_IsTrue(given[2]);
     if (compress < 0 || ext_ws_open(self, "send") < 0 ||
-        ext_octets_get(&o, given[0]) < 0)
+        ext_bytes_get(&o, given[0]) < 0)
         return NULL;
     binary = !o.text;
     if (given[1] != NULL && given[1] != Py_None)
         binary = PyObject_IsTrue(given[1]);
     if (binary >= 0)
-        st = send_octets(self, &o, binary ? WSK_BINARY : WSK_TEXT, compress);
-    ext_octets_release(&o);
+        st = send_bytes(self, &o, binary ? WSK_BINARY : WSK_TEXT, compress);
+    ext_bytes_release(&o);
     if (PyErr_Occurred())
         return NULL;
     if (st != WSK_OK)
@@ -132,7 +133,8 @@ struct frame {
     int fin;
 };
 
-/* What RFC 6455 5.2 to 5.5 forbid whatever came before. */
+/* Raise ProtocolError for a frame that RFC 6455 5.2 to 5.5 forbid in any state.
+ */
 static int check_frame(const struct ext_state *st, const struct frame *f)
 {
     const char *wrong = NULL;
@@ -170,15 +172,15 @@ static PyObject *raise_frame(WebSocketObject *self, wsk_status st,
     return ext_ws_raise_send(self, st, "send_frame");
 }
 
-/* A lone one waits until its octets have left. */
-static wsk_status frame_once(WebSocketObject *self, const struct ext_octets *o,
+/* Send a frame once. A standalone WebSocket waits until its bytes are sent. */
+static wsk_status frame_once(WebSocketObject *self, const struct ext_bytes *o,
                              const struct frame *f)
 {
     wsk_opcode opcode = (wsk_opcode)f->opcode;
     size_t len = (size_t)o->len;
     wsk_status st;
 
-    if (!self->lone)
+    if (!self->standalone)
         return wsk_conn_send_frame(self->conn, opcode, f->fin, o->p, len);
     Py_BEGIN_ALLOW_THREADS
     st = wsk_conn_send_frame(self->conn, opcode, f->fin, o->p, len);
@@ -186,15 +188,15 @@ static wsk_status frame_once(WebSocketObject *self, const struct ext_octets *o,
     return st;
 }
 
-static wsk_status send_octets_frame(WebSocketObject *self,
-                                    const struct ext_octets *o,
-                                    const struct frame *f)
+static wsk_status send_bytes_frame(WebSocketObject *self,
+                                   const struct ext_bytes *o,
+                                   const struct frame *f)
 {
     unsigned ended;
     wsk_status st;
 
     if (f->compress)
-        return send_octets(self, o, (wsk_opcode)f->opcode, true);
+        return send_bytes(self, o, (wsk_opcode)f->opcode, true);
     do {
         ended = self->streams_ended;
         st = ext_ws_resume(self, frame_once(self, o, f));
@@ -208,10 +210,10 @@ static wsk_status send_octets_frame(WebSocketObject *self,
 
 static PyObject *send_frame(WebSocketObject *self, const struct frame *f)
 {
-    struct ext_octets o;
+    struct ext_bytes o;
     wsk_status st = WSK_OK;
 
-    if (ext_octets_get(&o, f->message) < 0)
+    if (ext_bytes_get(&o, f->message) < 0)
         return NULL;
     if (f->opcode > WSK_CLOSE && o.len > CONTROL_LONGEST)
         PyErr_Format(self->st->FrameTooLargeException,
@@ -221,8 +223,8 @@ static PyObject *send_frame(WebSocketObject *self, const struct frame *f)
              self->streamer == PyThread_get_thread_ident())
         st = WSK_E_STATE; /* the message is send_stream()'s */
     else
-        st = send_octets_frame(self, &o, f);
-    ext_octets_release(&o);
+        st = send_bytes_frame(self, &o, f);
+    ext_bytes_release(&o);
     if (PyErr_Occurred())
         return NULL;
     if (st != WSK_OK)

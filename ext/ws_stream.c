@@ -1,7 +1,7 @@
 /* ext/ws_stream: messages too long to be held at once.
  *
- * A message that is sent in pieces excludes others (RFC 6455 5.4): who sends
- * meanwhile finds the engine busy, and waits for stream_lock. */
+ * A message that is sent in pieces excludes others (RFC 6455 5.4): a thread
+ * that sends meanwhile finds the engine busy, and waits for stream_lock. */
 #include "websocket_object.h"
 
 #include "args.h"
@@ -46,7 +46,7 @@ struct stream {
 static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
 {
     bool is_text = PyUnicode_Check(piece);
-    struct ext_octets o;
+    struct ext_bytes o;
     wsk_status st;
 
     if (!is_text && !PyObject_CheckBuffer(piece)) {
@@ -62,7 +62,7 @@ static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
                         "str or all bytes");
         return -1;
     }
-    if (ext_octets_get(&o, piece) < 0)
+    if (ext_bytes_get(&o, piece) < 0)
         return -1;
     s->text = is_text;
     Py_BEGIN_ALLOW_THREADS
@@ -74,7 +74,7 @@ static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
                                  o.p, (size_t)o.len, s->flags);
     Py_END_ALLOW_THREADS
     st = ext_ws_resume(self, st);
-    ext_octets_release(&o);
+    ext_bytes_release(&o);
     if (PyErr_Occurred())
         return -1;
     if (st == WSK_OK) {
@@ -87,8 +87,8 @@ static int send_piece(WebSocketObject *self, PyObject *piece, struct stream *s)
     return -1;
 }
 
-/* The peer must see that the message is not whole. The exception that
- * was the reason stays. */
+/* Close with 1011, so that the peer sees that the message is not whole. The
+ * exception that was the reason stays. */
 static void break_off(WebSocketObject *self)
 {
     PyObject *type, *error, *traceback;
