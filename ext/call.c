@@ -138,26 +138,13 @@ static void finish(const struct ext_caller *c, struct call *k)
     ext_log_end_line(c->errors);
 }
 
-/* Answer 400: no application expects a NUL in a path, and many a system call
- * stops at it. */
-static void refuse(wsk_request *req)
-{
-    static const char text[] = "The path holds %00.\n";
-    static const wsk_header headers[] = {
-        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
-        {{"Connection", 10}, {"close", 5}},
-    };
-
-    wsk_request_respond(req, 400, headers, 2, text, sizeof text - 1);
-}
-
 void ext_call(wsk_request *req, void *caller)
 {
     struct ext_caller *c = caller;
     struct call k = {.here = ext_thread_here()};
 
     if (ext_environ_path_has_nul(wsk_request_head(req))) {
-        refuse(req);
+        ext_response_text(req, 400, "The path holds %00.\n");
         return;
     }
     if (prepare(c, &k, req) < 0)

@@ -233,13 +233,21 @@ static int parse_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
     return 0;
 }
 
+/* Read the size, and check that the body may be read. */
+static int begin(PyObject *op, const char *name, PyObject *const *args,
+                 Py_ssize_t nargs, size_t *size)
+{
+    if (parse_size(name, args, nargs, size) < 0)
+        return -1;
+    return check_usable(Input_CAST(op));
+}
+
 static PyObject *Input_read(PyObject *op, PyObject *const *args,
                             Py_ssize_t nargs)
 {
     size_t size;
 
-    if (parse_size("read", args, nargs, &size) < 0 ||
-        check_usable(Input_CAST(op)) < 0)
+    if (begin(op, "read", args, nargs, &size) < 0)
         return NULL;
     return read_upto(Input_CAST(op), size);
 }
@@ -295,8 +303,7 @@ static PyObject *Input_readline(PyObject *op, PyObject *const *args,
 {
     size_t size;
 
-    if (parse_size("readline", args, nargs, &size) < 0 ||
-        check_usable(Input_CAST(op)) < 0)
+    if (begin(op, "readline", args, nargs, &size) < 0)
         return NULL;
     return read_line(Input_CAST(op), size);
 }
@@ -367,7 +374,7 @@ static PyObject *Input_read1(PyObject *op, PyObject *const *args,
     PyObject *bytes;
     size_t size;
 
-    if (parse_size("read1", args, nargs, &size) < 0 || check_usable(self) < 0 ||
+    if (begin(op, "read1", args, nargs, &size) < 0 ||
         (size > 0 && fill(self) < 0))
         return NULL;
     if (size > self->len - self->pos)

@@ -21,6 +21,9 @@ int ext_response_send(PyObject *response, PyObject *result);
  * KeyError of environ["wsgi.websocket"] in a plain request is answered 426. */
 void ext_response_fail(PyObject *response, bool body_cut);
 
+/* Answer with a line of text, and close the connection. */
+void ext_response_text(wsk_request *req, int code, const char *text);
+
 /* End the object with its request: an application that has kept it gets an
  * error from now on. Takes the reference. */
 void ext_response_end_take(struct ext_thread *here, PyObject *response);

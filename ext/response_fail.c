@@ -3,6 +3,18 @@
 
 #include "errors.h"
 
+void ext_response_text(wsk_request *req, int code, const char *text)
+{
+    wsk_header headers[3] = {
+        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}}};
+    size_t n = 1;
+
+    if (code == 426) /* RFC 9110 15.5.22 */
+        headers[n++] = (wsk_header){{"Upgrade", 7}, {"websocket", 9}};
+    headers[n++] = (wsk_header){{"Connection", 10}, {"close", 5}};
+    wsk_request_respond(req, code, headers, n, text, strlen(text));
+}
+
 static void log_failure(ResponseObject *self)
 {
     const wsk_head *head = wsk_request_head(self->req);
@@ -63,24 +75,14 @@ static void require_upgrade(ResponseObject *self)
         "plain "
         "request, or a proxy\non the way passes neither Upgrade nor Connection "
         "on.\n";
-    static const wsk_header headers[] = {
-        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
-        {{"Upgrade", 7}, {"websocket", 9}},
-        {{"Connection", 10}, {"close", 5}},
-    };
 
     PyErr_Clear();
     ext_log_no_websocket(self->st);
-    wsk_request_respond(self->req, 426, headers, 3, text, sizeof text - 1);
+    ext_response_text(self->req, 426, text);
 }
 
 void ext_response_fail(PyObject *response, bool body_cut)
 {
-    static const char text[] = "500 Internal Server Error\n";
-    static const wsk_header headers[] = {
-        {{"Content-Type", 12}, {"text/plain; charset=utf-8", 25}},
-        {{"Connection", 10}, {"close", 5}},
-    };
     ResponseObject *self = Response_CAST(response);
 
     if (client_is_gone(self, body_cut)) {
@@ -95,7 +97,7 @@ void ext_response_fail(PyObject *response, bool body_cut)
     if (ext_response_accepted(self))
         ext_websocket_fail(self->websocket);
     else if (self->stage == STAGE_SILENT || self->stage == STAGE_READY)
-        wsk_request_respond(self->req, 500, headers, 2, text, sizeof text - 1);
+        ext_response_text(self->req, 500, "500 Internal Server Error\n");
     else
         wsk_request_abort(self->req);
 }

@@ -95,6 +95,20 @@ static int write_item(ResponseObject *self, PyObject *item)
     return check_sent(self, st);
 }
 
+/* Call a function that sends, without the GIL if there is much to send. */
+static wsk_status send_with(ResponseObject *self,
+                            wsk_status (*send)(wsk_request *))
+{
+    wsk_status st;
+
+    if (self->waiting < LONG_SEND)
+        return send(self->req);
+    Py_BEGIN_ALLOW_THREADS
+    st = send(self->req);
+    Py_END_ALLOW_THREADS
+    return st;
+}
+
 /* Send what was written, as far as the client takes it. */
 static int flush(ResponseObject *self)
 {
@@ -102,13 +116,7 @@ static int flush(ResponseObject *self)
 
     if (self->stage != STAGE_STARTED)
         return 0;
-    if (self->waiting < LONG_SEND) {
-        st = wsk_request_flush(self->req);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        st = wsk_request_flush(self->req);
-        Py_END_ALLOW_THREADS
-    }
+    st = send_with(self, wsk_request_flush);
     self->waiting = 0;
     self->full = st == WSK_E_AGAIN;
     return check_sent(self, self->full ? WSK_OK : st);
@@ -137,13 +145,7 @@ static int finish(ResponseObject *self)
 
     if (self->stage != STAGE_STARTED)
         return 0;
-    if (self->waiting < LONG_SEND) {
-        st = wsk_request_finish(self->req);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        st = wsk_request_finish(self->req);
-        Py_END_ALLOW_THREADS
-    }
+    st = send_with(self, wsk_request_finish);
     return check_sent(self, st == WSK_E_ARG ? WSK_OK : st);
 }
 
