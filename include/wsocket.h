@@ -99,62 +99,62 @@ typedef struct wsk_str {
 #define WSK_AUTO UINT64_MAX /* of BYTES: "auto", the server decides */
 /* clang-format off */
 #define WSK_LIMIT_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                      \
-    BYTES(max_request_line, 16384, "longest request line; a longer one is answered 414") \
-    BYTES(max_header_bytes, 65536, "all header fields of a request together; more is answered 431") \
-    COUNT(max_headers, 100, "header fields in a request; more is answered 431") \
-    BYTES(max_body, 1073741824, "longest request body; a longer one is answered 413; 0 is no limit") \
-    FLAG(server_header, true, "add a Server field to responses that have none") \
-    FLAG(date_header, true, "add a Date field to responses that have none")    \
-    BYTES(ws_max_size, 1048576, "longest WebSocket message; a longer one closes with 1009") \
-    FLAG(ws_allow_unmasked, false, "read frames of clients that do not mask them, too")
+    BYTES(max_request_line, 16384, "maximum size of a request line in bytes; a longer one is answered 414") \
+    BYTES(max_header_bytes, 65536, "maximum size of all header fields of a request in bytes; more are answered 431") \
+    COUNT(max_headers, 100, "maximum number of header fields in a request; more are answered 431") \
+    BYTES(max_body, 1073741824, "maximum size of a request body in bytes; a larger one is answered 413; 0 means no limit") \
+    FLAG(server_header, true, "add a Server field to answers that have none")  \
+    FLAG(date_header, true, "add a Date field to answers that have none")      \
+    BYTES(ws_max_size, 1048576, "maximum size of a WebSocket message in bytes; a larger one closes the WebSocket with code 1009") \
+    FLAG(ws_allow_unmasked, false, "also read frames that clients send without a mask")
 
 #define WSK_SERVER_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                     \
-    TEXT(host, "127.0.0.1", "address to listen on; localhost binds both families, an empty text every address") \
+    TEXT(host, "127.0.0.1", "name or address to listen on; localhost listens on IPv4 and IPv6, an empty text on every address") \
     COUNT(port, 8080, "TCP port to listen on; 0 picks a free one and prints it") \
-    COUNT(backlog, 2048, "connections the kernel may queue before accept")      \
-    COUNT(threads, 64, "handlers that may run at once; those that wait for their peer, in receive(), for a body or for a slow reader, are not counted") \
-    COUNT(max_parked, 10000, "handlers of WebSockets, and others that wait for their peer; past it an upgrade is answered 503, and who waits is counted in threads") \
-    COUNT(max_connections, 0, "open connections; at it the one that is idle for longest is closed for a new one, and accepting pauses where none is; 0 takes the file descriptor limit") \
-    TEXT(buffer_body, "auto", "complete a request body before the handler runs: auto, unless the client waits for 100 Continue and fewer than a quarter of threads read such bodies; always; never, the handler reads it as it comes") \
-    BYTES(body_memory, 1048576, "a longer buffered body goes to a temporary file in TMPDIR or /tmp; 507 when there is no room for it") \
-    COUNT(queue_limit, 1024, "requests that may wait for a thread; past it they are answered 503") \
-    BYTES(memory_limit, WSK_AUTO, "what unfinished heads and bodies, the messages of WebSockets and, up to a half of it, the heads of their handshakes may hold together; past it those who hold some are read no further, and answered 503 or closed with 1013 if that lasts, and no WebSocket is begun; auto is a quarter of the memory of the machine or control group; 0 is no limit") \
-    BYTES(spill_limit, 1073741824, "what the temporary files of buffered bodies may hold together; past it a body is answered 507; 0 is no limit") \
-    BYTES(body_rate, 240, "octets a second that a request body, or a WebSocket message that has begun, must bring, after 10 seconds; 0 is no least") \
-    BYTES(write_rate, 240, "octets a second of an answer that a client must take, after 10 seconds; 0 is no least") \
-    TIME(request_timeout, 0, "how long a handler may take until its client is answered 503, or cut off when the answer has begun; 0 is no limit") \
-    TIME(head_timeout, 10000, "from the first octet of a request to its complete head") \
-    TIME(first_octet_timeout, 30000, "from accepting a connection to its first octet, before a silent close") \
-    TIME(keep_alive, 75000, "idle time between requests before a silent close") \
-    TIME(graceful_timeout, 30000, "how long a stop waits for running handlers") \
-    FLAG(proxy_protocol, false, "connections begin with a header of the PROXY protocol, 1 or 2; from trusted_proxies only, if there are any") \
-    TEXT(script_name, "", "path below which all of it is mounted, such as /app: taken off every path, and SCRIPT_NAME; others are answered 404; what X-Forwarded-Prefix says stands before it") \
-    TEXT(access_logfile, "-", "file for the access log; - is standard output, none is off") \
-    TEXT(access_log_format, "combined", "combined, common, json, or a format such as %h \"%r\" %s %D: atoms h l u t r s b B f a D T M L p U q m H, %{Field}i and %{Field}o of request and answer, %{VARIABLE}e, %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
-    TEXT(error_logfile, "stderr", "file for the server's own log; - is standard output, none is off") \
-    TEXT(log_level, "info", "debug, info, warning, error or critical; from warning on the access log is off unless access_logfile is given") \
-    TIME(ws_ping_interval, 20000, "silence before a WebSocket ping is sent; 0 is off") \
-    TIME(ws_ping_timeout, 20000, "how long any sign of life may take after a ping; 0 is off; without pings, how long a peer may take nothing of what waits for it") \
-    TIME(ws_close_timeout, 5000, "how long to wait for the peer's Close frame")  \
-    COUNT(ws_max_queue, 16, "messages, or ws_max_size octets of them, that wait for a handler; past it reading from that peer pauses") \
-    BYTES(ws_send_limit, 1048576, "octets that wait to leave; past it that peer is not read from, and send() in a blocking handler waits") \
-    BYTES(ws_send_max, 16777216, "octets that wait to leave at most, where send() cannot wait; past it ws_send_policy acts") \
-    TEXT(ws_send_policy, "close", "what happens past ws_send_max: close, with 1013; or drop, the newest message") \
-    TEXT(ws_compression, "no-takeover", "permessage-deflate: off; no-takeover, every message by itself; takeover, messages may refer to earlier ones, which costs memory per connection") \
-    TEXT(ws_compression_level, "fast", "fast, or 1 to 9: smaller messages for more time, by zlib") \
-    BYTES(ws_compression_threshold, 128, "a shorter message is sent uncompressed") \
-    BYTES(ws_compression_memory, 67108864, "for what takeover keeps, all connections together; past it new ones get no-takeover") \
-    FLAG(ws_allow_drafts, false, "accept the drafts of the protocol that call themselves version 7 and 8") \
-    TEXT(ws_hide_upgrade, "auto", "which rules of Werkzeug apps take a WebSocket: auto, WebSocket rules and then plain ones; always, plain ones alone, for the Upgrade field is hidden; never, WebSocket rules alone")
+    COUNT(backlog, 2048, "maximum number of connections that the kernel queues before they are accepted") \
+    COUNT(threads, 64, "maximum number of handlers that run at once; those that wait for their peer (in receive(), for a body, or for a slow reader) do not count") \
+    COUNT(max_parked, 10000, "maximum number of WebSocket handlers, and of other handlers that wait for their peer; beyond it an upgrade is answered 503, and a handler that waits counts in threads") \
+    COUNT(max_connections, 0, "maximum number of open connections; at the maximum a new one closes the one that has been idle longest, or waits if none is idle; 0 means as many as the limit of file descriptors allows") \
+    TEXT(buffer_body, "auto", "when to receive all of a request body before its handler runs: auto (unless the client waits for 100 Continue and fewer than a quarter of threads read such bodies), always, or never (the handler reads it as it arrives)") \
+    BYTES(body_memory, 1048576, "maximum size in bytes of a buffered body that stays in memory; a larger one goes to a temporary file in TMPDIR or /tmp, and is answered 507 if there is no room") \
+    COUNT(queue_limit, 1024, "maximum number of requests that wait for a thread; more are answered 503") \
+    BYTES(memory_limit, WSK_AUTO, "maximum memory in bytes that all connections together hold for unfinished heads and bodies, for WebSocket messages and, up to half of it, for the heads of WebSocket handshakes; beyond it the connections that hold some are not read from, and are answered 503 or closed with code 1013 if that lasts, and no WebSocket is opened; auto means a quarter of the memory of the machine or control group, 0 no limit") \
+    BYTES(spill_limit, 1073741824, "maximum size in bytes of the temporary files of all buffered bodies together; beyond it a body is answered 507; 0 means no limit") \
+    BYTES(body_rate, 240, "minimum rate in bytes per second of a request body, or of a WebSocket message that has begun, after the first 10 seconds; 0 means no minimum") \
+    BYTES(write_rate, 240, "minimum rate in bytes per second at which a client reads an answer, after the first 10 seconds; 0 means no minimum") \
+    TIME(request_timeout, 0, "seconds that a handler may take before its client is answered 503, or cut off if the answer has begun; 0 means no limit") \
+    TIME(head_timeout, 10000, "seconds from the first byte of a request to the end of its head") \
+    TIME(first_octet_timeout, 30000, "seconds from accepting a connection to its first byte; then it is closed without an answer") \
+    TIME(keep_alive, 75000, "seconds that a connection may be idle between requests; then it is closed without an answer") \
+    TIME(graceful_timeout, 30000, "seconds that a stop waits for running handlers") \
+    FLAG(proxy_protocol, false, "require a PROXY protocol header, version 1 or 2, at the start of every connection; if trusted_proxies are given, accept it from them only") \
+    TEXT(script_name, "", "path at which the application is mounted, such as /app; it is removed from every path and becomes SCRIPT_NAME, after what X-Forwarded-Prefix says; other paths are answered 404") \
+    TEXT(access_logfile, "-", "file of the access log; - means standard output, none turns it off") \
+    TEXT(access_log_format, "combined", "format of the access log: combined, common, json, or a text such as %h \"%r\" %s %D, with the atoms h l u t r s b B f a D T M L p U q m H, %{Field}i of the request, %{Field}o of the answer, %{VARIABLE}e of the environment, and %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
+    TEXT(error_logfile, "stderr", "file of the server's own log; - means standard output, none turns it off") \
+    TEXT(log_level, "info", "least severe messages to log; from warning on the access log is off unless access_logfile is given") \
+    TIME(ws_ping_interval, 20000, "seconds of silence before a WebSocket is sent a ping; 0 turns pings off") \
+    TIME(ws_ping_timeout, 20000, "seconds that a peer has to show a sign of life after a ping, 0 for no limit; if pings are off, seconds that it has to read some of what waits for it") \
+    TIME(ws_close_timeout, 5000, "seconds to wait for the peer's Close frame") \
+    COUNT(ws_max_queue, 16, "maximum number of messages, or ws_max_size bytes of them, that wait for a handler; beyond it the peer is not read from") \
+    BYTES(ws_send_limit, 1048576, "bytes that may wait to be sent to a peer; beyond it the peer is not read from, and send() in a blocking handler waits") \
+    BYTES(ws_send_max, 16777216, "maximum bytes that may wait to be sent to a peer where send() cannot wait; beyond it ws_send_policy applies") \
+    TEXT(ws_send_policy, "close", "what happens beyond ws_send_max: close (the WebSocket, with code 1013), or drop (the newest message)") \
+    TEXT(ws_compression, "no-takeover", "how messages are compressed with permessage-deflate: off, no-takeover (each by itself), or takeover (they may refer to earlier ones, which costs memory per connection)") \
+    TEXT(ws_compression_level, "fast", "how hard messages are compressed: fast, or the levels 1 to 9 of zlib, from least time to smallest messages") \
+    BYTES(ws_compression_threshold, 128, "minimum size in bytes of a message that is compressed") \
+    BYTES(ws_compression_memory, 67108864, "maximum memory in bytes that takeover keeps for all connections together; beyond it new ones get no-takeover") \
+    FLAG(ws_allow_drafts, false, "accept drafts of the WebSocket protocol, which call themselves version 7 and 8") \
+    TEXT(ws_hide_upgrade, "auto", "which rules of Werkzeug applications take a WebSocket: auto (WebSocket rules, then plain ones), always (plain rules only, because the Upgrade field is hidden), or never (WebSocket rules only)")
 
 #define WSK_LIST_OPTIONS(LIST)                                                 \
-    LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; repeatable") \
-    LIST(trusted_proxies, trusted_proxies, NULL, "addresses and blocks such as 10.0.0.0/8 (* is everyone, unix a Unix socket) whose forwarded_fields count; repeatable") \
-    LIST(forwarded_fields, forwarded_fields, "x-forwarded-for,x-forwarded-proto", "what trusted_proxies write or clear in every request; all else of the kind is the client's and does not count: x-forwarded-for, -proto, -host, -port and -prefix, or forwarded alone; repeatable") \
-    LIST(allowed_hosts, allowed_hosts, NULL, "hosts that may be asked for: names, .example.com for it and all below, addresses, or *; ports do not count; a request for another or for none is answered 421; without the option every host may be; repeatable") \
-    LIST(static, static_folders, NULL, "/url=folder: files that are served without the application; repeatable") \
-    LIST(ws_origins, ws_origins, "same", "whose pages may open WebSockets: same (same host and port, and https if the site is known to be; on a loopback host any loopback page), *, or a list such as same,https://example.com; null only if listed; others are answered 403; repeatable") \
-    LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, the preferred first; repeatable")
+    LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; may be repeated") \
+    LIST(trusted_proxies, trusted_proxies, NULL, "proxies whose forwarded_fields count: addresses, networks such as 10.0.0.0/8, * for every peer, or unix for Unix sockets; may be repeated") \
+    LIST(forwarded_fields, forwarded_fields, "x-forwarded-for,x-forwarded-proto", "header fields that trusted_proxies set or remove in every request: x-forwarded-for, -proto, -host, -port and -prefix, or forwarded alone; the others come from the client and are ignored; may be repeated") \
+    LIST(allowed_hosts, allowed_hosts, NULL, "hosts that a request may name: names, .example.com for a domain and all below it, addresses, or *; ports are ignored; other hosts, or none, are answered 421; without this option every host is allowed; may be repeated") \
+    LIST(static, static_folders, NULL, "folder whose files are served without the application, as /url=folder; may be repeated") \
+    LIST(ws_origins, ws_origins, "same", "origins whose pages may open WebSockets: same (the same host and port, and https if the site is known to use it; any loopback page on a loopback host), *, or a list such as same,https://example.com; null only if listed; others are answered 403; may be repeated") \
+    LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, preferred first; may be repeated")
 /* clang-format on */
 
 #define WSK_FIELD_LIST(name, field, dflt, help) const char *field;

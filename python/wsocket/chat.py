@@ -77,14 +77,14 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME:VALUE",
         type=header,
-        help="one more header; repeatable",
+        help="header field to send; may be repeated",
     )
     parser.add_argument(
         "--subprotocol",
         action="append",
         default=[],
         metavar="NAME",
-        help="offered to the server; repeatable",
+        help="subprotocol to offer; may be repeated",
     )
     parser.add_argument("--origin", help="the Origin header")
     parser.add_argument(

@@ -40,15 +40,15 @@ METAVARS = {
     "list": "ITEM",
 }
 
-# Of --help; an option stands in the first group whose pattern it matches.
+# The groups of --help: an option stands in the first whose pattern it matches.
 GROUPS = [
-    ("WebSocket", r"ws_"),
     ("where to listen", r"host|port|bind|backlog"),
+    ("limits", r"(?!ws_)(max_|.*_limit|.*_memory|threads)"),
+    ("timeouts and rates", r"(?!ws_)(.*_timeout|keep_alive|.*_rate)"),
+    ("behind a proxy", r"trusted_|forwarded_|proxy_|script_"),
     ("logs", r"access_|error_|log_"),
-    ("behind a proxy", r"trusted_|proxy_|script_"),
-    ("deadlines", r".*_timeout|keep_alive|.*_rate"),
-    ("limits", r"max_|.*_limit|.*_memory|threads"),
-    ("answers", r""),
+    ("WebSocket", r"ws_"),
+    ("requests and answers", r""),
 ]
 
 
@@ -114,28 +114,29 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="a TOML file with a table [wsocket]; the environment "
-        "(WSOCKET_PORT=80) and this command line win over it",
+        help="TOML file with a table [wsocket]; the environment "
+        "(WSOCKET_PORT=80) and this command line override it",
     )
     parser.add_argument(
         "--check-config",
         dest="action",
         action="store_const",
         const="check",
-        help="say whether a start would succeed, and end: what is set, "
-        "addresses, logs, folders and the application",
+        help="check the options, addresses, logs, folders and the "
+        "application, say whether a start would succeed, and exit",
     )
     parser.add_argument(
         "--print-config",
         dest="action",
         action="store_const",
         const="print",
-        help="print what is set, as a file would have it, and end",
+        help="print the options that are set, as a file for --config, and exit",
     )
     groups = {title: parser.add_argument_group(title) for title, _ in GROUPS}
     for name, kind, default, help in _wsocket.options():
         if default is not None:
-            help = "%s (default: %s)" % (help, default or "empty")
+            text = in_units(default) if kind == "bytes" else default
+            help = "%s (default: %s)" % (help, text or "empty")
         title = next(t for t, p in GROUPS if re.match(p, name))
         groups[title].add_argument(
             "--" + name.replace("_", "-"),
@@ -144,6 +145,16 @@ def make_parser() -> argparse.ArgumentParser:
             help=help.replace("%", "%%"),
         )
     return parser
+
+
+def in_units(size: str) -> str:
+    """in_units("16384")  # "16k" """
+    unit = ""
+    for larger in "kmg":
+        if not size.isdecimal() or size == "0" or int(size) % 1024:
+            break
+        size, unit = str(int(size) // 1024), larger
+    return size + unit
 
 
 def metavar(name: str, kind: str) -> str:

@@ -109,10 +109,19 @@ def test_every_option_is_an_option_of_the_command(program):
     started = program("--help")
     assert started.wait() == 0
     said = started.printed
-    for name, _, default, _ in _wsocket.options():
+    for name, kind, default, _ in _wsocket.options():
         assert "--" + name.replace("_", "-") in said
         if default:
-            assert default in said
+            assert (cli.in_units(default) if kind == "bytes" else default) in said
+
+
+@pytest.mark.parametrize(
+    "size, text",
+    [("16384", "16k"), ("1073741824", "1g"), ("128", "128"), ("0", "0"),
+     ("1025", "1025"), ("1099511627776", "1024g"), ("auto", "auto")],
+)
+def test_the_help_shows_sizes_in_units(size, text):
+    assert cli.in_units(size) == text
 
 
 def test_the_help_shows_choices_as_choices(program):

@@ -179,7 +179,8 @@ def test_the_list_of_options():
     for name, kind, default, help in options:
         assert kind in ("text", "count", "bytes", "time", "flag", "list")
         assert default is None or isinstance(default, str)
-        assert help
+        assert {"bytes": "byte", "time": "seconds"}.get(kind, "") in help
+        assert help and "\n" not in help and not help.endswith(".")
     # Every default is itself a legal value.
     given = {name: default for name, _, default, _ in options if default}
     _wsocket.Server(hello, **given)
