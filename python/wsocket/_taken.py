@@ -1,4 +1,5 @@
-"""What a handler gets that takes its connection over; made by the extension."""
+"""The socket of a detached connection: one that a handler has taken over from
+the server. The extension makes it."""
 
 from __future__ import annotations
 
@@ -8,52 +9,60 @@ import threading
 from typing import Any
 
 PIECE = 65536
-DRAIN = 5.0  # seconds for what the handler has written to leave, at its end
+DRAIN = 5.0  # seconds that the end of a handler waits for its output to leave
 
 
 def make(fd: int, received: bytes) -> socket.socket:
-    """A socket over ``fd``, which it owns; ``received`` comes out first."""
-    if not received:
-        return socket.socket(fileno=fd)
+    """Return a socket over ``fd`` that gives ``received`` first. It owns ``fd``,
+    which stays the caller's if an exception is raised."""
     real = socket.socket(fileno=fd)
+    if not received:
+        return real
     try:
         return _Bridged(real, received)
     except BaseException:
-        real.close()
+        real.detach()
         raise
 
 
 class _Bridged(socket.socket):
-    """A socket whose first octets had arrived before it was made.
+    """A socket whose first bytes had arrived before it was made.
 
-    No octet can be put back into a connection, and a library that asks
-    select() or an epoll object of its own sees the descriptor alone. So this is
-    one end of a pair, with those octets in it, and two threads carry what
-    follows: one for each way, so that neither waits for the other.
+    No byte can be put back into a connection, and a library that asks select()
+    or an epoll object of its own sees only the descriptor. Therefore this is one
+    end of a socket pair that gives those bytes first, and two threads copy what
+    follows, one for each direction, so that neither waits for the other.
     """
 
     def __init__(self, real: socket.socket, received: bytes) -> None:
         mine, other = socket.socketpair()
         super().__init__(fileno=mine.detach())
-        self._real, self._other = real, other
+        for end in (real, other):  # whatever socket.setdefaulttimeout() says
+            end.settimeout(None)
+        self._real = real
         self._running, self._lock = 2, threading.Lock()
         self._out = threading.Thread(
-            target=self._carry, args=(other, real, b""), daemon=True
+            target=self._copy, args=(other, real, b""), daemon=True
         )
         inward = threading.Thread(
-            target=self._carry, args=(real, other, received), daemon=True
+            target=self._copy, args=(real, other, received), daemon=True
         )
-        self._out.start()
-        inward.start()
+        try:
+            self._out.start()
+            inward.start()
+        except BaseException:
+            self.close()  # the end of input for a thread that has started
+            other.close()
+            raise
 
-    def _carry(
+    def _copy(
         self, source: socket.socket, sink: socket.socket, data: bytes
     ) -> None:
         try:
             while data or (data := source.recv(PIECE)):
                 sink.sendall(data)
                 data = b""
-        except OSError:  # one of the two is gone, and so is its other way
+        except OSError:  # one of the two is gone, in both directions
             with contextlib.suppress(OSError):
                 source.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
@@ -65,13 +74,13 @@ class _Bridged(socket.socket):
                 sink.close()
 
     def _end(self) -> None:
-        """The handler returns, and the server closes the connection: not
-        before what was written has left."""
+        """Wait until the handler's output has left. The extension calls this
+        when the handler returns, before the server closes the connection."""
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_WR)
         self._out.join(DRAIN)
 
-    # What is asked of the connection, not of the pair.
+    # These ask the connection, not the pair.
 
     @property
     def family(self) -> Any:  # type: ignore[override]

@@ -9,10 +9,13 @@ import select
 import selectors
 import socket
 import threading
+import time
 
 import pytest
 from conftest import PATIENCE
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from wsocket import _taken
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 ATTEMPT = (
@@ -47,6 +50,47 @@ def test_what_came_behind_the_head_comes_first(serve, name):
         client.send(b"CDEFG")
         assert client.file.read(12) == b"earABCDEFGly"
         assert client.file.read() == b""
+
+
+def test_a_default_timeout_does_not_end_a_connection_that_is_silent():
+    near, far = socket.socketpair()
+    socket.setdefaulttimeout(0.05)
+    try:
+        sock = _taken.make(near.detach(), b"early")
+    finally:
+        socket.setdefaulttimeout(None)
+    with sock, far:
+        sock.settimeout(PATIENCE)
+        far.settimeout(PATIENCE)
+        assert sock.recv(5) == b"early"
+        time.sleep(0.2)
+        far.sendall(b"late")
+        assert sock.recv(4) == b"late"
+        sock.sendall(b"answer")
+        assert far.recv(6) == b"answer"
+
+
+@pytest.mark.parametrize("can_start", [0, 1])
+def test_without_a_thread_the_descriptor_stays_the_callers(
+    monkeypatch, can_start
+):
+    near, far = socket.socketpair()
+    start, started = threading.Thread.start, []
+
+    def start_some(thread):
+        if len(started) == can_start:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    with monkeypatch.context() as patched, near, far:
+        patched.setattr(threading.Thread, "start", start_some)
+        with pytest.raises(RuntimeError):
+            _taken.make(near.fileno(), b"early")
+        assert os.fstat(near.fileno())  # or the extension would close it twice
+        for thread in started:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
 
 
 def test_it_is_a_socket_in_every_way(serve):
