@@ -30,7 +30,7 @@ from wsgiref.simple_server import (
 
 from . import _wsocket
 from .app import WSocketApp
-from .log import report, warn
+from .log import Repeated, report, warn
 from .middleware import is_attempt
 
 Application = Callable[..., Any]
@@ -41,10 +41,11 @@ LINGER = 1.0  # seconds
 LF_LONGEST = 65536  # octets of a line that ends with LF alone
 
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-# RFC 9110 7.6.1, and the second in which the log has last named it. Connection and
-# Upgrade are let pass: that is how a middleware accepts a WebSocket.
-HOP_BY_HOP = dict.fromkeys(
-    (
+# RFC 9110 7.6.1. Connection and Upgrade are not among them: with these a
+# middleware accepts a WebSocket.
+HOP_BY_HOP = {
+    name: Repeated()
+    for name in (
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
@@ -53,9 +54,8 @@ HOP_BY_HOP = dict.fromkeys(
         "trailer",
         "trailers",
         "transfer-encoding",
-    ),
-    -1,
-)
+    )
+}
 
 # What a server of HTTP/1.0 was asked by hand, and what CPython's own tests send:
 # lines that end with LF alone. RFC 9112 2.2 allows it; the connection ends behind
@@ -103,11 +103,10 @@ class FixedServerHandler(ServerHandler):
     def _drops(self, name: str) -> bool:
         """A program that copies another server's answer has fields in it that
         are not the application's to set (PEP 3333)."""
-        if name.lower() not in HOP_BY_HOP:
+        dropped = HOP_BY_HOP.get(name.lower())
+        if dropped is None:
             return False
-        now = int(time.monotonic())
-        if HOP_BY_HOP[name.lower()] != now:
-            HOP_BY_HOP[name.lower()] = now
+        if dropped.add() is not None:
             warn(
                 "the application has set %r, a hop-by-hop header, which only "
                 "the server sets (PEP 3333): it was left out of the answer"

@@ -7,6 +7,7 @@ import logging.handlers
 import os
 import re
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -185,6 +186,33 @@ def warn(what: str, exc: None = None, errors: Any = None) -> None:
 def depart(what: str, exc: BaseException, errors: Any = None) -> None:
     """An exception that only says that the peer has left: for debugging."""
     logger.debug("%s", what, exc_info=exc)
+
+
+class Repeated:
+    """A count of something that a client can cause as often as it likes, and
+    the limit of log lines about it: one in ``interval`` seconds.
+
+        refused = Repeated()
+        count = refused.add()
+        if count is not None:
+            warn("refused: %d since the start" % count)
+    """
+
+    def __init__(self, interval: float = 1.0) -> None:
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._count = 0
+        self._last = -interval  # time.monotonic() of the last line
+
+    def add(self) -> Optional[int]:
+        """Count one more. Return the count if a line is due, else None."""
+        with self._lock:
+            self._count += 1
+            now = time.monotonic()
+            if now - self._last < self._interval:
+                return None
+            self._last = now
+            return self._count
 
 
 # --------------------------------------------------------------- by default

@@ -13,8 +13,6 @@ from __future__ import annotations
 import http
 import socket
 import ssl
-import threading
-import time
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
@@ -22,13 +20,12 @@ from typing import Any, NamedTuple, Optional
 
 from . import _wsocket
 from .handshake import gated
-from .log import report, warn
+from .log import Repeated, report, warn
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-TELL = 1.0  # seconds between two lines about refused origins
 GOOD = (
     "wsocket itself, gunicorn, werkzeug (flask run), gevent, eventlet, uWSGI, "
     "cheroot or wsgiref"
@@ -57,9 +54,7 @@ class Middleware:
     def __init__(self, app: Application, **options: Any) -> None:
         self.app = gated(app, options)
         self._foreign = _wsocket.Foreign(**options)
-        self._lock = threading.Lock()
-        self._refused = 0
-        self._told = -TELL
+        self._refused = Repeated()
 
     def __call__(
         self, environ: Environ, start_response: StartResponse
@@ -88,13 +83,10 @@ class Middleware:
         return self._run(door, ws, environ, start_response)
 
     def _tell_refused(self, environ: Environ) -> None:
-        """Count a page of a stranger, and log the count once in a while."""
-        with self._lock:
-            self._refused += 1
-            count, now = self._refused, time.monotonic()
-            if now - self._told < TELL:
-                return
-            self._told = now
+        """Count a refused origin, and log the count at most once a second."""
+        count = self._refused.add()
+        if count is None:
+            return
         warn(
             "WebSocket refused: ws_origins does not allow pages of %a on "
             "%s://%a: %d since the start"

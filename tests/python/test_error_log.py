@@ -440,3 +440,14 @@ def test_a_warning_that_the_logger_is_not_to_show_is_not_shown(
     logger.setLevel(level)
     log.warn("unwanted")
     assert "unwanted" not in path.read_text() + capfd.readouterr().err
+
+
+def test_what_is_repeated_is_counted_and_due_once_an_interval(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(log.time, "monotonic", lambda: now[0])
+    refused = log.Repeated(interval=1.0)
+    assert [refused.add(), refused.add(), refused.add()] == [1, None, None]
+    now[0] = 0.99
+    assert refused.add() is None
+    now[0] = 1.0
+    assert [refused.add(), refused.add()] == [5, None]
