@@ -1,4 +1,4 @@
-"""Options of other servers, and what does the same here."""
+"""Hints for users of other servers: an option of theirs, and the one here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ MODULE = "give the application as module:app"
 BIND = "use --bind"
 TIMEOUT = "use --request-timeout (of a request) or --head-timeout"
 
-# Short options and long ones, with underscores, by what is said of them.
+# The hint, and the options it is given for: short ones, and long ones with
+# underscores.
 ANSWERS: dict[str, str] = {
     BIND: "-b listen http http_socket socket unix_socket uds fd insecure_bind",
     "use --port": "-p",
@@ -79,10 +80,10 @@ ANSWERS: dict[str, str] = {
 HINTS = {name: hint for hint, names in ANSWERS.items() for name in names.split()}
 
 
-def elsewhere(name: str) -> Optional[str]:
-    """What to use instead of an option that other servers have.
+def hint_for(name: str) -> Optional[str]:
+    """Return what to use instead of an option of another server, if known.
 
-    elsewhere("workers"), elsewhere("-w"), elsewhere("ssl_keyfile")
+    hint_for("workers"), hint_for("-w"), hint_for("ssl_keyfile")
     """
     if re.fullmatch(r"(ssl|tls)(_\w{1,40})?", name):
         return TLS

@@ -90,7 +90,7 @@ class WSocketApp(Framework):
         self.app = app
         if set(self.SUPPORTED_VERSIONS) - {"13"}:
             options.setdefault("ws_allow_drafts", True)
-        self._elsewhere = Middleware(self.serve, **options)
+        self._middleware = Middleware(self.serve, **options)
         self.protocols = _list_of(protocol) + _list_of(protocols)
         if on_handshake is not None:
             self.on_handshake = on_handshake
@@ -114,7 +114,7 @@ class WSocketApp(Framework):
         """What is neither a plain request nor for a route of its own."""
         client = environ.get("wsgi.websocket")
         if client is None and is_attempt(environ):
-            return self._elsewhere(environ, start_response)
+            return self._middleware(environ, start_response)
         if client is not None:
             if self.protocols:
                 client.protocols = self.protocols

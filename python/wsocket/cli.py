@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 from . import _wsocket, config, log
-from ._elsewhere import elsewhere
+from ._hints import hint_for
 from .config import UsageError
 from .run import serve
 from .server import Server, why_not_wsgi
@@ -185,7 +185,7 @@ def unknown_option(parser: argparse.ArgumentParser, text: str) -> str:
     long = text.startswith("--")
     flag = text.partition("=")[0] if long else text[:2]
     said = "unknown option %s" % config.shown(flag)
-    hint = elsewhere(flag[2:].replace("-", "_") if long else flag)
+    hint = hint_for(flag[2:].replace("-", "_") if long else flag)
     names = [f[2:] for f in parser._option_string_actions if f[:2] == "--"]
     near = config.nearest(flag[2:], names) if long else None
     if hint:

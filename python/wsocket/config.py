@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from . import _wsocket
-from ._elsewhere import elsewhere
+from ._hints import hint_for
 
 PREFIX = "WSOCKET_"
 NAMES = [name for name, *_ in _wsocket.options()]
@@ -134,7 +134,7 @@ def from_environment(
         else:
             text = "%s in the environment is no option" % shown(variable)
             near = nearest(name.lower(), NAMES + OTHERS)
-            hint = elsewhere(name.lower())
+            hint = hint_for(name.lower())
             if hint:
                 text += ": " + hint
             elif near:
@@ -217,7 +217,7 @@ def check(name: str, value: object, where: str) -> None:
 def refuse_foreign(names: Iterable[str]) -> None:
     """TypeError for an option of another server; it says what to use."""
     for name in names:
-        hint = elsewhere(name)
+        hint = hint_for(name)
         if hint and name not in NAMES:
             raise TypeError("unknown option '%s': %s" % (name, hint))
 
