@@ -1,4 +1,4 @@
-/* app/router: paths to handlers, for programs that want no more than that. */
+/* app/router: find a handler by the path, for programs that need no more. */
 #include "wsocket.h"
 
 #include "base/ascii.h"
@@ -6,15 +6,15 @@
 
 #include <string.h>
 
-/* A path may have both: the handler for pages, the events for WebSockets. */
+/* A path may have both: a handler for pages, events for WebSockets. */
 struct route {
     struct route *next;
     wsk_handler *handler; /* or NULL */
     void *user;
     const wsk_ws_handlers *events; /* borrowed; or NULL */
     void *events_user;
-    size_t len;  /* of path, without the '*' */
-    bool prefix; /* it ended in '*' */
+    size_t len;  /* length of path, without the '*' */
+    bool prefix; /* the path ended in '*' */
     char path[];
 };
 
@@ -97,8 +97,8 @@ wsk_status wsk_route_ws(wsk_router *router, const char *path,
     return WSK_OK;
 }
 
-/* The next octet of a path, percent-decoded (RFC 3986 2.1); what is no octet
- * in hexadecimal stands for itself. */
+/* Return the next byte of a path, percent-decoded (RFC 3986 2.1); a '%' without
+ * two hexadecimal digits stands for itself. */
 static char next_octet(wsk_str path, size_t *at)
 {
     const char *p = path.p + *at;
@@ -126,7 +126,7 @@ static bool matches(const struct route *r, wsk_str path)
     return r->prefix || at == path.len;
 }
 
-/* An exact path wins, then the longest beginning. */
+/* Find the route of an exact path, else that with the longest beginning. */
 static const struct route *find(const wsk_router *router, wsk_str path)
 {
     const struct route *best = NULL;
@@ -167,7 +167,7 @@ void wsk_router_handler(wsk_request *req, void *router)
 {
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     const wsk_head *head = wsk_request_head(req);
-    /* Empty: asked for is script_name itself. */
+    /* An empty path means script_name itself. */
     wsk_str path = head->path.len > 0 ? head->path : (wsk_str){"/", 1};
     const struct route *route = find(router, path);
 

@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A text is cut at PIECE_MAX octets, or earlier where many are long: TEXT_LEAST
- * remain for each that follows, and room for all that is no text. */
+/* A text is cut at PIECE_MAX bytes, or earlier where many are long: TEXT_LEAST
+ * bytes remain for each that follows, and room for all that is no text. */
 enum { LINE_MAX_ = 8704, PIECE_MAX = 2048, TEXT_LEAST = 64, FIXED_MOST = 40 };
 
 /* The same for the texts of a line of JSON, and for all that is no text. */
@@ -46,10 +46,10 @@ _Static_assert(JSON_FIXED + JSON_REMOTE + JSON_METHOD + JSON_TARGET +
 struct line {
     char text[LINE_MAX_];
     size_t n;
-    size_t later; /* octets kept for what follows */
+    size_t later; /* bytes reserved for later pieces */
 };
 
-/* A user name that is longer is not shown. */
+/* Longest user name that is shown, in bytes. */
 enum { USER_MAX = 2048 };
 
 /* A record while its line is written: the texts of %{x}o and %{x}e that are
@@ -63,7 +63,7 @@ struct subject {
 
 static void put_octets(struct line *l, const char *text, size_t len)
 {
-    /* Only a format that is longer than a line comes that far. */
+    /* Only a format longer than a line comes to this cut. */
     len = wsk__utf8_cut((const uint8_t *)text, len, sizeof(l->text) - l->n);
     memcpy(l->text + l->n, text, len);
     l->n += len;
@@ -107,7 +107,7 @@ static void put_number(struct line *l, uint64_t n)
     put_octets(l, digits + at, sizeof(digits) - at);
 }
 
-/* Most lines fall into the second of the one before. */
+/* Most lines fall into the same second as the line before. */
 static void put_time(struct line *l)
 {
     static const char MONTH[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -137,8 +137,8 @@ static wsk_str method_of(const struct subject *s)
     return s->r->end != NULL ? (wsk_str){"WEBSOCKET", 9} : s->r->head->method;
 }
 
-/* The user-id of Basic credentials (RFC 7617 2), decoded to `name`; empty for
- * other schemes, and for what a user could not have sent. */
+/* Return the user-id of Basic credentials (RFC 7617 2), decoded to `name`;
+ * empty for other schemes, and for text that no user-id can be. */
 static wsk_str user_of(const struct subject *s, uint8_t name[USER_MAX])
 {
     wsk_str given = field(s, "Authorization");
@@ -162,7 +162,7 @@ static wsk_str user_of(const struct subject *s, uint8_t name[USER_MAX])
     return (wsk_str){(const char *)name, (size_t)(colon - name)};
 }
 
-/* Without quotes around it a blank would begin the next field. */
+/* Put the user as one word: without quotes a blank would end the field. */
 static void put_user(struct line *l, const struct subject *s)
 {
     uint8_t name[USER_MAX];
@@ -183,13 +183,13 @@ static void put_request_line(struct line *l, const struct subject *s)
     put_peer(l, method_of(s));
     for (int i = 0; i < 2; i++) {
         l->later -= more;
-        if (rest[i].len > 0) /* a line that was refused may have fewer words */
+        if (rest[i].len > 0) /* a refused line may have fewer words */
             put(l, " ");
         put_peer(l, rest[i]);
     }
 }
 
-/* What an atom has room for, however much is written before it. */
+/* Return the room reserved for an atom, for any length of those before. */
 static size_t least_of(const struct wsk__atom *atom)
 {
     switch (atom->what) {
@@ -225,7 +225,7 @@ static void copy_name(char to[128], wsk_str name)
     to[n] = '\0';
 }
 
-/* %{messages_in}w, %{sent_code}w and the like. */
+/* Put %{messages_in}w, %{sent_code}w and the like. */
 static void put_socket(struct line *l, const struct subject *s, wsk_str name)
 {
     if (s->r->end == NULL)
@@ -251,7 +251,7 @@ static void put_socket(struct line *l, const struct subject *s, wsk_str name)
         put(l, "-");
 }
 
-/* The next of texts that stand one behind the other; NULL: there are none. */
+/* Return the next of texts that stand one behind the other; NULL: none. */
 static const char *next_text(const char **texts)
 {
     const char *text = *texts;
@@ -306,7 +306,7 @@ static void put_duration(struct line *l, char what, uint64_t us)
     put(l, text);
 }
 
-/* A letter whose value comes from the request's head. */
+/* Put a letter whose value comes from the request's head. */
 static void put_of_head(struct line *l, const struct subject *s, char what)
 {
     wsk_str none = {NULL, 0};
@@ -387,14 +387,14 @@ static void put_atom(struct line *l, struct subject *s,
     case 'w':
         put_named(l, s, atom);
         break;
-    default: /* l is known to nobody here */
+    default: /* "l", the identity of RFC 1413, is never known */
         put_of_head(l, s, atom->what);
     }
 }
 
 /* --------------------------------------------------------------- JSON --- */
 
-/* A value of at most `most` octets as they are written. */
+/* Put a value, cut to `most` bytes in its written form. */
 static void put_json(struct line *l, const char *name, wsk_str value,
                      size_t most)
 {
@@ -433,7 +433,7 @@ static void put_json_time(struct line *l)
     put_json(l, "time", (wsk_str){text, (size_t)n}, sizeof(text));
 }
 
-/* What both sides have sent at the end of a WebSocket. */
+/* Put what both sides have sent at the end of a WebSocket. */
 static void put_json_end(struct line *l, const wsk_close_info *end)
 {
     wsk_str reason = {end->len > 0 ? end->reason : NULL, end->len};
@@ -556,7 +556,7 @@ uint64_t wsk__access_us(uint64_t began)
     return began != 0 ? (wsk__now_ns() - began) / 1000 : 0;
 }
 
-/* The next %{x}o of the format. */
+/* Find the next %{x}o of the format. */
 static bool next_noted(const char **p, char name[128])
 {
     struct wsk__atom atom;
@@ -594,7 +594,7 @@ char *wsk__access_note(const struct wsk__logs *logs, const wsk_header *headers,
     return noted;
 }
 
-/* Up to the next blank of a line, which is left behind. */
+/* Take a line up to its next blank. */
 static wsk_str next_word(wsk_str *line)
 {
     const char *blank = line->len > 0 ? memchr(line->p, ' ', line->len) : NULL;

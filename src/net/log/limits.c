@@ -5,9 +5,10 @@
 #include "net/os/locks.h"
 #include "wsocket.h"
 
-enum { TELL_MS = 1000 }; /* between two lines about a limit */
+enum { TELL_MS = 1000 }; /* interval between two lines about a limit */
 
-/* What happened, the option that would allow more, if any, and its value. */
+/* Return what happened, the option that would allow more, if any, and its
+ * value. */
 static const char *limit_text(const wsk_server_config *cfg,
                               enum wsk__limit limit, const char **option,
                               uint64_t *value)

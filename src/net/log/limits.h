@@ -1,5 +1,5 @@
-/* net/log/limits: a count for each limit that made us refuse or close, and a
- * line of the log about it once a second at most. */
+/* net/log/limits: count how often each limit made us refuse or close, and log a
+ * line about it once a second at most. */
 #ifndef WSK_NET_LOG_LIMITS_H
 #define WSK_NET_LOG_LIMITS_H
 
@@ -7,22 +7,23 @@
 
 #include <stdatomic.h>
 
-/* What made us refuse or close; see wsk__limit_hit(). */
+/* Limits that make us refuse or close; see wsk__limit_hit(). */
 enum wsk__limit {
-    WSK__LIMIT_QUEUE,     /* queue_limit: a request is refused */
-    WSK__LIMIT_THREADS,   /* the system's: the same, for nobody can answer it */
-    WSK__LIMIT_MEMORY,    /* memory_limit: the same */
-    WSK__LIMIT_PARKED,    /* max_parked: a WebSocket is refused */
-    WSK__LIMIT_WAITS,     /* the same: a handler that waits keeps its slot */
-    WSK__LIMIT_SLOTS,     /* threads: a request waits for a second */
-    WSK__LIMIT_INBOX,     /* ws_max_queue: a peer is read no further */
+    WSK__LIMIT_QUEUE,   /* queue_limit: a request is refused */
+    WSK__LIMIT_THREADS, /* the system's: a request is refused, because no thread
+                           can answer it */
+    WSK__LIMIT_MEMORY,  /* memory_limit: a request is refused */
+    WSK__LIMIT_PARKED,  /* max_parked: a WebSocket is refused */
+    WSK__LIMIT_WAITS,   /* max_parked: a handler that waits keeps its slot */
+    WSK__LIMIT_SLOTS,   /* threads: a request waits for a second */
+    WSK__LIMIT_INBOX,   /* ws_max_queue: reading from a peer pauses */
     WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
     WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
     WSK__LIMIT_WS_SIZE,   /* ws_max_size: a WebSocket is closed */
     WSK__LIMIT_WS_RATE,   /* body_rate: a WebSocket is closed */
-    WSK__LIMIT_WS_SEND,   /* ws_send_max: the same */
+    WSK__LIMIT_WS_SEND,   /* ws_send_max: a WebSocket is closed */
     WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
-    WSK__LIMIT_FILES,     /* the system's: the same */
+    WSK__LIMIT_FILES,     /* the system's: an idle connection is closed */
     WSK__LIMIT_ACCEPT,    /* max_connections: accepting pauses */
     WSK__LIMIT_ORIGINS,   /* ws_origins: a WebSocket is refused */
     WSK__LIMIT_HOSTS,     /* allowed_hosts: a request is refused */
@@ -35,19 +36,19 @@ struct wsk__logs;
 
 struct wsk__limit_counter {
     atomic_ullong n;
-    _Atomic(uint64_t) told_ms; /* 0: never */
+    _Atomic(uint64_t) told_ms; /* time of the last line; 0: none yet */
 };
 
-/* A limit made us refuse or close: the log tells of it, once a second at most.
- * Any thread that holds no lock. */
+/* Count one, and log a line about it unless another was logged within the last
+ * second. Any thread that holds no lock. */
 void wsk__limit_hit(struct wsk__logs *logs, enum wsk__limit limit);
 
-/* Write the lines for which wsk__limit_due() was true before: a bit for each
- * limit. The same threads. */
+/* Write the lines for which wsk__limit_due() has returned true: a bit for each
+ * limit. Any thread that holds no lock. */
 void wsk__limits_tell(struct wsk__logs *logs, uint32_t due);
 
-/* Count one, for a line that the caller writes: *n since the start. True if it
- * is due. */
+/* Count one, for a line that the caller writes: *n is the number since the
+ * start. True if the line is due. Any thread. */
 bool wsk__limit_due(struct wsk__logs *logs, enum wsk__limit limit,
                     unsigned long long *n);
 

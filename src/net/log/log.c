@@ -17,13 +17,13 @@
 
 enum { LOG_LINE = 1024 };
 
-/* Octets of an entry of the error log; longer ones are cut. */
+/* Longest entry of the error log, in bytes; a longer one is cut. */
 #define LOG_MOST ((size_t)2 << 20)
 
-/* To which escapes may lengthen an octet. */
+/* Bytes that an escaped byte takes at most. */
 #define ESCAPED_MOST 4
 
-/* When and where an entry was made, and `label`. */
+/* Write time and process of an entry, and `label`. */
 static size_t put_label(char *out, size_t cap, const char *label)
 {
     time_t now = time(NULL);
@@ -36,7 +36,7 @@ static size_t put_label(char *out, size_t cap, const char *label)
                             (long)getpid(), label);
 }
 
-/* Without memory for a long one its beginning is logged. */
+/* Log an entry; without memory for a long one, only its beginning. */
 static void put_entry(struct wsk__logs *logs, const char *label,
                       const char *text, size_t len, enum wsk__escape how)
 {
@@ -87,7 +87,8 @@ void wsk__logf(struct wsk__logs *logs, wsk_log_level level, const char *fmt,
     n = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     if (n >= (int)sizeof(text)) {
-        size_t at = sizeof(text) - sizeof(WSK__CUT) - 3; /* not in a letter */
+        size_t at = sizeof(text) - sizeof(WSK__CUT) -
+                    3; /* not inside a letter */
 
         at += wsk__utf8_cut((const uint8_t *)text + at, 4, 3);
         memcpy(text + at, WSK__CUT, sizeof(WSK__CUT));
@@ -110,7 +111,7 @@ bool wsk__log_parse_level(const char *name, wsk_log_level *level)
     return false;
 }
 
-/* Leaves no new file behind. */
+/* Try to open a file, and leave no new one behind. */
 static int try_file(const char *path, int flags)
 {
     int fd = open(path, flags);
@@ -123,8 +124,8 @@ static int try_file(const char *path, int flags)
     return fd;
 }
 
-/* A log's descriptor by its option: `std` for itself and "-", which must not be
- * closed, or a file; -1 with errno. */
+/* Open a log by its option: `std` for itself and "-", which must not be closed,
+ * or a file. Returns the descriptor; -1 with errno. */
 static int open_log(const char *path, const char *name, int std, bool trial,
                     bool *ours)
 {

@@ -27,16 +27,16 @@ void wsk__log_entry(struct wsk__logs *logs, wsk_log_level level,
 void wsk__logf(struct wsk__logs *logs, wsk_log_level level, const char *fmt,
                ...) __attribute__((format(printf, 3, 4)));
 
-/* Write lines as they are, without a level. The same threads. */
+/* Write lines as they are, without a level. Any thread that holds no lock. */
 void wsk__log_text(struct wsk__logs *logs, const char *text, size_t len);
 
 bool wsk__log_parse_level(const char *name, wsk_log_level *level);
 bool wsk__log_is_off(const char *path);
 
-/* Make *log, or let it go on with the file of that name as it is now: all that
- * is logged once that file is there comes into it. `trial`: only find out
- * whether it could. False, with errno and the reason in `error`, when the file
- * cannot be written. */
+/* Make *log, or make it go on with the file that has that name now: every line
+ * logged after that file was made goes to it. `trial`: only find out if that is
+ * possible. False, with errno and the reason in `error`, when the file cannot
+ * be written. */
 bool wsk__log_refresh(struct wsk__log **log, const char *path, const char *what,
                       bool trial, char *error, size_t cap);
 

@@ -14,22 +14,23 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Octets that wait to be written: more than an entry of the error log has. */
+/* Most bytes that wait to be written: more than the longest entry of the error
+ * log. */
 enum { QUEUE_CAP = 4 << 20 };
 
 struct wsk__log {
     int fd;
     pthread_t writer;
     pthread_mutex_t lock;
-    pthread_cond_t wake;    /* the writer: something to write, or stop */
-    pthread_cond_t drained; /* the writer has written all, or is done */
+    pthread_cond_t wake;    /* for the writer: lines, or stop */
+    pthread_cond_t drained; /* from the writer: all written, or ended */
     struct wsk__buf queue;  /* lines not yet written */
     size_t dropped;
-    int next_fd;  /* to go on with; -1: the same */
+    int next_fd;  /* descriptor to go on with; -1: the same */
     bool waiting; /* the writer waits for `wake` */
     bool held;    /* between hold() and reopen() */
     bool stop, gone;
-    bool abandoned; /* free() did not wait any longer: the writer frees */
+    bool abandoned; /* free() has stopped waiting: the writer frees the log */
 };
 
 static void write_all(int fd, const uint8_t *data, size_t len)
@@ -43,7 +44,7 @@ static void write_all(int fd, const uint8_t *data, size_t len)
         } else if (n < 0 && errno == EAGAIN) {
             poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
         } else if (n < 0 && errno != EINTR) {
-            return; /* the reader is gone: the lines are too */
+            return; /* the reader is gone, and the lines are lost */
         }
     }
 }
@@ -128,7 +129,7 @@ struct wsk__log *wsk__log_new(int fd)
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
     pthread_cond_init(&log->drained, NULL);
-    /* The process's signals are for its own threads. */
+    /* Signals of the process are for the program's own threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     failed = log->fd < 0 ? errno
@@ -168,7 +169,7 @@ bool wsk__log_reopen(struct wsk__log *log, int fd)
     return fd < 0 || copy >= 0;
 }
 
-/* Until the writer waits for more, or has gone. */
+/* Wait until the writer has written all, or has ended. */
 static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
 {
     struct timespec until;
@@ -217,7 +218,7 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
 {
     uint8_t *room;
 
-    assert(!wsk__holds(WSK__LOCK_ANY)); /* a line takes long to make */
+    assert(!wsk__holds(WSK__LOCK_ANY)); /* formatting a line takes long */
     if (log == NULL)
         return;
     pthread_mutex_lock(&log->lock);

@@ -1,6 +1,6 @@
-/* net/log/writer: lines to files without ever making a caller wait. Lines
- * gather in memory; one thread writes them. When it cannot keep up (a full
- * pipe), lines are dropped and counted. */
+/* net/log/writer: write lines to files, without making any caller wait. Lines
+ * are gathered in memory; one thread writes them. When it cannot keep up (a
+ * full pipe), lines are dropped and counted. */
 #ifndef WSK_NET_LOG_WRITER_H
 #define WSK_NET_LOG_WRITER_H
 
@@ -8,16 +8,16 @@
 
 struct wsk__log;
 
-/* fd stays the caller's: the log keeps a copy. NULL when memory or threads are
- * out. */
+/* Make a log. fd stays the caller's: the log keeps a copy. NULL when memory or
+ * threads are out. */
 struct wsk__log *wsk__log_new(int fd);
 
-/* Write nothing more until wsk__log_reopen(): lines that come meanwhile wait
- * for what that is given. */
+/* Write nothing more until wsk__log_reopen(), to whose file the lines that come
+ * meanwhile go. */
 void wsk__log_hold(struct wsk__log *log);
 
-/* From now on write to a copy of fd; fd -1: to the same as before. False when
- * there is no copy to be had: then to the same as well. */
+/* Write to a copy of fd from now on; fd -1: to the same file as before. False
+ * when fd cannot be copied: then to the same file, too. */
 bool wsk__log_reopen(struct wsk__log *log, int fd);
 
 /* Wait, for at most wait_ms, until all lines are written. NULL is legal. */
@@ -26,7 +26,8 @@ void wsk__log_flush(struct wsk__log *log, unsigned wait_ms);
 /* Flush, for at most wait_ms, and stop the writer. NULL is legal. */
 void wsk__log_free(struct wsk__log *log, unsigned wait_ms);
 
-/* One line, without its newline; taken whole or dropped. NULL log is legal. */
+/* Log one line, without its newline: the whole line, or none of it. NULL log is
+ * legal. */
 void wsk__log_line(struct wsk__log *log, const char *text, size_t len);
 
 #endif

@@ -4,17 +4,17 @@
 
 #include "http/select.h"
 
-/* The text of a Date field (RFC 9110 5.6.7) and the second it stands for. Each
+/* Text of a Date field (RFC 9110 5.6.7) and the second it stands for. Each
  * thread keeps its own. */
 struct wsk__date {
     int64_t second;
     char text[WSK__HTTP_DATE + 1];
 };
 
-uint64_t wsk__now_ms(void); /* monotonic, coarse: a few ns, ~4 ms late */
+uint64_t wsk__now_ms(void); /* monotonic, coarse: a few ns, up to 4 ms late */
 uint64_t wsk__now_ns(void); /* monotonic, exact */
 
-/* The moment within the last 49 days of which `low` is the lower half. */
+/* Return the moment within the last 49 days whose lower half is `low`. */
 static inline uint64_t wsk__recent_ms(uint32_t low)
 {
     uint64_t now = wsk__now_ms();

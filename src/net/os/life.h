@@ -1,5 +1,5 @@
-/* net/os/life: references to a server, and the fork count that they are good
- * for. */
+/* net/os/life: references to a server, and the fork count under which they are
+ * valid. */
 #ifndef WSK_NET_OS_LIFE_H
 #define WSK_NET_OS_LIFE_H
 
@@ -11,11 +11,11 @@
 struct wsk__life {
     atomic_uint refs;
     atomic_uint forks;                   /* wsk__fork_count at the start */
-    void (*end)(struct wsk__life *life); /* fixed: the last reference is gone */
+    void (*end)(struct wsk__life *life); /* fixed; called without references */
 };
 
-/* Whether this process is a forked child of the one that runs the server, whose
- * threads did not survive there. */
+/* True in a forked child of the process that runs the server: the server's
+ * threads do not exist there. */
 static inline bool wsk__forked(const struct wsk__life *life)
 {
     return atomic_load_explicit(&wsk__fork_count, memory_order_relaxed) !=

@@ -49,7 +49,7 @@ void wsk__address_of(const struct sockaddr_storage *sa,
         struct sockaddr_in6 in6;
 
         memcpy(&in6, sa, sizeof(in6));
-        /* A v4 client of a dual-stack socket is shown as what it is. */
+        /* An IPv4 client of a dual-stack socket is shown by its own address. */
         if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
             inet_ntop(AF_INET, in6.sin6_addr.s6_addr + 12, out->text,
                       sizeof(out->text));
@@ -77,7 +77,7 @@ static char *copy_text(const char *text)
     return wsk__memdup(text, strlen(text) + 1);
 }
 
-/* Takes fd. */
+/* Add a socket to the list; takes fd, also on failure. */
 static wsk_status add(struct wsk__places *s, int fd, const char *url,
                       const char *address)
 {
@@ -118,7 +118,7 @@ void wsk__place_close(struct wsk__places *s, size_t i, bool tidy)
     place->path = NULL;
 }
 
-/* The newest. */
+/* Remove the socket that was added last. */
 static void remove_place(struct wsk__places *s, bool tidy)
 {
     wsk__place_close(s, --s->n, tidy);
@@ -166,7 +166,7 @@ uint16_t wsk__places_port(const struct wsk__places *s)
 
 static int listen_now(const struct wsk__places *s, int fd, unsigned backlog)
 {
-    if (s->trial) /* bind() has failed if another listens there */
+    if (s->trial) /* bind() has failed if another socket listens there */
         return 0;
     return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog);
 }
@@ -209,14 +209,14 @@ static void set_port(struct addrinfo *ai, uint16_t port)
     memcpy((char *)ai->ai_addr + at, &net, sizeof(net));
 }
 
-/* An address of this family does not exist here: go on with the others. */
+/* True if addresses of this family do not exist here: the others may. */
 static bool family_missing(int err)
 {
     return err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
 }
 
-/* A place for a person: where a browser on this machine finds it, and what it
- * is bound to. */
+/* A listening socket as text for a person: the URL by which a browser on this
+ * machine finds it, and the address it is bound to. */
 struct texts {
     char url[300], address[300];
 };
@@ -234,7 +234,7 @@ static bool is_v6_alone(int fd)
     return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len) == 0 && on;
 }
 
-/* Of what listens at `host`; NULL: its own address. */
+/* Describe a socket that listens at `host`; NULL: at its own address. */
 static void describe_tcp(int fd, const char *host, struct texts *out)
 {
     struct sockaddr_storage sa;
@@ -294,8 +294,8 @@ static wsk_status listen_all(struct wsk__places *s, const char *host,
 static wsk_status listen_tcp(struct wsk__places *s, const char *host,
                              uint16_t port, unsigned backlog)
 {
-    /* No name and not passive: this machine in both families, whatever the
-     * resolver makes of the name (RFC 6761 6.3). */
+    /* Without a name, and not passive, the resolver returns this machine in
+     * both families, however it resolves "localhost" (RFC 6761 6.3). */
     bool local = strcmp(host, "localhost") == 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICSERV |
@@ -306,7 +306,7 @@ static wsk_status listen_tcp(struct wsk__places *s, const char *host,
 
     snprintf(where, sizeof(where), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
              host[0] ? host : "*", (unsigned)port);
-    /* With port 0 the second family may find the first one's port taken. */
+    /* With port 0, the port of the first family may be taken in the second. */
     for (int tries = port == 0 ? 8 : 1; st != WSK_OK && tries > 0; tries--) {
         int err =
             getaddrinfo(host[0] && !local ? host : NULL, "0", &hints, &list);
@@ -328,7 +328,7 @@ static wsk_status listen_tcp(struct wsk__places *s, const char *host,
 
 /* --------------------------------------------------------- Unix sockets --- */
 
-/* A socket file stays when its server is killed. */
+/* True if no server listens at a socket file: it stays when one is killed. */
 static bool is_stale(const struct sockaddr_un *sa)
 {
     struct stat st;
@@ -347,7 +347,7 @@ static bool is_stale(const struct sockaddr_un *sa)
     return refused;
 }
 
-/* Whether a file may be made where this one lies. */
+/* Return whether the file at this path may be replaced. */
 static int may_replace(const struct sockaddr_un *sa)
 {
     struct sockaddr_un dir = *sa;
@@ -359,8 +359,8 @@ static int may_replace(const struct sockaddr_un *sa)
     return access(dir.sun_path, W_OK | X_OK);
 }
 
-/* The error is told of the call that failed: what is asked only to find out
- * more leaves errno alone. */
+/* Bind a Unix socket, in place of a file that may be replaced. errno is that of
+ * the call that failed: those which only find out more leave it alone. */
 static int bind_anew(int fd, const struct sockaddr_un *sa, bool trial)
 {
     if (!is_stale(sa)) {
@@ -374,7 +374,7 @@ static int bind_anew(int fd, const struct sockaddr_un *sa, bool trial)
                : -1;
 }
 
-/* Give up a socket whose file is ours: -1 with the errno of before. */
+/* Give up a socket whose file is ours. Returns -1, with errno unchanged. */
 static int leave_unix(int fd, const char *path)
 {
     int saved = errno;
@@ -398,7 +398,7 @@ static int bind_unix(const struct sockaddr_un *sa, unsigned mode, bool trial)
         if (trial)
             return fd;
     }
-    /* Nobody can connect yet, so the mode is never wider than asked for. */
+    /* No peer can connect yet, so the mode is never wider than requested. */
     if (mode != 0 && chmod(sa->sun_path, (mode_t)mode) != 0)
         return leave_unix(fd, sa->sun_path);
     if (trial)
@@ -494,7 +494,7 @@ wsk_status wsk__listen(struct wsk__places *s, const struct wsk__bind *b,
         errno = EMFILE;
         return refuse(s, "so many places", NULL);
     }
-    /* A program may have filled its configuration by itself. */
+    /* A program may have filled its configuration without wsk_config_set(). */
     if (b->host.len >= sizeof(host)) {
         errno = ENAMETOOLONG;
         return refuse(s, "a host of more than 255 octets", NULL);

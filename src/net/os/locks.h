@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* A thread holds at most one of the first two, and takes the others last, in
- * this order. */
+/* A thread holds at most one of the first two locks, and takes the others last,
+ * in this order. */
 enum wsk__lock {
     WSK__LOCK_DISPATCH = 1, /* dispatch->lock */
     WSK__LOCK_CONN = 2,     /* wsk__conn_lock() */
@@ -26,7 +26,7 @@ enum { wsk__locks_held = 0 };
 extern _Thread_local unsigned wsk__locks_held; /* bits of enum wsk__lock */
 #endif
 
-/* Whether the calling thread holds one of the locks in `which`; for assertions
+/* True if the calling thread holds one of the locks in `which`; for assertions
  * only. A thread that holds any must not log, make a thread, call code of the
  * application, or wait. */
 static inline bool wsk__holds(unsigned which)

@@ -14,7 +14,7 @@
 
 enum { PATH_LONGEST = 4096, SELF_LONGEST = 16384 };
 
-/* The beginning of a file as text; empty when it cannot be read. */
+/* Read the beginning of a file as text; empty when it cannot be read. */
 static void read_text(const char *path, char *text, size_t cap)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -29,7 +29,8 @@ static void read_text(const char *path, char *text, size_t cap)
     text[len] = '\0';
 }
 
-/* What a file of a group says; "max" and no file are no limit. */
+/* Return the limit in a file of a group; UINT64_MAX for "max" and without a
+ * file. */
 static uint64_t limit_in(const char *folder, const char *name)
 {
     char path[PATH_LONGEST + 64], text[64], *end;
@@ -43,8 +44,8 @@ static uint64_t limit_in(const char *folder, const char *name)
     return end == text ? UINT64_MAX : (uint64_t)n;
 }
 
-/* The least of a group and of all above it, to `root`. What lies above the
- * group of a container is not there, which is no limit. */
+/* Return the least limit of a group and of all above it, up to `root`. In a
+ * container the groups above its own do not exist, which means no limit. */
 static uint64_t least_above(const char *root, const char *group, size_t len,
                             const char *const names[2])
 {
@@ -67,11 +68,11 @@ static uint64_t least_above(const char *root, const char *group, size_t len,
             return least;
         while (len > 0 && folder[base + len - 1] != '/')
             len--;
-        len -= len > 0; /* the slash */
+        len -= len > 0; /* leave the slash out */
     }
 }
 
-/* Whether a list between commas holds "memory". */
+/* True if a list, separated by commas, has "memory". */
 static bool has_memory(const char *list, size_t len)
 {
     static const char name[] = "memory";
@@ -88,7 +89,7 @@ static bool has_memory(const char *list, size_t len)
     return false;
 }
 
-/* Whether a path goes up. */
+/* True if a path goes up. */
 static bool leaves(const char *path, size_t len)
 {
     for (size_t i = 0; i + 2 < len; i++)
@@ -97,7 +98,8 @@ static bool leaves(const char *path, size_t len)
     return false;
 }
 
-/* One line, "number:controllers:group"; version 2 has number 0 and none. */
+/* Return the limit for one line, "number:controllers:group". Version 2 has
+ * number 0 and no controllers. */
 static uint64_t limit_of_line(const char *line, size_t len, const char *root)
 {
     static const char *const V1[2] = {"memory.limit_in_bytes", NULL};
@@ -121,7 +123,7 @@ static uint64_t limit_of_line(const char *line, size_t len, const char *root)
         if (used < 0 || (size_t)used >= sizeof(place))
             continue;
         if (n == 1 || leaves(second + 1, n))
-            n = 0; /* the root itself; or a group outside of what we see */
+            n = 0; /* the root itself; or a group that is not mounted here */
         limit = least_above(place, second + 1, n, v2 ? V2 : V1);
         least = limit < least ? limit : least;
     }

@@ -18,12 +18,12 @@
 
 enum { BATCH = 256 };
 
-/* The poll backend's table: slot i belongs to one fd, in no order. */
+/* Table of the poll backend: slot i belongs to one fd, in no order. */
 struct table {
     struct pollfd *fds;
     void **data;
     size_t n, size;
-    size_t from; /* where the next wait() begins to look, for fairness */
+    size_t from; /* slot at which the next wait() begins, for fairness */
 };
 
 struct wsk__poller {

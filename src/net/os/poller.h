@@ -1,4 +1,4 @@
-/* net/os/poller: which sockets are ready. Three backends: epoll and kqueue,
+/* net/os/poller: wait for events of sockets. Three backends: epoll and kqueue,
  * edge-triggered for connections, and poll, level-triggered. Only the leader
  * calls it. */
 #ifndef WSK_NET_OS_POLLER_H
@@ -11,25 +11,25 @@ enum {
     WSK__READ = 1,
     WSK__WRITE = 2,
     WSK__HUP = 4,  /* the peer sends no more */
-    WSK__GONE = 8, /* and reads no more: a reset, or closed at both ends */
+    WSK__GONE = 8, /* nor reads any more: a reset, or closed at both ends */
 };
 
 struct wsk__poll_event {
-    void *data;    /* what add() was given */
-    unsigned what; /* WSK__READ | WSK__WRITE | WSK__HUP | WSK__GONE */
+    void *data;    /* as given to add() */
+    unsigned what; /* a set of WSK__READ | WSK__WRITE | WSK__HUP | WSK__GONE */
 };
 
 struct wsk__poller;
 
-/* The best backend of this system, or `poll` when asked for. NULL with errno.
- */
+/* Make a poller with the best backend of this system, or with `poll` if asked
+ * for. NULL with errno. */
 struct wsk__poller *wsk__poller_new(bool use_poll);
 void wsk__poller_free(struct wsk__poller *p);
 
 /*
- * Whether connections are edge-triggered: then WSK__WRITE is always watched,
- * an event comes once for each change, and want() acts only when WSK__READ
- * changes. Otherwise want() must be told all the time what is awaited.
+ * True if connections are edge-triggered: then WSK__WRITE is always watched, an
+ * event comes once for each change, and want() acts only when WSK__READ
+ * changes. Otherwise want() must be called whenever the awaited events change.
  */
 bool wsk__poller_is_edge(const struct wsk__poller *p);
 
@@ -37,14 +37,16 @@ bool wsk__poller_is_edge(const struct wsk__poller *p);
  * with errno. */
 bool wsk__poller_add(struct wsk__poller *p, int fd, void *data, bool level);
 
-/* From now on wait for these; WSK__READ anew also reports what is there. */
+/* Wait for these events from now on. To begin with WSK__READ also reports input
+ * that is already there. */
 void wsk__poller_want(struct wsk__poller *p, int fd, void *data, unsigned was,
                       unsigned want, bool level);
 
-/* Forget fd; before it is closed. */
+/* Forget fd. Call before it is closed. */
 void wsk__poller_remove(struct wsk__poller *p, int fd);
 
-/* Up to n events; waits at most timeout_ms (-1: without limit). */
+/* Wait for events, for at most timeout_ms (-1: without limit). Returns their
+ * number, at most n. */
 size_t wsk__poller_wait(struct wsk__poller *p, struct wsk__poll_event *out,
                         size_t n, int timeout_ms);
 

@@ -4,13 +4,14 @@
 
 #include <stdatomic.h>
 
-/* Bumped in each forked child: engine threads did not survive there. */
+/* Number of forks: each forked child adds one, for it lacks our threads. */
 extern atomic_uint wsk__fork_count;
 
-/* From now on forks are counted; idempotent. */
+/* Begin to count forks; idempotent. */
 void wsk__watch_forks(void);
 
-/* As many descriptors as the system lets us have, less some for the program. */
+/* Return the number of descriptors that the system permits, less some for the
+ * program; at most `asked`, if that is not 0. */
 unsigned wsk__descriptor_limit(unsigned asked);
 
 #endif

@@ -99,7 +99,9 @@ static inline bool wsk__stream_peek(int fd)
  * system tells that. Any thread. */
 bool wsk__stream_has_ended(int fd);
 
-/* Bytes that the peer has not acknowledged, those in the kernel included. */
+/* Return the bytes that the peer has not acknowledged. Those in the kernel
+ * count, because it reports room only when a third of its buffer is free, which
+ * a slow but honest reader may not reach for minutes. */
 uint32_t wsk__stream_backlog(int fd);
 
 /* Let the kernel hold at most `most` bytes beyond the peer's window. */

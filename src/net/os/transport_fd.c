@@ -1,5 +1,5 @@
 /* net/os/transport_fd: a stream socket as a transport. The descriptor may be
- * shared, with a server that has made it blocking or not: neither matters here.
+ * shared with a server; whether that has made it blocking makes no difference.
  */
 #include "base/mem.h"
 #include "wsocket.h"
@@ -13,7 +13,7 @@ struct fd_io {
     int fd;
 };
 
-/* What to do after a call that failed: WSK_OK is to try again. */
+/* Handle a call that failed: WSK_OK means to try again. */
 static wsk_status after_failure(int fd, short events, int timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};

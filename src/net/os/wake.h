@@ -1,4 +1,4 @@
-/* net/os/wake: wakes a thread that waits in a poller. */
+/* net/os/wake: wake a thread that waits in a poller. */
 #ifndef WSK_NET_OS_WAKE_H
 #define WSK_NET_OS_WAKE_H
 
