@@ -1,26 +1,25 @@
 /*
  * wsocket.h: HTTP/1.1 and WebSocket for C programs.
  *
- * Three levels, one engine room:
+ * Three levels on the same engines:
  *
  *   wsk_http_*, wsk_ws_*   the engines. Sans-IO: bytes in, events out, bytes
  *                          out. No socket, clock, thread or callback inside.
  *   wsk_server_*           a server over the engines: sockets, deadlines, and
  *                          the threads that run handlers.
- *   wsk_route_*            paths and events for programs that want no more.
+ *   wsk_route_*            paths and events for programs that need no more.
  *
  * Rules that hold for every function:
  *
- *   - A pointer is followed by its length in octets. Text is octets, never
- *     NUL-terminated, unless the parameter is a plain `const char *` without
- *     a length.
- *   - Arguments are borrowed for the call. What a function lends out belongs
- *     to the object it came from, until the moment the function names.
+ *   - A pointer is followed by its length in bytes. Text is not NUL-terminated,
+ *     unless the parameter is a plain `const char *` without a length.
+ *   - Arguments are borrowed for the call. A result that points into an object
+ *     belongs to that object, and is valid until the moment the comment names.
  *   - NULL is legal only where a comment says so. Misuse is an assert in debug
  *     builds and WSK_E_STATE otherwise.
- *   - A status says what went wrong on our side. A peer's mistake is no status:
- *     it is an event, and the answer it deserves is already on its way.
- *   - Times are milliseconds (suffix _ms), sizes are octets.
+ *   - A status reports a failure on our side. A peer's mistake is no status: it
+ *     is an event, and the answer to it is already queued.
+ *   - Times are milliseconds (suffix _ms), sizes are bytes.
  *
  * RFC numbers: 9110 and 9112 (HTTP), 6455 (WebSocket), 7692 (its compression).
  */
@@ -64,13 +63,13 @@ typedef enum wsk_status {
 #undef X
 } wsk_status;
 
-/** One line of English for a status; a static string. */
+/** Return one line of English for a status; a static string. */
 WSK_API const char *wsk_status_text(wsk_status st);
 
-/** The version of the library, a static string such as "3.0.0". */
+/** Return the version of the library, a static string such as "3.0.0". */
 WSK_API const char *wsk_version(void);
 
-/** A run of octets that somebody else owns. */
+/** A borrowed run of bytes; the object it came from owns them. */
 typedef struct wsk_str {
     const char *p;
     size_t len;
@@ -164,13 +163,13 @@ typedef struct wsk_str {
 #define WSK_FIELD_TIME(name, dflt, help) uint32_t name##_ms;
 #define WSK_FIELD_FLAG(name, dflt, help) bool name;
 
-/** What the engines enforce. */
+/** Limits that the engines enforce. */
 typedef struct wsk_limits {
     WSK_LIMIT_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
                       WSK_FIELD_TIME, WSK_FIELD_FLAG)
 } wsk_limits;
 
-/** What a server is made from; see wsk_config_init(). */
+/** Configuration of a server; see wsk_config_init(). */
 typedef struct wsk_server_config {
     WSK_SERVER_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
                        WSK_FIELD_TIME, WSK_FIELD_FLAG)
@@ -191,15 +190,15 @@ typedef enum wsk_option_kind {
 typedef struct wsk_option {
     const char *name; /* with underscores */
     wsk_option_kind kind;
-    const char *default_text; /* as wsk_config_set() takes it; NULL: not set */
+    const char *default_text; /* as for wsk_config_set(); NULL: not set */
     const char *help;         /* one line */
 } wsk_option;
 
-/** Every option, in the order of the docs; a static array of *n rows. */
+/** Return every option, in the order of the docs: a static array of *n rows. */
 WSK_API const wsk_option *wsk_options(size_t *n);
 
-/** The words that a TEXT option takes, between blanks; NULL when it takes
- * others as well, or when there is no such option. Static. */
+/** Return the words that a TEXT option accepts, separated by blanks; NULL when
+ * it accepts other values as well, or when there is no such option. Static. */
 WSK_API const char *wsk_option_choices(const char *name);
 
 /** Fill `limits` with the defaults. */
@@ -213,8 +212,8 @@ WSK_API void wsk_config_init(wsk_server_config *cfg);
  *
  * value    borrowed for as long as `cfg` is used, where the option is TEXT or
  *          LIST
- * error    at least 160 octets, or NULL; receives one line that says what is
- *          accepted (and, for an unknown name, the nearest known one)
+ * error    at least 160 bytes, or NULL; receives one line that says which
+ *          values are accepted (for an unknown name: the nearest known)
  *
  * Returns WSK_OK, or WSK_E_ARG with `cfg` unchanged.
  */
@@ -231,16 +230,16 @@ typedef struct wsk_header {
 /**
  * A request head that passed every rule of RFC 9112; a view.
  *
- * Fields whose name holds an underscore have been dropped: they could be
- * mistaken for their twin with a dash (CGI, RFC 3875 4.1.18).
+ * Fields with an underscore in the name have been dropped: CGI could not tell
+ * them from those with a dash (RFC 3875 4.1.18).
  */
 typedef struct wsk_head {
     wsk_str method;  /* a token */
     wsk_str target;  /* as sent, visible ASCII */
     wsk_str path;    /* origin form, not decoded; "*" for OPTIONS *; without the
-                        option script_name, so that it may be empty */
-    wsk_str query;   /* after the first '?', not decoded; maybe empty */
-    wsk_str host;    /* authority of the target, else Host; maybe empty */
+                        option script_name, so it may be empty */
+    wsk_str query;   /* after the first '?', not decoded; may be empty */
+    wsk_str host;    /* authority of the target, else Host; may be empty */
     wsk_str version; /* as sent: "HTTP/1.1" */
     const wsk_header *headers;
     size_t n_headers;
@@ -248,17 +247,19 @@ typedef struct wsk_head {
     bool has_length;         /* Content-Length was sent */
     bool chunked;
     bool http10;          /* HTTP/1.0: no chunked, no Upgrade */
-    bool keep_alive;      /* what the client asked for (9112 9.3) */
+    bool keep_alive;      /* requested by the client (RFC 9112 9.3) */
     bool expect_continue; /* Expect: 100-continue on HTTP/1.1 */
-    bool websocket;       /* an attempt: HTTP/1.1, Upgrade lists websocket */
+    bool websocket;       /* a handshake: HTTP/1.1, Upgrade lists websocket */
 } wsk_head;
 
 /**
- * The value of the first field called `name` (ASCII case ignored), which is
- * NUL-terminated; {NULL, 0} if there is none. Same lifetime as the head. */
+ * Return the value of the first field called `name` (ASCII case ignored), which
+ * is NUL-terminated; {NULL, 0} if there is none. Valid as long as the head.
+ */
 WSK_API wsk_str wsk_head_get(const wsk_head *head, const char *name);
 
-/** The reason phrase of a status, "Not Found"; "Unknown" if it has none. */
+/** Return the reason phrase of a status, "Not Found"; "Unknown" if it has
+ * none. */
 WSK_API const char *wsk_reason(int status);
 
 /* --------------------------------------------------------- HTTP engine --- */
@@ -269,7 +270,7 @@ typedef struct wsk_http wsk_http;
 typedef enum wsk_http_event_kind {
     WSK_HTTP_NONE,   /* feed more, or answer the request that is open */
     WSK_HTTP_HEAD,   /* a request begins: .head */
-    WSK_HTTP_DATA,   /* body octets, unchunked: .data, .len */
+    WSK_HTTP_DATA,   /* body bytes, without chunk framing: .data, .len */
     WSK_HTTP_END,    /* the request is complete */
     WSK_HTTP_FAILED, /* the peer broke a rule; .status is the answer, already
                         in out_buf() unless a response had begun; close after */
@@ -277,47 +278,48 @@ typedef enum wsk_http_event_kind {
 
 typedef struct wsk_http_event {
     wsk_http_event_kind kind;
-    const wsk_head *head; /* until the request has been answered */
-    const uint8_t *data;  /* until the next call of feed() or next() */
+    const wsk_head *head; /* valid until the request has been answered */
+    const uint8_t *data;  /* valid until the next call of feed() or next() */
     size_t len;
     int status;
 } wsk_http_event;
 
-/** A new engine; limits may be NULL for the defaults, else they are copied.
- * NULL when out of memory. Free it with wsk_http_free(). */
+/** Make an engine; limits may be NULL for the defaults, else they are copied.
+ * NULL when memory is out. Free it with wsk_http_free(). */
 WSK_API wsk_http *wsk_http_new(const wsk_limits *limits);
 WSK_API void wsk_http_free(wsk_http *http); /* NULL is legal */
 
 /**
- * Take octets that arrived from the peer.
+ * Take bytes that arrived from the peer.
  *
  * data, len  borrowed until next() has returned WSK_HTTP_NONE
- * *used      octets taken, 0..len; short only while an event waits in next()
- *            or while a complete request waits for its answer: pipelined
- *            octets stay with the caller until then
+ * *used      bytes taken, 0..len; fewer only while an event waits in next(), or
+ *            while a complete request waits for its answer: pipelined bytes
+ *            stay with the caller until then
  *
- * Returns WSK_OK; WSK_E_NOMEM (the octets up to *used are taken, try again
- * with the rest); WSK_E_STATE once the connection is over.
+ * Returns WSK_OK; WSK_E_NOMEM (the bytes up to *used are taken, try again with
+ * the rest); WSK_E_STATE once the connection is over.
  */
 WSK_API wsk_status wsk_http_feed(wsk_http *http, const uint8_t *data,
                                  size_t len, size_t *used);
 
-/** The next event; WSK_HTTP_NONE when there is none. */
+/** Return the next event; WSK_HTTP_NONE when there is none. */
 WSK_API wsk_http_event wsk_http_next(wsk_http *http);
 
-/** The peer will send no more than was fed. A request that is cut short fails
- * with 400; a complete one still gets its answer. */
+/** Note that the peer will send no more than was fed. A request that is cut
+ * short fails with 400; a complete one still gets its answer. */
 WSK_API void wsk_http_feed_eof(wsk_http *http);
 
-/** Owe the peer a 100 (Continue), once and only if the request asked for it
- * and the answer has not begun (9110 10.1.1). WSK_OK also when none is due. */
+/** Queue a 100 (Continue), once, and only if the request asked for it and the
+ * answer has not begun (RFC 9110 10.1.1). Returns WSK_OK, also when none is
+ * due, or WSK_E_NOMEM. */
 WSK_API wsk_status wsk_http_send_continue(wsk_http *http);
 
 /**
- * Owe the peer a 103 (Early Hints, RFC 8297) ahead of the answer; as often as
- * liked. HTTP/1.0 gets none. headers as for wsk_http_send_head(), but nothing
- * about framing or connection. WSK_OK; WSK_E_ARG (an illegal header, nothing
- * sent); WSK_E_STATE (no request is open, or its answer has begun);
+ * Queue a 103 (Early Hints, RFC 8297) before the answer; may be called again.
+ * HTTP/1.0 gets none. headers as for wsk_http_send_head(), but none about
+ * framing or connection. Returns WSK_OK; WSK_E_ARG (an illegal header, nothing
+ * queued); WSK_E_STATE (no request is open, or its answer has begun);
  * WSK_E_NOMEM.
  */
 WSK_API wsk_status wsk_http_send_hints(wsk_http *http,
@@ -330,17 +332,17 @@ WSK_API wsk_status wsk_http_send_hints(wsk_http *http,
  *
  * status   200..599, or 101
  * reason   NUL-terminated; NULL takes wsk_reason(status)
- * headers  sent in this order, in this case, duplicates kept. A name must be a
- *          token, a value free of controls; Connection may be given (its
- *          `close` is honoured); Transfer-Encoding, Keep-Alive, TE, Trailer
- *          and Proxy-* of 9110 7.6.1 may not, and Upgrade only on 101 and 426
- * length   octets of body to come, or WSK_LENGTH_UNKNOWN: then a
- *          Content-Length among the headers counts, else the body is chunked
- *          (HTTP/1.1) or ended by close (HTTP/1.0)
+ * headers  sent in this order and case, duplicates kept. A name must be a
+ *          token, a value free of controls. Connection may be given (its
+ *          `close` is honoured); Transfer-Encoding, Keep-Alive, TE, Trailer and
+ *          Proxy-* of RFC 9110 7.6.1 may not, and Upgrade only on 101 and 426
+ * length   bytes of body to come, or WSK_LENGTH_UNKNOWN: then a Content-Length
+ *          among the headers counts, else the body is chunked (HTTP/1.1) or
+ *          ended by the close (HTTP/1.0)
  *
  * Date and Server are added when missing. HEAD, 204 and 304 get no body.
  *
- * Returns WSK_OK; WSK_E_ARG (an illegal header or status, nothing sent);
+ * Returns WSK_OK; WSK_E_ARG (an illegal header or status, nothing queued);
  * WSK_E_STATE (no request is open, or its answer has begun); WSK_E_NOMEM.
  */
 WSK_API wsk_status wsk_http_send_head(wsk_http *http, int status,
@@ -348,84 +350,90 @@ WSK_API wsk_status wsk_http_send_head(wsk_http *http, int status,
                                       const wsk_header *headers, size_t n,
                                       uint64_t length);
 
-/** Body octets of the answer. Octets past the announced length are dropped,
- * and wsk_http_send_end() will say so; an empty run is legal and nothing. */
+/** Queue body bytes of the answer. Bytes past the announced length are
+ * dropped, and wsk_http_send_end() reports it; len 0 is legal and queues
+ * nothing. Returns WSK_OK, WSK_E_STATE or WSK_E_NOMEM (nothing queued). */
 WSK_API wsk_status wsk_http_send_body(wsk_http *http, const uint8_t *data,
                                       size_t len);
 
 /**
- * The answer is complete. Nothing more is told of its request: what is left of
- * the body is thrown away if it is short, else the connection will close.
+ * End the answer. No further events of its request follow: the rest of the body
+ * is discarded if it is short, else the connection will close.
  *
- * WSK_OK; WSK_E_ARG when it was longer (cut) or shorter than announced (the
- * connection will close, 9112 8); WSK_E_STATE; WSK_E_NOMEM (not ended yet).
+ * Returns WSK_OK; WSK_E_ARG when the body was longer (cut) or shorter than
+ * announced (the connection will close, RFC 9112 8); WSK_E_STATE; WSK_E_NOMEM
+ * (not ended yet).
  */
 WSK_API wsk_status wsk_http_send_end(wsk_http *http);
 
-/** The text of the Date field, 29 octets (9110 5.6.7), borrowed until replaced;
- * NULL (the default) sends none. The engine itself reads no clock. */
+/** Set the text of the Date field, 29 bytes (RFC 9110 5.6.7), borrowed until
+ * it is replaced; NULL (the default) sends none. The engine itself reads no
+ * clock. */
 WSK_API void wsk_http_set_date(wsk_http *http, const char *date);
 
-/** Octets owed to the peer, owned by `http` until the next call but this one;
- * NULL and *len = 0 when none. */
+/** Return the bytes to send to the peer, owned by `http` until any other call;
+ * NULL and *len = 0 when there are none. */
 WSK_API const uint8_t *wsk_http_out_buf(const wsk_http *http, size_t *len);
 
-/** The first `n` of those octets have been written. */
+/** Drop the first `n` of those bytes: they have been sent. */
 WSK_API void wsk_http_out_ack(wsk_http *http, size_t n);
 
-/** True when the connection must be closed once out_buf() is empty. */
+/** Return true when the connection must be closed once out_buf() is empty. */
 WSK_API bool wsk_http_done(const wsk_http *http);
 
 /* -------------------------------------------------- WebSocket handshake --- */
 
 #define WSK_WS_ACCEPT_LEN 28
 
-/** What the handshake room decided about a request (RFC 6455 4.2). */
+/** Decision about an opening handshake (RFC 6455 4.2). */
 typedef struct wsk_ws_verdict {
     int status;                     /* 101, or the refusal: 400, 405, 426 */
-    const char *reason;             /* why, one line for a person; static */
+    const char *reason;             /* reason, one line for a person; static */
     char accept[WSK_WS_ACCEPT_LEN]; /* Sec-WebSocket-Accept; set on 101 */
 } wsk_ws_verdict;
 
-/** Judge a WebSocket attempt (head->websocket). A pure function. `drafts` takes
- * versions 7 and 8 as well, whose frames are those of 13. */
+/** Judge a WebSocket handshake (head->websocket). A pure function. `drafts`
+ * accepts versions 7 and 8 as well, whose frames are those of 13. */
 WSK_API wsk_ws_verdict wsk_ws_judge(const wsk_head *head, bool drafts);
 
-/** Whose page it is: the value of Origin, in the drafts Sec-WebSocket-Origin.
- * {NULL, 0} from what is no browser; of several, an empty text. */
+/** Return the origin of the page: the value of Origin, in the drafts of
+ * Sec-WebSocket-Origin. {NULL, 0} without the field, as from programs that are
+ * no browser; an empty text when there are several. */
 WSK_API wsk_str wsk_ws_origin(const wsk_head *head);
 
 /**
- * Whether a page from `origin` may open a WebSocket on `host` (RFC 6455 10.2).
- * A pure function.
+ * Return true if a page from `origin` may open a WebSocket on `host` (RFC 6455
+ * 10.2). A pure function.
  *
- * origin   as wsk_ws_origin() has it; without one the answer is true
+ * origin   of wsk_ws_origin(); without one the answer is true
  * host     "example.com:8080", as the client named it
  * https    the client is known to have come by https: then no page of http is
- *          the same, which somebody on the way could have written. False also
- *          where a proxy may have ended TLS without a word
- * allowed  as the option ws_origins has it
+ *          the same site, because anyone on the way could have written it. Pass
+ *          false also where a proxy may have ended TLS without saying so
+ * allowed  in the form of the option ws_origins
  */
 WSK_API bool wsk_ws_origin_allowed(wsk_str origin, wsk_str host, bool https,
                                    const char *allowed);
 
-/** Whether the client offered the subprotocol `name` (NUL-terminated, compared
- * to the letter, RFC 6455 4.1). */
+/** Return true if the client offered the subprotocol `name` (NUL-terminated,
+ * compared exactly, RFC 6455 4.1). */
 WSK_API bool wsk_ws_offered(const wsk_head *head, const char *name);
 
 /**
  * Walk the offered subprotocols: *pos starts at 0 and belongs to the walk.
- * False when there is no more; else *name is set, and lives like the head. */
+ * Returns false when there are no more; else *name is set, valid as long as the
+ * head.
+ */
 WSK_API bool wsk_ws_next_offer(const wsk_head *head, size_t *pos,
                                wsk_str *name);
 
 #define WSK_WS_PROTOCOL_MAX 128
 
 /**
- * The first of the names in `preferred` (commas or line ends between, as the
- * option ws_subprotocols has it; NULL is an empty list) that the client
- * offered, NUL-terminated in `name`; false when there is none, and for names
- * that do not fit.
+ * Find the first of the names in `preferred` that the client offered, and copy
+ * it to `name`, NUL-terminated. `preferred` is separated by commas or line
+ * ends, in the form of the option ws_subprotocols; NULL is an empty list.
+ * Returns false when there is none; names that do not fit are skipped.
  */
 WSK_API bool wsk_ws_choose(const wsk_head *head, const char *preferred,
                            char name[WSK_WS_PROTOCOL_MAX]);
@@ -433,25 +441,24 @@ WSK_API bool wsk_ws_choose(const wsk_head *head, const char *preferred,
 /* ------------------------------------------------ WebSocket compression --- */
 
 /**
- * What permessage-deflate was agreed to be (RFC 7692 7.1), and how we send by
- * it. Messages of any window are read.
+ * Parameters of permessage-deflate that were agreed (RFC 7692 7.1), and how
+ * messages are compressed with them. Messages of any window are read.
  */
 typedef struct wsk_ws_deflate {
-    uint64_t threshold;   /* a shorter message is sent as it is */
-    uint8_t level;        /* 0: fast, ours; 1 to 9: zlib's */
-    uint8_t server_bits;  /* a server's messages look back 2^this octets, 8..15
-                           */
-    uint8_t client_bits;  /* a client's; of no interest to a server */
+    uint64_t threshold;   /* a shorter message is sent uncompressed */
+    uint8_t level;        /* 0: the library's own, fast; 1 to 9: zlib's */
+    uint8_t server_bits;  /* a server's refer back 2^this bytes, 8..15 */
+    uint8_t client_bits;  /* the same of a client's; a server ignores it */
     bool server_takeover; /* a server's messages refer to its earlier ones */
-    bool client_takeover; /* a client's do */
+    bool client_takeover; /* a client's messages do */
 } wsk_ws_deflate;
 
 #define WSK_WS_DEFLATE_TEXT 160
 
 /**
- * Agree to the first acceptable offer of permessage-deflate, if there is one:
- * false when there is none. takeover false asks both sides to keep nothing
- * between messages.
+ * Agree to the first acceptable offer of permessage-deflate. Returns false when
+ * there is none. takeover false asks both sides to keep nothing between
+ * messages.
  *
  * *agreed  set; level 0, threshold 128: change both as you like
  * text     NUL-terminated, the value of Sec-WebSocket-Extensions in the 101
@@ -462,43 +469,44 @@ WSK_API bool wsk_ws_agree_deflate(const wsk_head *head, bool takeover,
 
 /* ---------------------------------------------------- WebSocket client --- */
 
-/** What a client asks for (RFC 6455 4.1). Texts are NUL-terminated. */
+/** Request of a client (RFC 6455 4.1). Texts are NUL-terminated. */
 typedef struct wsk_ws_ask {
     const char *host;          /* value of Host: "example.com:8080" */
     const char *target;        /* "/chat?room=1" */
-    const char *protocols;     /* offered, commas between; NULL: none */
+    const char *protocols;     /* offered, separated by commas; NULL: none */
     const wsk_header *headers; /* more fields */
     size_t n_headers;
     bool deflate;      /* offer permessage-deflate */
-    bool takeover;     /* with what is kept between messages */
+    bool takeover;     /* let both sides keep data between messages */
     uint8_t nonce[16]; /* random */
 } wsk_ws_ask;
 
-/** The head of the request, for wsk_free(). WSK_OK; WSK_E_ARG (something that
- * cannot stand in a head, or that the handshake itself says); WSK_E_NOMEM. */
+/** Write the head of the request to a block for wsk_free(). Returns WSK_OK;
+ * WSK_E_ARG (a text that cannot stand in a head, or a field that the handshake
+ * itself writes); WSK_E_NOMEM. */
 WSK_API wsk_status wsk_ws_ask_head(const wsk_ws_ask *ask, char **head,
                                    size_t *len);
 
-/** What a server has answered. One that is refused has agreed on nothing:
- * `protocol`, `deflates` and `deflate` are empty then. */
+/** Answer of a server. A refused one has agreed to nothing: `protocol`,
+ * `deflates` and `deflate` are empty then. */
 typedef struct wsk_ws_answer {
-    int status;       /* 0: no HTTP */
-    const char *why;  /* what is wrong, a static line; NULL: nothing */
-    wsk_str protocol; /* agreed, in the data; {NULL, 0}: none */
-    wsk_str location; /* of a redirection */
+    int status;       /* 0: not HTTP */
+    const char *why;  /* fault, a static line; NULL: none */
+    wsk_str protocol; /* agreed, a view of the data; {NULL, 0}: none */
+    wsk_str location; /* target of a redirection */
     bool deflates;
     wsk_ws_deflate deflate; /* as agreed, if `deflates` */
 } wsk_ws_answer;
 
 /**
- * Judge the answer to `ask` (4.1), data[0..len).
+ * Judge the answer to `ask` (RFC 6455 4.1), data[0..len).
  *
- * *used  on WSK_OK and WSK_E_ARG: octets of the head
+ * *used  on WSK_OK and WSK_E_ARG: bytes of the head
  *
- * WSK_OK: the WebSocket is open, frames follow. WSK_E_AGAIN: not complete, call
- * again with more. WSK_E_ARG: it is refused, or no answer to this; see `why`.
- * After a status of 1xx that is not 101 the answer is still to come (RFC 9110
- * 15.2): call again with what follows those *used octets.
+ * Returns WSK_OK: the WebSocket is open, frames follow. WSK_E_AGAIN: not
+ * complete, call again with more. WSK_E_ARG: refused, or no answer to this
+ * request; see `why`. After a status of 1xx other than 101 the answer is still
+ * to come (RFC 9110 15.2): call again with the data behind those *used bytes.
  */
 WSK_API wsk_status wsk_ws_read_answer(const wsk_ws_ask *ask, const char *data,
                                       size_t len, size_t *used,
@@ -522,7 +530,7 @@ typedef enum wsk_ws_event_kind {
     WSK_WS_MESSAGE, /* .opcode TEXT (valid UTF-8) or BINARY, .data, .len */
     WSK_WS_PING,    /* .data, .len; the pong is already in out_buf() */
     WSK_WS_PONG,    /* .data, .len */
-    WSK_WS_PIECE,   /* as MESSAGE, but more of it follows; only after
+    WSK_WS_PIECE,   /* as MESSAGE, but more of the message follows; only after
                        wsk_ws_take_pieces() */
     WSK_WS_CLOSED,  /* exactly once, last: no more messages will come.
                        .code, .data/.len (reason), .clean */
@@ -531,95 +539,95 @@ typedef enum wsk_ws_event_kind {
 typedef struct wsk_ws_event {
     wsk_ws_event_kind kind;
     wsk_opcode opcode;
-    const uint8_t *data; /* until the next call of feed() or next() */
+    const uint8_t *data; /* valid until the next call of feed() or next() */
     size_t len;
-    uint16_t code; /* CLOSED: RFC 6455 7.1.5; 1005 none, 1006 no Close */
+    uint16_t code; /* CLOSED: RFC 6455 7.1.5; 1005: no code, 1006: no Close */
     bool clean;    /* CLOSED: both Close frames were exchanged */
 } wsk_ws_event;
 
 /**
- * A new server-side engine, to be fed what follows the handshake. limits may
- * be NULL for the defaults, else they are copied. NULL when out of memory.
+ * Make a server's engine, to be fed with the bytes behind the handshake. limits
+ * may be NULL for the defaults, else they are copied. NULL when memory is out.
  */
 WSK_API wsk_ws *wsk_ws_new_server(const wsk_limits *limits);
 WSK_API void wsk_ws_free(wsk_ws *ws); /* NULL is legal */
 
 #define WSK_WS_SEED_LEN 32
 
-/** The same for the client's side: it masks what it sends (5.3), with keys
- * that come out of `seed`, random octets that nobody else knows. */
+/** The same for a client, which masks the frames it sends (RFC 6455 5.3) with
+ * keys made of `seed`: random bytes that must stay secret. */
 WSK_API wsk_ws *wsk_ws_new_client(const wsk_limits *limits,
                                   const uint8_t seed[WSK_WS_SEED_LEN]);
 
 /**
- * Compress messages from now on, as agreed in the handshake (copied). WSK_OK;
- * WSK_E_ARG (a window or level out of range); WSK_E_STATE (done before).
+ * Compress messages from now on, as agreed in the handshake (copied). Returns
+ * WSK_OK; WSK_E_ARG (a window or level out of range); WSK_E_STATE (set before).
  */
 WSK_API wsk_status wsk_ws_set_deflate(wsk_ws *ws, const wsk_ws_deflate *agreed);
 
 /**
- * Take octets that arrived from the peer.
+ * Take bytes that arrived from the peer.
  *
  * data, len  borrowed for the call; never kept, never changed
- * *used      octets taken, 0..len; short only while an event waits in next()
+ * *used      bytes taken, 0..len; fewer only while an event waits in next()
  *
- * Returns WSK_OK; WSK_E_NOMEM (the octets up to *used are taken, try again
- * with the rest); or WSK_E_STATE once the connection is over, for good. A
- * peer's mistake is no error here: next() yields WSK_WS_CLOSED and the Close
- * frame is already in out_buf().
+ * Returns WSK_OK; WSK_E_NOMEM (the bytes up to *used are taken, try again with
+ * the rest); or WSK_E_STATE once the connection is over, for good. A peer's
+ * mistake is no error here: next() returns WSK_WS_CLOSED, and the Close frame
+ * is already in out_buf().
  */
 WSK_API wsk_status wsk_ws_feed(wsk_ws *ws, const uint8_t *data, size_t len,
                                size_t *used);
 
-/** The peer will send no more, or the transport is gone: 1006 if no Close
- * frame came before it (7.1.5). */
+/** Note that the peer will send no more, or that the transport is gone: the
+ * code is 1006 if no Close frame came before (RFC 6455 7.1.5). */
 WSK_API void wsk_ws_feed_eof(wsk_ws *ws);
 
-/** The next event; WSK_WS_NONE when there is none. */
+/** Return the next event; WSK_WS_NONE when there is none. */
 WSK_API wsk_ws_event wsk_ws_next(wsk_ws *ws);
 
 /**
- * Take over the memory of the message that next() has just returned, so that
- * it outlives the engine's next call. *block is NULL when the message is empty;
- * else it begins with the message and is freed with wsk_free(). WSK_E_STATE
- * when the last event was no message.
+ * Take over the memory of the message that next() has just returned, so that it
+ * outlives the engine's next call. *block is NULL when the message is empty;
+ * else it begins with the message, and is freed with wsk_free(). Returns
+ * WSK_OK, or WSK_E_STATE when the last event was no message.
  */
 WSK_API wsk_status wsk_ws_take_message(wsk_ws *ws, void **block);
 
 /**
- * Have the message that has begun, or else the next one, in pieces as it
- * arrives: PIECE events and, for its end, a MESSAGE, which may be empty. Text
- * is cut between code points. Its length is not limited: at most 64 KiB, or
- * what had arrived before, are held at once.
+ * Report the message that has begun, or else the next one, in pieces as it
+ * arrives: PIECE events and, at its end, a MESSAGE, which may be empty. Text is
+ * cut between code points. The length is not limited: at most 64 KiB, or as
+ * much as had arrived before, are buffered at once.
  */
 WSK_API void wsk_ws_take_pieces(wsk_ws *ws);
 
 /**
- * Send one whole message. opcode is WSK_TEXT (the caller vouches for UTF-8) or
- * WSK_BINARY, else WSK_E_ARG. WSK_OK, WSK_E_NOMEM (nothing queued),
- * WSK_E_CLOSED once a Close frame has been queued (5.5.1), WSK_E_STATE inside a
- * message that wsk_ws_send_frame() has begun.
+ * Send one whole message. opcode is WSK_TEXT (the caller guarantees UTF-8) or
+ * WSK_BINARY. Returns WSK_OK; WSK_E_ARG (another opcode); WSK_E_NOMEM (nothing
+ * queued); WSK_E_CLOSED once a Close frame has been queued (RFC 6455 5.5.1);
+ * WSK_E_STATE inside a message that wsk_ws_send_frame() has begun.
  */
 WSK_API wsk_status wsk_ws_send_message(wsk_ws *ws, wsk_opcode opcode,
                                        const uint8_t *data, size_t len);
 
-/** How to send one message: a set of these. */
+/** Flags for sending a message, a set. */
 enum {
     WSK_SEND_VALID = 1, /* the text is known to be UTF-8 */
-    WSK_SEND_PLAIN = 2, /* not compressed, whatever was agreed */
-    WSK_SEND_KEEP = 4,  /* never dropped: as ws_send_policy close */
+    WSK_SEND_PLAIN = 2, /* uncompressed, even if compression was agreed */
+    WSK_SEND_KEEP = 4,  /* never dropped, as with ws_send_policy close */
 };
 
-/** wsk_ws_send_message() with a say in it; the engine takes all text for valid.
- */
+/** Send a message with a set of these flags; returns as wsk_ws_send_message()
+ * does. The engine takes all text for valid UTF-8. */
 WSK_API wsk_status wsk_ws_send_with(wsk_ws *ws, wsk_opcode opcode,
                                     const uint8_t *data, size_t len,
                                     unsigned flags);
 
 /**
  * Send the first piece of a message, compressed where a whole message of its
- * length and flags would be; the others are so, too, and are sent through
- * wsk_ws_send_frame(). Returns of wsk_ws_send_message().
+ * length and flags would be; then the later ones are compressed, too. Send
+ * those with wsk_ws_send_frame(). Returns as wsk_ws_send_message() does.
  */
 WSK_API wsk_status wsk_ws_send_first(wsk_ws *ws, wsk_opcode opcode,
                                      const uint8_t *data, size_t len,
@@ -627,35 +635,37 @@ WSK_API wsk_status wsk_ws_send_first(wsk_ws *ws, wsk_opcode opcode,
 
 /**
  * Send one frame of a message in pieces: TEXT or BINARY first, then
- * CONTINUATION, `fin` on the last; or one PING or PONG of at most 125 octets.
- * Besides the returns of wsk_ws_send_message(): WSK_E_ARG (a control frame too
+ * CONTINUATION, `fin` on the last; or one PING or PONG of at most 125 bytes.
+ * Returns as wsk_ws_send_message() does, and WSK_E_ARG (a control frame too
  * long or not final, or a Close), WSK_E_STATE (a message begun inside another,
- * or a continuation of none: 5.4).
+ * or a continuation of none: RFC 6455 5.4).
  */
 WSK_API wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
                                      const uint8_t *data, size_t len);
 
 /**
- * Begin or answer the closing handshake. code: 1000-1003, 1007-1014,
- * 3000-4999, or 1005 for a Close without a code. The reason is UTF-8 and cut at
- * a code point to 123 octets (5.5). WSK_OK also when a Close was already sent;
- * WSK_E_ARG for another code or an invalid reason; WSK_E_NOMEM.
+ * Begin or answer the closing handshake. code: 1000-1003, 1007-1014, 3000-4999,
+ * or 1005 for a Close without a code. The reason is UTF-8, and is cut between
+ * code points to 123 bytes (RFC 6455 5.5). Returns WSK_OK, also when a Close
+ * was sent before; WSK_E_ARG for another code or an invalid reason;
+ * WSK_E_NOMEM.
  */
 WSK_API wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code,
                                      const uint8_t *reason, size_t len);
 
-/** Octets owed to the peer (owned by `ws`); NULL and *len = 0 when none. */
+/** Return the bytes to send to the peer (owned by `ws`); NULL and *len = 0
+ * when there are none. */
 WSK_API const uint8_t *wsk_ws_out_buf(const wsk_ws *ws, size_t *len);
 
-/** The first `n` of those octets have been written. More may be owed now, a
- * pong that was held back: ask out_buf() again. */
+/** Drop the first `n` of those bytes: they have been sent. A pong that was
+ * held back may be queued by this: ask out_buf() again. */
 WSK_API void wsk_ws_out_ack(wsk_ws *ws, size_t n);
 
-/** Both Close frames are through, or the connection failed: close the
- * transport once out_buf() is empty. */
+/** Return true when both Close frames have passed, or the connection failed:
+ * close the transport once out_buf() is empty. */
 WSK_API bool wsk_ws_done(const wsk_ws *ws);
 
-/** True while messages may still be sent (no Close has been queued). */
+/** Return true while messages may still be sent (no Close has been queued). */
 WSK_API bool wsk_ws_can_send(const wsk_ws *ws);
 
 /** Free a block that the library handed over; NULL is legal. */
@@ -672,9 +682,9 @@ typedef struct wsk_request wsk_request;
 /** One open WebSocket of a server; counted, any thread. */
 typedef struct wsk_conn wsk_conn;
 
-/** Answers a request: see "answering". Returning without an answer is a 500;
- * returning from an upgraded request ends the WebSocket with 1000, unless it
- * was attached to events. */
+/** Answers a request: see "answering". To return without an answer sends a
+ * 500; to return from an upgraded request ends the WebSocket with 1000, unless
+ * it was attached to events. */
 typedef void wsk_handler(wsk_request *req, void *user);
 
 typedef enum wsk_log_level {
@@ -686,16 +696,16 @@ typedef enum wsk_log_level {
 } wsk_log_level;
 
 /**
- * What a language binding plugs in; a plain C program needs none of it.
+ * Hooks of a language binding; a plain C program needs none of them.
  *
  * Handlers run between enter() and leave(), on a thread that came through
  * wsk_server_work(); several handlers may run in one such stretch. `thread` is
- * what that call was given. enter() may wait (for an interpreter lock): the
- * server sees that and goes on with another thread.
+ * the argument of that call. enter() may wait (for an interpreter lock): the
+ * server notices, and goes on with another thread.
  *
  * spawn() must cause wsk_server_work() to be called in a new thread, soon; it
- * must neither block nor run the handler's language. It is called from any
- * thread of the server.
+ * must neither block nor run the handler's language. Any thread of the server
+ * may call it.
  */
 typedef struct wsk_hooks {
     void (*enter)(void *thread);
@@ -705,347 +715,366 @@ typedef struct wsk_hooks {
 } wsk_hooks;
 
 /**
- * A new server, not yet listening. cfg is copied, texts included; NULL takes
- * the defaults. Answers every request through `handler`. hooks may be NULL.
- * NULL with errno set when that is not possible.
+ * Make a server that does not listen yet. cfg is copied, texts included; NULL
+ * takes the defaults. Every request is answered through `handler`. hooks may be
+ * NULL. Returns NULL with errno set when that is not possible.
  */
 WSK_API wsk_server *wsk_server_new(const wsk_server_config *cfg,
                                    wsk_handler *handler, void *user,
                                    const wsk_hooks *hooks);
 
-/** Stop and forget the server. Threads still inside a handler are abandoned:
- * the memory they use is kept until they return. NULL is legal. */
+/** Stop and free the server. Threads still inside a handler are abandoned: the
+ * memory they use is kept until they return. NULL is legal. */
 WSK_API void wsk_server_free(wsk_server *srv);
 
-/** Bind and listen, if not done yet. WSK_E_SYS with errno on failure. */
+/** Bind and listen, if not done yet. Returns WSK_OK; WSK_E_SYS with errno. */
 WSK_API wsk_status wsk_server_listen(wsk_server *srv);
 
-/** Try all that wsk_server_listen() would do, and leave no trace of it: log
- * files, folders, addresses. The same errors; WSK_E_STATE once it listens. */
+/** Try all steps of wsk_server_listen(), and leave no trace: log files,
+ * folders, addresses. Returns the same errors; WSK_E_STATE once the server
+ * listens. */
 WSK_API wsk_status wsk_server_can_start(wsk_server *srv);
 
-/** One line on why wsk_server_listen() or wsk_server_start() said WSK_E_SYS,
- * for a person: it names the address or the file. Empty before; the server's.
- */
+/** Return one line for a person on why wsk_server_listen() or
+ * wsk_server_start() has returned WSK_E_SYS: it names the address or the file.
+ * Empty before. Owned by the server. */
 WSK_API const char *wsk_server_error(const wsk_server *srv);
 
-/** Where it listens: "http://127.0.0.1:8080/" or "unix:/run/app.sock", the i-th
- * of them; NULL past the last, and before wsk_server_listen(). The server's. */
+/** Return the i-th URL at which the server listens: "http://127.0.0.1:8080/"
+ * or "unix:/run/app.sock"; NULL past the last, and before wsk_server_listen().
+ * Owned by the server. */
 WSK_API const char *wsk_server_url(const wsk_server *srv, size_t i);
 
-/** The address that the same place is bound to: "0.0.0.0:8080" is every one,
- * "[::1]:8080", "unix:/run/app.sock", "fd:3 [::]:80" an inherited socket. */
+/** Return the address that the i-th place is bound to: "0.0.0.0:8080" (every
+ * address), "[::1]:8080", "unix:/run/app.sock", "fd:3 [::]:80" (an inherited
+ * socket). NULL and owner as with wsk_server_url(). */
 WSK_API const char *wsk_server_address(const wsk_server *srv, size_t i);
 
-/** The port of the first TCP listener; 0 before wsk_server_listen(). */
+/** Return the port of the first TCP listener; 0 before wsk_server_listen(). */
 WSK_API uint16_t wsk_server_port(const wsk_server *srv);
 
 /** Listen and begin to serve, on threads of the server's own or the spawn
- * hook's; returns at once. WSK_E_SYS, WSK_E_NOMEM, WSK_E_STATE (started). */
+ * hook's; does not wait. Returns WSK_OK, WSK_E_SYS, WSK_E_NOMEM, or WSK_E_STATE
+ * (started before). */
 WSK_API wsk_status wsk_server_start(wsk_server *srv);
 
-/** Lend this thread to a started server; returns when the server has stopped
+/** Lend this thread to a started server; returns when the server has stopped,
  * or has threads to spare. For the spawn hook. */
 WSK_API void wsk_server_work(wsk_server *srv, void *thread);
 
-/** The spawn hook found no thread: requests that nobody can answer get 503. */
+/** Report that the spawn hook could make no thread: requests that no thread
+ * can answer get 503. */
 WSK_API void wsk_server_no_thread(wsk_server *srv);
 
-/** wsk_server_start() and wait until wsk_server_stop(). WSK_OK; WSK_E_TIMEOUT
- * when handlers were still running after graceful_timeout. */
+/** Call wsk_server_start(), and wait until wsk_server_stop() has taken effect.
+ * Returns WSK_OK; WSK_E_TIMEOUT when handlers were still running after
+ * graceful_timeout; the errors of wsk_server_start(). */
 WSK_API wsk_status wsk_server_run(wsk_server *srv);
 
 /**
- * Ask the server to stop: no new connections, 1001 to WebSockets, answers that
- * have begun are finished. Returns at once; async-signal-safe.
+ * Ask the server to stop: it takes no new connections, sends 1001 to
+ * WebSockets, and finishes answers that have begun. Does not wait;
+ * async-signal-safe.
  *
- * A second call, or drain_ms 0, is immediate. drain_ms < 0 takes
+ * A second call, or drain_ms 0, stops at once. drain_ms < 0 takes
  * graceful_timeout.
  */
 WSK_API void wsk_server_stop(wsk_server *srv, int drain_ms);
 
-/** Of a running server; all that a stop waits for. */
+/** Work of a running server that a stop waits for. */
 typedef struct wsk_pending {
-    unsigned requests;   /* handlers that run, or wait for a thread */
-    unsigned websockets; /* that are open */
-    unsigned others;     /* idle connections, and answers on their way */
+    unsigned
+        requests; /* handlers that run, or requests that wait for a thread */
+    unsigned websockets; /* open WebSockets */
+    unsigned others;     /* idle connections, and answers being sent */
 } wsk_pending;
 
-/** What is pending now; from any thread, but no signal handler. */
+/** Count the pending work. Any thread, but no signal handler. */
 WSK_API void wsk_server_pending(wsk_server *srv, wsk_pending *out);
 
 /**
- * Wait for the stop to end, at most timeout_ms (< 0: without limit). WSK_OK
- * when every handler has returned; WSK_E_TIMEOUT when timeout_ms is over first;
- * WSK_E_STATE when the drain is over and handlers are still running: they are
- * abandoned, their sockets are closed.
+ * Wait for the stop to end, at most timeout_ms (< 0: without limit). Returns
+ * WSK_OK when every handler has returned; WSK_E_TIMEOUT when timeout_ms is over
+ * first; WSK_E_STATE when the drain is over and handlers are still running:
+ * they are abandoned, and their sockets are closed.
  */
 WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
 
-/** Open the log files anew, after they were moved away. From any thread, but no
- * signal handler. WSK_OK; WSK_E_SYS: one could not be opened, it goes on where
- * it was, and the error log says so. */
+/** Open the log files again, after they were moved away. Any thread, but no
+ * signal handler. Returns WSK_OK; WSK_E_SYS when one could not be opened: that
+ * log goes on in its old file, and the error log says so. */
 WSK_API wsk_status wsk_server_reopen_logs(wsk_server *srv);
 
-/** One line to the error log, if `level` is at or above log_level. Never
- * blocks; control characters are escaped. An entry is at most 2 MiB as it is
- * written; a longer one ends in "...". */
+/** Write one line to the error log, if `level` is at or above log_level. Never
+ * blocks; control characters are escaped. An entry has at most 2 MiB in its
+ * written form; a longer one ends in "...". */
 WSK_API void wsk_server_log(wsk_server *srv, wsk_log_level level,
                             const char *text, size_t len);
 
-/** What the application says itself, as one entry of the error log: without a
- * level, and whatever log_level is. Tabs and newlines stay; a line after the
- * first that begins with '[' is indented, so that only entries do. The rest is
+/** Write text of the application as one entry of the error log: without a
+ * level, for any log_level. Tabs and newlines stay; a line after the first that
+ * begins with '[' is indented, so that only entries begin with it. The rest is
  * as with wsk_server_log(). */
 WSK_API void wsk_server_log_text(wsk_server *srv, const char *text, size_t len);
 
 /* ----------------------------------------------------------- answering --- */
 
-/** The request's head, until the handler returns. */
+/** Return the request's head; valid until the handler returns. */
 WSK_API const wsk_head *wsk_request_head(const wsk_request *req);
 
-/** The server that runs the handler. */
+/** Return the server that runs the handler. */
 WSK_API wsk_server *wsk_request_server(const wsk_request *req);
 
-/** The option ws_subprotocols, for wsk_ws_choose(); maybe NULL. */
+/** Return the option ws_subprotocols, for wsk_ws_choose(); may be NULL. */
 WSK_API const char *wsk_request_subprotocols(const wsk_request *req);
 
-/** Numeric address of the peer ("127.0.0.1", "::1"; "" for Unix sockets;
- * "unknown" where a trusted proxy names its client by no address) and its port,
- * or of our own end; until the handler returns. */
+/** Return the numeric address of the peer ("127.0.0.1", "::1"; "" for Unix
+ * sockets; "unknown" where a trusted proxy names its client by no address) and
+ * its port; wsk_request_local() those of our end. Valid until the handler
+ * returns. */
 WSK_API const char *wsk_request_peer(const wsk_request *req, uint16_t *port);
 WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 
-/** How the client came, as far as trusted proxies tell: "http" or "https"; and
- * the beginning of the path that they took away, and then the option
- * script_name, "" or "/app". The client's
- * address and the host it asked for (head->host, and the Host field) are
- * theirs, too. Until the handler returns. */
+/** Return the scheme by which the client came, as far as trusted proxies tell:
+ * "http" or "https"; wsk_request_prefix() the beginning of the path that they
+ * removed, followed by the option script_name: "" or "/app". The client's
+ * address and the host it asked for (head->host, and the Host field) come from
+ * them, too. Valid until the handler returns. */
 WSK_API const char *wsk_request_scheme(const wsk_request *req);
 WSK_API const char *wsk_request_prefix(const wsk_request *req);
 
 /**
- * Body octets. Never waits for the peer, but for the disk where the body is
+ * Read body bytes. Never waits for the peer, but for the disk where the body is
  * complete and wsk_request_body() does not have it: leave the interpreter then.
  *
- * *got   octets copied, 0 at the end of the body
+ * *got   bytes copied, 0 at the end of the body
  *
- * WSK_OK; WSK_E_AGAIN (none yet: wsk_request_wait()); WSK_E_CUT (the body is
- * malformed or the client is gone; a 400 follows); WSK_E_SYS (the temporary
- * file of a long body cannot be read).
+ * Returns WSK_OK; WSK_E_AGAIN (none yet: wsk_request_wait()); WSK_E_CUT (the
+ * body is malformed or the client is gone; a 400 follows); WSK_E_SYS (the
+ * temporary file of a long body cannot be read).
  */
 WSK_API wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                                     size_t *got);
 
-/** Read on from octet `pos` of the body, or from its end if it has fewer.
- * WSK_OK; WSK_E_STATE when the body had not come whole before it was first
- * read, or the request is answered: nothing has moved then. */
+/** Read on from byte `pos` of the body, or from its end if it is shorter.
+ * Returns WSK_OK; WSK_E_STATE, and nothing has moved, when the body was not
+ * complete before it was first read, or the request is answered. */
 WSK_API wsk_status wsk_request_seek(wsk_request *req, uint64_t pos);
 
-/** Octets of the body; WSK_LENGTH_UNKNOWN while some are still to come. */
+/** Return the length of the body; WSK_LENGTH_UNKNOWN while some is still to
+ * come. */
 WSK_API uint64_t wsk_request_body_length(const wsk_request *req);
 
-/** The whole body without a copy, when it is in memory and nothing of it was
- * read: true, and *data until the handler returns. */
+/** Return the whole body without a copy, when it is in memory and nothing of
+ * it was read: true, with *data valid until the handler returns. */
 WSK_API bool wsk_request_body(wsk_request *req, const uint8_t **data,
                               size_t *len);
 
 /**
- * Whether nobody waits for the answer any more: the client has closed the
+ * Return true when the client no longer waits for the answer: it has closed the
  * connection or its own half of it, was reset, or was told that the handler
- * takes too long; a WebSocket has ended. Never waits. By any thread, until the
+ * takes too long; a WebSocket has ended. Never waits. Any thread, until the
  * handler returns. A client that sends a half-close and still reads (RFC 9112
- * 9.6) is rare, and not told from one that has left. */
+ * 9.6) is rare, and cannot be told from one that has left.
+ */
 WSK_API bool wsk_request_is_gone(const wsk_request *req);
 
-/** Block until wsk_request_read() has something to say. Owes the client its
- * 100 (Continue) first. Another handler may run meanwhile; this one returns
- * when one of `threads` is free. Call it with the interpreter left. WSK_OK,
- * WSK_E_CUT. */
+/** Block until wsk_request_read() has data, an end or an error. Sends the
+ * client its 100 (Continue) first. Another handler may run meanwhile; this one
+ * returns when one of `threads` is free. Call it with the interpreter left.
+ * Returns WSK_OK, WSK_E_CUT. */
 WSK_API wsk_status wsk_request_wait(wsk_request *req);
 
-/** Send a 103 (Early Hints) now; parameters and returns of
- * wsk_http_send_hints(), or WSK_E_CLOSED. */
+/** Send a 103 (Early Hints) now. Parameters and returns as of
+ * wsk_http_send_hints(), and WSK_E_CLOSED. */
 WSK_API wsk_status wsk_request_hints(wsk_request *req,
                                      const wsk_header *headers, size_t n);
 
-/** Begin the answer; parameters and returns of wsk_http_send_head(). Nothing
- * leaves before the first body octet, a flush or the end. */
+/** Begin the answer. Parameters and returns as of wsk_http_send_head().
+ * Nothing is sent before the first body byte, a flush or the end. */
 WSK_API wsk_status wsk_request_start(wsk_request *req, int status,
                                      const char *reason,
                                      const wsk_header *headers, size_t n,
                                      uint64_t length);
 
-/** Body octets of the answer, taken whole; never blocks. WSK_E_CLOSED when the
- * client is gone; else the returns of wsk_http_send_body(). */
+/** Write body bytes of the answer, all of them; never blocks. Returns
+ * WSK_E_CLOSED when the client is gone; else as wsk_http_send_body() does. */
 WSK_API wsk_status wsk_request_write(wsk_request *req, const void *data,
                                      size_t len);
 
 /**
- * Body octets of the answer that are not copied: they stay as they are until
- * release(user), which is called exactly once, when they have left or never
- * will: by this thread at its next lend or when the handler returns, or by
- * another, between the hooks enter() and leave(), when it has long returned. A
- * slow reader holds no thread. Nothing is sent before a flush or the end. Call
- * it inside the hooks.
+ * Write body bytes of the answer without a copy: they must not change until
+ * release(user), which is called exactly once, when they have been sent or
+ * never will be: by this thread at its next lend or when the handler returns,
+ * or by another, between the hooks enter() and leave(), when the handler has
+ * long returned. A slow reader occupies no thread. Nothing is sent before a
+ * flush or the end. Call it inside the hooks.
  *
  * len  may be 0: then release(user) tells when all that was written before has
- *      left
+ *      been sent
  *
- * WSK_OK; otherwise nothing was lent, and release is not called: WSK_E_NOMEM
- * (the answer is cut), WSK_E_STATE, WSK_E_CLOSED.
+ * Returns WSK_OK; otherwise nothing was lent, and release is not called:
+ * WSK_E_NOMEM (the answer is cut), WSK_E_STATE, WSK_E_CLOSED.
  */
 WSK_API wsk_status wsk_request_lend(wsk_request *req, const void *data,
                                     size_t len, void (*release)(void *user),
                                     void *user);
 
 /**
- * Body octets of the answer from a file, behind what was written: `length` from
- * `offset` on. What the client does not take at once is sent by the server when
- * the handler has long returned; a slow reader holds no thread. May wait for
- * the disk: call it with the interpreter left.
+ * Write body bytes of the answer from a file, behind those written before:
+ * `length` from `offset` on. The server sends the rest that the client does not
+ * take at once after the handler has returned; a slow reader occupies no
+ * thread. May wait for the disk: call it with the interpreter left.
  *
  * fd  a regular file, open for reading; stays the caller's, who may close it as
  *     soon as this returns (a duplicate is kept while it is needed). Its own
  *     position is neither used nor moved
  *
- * A small piece is read at once, in one packet with the head. For HEAD, 204 and
- * 304 nothing is read; octets past the announced length are dropped.
+ * A small piece is read at once, and sent in one packet with the head. For
+ * HEAD, 204 and 304 nothing is read; bytes past the announced length are
+ * dropped.
  *
- * WSK_OK; WSK_E_SYS with errno (the file cannot be read, or is shorter:
- * EIO), WSK_E_NOMEM: the answer is cut, as by wsk_request_abort(), and so
- * it is when the file becomes shorter later; WSK_E_ARG (past 2^63, nothing
- * sent); WSK_E_STATE; WSK_E_CLOSED.
+ * Returns WSK_OK; WSK_E_SYS with errno (the file cannot be read, or is shorter:
+ * EIO), WSK_E_NOMEM: the answer is cut, as by wsk_request_abort(), and so it is
+ * when the file becomes shorter later; WSK_E_ARG (past 2^63, nothing sent);
+ * WSK_E_STATE; WSK_E_CLOSED.
  */
 WSK_API wsk_status wsk_request_send_file(wsk_request *req, int fd,
                                          uint64_t offset, uint64_t length);
 
-/** Send now what was written. WSK_OK; WSK_E_AGAIN when so much waits for a slow
- * reader that the caller should wsk_request_drain(); WSK_E_CLOSED. */
+/** Send now all that was written. Returns WSK_OK; WSK_E_AGAIN when so much
+ * waits for a slow reader that the caller should call wsk_request_drain();
+ * WSK_E_CLOSED. */
 WSK_API wsk_status wsk_request_flush(wsk_request *req);
 
-/** Block until little waits. Call it with the interpreter left. WSK_OK,
- * WSK_E_CLOSED. */
+/** Block until little waits to be sent. Call it with the interpreter left.
+ * Returns WSK_OK, WSK_E_CLOSED. */
 WSK_API wsk_status wsk_request_drain(wsk_request *req);
 
-/** The answer is complete. Returns of wsk_http_send_end(). A handler that
- * returns does this for itself. */
+/** End the answer. Returns as wsk_http_send_end() does. When a handler
+ * returns, the server does this for it. */
 WSK_API wsk_status wsk_request_finish(wsk_request *req);
 
-/** Cut the answer so that the client sees it is incomplete, and close. */
+/** Cut the answer so that the client sees that it is incomplete, and close. */
 WSK_API void wsk_request_abort(wsk_request *req);
 
-/** True once the head of the answer can no longer be changed: it has left or
- * waits to leave. */
+/** Return true once the head of the answer can no longer be changed: it has
+ * been sent, or waits to be. */
 WSK_API bool wsk_request_head_sent(const wsk_request *req);
 
-/** start, write, finish in one. */
+/** Start, write and finish an answer in one call. */
 WSK_API wsk_status wsk_request_respond(wsk_request *req, int status,
                                        const wsk_header *headers, size_t n,
                                        const void *body, size_t len);
 
 /**
- * Take the connection of a WebSocket attempt over: the handler speaks on it
- * by itself, 101 included. The server has answered then, holds no place of
- * `threads` for the handler, and closes the connection when it returns. A stop
- * ends the handler's input at once, and all at the end of graceful_timeout.
+ * Take over the connection of a WebSocket handshake: the handler speaks on it
+ * itself, and sends the 101. The server treats the request as answered, frees
+ * the handler's place of `threads`, and closes the connection when it returns.
+ * A stop ends the handler's input at once, and the connection at the end of
+ * graceful_timeout.
  *
  * *fd         the connection, blocking; the caller's to close
- * *data, *len octets that came behind the head; until the handler returns
+ * *data, *len bytes that came behind the head; valid until the handler returns
  *
- * WSK_OK; WSK_E_STATE (no attempt, or answered already); WSK_E_SYS.
+ * Returns WSK_OK; WSK_E_STATE (no handshake, or answered already); WSK_E_SYS.
  */
 WSK_API wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
                                            const uint8_t **data, size_t *len);
 
 /**
- * Answer a WebSocket attempt with 101.
+ * Answer a WebSocket handshake with 101.
  *
  * protocol  the chosen subprotocol, NUL-terminated; NULL for none
  * headers   more fields for the 101
  * *conn     the WebSocket; owned by the request. wsk_conn_ref() to keep it
  *
- * WSK_OK; WSK_E_STATE (no attempt, or answered already); WSK_E_ARG (a protocol
- * that was not offered, an illegal header); WSK_E_NOMEM; WSK_E_CLOSED.
- * A malformed attempt reaches no handler: the server has answered it. */
+ * Returns WSK_OK; WSK_E_STATE (no handshake, or answered already); WSK_E_ARG (a
+ * protocol that was not offered, an illegal header); WSK_E_NOMEM; WSK_E_CLOSED.
+ * A malformed handshake reaches no handler: the server answers it itself.
+ */
 WSK_API wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
                                        const wsk_header *headers, size_t n,
                                        wsk_conn **conn);
 
 /* ---------------------------------------------------------- WebSockets --- */
 
-/** A message. Owned by whoever received it: wsk_message_free(). */
+/** A message, owned by its receiver: free it with wsk_message_free(). */
 typedef struct wsk_message {
     wsk_opcode opcode; /* WSK_TEXT or WSK_BINARY; WSK_PING, WSK_PONG */
     const uint8_t *data;
     size_t len;
-    void *block;    /* private */
-    bool more;      /* the message goes on; see wsk_conn_receive_piece() */
-    bool masked;    /* only where it was asked for: see wsk_message_copy() */
+    void *block; /* private */
+    bool more;   /* the message goes on; see wsk_conn_receive_piece() */
+    bool
+        masked; /* only for wsk_conn_receive_masked(): see wsk_message_copy() */
     uint8_t key[4]; /* private */
 } wsk_message;
 
 WSK_API void wsk_message_free(wsk_message *msg);
 
 /**
- * Copy a message's msg->len octets to `to`, without their mask if it is still
- * on. True when all of them are ASCII.
+ * Copy a message's msg->len bytes to `to`, and unmask them if they are masked.
+ * Returns true when all of them are ASCII.
  *
- * A message that comes masked lies where it was received, and text has not been
- * looked at: that is for whoever asked for masked messages, who has a place for
- * the octets anyway and looks while it copies. If it is no UTF-8:
+ * A masked message still lies where it was received, and its text has not been
+ * validated: wsk_conn_receive_masked() is for callers that copy the bytes
+ * anyway, and validate while they do. If the text is no UTF-8, call
  * wsk_conn_bad_text().
  */
 WSK_API bool wsk_message_copy(const wsk_message *msg, void *to);
 
-/** How a WebSocket ended: what the peer's Close said (RFC 6455 7.1.5), and what
- * ours did. Where `failed` is set we gave the connection up (7.1.7) for the
- * reason that we sent; then `code` is 1006. */
+/** How a WebSocket ended: the peer's Close (RFC 6455 7.1.5), and ours. If
+ * `failed` is set, this side failed the connection (7.1.7) for the reason that
+ * it sent; then `code` is 1006. */
 typedef struct wsk_close_info {
-    uint16_t code; /* 1005 no code, 1006 no Close frame */
+    uint16_t code; /* 1005: no code, 1006: no Close frame */
     bool clean;    /* both Close frames were exchanged */
     uint8_t len;
-    char reason[123];   /* UTF-8, `len` octets */
-    uint16_t sent_code; /* 1005 no code, 0 no Close frame of ours */
+    char reason[123];   /* UTF-8, `len` bytes */
+    uint16_t sent_code; /* 1005: no code, 0: no Close frame of ours */
     bool failed;
     uint8_t sent_len;
-    char sent_reason[123]; /* UTF-8, `sent_len` octets */
-    const char *option;    /* whose limit was passed: "ws_max_size"; or NULL */
+    char sent_reason[123]; /* UTF-8, `sent_len` bytes */
+    const char *option; /* option whose limit was hit: "ws_max_size"; or NULL */
 } wsk_close_info;
 
 WSK_API wsk_conn *wsk_conn_ref(wsk_conn *conn); /* returns conn */
 WSK_API void wsk_conn_unref(wsk_conn *conn);
 
-/** The head of the opening handshake, unpacked anew from the octets that are
- * kept of it: free it with wsk_free(), before the reference to the connection
- * is given up. NULL when out of memory. */
+/** Return the head of the opening handshake, read again from the bytes that
+ * are kept of it: free it with wsk_free(), before the reference to the
+ * connection is given up. NULL when memory is out. */
 WSK_API wsk_head *wsk_conn_head(const wsk_conn *conn);
 
-/** Numeric addresses as of wsk_request_peer(); as long as the connection is
- * referenced. */
+/** Return the numeric addresses of wsk_request_peer() and wsk_request_local();
+ * valid while the connection is referenced. */
 WSK_API const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
 
-/** wsk_request_scheme() of the opening handshake, which is static, and
- * wsk_request_prefix(); as long as the connection is referenced. */
+/** Return the scheme (static) and the prefix of the opening handshake, as of
+ * wsk_request_scheme() and wsk_request_prefix(); valid while the connection is
+ * referenced. */
 WSK_API const char *wsk_conn_scheme(const wsk_conn *conn);
 WSK_API const char *wsk_conn_prefix(const wsk_conn *conn);
 
-/** The chosen subprotocol, or NULL; as long as the connection is referenced. */
+/** Return the chosen subprotocol, or NULL; valid while the connection is
+ * referenced. */
 WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);
 
-/** True when compression was agreed in the handshake. */
+/** Return true when compression was agreed in the handshake. */
 WSK_API bool wsk_conn_deflates(const wsk_conn *conn);
 
-/** Round trip of the last of our pings that was answered, whoever sent it, in
- * microseconds; false when there is none yet. */
+/** Measure the round trip of the last of our pings that was answered, of the
+ * server or the application, in microseconds. Returns false when there is none
+ * yet. */
 WSK_API bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us);
 
 /**
- * Whether pings and pongs of the peer are told to the application: as events,
- * or by wsk_conn_receive() with the opcode WSK_PING or WSK_PONG. They are not,
- * until wsk_conn_attach() is given a ping or a pong. Pings are answered all the
- * same. At most 16 of them wait; what comes then is not told.
+ * Choose if pings and pongs of the peer are reported to the application: as
+ * events, or by wsk_conn_receive() with the opcode WSK_PING or WSK_PONG. They
+ * are not, until wsk_conn_attach() is given a ping or a pong. Pings are
+ * answered in any case. At most 16 wait; further ones are not reported.
  */
 WSK_API void wsk_conn_hear_pings(wsk_conn *conn, bool hear);
 
@@ -1054,47 +1083,49 @@ WSK_API void wsk_conn_hear_pings(wsk_conn *conn, bool hear);
  * reference, one thread at a time. Call it with the interpreter left, unless
  * timeout_ms is 0.
  *
- * timeout_ms  < 0: without limit; 0: only what is there
+ * timeout_ms  < 0: without limit; 0: only a message that is there
  *
- * WSK_OK; WSK_E_TIMEOUT; WSK_E_CLOSED (wsk_conn_close_info() says how);
+ * Returns WSK_OK; WSK_E_TIMEOUT; WSK_E_CLOSED (wsk_conn_closed() says how);
  * WSK_E_STATE (another thread receives, or it is attached to events);
  * WSK_E_NOMEM.
  */
 WSK_API wsk_status wsk_conn_receive(wsk_conn *conn, int timeout_ms,
                                     wsk_message *msg);
 
-/** The same, but the message may come masked: it is not owned then, and lies
- * there until this thread receives again or its handler returns. */
+/** The same, but the message may come masked: it is not owned then, and is
+ * valid until this thread receives again or its handler returns. */
 WSK_API wsk_status wsk_conn_receive_masked(wsk_conn *conn, int timeout_ms,
                                            wsk_message *msg);
 
 /**
- * The same, if a message stands here whole. It never waits, not even for a
+ * The same, if a whole message is there. It never waits, not even for a
  * thread's turn, so the interpreter need not be left.
  *
- * WSK_OK; WSK_E_AGAIN (wsk_conn_receive_masked() will say what there is).
+ * Returns WSK_OK; WSK_E_AGAIN (call wsk_conn_receive_masked() to find out
+ * more).
  */
 WSK_API wsk_status wsk_conn_receive_ready(wsk_conn *conn, wsk_message *msg);
 
-/** True when more has come than was received so far. */
+/** Return true when more has arrived than was received so far. */
 WSK_API bool wsk_conn_has_more(const wsk_conn *conn);
 
 /**
  * Wait for a piece of a message, as wsk_conn_receive() does for a whole one;
  * msg->more says that others follow. Text is cut between code points, and a
- * piece may be empty. The length of the message is not limited by ws_max_size:
- * it is not held. Until its last piece wsk_conn_receive() returns WSK_E_STATE.
+ * piece may be empty. ws_max_size does not limit the length of the message,
+ * because it is not buffered. Until its last piece wsk_conn_receive() returns
+ * WSK_E_STATE.
  */
 WSK_API wsk_status wsk_conn_receive_piece(wsk_conn *conn, int timeout_ms,
                                           wsk_message *msg);
 
-/** A text that came masked is no UTF-8: fail the connection with 1007 (RFC 6455
- * 8.1). */
+/** Fail the connection with 1007 (RFC 6455 8.1): a text that came masked is
+ * not UTF-8. */
 WSK_API void wsk_conn_bad_text(wsk_conn *conn);
 
-/** Send a message; any thread; never blocks. Text is checked for UTF-8 unless
- * `valid`. WSK_OK, WSK_E_CLOSED, WSK_E_NOMEM, WSK_E_ARG (no UTF-8);
- * WSK_E_AGAIN (more than ws_send_max would wait to leave, and ws_send_policy
+/** Send a message. Any thread; never blocks. Text is checked for UTF-8 unless
+ * `valid`. Returns WSK_OK; WSK_E_CLOSED; WSK_E_NOMEM; WSK_E_ARG (not UTF-8);
+ * WSK_E_AGAIN (more than ws_send_max would wait to be sent, and ws_send_policy
  * dropped it). */
 WSK_API wsk_status wsk_conn_send(wsk_conn *conn, wsk_opcode opcode,
                                  const void *data, size_t len, bool valid);
@@ -1104,47 +1135,49 @@ WSK_API wsk_status wsk_conn_send_with(wsk_conn *conn, wsk_opcode opcode,
                                       const void *data, size_t len,
                                       unsigned flags);
 
-/** Send the first piece of a message, as wsk_ws_send_first(); the others go
- * through wsk_conn_send_frame(). Text is not checked. */
+/** Send the first piece of a message, as wsk_ws_send_first() does; send the
+ * others with wsk_conn_send_frame(). Text is not checked. */
 WSK_API wsk_status wsk_conn_send_first(wsk_conn *conn, wsk_opcode opcode,
                                        const void *data, size_t len,
                                        unsigned flags);
 
-/** Send one frame; parameters and returns of wsk_ws_send_frame(). */
+/** Send one frame. Parameters and returns as of wsk_ws_send_frame(). */
 WSK_API wsk_status wsk_conn_send_frame(wsk_conn *conn, wsk_opcode opcode,
                                        bool fin, const void *data, size_t len);
 
-/** Begin the closing handshake and return; the server completes it. Returns of
- * wsk_ws_send_close(). */
+/** Begin the closing handshake, which the server completes; does not wait.
+ * Returns as wsk_ws_send_close() does. */
 WSK_API wsk_status wsk_conn_close(wsk_conn *conn, uint16_t code,
                                   const void *reason, size_t len);
 
-/** Octets that were sent but have not left yet; and whether they are more than
- * ws_send_limit, or too many for memory_limit: then who can should
- * wsk_conn_drain(), and events are told when that is over (`drain`). */
+/** Return the bytes that wait to be sent; wsk_conn_is_full() true if they are
+ * more than ws_send_limit, or too many for memory_limit: then call
+ * wsk_conn_drain() where blocking is possible; handlers of events are told by
+ * `drain` when that has passed. */
 WSK_API size_t wsk_conn_buffered(const wsk_conn *conn);
 WSK_API bool wsk_conn_is_full(const wsk_conn *conn);
 
-/** Block until little is buffered. Call it with the interpreter left. WSK_OK,
- * WSK_E_TIMEOUT, WSK_E_CLOSED. */
+/** Block until little is buffered. Call it with the interpreter left. Returns
+ * WSK_OK, WSK_E_TIMEOUT, WSK_E_CLOSED. */
 WSK_API wsk_status wsk_conn_drain(wsk_conn *conn, int timeout_ms);
 
-/** True once no more messages will come; then *info (may be NULL) is set. */
+/** Return true once no more messages will come; then *info (may be NULL) is
+ * set. */
 WSK_API bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info);
 
-/** True while messages may be sent. */
+/** Return true while messages may be sent. */
 WSK_API bool wsk_conn_can_send(const wsk_conn *conn);
 
 /**
- * Events instead of a waiting thread. Per connection they come one at a time
- * and in order: connect once, messages, close exactly once and last; then
- * nothing refers to `user` any more. ping, pong and drain may be NULL, as may
- * connect and message. Callbacks may block: other connections go on.
+ * Events instead of a waiting thread. For each connection they come one at a
+ * time and in order: connect once, messages, close exactly once and last; after
+ * that the server no longer uses `user`. ping, pong and drain may be NULL, as
+ * may connect and message. Callbacks may block: other connections go on.
  *
  * drain comes among them, once, when no more than ws_send_limit waits again
- * after more did or wsk_conn_is_full() was true: whoever sends until then goes
- * on in drain. After a message was dropped it comes when nothing waits. It
- * never comes once nothing more can be sent.
+ * after more did or wsk_conn_is_full() was true: a program that paused sending
+ * goes on there. After a message was dropped it comes when the queue is empty.
+ * It never comes once no more can be sent.
  */
 typedef struct wsk_ws_handlers {
     void (*connect)(wsk_conn *conn, void *user);
@@ -1153,26 +1186,27 @@ typedef struct wsk_ws_handlers {
     void (*pong)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*drain)(wsk_conn *conn, void *user);
     void (*close)(wsk_conn *conn, const wsk_close_info *info, void *user);
-    bool masked; /* message takes them with their mask on */
+    bool masked; /* message may get them masked */
 } wsk_ws_handlers;
 
 /** Attach an upgraded connection to events; `handlers` is borrowed for the
- * life of the server. WSK_OK; WSK_E_STATE (attached already). */
+ * life of the server. Returns WSK_OK; WSK_E_STATE (attached already). */
 WSK_API wsk_status wsk_conn_attach(wsk_conn *conn,
                                    const wsk_ws_handlers *handlers, void *user);
 
 /* ------------------------------------------------ WebSockets elsewhere --- */
 
 /**
- * How octets travel for a WebSocket that no wsk_server serves: over the socket
- * of another server, or a client's. One thread at a time calls recv, one send;
- * none with a lock held, so a call may run an interpreter. Any returns
- * WSK_E_AGAIN when it was interrupted: so does the function that called it.
+ * Transport of a WebSocket that no wsk_server serves: over the socket of
+ * another server, or a client's. One thread at a time calls recv, one send;
+ * none with a lock held, so a call may run an interpreter. Each may return
+ * WSK_E_AGAIN when it was interrupted: the function that called it then returns
+ * that, too.
  *
  * recv      wait for at most timeout_ms (< 0: without limit). WSK_OK and *got,
- *           0 at the end of what the peer sends; WSK_E_TIMEOUT; WSK_E_CLOSED
- * send      write some of it: WSK_OK and *sent; WSK_E_TIMEOUT when nothing
- *           could be written for timeout_ms; WSK_E_CLOSED
+ *           0 at the end of the peer's bytes; WSK_E_TIMEOUT; WSK_E_CLOSED
+ * send      write some bytes: WSK_OK and *sent; WSK_E_TIMEOUT when none could
+ *           be written for timeout_ms; WSK_E_CLOSED
  * shutdown  no more will be sent; `both`: nor received
  * free      called once and last, from any thread
  */
@@ -1185,35 +1219,36 @@ typedef struct wsk_transport {
     void (*free)(void *io);
 } wsk_transport;
 
-/** The transport of a stream socket, whose `io` is made here and owns `fd`.
- * NULL when out of memory: then `fd` is still the caller's. */
+/** Return the transport of a stream socket; its `io` is made here, and owns
+ * `fd`. NULL when memory is out: then `fd` is still the caller's. */
 WSK_API const wsk_transport *wsk_transport_fd(int fd, void **io);
 
 /** An opening handshake that another server has received. */
 typedef struct wsk_adoption {
-    const wsk_transport *transport; /* lives as long as what it serves */
+    const wsk_transport *transport; /* valid as long as the connection */
     void *io;
     const char *head; /* the request's head, its empty line included */
     size_t head_len;
-    const void *early; /* octets that were received behind it */
+    const void *early; /* bytes that were received behind it */
     size_t early_len;
-    const char *peer, *local; /* addresses, maybe "" */
+    const char *peer, *local; /* addresses, may be "" */
     uint16_t peer_port, local_port;
-    bool https; /* the client is known to have come by it; see ws_origins */
-    const wsk_server_config *config; /* the ws_ options; lives as long */
+    bool https; /* the client is known to have come by https; see ws_origins */
+    const wsk_server_config
+        *config; /* the ws_ options; valid as long as the connection */
 } wsk_adoption;
 
 /**
- * A request for wsk_request_head(), wsk_request_subprotocols() and
+ * Make a request for wsk_request_head(), wsk_request_subprotocols() and
  * wsk_request_upgrade() alone, which writes the 101. Then wsk_conn_*() work as
- * with a server's, but for this: a send waits until its octets have left, and
- * pings, deadlines and the closing handshake are attended to by whoever is
- * inside wsk_conn_receive() or wsk_conn_finish().
+ * with a server's, with two differences: a send waits until its bytes have been
+ * written, and pings, deadlines and the closing handshake are handled only
+ * while a thread is inside wsk_conn_receive() or wsk_conn_finish().
  *
- * *verdict  what to answer when the attempt is refused
+ * *verdict  the answer to send when the handshake is refused
  *
- * WSK_OK: *req owns how->io and is freed by wsk_request_disown(). WSK_E_ARG: it
- * is refused. WSK_E_NOMEM.
+ * Returns WSK_OK: *req owns how->io and is freed by wsk_request_disown().
+ * WSK_E_ARG: refused. WSK_E_NOMEM.
  */
 WSK_API wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **req,
                                      wsk_ws_verdict *verdict);
@@ -1221,12 +1256,12 @@ WSK_API void wsk_request_disown(wsk_request *req);
 
 /**
  * The same for a client whose handshake wsk_ws_read_answer() has accepted.
- * how->head is the request's, how->early what came behind the answer.
+ * how->head is the request's, how->early has the bytes behind the answer.
  *
- * seed   as wsk_ws_new_client() has it
+ * seed   as for wsk_ws_new_client()
  * *conn  a reference, which owns how->io
  *
- * WSK_OK, WSK_E_NOMEM.
+ * Returns WSK_OK, WSK_E_NOMEM.
  */
 WSK_API wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
                                          const wsk_ws_answer *answer,
@@ -1235,33 +1270,34 @@ WSK_API wsk_status wsk_conn_adopt_client(const wsk_adoption *how,
 
 /**
  * End such a WebSocket: complete the closing handshake, with 1000 if it was not
- * begun, and shut the transport down; `at_once` without the handshake. WSK_OK,
- * also when it was finished before; WSK_E_AGAIN when interrupted: call again;
- * WSK_E_STATE (a server's, or another thread receives).
+ * begun, and shut the transport down; `at_once` without the handshake. Returns
+ * WSK_OK, also when it was finished before; WSK_E_AGAIN when interrupted: call
+ * again; WSK_E_STATE (a server's, or another thread receives).
  */
 WSK_API wsk_status wsk_conn_finish(wsk_conn *conn, bool at_once);
 
 /* --------------------------------------------------------------- routes --- */
 
-/** Paths to handlers; make it first, then give wsk_router_handler and the
- * router to wsk_server_new(). */
+/** A table from paths to handlers: make it first, then give wsk_router_handler
+ * and the router to wsk_server_new(). */
 typedef struct wsk_router wsk_router;
 
-WSK_API wsk_router *wsk_router_new(void);         /* NULL when out of memory */
+WSK_API wsk_router *wsk_router_new(void);         /* NULL when memory is out */
 WSK_API void wsk_router_free(wsk_router *router); /* after its server */
 
 /**
  * Answer requests for `path` (NUL-terminated, copied): an exact path, or one
  * that ends in '*' for every path with that beginning; percent-decoded. An
  * exact path wins over a '*', a longer '*' over a shorter; a second handler for
- * the same path replaces the first. Unknown paths are answered 404. WSK_OK,
- * WSK_E_NOMEM, WSK_E_ARG (no path begins without '/').
+ * the same path replaces the first. Unknown paths are answered 404. Returns
+ * WSK_OK, WSK_E_NOMEM, WSK_E_ARG (a path must begin with '/').
  */
 WSK_API wsk_status wsk_route(wsk_router *router, const char *path,
                              wsk_handler *handler, void *user);
 
-/** Accept WebSockets at `path`, with events. Plain requests there go to its
- * wsk_route(), if it has one, else they get 426. */
+/** Accept WebSockets at `path`, with events. Plain requests for it go to the
+ * handler of wsk_route(), if there is one, else they get 426. Returns as
+ * wsk_route() does. */
 WSK_API wsk_status wsk_route_ws(wsk_router *router, const char *path,
                                 const wsk_ws_handlers *handlers, void *user);
 
