@@ -14,7 +14,7 @@ enum { SETTING_LEN = 2 }; /* the corpus is that of fuzz_http */
 
 enum outcome { MORE, WHOLE, REFUSED };
 
-/* What a parser makes of the first request of some octets. */
+/* Result of a parser for the first request of an input. */
 struct side {
     enum outcome outcome;
     size_t used;        /* of a WHOLE one, or until it was REFUSED */
@@ -91,8 +91,8 @@ static struct side ours(wsk_http *http, const uint8_t *data, size_t size)
     return s;
 }
 
-/* So many octets of a request that we refuse are enough for that: what comes
- * behind them is no excuse. To another engine, which is told them singly. */
+/* Return the number of octets after which we refuse a request, found by an
+ * engine that is fed them one by one: the octets behind them are no excuse. */
 static size_t refusal_point(const uint8_t *data, size_t size, int status)
 {
     wsk_http *http = wsk_http_new(NULL);
@@ -251,7 +251,7 @@ static struct side theirs(llhttp_t *parser, const uint8_t *data, size_t size)
 struct raw {
     const char *begin, *end;
     const char *p;    /* where its request line is */
-    const char *body; /* what stands behind its head */
+    const char *body; /* the octets behind its head */
 };
 
 /* The next line, up to LF; a CR before that is none of it. */
@@ -599,7 +599,7 @@ static const struct {
     {AFTER_ALL, 501, a_coding},
 };
 
-/* What holds for no head that we accept. */
+/* True if the head breaks a rule that no accepted one may break. */
 static bool breaks_a_rule(const struct raw *raw)
 {
     return bare_line_end(raw->begin, raw->body) ||
@@ -617,7 +617,7 @@ static size_t chunk_size(wsk_str line)
     return size;
 }
 
-/* Whether the last chunk is over before the end of the octets. */
+/* True if the last chunk ends before the octets do. */
 static bool in_trailers(const struct raw *raw)
 {
     const char *at = raw->body;
@@ -729,8 +729,8 @@ static bool is_known(const uint8_t *data, const struct side *them)
 
 /* ------------------------------------------------------------- the two --- */
 
-/* 9112 9.3: "close" goes first; they look for keep-alive alone on 1.0, and
- * listen to Proxy-Connection (9112 C.2.2), which is for nobody. */
+/* 9112 9.3: "close" goes first. llhttp looks for keep-alive alone on 1.0, and
+ * reads Proxy-Connection (9112 C.2.2), which is meant for no server. */
 static bool may_disagree_on_close(const struct raw *raw, const struct side *us)
 {
     wsk_str value;
@@ -757,7 +757,7 @@ static void compare_heads(const struct raw *raw, const struct side *us,
             begins_with(&them->body, &us->body));
 }
 
-/* Whether both found one whole request. */
+/* True if both found one whole request. */
 static bool compare(const uint8_t *data, size_t size, const struct side *us,
                     const struct side *them)
 {

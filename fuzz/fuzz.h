@@ -1,5 +1,5 @@
-/* What the fuzzers share: the door they are called through, and a check that
- * holds in every build. */
+/* Shared by the fuzzers: the function by which they are called, and a check
+ * that holds in every build. */
 #ifndef FUZZ_H
 #define FUZZ_H
 

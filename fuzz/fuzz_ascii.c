@@ -1,5 +1,5 @@
-/* What looks at sixteen octets at once says what its twin says that looks at
- * one, for every beginning and end. */
+/* Each function that reads sixteen octets at once must agree with its twin that
+ * reads one, for every beginning and end. */
 #include "fuzz.h"
 
 #include "base/ascii.h"

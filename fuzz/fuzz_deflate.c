@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     how.server_bits = (uint8_t)(8 + (data[0] & 7));
     how.server_takeover = (data[0] & 8) != 0;
     how.level = (data[0] & 0x80) != 0 ? (uint8_t)(data[0] >> 4 & 7) : 0;
-    repeats = 1 + (data[1] & 15); /* so that the history fills up */
+    repeats = 1 + (data[1] & 15); /* the history fills up */
     REQUIRE(inflateInit2(&z, -(int)how.server_bits) == Z_OK);
     data += 2;
     len -= 2;

@@ -144,7 +144,7 @@ static void on_event(struct run *r, const wsk_http_event *ev)
         } else {
             put_head(&r->events, r->head);
         }
-        /* Whether a 100 is still due then hangs on the pieces. */
+        /* Then the cuts decide if a 100 is still due. */
         if (r->setting->early && !r->head->expect_continue)
             answer(r);
         break;

@@ -49,7 +49,7 @@ static void write_wire(struct wire *w, const uint8_t *data, size_t len)
     }
 }
 
-/* What a run says, and all that its messages hold. */
+/* Results of a run, and the contents of its messages. */
 struct log {
     uint32_t sum; /* of everything, in order */
     unsigned messages;

@@ -1,6 +1,6 @@
-/* What proxies say: the PROXY header judged the same however it is cut, and
- * nothing in Forwarded or X-Forwarded that would not do in a Host field, a path
- * or a log. The first octet chooses. */
+/* The PROXY header is judged the same for every cut, and nothing in Forwarded
+ * or X-Forwarded gets through that must not stand in a Host field, a path or a
+ * log. The first octet chooses. */
 #include "fuzz.h"
 
 #include "base/ascii.h"

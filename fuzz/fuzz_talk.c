@@ -7,8 +7,8 @@
 
 enum { MESSAGE_MOST = 1 << 16 };
 
-/* What was said, and what was heard: each message with its opcode before it and
- * its length behind. */
+/* Messages sent, and messages received: each with its opcode before it and its
+ * length behind. */
 struct side {
     wsk_ws *ws;
     struct log said, heard;
@@ -45,7 +45,7 @@ static void say(struct side *s, unsigned how, const uint8_t *data, size_t len)
         end_of(&s->said, s->begun + len - !first);
         s->begun = 0;
     } else {
-        s->begun += len + first; /* so that it is not 0 */
+        s->begun += len + first; /* not 0, even for no octets */
     }
 }
 
@@ -66,7 +66,7 @@ static void hear(struct side *s)
     }
 }
 
-/* What one owes goes to the other, at most `most` octets at once. */
+/* Carry the octets that one side owes to the other, at most `most` at once. */
 static void carry(struct side *from, struct side *to, size_t most)
 {
     const uint8_t *out;

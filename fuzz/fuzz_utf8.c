@@ -1,6 +1,6 @@
-/* Any octets: the validator says of them, in whatever pieces they come, what a
- * decoder says that was written down from the table of RFC 3629 4; and whether
- * they are ASCII, masked or not. */
+/* Any octets, in any pieces: the validator must agree with a decoder that was
+ * written from the table of RFC 3629 4, and masking must report the same octets
+ * as ASCII. */
 #include "fuzz.h"
 
 #include "base/utf8.h"

@@ -204,7 +204,8 @@ static struct run run(const struct setting *setting, const uint8_t *data,
     return r;
 }
 
-/* What we sent are whole unmasked frames, and a Close is the last of them. */
+/* Check that the octets sent are whole unmasked frames, and that a Close is the
+ * last of them. */
 static void check_out(const struct log *out)
 {
     size_t at = 0;

@@ -124,7 +124,7 @@ static bool flush(struct client *c)
     return true;
 }
 
-/* What the engine has to tell. */
+/* Print the events of the engine. */
 static void tell(struct client *c)
 {
     wsk_ws_event event;

@@ -139,7 +139,7 @@ static inline int hear_answer(int fd, char *body, size_t cap)
     return atoi(head + 9);
 }
 
-/* Whether something (or an end) arrives within ms. */
+/* True if octets (or an end) arrive within ms. */
 static inline bool hears(int fd, int ms)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -1,5 +1,5 @@
-/* Who runs what: no handler may delay another connection, whatever it does.
- * Order is compared, never time: what must not wait is seen to be answered
+/* Dispatch: no handler may delay another connection, even if it blocks. Order
+ * is compared, never time: a request that must not wait is seen to be answered
  * while the other is still held back. */
 #include "harness.h"
 
@@ -727,8 +727,8 @@ static void await_threads(wsk_server *srv, unsigned spares, unsigned parked)
     EXPECT(come);
 }
 
-/* All threads but the leader wait in receive(); what nobody can answer is
- * refused, and they go on. */
+/* All threads but the leader wait in receive(): a request that no thread can
+ * answer is refused, and they go on. */
 TEST(without_threads_for_the_queue_websockets_go_on_and_requests_get_503)
 {
     const wsk_hooks hooks = {.spawn = scarce_spawn};

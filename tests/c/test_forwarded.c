@@ -1,4 +1,4 @@
-/* Who the client is behind trusted proxies: RFC 7239 and X-Forwarded. */
+/* The client behind trusted proxies: RFC 7239 and X-Forwarded. */
 #include "harness.h"
 
 #include "http/forwarded.h"

@@ -128,7 +128,7 @@ TEST(no_octet_is_searched_twice)
     wsk__free(store);
 }
 
-/* Whoever sends as much as the cap has a verdict, so a buffer of that size
+/* A peer that sends as much as the cap has a verdict, so a buffer of that size
  * never overflows. */
 TEST(a_head_of_the_cap_is_decided)
 {

@@ -25,7 +25,7 @@ static size_t feed(wsk_http *http, const char *text, size_t len)
     size_t used;
 
     EXPECT(wsk_http_feed(http, piece, len, &used) == WSK_OK);
-    /* What stays with the caller is no longer looked at. */
+    /* Octets that stay with the caller are no longer read. */
     memset(piece + used, 0xa5, len - used);
     free(piece);
     return used;

@@ -350,7 +350,7 @@ static size_t take_events(struct run *r)
     return n;
 }
 
-/* Before octets come, a server lends a store full of somebody else's head. */
+/* Lend a store, before octets come, that is full of another request's head. */
 static void lend(struct run *r)
 {
     size_t cap = r->store->cap;
@@ -486,7 +486,7 @@ static int gate(void)
     return allowed-- != 0;
 }
 
-/* Whoever tries again loses nothing; but a refusal nobody tries again. */
+/* A caller that tries again loses nothing; but a refusal is not tried again. */
 static void expect_without(const struct block *b, size_t piece)
 {
     for (long nth = 0;; nth++) {

@@ -56,7 +56,7 @@ TEST(past_queue_limit_a_request_is_answered_503_with_retry_after) /* 9110 15.6.4
     for (int i = 0; i < 3; i++) {
         fds[i] = dial(&s);
         say(fds[i], GET("/"));
-        EXPECT(!hears(fds[i], 20)); /* it waits, for it may */
+        EXPECT(!hears(fds[i], 20)); /* a wait is allowed */
     }
     fds[3] = dial(&s);
     say(fds[3], GET("/"));
@@ -146,8 +146,8 @@ TEST(below_memory_limit_nobody_is)
     wsk_server_free(s.srv);
 }
 
-/* What a busy server lends to the head of a request is not the request's: here
- * its connection waits, and another is served meanwhile. */
+/* The block that a busy server lends to the head of a request is not the
+ * request's: here its connection waits, and another is served meanwhile. */
 TEST(a_request_that_waits_for_memory_is_the_same_afterwards)
 {
     struct served s = serve(handler, NULL, "memory_limit=1m");
@@ -258,7 +258,7 @@ static int close_code(int fd)
     return (unsigned char)data[0] << 8 | (unsigned char)data[1];
 }
 
-/* Whether what comes next is a Close. */
+/* True if a Close comes next. */
 static bool hears_close(int fd)
 {
     unsigned char first = 0;
@@ -303,7 +303,7 @@ static void begin_messages(void *user)
     for (int i = 0; i < 10; i++) {
         if (!hears(fds[i], 200))
             say_octets(fds[i], (const char[MESSAGE]){0}, MESSAGE - BEGUN);
-        /* What the others complete may have been too much for this one. */
+        /* The messages of the others may have been too much for this one. */
         if (hears_close(fds[i])) {
             EXPECT(close_code(fds[i]) == 1013);
             refused++;
@@ -356,8 +356,8 @@ static void *say_many(void *fd)
     return NULL;
 }
 
-/* What waits for a handler that is away: reading pauses, and nobody is closed,
- * for it is not the peer's fault. */
+/* Messages wait for a handler that is away: reading pauses, and no peer is
+ * closed, for it is not the peer's fault. */
 TEST(past_memory_limit_a_full_mailbox_is_read_no_further_and_nothing_is_lost)
 {
     struct served s = serve(echo, NULL, "memory_limit=300k ws_max_queue=1000");
@@ -463,7 +463,8 @@ TEST(past_memory_limit_a_handshake_is_answered_503_with_retry_after)
     wsk_server_free(s.srv);
 }
 
-/* What WebSockets keep for good: they may have a half, and others the rest. */
+/* Memory that WebSockets keep for good: they may have a half, and others the
+ * rest. */
 TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
 {
     static char fat[60000];
@@ -487,7 +488,7 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     say(other, "POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nb");
     usleep(20000);
     say(other, "b");
-    EXPECT(hear_answer(other, NULL, 0) > 0); /* whatever the handler says */
+    EXPECT(hear_answer(other, NULL, 0) > 0); /* any answer will do */
     EXPECT(hits(&s, WSK__LIMIT_MEMORY) == 1);
     close(other);
     for (int i = 0; i < n; i++)
@@ -623,7 +624,7 @@ TEST(without_a_least_rate_a_message_comes_as_it_likes)
     wsk_server_free(s.srv);
 }
 
-/* Whoever is not read from is not late: that time is given back. */
+/* A peer that is not read from is not late: that time is given back. */
 TEST(time_in_which_nobody_reads_a_message_is_not_its_peers)
 {
     struct served s = serve(echo, &open_door, "");
@@ -756,7 +757,7 @@ static void begin_and_wait(wsk_request *req, void *user)
     wsk_request_write(req, "67890", 5);
 }
 
-/* Its client was told; nobody is left for whom to do the work. */
+/* The client was told; no one is left for whom to do the work. */
 TEST(a_request_that_timed_out_in_the_queue_is_not_called_any_more)
 {
     struct served s = serve(handler, NULL, "threads=1 request_timeout=0.2");

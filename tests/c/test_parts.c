@@ -10,7 +10,7 @@
 
 enum { BIG = 12 << 20, SMALL = 10000 };
 
-/* What a handler is to send; the file holds octet(i) at i. */
+/* The pieces a handler must send; the file holds octet(i) at i. */
 struct plan {
     int fd;
     uint64_t offset, length; /* of the piece */
@@ -282,7 +282,7 @@ TEST(a_client_that_leaves_raises_no_signal)
     struct plan plan = {.fd = make_file(BIG), .length = BIG, .announced = BIG};
     struct served s = serve(send_file, &plan, NULL);
 
-    signal(SIGPIPE, SIG_DFL); /* it would end this process */
+    signal(SIGPIPE, SIG_DFL); /* a SIGPIPE ends this process now */
     for (int i = 0; i < 30; i++) {
         struct linger reset = {.l_onoff = 1};
         int fd = dial(&s);
@@ -300,7 +300,7 @@ TEST(a_client_that_leaves_raises_no_signal)
 
 /* -------------------------------------------------------- lent memory --- */
 
-/* What a handler lends; `given_back` counts. */
+/* The pieces a handler lends; `given_back` counts. */
 struct loan {
     char *data;
     size_t len;

@@ -143,7 +143,7 @@ TEST(the_same_when_the_lead_is_taken_at_random)
     unsetenv("WSK_TEST_STEAL_EVERY");
 }
 
-/* Every reader gets all of its answer, whatever the others do. */
+/* Every reader gets all of its answer, independent of the others. */
 TEST(a_slow_reader_gets_the_whole_answer)
 {
     struct served s = serve(handler, NULL, "threads=1");

@@ -298,7 +298,7 @@ TEST(head_has_the_length_that_get_would_have) /* RFC 9110 9.3.2 */
     r.length = UNKNOWN;
     EXPECT_HEAD(r, "HTTP/1.1 200 OK\r\n");
     EXPECT(r.framing == WSK__FRAMING_NONE && r.keep_alive);
-    r.length = 0; /* nothing was yielded, since nobody would see it */
+    r.length = 0; /* nothing was yielded, and the client sees no body */
     r.headers = &length;
     r.n = 1;
     EXPECT_HEAD(r, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n");

@@ -145,7 +145,7 @@ TEST(conditions_are_judged_in_their_order) /* RFC 9110 13.2.2 */
     EXPECT(judge("If-Unmodified-Since", OLDER, "If-Match", "*") == 200);
 }
 
-/* What is chosen of 1000 octets: "first-last", "whole" or "none". */
+/* The range chosen of 1000 octets: "first-last", "whole" or "none". */
 static const char *chosen(const char *range, const char *if_range)
 {
     static char text[64];

@@ -1,7 +1,6 @@
-/* What one connection may expect whatever it or another does: its octets stay
- * its own, its turn comes, its pings are answered, its end is told. Order is
- * compared, never time; a test that must see something waits for it with
- * patience. */
+/* The rights of one connection: its octets stay its own, its turn comes, its
+ * pings are answered, its end is told. Order is compared, never time; a test
+ * that must see an event waits for it with patience. */
 #include "harness.h"
 
 #include "client.h"
@@ -73,7 +72,7 @@ static void plain(wsk_request *req, void *user)
     wsk_request_respond(req, 200, NULL, 0, path.p, path.len);
 }
 
-/* `n` requests on `fd` get their answers, whatever else goes on. */
+/* Send `n` requests on `fd`; each must get its answer. */
 static void expect_answers(int fd, int n)
 {
     char body[32];
@@ -276,8 +275,8 @@ static void send_large(wsk_request *req, void *user)
     }
 }
 
-/* Its pings wait behind the message, so that a reader who takes longer than
- * their timeout has no chance to answer them; but it takes, so it lives. */
+/* The server's pings wait behind the message, so a reader that takes longer
+ * than their timeout cannot answer them in time; but it reads, so it lives. */
 TEST(a_slow_reader_gets_its_large_message_whole_while_pings_go_on)
 {
     struct served s =
@@ -347,8 +346,8 @@ static void attach_listener(wsk_request *req, void *user)
     attach(req, &EVENTS);
 }
 
-/* A peer that reads nothing is given up when too much waits for it; nothing
- * but the sender can see that, and nobody pings. */
+/* A peer that reads nothing is given up when too much waits for it; only the
+ * sender can see that, and there are no pings. */
 TEST(a_close_event_comes_after_1013_without_pings)
 {
     static const char much[1 << 20];
@@ -381,7 +380,8 @@ static size_t hear_length(int ws, unsigned char *first)
     return (size_t)(head[2] << 8 | head[3]);
 }
 
-/* Nobody will read it, but for a frame that has begun, and how it ended. */
+/* The peer will read no more of it, but a frame that has begun, and how it
+ * ended. */
 TEST(what_waits_for_a_peer_that_is_given_up_is_freed_at_once)
 {
     static char some[50000];
@@ -438,7 +438,8 @@ static void say_hi_and_wait(int ws)
     say_octets(ws, "\x81\x82\0\0\0\0hi\x81\x84\0\0\0\0wait", 18);
 }
 
-/* What callbacks send may leave together, but not wait for one that blocks. */
+/* Messages that callbacks send may leave together, but must not wait for a
+ * callback that blocks. */
 static void expect_hi_then_wait(int ws)
 {
     char data[126];
@@ -657,7 +658,7 @@ static void *ask(void *served)
 }
 
 /* Threads change hands all the time, and with them the buffers they read into:
- * what one connection left there is nobody's. */
+ * octets that one connection left there must reach no other. */
 TEST(octets_of_a_refused_request_reach_no_other_connection)
 {
     enum { ASKING = 6, OTHERS = 8 };
@@ -742,13 +743,13 @@ static int ask_in_turn(int fd, int n)
                 return i;
             usleep(1000);
         }
-        usleep(200); /* it leaves, too */
+        usleep(200); /* its thread leaves, too */
     }
     return n;
 }
 
-/* It stays for longer than the turn that found it, in which its head was where
- * the thread has the next one. */
+/* The refusal stays for longer than the turn that found it, in which its head
+ * was where the thread has the next one. */
 TEST(a_refusal_that_waits_for_its_reader_keeps_its_own_head)
 {
     struct served s = serve(answer_little, NULL, NULL);

@@ -122,7 +122,7 @@ static void *say_slowly(void *arg)
 {
     for (size_t i = 0; i < sizeof(VECTORS) - 1; i++) {
         say_octets(*(int *)arg, VECTORS + i, 1);
-        usleep(1000); /* so that they are read one by one */
+        usleep(1000); /* lets them be read one by one */
     }
     return NULL;
 }

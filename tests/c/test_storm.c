@@ -640,7 +640,8 @@ static void end_all(pthread_t *peers, pthread_t *users)
         pthread_join(peers[i], NULL);
 }
 
-/* Whatever ended the connections, what was counted for them is given back. */
+/* For every ending of the connections, the memory counted for them is given
+ * back. */
 static void expect_nothing_held(void)
 {
     bool nothing = false;

@@ -1,5 +1,5 @@
-/* A body too long to store is read by its handler; until that runs, what came
- * with the head belongs to nobody's receive buffer. */
+/* A body too long to store is read by its handler; until that runs, the octets
+ * that came with the head must not stay in a thread's receive buffer. */
 #include "harness.h"
 
 #include "client.h"

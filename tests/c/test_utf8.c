@@ -120,8 +120,8 @@ TEST(edge_octets_in_fours_agree_with_the_definition) /* RFC 3629 4 */
                           4);
 }
 
-/* Whatever passes can still become valid: the search for the longest prefix of
- * p that has a valid continuation is short, since four octets decide. */
+/* True if p can still become valid: the search for a valid continuation of its
+ * longest prefix is short, since four octets decide. */
 static bool can_go_on(const uint8_t *p, size_t n)
 {
     uint8_t tail[3];

@@ -1,5 +1,4 @@
-/* What the vectors do not reach: floods, memory, and the application's side of
- * the engine. */
+/* Beyond the vectors: floods, memory, and the application's side. */
 #include "harness.h"
 
 #include "base/mem.h"
@@ -118,8 +117,7 @@ TEST(a_message_in_small_pieces_grows_by_doubling)
     wsk_ws_free(ws);
 }
 
-/* Whether the engine has given its memory back shows in what the next frame
- * needs. */
+/* An engine that has given its memory back needs more for the next frame. */
 TEST(an_idle_engine_keeps_no_memory)
 {
     wsk_ws *ws = wsk_ws_new_server(NULL);

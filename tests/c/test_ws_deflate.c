@@ -52,7 +52,7 @@ static int take_frame(wsk_ws *ws, const uint8_t **payload, size_t *len)
     return first;
 }
 
-/* Whether the payload inflates to data[0..n), 7692 7.2.2. */
+/* True if the payload inflates to data[0..n), 7692 7.2.2. */
 static bool inflates_to(z_stream *z, const uint8_t *payload, size_t len,
                         const uint8_t *data, size_t n)
 {
@@ -104,7 +104,7 @@ TEST(the_example_of_the_rfc_is_what_we_send) /* RFC 7692 7.2.3.1, 7.2.3.2 */
     EXPECT_OCTETS(payload, len, "\xf2\x48\xcd\xc9\xc9\x07\x00");
     wsk_ws_send_message(ws, WSK_TEXT, (const uint8_t *)"Hello", 5);
     EXPECT(take_frame(ws, &payload, &len) == 0xc1);
-    EXPECT(len < 7); /* it refers to the one before */
+    EXPECT(len < 7); /* the second refers to the first */
     wsk_ws_free(ws);
 }
 
@@ -455,7 +455,7 @@ TEST(a_message_by_itself_leaves_no_state_behind) /* RFC 7692 7.1.1 */
     wsk_ws_send_message(ws, WSK_BINARY, message, 1000);
     first = allocations;
     allocations = 0;
-    receive_one(other); /* what the one has left in the pool is enough */
+    receive_one(other); /* with the state that lies in the pool */
     wsk_ws_send_message(other, WSK_BINARY, message, 1000);
     EXPECT(allocations == 4 && first > 6);
     wsk__mem_set_gate(NULL);

@@ -1,4 +1,4 @@
-/* What is made of offers of permessage-deflate (RFC 7692 7.1). */
+/* Agreement on offers of permessage-deflate (RFC 7692 7.1). */
 #include "harness.h"
 
 #include "ws/extension.h"

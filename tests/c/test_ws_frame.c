@@ -2,8 +2,8 @@
 
 #include "ws/frame.h"
 
-/* What is wrong with a header, NULL if nothing; *frame is filled then. The
- * octets lie in blocks of their exact size. */
+/* Judge a header: the fault, or NULL with *frame filled. The octets lie in
+ * blocks of their exact size. */
 static const char *judge(const char *octets, size_t n, struct wsk__frame *frame)
 {
     unsigned char *head = exact(octets, WSK__FRAME_START);

@@ -1,5 +1,5 @@
-/* Messages that are given in pieces as they arrive: whatever the cuts, the
- * pieces are the message, no code point is split, and little is held. */
+/* Messages that are given in pieces as they arrive: for all cuts, the pieces
+ * are the message, no code point is split, and little is held. */
 #include "harness.h"
 
 #include "base/utf8.h"
@@ -52,7 +52,7 @@ static uint8_t *frame_of(int first, const uint8_t *data, size_t len,
     return copy;
 }
 
-/* What has come so far. */
+/* The pieces so far. */
 struct got {
     uint8_t *data; /* LENGTH octets */
     size_t len, most;

@@ -452,7 +452,7 @@ static size_t frame_len(const uint8_t *p)
     return 2 + (size_t)p[1];
 }
 
-/* Whether `out` is `want` with some frames left out. */
+/* True if `out` is `want` with some frames left out. */
 static bool has_frames_of(const uint8_t *out, size_t len,
                           const struct octets *want)
 {
