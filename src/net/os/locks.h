@@ -36,7 +36,7 @@ static inline bool wsk__holds(unsigned which)
 
 static inline void wsk__lock(pthread_mutex_t *mutex, enum wsk__lock which)
 {
-    /* None but the first two may be held, and those not for one another. */
+    /* In the order of the enum; the first two exclude each other. */
     assert(!wsk__holds(which > WSK__LOCK_CONN ? WSK__LOCK_ANY & ~(which - 1u)
                                               : WSK__LOCK_ANY));
     pthread_mutex_lock(mutex);
