@@ -3,10 +3,7 @@
 #include "base/mem.h"
 #include "net/conn/conn.h"
 #include "net/conn/idle.h"
-#include "net/conn/peer.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/exchange.h"
-#include "net/http1/run.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
 #include "net/loop/loop.h"
@@ -55,17 +52,15 @@ static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
     if (!listener->fixed)
         wsk__listens_at(fd, &local); /* asks for this end of it */
     conn->source.ops = &wsk__conn_source;
-    conn->call.ops = &wsk__http_call_ops;
     conn->srv = srv;
     conn->fd = fd;
-    conn->kind = WSK__HTTP;
     conn->want = WSK__READ;
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
-    conn->h = wsk__exchange_new(&srv->cfg.limits, sa, &local);
-    if (conn->h == NULL || !wsk__via_open(srv, &conn->h->ends) ||
+    atomic_init(&conn->ops, srv->conns.protocol->ops);
+    if (!srv->conns.protocol->open(conn, sa, &local) ||
         !wsk__poller_add(srv->loop.poller, fd, conn, false)) {
-        wsk__exchange_free(conn->h, &srv->dispatch);
+        srv->conns.protocol->release(conn);
         return false;
     }
     wsk__life_hold(&srv->life);

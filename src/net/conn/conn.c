@@ -6,21 +6,14 @@
 #include "net/conn/lock.h"
 #include "net/dispatch/crew.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/deadline.h"
-#include "net/http1/exchange.h"
-#include "net/http1/load.h"
-#include "net/http1/run.h"
-#include "net/log/limits.h"
+#include "net/loop/loop.h"
 #include "net/loop/post.h"
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/os/poller.h"
-#include "net/request/timeout.h"
 #include "net/server/server.h"
-#include "net/websocket/end.h"
-#include "net/websocket/load.h"
-#include "net/websocket/served.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -35,32 +28,24 @@ enum {
 
 void wsk__watch(struct wsk__conn *conn, unsigned want)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__loop *loop = &conn->srv->loop;
 
     if (conn->fd < 0)
         return;
-    if (srv->loop.edge) {
-        /* Only what its handler reads by itself is worth a system call. */
-        bool handlers = conn->kind == WSK__WS
-                            ? conn->ws->rx == WSK__RX_HANDLER &&
-                                  conn->ws->handlers == NULL
-                            : conn->detached && conn->busy;
-
-        want = handlers ? 0 : WSK__READ;
-    }
+    if (loop->edge) /* no other change is worth a system call */
+        want = want & WSK__BY_ITSELF ? 0 : WSK__READ;
+    want &= ~(unsigned)WSK__BY_ITSELF;
     if (want == conn->want)
         return;
-    wsk__poller_want(srv->loop.poller, conn->fd, conn, conn->want, want, false);
+    wsk__poller_want(loop->poller, conn->fd, conn, conn->want, want, false);
     conn->want = (uint8_t)want;
 }
 
 static uint64_t deadline(struct wsk__conn *conn)
 {
-    switch (conn->kind) {
-    case WSK__HTTP:
-        return wsk__http_deadline(conn);
-    case WSK__WS:
-        return wsk__ws_deadline(conn);
+    switch ((enum wsk__phase)conn->phase) {
+    case WSK__OPEN:
+        return wsk__conn_ops(conn)->due_ms(conn);
     case WSK__LINGER:
         return conn->since_ms + WSK__LINGER_MS;
     case WSK__DEAD:
@@ -93,46 +78,44 @@ void wsk__conn_unref(struct wsk__conn *conn)
         return;
     if (conn->fd >= 0)
         close(conn->fd);
-    conn->srv->conns.release(conn);
+    conn->srv->conns.protocol->release(conn);
     wsk__life_drop(&conn->srv->life);
     wsk__free(conn);
+}
+
+/* Close the descriptor, unless a thread uses it: that one is woken. */
+static void close_locked(struct wsk__conn *conn)
+{
+    const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
+    bool used = ops->close_locked != NULL && ops->close_locked(conn);
+
+    conn->phase = WSK__DEAD;
+    conn->eof = true;
+    if (conn->fd < 0)
+        return;
+    if (used || conn->detached) /* the handler's duplicate would keep it open */
+        shutdown(conn->fd, SHUT_RDWR);
+    if (used)
+        return;
+    close(conn->fd);
+    conn->fd = -1;
 }
 
 void wsk__conn_close(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
-    bool websocket;
 
-    if (conn->kind == WSK__DEAD)
+    if (conn->phase == WSK__DEAD)
         return;
     wsk__conn_lock(conn);
     wsk__poller_remove(srv->loop.poller, conn->fd);
-    conn->kind = WSK__DEAD;
-    conn->eof = true;
-    if (conn->ws != NULL &&
-        conn->ws->pins > 0) { /* a thread waits on it: wake it, it closes */
-        shutdown(conn->fd, SHUT_RDWR);
-        conn->ws->close_due = true;
-    } else {
-        if (conn->detached) /* the handler's descriptor would keep it open */
-            shutdown(conn->fd, SHUT_RDWR);
-        close(conn->fd);
-        conn->fd = -1;
-    }
-    websocket = conn->ws != NULL;
-    if (websocket)
-        wsk__ws_forget_locked(conn);
+    close_locked(conn);
     wsk__conn_unlock(conn);
-    if (websocket)
-        wsk__ws_log_end(conn);
-    wsk__timer_clear(&srv->loop.wheel, &conn->source.timer);
+    wsk__loop_clear_timer(&srv->loop, &conn->source);
     wsk__conns_remove(conn);
     conn->next = srv->conns.graveyard;
     srv->conns.graveyard = conn;
-    if (!websocket) { /* else its handler's thread may be freeing conn->h */
-        wsk__load_forget(conn);
-        wsk__exchange_drop_file(conn);
-    }
+    wsk__conn_ops(conn)->closed(conn);
     if (srv->conns.accept_paused && srv->conns.n < srv->cfg.max_connections)
         wsk__pause_accepting(srv, false);
 }
@@ -162,12 +145,8 @@ void wsk__conn_orphan(struct wsk__conn *conn)
     bool first;
 
     wsk__conn_lock(conn);
-    first = conn->kind != WSK__DEAD;
-    conn->kind = WSK__DEAD;
-    if ((conn->ws == NULL || conn->ws->pins == 0) && conn->fd >= 0) {
-        close(conn->fd);
-        conn->fd = -1;
-    }
+    first = conn->phase != WSK__DEAD;
+    close_locked(conn);
     wsk__conn_unlock(conn);
     if (first)
         wsk__conn_unref(conn); /* the loop's */
@@ -201,14 +180,14 @@ static void discard(struct wsk__thread *th, struct wsk__conn *conn)
 
 void wsk__conn_linger(struct wsk__conn *conn)
 {
-    if (conn->kind == WSK__DEAD || conn->kind == WSK__LINGER)
+    if (!wsk__conn_is_open(conn))
         return;
     if (shutdown(conn->fd, SHUT_WR) != 0) {
         wsk__conn_close(conn);
         return;
     }
     wsk__conn_lock(conn);
-    conn->kind = WSK__LINGER;
+    conn->phase = WSK__LINGER;
     conn->since_ms = wsk__now_ms();
     wsk__conn_unlock(conn);
     conn->busy = false;
@@ -219,32 +198,19 @@ void wsk__conn_linger(struct wsk__conn *conn)
 
 bool wsk__leader_may_work(struct wsk__conn *conn)
 {
-    if (conn->busy) {
-        wsk__conn_lock(conn);
-        if (conn->kind != WSK__HTTP)
-            conn->busy = false;
-        wsk__conn_unlock(conn);
-    }
+    if (conn->busy && wsk__conn_ops(conn)->locked)
+        conn->busy = false;
     return !conn->busy;
 }
 
 static bool is_detached(struct wsk__conn *conn)
 {
-    bool taken;
+    bool detached;
 
     wsk__conn_lock(conn);
-    taken = conn->detached;
+    detached = conn->detached;
     wsk__conn_unlock(conn);
-    return taken;
-}
-
-static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)
-{
-    if (conn->kind == WSK__LINGER)
-        discard(th, conn);
-    if (conn->ws != NULL) /* its events outlive its transport */
-        return wsk__ws_serve(th, conn);
-    return conn->kind != WSK__HTTP || wsk__http_run(th, conn);
+    return detached;
 }
 
 static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
@@ -256,24 +222,14 @@ static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
         conn->hup_seen = true;
     if (what & WSK__GONE)
         atomic_store(&conn->gone, true);
-    if (!wsk__leader_may_work(conn)) {
+    if (!wsk__leader_may_work(conn)) { /* its handler reads again when done */
         if (is_detached(conn))
-            wsk__watch(conn, 0);
-        return true; /* whoever has it reads again when done */
+            wsk__watch(conn, WSK__BY_ITSELF);
+        return true;
     }
-    if (conn->kind == WSK__HTTP) { /* and not busy: the leader's alone */
-        /* Room to write, as epoll tells of every new connection. */
-        if (what == WSK__WRITE && !conn->h->stalled)
-            return true;
-        conn->drained = false;
-        conn->hup = conn->hup_seen;
-    } else {
-        wsk__conn_lock(conn);
-        conn->drained = false;
-        conn->hup = conn->hup_seen;
-        wsk__conn_unlock(conn);
-    }
-    return run(th, conn);
+    if (conn->phase == WSK__LINGER)
+        discard(th, conn);
+    return wsk__conn_ops(conn)->ready(th, conn, what);
 }
 
 static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
@@ -283,52 +239,32 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
 
     if (what & WSK__POST_RUN)
         conn->busy = false;
-    if (what & WSK__POST_REFUSE)
-        wsk__http_refuse(th, conn, WSK__LIMIT_THREADS);
-    if (wsk__leader_may_work(conn)) {
-        wsk__conn_lock(conn);
-        if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
-            conn->drained = false;
-            conn->hup = conn->hup_seen;
-            if (conn->ws != NULL && !conn->ws->receiving && !conn->ws->calling)
-                conn->ws->rx = WSK__RX_LOOP;
-        }
-        if (conn->ws != NULL && (what & WSK__POST_UNCORK))
-            conn->ws->corked = false;
-        wsk__conn_unlock(conn);
-        return run(th, conn);
-    }
-    return true;
+    if (!wsk__leader_may_work(conn))
+        return true;
+    if (conn->phase == WSK__LINGER)
+        discard(th, conn);
+    return wsk__conn_ops(conn)->posted(th, conn, what);
 }
 
 static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
 {
     struct wsk__conn *conn = (struct wsk__conn *)source;
+    struct wsk__loop *loop = &conn->srv->loop;
     uint64_t due;
 
-    if (!wsk__leader_may_work(conn)) {
-        wsk__wait_told(conn);
-        wsk__overdue(th, conn);
-        return true;
+    if (wsk__leader_may_work(conn)) {
+        due = deadline(conn);
+        if (due > loop->now_ms) {
+            if (due != UINT64_MAX)
+                wsk__loop_set_timer(loop, source, due);
+            return true;
+        }
+        if (!wsk__conn_is_open(conn)) { /* it has lingered for long enough */
+            wsk__conn_close(conn);
+            return true;
+        }
     }
-    due = deadline(conn);
-    if (due > th->srv->loop.now_ms) {
-        if (due != UINT64_MAX)
-            wsk__timer_set(&th->srv->loop.wheel, &conn->source.timer, due);
-        return true;
-    }
-    switch (conn->kind) {
-    case WSK__HTTP:
-        return wsk__http_expired(th, conn);
-    case WSK__WS:
-        return wsk__ws_expired(th, conn);
-    case WSK__LINGER:
-        wsk__conn_close(conn);
-        break;
-    case WSK__DEAD:
-        break;
-    }
-    return true;
+    return wsk__conn_ops(conn)->expired(th, conn);
 }
 
 static void hold(struct wsk__source *source)

@@ -2,6 +2,7 @@
 #ifndef WSK_NET_CONN_CONN_H
 #define WSK_NET_CONN_CONN_H
 
+#include "net/conn/protocol.h"
 #include "net/dispatch/call.h"
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
@@ -15,9 +16,8 @@ struct wsk__exchange;
 struct wsk__served;
 struct wsk__thread;
 
-enum wsk__kind {
-    WSK__HTTP,
-    WSK__WS,
+enum wsk__phase {
+    WSK__OPEN,
     WSK__LINGER, /* half-closed by us; what still comes is thrown away */
     WSK__DEAD,   /* closed; memory lives as long as it is referenced */
 };
@@ -32,6 +32,7 @@ enum wsk__answered_by {
 
 struct wsk__conn {
     struct wsk__source source;
+    _Atomic(const struct wsk__protocol_ops *) ops; /* changes under the lock */
     atomic_uint refs;
     wsk_server *srv; /* fixed */
 
@@ -64,10 +65,10 @@ struct wsk__conn {
     uint64_t since_ms;      /* last progress in the present phase; the last
                                octet from a WebSocket's peer */
     int fd;
-    uint8_t kind; /* an enum wsk__kind; a WebSocket's changes under lock */
-    bool eof;     /* the peer's end was read */
-    bool drained; /* nothing to read before the next event */
-    bool hup;     /* an end is near: read until it shows */
+    uint8_t phase; /* an enum wsk__phase; changes under wsk__conn_lock() */
+    bool eof;      /* the peer's end was read */
+    bool drained;  /* nothing to read before the next event */
+    bool hup;      /* an end is near: read until it shows */
 };
 
 /* The lock of some WebSockets. It is held for a feed, a send, a look, and never
@@ -87,9 +88,21 @@ enum {
 
 void wsk__conns_bury(wsk_server *srv);
 
-/* A busy connection may have become a WebSocket, which has its own lock. True:
- * the leader may work on it. */
+/* Return true if the leader owns the connection: no handler is busy with it, or
+ * it has become a WebSocket (those are locked, not owned). */
 bool wsk__leader_may_work(struct wsk__conn *conn);
+
+/* Return the ops of the protocol that it speaks now. */
+static inline const struct wsk__protocol_ops *
+wsk__conn_ops(const struct wsk__conn *conn)
+{
+    return atomic_load_explicit(&conn->ops, memory_order_acquire);
+}
+
+static inline bool wsk__conn_is_open(const struct wsk__conn *conn)
+{
+    return conn->phase == WSK__OPEN;
+}
 
 /* As the source of a loop. */
 extern const struct wsk__source_ops wsk__conn_source;
@@ -121,7 +134,9 @@ void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what);
 void wsk__rearm(struct wsk__conn *conn);
 void wsk__rearm_at(struct wsk__conn *conn, uint64_t due_ms);
 
-/* Tell a level-triggered poller what is awaited now. */
+/* Tell the poller what is awaited now: WSK__READ, WSK__WRITE; or that a handler
+ * reads the descriptor by itself. */
+enum { WSK__BY_ITSELF = 1 << 7 };
 void wsk__watch(struct wsk__conn *conn, unsigned want);
 
 /* Half-close and throw away what still comes, so that no reset destroys the

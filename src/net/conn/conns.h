@@ -12,8 +12,7 @@
 #include <stdatomic.h>
 
 struct wsk__conns {
-    /* Free what HTTP and WebSocket keep of it; fixed, set by net/server. */
-    void (*release)(struct wsk__conn *conn);
+    const struct wsk__protocol *protocol; /* fixed: of new connections */
     atomic_size_t counted; /* bytes that wait for more, see memory_limit */
 
     /* fixed once listening */

@@ -1,10 +1,6 @@
 #include "net/conn/idle.h"
 
-#include "base/buf.h"
-#include "http/conn.h"
 #include "net/conn/conn.h"
-#include "net/http1/exchange.h"
-#include "net/http1/output.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
@@ -66,8 +62,6 @@ void wsk__conns_remove(struct wsk__conn *conn)
 {
     unlink_conn(conn);
     conn->srv->conns.n--;
-    if (conn->ws != NULL)
-        conn->srv->conns.n_websockets--;
 }
 
 void wsk__conns_touch(struct wsk__conn *conn)
@@ -99,27 +93,15 @@ void wsk__conns_join(wsk_server *srv)
         move_to_newest(conn, false);
 }
 
-/* An octet that the kernel has and the loop has not heard of yet may be a
- * request's. */
-static bool input_waits(const struct wsk__conn *conn)
-{
-    char one;
-
-    return recv(conn->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 static bool is_idle(const struct wsk__conn *conn)
 {
-    const struct wsk__exchange *h;
+    const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
 
     if (conn->busy) /* then all the rest is its handler's */
         return false;
-    if (conn->kind != WSK__HTTP)
-        return conn->kind == WSK__LINGER;
-    h = conn->h;
-    return h->head == NULL && wsk__http_idle(&h->http) &&
-           wsk__buf_len(&h->in) == 0 && wsk__http_owed(conn) == 0 &&
-           !atomic_load(&h->at_disk) && !input_waits(conn);
+    if (!wsk__conn_is_open(conn))
+        return conn->phase == WSK__LINGER;
+    return ops->is_idle != NULL && ops->is_idle(conn);
 }
 
 struct wsk__conn *wsk__conns_idlest(wsk_server *srv)

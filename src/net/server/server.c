@@ -6,11 +6,12 @@
 #include "net/conn/accept.h"
 #include "net/conn/conn.h"
 #include "net/conn/peer.h"
+#include "net/conn/protocol.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/offload.h"
-#include "net/http1/exchange.h"
+#include "net/http1/protocol.h"
 #include "net/log/access.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
@@ -20,7 +21,7 @@
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
-#include "net/websocket/open.h"
+#include "net/websocket/protocol.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
 
@@ -41,13 +42,18 @@ static void forget_places(wsk_server *srv)
     wsk__places_clear(&srv->conns.places, !wsk__forked(&srv->life));
 }
 
-/* The last reference of a connection is gone. */
+/* HTTP/1.1 with WebSocket. */
 static void release(struct wsk__conn *conn)
 {
-    if (conn->ws != NULL)
-        wsk__ws_discard(conn->ws);
-    wsk__exchange_free(conn->h, &conn->srv->dispatch);
+    wsk__websocket_release(conn);
+    wsk__http1_release(conn);
 }
+
+static const struct wsk__protocol PROTOCOL = {
+    .ops = &wsk__http1_ops,
+    .open = wsk__http1_open,
+    .release = release,
+};
 
 /* The last reference is gone. */
 static void end(struct wsk__life *life)
@@ -102,7 +108,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         srv->dispatch.hooks = *hooks;
     srv->site.handler = handler;
     srv->site.user = user;
-    srv->conns.release = release;
+    srv->conns.protocol = &PROTOCOL;
     srv->logs.cfg = &srv->cfg;
     srv->logs.life = &srv->life;
     srv->life.end = end;

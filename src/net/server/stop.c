@@ -8,7 +8,6 @@
 #include "net/dispatch/gate.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/answer.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
 #include "net/loop/post.h"
@@ -19,7 +18,6 @@
 #include "net/os/poller.h"
 #include "net/os/wake.h"
 #include "net/server/server.h"
-#include "net/websocket/served.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -65,9 +63,7 @@ static void begin_drain(wsk_server *srv)
     wsk__conns_join(srv);
     for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL;
          c = c->next) {
-        if (srv->conns.goaway_spread_ms == 0)
-            wsk__ws_goaway(c);
-        wsk__detached_goaway(c);
+        wsk__conn_ops(c)->drain(c);
         wsk__conn_post(c,
                        WSK__POST_LOOK); /* idle ones close, others are told */
     }
@@ -84,10 +80,8 @@ static void force_drain(wsk_server *srv)
         next = c->next;
         if (!wsk__leader_may_work(c))
             shutdown(c->fd, SHUT_RDWR);
-        else if (c->kind == WSK__WS)
-            wsk__ws_lost(c);
         else
-            wsk__conn_close(c);
+            wsk__conn_ops(c)->end(c);
     }
     wsk__loop_set_timer(&srv->loop, &srv->stop.drain_end,
                         wsk__now_ms() + FORCED_MS);

@@ -152,7 +152,7 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
     ws->calling = false;
     ws->rx = WSK__RX_LOOP;
     return !conn->srv->loop.edge || !conn->drained || ws->in != NULL ||
-                   wsk_ws_done(&ws->engine) || conn->kind != WSK__WS ||
+                   wsk_ws_done(&ws->engine) || !wsk__conn_is_open(conn) ||
                    wsk__ws_has_drained_locked(conn)
                ? WSK__CALLS_LOOK
                : WSK__CALLS_DONE;
@@ -220,7 +220,7 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
     *calls = WSK__CALLS_DONE;
     if (!wsk__call_begin(th, &conn->call)) {
         stow(th, conn);
-        if (conn->kind == WSK__WS)
+        if (wsk__conn_is_open(conn))
             wsk__rearm(conn);
         wsk__call_queue(th->dispatch, &conn->call); /* with the reference */
         return true;

@@ -9,6 +9,7 @@
 #include "net/websocket/events.h"
 #include "net/websocket/handshake.h"
 #include "net/websocket/inbox.h"
+#include "net/websocket/protocol.h"
 #include "net/websocket/served.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
@@ -97,8 +98,9 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     wsk__conn_ref(conn); /* the request's, until its handler has returned */
     wsk__conn_lock(conn);
     conn->since_ms = ws->opened_ms = wsk__now_ms();
-    conn->kind = WSK__WS;
     conn->ws = ws;
+    atomic_store_explicit(&conn->ops, &wsk__websocket_ops,
+                          memory_order_release);
     atomic_fetch_add(&srv->conns.n_websockets, 1);
     wsk__conn_unlock(conn);
     wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);

@@ -214,7 +214,7 @@ static wsk_status look_at_queue_locked(struct wsk__conn *conn)
     uint64_t limit = conn->srv->cfg.ws_send_limit;
     wsk_status st = WSK_OK;
 
-    if (conn->kind != WSK__WS || conn->eof ||
+    if (!wsk__conn_is_open(conn) || conn->eof ||
         wsk__ws_flush_locked(conn) == WSK__IO_GONE)
         st = WSK_E_CLOSED;
     else if (wsk__ws_is_full_locked(conn, limit < DRAINED ? limit : DRAINED))

@@ -174,9 +174,12 @@ static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
 
 static unsigned wanted_locked(const struct wsk__conn *conn)
 {
+    const struct wsk__served *ws = conn->ws;
     unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
 
-    if (conn->ws->rx == WSK__RX_LOOP && !wsk__ws_inbox_is_full_locked(conn) &&
+    if (ws->rx == WSK__RX_HANDLER && ws->handlers == NULL)
+        want |= WSK__BY_ITSELF;
+    if (ws->rx == WSK__RX_LOOP && !wsk__ws_inbox_is_full_locked(conn) &&
         !conn->eof)
         want |= WSK__READ;
     return want;
@@ -216,7 +219,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
 
         wsk__conn_lock(conn);
         th->ws_span.len = 0;
-        alive = conn->kind == WSK__WS; /* else only its events are owed */
+        alive = wsk__conn_is_open(conn); /* else only its events are owed */
         if (alive)
             mind_memory_locked(conn);
         due = alive ? look_locked(th, conn) : wsk__ws_events_due_locked(conn);
@@ -242,7 +245,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
             continue;
         if (!wsk__ws_call_events(th, conn, &calls))
             return false;
-        if (calls != WSK__CALLS_LOOK || conn->kind != WSK__WS)
+        if (calls != WSK__CALLS_LOOK || !wsk__conn_is_open(conn))
             return true;
     }
     wsk__conn_post(conn, WSK__POST_LOOK); /* others have a turn, too */
@@ -350,7 +353,7 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
 void wsk__ws_goaway(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
-    if (conn->kind == WSK__WS)
+    if (wsk__conn_is_open(conn))
         goaway_locked(conn);
     wsk__conn_unlock(conn);
 }

@@ -1,0 +1,104 @@
+#include "net/http1/protocol.h"
+
+#include "base/buf.h"
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/conn/peer.h"
+#include "net/http1/answer.h"
+#include "net/http1/deadline.h"
+#include "net/http1/exchange.h"
+#include "net/http1/load.h"
+#include "net/http1/output.h"
+#include "net/http1/run.h"
+#include "net/os/poller.h"
+#include "net/os/stream.h"
+#include "net/request/timeout.h"
+#include "net/server/server.h"
+
+bool wsk__http1_open(struct wsk__conn *conn,
+                     const struct sockaddr_storage *peer,
+                     const struct wsk__address *local)
+{
+    conn->call.ops = &wsk__http_call_ops;
+    conn->h = wsk__exchange_new(&conn->srv->cfg.limits, peer, local);
+    return conn->h != NULL && wsk__via_open(conn->srv, &conn->h->ends);
+}
+
+void wsk__http1_release(struct wsk__conn *conn)
+{
+    wsk__exchange_free(conn->h, &conn->srv->dispatch);
+}
+
+static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)
+{
+    return !wsk__conn_is_open(conn) || wsk__http_run(th, conn);
+}
+
+/* There may be something to read. */
+static void expect_input(struct wsk__conn *conn)
+{
+    conn->drained = false;
+    conn->hup = conn->hup_seen;
+}
+
+static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
+                           unsigned what)
+{
+    /* Room to write, as epoll tells of every new connection. */
+    if (what == WSK__WRITE && !conn->h->stalled)
+        return true;
+    expect_input(conn);
+    return run(th, conn);
+}
+
+static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
+                            unsigned what)
+{
+    if (what & WSK__POST_REFUSE)
+        wsk__http_refuse(th, conn, WSK__LIMIT_THREADS);
+    if (what & (WSK__POST_AWAY | WSK__POST_RUN))
+        expect_input(conn);
+    return run(th, conn);
+}
+
+static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
+{
+    if (!conn->busy)
+        return wsk__http_expired(th, conn);
+    wsk__wait_told(conn);
+    wsk__overdue(th, conn);
+    return true;
+}
+
+static uint64_t due_ms(struct wsk__conn *conn)
+{
+    return wsk__http_deadline(conn);
+}
+
+static bool is_idle(const struct wsk__conn *conn)
+{
+    const struct wsk__exchange *h = conn->h;
+
+    /* A byte that the kernel has and the loop has not heard of yet may be a
+     * request's. */
+    return h->head == NULL && wsk__http_idle(&h->http) &&
+           wsk__buf_len(&h->in) == 0 && wsk__http_owed(conn) == 0 &&
+           !atomic_load(&h->at_disk) && !wsk__stream_peek(conn->fd);
+}
+
+static void on_closed(struct wsk__conn *conn)
+{
+    wsk__load_forget(conn);
+    wsk__exchange_drop_file(conn);
+}
+
+const struct wsk__protocol_ops wsk__http1_ops = {
+    .ready = on_ready,
+    .posted = on_posted,
+    .expired = on_expired,
+    .due_ms = due_ms,
+    .is_idle = is_idle,
+    .drain = wsk__detached_goaway,
+    .end = wsk__conn_close,
+    .closed = on_closed,
+};

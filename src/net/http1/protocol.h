@@ -1,0 +1,17 @@
+/* net/http1/protocol: HTTP/1.1 as the protocol of a connection. */
+#ifndef WSK_NET_HTTP1_PROTOCOL_H
+#define WSK_NET_HTTP1_PROTOCOL_H
+
+#include "net/conn/protocol.h"
+
+extern const struct wsk__protocol_ops wsk__http1_ops;
+
+/* Give a new connection its exchange. False: memory is out. */
+bool wsk__http1_open(struct wsk__conn *conn,
+                     const struct sockaddr_storage *peer,
+                     const struct wsk__address *local);
+
+/* Free that, if the connection has it still. */
+void wsk__http1_release(struct wsk__conn *conn);
+
+#endif

@@ -1,0 +1,91 @@
+#include "net/websocket/protocol.h"
+
+#include "net/conn/conn.h"
+#include "net/conn/lock.h"
+#include "net/server/server.h"
+#include "net/websocket/end.h"
+#include "net/websocket/load.h"
+#include "net/websocket/open.h"
+#include "net/websocket/served.h"
+
+#include <stdatomic.h>
+
+void wsk__websocket_release(struct wsk__conn *conn)
+{
+    if (conn->ws != NULL)
+        wsk__ws_discard(conn->ws);
+}
+
+/* There may be something to read. */
+static void expect_input_locked(struct wsk__conn *conn)
+{
+    conn->drained = false;
+    conn->hup = conn->hup_seen;
+}
+
+/* Events outlive the transport: a closed WebSocket is served, too. */
+static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
+                           unsigned what)
+{
+    (void)what;
+    wsk__conn_lock(conn);
+    expect_input_locked(conn);
+    wsk__conn_unlock(conn);
+    return wsk__ws_serve(th, conn);
+}
+
+static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
+                            unsigned what)
+{
+    struct wsk__served *ws = conn->ws;
+
+    wsk__conn_lock(conn);
+    if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
+        expect_input_locked(conn);
+        if (!ws->receiving && !ws->calling)
+            ws->rx = WSK__RX_LOOP;
+    }
+    if (what & WSK__POST_UNCORK)
+        ws->corked = false;
+    wsk__conn_unlock(conn);
+    return wsk__ws_serve(th, conn);
+}
+
+static void drain(struct wsk__conn *conn)
+{
+    if (conn->srv->conns.goaway_spread_ms == 0)
+        wsk__ws_goaway(conn);
+}
+
+static void end(struct wsk__conn *conn)
+{
+    if (wsk__conn_is_open(conn))
+        wsk__ws_lost(conn);
+    else
+        wsk__conn_close(conn);
+}
+
+static bool close_locked(struct wsk__conn *conn)
+{
+    wsk__ws_forget_locked(conn);
+    conn->ws->close_due = conn->ws->pins > 0;
+    return conn->ws->pins > 0;
+}
+
+static void on_closed(struct wsk__conn *conn)
+{
+    atomic_fetch_sub(&conn->srv->conns.n_websockets, 1);
+    wsk__ws_log_end(conn);
+}
+
+const struct wsk__protocol_ops wsk__websocket_ops = {
+    .locked = true,
+    .ready = on_ready,
+    .posted = on_posted,
+    .expired = wsk__ws_expired,
+    .due_ms = wsk__ws_deadline,
+    .drain = drain,
+    .end = end,
+    .close_locked = close_locked,
+    .closed = on_closed,
+};

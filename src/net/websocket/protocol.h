@@ -1,0 +1,12 @@
+/* net/websocket/protocol: WebSocket as the protocol of a connection. */
+#ifndef WSK_NET_WEBSOCKET_PROTOCOL_H
+#define WSK_NET_WEBSOCKET_PROTOCOL_H
+
+#include "net/conn/protocol.h"
+
+extern const struct wsk__protocol_ops wsk__websocket_ops;
+
+/* Free the WebSocket of a connection, if it has one. */
+void wsk__websocket_release(struct wsk__conn *conn);
+
+#endif
