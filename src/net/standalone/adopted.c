@@ -3,7 +3,6 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "http/host.h"
-#include "net/http1/exchange.h"
 #include "net/request/request.h"
 #include "net/standalone/standalone.h"
 #include "net/websocket/handshake.h"

@@ -2,10 +2,10 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "net/conn/conn.h"
 #include "net/os/clock.h"
 #include "net/websocket/handshake.h"
 #include "net/websocket/ping.h"
+#include "net/websocket/stall.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/pool.h"
@@ -16,7 +16,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     ROOM = 16 << 10,  /* octets asked for at once */
@@ -164,7 +163,8 @@ wsk_status wsk__standalone_flush(struct wsk__standalone *ws)
 
         pthread_mutex_unlock(&ws->lock);
         st = ws->transport->send(ws->io, wsk__buf_data(&ws->chunk),
-                                 wsk__buf_len(&ws->chunk), WSK__STALL_MS, &n);
+                                 wsk__buf_len(&ws->chunk), WSK__WS_STALL_MS,
+                                 &n);
         pthread_mutex_lock(&ws->lock);
         wsk__buf_ack(&ws->chunk, n);
     }

@@ -6,6 +6,7 @@
 #include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
+#include "net/os/stream.h"
 #include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/load.h"
@@ -13,8 +14,6 @@
 #include "net/websocket/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
-
-#include <sys/socket.h>
 
 enum {
     OVER_MS = 500, /* for others to give memory back */
@@ -87,7 +86,7 @@ void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
 void wsk__ws_shut_locked(struct wsk__conn *conn)
 {
     if (!conn->ws->shut && conn->ws->pins > 0) {
-        shutdown(conn->fd, SHUT_RD);
+        wsk__stream_end_input(conn->fd);
         conn->ws->shut = true;
     }
 }

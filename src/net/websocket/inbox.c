@@ -8,6 +8,7 @@
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
+#include "net/os/stream.h"
 #include "net/server/server.h"
 #include "net/websocket/load.h"
 #include "net/websocket/long_message.h"
@@ -17,9 +18,7 @@
 #include "ws/conn.h"
 #include "wsocket.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 enum { CONTROLS_MAX = 16 }; /* pings and pongs that wait for a handler */
@@ -347,10 +346,8 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk__conn *conn)
         wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
         return 0;
     room = wsk__long_message_room_locked(conn, &size);
-    do
-        n = recv(conn->fd, room != NULL ? room : th->rx, size, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    n = wsk__stream_recv(conn->fd, room != NULL ? room : th->rx, size);
+    if (n < 0 && wsk__stream_is_full()) {
         conn->drained = true;
         return 0;
     }

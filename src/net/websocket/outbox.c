@@ -14,8 +14,6 @@
 #include "ws/queue.h"
 #include "wsocket.h"
 
-#include <errno.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 void wsk__ws_sent_locked(struct wsk__served *ws)
@@ -29,13 +27,12 @@ static enum wsk__io flush_buf(struct wsk__conn *conn, const uint8_t *data,
 {
     *sent = 0;
     while (*sent < len) {
-        ssize_t n = conn->fd < 0 ? (errno = EPIPE, -1)
-                                 : send(conn->fd, data + *sent, len - *sent,
-                                        MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+        if (conn->fd < 0)
+            return WSK__IO_GONE;
+        n = wsk__stream_send(conn->fd, data + *sent, len - *sent, false);
+        if (n < 0 && wsk__stream_is_full()) {
             wsk__ws_stall_begin_locked(conn);
             return WSK__IO_WAIT;
         }
@@ -85,14 +82,6 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
     wsk__out_free(none);
     wsk__ws_account_locked(conn);
     return io;
-}
-
-size_t wsk__ws_owed_locked(const struct wsk__conn *conn)
-{
-    size_t len;
-
-    wsk_ws_out_buf(&conn->ws->engine, &len);
-    return len;
 }
 
 bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit)

@@ -2,7 +2,9 @@
 #ifndef WSK_NET_WEBSOCKET_OUTBOX_H
 #define WSK_NET_WEBSOCKET_OUTBOX_H
 
+#include "net/conn/conn.h"
 #include "net/os/stream.h"
+#include "net/websocket/served.h"
 #include "wsocket.h"
 
 struct wsk__served;
@@ -20,7 +22,14 @@ void wsk__ws_sent_locked(struct wsk__served *ws);
 
 /* Octets that wait to be written; and whether whoever sends should wait until
  * they are no more than `limit`. */
-size_t wsk__ws_owed_locked(const struct wsk__conn *conn);
+static inline size_t wsk__ws_owed_locked(const struct wsk__conn *conn)
+{
+    size_t len;
+
+    wsk_ws_out_buf(&conn->ws->engine, &len);
+    return len;
+}
+
 bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit);
 
 /* Whoever sends in events goes on when less waits; and whether it does by now.

@@ -7,6 +7,8 @@
 #include "net/dispatch/thread.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
+#include "net/os/poller.h"
+#include "net/os/stream.h"
 #include "net/server/server.h"
 #include "net/websocket/end.h"
 #include "net/websocket/inbox.h"
@@ -19,10 +21,7 @@
 #include "wsocket.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 enum {
     STACK_RX = 16384,
@@ -39,24 +38,25 @@ struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn)
 static int wait_own(const struct wsk__conn *conn, uint64_t until_ms,
                     enum wait wait)
 {
-    struct pollfd p = {.fd = wait == WAIT_MEMORY ? -1 : conn->fd,
-                       .events = wait == WAIT_BACKLOG ? POLLOUT : POLLIN};
+    int fd = wait == WAIT_MEMORY ? -1 : conn->fd;
+    unsigned what = wait == WAIT_BACKLOG ? WSK__WRITE : WSK__READ;
     uint64_t now = wsk__now_ms();
     uint64_t left = until_ms > now ? until_ms - now : 0;
 
     if (wait == WAIT_MEMORY && left > WSK__OVER_LOOK_MS)
-        return poll(&p, 1, WSK__OVER_LOOK_MS) == 0 ? 1 : -1;
-    return poll(&p, 1, until_ms == UINT64_MAX ? -1 : (int)left);
+        return wsk__stream_wait_once(fd, what, WSK__OVER_LOOK_MS) == 0 ? 1 : -1;
+    return wsk__stream_wait_once(fd, what,
+                                 until_ms == UINT64_MAX ? -1 : (int)left);
 }
 
 /* Wait until the descriptor has something, and read it. -2: the time is up. */
 static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
                         uint64_t until_ms, enum wait wait)
 {
-    int flags = until_ms == UINT64_MAX && wait == WAIT_INPUT ? 0 : MSG_DONTWAIT;
+    bool blocks = until_ms == UINT64_MAX && wait == WAIT_INPUT;
     ssize_t n;
 
-    if (flags != 0) {
+    if (!blocks) {
         int ready = wait_own(conn, until_ms, wait);
 
         if (ready == 0)
@@ -66,7 +66,8 @@ static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
             return -1;
         }
     }
-    n = recv(conn->fd, rx, size, flags);
+    n = blocks ? wsk__stream_await(conn->fd, rx, size)
+               : wsk__stream_recv(conn->fd, rx, size);
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         return 0; /* a reset is an end */
     return n;
@@ -122,7 +123,7 @@ static wsk_status receive_own(struct wsk__conn *conn, uint64_t until_ms,
 void wsk__ws_unpin_locked(struct wsk__conn *conn)
 {
     if (--conn->ws->pins == 0 && conn->ws->close_due) {
-        close(conn->fd);
+        wsk__stream_close(conn->fd);
         conn->fd = -1;
     }
 }

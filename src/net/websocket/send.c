@@ -8,6 +8,7 @@
 #include "net/log/limits.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
+#include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/server/server.h"
 #include "net/websocket/end.h"
@@ -23,10 +24,7 @@
 #include "wsocket.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 enum {
     DRAINED = 64 << 10,
@@ -109,14 +107,12 @@ static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
     uint8_t head[WSK__FRAME_OWN_MAX];
     size_t n = 0, sent = 0;
     wsk_status st = wsk__ws_send_beside(engine, opcode, len, flags, head, &n);
-    struct iovec iov[2] = {{head, n}, {(void *)(uintptr_t)data, len}};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    wsk_str pieces[2] = {{(const char *)head, n}, {(const char *)data, len}};
     ssize_t done;
 
     if (st != WSK_OK)
         return st;
-    done = conn->fd < 0 ? -1
-                        : sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    done = conn->fd < 0 ? -1 : wsk__stream_sendv(conn->fd, pieces, 2, false);
     if (done > 0) {
         sent = (size_t)done;
         wsk__ws_sent_locked(conn->ws);
@@ -227,18 +223,17 @@ static wsk_status look_at_queue_locked(struct wsk__conn *conn)
 /* One look, and one wait of at most `ms` if it is needed. */
 static wsk_status await_queue(struct wsk__conn *conn, uint64_t ms)
 {
-    struct pollfd p = {.events = POLLOUT};
     wsk_status st;
-    int n;
+    int fd, n;
 
     wsk__conn_lock(conn);
     st = look_at_queue_locked(conn);
-    p.fd = conn->fd;
+    fd = conn->fd;
     conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
     wsk__conn_unlock(conn);
     if (st != WSK_E_AGAIN)
         return st;
-    n = poll(&p, 1, (int)ms);
+    n = wsk__stream_wait_once(fd, WSK__WRITE, (int)ms);
     wsk__conn_lock(conn);
     wsk__ws_unpin_locked(conn);
     wsk__conn_unlock(conn);
