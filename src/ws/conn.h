@@ -177,6 +177,12 @@ static inline size_t wsk__ws_held(const struct wsk_ws *ws)
     return in + wsk__out_held(ws->out);
 }
 
+/* True if there is a queue, which may be empty. */
+static inline bool wsk__ws_has_queue(const struct wsk_ws *ws)
+{
+    return ws->out != NULL;
+}
+
 /* True if the message that is being received is given in pieces. */
 static inline bool wsk__ws_in_pieces(const struct wsk_ws *ws)
 {

@@ -16,9 +16,7 @@ static bool is_much(const wsk_server *srv)
     return atomic_load(&srv->conns.counted) > srv->cfg.memory_limit / 4;
 }
 
-/* What is kept of a message that has more to come, for a handler that is away,
- * and for a peer that does not read. */
-void wsk__ws_account_locked(struct wsk__conn *conn)
+void wsk__ws_count_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
     size_t held;

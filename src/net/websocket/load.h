@@ -2,15 +2,32 @@
 #ifndef WSK_NET_WEBSOCKET_LOAD_H
 #define WSK_NET_WEBSOCKET_LOAD_H
 
+#include "net/conn/conn.h"
+#include "net/websocket/served.h"
+#include "ws/conn.h"
 #include "wsocket.h"
 
 struct wsk__conn;
 
 /* ---- memory_limit and queue_limit ---- */
 
-/* The same for WebSockets, under their lock; wait: whether nothing more may be
- * read now. It fails the connection when the patience is over. */
-void wsk__ws_account_locked(struct wsk__conn *conn);
+/* Count this WebSocket's buffered bytes against memory_limit: a message that is
+ * not whole, inbox, outbox, and input that waits to be parsed. */
+void wsk__ws_count_locked(struct wsk__conn *conn);
+
+/* The same, without a call for the usual WebSocket, which buffers nothing. */
+static inline void wsk__ws_account_locked(struct wsk__conn *conn)
+{
+    const struct wsk__served *ws = conn->ws;
+
+    if (ws->counted > 0 || ws->inbox_bytes > 0 || ws->in != NULL ||
+        ws->aside != NULL || wsk__ws_in_message(&ws->engine) ||
+        wsk__ws_held(&ws->engine) > 0)
+        wsk__ws_count_locked(conn);
+}
+
+/* Return true if it must wait for memory: it buffers something, and all
+ * together more than memory_limit. */
 bool wsk__ws_is_over_locked(const struct wsk__conn *conn);
 
 /* The transport of a WebSocket is gone: free what its peer will not read. */

@@ -77,9 +77,11 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
         wsk_ws_out_ack(&conn->ws->engine, sent);
     }
     /* An idle connection owns no queue. */
-    wsk__ws_return(&conn->ws->engine,
-                   wsk__self != NULL ? &wsk__self->ws_out : &none);
-    wsk__out_free(none);
+    if (wsk__ws_has_queue(&conn->ws->engine)) {
+        wsk__ws_return(&conn->ws->engine,
+                       wsk__self != NULL ? &wsk__self->ws_out : &none);
+        wsk__out_free(none);
+    }
     wsk__ws_account_locked(conn);
     return io;
 }
