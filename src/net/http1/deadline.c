@@ -3,7 +3,6 @@
 #include "http/conn.h"
 #include "net/conn/conn.h"
 #include "net/conn/min_rate.h"
-#include "net/conn/peer.h"
 #include "net/http1/exchange.h"
 #include "net/http1/output.h"
 #include "net/os/clock.h"

@@ -16,6 +16,7 @@
 #include "net/request/body.h"
 #include "net/request/body_file.h"
 #include "net/request/mount.h"
+#include "net/request/site.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
@@ -62,12 +63,13 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     wsk__body_begin(&conn->h->body);
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
     wsk__via_request(conn->srv, &conn->h->ends, &conn->h->http.store->head);
-    if (!wsk__admits_host(conn)) { /* RFC 9110 15.5.20 */
+    if (!wsk__admits_host(conn->srv, head)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
         conn->h->failed = true;
         return WSK__FEED_OVER;
     }
-    if (!wsk__mount_request(conn)) {
+    if (!wsk__mount_request(conn->srv->cfg.script_name, &conn->h->ends,
+                            &conn->h->http.store->head)) {
         wsk__http_fail(&conn->h->http, 404);
         conn->h->failed = true;
         return WSK__FEED_OVER;

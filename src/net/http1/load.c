@@ -6,7 +6,6 @@
 #include "net/http1/exchange.h"
 #include "net/os/clock.h"
 #include "net/server/server.h"
-#include "wsocket.h"
 
 #include <stdatomic.h>
 

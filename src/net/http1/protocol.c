@@ -4,12 +4,15 @@
 #include "http/conn.h"
 #include "net/conn/conn.h"
 #include "net/conn/peer.h"
+#include "net/conn/protocol.h"
 #include "net/http1/answer.h"
 #include "net/http1/deadline.h"
 #include "net/http1/exchange.h"
 #include "net/http1/load.h"
 #include "net/http1/output.h"
 #include "net/http1/run.h"
+#include "net/log/limits.h"
+#include "net/loop/source.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/request/timeout.h"
@@ -65,8 +68,7 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!conn->busy)
         return wsk__http_expired(th, conn);
-    wsk__wait_told(conn);
-    wsk__overdue(th, conn);
+    wsk__busy_expired(th, conn, &wsk__http1_answer);
     return true;
 }
 
@@ -92,7 +94,7 @@ static void on_closed(struct wsk__conn *conn)
     wsk__exchange_drop_file(conn);
 }
 
-const struct wsk__protocol_ops wsk__http1_ops = {
+const struct wsk__protocol_ops wsk__http1_protocol = {
     .ready = on_ready,
     .posted = on_posted,
     .expired = on_expired,

@@ -4,7 +4,7 @@
 
 #include "net/conn/protocol.h"
 
-extern const struct wsk__protocol_ops wsk__http1_ops;
+extern const struct wsk__protocol_ops wsk__http1_protocol;
 
 /* Give a new connection its exchange. False: memory is out. */
 bool wsk__http1_open(struct wsk__conn *conn,

@@ -4,10 +4,11 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/conn.h"
-#include "net/conn/peer.h"
+#include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
+#include "net/http1/answer.h"
 #include "net/http1/deadline.h"
 #include "net/http1/exchange.h"
 #include "net/http1/input.h"
@@ -15,10 +16,11 @@
 #include "net/http1/output.h"
 #include "net/log/access.h"
 #include "net/log/limits.h"
-#include "net/loop/post.h"
 #include "net/os/clock.h"
+#include "net/os/life.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
+#include "net/request/body.h"
 #include "net/request/body_file.h"
 #include "net/request/call.h"
 #include "net/request/request.h"
@@ -26,7 +28,6 @@
 #include "net/request/timeout.h"
 #include "net/request/upgrade.h"
 #include "net/server/server.h"
-#include "net/websocket/served.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -88,7 +89,8 @@ static bool refuse_attempt(struct wsk__conn *conn)
     static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
     static const wsk_header LATER = {{"Retry-After", 11}, {"1", 1}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
-    wsk_ws_verdict verdict = wsk__upgrade_judge(conn);
+    wsk_ws_verdict verdict =
+        wsk__upgrade_judge(conn->srv, conn->h->head, &conn->h->ends);
     size_t n = 1;
 
     if (verdict.status == 101)
@@ -136,31 +138,39 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
 {
     th->span.len = 0; /* of another connection */
     th->req =
-        (struct wsk_request){.conn = conn,
+        (struct wsk_request){.ops = &wsk__http1_answer,
+                             .cfg = &conn->srv->cfg,
+                             .conn = conn,
                              .thread = th,
-                             .head = conn->h->head,
+                             .ends = &conn->h->ends,
                              .body = &conn->h->body,
+                             .head = conn->h->head,
                              .began = wsk__access_begin(&conn->srv->logs)};
     conn->h->called = true;
     wsk__http_lend_out(th, conn);
 }
 
-bool wsk__http_call(struct wsk__thread *th, struct wsk__conn *conn,
-                    enum wsk__call_kind how)
+/* Answer the open request; the caller flushes what is left of the answer. True:
+ * the connection has become a WebSocket, and the caller has a reference to give
+ * up once the loop knows. */
+static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
+                           enum wsk__call_kind kind)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
-    wsk__request_answer(th, req, how);
+    if (kind == WSK__CALL_QUEUED) /* by another thread than before */
+        wsk__http_set_date(th, conn);
+    wsk__request_answer(th, req, kind);
     if (wsk__forked(&srv->life))
         return false;
     if (attempt)
         wsk__socket_release(&srv->dispatch);
-    if (conn->ws != NULL) {
+    if (req->ws != NULL) {
         wsk__http_count_streaming(conn, false);
-        wsk__ws_handler_done(conn);
+        wsk__upgrade_done(req);
         wsk__load_forget(conn);
         wsk__exchange_free(conn->h, &srv->dispatch);
         conn->h = NULL;
@@ -207,12 +217,12 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
 
 /* Here and now, or not at all. */
 static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
-                       enum wsk__call_kind *how)
+                       enum wsk__call_kind *kind)
 {
-    *how = WSK__CALL_NOW;
+    *kind = WSK__CALL_NOW;
     if (!wsk__static_is(conn->srv->site.statics, conn->h->head))
         return wsk__call_begin(th, &conn->call);
-    *how = WSK__CALL_FILE;
+    *kind = WSK__CALL_FILE;
     wsk__call_begin_aside(th, &conn->call);
     return true;
 }
@@ -223,7 +233,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     bool leads, upgraded;
     enum wsk__limit limit;
-    enum wsk__call_kind how;
+    enum wsk__call_kind kind;
 
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
@@ -236,8 +246,8 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
         conn->h->away_ms = wsk__now_ms();
         wsk__http_count_streaming(conn, true);
     }
-    wsk__overdue_arm(conn);
-    if (!begin_call(th, conn, &how)) {
+    wsk__overdue_arm(conn, conn->h->http.to_head);
+    if (!begin_call(th, conn, &kind)) {
         if (!wsk__http_retain(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
@@ -248,7 +258,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__wait_arm(conn);
         return true;
     }
-    upgraded = wsk__http_call(th, conn, how);
+    upgraded = answer_request(th, conn, kind);
     leads = wsk__call_end(th);
     if (leads) {
         conn->busy = false;
@@ -438,7 +448,7 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
             if (conn->busy)
                 return true;
             if (conn->ws != NULL)
-                return wsk__ws_serve(th, conn);
+                return wsk__upgrade_serve(th, conn);
         }
     }
 }
@@ -467,7 +477,7 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
 static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {
     struct wsk__conn *conn = wsk__conn_of_call(call);
-    bool upgraded = wsk__http_call(th, conn, WSK__CALL_QUEUED);
+    bool upgraded = answer_request(th, conn, WSK__CALL_QUEUED);
 
     if (!upgraded)
         wsk__http_flush(th, conn);

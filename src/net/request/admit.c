@@ -3,9 +3,6 @@
 #include "base/ascii.h"
 #include "base/items.h"
 #include "http/host.h"
-#include "net/conn/conn.h"
-#include "net/conn/peer.h"
-#include "net/http1/exchange.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
 #include "net/server/server.h"
@@ -13,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { SHOWN = 400 }; /* octets of a list in a line of the log */
+enum { SHOWN = 400 }; /* bytes of a list in a line of the log */
 
 /* Texts one behind the other, with something between, as far as they fit. */
 struct joined {
@@ -43,8 +40,8 @@ static struct joined join_list(const char *list)
     return j;
 }
 
-/* All of them: that there are several is why they are refused (RFC 6454 7.3).
- */
+/* Show all of them: several are refused because they are several (RFC 6454
+ * 7.3). */
 static struct joined join_origins(const wsk_head *head)
 {
     struct joined j = {.len = 0};
@@ -61,10 +58,9 @@ static int shown_len(wsk_str s)
     return (int)(s.len < SHOWN ? s.len : SHOWN);
 }
 
-bool wsk__admits_host(struct wsk__conn *conn)
+bool wsk__admits_host(wsk_server *srv, const wsk_head *head)
 {
-    wsk_server *srv = conn->srv;
-    wsk_str host = conn->h->head->host;
+    wsk_str host = head->host;
     unsigned long long n;
     struct joined list;
 
@@ -82,11 +78,8 @@ bool wsk__admits_host(struct wsk__conn *conn)
     return false;
 }
 
-bool wsk__admits_origin(struct wsk__conn *conn)
+bool wsk__admits_origin(wsk_server *srv, const wsk_head *head, bool https)
 {
-    wsk_server *srv = conn->srv;
-    const wsk_head *head = conn->h->head;
-    bool https = wsk__ends_https(&conn->h->ends);
     struct joined list, origins;
     unsigned long long n;
 

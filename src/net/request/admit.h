@@ -7,12 +7,11 @@
 
 #include "wsocket.h"
 
-struct wsk__conn;
+/* Return true if allowed_hosts has the host of a request. */
+bool wsk__admits_host(wsk_server *srv, const wsk_head *head);
 
-/* Whether allowed_hosts has the host of the open request. Owner. */
-bool wsk__admits_host(struct wsk__conn *conn);
-
-/* Whether ws_origins has the page that asks for a WebSocket. Owner. */
-bool wsk__admits_origin(struct wsk__conn *conn);
+/* Return true if ws_origins has the page that asks for a WebSocket; `https`:
+ * its client came so. */
+bool wsk__admits_origin(wsk_server *srv, const wsk_head *head, bool https);
 
 #endif

@@ -2,15 +2,13 @@
 
 #include "app/static.h"
 #include "base/mem.h"
-#include "http/conn.h"
-#include "http/reply.h"
 #include "net/conn/conn.h"
+#include "net/conn/peer.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/exchange.h"
-#include "net/http1/run.h"
 #include "net/log/access.h"
 #include "net/log/log.h"
+#include "net/request/answer.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
@@ -18,8 +16,8 @@
 
 #include <stdatomic.h>
 
-/* It has waited, but its client was told that it took too long, or has reset
- * the connection. A half-close alone says nothing (RFC 9112 9.6). */
+/* Return true if the client of a request that was queued has gone, or was told
+ * that it takes too long. A half-close alone says neither (RFC 9112 9.6). */
 static bool is_left_alone(wsk_request *req)
 {
     if (!wsk__is_overdue(req->conn)) {
@@ -32,20 +30,17 @@ static bool is_left_alone(wsk_request *req)
 }
 
 void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
-                         enum wsk__call_kind how)
+                         enum wsk__call_kind kind)
 {
     wsk_server *srv = th->srv;
 
-    if (how == WSK__CALL_FILE) {
+    if (kind == WSK__CALL_FILE) {
         wsk__gate_leave(th);
         wsk__static_answer(srv->site.statics, req);
         return;
     }
-    if (how == WSK__CALL_QUEUED) {
-        wsk__http_set_date(th, req->conn);
-        if (is_left_alone(req))
-            return;
-    }
+    if (kind == WSK__CALL_QUEUED && is_left_alone(req))
+        return;
     wsk__gate_enter(th);
     srv->site.handler(req, srv->site.user);
 }
@@ -66,12 +61,11 @@ static void answer_500(wsk_request *req)
 void wsk__request_log(wsk_request *req)
 {
     const struct wsk__logs *logs = &req->conn->srv->logs;
-    const struct wsk__exchange *h = req->conn->h;
     struct wsk__access_record record = {
-        .peer = h->ends.peer.text,
+        .peer = req->ends->peer.text,
         .head = req->head,
         .status = req->status,
-        .sent = h->http.framing == (uint8_t)WSK__FRAMING_NONE ? 0 : req->sent,
+        .sent = req->sent,
         .noted = req->noted,
     };
 
@@ -95,15 +89,9 @@ wsk_status wsk__request_end(wsk_request *req)
     if (wsk__is_overdue(req->conn) && !req->head_left)
         req->status = 503; /* that is what its client was told */
     if (req->status == 0)
-        req->status = wsk__http_refused(&req->conn->h->http);
+        req->status = req->ops->refused(req);
     wsk__request_log(req);
-    if (req->aborted) {
-        wsk__http_cut(&req->conn->h->http);
-        return WSK_E_CLOSED;
-    }
-    st = wsk_http_send_end(&req->conn->h->http);
-    if (st == WSK_E_NOMEM || st == WSK_E_STATE)
-        wsk__http_cut(&req->conn->h->http);
+    st = req->ops->end(req, req->aborted);
     if (st == WSK_E_ARG)
         wsk__logf(&req->conn->srv->logs, WSK_LOG_WARNING,
                   "the body of an answer was not as long as its "

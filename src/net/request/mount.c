@@ -1,10 +1,7 @@
 #include "net/request/mount.h"
 
 #include "base/ascii.h"
-#include "net/conn/conn.h"
 #include "net/conn/peer.h"
-#include "net/http1/exchange.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <string.h>
@@ -38,8 +35,8 @@ static bool strip(const char *name, wsk_str *path)
     return true;
 }
 
-/* What the proxy says that it took off ends in `name`: the application's own
- * prefix is in it already. */
+/* Return true if a proxy's prefix ends in `name`: the application's own is in
+ * it already. */
 static bool ends_in(const char *prefix, const char *name)
 {
     size_t n = strlen(prefix), len = strlen(name);
@@ -47,11 +44,10 @@ static bool ends_in(const char *prefix, const char *name)
     return n >= len && memcmp(prefix + n - len, name, len) == 0;
 }
 
-bool wsk__mount_request(struct wsk__conn *conn)
+bool wsk__mount_request(const char *name, struct wsk__ends *ends,
+                        wsk_head *head)
 {
-    const char *name = conn->srv->cfg.script_name;
-    struct wsk__via *via = conn->h->ends.via;
-    wsk_head *head = &conn->h->http.store->head;
+    struct wsk__via *via = ends->via;
     bool below;
 
     if (name == NULL || name[0] == '\0' || head->path.p[0] != '/')
@@ -65,10 +61,9 @@ bool wsk__mount_request(struct wsk__conn *conn)
     return below;
 }
 
-const char *wsk__mount_prefix(const struct wsk__conn *conn)
+const char *wsk__mount_prefix(const char *name, const struct wsk__ends *ends)
 {
-    const struct wsk__via *via = conn->h->ends.via;
-    const char *name = conn->srv->cfg.script_name;
+    const struct wsk__via *via = ends->via;
 
     if (via != NULL && via->prefix[0] != '\0')
         return via->prefix;

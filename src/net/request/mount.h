@@ -5,14 +5,15 @@
 
 #include "wsocket.h"
 
-struct wsk__conn;
+struct wsk__ends;
 
-/* A request begins, and proxies were heard: take script_name off its path.
+/* Take script_name, `name`, off the path of a request whose ends are known.
  * False: the path is outside, and no proxy that is trusted has taken it off
  * before. */
-bool wsk__mount_request(struct wsk__conn *conn);
+bool wsk__mount_request(const char *name, struct wsk__ends *ends,
+                        wsk_head *head);
 
-/* SCRIPT_NAME of the open request. */
-const char *wsk__mount_prefix(const struct wsk__conn *conn);
+/* Return SCRIPT_NAME of a request. */
+const char *wsk__mount_prefix(const char *name, const struct wsk__ends *ends);
 
 #endif

@@ -1,45 +1,47 @@
 #include "net/request/request.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
-#include "http/conn.h"
-#include "http/reply.h"
 #include "net/conn/conn.h"
-#include "net/conn/lock.h"
-#include "net/conn/min_rate.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/calls.h"
-#include "net/dispatch/thread.h"
-#include "net/http1/answer.h"
-#include "net/http1/deadline.h"
-#include "net/http1/exchange.h"
-#include "net/http1/input.h"
-#include "net/http1/output.h"
 #include "net/log/access.h"
-#include "net/os/clock.h"
 #include "net/os/listen.h"
-#include "net/os/poller.h"
 #include "net/os/stream.h"
+#include "net/request/answer.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
 #include "net/request/call.h"
 #include "net/request/mount.h"
-#include "net/request/segments.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
-#include "net/standalone/adopted.h"
-#include "net/websocket/served.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-enum {
-    HIGH_WATER = 256 << 10, /* past it flush() asks for a drain() */
-    LOW_WATER = 64 << 10,
-    COPY_MAX = 16 << 10, /* a longer run of body is written without a copy */
-    FILE_COPY_MAX = 64 << 10, /* a longer piece of a file, too */
-};
+/* Return true if the handler may still answer. */
+static bool is_open(const wsk_request *req)
+{
+    return !req->finished && req->ops->start != NULL &&
+           atomic_load_explicit(&req->ws, memory_order_relaxed) == NULL;
+}
+
+/* WSK_OK: an answer has begun, and more of it may be sent. */
+static wsk_status may_send(const wsk_request *req)
+{
+    if (!is_open(req) || req->status == 0)
+        return WSK_E_STATE;
+    return req->aborted || wsk__forked(&req->conn->srv->life) ? WSK_E_CLOSED
+                                                              : WSK_OK;
+}
+
+wsk_status wsk__request_gone(wsk_request *req)
+{
+    req->aborted = true;
+    return WSK_E_CLOSED;
+}
+
+/* ------------------------------------------------------------- the head --- */
 
 const wsk_head *wsk_request_head(const wsk_request *req)
 {
@@ -48,7 +50,12 @@ const wsk_head *wsk_request_head(const wsk_request *req)
 
 wsk_server *wsk_request_server(const wsk_request *req)
 {
-    return req->conn->srv;
+    return req->conn != NULL ? req->conn->srv : NULL;
+}
+
+const char *wsk_request_subprotocols(const wsk_request *req)
+{
+    return req->cfg->ws_subprotocols;
 }
 
 static const char *address(const struct wsk__address *a, uint16_t *port)
@@ -58,31 +65,42 @@ static const char *address(const struct wsk__address *a, uint16_t *port)
     return a->text;
 }
 
-const char *wsk_request_subprotocols(const wsk_request *req)
-{
-    return req->conn == NULL ? wsk__adopted_subprotocols(req)
-                             : req->conn->srv->cfg.ws_subprotocols;
-}
-
 const char *wsk_request_scheme(const wsk_request *req)
 {
-    return wsk__ends_https(&req->conn->h->ends) ? "https" : "http";
+    return wsk__ends_https(req->ends) ? "https" : "http";
 }
 
 const char *wsk_request_prefix(const wsk_request *req)
 {
-    return wsk__mount_prefix(req->conn);
+    return wsk__mount_prefix(req->cfg->script_name, req->ends);
 }
 
 const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
 {
-    return address(&req->conn->h->ends.peer, port);
+    return address(&req->ends->peer, port);
 }
 
 const char *wsk_request_local(const wsk_request *req, uint16_t *port)
 {
-    return address(&req->conn->h->ends.local, port);
+    return address(&req->ends->local, port);
 }
+
+bool wsk_request_is_gone(const wsk_request *req)
+{
+    const struct wsk__conn *conn = req->conn;
+    const wsk_conn *ws = atomic_load(&req->ws);
+
+    if (conn == NULL)
+        return false; /* the other server knows */
+    if (wsk__forked(&conn->srv->life))
+        return true;
+    if (ws != NULL)
+        return wsk_conn_closed(ws, NULL);
+    return atomic_load(&conn->gone) || wsk__is_overdue(conn) ||
+           wsk__stream_has_ended(conn->fd);
+}
+
+/* ------------------------------------------------------------- the body --- */
 
 static void touch_body(wsk_request *req)
 {
@@ -108,7 +126,7 @@ wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
     struct wsk__body *body = req->body;
     uint64_t most;
 
-    if (req->finished || req->conn->ws != NULL || body->failed)
+    if (!is_open(req) || body->failed)
         return WSK_E_STATE;
     touch_body(req);
     if (!req->body_whole)
@@ -121,50 +139,32 @@ wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
     return WSK_OK;
 }
 
-/* Wait until something of the body is in memory, or all of it was. */
-static wsk_status feed_body(wsk_request *req)
-{
-    while (wsk__body_stored(req->body).len == 0 && !req->body->done) {
-        switch (wsk__http_feed_some(req->thread, req->conn)) {
-        case WSK__FEED_MORE:
-            return WSK_E_AGAIN;
-        case WSK__FEED_OVER:
-            req->conn->h->failed = req->body->failed = true;
-            return WSK_E_CUT;
-        case WSK__FEED_READY:
-        case WSK__FEED_DATA:
-        case WSK__FEED_SPILL:
-        case WSK__FEED_SAY:
-        case WSK__FEED_FULL:
-            break;
-        }
-    }
-    return WSK_OK;
-}
-
 wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
                             size_t *got)
 {
     struct wsk__body *body = req->body;
+    wsk_status st = WSK_OK;
     wsk_str stored;
-    wsk_status st;
 
     *got = 0;
-    if (req->finished || req->conn->ws != NULL)
+    if (!is_open(req))
         return WSK_E_STATE;
     if (body->failed)
         return WSK_E_CUT;
     touch_body(req);
     if (body->file.read < body->file.stored)
         return wsk__body_file_read(body, data, cap, got);
+    stored = wsk__body_stored(body);
     if (req->body_whole) {
-        *got = read_whole(req, wsk__body_stored(body), data, cap);
+        *got = read_whole(req, stored, data, cap);
         return WSK_OK;
     }
-    st = feed_body(req);
+    while (st == WSK_OK && stored.len == 0 && !body->done) {
+        st = req->ops->more(req);
+        stored = wsk__body_stored(body);
+    }
     if (st != WSK_OK)
         return st;
-    stored = wsk__body_stored(body);
     if (cap > stored.len)
         cap = stored.len;
     if (cap > 0)
@@ -176,16 +176,19 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
 
 uint64_t wsk_request_body_length(const wsk_request *req)
 {
-    return req->body->done ? req->body->length : WSK_LENGTH_UNKNOWN;
+    return req->body != NULL && req->body->done ? req->body->length
+                                                : WSK_LENGTH_UNKNOWN;
 }
 
 bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
 {
+    const struct wsk__body *body = req->body;
     wsk_str stored;
 
-    if (!req->body->done || req->body_touched || req->body->file.stored > 0)
+    if (body == NULL || !body->done || req->body_touched ||
+        body->file.stored > 0)
         return false;
-    stored = wsk__body_stored(req->body);
+    stored = wsk__body_stored(body);
     *data = (const uint8_t *)stored.p;
     *len = stored.len;
     return true;
@@ -193,69 +196,27 @@ bool wsk_request_body(wsk_request *req, const uint8_t **data, size_t *len)
 
 wsk_status wsk_request_wait(wsk_request *req)
 {
-    struct wsk__conn *conn = req->conn;
-    bool came;
-
-    if (req->body->done || conn->eof || req->body->failed ||
-        wsk__body_stored(req->body).len > 0 || req->thread->span.len > 0 ||
-        wsk__buf_len(&conn->h->in) > conn->h->in_fed)
+    if (req->body == NULL)
+        return WSK_E_STATE;
+    if (req->body->done || req->body->failed ||
+        wsk__body_stored(req->body).len > 0)
         return WSK_OK; /* there is something to read, or to be told */
-    if (wsk_http_send_continue(&conn->h->http) != WSK_OK ||
-        wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
-        return WSK_E_CUT;
-    wsk__arrival_resume(conn);
-    wsk__call_park(req->thread);
-    came = wsk__stream_wait(
-        conn->fd, WSK__READ,
-        wsk__min_rate_due_ms(&conn->h->arrival, conn->srv->cfg.body_rate));
-    wsk__call_unpark(req->thread);
-    if (!came) {
-        wsk__http_fail(&conn->h->http, 408);
-        conn->h->failed = req->body->failed = true;
-        return WSK_E_CUT;
-    }
-    conn->drained = false;
-    conn->h->away_ms = wsk__now_ms();
-    return WSK_OK;
+    return req->ops->wait(req);
 }
 
-bool wsk_request_is_gone(const wsk_request *req)
-{
-    struct wsk__conn *conn = req->conn;
-    bool upgraded;
-
-    if (conn == NULL)
-        return false; /* the other server knows */
-    if (wsk__forked(&conn->srv->life))
-        return true;
-    wsk__conn_lock(conn);
-    upgraded = conn->ws != NULL;
-    wsk__conn_unlock(conn);
-    if (upgraded)
-        return wsk_conn_closed(&conn->ws->handle, NULL);
-    return atomic_load(&conn->gone) || wsk__is_overdue(conn) ||
-           wsk__stream_has_ended(conn->fd);
-}
-
-wsk_status wsk__request_gone(wsk_request *req)
-{
-    req->aborted = true;
-    return WSK_E_CLOSED;
-}
+/* ----------------------------------------------------------- the answer --- */
 
 wsk_status wsk_request_hints(wsk_request *req, const wsk_header *headers,
                              size_t n)
 {
     wsk_status st;
 
-    if (req->finished || req->conn->ws != NULL)
+    if (!is_open(req))
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(&req->conn->srv->life))
         return WSK_E_CLOSED;
-    st = wsk_http_send_hints(&req->conn->h->http, headers, n);
-    if (st == WSK_OK && wsk__http_flush(req->thread, req->conn) == WSK__IO_GONE)
-        return wsk__request_gone(req);
-    return st;
+    st = req->ops->hints(req, headers, n);
+    return st == WSK_E_CLOSED ? wsk__request_gone(req) : st;
 }
 
 wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
@@ -264,13 +225,9 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
 {
     wsk_status st;
 
-    if (req->finished || req->conn->ws != NULL)
+    if (!is_open(req))
         return WSK_E_STATE;
-    if (req->conn->srv->conns.draining ||
-        req->conn->srv->cfg.keep_alive_ms == 0)
-        wsk__http_last(&req->conn->h->http); /* 9112 9.6: and says so */
-    st = wsk_http_send_head(&req->conn->h->http, status, reason, headers, n,
-                            length);
+    st = req->ops->start(req, status, reason, headers, n, length);
     if (st != WSK_OK)
         return st;
     req->status = status;
@@ -279,170 +236,101 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
     return WSK_OK;
 }
 
-wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
+/* Count what the carrier took; abort where the answer cannot be complete. */
+static wsk_status note_sent(wsk_request *req, wsk_status st, size_t took)
 {
-    struct wsk__conn *conn = req->conn;
-    const struct wsk_http *http;
-    uint64_t left;
-    wsk_status st;
-
-    if (req->finished || req->status == 0)
-        return WSK_E_STATE;
-    if (req->aborted || wsk__forked(&conn->srv->life))
-        return WSK_E_CLOSED;
-    http = &conn->h->http;
-    left = http->send_left;
-    wsk__http_lend_out(req->thread, conn);
-    if (len > COPY_MAX && conn->h->segments.first == NULL &&
-        wsk__http_admit_body(&conn->h->http, 0) != SIZE_MAX)
-        return wsk__http_write_beside(req, data, len);
-    st = wsk_http_send_body(&conn->h->http, data, len);
-    if (st == WSK_OK)
-        req->sent += http->framing == (uint8_t)WSK__FRAMING_LENGTH
-                         ? left - http->send_left
-                         : len;
-    else if (st == WSK_E_NOMEM)
+    req->sent += took;
+    if (st == WSK_E_CLOSED)
+        return wsk__request_gone(req);
+    if (st == WSK_E_NOMEM || st == WSK_E_SYS)
         wsk_request_abort(req);
     return st;
+}
+
+wsk_status wsk_request_write(wsk_request *req, const void *data, size_t len)
+{
+    wsk_status st = may_send(req);
+    size_t took = 0;
+
+    if (st != WSK_OK)
+        return st;
+    st = req->ops->write(req, data, len, &took);
+    return note_sent(req, st, took);
 }
 
 wsk_status wsk_request_lend(wsk_request *req, const void *data, size_t len,
                             void (*release)(void *user), void *user)
 {
-    struct wsk__conn *conn = req->conn;
-    struct wsk__buf *out = &conn->h->http.out;
-    bool chunked;
-    size_t n;
+    wsk_status st = may_send(req);
+    size_t took = 0;
 
-    if (req->finished || req->status == 0)
-        return WSK_E_STATE;
-    if (req->aborted || wsk__forked(&conn->srv->life))
-        return WSK_E_CLOSED;
-    wsk__segments_give_back(&conn->h->segments);
-    n = wsk__http_admit_body(&conn->h->http, len);
-    chunked = n == SIZE_MAX && len > 0;
-    if (n == SIZE_MAX)
-        n = len;
-    if ((chunked && !wsk__reply_chunk_open(out, n)) ||
-        wsk__segments_add_lent(&conn->h->segments, wsk__buf_len(out), data, n,
-                               release, user) != WSK_OK) {
-        wsk_request_abort(req);
-        return WSK_E_NOMEM;
-    }
-    req->sent += n;
-    if (!chunked || wsk__reply_chunk_close(out))
-        return WSK_OK;
-    wsk_request_abort(req); /* it is lent all the same */
-    return WSK_OK;
+    if (st != WSK_OK)
+        return st;
+    st = req->ops->lend(req, data, len, release, user, &took);
+    return note_sent(req, st, took);
 }
 
 wsk_status wsk_request_send_file(wsk_request *req, int fd, uint64_t offset,
                                  uint64_t length)
 {
-    struct wsk__conn *conn = req->conn;
-    bool chunked;
-    size_t n;
-    wsk_status st;
+    wsk_status st = may_send(req);
+    size_t took = 0;
 
-    if (req->finished || req->status == 0)
-        return WSK_E_STATE;
-    if (req->aborted || wsk__forked(&conn->srv->life))
-        return WSK_E_CLOSED;
+    if (st != WSK_OK)
+        return st;
     if (length > (SIZE_MAX >> 1) || offset > (uint64_t)INT64_MAX - length)
         return WSK_E_ARG;
-    n = wsk__http_admit_body(&conn->h->http, (size_t)length);
-    chunked = n == SIZE_MAX;
-    n = chunked ? (size_t)length : n;
-    if (n == 0)
-        return WSK_OK;
-    if (chunked && !wsk__reply_chunk_open(&conn->h->http.out, n))
-        st = WSK_E_NOMEM;
-    else if (n <= FILE_COPY_MAX)
-        st = wsk__http_copy_file(conn, fd, offset, n);
-    else
-        st = wsk__segments_add_file(
-            &conn->h->segments, wsk__buf_len(&conn->h->http.out), fd, offset, n,
-            conn->h->http.framing == (uint8_t)WSK__FRAMING_CLOSE);
-    if (st == WSK_OK && chunked && !wsk__reply_chunk_close(&conn->h->http.out))
-        st = WSK_E_NOMEM;
-    if (st == WSK_OK)
-        req->sent += n;
-    else
-        wsk_request_abort(req);
-    return st;
+    st = req->ops->send_file(req, fd, offset, (size_t)length, &took);
+    return note_sent(req, st, took);
 }
 
 wsk_status wsk_request_flush(wsk_request *req)
 {
-    struct wsk__conn *conn = req->conn;
+    wsk_status st;
 
+    if (req->ops->start == NULL)
+        return WSK_E_STATE;
     if (req->aborted)
         return WSK_E_CLOSED;
-    if (!wsk__may_answer(conn, WSK__BY_HANDLER))
+    if (!wsk__may_answer(req->conn, WSK__BY_HANDLER))
         return wsk__request_gone(req);
     if (req->status != 0)
         req->head_left = true;
-    switch (wsk__http_flush(req->thread, conn)) {
-    case WSK__IO_GONE:
-        return wsk__request_gone(req);
-    case WSK__IO_WAIT:
-    case WSK__IO_LATER:
-        return wsk__http_owed(conn) > HIGH_WATER ? WSK_E_AGAIN : WSK_OK;
-    case WSK__IO_DONE:
-        break;
-    }
-    return WSK_OK;
-}
-
-static wsk_status await_reader(wsk_request *req)
-{
-    struct wsk__conn *conn = req->conn;
-
-    wsk__stall_begin(conn);
-    for (;;) {
-        if (wsk__http_flush(req->thread, conn) == WSK__IO_GONE)
-            return wsk__request_gone(req);
-        if (wsk__http_owed(conn) <= LOW_WATER)
-            return WSK_OK;
-        if (!wsk__stream_wait(
-                conn->fd, WSK__WRITE,
-                wsk__min_rate_due_ms(&conn->h->departure,
-                                     conn->srv->cfg.write_rate)) &&
-            wsk__stall_is_over(conn))
-            return wsk__request_gone(req);
-    }
+    st = req->ops->flush(req);
+    return st == WSK_E_CLOSED ? wsk__request_gone(req) : st;
 }
 
 wsk_status wsk_request_drain(wsk_request *req)
 {
     wsk_status st;
 
+    if (req->ops->start == NULL)
+        return WSK_E_STATE;
     if (req->aborted)
         return WSK_E_CLOSED;
     wsk__call_park(req->thread);
-    st = await_reader(req);
+    st = req->ops->drain(req);
     wsk__call_unpark(req->thread);
-    return st;
+    return st == WSK_E_CLOSED ? wsk__request_gone(req) : st;
 }
 
 wsk_status wsk_request_finish(wsk_request *req)
 {
     wsk_status st;
 
-    if (req->finished || req->conn->ws != NULL)
+    if (!is_open(req))
         return WSK_E_STATE;
     if (wsk__forked(&req->conn->srv->life))
         return WSK_E_CLOSED;
     st = wsk__request_end(req);
     if (!req->aborted)
-        wsk__http_flush(req->thread, req->conn);
+        req->ops->flush(req);
     return st;
 }
 
 void wsk_request_abort(wsk_request *req)
 {
-    req->aborted = true;
-    req->conn->h->reset = req->status != 0 && req->head->http10;
+    req->aborted = req->cut = true;
 }
 
 bool wsk_request_head_sent(const wsk_request *req)
@@ -459,4 +347,24 @@ wsk_status wsk_request_respond(wsk_request *req, int status,
     if (st == WSK_OK)
         st = wsk_request_write(req, body, len);
     return st == WSK_OK ? wsk_request_finish(req) : st;
+}
+
+wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
+                                   const uint8_t **data, size_t *len)
+{
+    wsk_status st;
+
+    if (!is_open(req) || !req->head->websocket || req->status != 0 ||
+        !req->body->done || wsk__forked(&req->conn->srv->life))
+        return WSK_E_STATE;
+    if (!wsk__may_answer(req->conn, WSK__BY_WEBSOCKET))
+        return WSK_E_CLOSED;
+    st = req->ops->detach(req, fd, data, len);
+    if (st != WSK_OK)
+        return st;
+    req->status = 101; /* as far as we can tell */
+    req->finished = true;
+    wsk__request_log(req);
+    wsk__call_leave(req->thread);
+    return WSK_OK;
 }

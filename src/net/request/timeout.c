@@ -3,23 +3,21 @@
 #include "net/conn/conn.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
-#include "net/http1/answer.h"
-#include "net/http1/exchange.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
 #include "net/loop/timer.h"
 #include "net/os/clock.h"
-#include "net/os/stream.h"
+#include "net/request/answer.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
 
 enum {
-    TELL_MS = 1000, /* a wait for a slot that is told */
+    TELL_MS = 1000, /* the log tells of a wait for a slot that is longer */
 };
 
-void wsk__overdue_arm(struct wsk__conn *conn)
+void wsk__overdue_arm(struct wsk__conn *conn, bool to_head)
 {
     wsk_server *srv = conn->srv;
     uint64_t due;
@@ -28,7 +26,7 @@ void wsk__overdue_arm(struct wsk__conn *conn)
         return;
     due = wsk__now_ms();
     conn->call_ms = (uint32_t)due;
-    conn->to_head = conn->h->http.to_head;
+    conn->to_head = to_head;
     atomic_store(&conn->answered_by, WSK__BY_NOBODY);
     due += srv->cfg.request_timeout_ms;
     if (conn->source.timer.next == NULL || due < conn->source.timer.due_ms)
@@ -44,7 +42,7 @@ void wsk__wait_arm(struct wsk__conn *conn)
 }
 
 /* The timer may have been set for an earlier request of the connection. */
-void wsk__wait_told(struct wsk__conn *conn)
+static void tell_wait(struct wsk__conn *conn)
 {
     uint64_t due = wsk__recent_ms(conn->call_ms) + TELL_MS;
 
@@ -56,7 +54,8 @@ void wsk__wait_told(struct wsk__conn *conn)
         wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_SLOTS);
 }
 
-void wsk__overdue(struct wsk__thread *th, struct wsk__conn *conn)
+static void tell_overdue(struct wsk__thread *th, struct wsk__conn *conn,
+                         const struct wsk__answer_ops *ops)
 {
     wsk_server *srv = conn->srv;
     uint64_t due = wsk__recent_ms(conn->call_ms) + srv->cfg.request_timeout_ms;
@@ -69,16 +68,23 @@ void wsk__overdue(struct wsk__thread *th, struct wsk__conn *conn)
         return;
     }
     if (atomic_compare_exchange_strong(&conn->answered_by, &was, WSK__BY_CLOCK))
-        wsk__http_answer_503(th, conn);
+        ops->timed_out(th, conn, false);
     else if (was == WSK__BY_HANDLER &&
              atomic_compare_exchange_strong(&conn->answered_by, &was,
                                             WSK__BY_CLOCK))
-        wsk__stream_shut(conn->fd);
+        ops->timed_out(th, conn, true);
     else
         return;
     wsk__logf(&srv->logs, WSK_LOG_WARNING,
               "a handler has taken longer than request_timeout; its "
               "client was told");
+}
+
+void wsk__busy_expired(struct wsk__thread *th, struct wsk__conn *conn,
+                       const struct wsk__answer_ops *ops)
+{
+    tell_wait(conn);
+    tell_overdue(th, conn, ops);
 }
 
 bool wsk__may_answer(struct wsk__conn *conn, enum wsk__answered_by as)

@@ -6,25 +6,30 @@
 #include "net/conn/conn.h"
 #include "wsocket.h"
 
+struct wsk__answer_ops;
 struct wsk__thread;
 
 /* ---- request_timeout ---- */
 
-/* A request is about to be called; leader. */
-void wsk__overdue_arm(struct wsk__conn *conn);
+/* Set the clock of a request that is about to be called, perhaps `to_head`:
+ * a HEAD. Leader. */
+void wsk__overdue_arm(struct wsk__conn *conn, bool to_head);
 
-/* Its request was queued: from now on a long wait for a slot is told; leader.
+/* Let the log tell if the request waits long for a slot: it was queued. Leader.
  */
 void wsk__wait_arm(struct wsk__conn *conn);
 
-/* A timer of a busy connection has fired; leader. */
-void wsk__wait_told(struct wsk__conn *conn);
-void wsk__overdue(struct wsk__thread *th, struct wsk__conn *conn);
+/* The timer of a busy connection has fired: look at both. `ops`: of the carrier
+ * of its request. Leader. */
+void wsk__busy_expired(struct wsk__thread *th, struct wsk__conn *conn,
+                       const struct wsk__answer_ops *ops);
 
-/* Whether the handler may still answer, or (`socket`) upgrade; its thread. */
+/* Return true if the call may answer, or upgrade: the clock has not. Thread of
+ * the call. */
 bool wsk__may_answer(struct wsk__conn *conn, enum wsk__answered_by as);
 
-/* Whether its client was told that it takes too long; any thread. */
+/* Return true if the client was told that its request takes too long. Any
+ * thread. */
 bool wsk__is_overdue(const struct wsk__conn *conn);
 
 #endif

@@ -1,13 +1,55 @@
-/* net/request/upgrade: the opening handshake, as far as a request is concerned.
- */
+/* net/request/upgrade: a request that becomes a WebSocket. */
 #ifndef WSK_NET_REQUEST_UPGRADE_H
 #define WSK_NET_REQUEST_UPGRADE_H
 
+#include "net/websocket/handshake.h"
 #include "wsocket.h"
 
 struct wsk__conn;
+struct wsk__ends;
+struct wsk__served;
+struct wsk__thread;
 
-/* May this attempt become a WebSocket? Then a place is reserved for it. */
-wsk_ws_verdict wsk__upgrade_judge(struct wsk__conn *conn);
+enum { WSK__UPGRADE_EXTRA = 64 }; /* fields of the application in a 101 */
+
+/* An upgrade that has not been sent yet. */
+struct wsk__upgrade {
+    struct wsk__served *ws;
+    wsk_ws_verdict verdict;
+    char extensions[WSK_WS_DEFLATE_TEXT];
+    wsk_header fields[WSK__HANDSHAKE_FIELDS + WSK__UPGRADE_EXTRA];
+    size_t n; /* of `fields`: those of the 101 */
+};
+
+/* Return status 101 if the attempt may become a WebSocket; then a place is
+ * reserved for it. Leader. */
+wsk_ws_verdict wsk__upgrade_judge(wsk_server *srv, const wsk_head *head,
+                                  const struct wsk__ends *ends);
+
+/* ---- thread of the call: for carriers, in this order ---- */
+
+/* Make what the upgrade needs. `text`: the head as it was received. WSK_OK;
+ * WSK_E_CLOSED: the clock has answered; WSK_E_ARG: too many headers;
+ * WSK_E_NOMEM. */
+wsk_status wsk__upgrade_begin(struct wsk__upgrade *up, wsk_request *req,
+                              wsk_str text, const char *protocol,
+                              const wsk_header *headers, size_t n);
+
+/* Free that: the 101 cannot be sent. */
+void wsk__upgrade_cancel(struct wsk__upgrade *up);
+
+/* Turn the connection into a WebSocket, req->ws: the 101 is on its way. `owed`
+ * has not left yet, `early` came behind the head. WSK_E_NOMEM: the answer is
+ * cut. */
+wsk_status wsk__upgrade_complete(struct wsk__upgrade *up, wsk_request *req,
+                                 wsk_str owed, wsk_str early);
+
+/* The handler has returned: close the WebSocket, unless events serve it. */
+void wsk__upgrade_done(wsk_request *req);
+
+/* ---- leader ---- */
+
+/* Serve a connection that has become a WebSocket. False: the lead was lost. */
+bool wsk__upgrade_serve(struct wsk__thread *th, struct wsk__conn *conn);
 
 #endif

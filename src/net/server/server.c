@@ -50,7 +50,7 @@ static void release(struct wsk__conn *conn)
 }
 
 static const struct wsk__protocol PROTOCOL = {
-    .ops = &wsk__http1_ops,
+    .ops = &wsk__http1_protocol,
     .open = wsk__http1_open,
     .release = release,
 };

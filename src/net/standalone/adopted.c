@@ -1,8 +1,8 @@
-#include "net/standalone/adopted.h"
-
 #include "base/buf.h"
 #include "base/mem.h"
 #include "http/host.h"
+#include "net/conn/peer.h"
+#include "net/request/answer.h"
 #include "net/request/request.h"
 #include "net/standalone/standalone.h"
 #include "net/websocket/handshake.h"
@@ -11,11 +11,12 @@
 
 #include <string.h>
 
-/* An attempt on a foreign server. The request is first: its conn is NULL, by
- * which it is known. */
+static const struct wsk__ends NO_ENDS;
+
+/* An attempt on the socket of another server. */
 struct adopted_request {
-    struct wsk_request base;
-    wsk_adoption how; /* texts are in `kept`; config is borrowed */
+    struct wsk_request base; /* first: its address is the request's */
+    wsk_adoption how;        /* texts are in `kept`; config is borrowed */
     wsk_ws_verdict verdict;
     struct wsk__handshake *kept;
     wsk_head *head;
@@ -54,53 +55,6 @@ static bool keep(struct adopted_request *req, const wsk_adoption *how)
     return true;
 }
 
-wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
-                             wsk_ws_verdict *verdict)
-{
-    struct adopted_request *req = wsk__calloc(sizeof(*req));
-    wsk_status st = WSK_E_NOMEM;
-
-    *verdict =
-        (wsk_ws_verdict){.status = 400, .reason = "not a valid request head"};
-    if (req == NULL)
-        return WSK_E_NOMEM;
-    req->lent = true;
-    if (keep(req, how)) {
-        req->head = wsk__handshake_head(req->kept, &how->config->limits);
-        st = req->head != NULL
-                 ? judge(req->head, how->https, how->config, verdict)
-                 : WSK_E_ARG;
-    }
-    if (st != WSK_OK) {
-        wsk_request_disown(&req->base);
-        return st;
-    }
-    req->lent = false;
-    req->base.head = req->head;
-    req->verdict = *verdict;
-    *out = &req->base;
-    return WSK_OK;
-}
-
-void wsk_request_disown(wsk_request *base)
-{
-    struct adopted_request *req = (struct adopted_request *)base;
-
-    if (req->ws != NULL)
-        wsk_conn_unref(&req->ws->handle);
-    else if (!req->lent)
-        req->how.transport->free(req->how.io);
-    wsk_free(req->head);
-    wsk__free(req->kept);
-    wsk__free(req->early);
-    wsk__free(req);
-}
-
-const char *wsk__adopted_subprotocols(const wsk_request *base)
-{
-    return ((const struct adopted_request *)base)->how.config->ws_subprotocols;
-}
-
 static bool put_text(struct wsk__buf *to, const char *text)
 {
     return wsk__buf_put(to, text, strlen(text));
@@ -136,9 +90,8 @@ static wsk_status queue_101(struct wsk__standalone *ws,
     return ok ? WSK_OK : WSK_E_NOMEM;
 }
 
-wsk_status wsk__adopted_upgrade(wsk_request *base, const char *protocol,
-                                const wsk_header *headers, size_t n,
-                                wsk_conn **conn)
+static wsk_status upgrade(wsk_request *base, const char *protocol,
+                          const wsk_header *headers, size_t n, wsk_conn **conn)
 {
     struct adopted_request *req = (struct adopted_request *)base;
     char extensions[WSK_WS_DEFLATE_TEXT];
@@ -146,10 +99,6 @@ wsk_status wsk__adopted_upgrade(wsk_request *base, const char *protocol,
     struct wsk__standalone *ws;
     wsk_status st;
 
-    if (req->ws != NULL)
-        return WSK_E_STATE;
-    if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
-        return WSK_E_ARG;
     ws = wsk__standalone_new(&req->how, protocol);
     if (ws == NULL)
         return WSK_E_NOMEM;
@@ -168,4 +117,53 @@ wsk_status wsk__adopted_upgrade(wsk_request *base, const char *protocol,
     wsk__standalone_flush(ws);
     *conn = &ws->handle;
     return WSK_OK;
+}
+
+/* The other server has the request's body, and answers unless it is upgraded.
+ */
+static const struct wsk__answer_ops ADOPTED = {.upgrade = upgrade};
+
+wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
+                             wsk_ws_verdict *verdict)
+{
+    struct adopted_request *req = wsk__calloc(sizeof(*req));
+    wsk_status st = WSK_E_NOMEM;
+
+    *verdict =
+        (wsk_ws_verdict){.status = 400, .reason = "not a valid request head"};
+    if (req == NULL)
+        return WSK_E_NOMEM;
+    req->lent = true;
+    if (keep(req, how)) {
+        req->head = wsk__handshake_head(req->kept, &how->config->limits);
+        st = req->head != NULL
+                 ? judge(req->head, how->https, how->config, verdict)
+                 : WSK_E_ARG;
+    }
+    if (st != WSK_OK) {
+        wsk_request_disown(&req->base);
+        return st;
+    }
+    req->lent = false;
+    req->base.ops = &ADOPTED;
+    req->base.cfg = how->config;
+    req->base.ends = &NO_ENDS;
+    req->base.head = req->head;
+    req->verdict = *verdict;
+    *out = &req->base;
+    return WSK_OK;
+}
+
+void wsk_request_disown(wsk_request *base)
+{
+    struct adopted_request *req = (struct adopted_request *)base;
+
+    if (req->ws != NULL)
+        wsk_conn_unref(&req->ws->handle);
+    else if (!req->lent)
+        req->how.transport->free(req->how.io);
+    wsk_free(req->head);
+    wsk__free(req->kept);
+    wsk__free(req->early);
+    wsk__free(req);
 }

@@ -99,7 +99,7 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     wsk__conn_lock(conn);
     conn->since_ms = ws->opened_ms = wsk__now_ms();
     conn->ws = ws;
-    atomic_store_explicit(&conn->ops, &wsk__websocket_ops,
+    atomic_store_explicit(&conn->ops, &wsk__websocket_protocol,
                           memory_order_release);
     atomic_fetch_add(&srv->conns.n_websockets, 1);
     wsk__conn_unlock(conn);

@@ -78,7 +78,7 @@ static void on_closed(struct wsk__conn *conn)
     wsk__ws_log_end(conn);
 }
 
-const struct wsk__protocol_ops wsk__websocket_ops = {
+const struct wsk__protocol_ops wsk__websocket_protocol = {
     .locked = true,
     .ready = on_ready,
     .posted = on_posted,
