@@ -4,13 +4,14 @@
 
 #include "wsocket.h"
 
-/* `list` as the option has it; NULL in, NULL out. When a folder cannot be
- * opened: NULL, errno, and a line in `error`. */
+/* Open the folders of `list`, as the option has it; NULL in, NULL out. When one
+ * cannot be opened: NULL, errno, and a line in `error`. */
 struct wsk__statics *wsk__statics_new(const char *list, char *error,
                                       size_t size);
 void wsk__statics_free(struct wsk__statics *statics); /* NULL is legal */
 
-/* Whether the request is for a file. NULL statics is legal: it is not. */
+/* Return true if the request is for a file. NULL statics is legal: it is not.
+ */
 bool wsk__static_is(const struct wsk__statics *statics, const wsk_head *head);
 
 /* Answer such a request. May wait for the disk: a watched call. */

@@ -1,6 +1,5 @@
 #include "net/http1/run.h"
 
-#include "app/static.h"
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/conn.h"
@@ -22,6 +21,7 @@
 #include "net/os/stream.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
+#include "net/request/builtin.h"
 #include "net/request/call.h"
 #include "net/request/request.h"
 #include "net/request/segments.h"
@@ -154,16 +154,16 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
  * the connection has become a WebSocket, and the caller has a reference to give
  * up once the loop knows. */
 static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
-                           enum wsk__call_kind kind)
+                           const struct wsk__builtin *builtin, bool queued)
 {
     wsk_server *srv = conn->srv;
     wsk_request *req = &th->req;
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);
-    if (kind == WSK__CALL_QUEUED) /* by another thread than before */
+    if (queued) /* by another thread than before */
         wsk__http_set_date(th, conn);
-    wsk__request_answer(th, req, kind);
+    wsk__request_answer(th, req, builtin, queued);
     if (wsk__forked(&srv->life))
         return false;
     if (attempt)
@@ -215,14 +215,13 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
     cannot_call(conn);
 }
 
-/* Here and now, or not at all. */
+/* Begin a call in this thread. False: it must be queued. */
 static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
-                       enum wsk__call_kind *kind)
+                       const struct wsk__builtin **builtin)
 {
-    *kind = WSK__CALL_NOW;
-    if (!wsk__static_is(conn->srv->site.statics, conn->h->head))
+    *builtin = wsk__builtin_for(&conn->srv->site.builtins, conn->h->head);
+    if (*builtin == NULL)
         return wsk__call_begin(th, &conn->call);
-    *kind = WSK__CALL_FILE;
     wsk__call_begin_aside(th, &conn->call);
     return true;
 }
@@ -233,7 +232,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     bool leads, upgraded;
     enum wsk__limit limit;
-    enum wsk__call_kind kind;
+    const struct wsk__builtin *builtin;
 
     conn->busy = true;
     /* A body still to come is read by the handler into this thread's buffer;
@@ -247,7 +246,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
         wsk__http_count_streaming(conn, true);
     }
     wsk__overdue_arm(conn, conn->h->http.to_head);
-    if (!begin_call(th, conn, &kind)) {
+    if (!begin_call(th, conn, &builtin)) {
         if (!wsk__http_retain(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
@@ -258,7 +257,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__wait_arm(conn);
         return true;
     }
-    upgraded = answer_request(th, conn, kind);
+    upgraded = answer_request(th, conn, builtin, false);
     leads = wsk__call_end(th);
     if (leads) {
         conn->busy = false;
@@ -477,7 +476,7 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
 static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {
     struct wsk__conn *conn = wsk__conn_of_call(call);
-    bool upgraded = answer_request(th, conn, WSK__CALL_QUEUED);
+    bool upgraded = answer_request(th, conn, NULL, true);
 
     if (!upgraded)
         wsk__http_flush(th, conn);

@@ -3,7 +3,6 @@
 #define WSK_NET_HTTP1_RUN_H
 
 #include "net/log/limits.h"
-#include "net/request/call.h"
 #include "wsocket.h"
 
 struct wsk__thread;

@@ -1,6 +1,5 @@
 #include "net/request/call.h"
 
-#include "app/static.h"
 #include "base/mem.h"
 #include "net/conn/conn.h"
 #include "net/conn/peer.h"
@@ -9,7 +8,9 @@
 #include "net/log/access.h"
 #include "net/log/log.h"
 #include "net/request/answer.h"
+#include "net/request/builtin.h"
 #include "net/request/request.h"
+#include "net/request/site.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
 #include "wsocket.h"
@@ -30,19 +31,17 @@ static bool is_left_alone(wsk_request *req)
 }
 
 void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
-                         enum wsk__call_kind kind)
+                         const struct wsk__builtin *builtin, bool queued)
 {
-    wsk_server *srv = th->srv;
+    const struct wsk__site *site = &th->srv->site;
 
-    if (kind == WSK__CALL_FILE) {
+    if (builtin != NULL) {
         wsk__gate_leave(th);
-        wsk__static_answer(srv->site.statics, req);
-        return;
+        builtin->answer(builtin->user, req);
+    } else if (!queued || !is_left_alone(req)) {
+        wsk__gate_enter(th);
+        site->handler(req, site->user);
     }
-    if (kind == WSK__CALL_QUEUED && is_left_alone(req))
-        return;
-    wsk__gate_enter(th);
-    srv->site.handler(req, srv->site.user);
 }
 
 /* Whoever wrote the handler forgot the answer. */

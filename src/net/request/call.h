@@ -4,19 +4,16 @@
 
 #include "wsocket.h"
 
+struct wsk__builtin;
 struct wsk__thread;
-
-enum wsk__call_kind {
-    WSK__CALL_NOW,    /* by the thread that has read the request */
-    WSK__CALL_QUEUED, /* later; not if its client has gone meanwhile */
-    WSK__CALL_FILE,   /* not of the handler: of the static files */
-};
 
 /* ---- thread of the call ---- */
 
-/* Let the server's handler answer. The caller ends the request, and flushes. */
+/* Let `builtin` answer; where it is NULL, the server's handler, unless the
+ * request was `queued` and its client has gone meanwhile. The caller ends the
+ * request, and flushes. */
 void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
-                         enum wsk__call_kind kind);
+                         const struct wsk__builtin *builtin, bool queued);
 
 /* Complete the answer, whose handler has returned or says so, and send nothing
  * yet. Returns the result of wsk_request_finish(). */

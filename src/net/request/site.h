@@ -2,11 +2,10 @@
 #ifndef WSK_NET_REQUEST_SITE_H
 #define WSK_NET_REQUEST_SITE_H
 
+#include "net/request/builtin.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
-
-struct wsk__statics;
 
 /* Which bodies are complete before their request is called. */
 enum wsk__buffering {
@@ -20,7 +19,7 @@ struct wsk__site {
     void *user;                    /* fixed: of the handler */
     enum wsk__buffering buffering; /* fixed: cfg.buffer_body */
     char *temp_dir;                /* fixed: for body files */
-    struct wsk__statics *statics;  /* fixed once listening; NULL: none */
+    struct wsk__builtins builtins; /* fixed once listening */
     bool plain_files;              /* fixed; test: no sendfile() */
     atomic_ullong spilled;         /* bytes in body files */
     atomic_uint streaming;         /* requests whose handler was called before

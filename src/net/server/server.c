@@ -1,6 +1,5 @@
 #include "net/server/server.h"
 
-#include "app/static.h"
 #include "base/items.h"
 #include "base/mem.h"
 #include "net/conn/accept.h"
@@ -18,6 +17,7 @@
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/process.h"
+#include "net/server/builtins.h"
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
@@ -62,7 +62,7 @@ static void end(struct wsk__life *life)
         (wsk_server *)((char *)life - offsetof(struct wsk_server, life));
 
     forget_places(srv);
-    wsk__statics_free(srv->site.statics);
+    wsk__server_close_builtins(srv);
     wsk__trust_clear(&srv->conns.trust);
     wsk__loop_close(&srv->loop);
     wsk__log_free(srv->logs.access, LOG_FLUSH_MS);
@@ -175,13 +175,8 @@ static wsk_status open_all(wsk_server *srv)
     if (!wsk__trust_read(&srv->conns.trust, &srv->cfg))
         return WSK_E_ARG;
     st = open_places(srv);
-    if (st == WSK_OK && srv->site.statics == NULL) {
-        srv->site.statics = wsk__statics_new(srv->cfg.static_folders,
-                                             srv->conns.places.error,
-                                             sizeof(srv->conns.places.error));
-        if (srv->site.statics == NULL && srv->cfg.static_folders != NULL)
-            st = WSK_E_SYS;
-    }
+    if (st == WSK_OK && !wsk__server_open_builtins(srv))
+        st = WSK_E_SYS;
     if (st != WSK_OK) {
         int saved = errno;
 
@@ -226,8 +221,7 @@ wsk_status wsk_server_can_start(wsk_server *srv)
     st = open_all(srv);
     saved = errno;
     forget_places(srv);
-    wsk__statics_free(srv->site.statics);
-    srv->site.statics = NULL;
+    wsk__server_close_builtins(srv);
     wsk__trust_clear(&srv->conns.trust);
     srv->conns.places.trial = false;
     wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);
