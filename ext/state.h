@@ -91,7 +91,7 @@ enum ext_slot {
 
 /* Other objects of the module: its exceptions; logging.getLogger("wsocket");
  * wsgi.errors of the newest server, or NULL; the headers of an answer in HTML,
- * a list that is never changed (answer.c); classes of the module io. */
+ * a list that is never changed; classes of the module io. */
 #define EXT_OBJECTS(X)                                                         \
     X(WebSocketError)                                                          \
     X(ProtocolError)                                                           \
