@@ -13,8 +13,8 @@ DRAIN = 5.0  # seconds that the end of a handler waits for its output to leave
 
 
 def make(fd: int, received: bytes) -> socket.socket:
-    """Return a socket over ``fd`` that gives ``received`` first. It owns ``fd``,
-    which stays the caller's if an exception is raised."""
+    """Return a socket over ``fd`` that gives ``received`` first. The socket
+    owns ``fd``; after an exception the caller does."""
     real = socket.socket(fileno=fd)
     if not received:
         return real
@@ -29,9 +29,9 @@ class _Bridged(socket.socket):
     """A socket whose first bytes had arrived before it was made.
 
     No byte can be put back into a connection, and a library that asks select()
-    or an epoll object of its own sees only the descriptor. Therefore this is one
-    end of a socket pair that gives those bytes first, and two threads copy what
-    follows, one for each direction, so that neither waits for the other.
+    or an epoll object of its own sees only the descriptor. Therefore this is
+    one end of a socket pair that gives those bytes first, and two threads copy
+    what follows, one for each direction, so that neither waits for the other.
     """
 
     def __init__(self, real: socket.socket, received: bytes) -> None:

@@ -1,8 +1,8 @@
-"""Let plain rules of Werkzeug's maps take WebSockets; called by the extension.
+"""Let plain rules of Werkzeug's maps match WebSockets; used by the extension.
 
-Werkzeug matches an upgrade against the rules with ``websocket=True`` alone. Only
-its map knows which rule a request meets, behind any middleware, so the decision
-is changed there: where no WebSocket rule matches, the plain rules are tried.
+Werkzeug matches an upgrade only against rules with ``websocket=True``. Only the
+map knows which rule a request matches, behind any middleware, so the change is
+made there: if no WebSocket rule matches, the plain rules are tried.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from ._wsocket import WebSocket
 from .log import logger, warn
 
-# Set by the extension: True where plain rules may match, False where not.
+# Set by the extension: True if plain rules may match, else False.
 MARK = "wsocket.plain_rules"
 _ON_ADAPTER = "_wsocket_plain_rules"
 _ON_RULE = "_wsocket_told"
@@ -26,12 +26,12 @@ _ON_RULE = "_wsocket_told"
 NAME = "werkzeug.routing"
 
 _lock = threading.Lock()
-_observed: Any = None  # the module whose classes are wrapped
-_watched = False  # the import of it is waited for
+_observed: Any = None  # the module with the wrapped classes
+_watched = False  # a _Finder waits for the import
 
 
 def observe() -> None:
-    """Wrap Werkzeug's routing once, now or when the application imports it."""
+    """Wrap werkzeug.routing once, now or when the application imports it."""
     global _watched
     module = sys.modules.get(NAME)
     if module is not None and module is _observed:
@@ -41,13 +41,13 @@ def observe() -> None:
             _watched = True
             sys.meta_path.insert(0, _Finder())
     if module is not None:
-        with contextlib.suppress(Exception):  # it failed in another thread
+        with contextlib.suppress(Exception):  # another thread's import failed
             # Wait for a thread that is still importing it.
             _wrap_once(importlib.import_module(NAME))
 
 
 class _Finder:
-    """Wraps the module at its import, and leaves no trace of that in it."""
+    """Wrap the module at its import, and leave no trace of that in it."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != NAME:
@@ -83,14 +83,14 @@ def _wrap_once(module: Any) -> None:
         _observed = module
         try:
             _wrap(module)
-        except Exception as error:  # another Werkzeug than the ones known
+        except Exception as error:  # an unknown version of Werkzeug
             logger.debug("werkzeug.routing is left as it is: %r", error)
 
 
 def _wrap(routing: Any) -> None:
     adapter_class, map_class = routing.MapAdapter, routing.Map
     exceptions = importlib.import_module("werkzeug.exceptions")
-    # A rule for other methods, or with another slash, hides the mismatch.
+    # A rule for other methods, or with or without a slash, hides the mismatch.
     refusals = (
         routing.WebsocketMismatch,
         exceptions.MethodNotAllowed,
@@ -131,13 +131,13 @@ def _is_explicit(
     query_args: Any = None,
     websocket: Any = None,
 ) -> bool:
-    """Whether the caller of match() says which kind of rule it wants."""
+    """Return True if the caller of match() asks for one kind of rule."""
     return websocket is not None
 
 
 def _may(environ: Any) -> bool:
-    """Whether plain rules may match. A middleware that makes an environ of its
-    own loses the mark, but hands on the WebSocket that a view needs."""
+    """Return True if plain rules may match. A middleware that makes its own
+    environ loses the mark, but passes on the WebSocket that a view needs."""
     environ = getattr(environ, "environ", environ)
     mark = environ.get(MARK)
     if mark is None:
@@ -146,8 +146,8 @@ def _may(environ: Any) -> bool:
 
 
 def _as_plain(adapter: Any) -> Any:
-    """The adapter as it had been made for a plain request: redirects say
-    http, not ws."""
+    """Return the adapter as for a plain request: redirects lead to http, not to
+    ws."""
     plain = copy.copy(adapter)
     plain.websocket = False
     secure = adapter.url_scheme in ("wss", "https")
@@ -158,10 +158,10 @@ def _as_plain(adapter: Any) -> Any:
 def _tell(
     match: Any, path_info: Any = None, method: Any = None, *_: Any, **__: Any
 ) -> None:
-    """Name the rule that refuses a WebSocket, and the remedy, once."""
+    """Log once which rule refuses a WebSocket, and the remedy."""
     try:
         rule = match(path_info, method, return_rule=True, websocket=False)[0]
-    except Exception:  # a redirect, or what a converter raises
+    except Exception:  # a redirect, or an error of a converter
         return
     if not getattr(rule, _ON_RULE, False):
         setattr(rule, _ON_RULE, True)

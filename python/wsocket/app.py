@@ -1,4 +1,4 @@
-"""WebSocket applications made of events, and a middleware.
+"""WebSocket applications based on events, and a middleware.
 
     from wsocket import WSocketApp, run
 
@@ -34,14 +34,14 @@ EVENTS = ("onconnect", "onmessage", "ondrain", "onclose")
 
 
 class WSocketApp(Framework):
-    """Event handlers for WebSockets, routes, and a middleware: all at once.
+    """Event handlers for WebSockets, routes, and a middleware in one class.
 
     ``WSocketApp(app)``
-        gives plain requests to ``app``, and WebSockets too, as
+        passes plain requests to ``app``, and WebSockets as well, as
         ``environ["wsgi.websocket"]``.
     ``WSocketApp()`` with handlers in ``onconnect``, ``onmessage``, ``onclose``
-        serves WebSockets by events; no thread waits for a connection. Those in
-        ``ondrain`` are called when a slow client has room again, see
+        serves WebSockets by events; no thread waits for a connection. Handlers
+        in ``ondrain`` are called when a slow client has room again, see
         ``client.is_full``.
     ``WSocketApp()`` with routes
         is a ``Framework``; a WebSocket goes to the events, if there are any,
@@ -49,24 +49,25 @@ class WSocketApp(Framework):
     ``WSocketApp()`` alone
         is a demo that echoes.
 
-    ``protocol`` (or ``protocols``) are the subprotocols to choose from, the
+    ``protocol`` (or ``protocols``) are the subprotocols to choose from,
     preferred first. ``on_handshake(environ)`` may refuse a WebSocket, see
-    ``Gate``. ``options`` are those of a server that begin with ``ws_``, for
-    the WebSockets on other servers than ours. A subclass may define this and
-    the handlers as methods:
+    ``Gate``.
+    ``options`` are the options of a server that begin with ``ws_``, for
+    WebSockets on other servers than wsocket. A subclass may define
+    ``on_handshake`` and the handlers as methods:
 
         class Chat(WSocketApp):
             def onmessage(self, message, client):
                 client.send(message)
     """
 
-    #: What the key of a handshake is hashed with (RFC 6455 1.3).
+    #: The GUID that is hashed with the key of a handshake (RFC 6455 1.3).
     GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    #: RFC 6455 is 13; with "8" and "7" its drafts are taken, too.
+    #: RFC 6455 is 13; "8" and "7" accept its drafts.
     SUPPORTED_VERSIONS = ("13",)
-    #: The class of the client objects, a subclass of WebSocket.
+    #: The class of the clients, a subclass of WebSocket.
     websocket_class: type[WebSocket] = WebSocket
-    #: Asked about each WebSocket before it begins; or None.
+    #: Called for each WebSocket before it opens; or None.
     on_handshake: Optional[OnHandshake] = None
     onconnect: Any
     onmessage: Any
@@ -98,8 +99,9 @@ class WSocketApp(Framework):
             setattr(self, name, getattr(self, name, None))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """``app.onmessage = handler`` replaces all handlers, ``None`` removes
-        them. A handler takes as many of (message, client) as it likes."""
+        """Replace all handlers of an event by ``app.onmessage = handler``, or
+        remove them by ``None``. A handler may take fewer arguments than
+        (message, client)."""
         if name in EVENTS:
             if value is None:
                 value = Event()
@@ -111,7 +113,7 @@ class WSocketApp(Framework):
     def serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """What is neither a plain request nor for a route of its own."""
+        """Serve a WebSocket, or a plain request that has no route."""
         client = environ.get("wsgi.websocket")
         if client is None and is_attempt(environ):
             return self._middleware(environ, start_response)
@@ -121,7 +123,7 @@ class WSocketApp(Framework):
             if type(client) is not self.websocket_class:
                 client.__class__ = self.websocket_class
             if self.on_handshake is not None:
-                # As the client's, so that it keeps what is put into it.
+                # In the client's environ, what on_handshake() stores is kept.
                 environ = client.environ
                 answer = judge(
                     self.on_handshake, client, environ, start_response

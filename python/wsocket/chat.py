@@ -1,11 +1,12 @@
-"""``wsocket connect``: lines of standard input are messages, messages lines.
+"""``wsocket connect``: send lines of standard input as messages, and print the
+messages that come.
 
     wsocket connect ws://127.0.0.1:8080/
     echo hello | wsocket connect ws://127.0.0.1:8080/
 
 The exit status is 0 after a normal end (1000, 1001, or no code), 1 after any
-other, 2 when there was no WebSocket, 130 when it was interrupted before there
-was one.
+other close code, 2 if no WebSocket was opened, and 130 if it was interrupted
+before one was open.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NORMAL = (1000, 1001, 1005)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     given = make_parser().parse_args(argv)
     headers = [tuple(text.split(":", 1)) for text in given.header]
     try:
@@ -66,9 +67,9 @@ def main(argv: Sequence[str]) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsocket connect",
-        description="Lines of standard input are sent as messages, messages "
-        "are printed as lines. At the end of the input the WebSocket is "
-        "closed.",
+        description="Send each line of standard input as a message, and print "
+        "each message that comes as a line. At the end of the input, close the "
+        "WebSocket.",
     )
     parser.add_argument("url", help="ws://host:port/path, or wss://")
     parser.add_argument(
@@ -86,27 +87,29 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="subprotocol to offer; may be repeated",
     )
-    parser.add_argument("--origin", help="the Origin header")
+    parser.add_argument("--origin", help="value of the Origin field")
     parser.add_argument(
         "--timeout",
         type=float,
         default=10,
         metavar="SECONDS",
-        help="for connecting (default 10)",
+        help="seconds that connecting may take (default: 10)",
     )
     parser.add_argument(
         "--wait",
         type=float,
         default=0.5,
         metavar="SECONDS",
-        help="how long answers may come after the input has ended "
-        "(default 0.5)",
+        help="seconds to wait for messages after the input has ended "
+        "(default: 0.5)",
     )
     parser.add_argument(
-        "--max-size", metavar="SIZE", help="longest message, such as 16m"
+        "--max-size",
+        metavar="SIZE",
+        help="maximum size of a message in bytes, such as 16m",
     )
     parser.add_argument(
-        "--no-compression", action="store_true", help="offer none"
+        "--no-compression", action="store_true", help="offer no compression"
     )
     return parser
 
@@ -118,7 +121,7 @@ def header(text: str) -> str:
 
 
 def send_lines(ws: Any, wait: float) -> None:
-    """Each line is a message; the end of the input is the end."""
+    """Send each line as a message, and close at the end of the input."""
     code = 1000
     with contextlib.suppress(WebSocketError):
         try:
@@ -132,12 +135,12 @@ def send_lines(ws: Any, wait: float) -> None:
 
 
 def show_all(ws: Any) -> None:
-    """Print the messages, until they or their reader end."""
+    """Print messages until the WebSocket or the reader of the output ends."""
     try:
         for message in ws:
             show(message)
     except BrokenPipeError:
-        # What is left in the buffer goes nowhere when Python ends.
+        # Python flushes the buffer at its end: let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

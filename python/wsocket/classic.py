@@ -1,4 +1,4 @@
-"""The interface of wsgiref's servers, over the server in C.
+"""The server in C with the interface of wsgiref's servers.
 
     from wsocket import make_server
 
@@ -27,9 +27,9 @@ from .server import Server, why_not_wsgi
 class WSocketServer(ThreadingWSGIServer):
     """A server for any WSGI application, with WebSockets.
 
-    ``serve_forever()`` runs the server in C, which takes ``options``, unless a
-    handler class of one's own is given: then that handles each connection, in
-    a thread. ``handle_request()`` handles one connection so in any case.
+    ``serve_forever()`` runs the server in C, which takes ``options``. If
+    another handler class is given, it handles each connection, in a thread.
+    ``handle_request()`` always handles one connection with the handler class.
 
         server = WSocketServer(("", 8000))
         server.set_app(app)
@@ -53,11 +53,11 @@ class WSocketServer(ThreadingWSGIServer):
         self._server: Optional[Server] = None
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._asked = False  # to shut down
+        self._asked = False  # shutdown() was called
         super().__init__(server_address, RequestHandlerClass, bind_and_activate)
 
     def set_app(self, application: Optional[Application]) -> None:
-        """The application to serve; ``None`` is the demo."""
+        """Set the application to serve; ``None`` is the demo."""
         if self._server is not None:
             raise RuntimeError("set the application before serve_forever()")
         why = why_not_wsgi(application)
@@ -75,7 +75,7 @@ class WSocketServer(ThreadingWSGIServer):
             self._over.set()
             return
         app = self.get_app() or WSocketApp()
-        # The server closes its descriptor; this one stays the socket's.
+        # The server closes its descriptor, so it gets a duplicate.
         bind = ["fd:%d" % os.dup(self.fileno())]
         server = Server(app, bind=bind, **self._options)
         with self._lock:
@@ -96,7 +96,7 @@ class WSocketServer(ThreadingWSGIServer):
         try:
             with contextlib.suppress(TimeoutError):  # handlers are abandoned
                 server.join()
-        except BaseException:  # as Ctrl-C raises it
+        except BaseException:  # such as KeyboardInterrupt
             server.stop()
             with contextlib.suppress(TimeoutError):
                 server.join()
@@ -126,13 +126,13 @@ def make_server(
     handler_cls: Any = None,
     **options: object,
 ) -> Any:
-    """A server, bound and ready for ``serve_forever()``.
+    """Return a server that is bound and ready for ``serve_forever()``.
 
         make_server("", 8080, app)
         make_server("", 8080, app, ThreadingWSGIServer, FixedHandler)
 
-    Without classes it is a ``WSocketServer``: the server in C, which takes
-    ``options``. Classes that are given are used as they are.
+    Without classes this is a ``WSocketServer``: the server in C, which takes
+    ``options``. Classes that are given are used unchanged.
     """
     handler = handler_class or handler_cls
     kind = server_class or server_cls

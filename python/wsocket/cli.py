@@ -28,7 +28,7 @@ from .config import UsageError
 from .run import serve
 from .server import Server, why_not_wsgi
 
-# How long functions of atexit may take while handlers are stuck.
+# Seconds that functions of atexit may take while handlers are stuck.
 LAST_SECONDS = 5
 
 METAVARS = {
@@ -165,8 +165,8 @@ def metavar(name: str, kind: str) -> str:
 def parse(
     parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]
 ) -> dict[str, Any]:
-    """The arguments. Of those that are unknown an option is told first: its
-    value is left over as well, and may have become the application."""
+    """Parse the arguments. Among unknown ones, report an option first: its
+    value is unknown as well, or was taken for the application."""
     known, unknown = parser.parse_known_args(argv)
     for text in unknown:
         if re.match("--?[^-0-9]", text):
@@ -175,13 +175,13 @@ def parse(
         raise UsageError("unrecognized arguments: %s" % " ".join(unknown))
     given = vars(known)
     for name, value in given.items():
-        if isinstance(value, list):  # each may hold several, too
+        if isinstance(value, list):  # each of them may hold several items
             given[name] = config.items(",".join(value))
     return given
 
 
 def unknown_option(parser: argparse.ArgumentParser, text: str) -> str:
-    """``text`` may hold a value, as in --name=value and -nvalue."""
+    """Describe an unknown option, as in --name, --name=value and -nvalue."""
     long = text.startswith("--")
     flag = text.partition("=")[0] if long else text[:2]
     said = "unknown option %s" % config.shown(flag)
@@ -208,10 +208,10 @@ def make_server(app: Any, options: dict[str, Any]) -> Server:
 
 
 def leave_stuck_handlers(exc: BaseException) -> None:
-    """A thread that does not return cannot be joined, and may not survive the
-    end of the interpreter. Say where each is, do what the program has
-    registered for its end, and go; in bounded time, even if a thread keeps the
-    interpreter's lock."""
+    """End the process although handlers still run. Such a thread cannot be
+    joined, and may crash when the interpreter ends. So print where each thread
+    is, run the functions of atexit, and exit, in bounded time even if a thread
+    never releases the GIL."""
     faulthandler.dump_traceback_later(LAST_SECONDS, exit=True)
     print("wsocket: %s; this is where they are:" % exc, file=sys.stderr)
     sys.stderr.flush()
@@ -225,7 +225,7 @@ def leave_stuck_handlers(exc: BaseException) -> None:
 
 
 def load(spec: str) -> Any:
-    """The application that ``module:app`` names.
+    """Return the application that ``module:app`` names.
 
         load("flaskr:create_app('test')")
     """
@@ -261,7 +261,7 @@ def import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
-        # A module that the application itself misses is its own error.
+        # A missing module that the application imports is its own error.
         if exc.name is None or not (name + ".").startswith(exc.name + "."):
             raise
         raise UsageError(
@@ -271,7 +271,7 @@ def import_module(name: str) -> ModuleType:
 
 
 def evaluate(module: ModuleType, expression: str) -> Any:
-    """An attribute, dotted or not, or a call of one with literals."""
+    """Evaluate a name, dotted or not, or a call of one with literals."""
     try:
         node: Any = ast.parse(expression, mode="eval").body
         args: list[Any] = []

@@ -28,16 +28,16 @@ from .middleware import kind_of
 Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 LATE = "connect: the server has not answered in time"
-HEAD_MAX = 65536  # octets of an answer's head
+HEAD_MAX = 65536  # bytes of the head of an answer
 COMPRESSIONS = (True, False, None, "off", "no-takeover", "takeover")
-EXCERPT = 500  # octets of a refusal's body that an error shows
+EXCERPT = 500  # bytes of the body of a refusal that an error shows
 
 
 class HandshakeError(WebSocketError):
     """The server has not opened the WebSocket.
 
-    ``status`` is that of its answer, 0 if it was no HTTP; ``head`` and ``body``
-    are what it has sent, the body as far as it came along.
+    ``status`` is the status of its answer, 0 if that was no HTTP; ``head`` and
+    ``body`` are the answer, the body as far as it was received.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ def connect(
     sock: Optional[socket.socket] = None,
     **options: Any,
 ) -> WebSocket:
-    """Open a WebSocket and return it; it has the methods of a server's.
+    """Open a WebSocket and return it. It has the methods of a server's.
 
         with connect("wss://example.com/chat", subprotocols=["chat"]) as ws:
             for message in ws:
@@ -73,27 +73,27 @@ def connect(
         a name and password in it (``ws://me:secret@host/``) are sent as
         Basic authorization, unless ``headers`` have an ``Authorization``.
     ``timeout``
-        seconds for all of it: TCP, TLS and the handshake; ``None`` is
-        without limit. ``TimeoutError`` when it is over.
+        seconds for TCP, TLS and the handshake together, then
+        ``TimeoutError``; ``None`` means no limit.
     ``compression``
-        ``True`` offers it with context takeover, ``"no-takeover"`` without,
-        ``False`` not.
+        ``True`` offers compression with context takeover, ``"no-takeover"``
+        without; ``False`` offers none.
     ``max_size``
-        octets of a message that is received, by default a server's
-        ``ws_max_size``; a longer one closes with 1009.
+        maximum size in bytes of a received message, by default that of
+        ``ws_max_size``; a larger one closes with 1009.
     ``ssl``
         a context, instead of ``ssl.create_default_context()``.
     ``sock``
-        a connected socket to use, for a tunnel or ``socket.AF_UNIX``; TLS is
-        put on it for ``wss:``. ``proxy`` is only for saying that there is
-        none: proxies are not spoken to, tunnel with ``sock``.
+        a connected socket to use, such as a tunnel or ``socket.AF_UNIX``; for
+        ``wss:`` TLS is added. Proxies are not supported: ``proxy`` may only be
+        ``None``.
     ``options``
-        those of a server that begin with ``ws_``, such as
+        options of a server that begin with ``ws_``, such as
         ``ws_ping_interval=0``.
 
-    ``HandshakeError`` when the server refuses (its status and text are in
-    it); a redirection is an error, too, that tells where it leads. ``OSError``
-    when there is no connection, ``ValueError`` for a URL that is none.
+    Raise ``HandshakeError`` if the server refuses, with its status and text;
+    a redirection is an error as well, and its text names the target. Raise
+    ``OSError`` if there is no connection, ``ValueError`` for a bad URL.
     """
     _check(proxy, compression)
     parts, secure = _split(url)
@@ -123,7 +123,7 @@ def _check(proxy: object, compression: object) -> None:
 
 
 class _Way:
-    """To the server: where it is, or a socket that leads there already."""
+    """The address of the server, or a socket that is connected to it."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ def _split(url: str) -> tuple[urllib.parse.SplitResult, bool]:
 
 
 def _target(parts: urllib.parse.SplitResult) -> str:
-    """The request's target; what no URL may hold is quoted."""
+    """Return the request target, with illegal characters quoted."""
     path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     if not parts.query:
         return path
@@ -260,7 +260,7 @@ def _has(fields: list[tuple[str, str]], wanted: str) -> bool:
 
 
 def _basic(parts: urllib.parse.SplitResult) -> str:
-    """RFC 7617, as browsers and other clients say it for such a URL."""
+    """Return Basic credentials (RFC 7617), as browsers send for such a URL."""
     pair = "%s:%s" % (parts.username, parts.password or "")
     octets = urllib.parse.unquote_to_bytes(pair)
     return "Basic " + base64.b64encode(octets).decode()
@@ -278,7 +278,7 @@ def _left(deadline: Optional[float]) -> Optional[float]:
 def _shake_hands(
     sock: socket.socket, ask: _wsocket.Ask, deadline: Optional[float]
 ) -> bytes:
-    """Everything that came until the answer was complete."""
+    """Send the request. Return the bytes received up to a complete answer."""
     sock.sendall(ask.head)
     data = b""
     skipped = 0
@@ -311,13 +311,13 @@ def _shake_hands(
 
 
 def _is_interim(answer: tuple[int, str, str, int]) -> bool:
-    """RFC 9110 15.2: another answer follows, asked for or not."""
+    """Return True if another answer must follow (RFC 9110 15.2)."""
     status, _, _, used = answer
     return used > 0 and 100 <= status <= 199 and status != 101
 
 
 class _Replay(io.RawIOBase):
-    """What has been received already, then the socket."""
+    """A stream of the bytes received already, then of the socket."""
 
     def __init__(
         self, sock: socket.socket, data: bytes, deadline: Optional[float]
@@ -345,8 +345,8 @@ class _Replay(io.RawIOBase):
 def _body(
     sock: socket.socket, data: bytes, deadline: Optional[float]
 ) -> bytes:
-    """What a refusal says, as far as an error shows it; its framing tells where
-    it ends, as the server may keep the connection."""
+    """Return the body of a refusal, as far as an error shows it. Its framing
+    tells where it ends, because the server may keep the connection open."""
     import http.client
 
     body = b""

@@ -24,25 +24,24 @@ from ._hints import hint_for
 
 PREFIX = "WSOCKET_"
 NAMES = [name for name, *_ in _wsocket.options()]
-OTHERS = ["app", "config"]  # of the environment, beside the options
-LONGEST = 64  # characters of an unknown name that are compared and shown
+OTHERS = ["app", "config"]  # variables of the environment, besides the options
+LONGEST = 64  # characters of an unknown name to compare and show
 DEFAULTS = {name: default for name, _, default, _ in _wsocket.options()}
 KINDS = {name: kind for name, kind, *_ in _wsocket.options()}
 
 
 class UsageError(Exception):
-    """What the user asked for cannot be done; the text says why."""
+    """The options or arguments of the user are wrong; the text says why."""
 
 
 def gather(
     command_line: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """All options that are set, and warnings.
+    """Return all options that are set, and warnings.
 
     gather({"port": "80"}, {"WSOCKET_THREADS": "4"})[0]
 
-    A value counts, and has to be good, only where no stronger source has
-    another.
+    A value is used and checked only if no stronger source has another.
     """
     given = {k: v for k, v in command_line.items() if v is not None}
     outer, warnings = from_environment(environ)
@@ -64,8 +63,8 @@ def gather(
 
 
 class Layer:
-    """What one source says: ``options``, and the place of each that is to be
-    checked, for a message."""
+    """The options of one source, and for error messages the place of each
+    option that must be checked."""
 
     def __init__(self, source: str, options: dict[str, Any]) -> None:
         self.source = source
@@ -73,8 +72,9 @@ class Layer:
         self.places: dict[str, str] = {}
 
     def shield(self, taken: set[str]) -> None:
-        """Forget what stronger sources have said, and add the rest to
-        ``taken``. Where to listen is one thing in two spellings."""
+        """Drop the options that stronger sources have set (``taken``), and add
+        the rest to ``taken``. ``bind`` replaces ``host`` and ``port``, and they
+        replace ``bind``."""
         self.options = {k: v for k, v in self.options.items() if k not in taken}
         place = {"host", "port"} & set(self.options)
         if place and "bind" in self.options:
@@ -98,8 +98,8 @@ class Layer:
                 raise UsageError("%s: app takes 'module:app'" % self.places[name])
 
 
-# Kubernetes and Docker write these into each container beside a service or a
-# container that is called "wsocket", or "wsocket-" and more.
+# Variables that Kubernetes and Docker set in each container if a service or a
+# container is called "wsocket", or "wsocket-" and more.
 LINK = re.compile(
     r"(.+_)?(SERVICE_(HOST|PORT(_.+)?)"
     r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|ENV_.+)"
@@ -119,8 +119,8 @@ def is_link(name: str, value: str) -> bool:
 def from_environment(
     environ: Mapping[str, str],
 ) -> tuple[dict[str, Any], list[str]]:
-    """``WSOCKET_PORT=80`` as {"port": "80"}, and warnings: an unknown name is
-    no error, for others may have reasons for it."""
+    """Return ``WSOCKET_PORT=80`` as {"port": "80"}, and warnings. An unknown
+    name is no error, because another program may use it."""
     options: dict[str, Any] = {}
     warnings, links = [], []
     for variable in sorted(environ):
@@ -149,8 +149,8 @@ def from_environment(
 
 
 def from_file(path: str) -> Layer:
-    """The table ``[wsocket]`` of a TOML file. An unknown name is an error in
-    any case."""
+    """Return the table ``[wsocket]`` of a TOML file. An unknown name in it is
+    always an error."""
     try:
         with open(path, encoding="utf-8-sig") as file:  # as Windows writes it
             text = file.read()
@@ -187,7 +187,7 @@ def parse(text: str, path: str) -> dict[str, Any]:
 
 
 def line_of(text: str, name: str) -> str:
-    """", line 3", where that can be told."""
+    """Return ", line 3" for the line that sets ``name``, or ""."""
     key = re.compile(
         r"\s*[\"']?%s[\"']?\s*[=.\]]" % re.escape(name)
     )
@@ -215,7 +215,7 @@ def check(name: str, value: object, where: str) -> None:
 
 
 def refuse_foreign(names: Iterable[str]) -> None:
-    """TypeError for an option of another server; it says what to use."""
+    """Raise TypeError for an option of another server, with the one to use."""
     for name in names:
         hint = hint_for(name)
         if hint and name not in NAMES:
@@ -228,7 +228,7 @@ def items(text: str) -> list[str]:
 
 
 def nearest(name: str, names: Iterable[str]) -> Optional[str]:
-    """The one that is most like ``name``, if one is like it at all.
+    """Return the name that is most similar to ``name``; None if none is.
 
         nearest("prot", ["port", "host"])  # "port"
     """
@@ -237,13 +237,13 @@ def nearest(name: str, names: Iterable[str]) -> Optional[str]:
 
 
 def shown(text: str) -> str:
-    """As part of a line; the long are cut."""
+    """Cut a long text, so that it fits into a line."""
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
 def inherited(environ: Any, pid: Optional[int] = None) -> list[str]:
-    """What systemd has opened for this process (sd_listen_fds(3)); taken out
-    of the environment, so that no child takes it for its own.
+    """Return the sockets that systemd has opened for this process
+    (sd_listen_fds(3)), and remove them from the environment of its children.
 
         inherited({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
         # ["fd:3"]
@@ -259,9 +259,9 @@ def inherited(environ: Any, pid: Optional[int] = None) -> list[str]:
 
 
 def add_inherited(options: dict[str, Any], environ: Any) -> list[str]:
-    """Listen on what systemd has opened, unless ``options`` say where to listen.
-    Then what they leave out is closed, so that its clients are refused instead
-    of waiting; gives the warning."""
+    """Listen on the sockets that systemd has opened, unless ``options`` say
+    where to listen. Then close the sockets that they leave out, so that clients
+    are refused instead of waiting, and return a warning."""
     found = inherited(environ)
     if not {"bind", "host", "port"} & set(options):
         if found:
@@ -288,7 +288,7 @@ def add_inherited(options: dict[str, Any], environ: Any) -> list[str]:
 
 
 def as_toml(options: Mapping[str, Any]) -> str:
-    """Options as a file would have them.
+    """Return options as the text of a configuration file.
 
     print(as_toml({"port": "80", "bind": ["[::1]:80"]}))
     """

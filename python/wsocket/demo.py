@@ -1,4 +1,4 @@
-"""The page that ``wsocket`` alone serves: it talks to the echo."""
+"""The page of the demo: it connects to the echo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a WebSocket.
+"""The exceptions of a WebSocket.
 
     try:
         client.send("hello")

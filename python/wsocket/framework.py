@@ -1,4 +1,4 @@
-"""A small web framework: paths, handlers, and whatever they return.
+"""A small web framework: routes to handlers that return almost anything.
 
     from wsocket import Framework, run
 
@@ -15,7 +15,7 @@
 
     run(app)
 
-``WSocketApp`` has all of it.
+``WSocketApp`` has all of this as well.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ CHUNK = 65536
 class Framework(Router):
     """A WSGI application made of routes.
 
-    A handler is called with ``environ`` and ``start_response``, and returns
-    what is to be sent: ``str``, ``bytes``, a number, an open file, or an
-    iterable of such; a generator's items leave one by one. It need not call
+    A handler is called with ``environ`` and ``start_response``, and returns the
+    body: ``str``, ``bytes``, a number, an open file, or an iterable of these;
+    the items of a generator are sent one by one. It need not call
     ``start_response``; if it does, the status may be ``200``, ``"200"`` or
-    ``"200 OK"``, the headers a dict or a list of tuples.
+    ``"200 OK"``, and the headers a dict or a list of tuples.
 
     On a WebSocket request the same handler finds the socket in
     ``environ["wsgi.websocket"]``.
@@ -73,9 +73,9 @@ class Framework(Router):
     def route(
         self, path: str, methods: Optional[Iterable[str]] = None
     ) -> Callable[[H], H]:
-        """Decorate the handler of a path, or of all that begin with what
-        stands before a ``*`` at its end. An exact path wins, then the longest
-        beginning. With ``methods`` other requests are answered 405.
+        """Decorate the handler of a path. A ``*`` at its end stands for any
+        rest. An exact path wins, then the longest one with a ``*``. With
+        ``methods``, requests of other methods are answered 405.
 
             app = Framework()
 
@@ -104,7 +104,7 @@ class Framework(Router):
     def serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """What ``__call__`` leaves over: paths without a route, WebSockets."""
+        """Serve paths without a route and WebSockets; ``__call__`` does the rest."""
         handler = self.find_route(environ) or self.not_found
         return self.respond(handler, environ, start_response)
 
@@ -114,7 +114,7 @@ class Framework(Router):
         environ: dict[str, Any],
         start_response: Callable[..., Any],
     ) -> Iterable[bytes]:
-        """Run a handler for a request."""
+        """Answer a request with a handler."""
         return Response(
             environ, start_response, handler, self.debug
         ).process_response()
@@ -122,16 +122,16 @@ class Framework(Router):
     def not_found(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Any:
-        """The handler of paths without a route; to be overridden, or replaced
-        by assignment."""
+        """Handle a path without a route. Override it, or assign another
+        handler."""
         start_response(404, {"Content-Type": "text/plain; charset=utf-8"})
         return "Not Found\n"
 
     def method_not_allowed(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Any:
-        """The handler of methods that a route does not have; they are in
-        ``environ["wsocket.methods"]``. To be overridden as ``not_found``."""
+        """Handle a method that a route does not have; those that it has are in
+        ``environ["wsocket.methods"]``. Override it like ``not_found``."""
         allow = ", ".join(environ["wsocket.methods"])
         headers = {"Content-Type": "text/plain; charset=utf-8", "Allow": allow}
         start_response(405, headers)
@@ -162,7 +162,7 @@ class _Methods:
 
 
 def _error_page(error: BaseException) -> bytes:
-    """The page for developers: the traceback, escaped."""
+    """Return the page for developers: the traceback, escaped."""
     text = traceback.format_exception(type(error), error, error.__traceback__)
     page = (
         "<!doctype html><title>Internal Server Error</title>"
@@ -174,8 +174,8 @@ def _error_page(error: BaseException) -> bytes:
 def _open_file(
     file: Any, environ: dict[str, Any]
 ) -> tuple[Iterable[Any], str, int, bool]:
-    """How to send a file: the iterable, its type, its length or -1, and
-    whether the server sends it by itself."""
+    """Return how to send a file: the iterable, its type, its length or -1, and
+    True if the server sends it itself."""
     text = isinstance(file, io.TextIOBase) or hasattr(file, "encoding")
     type = _type_of(file, text)
     if text:
@@ -204,14 +204,14 @@ def _is_path(name: object) -> bool:
 
 
 def _length_of(file: Any) -> int:
-    """The octets from here to the end of a binary file; -1: not known."""
+    """Return the bytes from here to the end of a binary file; -1 if unknown."""
     try:
         if isinstance(file, io.BytesIO):
             return max(0, file.getbuffer().nbytes - file.tell())
         status = os.fstat(file.fileno())
         if stat.S_ISREG(status.st_mode):
             return max(0, status.st_size - file.tell())
-    except (OSError, ValueError, AttributeError):  # no file of the system
+    except (OSError, ValueError, AttributeError):  # not a file on disk
         pass
     return -1
 

@@ -1,10 +1,10 @@
-"""A worker for people who keep gunicorn as their process manager.
+"""A worker for gunicorn: gunicorn manages processes, wsocket serves requests.
 
     gunicorn -k wsocket.gunicorn.Worker --workers 4 --threads 64 app:app
 
-gunicorn binds, forks, watches and restarts; the requests of each worker are
-served by wsocket. What gunicorn has a setting for is set there; everything else
-by the environment, ``WSOCKET_WS_MAX_SIZE=8m``, or in a subclass:
+gunicorn binds the sockets, forks, monitors and restarts; in each worker wsocket
+serves the requests. Options that gunicorn has are set there, all others in the
+environment, ``WSOCKET_WS_MAX_SIZE=8m``, or in a subclass:
 
     class Worker(wsocket.gunicorn.Worker):
         options = {"ws_max_size": "8m"}
@@ -30,9 +30,9 @@ from .server import Server
 
 Application = Callable[..., Iterable[bytes]]
 
-TICK = 1.0  # seconds between two signs of life to gunicorn, at most
+TICK = 1.0  # maximum seconds between two signs of life to gunicorn
 
-# Settings of gunicorn, and the options that are the same.
+# Settings of gunicorn, and the options with the same meaning.
 SAME = {
     "threads": "threads",
     "worker_connections": "max_connections",
@@ -43,21 +43,21 @@ SAME = {
     "loglevel": "log_level",
 }
 
-# Where 0 is without limit in gunicorn.
+# Settings for which gunicorn takes 0 as "no limit".
 LIMITS = {
     "limit_request_line": "max_request_line",
     "limit_request_fields": "max_headers",
     "limit_request_field_size": "max_header_bytes",
 }
 
-# gunicorn takes them in capitals, too, and any other word for info.
+# gunicorn accepts these in upper case as well, and any other word as info.
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
-# Of secure_scheme_headers, the one that is known here.
+# The only entry of secure_scheme_headers that is supported here.
 SCHEME_FIELD = ("X-FORWARDED-PROTO", "https")
 
-# Settings that gunicorn's own workers obey and this one does not, and what is
-# said where one of them is not as it comes.
+# Settings that gunicorn's own workers obey and this one does not, and the
+# warning if one of them differs from its default.
 UNHEEDED = {
     "pre_request": "is not called; a middleware of the application can be",
     "post_request": "is not called; a middleware of the application can be",
@@ -88,16 +88,16 @@ UNHEEDED = {
     "logger_class": "has no effect on the access log",
 }
 
-# Of gunicorn's access_log_format: %(h)s, %({Field}i)s.
+# Atoms of gunicorn's access_log_format: %(h)s, %({Field}i)s.
 ATOM = re.compile(
     r"%\((\{[^{}]+\}[ioe]|[hlutrsmUqHbBfaTDMLp])\)s|%%|%"
 )
 
-ALL_FIELDS = 65536  # octets of all fields together, without a word of gunicorn
+ALL_FIELDS = 65536  # bytes of all fields together; gunicorn has no such setting
 
 
 class Worker(base.Worker):  # type: ignore[misc]
-    """One process of gunicorn; see the module."""
+    """A worker process of gunicorn; see the module."""
 
     #: Options of ``wsocket.Server`` that gunicorn has no setting for.
     options: dict[str, Any] = {}
@@ -106,7 +106,7 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Before the first fork: say what this worker does otherwise."""
+        """Warn, before the first fork, about settings that have no effect."""
         if cfg.is_ssl:
             raise RuntimeError(
                 "wsocket's worker speaks no TLS; let a proxy do that"
@@ -158,11 +158,11 @@ class Worker(base.Worker):  # type: ignore[misc]
         config.check("script_name", script_name, "SCRIPT_NAME")
 
     def run(self) -> None:
-        """Serve until a signal, a parent that is gone, or max_requests."""
+        """Serve until a signal comes, the parent has gone, or max_requests."""
         self._share_log()
         try:
             server = Server(self._app(), **self._options())
-        except (TypeError, ValueError) as exc:  # the next worker had the same
+        except (TypeError, ValueError) as exc:  # the next worker would fail too
             self.log.error("%s", exc)
             sys.exit(Arbiter.APP_LOAD_ERROR)
         server._server._environ["wsgi.multiprocess"] = self.cfg.workers > 1
@@ -175,13 +175,14 @@ class Worker(base.Worker):  # type: ignore[misc]
             self._end(server)
 
     def handle_quit(self, sig: int, frame: Optional[FrameType]) -> None:
-        """SIGINT and SIGQUIT: do not wait for open requests."""
+        """Stop on SIGINT and SIGQUIT without waiting for open requests."""
         self.alive = False
         self.quick = True
         self.cfg.worker_int(self)
 
     def _sleep(self) -> None:
-        """A tick; signals, the reloader and max_requests cut it short."""
+        """Wait for a tick, or less if a signal, the reloader or max_requests
+        wakes the worker."""
         tick = min(TICK, self.cfg.timeout / 4) if self.cfg.timeout else TICK
         if select.select([self.PIPE[0]], [], [], tick)[0]:
             os.read(self.PIPE[0], 4096)
@@ -220,7 +221,7 @@ class Worker(base.Worker):  # type: ignore[misc]
             for theirs, ours in SAME.items()
             if getattr(cfg, theirs) != 0 or theirs == "keepalive"
         }
-        if cfg.limit_request_field_size > ALL_FIELDS:  # there, of each
+        if cfg.limit_request_field_size > ALL_FIELDS:  # a limit for each field
             options["max_header_bytes"] = (
                 ALL_FIELDS + cfg.limit_request_field_size
             )
@@ -241,7 +242,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         options.update(config.gather({}, os.environ)[0])
         for name in ("app", "host", "port"):
             options.pop(name, None)
-        # The server closes what it is given, and so does gunicorn.
+        # The server closes its descriptors, and so does gunicorn.
         options["bind"] = [
             "fd:%d" % os.dup(listener.fileno()) for listener in self.sockets
         ]
@@ -249,13 +250,13 @@ class Worker(base.Worker):  # type: ignore[misc]
 
 
 def is_changed(cfg: Any, name: str) -> bool:
-    """Whether the setting is another than it comes with."""
+    """Return True if a setting differs from its default."""
     setting = cfg.settings[name]
     return bool(setting.get() != type(setting)().get())
 
 
 def log_format(cfg: Any) -> Optional[str]:
-    """gunicorn's access_log_format as ours; None where it cannot be told.
+    """Return gunicorn's access_log_format as ours; None if an atom is unknown.
 
     "%(h)s %({Accept}i)s"  # "%h %{Accept}i"
     """
@@ -275,7 +276,7 @@ def log_format(cfg: Any) -> Optional[str]:
 
 
 class _Counted:
-    """An application that tells when it was called often enough."""
+    """An application that calls ``enough()`` at its last allowed request."""
 
     def __init__(
         self, app: Application, most: int, enough: Callable[[], None]

@@ -6,9 +6,9 @@
     with make_server("", 8000, app, handler_class=FixedHandler) as server:
         server.serve_forever()
 
-They are real subclasses, so they fit wherever wsgiref's do, and read HTTP by the
-server's own engine. ``wsocket.Server`` is faster by far, and fit for the open
-internet; these are not.
+They are subclasses of wsgiref's classes, so they can replace them anywhere, and
+they parse HTTP with the engine of the server in C. ``wsocket.Server`` is much
+faster and is made for the public internet; these classes are not.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from .middleware import is_attempt
 
 Application = Callable[..., Any]
 
-LOGGED_MOST = 200  # of a line that was refused
-DISCARD_MOST = 65536  # octets of a body that nobody has read
-LINGER = 1.0  # seconds
-LF_LONGEST = 65536  # octets of a line that ends with LF alone
+LOGGED_MOST = 200  # characters of a refused request line
+DISCARD_MOST = 65536  # bytes of a body that the application has not read
+LINGER = 1.0  # seconds to read on before closing
+LF_LONGEST = 65536  # bytes of a line that ends with LF alone
 
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 # RFC 9110 7.6.1. Connection and Upgrade are not among them: with these a
@@ -57,9 +57,9 @@ HOP_BY_HOP = {
     )
 }
 
-# What a server of HTTP/1.0 was asked by hand, and what CPython's own tests send:
-# lines that end with LF alone. RFC 9112 2.2 allows it; the connection ends behind
-# the answer, so that nobody finds another request there.
+# A request of HTTP/1.0 whose lines end with LF alone, as typed by hand and as
+# sent by CPython's own tests. RFC 9112 2.2 allows it. The connection is closed
+# after the answer, so that no further request can be smuggled in.
 LF_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.0\n")
 
 
@@ -73,12 +73,12 @@ class FixedServerHandler(ServerHandler):
 
     http_version = "1.1"
 
-    #: The answer was sent whole, so that another may follow.
+    #: True once the whole answer was sent, so that another may follow.
     completed = False
     _bodiless = False
     _chunked = False
-    _left: Optional[int] = None  # octets of the announced length
-    _sated = False  # there was more than the answer may hold
+    _left: Optional[int] = None  # bytes of Content-Length still to send
+    _sated = False  # the application gave more than the answer may hold
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -92,8 +92,8 @@ class FixedServerHandler(ServerHandler):
         elif self.headers is not None:
             raise AssertionError("Headers already set!")
         self._validate_status(self._checked(status, "Status"))
-        if type(headers) is list:  # else headers_class says what is wrong
-            for name, value in headers:  # which it may judge less strictly
+        if type(headers) is list:  # otherwise headers_class raises
+            for name, value in headers:  # headers_class may be less strict
                 self._checked(name, "Header name")
                 self._checked(value, "Header value")
             headers = [field for field in headers if not self._drops(field[0])]
@@ -101,8 +101,8 @@ class FixedServerHandler(ServerHandler):
         return self.write
 
     def _drops(self, name: str) -> bool:
-        """A program that copies another server's answer has fields in it that
-        are not the application's to set (PEP 3333)."""
+        """Return True for a field that an application must not set (PEP 3333),
+        and warn. A program that copies another server's answer sets some."""
         dropped = HOP_BY_HOP.get(name.lower())
         if dropped is None:
             return False
@@ -136,8 +136,8 @@ class FixedServerHandler(ServerHandler):
             )
 
     def finish_response(self) -> None:
-        """PEP 3333: the application is asked no more once there is enough. Only
-        what exceeds that says so, for code may stand behind the last item."""
+        """Stop iterating once the application gives more than Content-Length
+        (PEP 3333), but not at that length: code may follow the last item."""
         try:
             if not self.result_is_file() or not self.sendfile():
                 for data in self.result:
@@ -176,7 +176,7 @@ class FixedServerHandler(ServerHandler):
         self._set_connection(modern, none or modern or length is not None)
 
     def _set_connection(self, modern: bool, ends: bool) -> None:
-        """RFC 9112 9.3: what each side may take for granted."""
+        """Set Connection where HTTP/1.x does not imply it (RFC 9112 9.3)."""
         request = getattr(self, "request_handler", None)
         own = (self.headers["Connection"] or "").lower()
         if "upgrade" in own:
@@ -189,7 +189,7 @@ class FixedServerHandler(ServerHandler):
         elif not modern:
             self.headers["Connection"] = "keep-alive"
         if self.status[:3] == "426" and "Sec-WebSocket-Version" in self.headers:
-            # RFC 9110 15.5.22; PEP 3333 keeps a middleware from saying it.
+            # RFC 9110 15.5.22; PEP 3333 forbids a middleware to set it.
             self.headers["Upgrade"] = "websocket"
             self.headers["Connection"] = "Upgrade, close"
 
@@ -199,7 +199,7 @@ class FixedServerHandler(ServerHandler):
         if not self.status:
             raise AssertionError("write() before start_response()")
         if not self.headers_sent:
-            self.bytes_sent = len(data)  # a length may be made of it
+            self.bytes_sent = len(data)  # Content-Length may be set from it
             self.send_headers()
         else:
             self.bytes_sent += len(data)
@@ -231,8 +231,8 @@ class FixedServerHandler(ServerHandler):
         )
 
     def close(self) -> None:
-        """The answer has left: the result's close() that fails is logged, and
-        no error page may follow."""
+        """End the answer. If close() of the result fails, log that: no error
+        page may follow the answer."""
         try:
             if self.status is not None and hasattr(self, "request_handler"):
                 super().close()
@@ -243,15 +243,15 @@ class FixedServerHandler(ServerHandler):
 
 
 class _Body(io.RawIOBase):
-    """The body of one request, and not an octet more."""
+    """The body of one request, which never reads past its end."""
 
     def __init__(self, request: FixedHandler, engine: _wsocket.Reader) -> None:
         self.request = request
         self.engine = engine
-        self.data = b""  # decoded, from data[at]
+        self.data = b""  # decoded; data[at:] is still unread
         self.at = 0
         self.ended = False
-        # The status that says why it will never be complete.
+        # The status to answer if the body can never be complete.
         self.broken: Optional[int] = None
 
     def take(self, events: list[tuple[str, Any]]) -> None:
@@ -279,7 +279,7 @@ class _Body(io.RawIOBase):
         return got
 
     def _receive(self) -> None:
-        """RFC 9112 6.3, 7.1, and 8 for what is cut short."""
+        """Receive some of the body (RFC 9112 6.3, 7.1; 8 for a cut one)."""
         self.request.send_continue()
         stream = self.request.rfile
         ahead = stream.peek(1)
@@ -293,7 +293,8 @@ class _Body(io.RawIOBase):
             self.request.close_connection = True
 
     def skip(self) -> bool:
-        """Read what nobody has read, if it is not too much: whether it ended."""
+        """Read the rest of the body if it is not too long. Return True at its
+        end."""
         with contextlib.suppress(OSError):
             for _ in range(DISCARD_MOST // 4096):
                 if not self.read(4096):
@@ -302,15 +303,15 @@ class _Body(io.RawIOBase):
 
 
 class _AttemptBody(io.BufferedReader):
-    """The body of a handshake that is none: the middleware finds the socket
-    behind it, and refuses."""
+    """The body of a handshake, which must have none: the middleware finds the
+    socket behind it, and refuses."""
 
     def __init__(self, body: _Body) -> None:
         super().__init__(body)
         self.rfile = body.request.rfile
 
     def peek(self, size: int = 0) -> bytes:
-        return b""  # nothing of it is a frame
+        return b""  # no byte of a body is a frame
 
 
 class FixedHandler(WSGIRequestHandler):
@@ -318,25 +319,25 @@ class FixedHandler(WSGIRequestHandler):
     HTTP/1.1.
 
     The application is wrapped in ``WSocketApp``, once. Connections are kept
-    alive where the server has a thread for each. No address is looked up, and
-    what the logger cannot write is lost without an error.
+    alive if the server has a thread for each. Addresses are not resolved to
+    names, and a line that the log cannot write is dropped without an error.
     """
 
     protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.0"  # what cannot be read gets a head
-    wbufsize = -1  # a head and what follows it leave together
+    default_request_version = "HTTP/1.0"  # a refused request gets a head
+    wbufsize = -1  # buffered: head and body leave together
     disable_nagle_algorithm = True
     server_handler_class = FixedServerHandler
 
-    #: Seconds that a client may take for the next request, or a part of it.
+    #: Seconds that a client may take for the next part of a request.
     keepalive_timeout = 30.0
 
-    #: Octets that the body of a request may have; a longer one is answered
-    #: 413, unread. 0 is no limit.
+    #: Maximum size of a request body in bytes; a larger one is answered 413
+    #: without being read. 0 means no limit.
     max_body = 1 << 30
 
-    #: Octets of a request line (else 414), of all fields together, and how many
-    #: fields (else 431).
+    #: Maximum bytes of a request line (beyond it 414) and of all header fields,
+    #: and maximum number of header fields (beyond them 431).
     max_request_line = 16384
     max_header_bytes = 65536
     max_headers = 100
@@ -371,7 +372,7 @@ class FixedHandler(WSGIRequestHandler):
     def handle_one_request(self) -> None:
         try:
             body = self._read_request()
-        except OSError:  # too late, or gone
+        except OSError:  # timed out, or the client has left
             self.close_connection = True
             return
         if body is None:
@@ -382,9 +383,9 @@ class FixedHandler(WSGIRequestHandler):
         attempt = is_attempt(environ)
         stream: Any = io.BufferedReader(body)
         if attempt:
-            # Behind a refusal early frames must not be read as requests.
+            # After a refusal, early frames must not be parsed as requests.
             self.close_connection = True
-            # A WebSocket takes the stream over, with what is buffered in it.
+            # The WebSocket gets the stream, with the bytes it has buffered.
             stream = self.rfile if body.ended else _AttemptBody(body)
         handler = self.server_handler_class(
             stream,
@@ -406,8 +407,8 @@ class FixedHandler(WSGIRequestHandler):
             self._end_body(body)
 
     def get_environ(self) -> dict[str, Any]:
-        """PEP 3333: what was not sent is not there; RFC 6265 5.4: cookies are
-        joined their own way."""
+        """Omit keys of fields that were not sent (PEP 3333), and join Cookie
+        fields with semicolons (RFC 6265 5.4)."""
         environ: dict[str, Any] = super().get_environ()
         if "content-type" not in self.headers:
             environ.pop("CONTENT_TYPE", None)
@@ -422,7 +423,7 @@ class FixedHandler(WSGIRequestHandler):
         return isinstance(self.server, socketserver.ThreadingMixIn)
 
     def get_app(self) -> Application:
-        """The server's application with WebSockets; wrapped once."""
+        """Return the server's application, wrapped once for WebSockets."""
         app = self.server.get_app()
         if isinstance(app, WSocketApp):
             return app
@@ -432,7 +433,8 @@ class FixedHandler(WSGIRequestHandler):
         return wrapped
 
     def _read_request(self) -> Optional[_Body]:
-        """The next head; None when there is none, or it was refused."""
+        """Read the next head and return its body; None if there is no head, or
+        it was refused."""
         self._set_timeout(self.keepalive_timeout)
         self.raw_requestline = b""
         if not self.parse_request():
@@ -441,8 +443,8 @@ class FixedHandler(WSGIRequestHandler):
         return self._body
 
     def parse_request(self) -> bool:
-        """Read a head behind what ``raw_requestline`` holds of it; False when
-        there is none, or it was refused."""
+        """Read a head whose beginning may be in ``raw_requestline``. Return
+        False if there is none, or it was refused."""
         self.close_connection = True
         self.requestline = self.request_version = self.command = ""
         if not hasattr(self.rfile, "peek"):
@@ -466,8 +468,8 @@ class FixedHandler(WSGIRequestHandler):
         return True
 
     def _read_head(self, engine: _wsocket.Reader) -> list[tuple[str, Any]]:
-        """What the engine says of the next head, which is taken octet for octet
-        from the stream; nothing where the client has left before one."""
+        """Feed the engine until it has the next head, and return its events.
+        Read no byte past the head. Return none if the client has left."""
         line = self.raw_requestline
         events: list[tuple[str, Any]] = []
         if line:
@@ -489,7 +491,7 @@ class FixedHandler(WSGIRequestHandler):
     def _read_lf_head(
         self, engine: _wsocket.Reader, begun: bytes
     ) -> list[tuple[str, Any]]:
-        """See LF_LINE: as if each line had its CR."""
+        """Read a head of LF_LINE: feed the engine each line with a CR added."""
         self._ends_with_lf = True
         events: list[tuple[str, Any]] = []
         self.raw_requestline = begun
@@ -505,7 +507,8 @@ class FixedHandler(WSGIRequestHandler):
         return events
 
     def _take_head(self, head: dict[str, Any]) -> None:
-        """What an application gets of a target is a path (RFC 9112 3.2)."""
+        """Set what wsgiref reads of a head. The application gets the path of
+        any form of target (RFC 9112 3.2)."""
         self.command = head["method"]
         self.request_version = head["version"]
         self.requestline = "%s %s %s" % (
@@ -525,7 +528,7 @@ class FixedHandler(WSGIRequestHandler):
         self.path = head["path"]
         if self.path == "*":
             self.path = "/"
-        elif self.path[:2] == "//":  # as the classes before: no other site's
+        elif self.path[:2] == "//":  # as wsgiref: else it looks like a host
             self.path = "/" + self.path.lstrip("/")
         if head["query"]:
             self.path += "?" + head["query"]
@@ -536,9 +539,9 @@ class FixedHandler(WSGIRequestHandler):
         line = self.raw_requestline.lstrip(b"\r\n").partition(b"\n")[0]
         self.requestline = line.decode("latin-1").rstrip("\r")[:LOGGED_MOST]
         if line.startswith(b"HEAD "):
-            self.command = "HEAD"  # whose answer has no body
+            self.command = "HEAD"  # so that the answer has no body
         if not line.rstrip().endswith(b"HTTP/1.1"):
-            self.protocol_version = "HTTP/1.0"  # it has said no other
+            self.protocol_version = "HTTP/1.0"  # the client names no other
         self.send_error(status)
         self._linger()
 
@@ -547,23 +550,25 @@ class FixedHandler(WSGIRequestHandler):
             self.connection.settimeout(seconds)
 
     def _may_stay(self) -> bool:
-        """Without threads a client that stays would keep all others waiting."""
+        """Return True if the connection may be kept alive: on a server without
+        threads it would block all others."""
         return self._has_threads() and not self._ends_with_lf
 
     def handle_expect_100(self) -> bool:
-        """Not yet: see send_continue()."""
+        """Send nothing yet: see send_continue()."""
         return True
 
     def send_continue(self) -> None:
-        """Say 100 (Continue) once, if the client waits for it."""
+        """Send 100 (Continue) once, if the client waits for it."""
         if self._owes_continue:
             self._owes_continue = False
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.wfile.flush()
 
     def _end_body(self, body: _Body) -> None:
-        """Nothing of this request may be taken for the next one, and closing
-        with unread input would destroy the answer (RFC 9112 9.6)."""
+        """Read the rest of the body, so that it is not parsed as the next
+        request; or close, but not with unread input, because that may destroy
+        the answer (RFC 9112 9.6)."""
         if body.ended:
             return
         if self._owes_continue or not body.skip():
@@ -584,7 +589,7 @@ class FixedHandler(WSGIRequestHandler):
 
 
 class WebSocketHandler(FixedHandler):
-    """The same under its other names."""
+    """The same class under its other name."""
 
 
 WSocketHandler = WebSocketHandler
@@ -592,7 +597,7 @@ WSocketHandler = WebSocketHandler
 
 class ThreadingWSGIServer(socketserver.ThreadingMixIn, WSGIServer):
     """``wsgiref.simple_server.WSGIServer`` with a thread for each connection,
-    so that one that is idle, as browsers open them, keeps nobody waiting.
+    so that an idle connection, as browsers open them, does not block others.
 
         server = ThreadingWSGIServer(("", 8000), FixedHandler)
         server.set_app(app)
@@ -613,7 +618,7 @@ class ThreadingWSGIServer(socketserver.ThreadingMixIn, WSGIServer):
         super().__init__(server_address, RequestHandlerClass, bind_and_activate)
 
     def server_bind(self) -> None:
-        """Without asking for the name of the address, as its ancestor does."""
+        """Bind without resolving the address to a name, as wsgiref does."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
         self.setup_environ()

@@ -1,4 +1,4 @@
-"""What an application may decide about a WebSocket before it begins.
+"""Callables that decide about a WebSocket before it opens.
 
     def on_handshake(environ):
         if "session" not in environ.get("HTTP_COOKIE", ""):
@@ -17,8 +17,8 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-#: ``None`` or ``True``: go on. A dict or list: headers for the 101. ``False``:
-#: 403. A status, or ``(status, headers, body)``: the answer instead.
+#: ``None`` or ``True``: continue. A dict or list: headers for the 101.
+#: ``False``: answer 403. A status, or ``(status, headers, body)``: the answer.
 Verdict = Union[
     None,
     bool,
@@ -40,19 +40,21 @@ TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 
 
 class Gate:
-    """Asks callables about each WebSocket attempt; plain requests pass.
+    """Call functions for each WebSocket attempt; plain requests pass.
 
         app = Gate(app, on_handshake=lambda environ: {"X-Room": "1"})
 
     ``origins(origin, environ)``
-        whether this page may connect; ``origin`` is ``None`` without one.
+        returns True if this page may connect; ``origin`` is ``None`` if the
+        client sends none.
     ``subprotocols(offered, environ)``
-        one of the subprotocols that the client offers, or ``None``.
+        returns one of the subprotocols that the client offers, or ``None``.
     ``on_handshake(environ)``
-        ``None`` to go on, a dict of headers to go on and send them along, or
-        an answer: ``False`` (403), a status, ``(status, headers, body)``.
+        returns ``None`` to continue, a dict of headers to continue and send
+        them with the 101, or an answer: ``False`` (403), a status, or
+        ``(status, headers, body)``.
 
-    An exception in one of them is a 500.
+    An exception in one of them is answered 500.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ def judge(
     environ: Environ,
     start_response: StartResponse,
 ) -> Optional[list[bytes]]:
-    """Ask on_handshake(); what it answers instead, or ``None``."""
+    """Call on_handshake(). Return the answer that refuses, or ``None``."""
     verdict = on_handshake(environ)
     if isinstance(verdict, (dict, list)):
         ws.accept_headers = verdict
@@ -110,8 +112,8 @@ def judge(
 
 
 def gated(app: Application, options: dict[str, Any]) -> Application:
-    """The application behind the callables among the options, which are taken
-    out."""
+    """Remove the callables from ``options``. Return the application behind a
+    Gate that calls them, or the application if there are none."""
     asked: dict[str, Any] = {"on_handshake": options.pop("on_handshake", None)}
     if callable(options.get("ws_origins")):
         asked["origins"] = options["ws_origins"]
@@ -124,7 +126,7 @@ def gated(app: Application, options: dict[str, Any]) -> Application:
 
 
 def refuse(verdict: Any, start_response: StartResponse) -> list[bytes]:
-    """Answer an attempt as a verdict says."""
+    """Send the answer of a verdict that refuses an attempt."""
     headers, body = TEXT, None
     if isinstance(verdict, tuple):
         verdict, headers, body = verdict

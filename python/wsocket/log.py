@@ -33,8 +33,8 @@ def log_traceback(exc: BaseException) -> str:
     return text
 
 
-# Controls (of C1, too) but tab and newline, the separators of lines and
-# paragraphs, what turns the direction of text, and surrogates.
+# Control characters (C0 and C1) except tab and newline, separators of lines and
+# paragraphs, characters that change the direction of text, and surrogates.
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -46,8 +46,8 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class _Formatter(logging.Formatter):
-    """Entries as the server's own log has them. What a peer has sent may stand
-    in a message or in an exception: no character of it steers a terminal, and
+    """Format entries as the server's own log does. A message or an exception
+    may hold text that a peer has sent: its control characters are escaped, and
     only an entry begins with a bracket."""
 
     converter = time.gmtime
@@ -68,7 +68,7 @@ class _Formatter(logging.Formatter):
 
 
 class _Relay:
-    """A handler of the logger; `took` says whether it has written a record."""
+    """A handler of the logger; `took` is true once it has written a record."""
 
     def __init__(self, handler: logging.Handler) -> None:
         self.handler = handler
@@ -81,7 +81,7 @@ class _Relay:
         if getattr(stream, "closed", False) is True:
             return
         try:
-            # True when no filter refuses; that of NullHandler is None.
+            # True if no filter has refused; None from a NullHandler.
             self.took = bool(self.handler.handle(record)) or _is_none(
                 self.handler
             )
@@ -90,13 +90,13 @@ class _Relay:
 
 
 def _is_none(handler: logging.Handler) -> bool:
-    """Whether it stands for the error_logfile "none"."""
+    """Return True if the handler stands for the error_logfile "none"."""
     ours = isinstance(handler.formatter, _Formatter)
     return ours and isinstance(handler, logging.NullHandler)
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """The handlers that a record of our logger comes to."""
+    """Yield the handlers that get the records of our logger."""
     at: Optional[logging.Logger] = logger
     while at is not None:
         yield from at.handlers
@@ -104,10 +104,11 @@ def _handlers() -> Iterator[logging.Handler]:
 
 
 def _deliver(level: int, what: str, exc: Optional[BaseException]) -> str:
-    """Log as the logger is set up: what is left to tell, "" if it took it.
+    """Log as the logger is set up. Return "" if a handler has written it, else
+    the text that is still to be written.
 
-    A twin of the logger does so, with its class, its filters and its level,
-    whose handlers say whether they have written.
+    A copy of the logger does this, with its class, filters and level, and with
+    handlers that remember if they have written.
     """
     relays = [_Relay(handler) for handler in _handlers()]
     failures: list[tuple[object, Exception]] = []
@@ -147,10 +148,10 @@ def report(
     errors: Any = None,
     level: int = logging.ERROR,
 ) -> None:
-    """Log an error so that it is read somewhere. An application may disable
-    our logger, raise its level or take its handlers away: what is written
-    nowhere then goes to ``wsgi.errors``, which is the server's own log. That
-    is ``errors``, or the stream of the server whose thread this is.
+    """Log an error so that it appears in some log. An application may disable
+    our logger, raise its level or remove its handlers: an error that no handler
+    writes goes to ``wsgi.errors``, which is the server's own log. That is
+    ``errors``, or the stream of the server that this thread belongs to.
     """
     text = _deliver(level, what, exc)
     if not text:
@@ -165,7 +166,7 @@ def report(
 def _write(stream: Any, text: str, level: int, head: str = "") -> bool:
     name = logging.getLevelName(level).lower()
     try:
-        if hasattr(stream, "entry"):  # of our server, which escapes by itself
+        if hasattr(stream, "entry"):  # our own, which escapes by itself
             if level < logging.ERROR:
                 return bool(stream.warn(text))
             return bool(stream.entry("%s: %s" % (name, text)))
@@ -178,13 +179,13 @@ def _write(stream: Any, text: str, level: int, head: str = "") -> bool:
 
 
 def warn(what: str, exc: None = None, errors: Any = None) -> None:
-    """The same for a line that is no error: levels, and `log_level`, count."""
+    """Log a warning like report() does, if the logger's level allows it."""
     if logger.getEffectiveLevel() <= logging.WARNING:
         report(what, exc, errors, logging.WARNING)
 
 
 def depart(what: str, exc: BaseException, errors: Any = None) -> None:
-    """An exception that only says that the peer has left: for debugging."""
+    """Log for debugging an exception that only says that the peer has left."""
     logger.debug("%s", what, exc_info=exc)
 
 
@@ -219,7 +220,7 @@ class Repeated:
 
 
 def _is_set_up() -> bool:
-    """Whether the program has handlers of its own for what we log."""
+    """Return True if the program has handlers of its own for our logger."""
     return any(
         not isinstance(handler.formatter, _Formatter)
         and not isinstance(handler, logging.NullHandler)
@@ -228,14 +229,14 @@ def _is_set_up() -> bool:
 
 
 def _is_alone(record: logging.LogRecord) -> bool:
-    """Whether no handler has come since to do what ours does."""
+    """Return True if the program has added no handler of its own since."""
     return not _is_set_up()
 
 
 def show(level: Any = None, path: Any = None) -> None:
-    """Show the logger where the server's own log is, and as it looks, unless
-    the program has set up its logging, or does so later. Both are options:
-    ``log_level`` and ``error_logfile``."""
+    """Write our logger's records to the server's own log, in its format, unless
+    the program has set up logging or does so later. ``level`` and ``path`` are
+    the options ``log_level`` and ``error_logfile``."""
     if logger.hasHandlers():
         return
     handler: logging.Handler
@@ -245,7 +246,7 @@ def show(level: Any = None, path: Any = None) -> None:
         handler = logging.StreamHandler(sys.stdout)
     elif path == "none":
         handler = logging.NullHandler()
-    else:  # looks whether the file was moved away
+    else:  # it reopens the file if it was moved
         handler = logging.handlers.WatchedFileHandler(path)
     handler.setFormatter(_Formatter())
     handler.addFilter(_is_alone)

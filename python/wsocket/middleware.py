@@ -1,11 +1,11 @@
-"""WebSockets for a WSGI application on somebody else's server.
+"""WebSockets for a WSGI application on other servers than wsocket.
 
     app = Middleware(app)
 
-The application finds a WebSocket in ``environ["wsgi.websocket"]``. On our own
-server that is so without a middleware. On others the socket is taken from the
-server as ``reach()`` says; a server that lends none gets a 501 for a WebSocket,
-and plain requests go on.
+The application finds a WebSocket in ``environ["wsgi.websocket"]``. On wsocket's
+own server it does so without a middleware. On others ``reach()`` finds the
+socket of the connection. If the server gives no access to it, a WebSocket is
+answered 501, and plain requests work as before.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ GOOD = (
 
 
 class Door(NamedTuple):
-    """The way to a server's socket."""
+    """The socket of a connection of another server, and how to use it."""
 
     socket: Any
     kind: str  #: ``plain``, ``tls`` or ``green``
-    early: bytes  #: what the server has received behind the request
-    done: Callable[[], None]  #: to call when the socket was used
-    silent: bool = False  #: nothing may be told to the server any more
+    early: bytes  #: bytes that the server has received after the request
+    done: Callable[[], None]  #: called when the socket is no longer used
+    silent: bool = False  #: start_response must not be called any more
 
 
 class Middleware:
@@ -47,7 +47,7 @@ class Middleware:
 
         app = Middleware(app, ws_max_size="4m", ws_origins="*")
 
-    The options are a server's, those that begin with ``ws_``, and
+    The options are those of a server that begin with ``ws_``, and
     ``on_handshake``, see ``wsocket.handshake.Gate``.
     """
 
@@ -101,8 +101,7 @@ class Middleware:
     def _run_plain(
         self, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """A plain request; one for a view that is made for WebSockets is told
-        so."""
+        """Serve a plain request; answer 426 if the view needs a WebSocket."""
         try:
             return self.app(environ, start_response)
         except KeyError as exc:
@@ -127,7 +126,7 @@ class Middleware:
         environ: Environ,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
-        """The application, until it answers or is through with the socket."""
+        """Run the application until it answers or is done with the socket."""
         foreign = self._foreign
         answer = _Answer(foreign, ws, start_response)
         result: Any = ()
@@ -181,7 +180,7 @@ class _Answer:
         self.called = False
 
     def refuses(self) -> bool:
-        """Whether the application has answered, and not used it since."""
+        """Return True if the application has answered, without the socket."""
         return self.called and not self.foreign.accepted(self.ws)
 
     def __call__(self, status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -193,14 +192,14 @@ class _Answer:
             )
             self.called = True
             return write
-        # After 101 this is how a framework reports that the handler crashed.
+        # After a 101, a framework reports a crash of the handler this way.
         if exc_info is not None or status >= "500":
             self.foreign.crash(self.ws)
         return lambda data: None
 
 
 class _Plain:
-    """The rest of a plain answer, whose first item was drawn already."""
+    """The items of a plain answer, the first of which has been read already."""
 
     def __init__(
         self, first: bytes, items: Iterator[bytes], result: Any
@@ -227,7 +226,7 @@ def _close(result: Any) -> None:
 
 
 def _has_left(ws: Any, exc: Exception) -> bool:
-    """Whether the exception only says that the peer has left."""
+    """Return True if the exception only says that the peer has left."""
     return (
         isinstance(exc, _wsocket.WebSocketError)
         and not isinstance(exc, _wsocket.ProtocolError)
@@ -236,8 +235,8 @@ def _has_left(ws: Any, exc: Exception) -> bool:
 
 
 def _leave(door: Door, answer: _Answer) -> list[bytes]:
-    """Hand the connection back. It is shut down: what the server writes now
-    fails, as with a client that has left, and only its log hears of the 101."""
+    """Return the connection to the server. It is shut down, so what the server
+    writes fails as if the client had left; the 101 is only for its log."""
     door.done()
     if not door.silent and not answer.called:
         answer.start_response("101 Switching Protocols", [])
@@ -248,11 +247,11 @@ def _leave(door: Door, answer: _Answer) -> list[bytes]:
 
 
 def is_attempt(environ: Environ) -> bool:
-    """Whether the request asks for a WebSocket, rightly or not."""
+    """Return True if the request asks for a WebSocket, valid or not."""
     upgrade = environ.get("HTTP_UPGRADE")
     if not upgrade:
         return False
-    # RFC 9110 7.8: not in HTTP/1.0, which eventlet says of every request.
+    # RFC 9110 7.8: not in HTTP/1.0, which eventlet sets for every request.
     if environ.get("SERVER_PROTOCOL") != "HTTP/1.1" and (
         "eventlet.input" not in environ
     ):
@@ -262,7 +261,7 @@ def is_attempt(environ: Environ) -> bool:
 
 
 def head_of(environ: Environ) -> bytes:
-    """The head of the request, as far as an environ tells it."""
+    """Build the head of the request from an environ."""
     path = urllib.parse.quote(
         environ.get("PATH_INFO", "").encode("latin-1"), safe="/:@!$&'()*+,;=~"
     )
@@ -295,7 +294,7 @@ def _port_of(environ: Environ) -> int:
 def refuse(
     status: int, reason: str, start_response: StartResponse
 ) -> list[bytes]:
-    """A plain answer to an attempt."""
+    """Answer an attempt with a plain response."""
     headers = [("Content-Type", "text/plain; charset=utf-8")]
     if status == http.HTTPStatus.UPGRADE_REQUIRED:
         headers.append(("Sec-WebSocket-Version", "13"))
@@ -330,7 +329,7 @@ def _refuse_server(
 
 
 def reach(environ: Environ) -> Optional[Door]:
-    """The way to the socket of the server that made this environ, or None."""
+    """Find the socket of the server that made this environ, or None."""
     for find in (_named, _eventlet, _uwsgi, _behind_input):
         door = find(environ)
         if door is not None:
@@ -343,7 +342,7 @@ def _nothing() -> None:
 
 
 def kind_of(sock: Any) -> Optional[str]:
-    """How octets are moved over a socket, see Door."""
+    """Return the kind of a socket, see Door; None for an unknown one."""
     library = type(sock).__module__.partition(".")[0]
     if library in ("gevent", "eventlet"):
         return "green"
@@ -362,7 +361,7 @@ def _door(
 
 
 def _named(environ: Environ) -> Optional[Door]:
-    """Werkzeug, gunicorn, and what offers the same."""
+    """Werkzeug, gunicorn, and servers with the same key in environ."""
     for name in ("werkzeug.socket", "gunicorn.socket", "gunicorn.sock"):
         if name in environ:
             return _door(environ, environ[name])
@@ -393,15 +392,15 @@ def _uwsgi(environ: Environ) -> Optional[Door]:
 
 
 def _keeps_tls(environ: Environ, uwsgi: Any) -> bool:
-    """The descriptor of --https-socket has TLS on it, which the worker does not
-    share; --https has a process of its own for that."""
+    """Return True for --https-socket: the worker keeps the TLS of its
+    descriptor to itself. With --https another process does the TLS."""
     return environ.get("wsgi.url_scheme") == "https" and any(
         name in uwsgi.opt for name in ("https-socket", b"https-socket")
     )
 
 
 def _behind_input(environ: Environ) -> Optional[Door]:
-    """wsgiref, gevent and cheroot: wsgi.input is a file made from it."""
+    """wsgiref, gevent and cheroot: wsgi.input is a file over the socket."""
     for stream in _streams(environ):
         sock = getattr(getattr(stream, "raw", None), "_sock", None)
         if sock is not None:
@@ -410,7 +409,7 @@ def _behind_input(environ: Environ) -> Optional[Door]:
 
 
 def _streams(environ: Environ) -> Iterator[Any]:
-    """wsgi.input and the files it reads from."""
+    """Yield wsgi.input and the files that it reads from."""
     stream = environ.get("wsgi.input")
     for _ in range(4):
         if stream is None:
@@ -420,7 +419,7 @@ def _streams(environ: Environ) -> Iterator[Any]:
 
 
 def _received(environ: Environ, sock: Any) -> bytes:
-    """What the server has read behind the request's head."""
+    """Return the bytes that the server has read after the head."""
     unreader = getattr(
         getattr(environ.get("wsgi.input"), "reader", None), "unreader", None
     )
@@ -433,8 +432,8 @@ def _received(environ: Environ, sock: Any) -> bytes:
 
 
 def _peek(stream: Any, sock: Any) -> bytes:
-    """What lies in the buffer. An empty one would read, which must not
-    wait."""
+    """Return the bytes in the buffer of a stream. If it is empty, peek() reads
+    from the socket, and must not wait."""
     timeout = sock.gettimeout()
     sock.settimeout(0)
     try:

@@ -1,12 +1,12 @@
-"""A server of PasteDeploy, as ``pserve`` of Pyramid asks for one.
+"""A server for PasteDeploy, as Pyramid's ``pserve`` uses it.
 
     [server:main]
     use = egg:wsocket#main
     host = 127.0.0.1
     port = 8080
 
-The settings are the options of the server. One that takes a list has its
-elements behind commas or on lines of their own.
+The settings are the options of the server. The items of a list are separated by
+commas or line ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Application = Callable[..., Iterable[bytes]]
 def server_runner(
     app: Application, global_config: Mapping[str, str], /, **settings: str
 ) -> None:
-    """Serve until SIGINT or SIGTERM; the entry point paste.server_runner."""
+    """Serve until SIGINT or SIGTERM: the entry point paste.server_runner."""
     options: dict[str, Any] = {}
     for name, value in settings.items():
         options[name] = value
@@ -36,7 +36,8 @@ def server_runner(
 def server_factory(
     global_config: Mapping[str, str], /, **settings: str
 ) -> Callable[[Application], None]:
-    """The same in two steps; the entry point paste.server_factory."""
+    """Return server_runner() with its settings: the entry point
+    paste.server_factory."""
 
     def serve(app: Application) -> None:
         server_runner(app, global_config, **settings)

@@ -19,10 +19,10 @@ from .app import WSocketApp
 from .classic import make_server
 from .server import Application, Server
 
-# Hosts of addresses that are every one of their family.
+# Hosts that stand for every address of their family.
 EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}
 
-# What run() may be given to serve with, instead of the server in C.
+# Keywords of run() for classes that serve instead of the server in C.
 CLASSES = ("server_class", "server_cls", "handler_class", "handler_cls")
 
 
@@ -49,10 +49,10 @@ def run(*args: Any, **options: Any) -> None:
 
         run(app)
         run(app, "", 8000)
-        run("", 8000, app)  # the other order is understood, too
+        run("", 8000, app)  # the other order works as well
 
     Without an application it serves a demo. ``server_class`` and
-    ``handler_class`` (or ``..._cls``) are served with instead, if given.
+    ``handler_class`` (or ``..._cls``) replace the server in C.
     """
     order = ("app", "host", "port")
     if args and isinstance(args[0], str):
@@ -89,7 +89,7 @@ def _run_classes(
     server = make_server(host, int(port), app, **options)
     log.show(options.get("log_level"), options.get("error_logfile"))
     every = host in ("", "0.0.0.0")
-    # In a thread, so that a signal finds this one free to stop it.
+    # Serve in a thread, so that this one is free to handle a signal.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     with server, _stop_on_signals(server.shutdown, None):
@@ -110,9 +110,9 @@ def _run_classes(
 
 
 def serve(server: Server, name: str) -> None:
-    """Serve until SIGINT or SIGTERM; a second one is immediate.
+    """Serve until SIGINT or SIGTERM; a second signal stops at once.
 
-    ``TimeoutError`` when handlers were still running at the end.
+    Raise ``TimeoutError`` if handlers still run at the end.
     """
     with _stop_on_signals(server.stop, server.reopen_logs, server._tell_wait):
         server.start()
@@ -126,7 +126,7 @@ def serve(server: Server, name: str) -> None:
 
 
 def _places(server: Server) -> list[str]:
-    """Every URL, and what it is bound to where the URL does not say so."""
+    """Every URL, with the address that it is bound to if that differs."""
     bound: dict[str, list[str]] = {}
     for url, address in zip(server.urls, server._server.addresses):
         inherited, _, place = address.rpartition(" ")
@@ -153,10 +153,10 @@ def _stop_on_signals(
     reopen_logs: Optional[Callable[[], None]],
     tell_wait: Optional[Callable[[str], None]] = None,
 ) -> Iterator[None]:
-    """SIGINT and SIGTERM stop a server; the first says what is waited for.
-    SIGUSR1 opens its logs anew. Only the main thread can have it so; a signal
-    that is ignored, as in a shell's background job, or handled outside Python,
-    stays so."""
+    """Stop a server on SIGINT and SIGTERM, and reopen its logs on SIGUSR1. The
+    first signal prints what the stop waits for. Only the main thread can set
+    handlers. A signal that is ignored, as in a background job of a shell, or
+    handled outside Python, is left alone."""
     before: dict[signal.Signals, Any] = {}
     asked: list[int] = []
 
@@ -168,7 +168,7 @@ def _stop_on_signals(
             tell_wait("another " + again)
 
     def reopen(number: int, frame: object) -> None:
-        with contextlib.suppress(OSError):  # the error log says so
+        with contextlib.suppress(OSError):  # the server has logged it
             reopen_logs()
 
     if threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""A server for a WSGI application, in a program of one's own.
+"""The server for a WSGI application, to be used inside a program.
 
     from wsocket import Server
 
@@ -25,7 +25,7 @@ from .handshake import gated
 
 Application = Callable[..., Iterable[bytes]]
 
-AT_ONCE = 0.2  # seconds; a stop that takes longer says what it waits for
+AT_ONCE = 0.2  # seconds; a longer stop logs what it waits for
 
 
 class Server:
@@ -39,7 +39,7 @@ class Server:
 
     ``wsocket --help`` lists the options. An unknown one is a ``TypeError``
     that names the nearest. ``ws_origins`` and ``ws_subprotocols`` may be
-    callables, and ``on_handshake`` is asked about each WebSocket: see ``Gate``.
+    callables, and ``on_handshake`` is called for each WebSocket: see ``Gate``.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the server."""
+        """The URL at which a browser on this machine finds the server."""
         urls = self.urls
         if urls:
             return urls[0]
@@ -92,18 +92,18 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
-        """Every place it listens at; empty until it does.
+        """The URLs of all addresses it listens on; empty until it listens.
 
         A Unix socket is shown as ``unix:/run/app.sock``.
         """
         return self._server.urls
 
     def listen(self) -> None:
-        """Bind the port now; ``start()`` does it otherwise."""
+        """Bind the port now, instead of in ``start()``."""
         self._server.listen()
 
     def start(self) -> Server:
-        """Begin to serve and return at once."""
+        """Start to serve and return at once."""
         self._server.start()
         return self
 
@@ -116,7 +116,7 @@ class Server:
         self._server.stop(timeout)
 
     def _tell_wait(self, again: str) -> None:
-        """Say what a stop waits for, if it is not over at once."""
+        """Print what a stop waits for, if it does not end at once."""
         until = time.monotonic() + AT_ONCE
         while any(self._server.pending()) and time.monotonic() < until:
             time.sleep(AT_ONCE / 10)
@@ -131,19 +131,19 @@ class Server:
             )
 
     def reopen_logs(self) -> None:
-        """Open the log files anew, after they were moved away.
+        """Reopen the log files after they have been moved.
 
-        ``run()`` and the command do so on SIGUSR1.
+        ``run()`` and the command do this on SIGUSR1.
         """
         self._server.reopen_logs()
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until the server has stopped.
 
-        True when it has; False when ``timeout`` seconds are over first.
-        ``TimeoutError`` when handlers were still running after the graceful
-        time: they are abandoned. Signal handlers run meanwhile. While the
-        interpreter ends it waits for at most a second.
+        Return True when it has, False if ``timeout`` seconds pass first.
+        Raise ``TimeoutError`` if handlers still ran after the graceful time:
+        they are abandoned. Signal handlers run while this waits. While the
+        interpreter ends, it waits for at most a second.
         """
         main = threading.current_thread() is threading.main_thread()
         if timeout is None and main and not sys.is_finalizing():
@@ -184,22 +184,22 @@ def _pending_text(requests: int, websockets: int, others: int) -> str:
 
 
 def _tell(text: str) -> None:
-    """On standard error; also inside a signal handler, which may find it busy."""
+    """Print to standard error, which a signal handler may find in use."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         print(text, file=sys.stderr, flush=True)
 
 
 def why_not_wsgi(app: object) -> Optional[str]:
-    """Why a call with environ and start_response can never give an answer, as
-    the end of a sentence; None: it may.
+    """Return why a call with environ and start_response cannot work, as the end
+    of a sentence; None if it may work.
 
         why_not_wsgi(lambda: app)  # "takes no arguments environ and start_response..."
     """
     if app is None or not callable(app):
-        return None  # the demo; the server refuses the other
+        return None  # None is the demo; the server refuses the others
     try:
         return _why_not(app)
-    except Exception:  # a proxy of what is not there yet, and the like
+    except Exception:  # such as a proxy for an object that is not there yet
         return None
 
 
@@ -211,7 +211,7 @@ def _why_not(app: Any) -> Optional[str]:
         if any(map(test, calls)):
             return "is an async function, as of ASGI; WSGI is served here"
     if hasattr(app, "__signature__"):
-        return None  # what is written there may be for readers only
+        return None  # it may be there for documentation only
     signature = inspect.signature(app, follow_wrapped=False)
     if _takes(signature, 2):
         return None
@@ -237,8 +237,8 @@ def _takes(signature: inspect.Signature, n: int) -> bool:
 
 
 def _join_in_main_thread(server: _wsocket.Server) -> bool:
-    """Wait where signal handlers can run: they do so between two lines of
-    Python in this thread, which the wake-up descriptor brings about."""
+    """Wait so that signal handlers can run: Python runs them between two
+    instructions of this thread, which a signal wakes by the descriptor."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     result: list[Union[bool, BaseException]] = []
@@ -248,7 +248,7 @@ def _join_in_main_thread(server: _wsocket.Server) -> bool:
             result.append(server.join())
         except BaseException as exc:
             result.append(exc)
-        with contextlib.suppress(OSError):  # full, or nobody reads any more
+        with contextlib.suppress(OSError):  # full, or closed by the reader
             os.write(wake, b"\0")
 
     before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)

@@ -1,4 +1,4 @@
-"""The application's entry for ``INSTALLED_APPS``."""
+"""The entry for ``INSTALLED_APPS``."""
 
 from django.apps import AppConfig
 

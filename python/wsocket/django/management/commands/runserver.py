@@ -17,12 +17,12 @@ else:
 
 
 class DevelopmentServer:
-    """What Django asks of ``wsgiref``'s server, done by ours."""
+    """The wsocket server with the interface that Django expects of wsgiref's."""
 
     def __init__(
         self, address: tuple[str, int], handler: type, ipv6: bool = False
     ) -> None:
-        # Django mixes it in, unless told --nothreading.
+        # Django adds this base class unless --nothreading is given.
         several = isinstance(self, socketserver.ThreadingMixIn)
         options = {} if several else {"threads": 1}
         self.server = Server(self.call, *address, **options)
