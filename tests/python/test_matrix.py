@@ -312,13 +312,13 @@ def test_part_and_feature(reach, row, feature):
 INTRODUCTION = """\
 # Features, by part and server
 
-Every cell is a test in `tests/python/test_matrix.py`; `wsocket` is our own server.
+Each cell is a test in `tests/python/test_matrix.py`; `wsocket` is the server in C.
 
 - **Server**: a plain WSGI function. **Middleware**: `WSocketApp(function)`.
   **Framework**: a route. **App**: events. **Handler**: `FixedHandler`.
 - *unmasked with the option* is `ws_allow_unmasked`; without it an unmasked frame
   closes with 1002 (*masked only*).
-- *automatic close*: 1000 when a handler returns; for events, 1011 when one fails.
+- *automatic close*: 1000 when a handler returns; with events, 1011 when one fails.
 
 """
 

@@ -361,8 +361,8 @@ def write(rows):
         "a process with `WSocketApp` and plays a client against it. `many` is "
         "how many",
         "WebSockets were open at once, each with its thread, process or "
-        "greenlet; – is",
-        "what the server does not have or, over TLS, what was not tried.",
+        "greenlet; – means",
+        "that the server does not have it or, over TLS, that it was not tried.",
         "",
         "| server | version | " + " | ".join(heads) + " |",
         "|---" * (len(heads) + 2) + "|",
@@ -372,8 +372,8 @@ def write(rows):
             cells = ["501"] + [""] * (len(heads) - 1)
         lines.append("| %s | %s | %s |" % (
             name, version(SERVERS[name][0]), " | ".join(cells)))
-    lines += ["", "On a server of the last rows a WebSocket is answered 501 and "
-              "logged, and plain", "requests go on.", ""]
+    lines += ["", "The servers of the last rows answer a WebSocket with 501 and "
+              "log it; plain", "requests work.", ""]
     with open(PAGE, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
 
