@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.resources
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
+
+FILE = os.path.join(os.path.dirname(__file__), "demo.html")
 
 
 def page(
@@ -24,5 +26,5 @@ def page(
         )
         return [b"Method Not Allowed\n"]
     start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-    files = importlib.resources.files(__package__)
-    return [files.joinpath("demo.html").read_bytes()]
+    with open(FILE, "rb") as file:
+        return [file.read()]
