@@ -512,7 +512,7 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
     return WSK_E_ARG;
 }
 
-/* Store `value` in the field of type `type` that lies `at` octets into cfg. */
+/* Store `value` in the field of type `type` that lies `at` bytes into cfg. */
 #define STORE(type, value)                                                     \
     memcpy((char *)cfg + at, &(type){value}, sizeof(type))
 

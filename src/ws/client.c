@@ -143,18 +143,14 @@ static bool take_line(const char *data, size_t len, size_t *pos, wsk_str *line)
  * no status line. */
 static int status_of(wsk_str line)
 {
-    int status = 0;
+    unsigned status;
 
     if (line.len < 12 || memcmp(line.p, "HTTP/1.", 7) != 0 ||
         !wsk__is_digit(line.p[7]) || line.p[8] != ' ' ||
-        (line.len > 12 && line.p[12] != ' '))
+        (line.len > 12 && line.p[12] != ' ') ||
+        !wsk__read_decimal((wsk_str){line.p + 9, 3}, 3, 999, &status))
         return 0;
-    for (int i = 9; i < 12; i++) {
-        if (!wsk__is_digit(line.p[i]))
-            return 0;
-        status = status * 10 + (line.p[i] - '0');
-    }
-    return status >= 100 ? status : 0;
+    return status >= 100 ? (int)status : 0;
 }
 
 static bool read_field(wsk_str line, wsk_header *field)
