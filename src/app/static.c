@@ -24,25 +24,25 @@
 enum {
     MOUNTS = 32,
     PATH_CAP = 2048,
-    KEPT = 64,       /* files that are kept open, three descriptors at most */
-    FRESH_MS = 1000, /* then a name is looked up again */
+    KEPT = 64, /* files that are kept open, with three descriptors at most */
+    FRESH_MS = 1000, /* age at which a name is looked up again */
     VARIANTS = 3,
 };
 
-/* The file itself, and those beside it that hold it compressed. */
+/* A file, and the compressed variants of it beside it. */
 static const struct {
     const char *suffix, *coding;
 } VARIANT[VARIANTS] = {{"", NULL}, {".br", "br"}, {".gz", "gzip"}};
 
-/* A name that was looked up, found or not. */
+/* Result of looking a name up, found or not. */
 struct entry {
     const struct mount *mount;
     char *name;
-    int fds[VARIANTS]; /* -1: there is none */
-    int error;         /* why fds[0] is none */
-    bool folder;       /* it is one */
+    int fds[VARIANTS]; /* -1: no such variant */
+    int error;         /* errno if fds[0] is -1 */
+    bool folder;       /* the name is a folder's */
     uint64_t looked_ms;
-    unsigned refs; /* statics->lock */
+    unsigned refs; /* guarded by statics->lock */
 };
 
 struct mount {
@@ -53,17 +53,17 @@ struct mount {
 struct wsk__statics {
     struct mount mounts[MOUNTS];
     size_t n;
-    char *list; /* what the urls point into */
+    char *list; /* text that the urls point into */
     pthread_mutex_t lock;
-    struct entry *slots[KEPT]; /* lock */
+    struct entry *slots[KEPT]; /* guarded by lock */
 };
 
-/* A path of a request, taken apart. */
+/* The path of a request, split into mount and name. */
 struct target {
     const struct mount *mount;
     char path[PATH_CAP]; /* decoded, with a NUL */
-    const char *name;    /* in it, behind the mount and a slash */
-    bool bad;            /* no file has such a name */
+    const char *name;    /* part of path, behind the mount and a slash */
+    bool bad;            /* no file can have the name */
 };
 
 enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
@@ -73,7 +73,7 @@ struct fields {
     size_t n;
 };
 
-/* What the file is now, for a client that may have it already. */
+/* The file and its state now, with which conditional requests are answered. */
 struct described {
     struct wsk__validators v;
     uint64_t size;
@@ -161,8 +161,8 @@ void wsk__statics_free(struct wsk__statics *s)
     wsk__free(s);
 }
 
-/* As the application would see it; false when it is too long. An encoded slash
- * or NUL is no part of any name. */
+/* Decode a path as the application would see it; false when it is too long. A
+ * name with an encoded slash or NUL is no file's. */
 static bool decode(wsk_str raw, char path[PATH_CAP], size_t *len, bool *bad)
 {
     size_t n = 0;
@@ -185,9 +185,9 @@ static bool decode(wsk_str raw, char path[PATH_CAP], size_t *len, bool *bad)
     return true;
 }
 
-/* Nothing that would leave the folder, name it twice, or show what begins with
- * a dot: .env, .git and .htpasswd are not meant for others. RFC 8615 has the
- * one folder that is. */
+/* False for a name that would leave the folder, name a file twice, or show one
+ * that begins with a dot: .env, .git and .htpasswd are not public. /.well-known
+ * (RFC 8615) is. */
 static bool is_plain(const char *name)
 {
     while (*name != '\0') {
@@ -207,7 +207,7 @@ static bool is_below(const struct mount *m, const char *path, size_t len)
            (len == m->url.len || path[m->url.len] == '/');
 }
 
-/* The longest mount wins. */
+/* Find the mount of a path; the longest one wins. */
 static const struct mount *mount_of(const struct wsk__statics *s,
                                     const char *path, size_t len)
 {
@@ -259,7 +259,7 @@ static void take_apart(const struct wsk__statics *s, wsk_str raw,
         memcpy(t->path + len, "index.html", sizeof("index.html"));
 }
 
-/* Folder by folder, without following any symbolic link. */
+/* Open a file folder by folder, without following any symbolic link. */
 static int open_walk(int root, const char *name)
 {
     int at = root;
@@ -291,7 +291,7 @@ static int open_walk(int root, const char *name)
     }
 }
 
-/* Nothing outside of the folder, whatever symbolic links it holds. */
+/* Open a file; symbolic links must not lead out of the folder. */
 static int open_beneath(int root, const char *name)
 {
 #if defined(__linux__) && defined(SYS_openat2)
@@ -305,7 +305,7 @@ static int open_beneath(int root, const char *name)
     return open_walk(root, name);
 }
 
-/* A regular file, or -1. */
+/* Open a regular file; -1 for anything else. */
 static int open_file(int root, const char *name, bool *folder)
 {
     struct stat st;
@@ -371,13 +371,14 @@ static void give_back(struct wsk__statics *s, struct entry *e)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Out of something: not to be remembered as if the file were not there. */
+/* True if the system lacks something: the failure must not be remembered as if
+ * the file were missing. */
 static bool is_shortage(int err)
 {
     return err == EMFILE || err == ENFILE || err == ENOMEM;
 }
 
-/* The entry for a name; give it back. NULL when memory is out. */
+/* Return the entry for a name; give it back. NULL when memory is out. */
 static struct entry *take(struct wsk__statics *s, const struct target *t)
 {
     struct entry **slot = slot_of(s, t), *e;
@@ -393,7 +394,7 @@ static struct entry *take(struct wsk__statics *s, const struct target *t)
     }
     pthread_mutex_unlock(&s->lock);
 
-    e = look_up(t, now); /* without the lock: this may take its time */
+    e = look_up(t, now); /* without the lock, because the disk may be slow */
     if (e == NULL)
         return NULL;
     e->refs = 1;
@@ -421,7 +422,8 @@ static void answer_error(wsk_request *req, int status, struct fields *f)
     wsk_request_respond(req, status, f->at, f->n, text, (size_t)n);
 }
 
-/* A folder asked for without its slash: links in its index would go astray. */
+/* Redirect to a folder that was asked for without its slash: relative links in
+ * its index would be wrong. */
 static void answer_folder(wsk_request *req, struct fields *f)
 {
     const wsk_head *head = wsk_request_head(req);
