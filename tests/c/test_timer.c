@@ -1,7 +1,8 @@
 #include "harness.h"
 
+#include "http/select.h"
+#include "net/http1/thread.h"
 #include "net/loop/timer.h"
-#include "net/os/clock.h"
 
 #include <time.h>
 

@@ -8,25 +8,24 @@
 #include "net/log/log.h"
 #include "net/loop/loop.h"
 #include "net/loop/source.h"
+#include "net/os/accept.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/poller.h"
+#include "net/os/stream.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
     ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
 };
 
-void wsk__pause_accepting(wsk_server *srv, bool pause)
+static void pause_accepting(wsk_server *srv, bool pause)
 {
     if (srv->conns.accept_paused == pause || srv->conns.draining)
         return;
@@ -35,20 +34,29 @@ void wsk__pause_accepting(wsk_server *srv, bool pause)
         wsk__poller_want(srv->loop.poller, srv->conns.places.at[i].fd,
                          &srv->conns.listeners[i], pause ? WSK__READ : 0,
                          pause ? 0 : WSK__READ, true);
-    if (pause)
-        wsk__loop_set_timer(&srv->loop, &srv->conns.accept_pause,
-                            wsk__now_ms() + ACCEPT_PAUSE_MS);
+}
+
+void wsk__accept_pause(wsk_server *srv)
+{
+    pause_accepting(srv, true);
+    srv->conns.accept_due = false;
+    wsk__loop_set_timer(&srv->loop, &srv->conns.accept_pause,
+                        wsk__now_ms() + ACCEPT_PAUSE_MS);
+}
+
+void wsk__accept_resume(wsk_server *srv)
+{
+    if (srv->conns.accept_due)
+        pause_accepting(srv, false);
+    srv->conns.accept_due = false;
 }
 
 static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
-                      const struct sockaddr_storage *sa,
+                      const struct wsk__address *peer,
                       const struct wsk__listener *listener)
 {
     struct wsk__address local = listener->local;
 
-#if !defined(__linux__) /* there the listener's counts */
-    wsk__send_at_once(fd);
-#endif
     if (!listener->fixed)
         wsk__listens_at(fd, &local); /* asks for this end of it */
     conn->source.ops = &wsk__conn_source;
@@ -58,7 +66,7 @@ static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
     atomic_init(&conn->ops, srv->conns.protocol->ops);
-    if (!srv->conns.protocol->open(conn, sa, &local) ||
+    if (!srv->conns.protocol->open(conn, peer, &local) ||
         !wsk__poller_add(srv->loop.poller, fd, conn, false)) {
         srv->conns.protocol->release(conn);
         return false;
@@ -67,34 +75,18 @@ static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
     return true;
 }
 
-static void welcome(wsk_server *srv, int fd, const struct sockaddr_storage *sa,
+static void welcome(wsk_server *srv, int fd, const struct wsk__address *peer,
                     const struct wsk__listener *listener)
 {
     struct wsk__conn *conn = wsk__calloc(sizeof(*conn));
 
-    if (conn == NULL || !conn_init(conn, srv, fd, sa, listener)) {
+    if (conn == NULL || !conn_init(conn, srv, fd, peer, listener)) {
         wsk__free(conn);
-        close(fd);
+        wsk__stream_close(fd);
         return;
     }
     wsk__conns_add(conn);
     wsk__rearm(conn);
-}
-
-static int accept_one(int listener, struct sockaddr_storage *sa)
-{
-    socklen_t len = sizeof(*sa);
-#if defined(__linux__)
-    return accept4(listener, (struct sockaddr *)sa, &len, SOCK_CLOEXEC);
-#else
-    int fd = accept(listener, (struct sockaddr *)sa, &len);
-
-    if (fd >= 0) {
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-        fcntl(fd, F_SETFL, 0); /* BSDs inherit O_NONBLOCK */
-    }
-    return fd;
-#endif
 }
 
 /* To find out that nobody is left costs as much as half a connection, and the
@@ -131,16 +123,8 @@ static bool make_place(wsk_server *srv)
     if (make_room(srv, WSK__LIMIT_CONNS))
         return true;
     wsk__limit_hit(&srv->logs, WSK__LIMIT_ACCEPT);
-    wsk__pause_accepting(srv, true);
+    wsk__accept_pause(srv);
     return false;
-}
-
-/* accept() has failed for want of something of ours; else it was the peer, who
- * has gone. */
-static bool is_out(void)
-{
-    return errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-           errno == ENOMEM;
 }
 
 /* The same when descriptors or memory are out. */
@@ -153,7 +137,7 @@ static bool make_room_or_pause(wsk_server *srv)
                   "accepting pauses: out of descriptors or memory (%u "
                   "connections)",
                   srv->conns.n);
-    wsk__pause_accepting(srv, true);
+    wsk__accept_pause(srv);
     return false;
 }
 
@@ -170,21 +154,22 @@ static wsk__leads on_listener(struct wsk__thread *th,
 
     (void)what;
     for (unsigned i = 0; i < batch && !srv->conns.draining; i++) {
-        struct sockaddr_storage sa = {0};
+        struct wsk__address peer;
         int fd;
 
         if (srv->conns.n >= srv->cfg.max_connections &&
             !(waits && make_place(srv)))
             return true;
-        fd = accept_one(srv->conns.places.at[listener->i].fd, &sa);
+        fd = wsk__accept(srv->conns.places.at[listener->i].fd, &peer);
         if (fd >= 0) {
-            welcome(srv, fd, &sa, listener);
+            welcome(srv, fd, &peer, listener);
             waits = false;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             listener->batch = i > 0 ? i : 1;
             listener->more = false;
             return true;
-        } else if (is_out() && !(waits && make_room_or_pause(srv))) {
+        } else if (wsk__accept_is_out() &&
+                   !(waits && make_room_or_pause(srv))) {
             return true;
         }
     }
@@ -194,7 +179,7 @@ static wsk__leads on_listener(struct wsk__thread *th,
 static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
 {
     (void)source;
-    wsk__pause_accepting(th->srv, false);
+    pause_accepting(th->srv, false);
     return true;
 }
 

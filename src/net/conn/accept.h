@@ -18,7 +18,11 @@ struct wsk__listener {
     bool more;      /* that may not have been all */
 };
 
-void wsk__pause_accepting(wsk_server *srv, bool pause);
+/* Accept no connections until there may be room for one. Leader. */
+void wsk__accept_pause(wsk_server *srv);
+
+/* End a pause, if there may be. Leader, before it waits. */
+void wsk__accept_resume(wsk_server *srv);
 
 /* Make the descriptors in conns.places listeners of the loop. WSK_E_SYS: the
  * poller takes no more. */

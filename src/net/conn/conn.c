@@ -13,14 +13,11 @@
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"
+#include "net/os/stream.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 enum {
     DISCARDS_MAX = 16, /* reads of a lingering connection in one go */
@@ -77,7 +74,7 @@ void wsk__conn_unref(struct wsk__conn *conn)
     if (atomic_fetch_sub(&conn->refs, 1) != 1)
         return;
     if (conn->fd >= 0)
-        close(conn->fd);
+        wsk__stream_close(conn->fd);
     conn->srv->conns.protocol->release(conn);
     wsk__life_drop(&conn->srv->life);
     wsk__free(conn);
@@ -94,10 +91,10 @@ static void close_locked(struct wsk__conn *conn)
     if (conn->fd < 0)
         return;
     if (used || conn->detached) /* the handler's duplicate would keep it open */
-        shutdown(conn->fd, SHUT_RDWR);
+        wsk__stream_shut(conn->fd);
     if (used)
         return;
-    close(conn->fd);
+    wsk__stream_close(conn->fd);
     conn->fd = -1;
 }
 
@@ -116,8 +113,7 @@ void wsk__conn_close(struct wsk__conn *conn)
     conn->next = srv->conns.graveyard;
     srv->conns.graveyard = conn;
     wsk__conn_ops(conn)->closed(conn);
-    if (srv->conns.accept_paused && srv->conns.n < srv->cfg.max_connections)
-        wsk__pause_accepting(srv, false);
+    srv->conns.accept_due |= srv->conns.n < srv->cfg.max_connections;
 }
 
 void wsk__conn_rests(struct wsk__conn *conn)
@@ -125,7 +121,7 @@ void wsk__conn_rests(struct wsk__conn *conn)
     wsk__conns_touch(conn);
     if (conn->srv->conns.accept_paused) {
         wsk__conns_offer(conn);
-        wsk__pause_accepting(conn->srv, false);
+        conn->srv->conns.accept_due = true;
     }
 }
 
@@ -161,10 +157,8 @@ static void discard(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__conn_post(conn, WSK__POST_LOOK);
             return;
         }
-        n = recv(conn->fd, th->rx, WSK__RX_SIZE, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        n = wsk__stream_recv(conn->fd, th->rx, WSK__RX_SIZE);
+        if (n < 0 && wsk__stream_is_full()) {
             wsk__watch(conn, WSK__READ);
             wsk__rearm(conn);
             return;
@@ -182,7 +176,7 @@ void wsk__conn_linger(struct wsk__conn *conn)
 {
     if (!wsk__conn_is_open(conn))
         return;
-    if (shutdown(conn->fd, SHUT_WR) != 0) {
+    if (!wsk__stream_end(conn->fd)) {
         wsk__conn_close(conn);
         return;
     }

@@ -30,6 +30,7 @@ struct wsk__conns {
     atomic_uint n_websockets;      /* of them */
     struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
     bool accept_paused;
+    bool accept_due; /* there may be room for a connection again */
     struct wsk__source accept_pause; /* its timer ends a pause */
     uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
     uint32_t goaway_spread_ms; /* each at its moment of so long a time */

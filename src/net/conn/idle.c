@@ -5,7 +5,6 @@
 #include "wsocket.h"
 
 #include <stdatomic.h>
-#include <sys/socket.h>
 
 enum { TOUCH_MS = 1000 };
 

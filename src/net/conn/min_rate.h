@@ -1,7 +1,7 @@
-/* net/pace: the least that a peer must send or take, in octets a second. It
- * begins with a grace; whatever moves moves the deadline on, but never further
- * than some credit, so that a fast beginning buys no endless pause. Plain
- * arithmetic: the caller has the clock. */
+/* net/conn/min_rate: the least that a peer must send or take, in octets a
+ * second. It begins with a grace; whatever moves moves the deadline on, but
+ * never further than some credit, so that a fast beginning buys no endless
+ * pause. Plain arithmetic: the caller has the clock. */
 #ifndef WSK_NET_CONN_MIN_RATE_H
 #define WSK_NET_CONN_MIN_RATE_H
 

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct sockaddr_storage;
 struct wsk__address;
 struct wsk__conn;
 
@@ -50,7 +49,7 @@ struct wsk__protocol_ops {
 struct wsk__protocol {
     const struct wsk__protocol_ops *ops;
     /* Give a new connection its state and its call. False: memory is out. */
-    bool (*open)(struct wsk__conn *conn, const struct sockaddr_storage *peer,
+    bool (*open)(struct wsk__conn *conn, const struct wsk__address *peer,
                  const struct wsk__address *local);
     /* Free that state. Any thread, with the last reference. */
     void (*release)(struct wsk__conn *conn);

@@ -1,19 +1,15 @@
 #include "net/dispatch/dispatch.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
-#include "http/head.h"
 #include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/crew.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/lock.h"
-#include "net/dispatch/monitor.h"
 #include "net/dispatch/thread.h"
 #include "net/loop/loop.h"
 #include "net/os/life.h"
 #include "net/os/locks.h"
-#include "ws/queue.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -159,22 +155,6 @@ void wsk__dispatch_close(struct wsk__dispatch *dispatch)
     pthread_cond_destroy(&dispatch->changed);
 }
 
-bool wsk__dispatch_start(struct wsk__dispatch *dispatch)
-{
-    pthread_t thread;
-    int err;
-
-    wsk__life_hold(dispatch->life);
-    err = pthread_create(&thread, NULL, wsk__monitor, dispatch);
-    if (err != 0) {
-        wsk__life_drop(dispatch->life);
-        errno = err;
-        return false;
-    }
-    pthread_detach(thread);
-    return true;
-}
-
 void wsk__dispatch_end(struct wsk__dispatch *dispatch)
 {
     wsk__dispatch_lock(dispatch);
@@ -190,18 +170,30 @@ void wsk__dispatch_end(struct wsk__dispatch *dispatch)
 
 static void thread_free(struct wsk__thread *th)
 {
+    for (int i = 0; i < WSK__OWNS; i++)
+        if (th->own[i] != NULL) {
+            th->dispatch->rooms[i]->clear(th->own[i]);
+            wsk__free(th->own[i]);
+        }
     pthread_cond_destroy(&th->wake);
-    wsk__buf_free(&th->spare_out);
-    wsk__out_free(th->ws_out);
-    wsk__free(th->heads);
     wsk__free(th->rx);
     wsk__free(th);
+}
+
+static bool give_own(struct wsk__thread *th, int i)
+{
+    const struct wsk__thread_room *room = th->dispatch->rooms[i];
+
+    th->own[i] = wsk__calloc(room->size);
+    return th->own[i] != NULL &&
+           (room->init == NULL || room->init(th->own[i], th->dispatch->cfg));
 }
 
 static struct wsk__thread *thread_new(struct wsk__dispatch *dispatch,
                                       void *user)
 {
     struct wsk__thread *th = wsk__calloc(sizeof(*th));
+    bool good;
 
     if (th == NULL)
         return NULL;
@@ -210,13 +202,13 @@ static struct wsk__thread *thread_new(struct wsk__dispatch *dispatch,
     th->srv = dispatch->srv;
     th->user = user;
     th->rx = wsk__alloc(WSK__RX_SIZE);
-    th->heads = wsk__head_store_new(&dispatch->cfg->limits);
-    wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
-    if (th->rx == NULL || th->heads == NULL) {
-        thread_free(th);
-        return NULL;
-    }
-    return th;
+    good = th->rx != NULL;
+    for (int i = 0; good && i < WSK__OWNS; i++)
+        good = give_own(th, i);
+    if (good)
+        return th;
+    thread_free(th);
+    return NULL;
 }
 
 /* A thread that was asked for has come (+1), or one has gone (-1). */

@@ -3,6 +3,7 @@
 #ifndef WSK_NET_DISPATCH_DISPATCH_H
 #define WSK_NET_DISPATCH_DISPATCH_H
 
+#include "net/dispatch/thread.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -18,12 +19,13 @@ struct wsk__thread;
 struct wsk__call;
 
 struct wsk__dispatch {
-    const wsk_server_config *cfg; /* fixed */
-    struct wsk__life *life;       /* fixed */
-    struct wsk__loop *loop;       /* fixed */
-    struct wsk__logs *logs;       /* fixed */
-    wsk_server *srv;              /* fixed */
-    wsk_hooks hooks;              /* fixed */
+    const wsk_server_config *cfg;                    /* fixed */
+    struct wsk__life *life;                          /* fixed */
+    struct wsk__loop *loop;                          /* fixed */
+    struct wsk__logs *logs;                          /* fixed */
+    wsk_server *srv;                                 /* fixed */
+    const struct wsk__thread_room *rooms[WSK__OWNS]; /* fixed */
+    wsk_hooks hooks;                                 /* fixed */
     int steal_every; /* fixed; test: steal the lead at every nth call; 0: never
                       */
     atomic_uint slow_entries; /* until inline calls are tried again */
@@ -55,9 +57,6 @@ struct wsk__dispatch {
 /* Make the lock. `dispatch` has its fixed members by then. */
 void wsk__dispatch_open(struct wsk__dispatch *dispatch);
 void wsk__dispatch_close(struct wsk__dispatch *dispatch);
-
-/* Start the monitor, which asks for threads. False, with errno: it cannot. */
-bool wsk__dispatch_start(struct wsk__dispatch *dispatch);
 
 /* Let all threads leave. The leader, once all is over. */
 void wsk__dispatch_end(struct wsk__dispatch *dispatch);

@@ -11,6 +11,7 @@
 #include "net/os/life.h"
 #include "wsocket.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -104,7 +105,7 @@ static void spawn_missing_locked(struct wsk__dispatch *dispatch, unsigned n)
     dispatch->n_awaiting -= n > dispatch->n_awaiting ? dispatch->n_awaiting : n;
 }
 
-void *wsk__monitor(void *arg)
+static void *monitor(void *arg)
 {
     struct wsk__dispatch *dispatch = arg;
     struct watch watch = {.open = false};
@@ -137,4 +138,20 @@ void *wsk__monitor(void *arg)
     wsk__dispatch_unlock(dispatch);
     wsk__life_drop(dispatch->life);
     return NULL;
+}
+
+bool wsk__monitor_start(struct wsk__dispatch *dispatch)
+{
+    pthread_t thread;
+    int err;
+
+    wsk__life_hold(dispatch->life);
+    err = pthread_create(&thread, NULL, monitor, dispatch);
+    if (err != 0) {
+        wsk__life_drop(dispatch->life);
+        errno = err;
+        return false;
+    }
+    pthread_detach(thread);
+    return true;
 }

@@ -1,7 +1,14 @@
-/* net/dispatch/monitor: a thread that takes the lead from a late one. */
+/* net/dispatch/monitor: a thread that takes the lead from a late one, and asks
+ * for the threads that are missing. */
 #ifndef WSK_NET_DISPATCH_MONITOR_H
 #define WSK_NET_DISPATCH_MONITOR_H
 
-void *wsk__monitor(void *arg);
+#include <stdbool.h>
+
+struct wsk__dispatch;
+
+/* Start it; threads come from then on. False, with errno: the system refuses.
+ */
+bool wsk__monitor_start(struct wsk__dispatch *dispatch);
 
 #endif

@@ -2,21 +2,26 @@
 #ifndef WSK_NET_DISPATCH_THREAD_H
 #define WSK_NET_DISPATCH_THREAD_H
 
-#include "base/buf.h"
-#include "net/os/clock.h"
-#include "net/request/request.h"
-#include "net/websocket/inbox.h"
 #include "wsocket.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct wsk__head_store;
-struct wsk__out;
 struct wsk__call;
 struct wsk__dispatch;
 
 enum wsk__order { WSK__NO_ORDER, WSK__LEAD, WSK__CALL };
+
+/* Rooms above keep something with each thread, which only they look into. */
+enum wsk__own { WSK__OWN_HTTP1, WSK__OWN_WEBSOCKET, WSK__OWNS };
+
+struct wsk__thread_room {
+    size_t size; /* zeroed memory, in bytes */
+    bool (*init)(void *own,
+                 const wsk_server_config *cfg); /* NULL: none;
+                                                   false: no memory */
+    void (*clear)(void *own);
+};
 
 struct wsk__thread {
     struct wsk__dispatch *dispatch; /* fixed */
@@ -44,15 +49,8 @@ struct wsk__thread {
     /* its own */
     bool inside; /* between the hooks enter and leave */
     uint8_t *rx;
-    wsk_str span; /* received into rx, not yet fed */
-    struct wsk__head_store *heads;
-    struct wsk__buf spare_out; /* a block that connections borrow */
-    struct wsk__out *ws_out;   /* and a queue that WebSockets do */
-    wsk_str ws_span; /* received into rx, not yet fed, for a WebSocket whose
-                        caller this thread is; under that one's lock */
-    struct wsk__inbox_item item; /* the event it delivers next; or kind NONE */
-    struct wsk__date date;
-    struct wsk_request req;
+    wsk_str span;         /* received into rx, not yet fed */
+    void *own[WSK__OWNS]; /* of the rooms above */
 };
 
 /* The thread record of the calling thread; NULL on threads that are not lent.

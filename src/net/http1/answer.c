@@ -12,6 +12,7 @@
 #include "net/http1/exchange.h"
 #include "net/http1/input.h"
 #include "net/http1/output.h"
+#include "net/http1/thread.h"
 #include "net/os/clock.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
@@ -375,14 +376,14 @@ static void answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
     const wsk_limits *limits = &conn->srv->cfg.limits;
     struct wsk__reply refusal = {
         .status = 503,
-        .date = limits->date_header ? th->date.text : NULL,
+        .date = limits->date_header ? wsk__http1_of(th)->date.text : NULL,
         .server = limits->server_header,
         .to_head = conn->to_head,
     };
     struct wsk__buf out;
 
     wsk__buf_init(&out, 4096);
-    wsk__date_refresh(&th->date);
+    wsk__date_refresh(&wsk__http1_of(th)->date);
     wsk__reply_refusal(&out, &refusal);
     if (wsk__buf_len(&out) > 0 &&
         wsk__stream_send(conn->fd, wsk__buf_data(&out), wsk__buf_len(&out),

@@ -6,8 +6,8 @@
 #include "net/conn/conn.h"
 #include "net/dispatch/offload.h"
 #include "net/dispatch/thread.h"
+#include "net/http1/thread.h"
 #include "net/log/access.h"
-#include "net/os/clock.h"
 #include "net/os/listen.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
@@ -15,17 +15,15 @@
 #include "net/server/server.h"
 #include "wsocket.h"
 
-#include <sys/socket.h>
-
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
-                                        const struct sockaddr_storage *peer,
+                                        const struct wsk__address *peer,
                                         const struct wsk__address *local)
 {
     struct wsk__exchange *h = wsk__calloc(sizeof(*h));
 
     if (h == NULL)
         return NULL;
-    wsk__address_of(peer, &h->ends.peer);
+    h->ends.peer = *peer;
     h->ends.local = *local;
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
@@ -52,8 +50,8 @@ void wsk__http_out_of_memory(struct wsk__conn *conn)
 
 void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    wsk__date_refresh(&th->date);
-    wsk_http_set_date(&conn->h->http, th->date.text);
+    wsk__date_refresh(&wsk__http1_of(th)->date);
+    wsk_http_set_date(&conn->h->http, wsk__http1_of(th)->date.text);
 }
 
 static struct wsk__exchange *of_job(struct wsk__job *job)

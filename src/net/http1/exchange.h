@@ -71,7 +71,7 @@ void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
 /* HTTP's share of a connection: made when it comes; given back with it, or when
  * it has become a WebSocket. */
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
-                                        const struct sockaddr_storage *peer,
+                                        const struct wsk__address *peer,
                                         const struct wsk__address *local);
 /* NULL is legal. Lent memory is given back by calls of `dispatch`. */
 void wsk__exchange_free(struct wsk__exchange *h,

@@ -9,6 +9,7 @@
 #include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
 #include "net/http1/load.h"
+#include "net/http1/thread.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
@@ -262,7 +263,7 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
         if (wsk_http_done(&conn->h->http))
             return WSK__FEED_OVER;
         if (conn->h->head == NULL)
-            wsk__http_lend(&conn->h->http, th->heads);
+            wsk__http_lend(&conn->h->http, wsk__http1_of(th)->heads);
         switch (feed_waiting(th, conn)) {
         case FED_SOME:
             continue;

@@ -6,6 +6,7 @@
 #include "net/conn/conn.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
+#include "net/http1/thread.h"
 #include "net/log/log.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
@@ -37,9 +38,9 @@ void wsk__http_lend_out(struct wsk__thread *th, struct wsk__conn *conn)
     if (out->block == NULL) {
         size_t cap = out->cap;
 
-        *out = th->spare_out;
+        *out = wsk__http1_of(th)->spare_out;
         out->cap = cap;
-        wsk__buf_init(&th->spare_out, SIZE_MAX / 4);
+        wsk__buf_init(&wsk__http1_of(th)->spare_out, SIZE_MAX / 4);
     }
 }
 
@@ -47,10 +48,11 @@ static void return_out(struct wsk__thread *th, struct wsk__buf *out)
 {
     if (wsk__buf_len(out) > 0)
         return;
-    if (th != NULL && th->spare_out.block == NULL && out->size <= KEEP_OUT) {
+    if (th != NULL && wsk__http1_of(th)->spare_out.block == NULL &&
+        out->size <= KEEP_OUT) {
         size_t cap = out->cap;
 
-        th->spare_out = *out;
+        wsk__http1_of(th)->spare_out = *out;
         wsk__buf_init(out, cap);
     } else {
         wsk__buf_free(out);

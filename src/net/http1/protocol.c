@@ -18,8 +18,7 @@
 #include "net/request/timeout.h"
 #include "net/server/server.h"
 
-bool wsk__http1_open(struct wsk__conn *conn,
-                     const struct sockaddr_storage *peer,
+bool wsk__http1_open(struct wsk__conn *conn, const struct wsk__address *peer,
                      const struct wsk__address *local)
 {
     conn->call.ops = &wsk__http_call_ops;

@@ -7,8 +7,7 @@
 extern const struct wsk__protocol_ops wsk__http1_protocol;
 
 /* Give a new connection its exchange. False: memory is out. */
-bool wsk__http1_open(struct wsk__conn *conn,
-                     const struct sockaddr_storage *peer,
+bool wsk__http1_open(struct wsk__conn *conn, const struct wsk__address *peer,
                      const struct wsk__address *local);
 
 /* Free that, if the connection has it still. */

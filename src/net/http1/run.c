@@ -13,6 +13,7 @@
 #include "net/http1/input.h"
 #include "net/http1/load.h"
 #include "net/http1/output.h"
+#include "net/http1/thread.h"
 #include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
@@ -137,7 +138,7 @@ static void close_request(struct wsk__conn *conn)
 static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
 {
     th->span.len = 0; /* of another connection */
-    th->req =
+    wsk__http1_of(th)->req =
         (struct wsk_request){.ops = &wsk__http1_answer,
                              .cfg = &conn->srv->cfg,
                              .conn = conn,
@@ -157,7 +158,7 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
                            const struct wsk__builtin *builtin, bool queued)
 {
     wsk_server *srv = conn->srv;
-    wsk_request *req = &th->req;
+    wsk_request *req = &wsk__http1_of(th)->req;
     bool attempt = conn->h->head->websocket;
 
     open_request(th, conn);

@@ -1,12 +1,13 @@
 #include "net/log/writer.h"
-#include "net/os/locks.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "net/os/locks.h"
+#include "net/os/poller.h"
+#include "net/os/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ static void write_all(int fd, const uint8_t *data, size_t len)
             data += n;
             len -= (size_t)n;
         } else if (n < 0 && errno == EAGAIN) {
-            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+            wsk__stream_wait_once(fd, WSK__WRITE, -1);
         } else if (n < 0 && errno != EINTR) {
             return; /* the reader is gone, and the lines are lost */
         }

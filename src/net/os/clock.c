@@ -1,7 +1,5 @@
 #include "net/os/clock.h"
 
-#include "http/select.h"
-
 #include <time.h>
 
 #ifndef CLOCK_MONOTONIC_COARSE
@@ -24,12 +22,7 @@ uint64_t wsk__now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-void wsk__date_refresh(struct wsk__date *date)
+int64_t wsk__wall_s(void)
 {
-    time_t now = time(NULL);
-
-    if ((int64_t)now == date->second)
-        return;
-    wsk__date_write((int64_t)now, date->text);
-    date->second = (int64_t)now;
+    return (int64_t)time(NULL);
 }

@@ -1,7 +1,5 @@
 #include "net/os/file.h"
 
-#include "wsocket.h"
-
 #include <sys/types.h>
 #include <sys/uio.h>
 

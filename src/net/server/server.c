@@ -9,8 +9,11 @@
 #include "net/dispatch/calls.h"
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
+#include "net/dispatch/monitor.h"
 #include "net/dispatch/offload.h"
+#include "net/dispatch/thread.h"
 #include "net/http1/protocol.h"
+#include "net/http1/thread.h"
 #include "net/log/access.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
@@ -21,7 +24,8 @@
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
-#include "net/websocket/protocol.h"
+#include "net/websocket/open.h"
+#include "net/websocket/thread.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
 
@@ -121,6 +125,8 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     srv->dispatch.loop = &srv->loop;
     srv->dispatch.logs = &srv->logs;
     srv->dispatch.srv = srv;
+    srv->dispatch.rooms[WSK__OWN_HTTP1] = &wsk__http1_thread_room;
+    srv->dispatch.rooms[WSK__OWN_WEBSOCKET] = &wsk__websocket_thread_room;
     wsk__dispatch_open(&srv->dispatch);
     wsk__offload_open(&srv->offload, &srv->life);
     wsk__stop_init(srv);
@@ -261,7 +267,7 @@ wsk_status wsk_server_start(wsk_server *srv)
     if (wsk__accept_start(srv) != WSK_OK)
         return WSK_E_SYS;
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
-    if (!wsk__dispatch_start(&srv->dispatch))
+    if (!wsk__monitor_start(&srv->dispatch))
         return WSK_E_SYS;
     srv->dispatch.started = true;
     return WSK_OK;

@@ -16,6 +16,7 @@
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/poller.h"
+#include "net/os/stream.h"
 #include "net/os/wake.h"
 #include "net/server/server.h"
 #include "wsocket.h"
@@ -23,7 +24,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 #include <time.h>
 
 enum {
@@ -54,7 +54,7 @@ static void begin_drain(wsk_server *srv)
 
     srv->conns.goaway_ms = wsk__now_ms();
     srv->conns.goaway_spread_ms = spread_of(srv, ms);
-    wsk__pause_accepting(srv, true);
+    wsk__accept_pause(srv);
     srv->conns.draining = true;
     for (size_t i = 0; i < srv->conns.places.n; i++) {
         wsk__poller_remove(srv->loop.poller, srv->conns.places.at[i].fd);
@@ -79,7 +79,7 @@ static void force_drain(wsk_server *srv)
     for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL; c = next) {
         next = c->next;
         if (!wsk__leader_may_work(c))
-            shutdown(c->fd, SHUT_RDWR);
+            wsk__stream_shut(c->fd);
         else
             wsk__conn_ops(c)->end(c);
     }
@@ -122,6 +122,7 @@ static bool heed_stop(wsk_server *srv)
 static bool before_wait(struct wsk__thread *th)
 {
     wsk__conns_bury(th->srv);
+    wsk__accept_resume(th->srv);
     if (!heed_stop(th->srv))
         return false;
     wsk__gate_leave(th);

@@ -13,6 +13,7 @@
 #include "net/websocket/inbox.h"
 #include "net/websocket/outbox.h"
 #include "net/websocket/served.h"
+#include "net/websocket/thread.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -41,8 +42,8 @@ static void deliver_item(struct wsk__thread *th, struct wsk__conn *conn)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
     void *user = conn->ws->handlers_user;
-    wsk_message *msg = &th->item.msg;
-    wsk_ws_event_kind kind = th->item.kind;
+    wsk_message *msg = &wsk__websocket_of(th)->item.msg;
+    wsk_ws_event_kind kind = wsk__websocket_of(th)->item.kind;
 
     if (msg->masked && !on->masked) {
         uint8_t *at = th->rx + ((const uint8_t *)msg->data - th->rx);
@@ -61,7 +62,7 @@ static void deliver_item(struct wsk__thread *th, struct wsk__conn *conn)
     else if (kind == WSK_WS_PONG && on->pong != NULL)
         on->pong(&conn->ws->handle, msg, user);
     wsk_message_free(msg);
-    th->item.kind = WSK_WS_NONE;
+    wsk__websocket_of(th)->item.kind = WSK_WS_NONE;
 }
 
 static enum due next_due_locked(struct wsk__thread *th, struct wsk__conn *conn)
@@ -69,7 +70,7 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__served *ws = conn->ws;
     struct wsk__inbox_item *item;
 
-    if (th->item.kind != WSK_WS_NONE)
+    if (wsk__websocket_of(th)->item.kind != WSK_WS_NONE)
         return DUE_ITEM;
     if (ws->connect_due) {
         ws->connect_due = false;
@@ -77,13 +78,16 @@ static enum due next_due_locked(struct wsk__thread *th, struct wsk__conn *conn)
     }
     item = wsk__ws_inbox_take(ws);
     if (item != NULL) {
-        th->item = *item;
+        wsk__websocket_of(th)->item = *item;
         wsk__free(item);
         return DUE_ITEM;
     }
-    if (ws->caller == th && th->ws_span.len == 0 && ws->in != NULL)
+    if (ws->caller == th && wsk__websocket_of(th)->span.len == 0 &&
+        ws->in != NULL)
         wsk__ws_take_in_hand_locked(th, conn, false);
-    if (ws->caller == th && wsk__ws_pull_locked(conn, &th->ws_span, &th->item))
+    if (ws->caller == th &&
+        wsk__ws_pull_locked(conn, &wsk__websocket_of(th)->span,
+                            &wsk__websocket_of(th)->item))
         return DUE_ITEM;
     if (wsk__ws_has_drained_locked(conn)) {
         ws->drain_due = ws->dropped = false;
@@ -131,7 +135,7 @@ static void let_go_locked(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__served *ws = conn->ws;
 
     if (ws->caller == th) {
-        wsk__ws_keep_span_locked(conn, &th->ws_span);
+        wsk__ws_keep_span_locked(conn, &wsk__websocket_of(th)->span);
         ws->caller = NULL;
         ws->corked = false;
     }
@@ -162,8 +166,9 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                              bool in_hand)
 {
     struct wsk__served *ws = conn->ws;
-    enum due due = in_hand && th->item.kind != WSK_WS_NONE ? DUE_ITEM
-                                                           : DUE_NOTHING;
+    enum due due = in_hand && wsk__websocket_of(th)->item.kind != WSK_WS_NONE
+                       ? DUE_ITEM
+                       : DUE_NOTHING;
     enum wsk__calls calls = WSK__CALLS_MORE;
 
     for (int i = 0; i < CALLS_MAX && calls == WSK__CALLS_MORE; i++) {
@@ -171,7 +176,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
             wsk__conn_lock(conn);
             if (!in_hand && ws->caller == NULL && ws->rx == WSK__RX_HANDLER) {
                 ws->caller = th;
-                th->ws_span.len = 0;
+                wsk__websocket_of(th)->span.len = 0;
             }
             due = next_due_locked(th, conn);
             if (due == DUE_NOTHING)
@@ -195,9 +200,10 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
 static void stow(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
-    if (th->item.kind != WSK_WS_NONE && wsk__ws_own_locked(conn, &th->item.msg))
-        wsk__ws_inbox_put_locked(conn, &th->item);
-    th->item.kind = WSK_WS_NONE;
+    if (wsk__websocket_of(th)->item.kind != WSK_WS_NONE &&
+        wsk__ws_own_locked(conn, &wsk__websocket_of(th)->item.msg))
+        wsk__ws_inbox_put_locked(conn, &wsk__websocket_of(th)->item);
+    wsk__websocket_of(th)->item.kind = WSK_WS_NONE;
     let_go_locked(th, conn);
     wsk__conn_unlock(conn);
 }

@@ -15,6 +15,7 @@
 #include "net/websocket/outbox.h"
 #include "net/websocket/ping.h"
 #include "net/websocket/served.h"
+#include "net/websocket/thread.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -392,7 +393,7 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
     } else if (leads) {
         n = receive_locked(th, conn);
     }
-    th->ws_span = (wsk_str){(const char *)th->rx, n};
+    wsk__websocket_of(th)->span = (wsk_str){(const char *)th->rx, n};
 }
 
 /* A message for receive(). A lent one moves to rx, where it may lie; without

@@ -61,8 +61,9 @@ void wsk__ws_keep_span_locked(struct wsk__conn *conn, wsk_str *span);
 /* The leader reads for a handler that is away, once. */
 void wsk__ws_read_locked(struct wsk__thread *th, struct wsk__conn *conn);
 
-/* Octets for a thread that delivers what is in them itself, in th->ws_span:
- * what was kept, or what `th`, if it leads, may receive. */
+/* Octets for a thread that delivers what is in them itself, in
+ * wsk__websocket_of(th)->span: what was kept, or what `th`, if it leads, may
+ * receive. */
 void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
                                  bool leads);
 

@@ -125,3 +125,9 @@ void wsk__ws_discard(struct wsk__served *ws)
     wsk__free(ws->reason);
     wsk__free(ws);
 }
+
+void wsk__websocket_release(struct wsk__conn *conn)
+{
+    if (conn->ws != NULL)
+        wsk__ws_discard(conn->ws);
+}

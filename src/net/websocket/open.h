@@ -29,4 +29,7 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
 /* Free it: the upgrade came to nothing, or the last reference is gone. */
 void wsk__ws_discard(struct wsk__served *ws);
 
+/* Free the WebSocket of a connection, if it has one. */
+void wsk__websocket_release(struct wsk__conn *conn);
+
 #endif

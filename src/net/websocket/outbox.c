@@ -9,6 +9,7 @@
 #include "net/websocket/load.h"
 #include "net/websocket/served.h"
 #include "net/websocket/stall.h"
+#include "net/websocket/thread.h"
 #include "ws/conn.h"
 #include "ws/frame.h"
 #include "ws/queue.h"
@@ -79,7 +80,8 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
     /* An idle connection owns no queue. */
     if (wsk__ws_has_queue(&conn->ws->engine)) {
         wsk__ws_return(&conn->ws->engine,
-                       wsk__self != NULL ? &wsk__self->ws_out : &none);
+                       wsk__self != NULL ? &wsk__websocket_of(wsk__self)->out
+                                         : &none);
         wsk__out_free(none);
     }
     wsk__ws_account_locked(conn);

@@ -2,19 +2,14 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/lock.h"
+#include "net/conn/protocol.h"
+#include "net/loop/source.h"
 #include "net/server/server.h"
 #include "net/websocket/end.h"
 #include "net/websocket/load.h"
-#include "net/websocket/open.h"
 #include "net/websocket/served.h"
 
 #include <stdatomic.h>
-
-void wsk__websocket_release(struct wsk__conn *conn)
-{
-    if (conn->ws != NULL)
-        wsk__ws_discard(conn->ws);
-}
 
 /* There may be something to read. */
 static void expect_input_locked(struct wsk__conn *conn)

@@ -6,7 +6,4 @@
 
 extern const struct wsk__protocol_ops wsk__websocket_protocol;
 
-/* Free the WebSocket of a connection, if it has one. */
-void wsk__websocket_release(struct wsk__conn *conn);
-
 #endif

@@ -18,6 +18,7 @@
 #include "net/websocket/ping.h"
 #include "net/websocket/receive.h"
 #include "net/websocket/served.h"
+#include "net/websocket/thread.h"
 #include "ws/conn.h"
 #include "ws/frame.h"
 #include "ws/send.h"
@@ -37,7 +38,7 @@ enum {
 static void lend_queue_locked(struct wsk__conn *conn)
 {
     if (wsk__self != NULL)
-        wsk__ws_lend(&conn->ws->engine, &wsk__self->ws_out);
+        wsk__ws_lend(&conn->ws->engine, &wsk__websocket_of(wsk__self)->out);
 }
 
 void wsk__ws_queued_locked(struct wsk__conn *conn)

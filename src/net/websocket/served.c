@@ -15,6 +15,7 @@
 #include "net/websocket/outbox.h"
 #include "net/websocket/ping.h"
 #include "net/websocket/stall.h"
+#include "net/websocket/thread.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -162,13 +163,15 @@ static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__ws_read_locked(th, conn);
         } else {
             wsk__ws_take_in_hand_locked(th, conn, true);
-            wsk__ws_pull_locked(conn, &th->ws_span, &th->item);
-            if (th->item.kind == WSK_WS_NONE)
+            wsk__ws_pull_locked(conn, &wsk__websocket_of(th)->span,
+                                &wsk__websocket_of(th)->item);
+            if (wsk__websocket_of(th)->item.kind == WSK_WS_NONE)
                 wsk__ws_flush_locked(conn); /* pongs */
         }
     }
     /* Messages go first: who only ever sends must not keep them waiting. */
-    return th->item.kind != WSK_WS_NONE || wsk__ws_events_due_locked(conn) ||
+    return wsk__websocket_of(th)->item.kind != WSK_WS_NONE ||
+           wsk__ws_events_due_locked(conn) ||
            (!ws->calling && wsk__ws_has_drained_locked(conn));
 }
 
@@ -218,7 +221,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
         enum wsk__calls calls;
 
         wsk__conn_lock(conn);
-        th->ws_span.len = 0;
+        wsk__websocket_of(th)->span.len = 0;
         alive = wsk__conn_is_open(conn); /* else only its events are owed */
         if (alive)
             mind_memory_locked(conn);
@@ -304,7 +307,7 @@ static void take_over_locked(struct wsk__conn *conn)
     struct wsk__served *ws = conn->ws;
 
     if (ws->caller != NULL)
-        wsk__ws_keep_span_locked(conn, &ws->caller->ws_span);
+        wsk__ws_keep_span_locked(conn, &wsk__websocket_of(ws->caller)->span);
     ws->caller = NULL;
     ws->rx = WSK__RX_LOOP;
     conn->drained = false;

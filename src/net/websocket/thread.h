@@ -1,0 +1,26 @@
+/* net/websocket/thread: what a thread keeps for the WebSockets that it serves.
+ */
+#ifndef WSK_NET_WEBSOCKET_THREAD_H
+#define WSK_NET_WEBSOCKET_THREAD_H
+
+#include "net/dispatch/thread.h"
+#include "net/websocket/inbox.h"
+
+struct wsk__out;
+
+struct wsk__websocket_thread {
+    struct wsk__out *out; /* a queue that WebSockets borrow */
+    wsk_str span; /* received into rx, not yet fed, for a WebSocket whose caller
+                     this thread is; under that one's lock */
+    struct wsk__inbox_item item; /* the event to deliver next; or kind NONE */
+};
+
+extern const struct wsk__thread_room wsk__websocket_thread_room;
+
+static inline struct wsk__websocket_thread *
+wsk__websocket_of(const struct wsk__thread *th)
+{
+    return th->own[WSK__OWN_WEBSOCKET];
+}
+
+#endif
