@@ -97,3 +97,28 @@ wsk_status wsk__request_end(wsk_request *req)
                   "Content-Length said");
     return st;
 }
+
+wsk_status wsk_request_finish(wsk_request *req)
+{
+    wsk_status st;
+
+    if (!wsk__request_is_open(req))
+        return WSK_E_STATE;
+    if (wsk__forked(&req->conn->srv->life))
+        return WSK_E_CLOSED;
+    st = wsk__request_end(req);
+    if (!req->aborted)
+        req->ops->flush(req);
+    return st;
+}
+
+wsk_status wsk_request_respond(wsk_request *req, int status,
+                               const wsk_header *headers, size_t n,
+                               const void *body, size_t len)
+{
+    wsk_status st = wsk_request_start(req, status, NULL, headers, n, len);
+
+    if (st == WSK_OK)
+        st = wsk_request_write(req, body, len);
+    return st == WSK_OK ? wsk_request_finish(req) : st;
+}

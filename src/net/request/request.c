@@ -10,7 +10,6 @@
 #include "net/request/answer.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
-#include "net/request/call.h"
 #include "net/request/mount.h"
 #include "net/request/timeout.h"
 #include "net/server/server.h"
@@ -19,8 +18,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Return true if the handler may still answer. */
-static bool is_open(const wsk_request *req)
+bool wsk__request_is_open(const wsk_request *req)
 {
     return !req->finished && req->ops->start != NULL &&
            atomic_load_explicit(&req->ws, memory_order_relaxed) == NULL;
@@ -29,7 +27,7 @@ static bool is_open(const wsk_request *req)
 /* WSK_OK: an answer has begun, and more of it may be sent. */
 static wsk_status may_send(const wsk_request *req)
 {
-    if (!is_open(req) || req->status == 0)
+    if (!wsk__request_is_open(req) || req->status == 0)
         return WSK_E_STATE;
     return req->aborted || wsk__forked(&req->conn->srv->life) ? WSK_E_CLOSED
                                                               : WSK_OK;
@@ -126,7 +124,7 @@ wsk_status wsk_request_seek(wsk_request *req, uint64_t pos)
     struct wsk__body *body = req->body;
     uint64_t most;
 
-    if (!is_open(req) || body->failed)
+    if (!wsk__request_is_open(req) || body->failed)
         return WSK_E_STATE;
     touch_body(req);
     if (!req->body_whole)
@@ -147,7 +145,7 @@ wsk_status wsk_request_read(wsk_request *req, void *data, size_t cap,
     wsk_str stored;
 
     *got = 0;
-    if (!is_open(req))
+    if (!wsk__request_is_open(req))
         return WSK_E_STATE;
     if (body->failed)
         return WSK_E_CUT;
@@ -211,7 +209,7 @@ wsk_status wsk_request_hints(wsk_request *req, const wsk_header *headers,
 {
     wsk_status st;
 
-    if (!is_open(req))
+    if (!wsk__request_is_open(req))
         return WSK_E_STATE;
     if (req->aborted || wsk__forked(&req->conn->srv->life))
         return WSK_E_CLOSED;
@@ -225,7 +223,7 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
 {
     wsk_status st;
 
-    if (!is_open(req))
+    if (!wsk__request_is_open(req))
         return WSK_E_STATE;
     st = req->ops->start(req, status, reason, headers, n, length);
     if (st != WSK_OK)
@@ -314,20 +312,6 @@ wsk_status wsk_request_drain(wsk_request *req)
     return st == WSK_E_CLOSED ? wsk__request_gone(req) : st;
 }
 
-wsk_status wsk_request_finish(wsk_request *req)
-{
-    wsk_status st;
-
-    if (!is_open(req))
-        return WSK_E_STATE;
-    if (wsk__forked(&req->conn->srv->life))
-        return WSK_E_CLOSED;
-    st = wsk__request_end(req);
-    if (!req->aborted)
-        req->ops->flush(req);
-    return st;
-}
-
 void wsk_request_abort(wsk_request *req)
 {
     req->aborted = req->cut = true;
@@ -336,35 +320,4 @@ void wsk_request_abort(wsk_request *req)
 bool wsk_request_head_sent(const wsk_request *req)
 {
     return req->head_left;
-}
-
-wsk_status wsk_request_respond(wsk_request *req, int status,
-                               const wsk_header *headers, size_t n,
-                               const void *body, size_t len)
-{
-    wsk_status st = wsk_request_start(req, status, NULL, headers, n, len);
-
-    if (st == WSK_OK)
-        st = wsk_request_write(req, body, len);
-    return st == WSK_OK ? wsk_request_finish(req) : st;
-}
-
-wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
-                                   const uint8_t **data, size_t *len)
-{
-    wsk_status st;
-
-    if (!is_open(req) || !req->head->websocket || req->status != 0 ||
-        !req->body->done || wsk__forked(&req->conn->srv->life))
-        return WSK_E_STATE;
-    if (!wsk__may_answer(req->conn, WSK__BY_WEBSOCKET))
-        return WSK_E_CLOSED;
-    st = req->ops->detach(req, fd, data, len);
-    if (st != WSK_OK)
-        return st;
-    req->status = 101; /* as far as we can tell */
-    req->finished = true;
-    wsk__request_log(req);
-    wsk__call_leave(req->thread);
-    return WSK_OK;
 }

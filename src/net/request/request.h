@@ -34,6 +34,9 @@ struct wsk_request {
     size_t body_at;  /* bytes read of what a whole body has in memory */
 };
 
+/* Return true if the handler may still answer. */
+bool wsk__request_is_open(const wsk_request *req);
+
 /* Note that the client is gone; returns WSK_E_CLOSED. */
 wsk_status wsk__request_gone(wsk_request *req);
 

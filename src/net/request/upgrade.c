@@ -6,6 +6,8 @@
 #include "net/log/limits.h"
 #include "net/request/admit.h"
 #include "net/request/answer.h"
+#include "net/request/body.h"
+#include "net/request/call.h"
 #include "net/request/mount.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
@@ -118,4 +120,25 @@ void wsk__upgrade_done(wsk_request *req)
 bool wsk__upgrade_serve(struct wsk__thread *th, struct wsk__conn *conn)
 {
     return wsk__ws_serve(th, conn);
+}
+
+wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
+                                   const uint8_t **data, size_t *len)
+{
+    wsk_status st;
+
+    if (!wsk__request_is_open(req) || !req->head->websocket ||
+        req->status != 0 || !req->body->done ||
+        wsk__forked(&req->conn->srv->life))
+        return WSK_E_STATE;
+    if (!wsk__may_answer(req->conn, WSK__BY_WEBSOCKET))
+        return WSK_E_CLOSED;
+    st = req->ops->detach(req, fd, data, len);
+    if (st != WSK_OK)
+        return st;
+    req->status = 101; /* as far as we can tell */
+    req->finished = true;
+    wsk__request_log(req);
+    wsk__call_leave(req->thread);
+    return WSK_OK;
 }

@@ -1,4 +1,5 @@
-/* net/request/upgrade: a request that becomes a WebSocket. */
+/* net/request/upgrade: a request that becomes a WebSocket, or gives its socket
+ * to the application. */
 #ifndef WSK_NET_REQUEST_UPGRADE_H
 #define WSK_NET_REQUEST_UPGRADE_H
 
