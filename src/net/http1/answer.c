@@ -44,12 +44,12 @@ static wsk_status more_body(wsk_request *req)
     switch (wsk__http_feed_some(req->thread, req->conn)) {
     case WSK__FEED_MORE:
         return WSK_E_AGAIN;
-    case WSK__FEED_OVER:
+    case WSK__FEED_ENDED:
         req->conn->h->failed = req->body->failed = true;
         return WSK_E_CUT;
     case WSK__FEED_READY:
     case WSK__FEED_DATA:
-    case WSK__FEED_SPILL:
+    case WSK__FEED_STORE:
     case WSK__FEED_SAY:
     case WSK__FEED_FULL:
         break;
@@ -262,7 +262,7 @@ static wsk_status drain_answer(wsk_request *req)
             return WSK_OK;
         due = wsk__min_rate_due_ms(&conn->h->departure, req->cfg->write_rate);
         if (!wsk__stream_wait(conn->fd, WSK__WRITE, due) &&
-            wsk__stall_is_over(conn))
+            wsk__stall_is_too_long(conn))
             return WSK_E_CLOSED;
     }
 }

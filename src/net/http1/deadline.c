@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 enum {
-    OVER_MS = 500, /* for others to give memory back */
+    MEMORY_MS = 500, /* for other connections to give memory back */
 };
 
 uint64_t wsk__http_deadline(const struct wsk__conn *conn)
@@ -23,8 +23,8 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn)
 
     if (conn->busy || atomic_load(&h->at_disk))
         return UINT64_MAX;
-    if (h->over_ms != 0)
-        return h->over_ms + OVER_MS;
+    if (h->memory_ms != 0)
+        return h->memory_ms + MEMORY_MS;
     if (h->stalled)
         return wsk__min_rate_due_ms(&h->departure, cfg->write_rate);
     if (h->head != NULL || wsk__http_draining(&h->http))
@@ -55,7 +55,7 @@ void wsk__stall_begin(struct wsk__conn *conn)
     wsk__min_rate_begin(&conn->h->departure, wsk__now_ms());
 }
 
-bool wsk__stall_is_over(struct wsk__conn *conn)
+bool wsk__stall_is_too_long(struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
     uint64_t rate = conn->srv->cfg.write_rate, left = backlog(conn);

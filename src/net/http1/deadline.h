@@ -1,4 +1,4 @@
-/* net/http1/deadline: timeouts of HTTP peers, and the least that must move. */
+/* net/http1/deadline: timeouts of HTTP peers, and minimum data rates. */
 #ifndef WSK_NET_HTTP1_DEADLINE_H
 #define WSK_NET_HTTP1_DEADLINE_H
 
@@ -8,18 +8,18 @@ struct wsk__conn;
 
 /* ---- leader; `conn` is not busy ---- */
 
-/* The deadline of the connection's phase; UINT64_MAX: none. */
+/* Return the deadline of the connection's phase; UINT64_MAX: there is none. */
 uint64_t wsk__http_deadline(const struct wsk__conn *conn);
 
-/* ---- the least that must move; owner ---- */
+/* ---- owner: minimum data rates ---- */
 
-/* We read for its body again. */
+/* Read for the body again: the time in which we did not was not the peer's. */
 void wsk__arrival_resume(struct wsk__conn *conn);
 
-/* The kernel takes no more of the answer: from now on the peer must. */
+/* Start the clock of a reader: the kernel takes no more of the answer. */
 void wsk__stall_begin(struct wsk__conn *conn);
 
-/* It has taken too little until now. */
-bool wsk__stall_is_over(struct wsk__conn *conn);
+/* Return true if the reader has taken too little since then. */
+bool wsk__stall_is_too_long(struct wsk__conn *conn);
 
 #endif

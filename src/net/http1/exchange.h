@@ -18,41 +18,41 @@ struct wsk__dispatch;
 struct wsk__thread;
 struct wsk__conn;
 
-/* HTTP's share of a connection; a WebSocket whose handler has returned needs it
- * no more and has given it back. Owner, addresses fixed. */
+/* HTTP's share of a connection. Given back when the handler of a WebSocket has
+ * returned. Owner: the leader, or the thread of the call. */
 struct wsk__exchange {
     struct wsk__ends ends; /* of the open request */
     struct wsk_http http;
-    struct wsk__buf in;           /* received, not yet fed */
-    size_t in_fed;                /* octets of `in` fed but still pointed at */
-    struct wsk__body body;        /* of the open request */
-    struct wsk__min_rate arrival; /* of the body */
-    struct wsk__min_rate departure; /* of the answer, while it is stalled */
-    uint64_t away_ms;     /* we have not read for the body since; 0: we do */
-    uint64_t backlog;     /* of the answer, at the last look */
-    uint64_t counted;     /* octets that srv->conns.counted counts for it */
-    uint64_t over_ms;     /* it waits since then for memory; 0: it does not */
-    bool stalled;         /* the kernel takes no more of the answer */
-    const wsk_head *head; /* of the open request; NULL: none */
-    uint64_t head_ms;     /* first octet of an unfinished head; 0: none */
-    bool called;          /* a handler answers it now */
-    bool streams;         /* and was called before its body had come; it counts
-                             in srv->site.streaming */
-    bool reset;           /* an answer that ends with the connection was cut */
-    bool failed;          /* the answer was a refusal of ours */
-    bool told;            /* and the log has a line of it */
-    bool spoken;          /* an octet has come */
-
+    const wsk_head *head;          /* of the open request; NULL: none is */
+    struct wsk__buf in;            /* received, and not fed yet */
+    size_t in_fed;                 /* bytes of `in` fed, but still pointed at */
+    struct wsk__body body;         /* of the open request */
+    struct wsk__segments segments; /* of the answer */
+    struct wsk__min_rate arrival;  /* of the body */
+    struct wsk__min_rate departure; /* of the answer, while `stalled` */
+    uint64_t away_ms;   /* since when we do not read for the body; 0: we do */
+    uint64_t backlog;   /* bytes of the answer not taken, at the last look */
+    uint64_t counted;   /* bytes that conns->counted counts for it */
+    uint64_t memory_ms; /* since when it waits for memory; 0: it does not */
+    uint64_t head_ms; /* when an unfinished head has begun; 0: there is none */
+    bool called;      /* a handler answers the request now */
+    bool streams;     /* and was called before the body had come; site.streaming
+                         counts it */
+    bool stalled;     /* the kernel takes no more of the answer */
+    bool reset;       /* an answer that ends with the connection was cut */
+    bool failed;      /* nothing more is read: a refusal, or an unread body */
+    bool told;        /* the access log has a line of the engine's refusal */
+    bool spoken;      /* a byte has come */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
     bool paced;       /* the kernel holds few bytes beyond the window */
-    struct wsk__segments segments; /* of the answer */
 
-    atomic_bool at_disk; /* what disk_work needs is its own */
+    atomic_bool at_disk; /* disk_work runs: all that it needs is its own */
     void (*disk_work)(struct wsk__conn *conn);
     struct wsk__job disk_job;
     struct wsk__conn *disk_conn;
 };
 
+/* Refuse the open request, or the next: 503. */
 void wsk__http_out_of_memory(struct wsk__conn *conn);
 
 /* Write the access line of a request that is answered without a handler, its
@@ -60,16 +60,13 @@ void wsk__http_out_of_memory(struct wsk__conn *conn);
 void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
                            uint64_t sent);
 
-/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
-
-/* What is answered from now on is dated by the thread's text: so a connection
- * that has moved to another thread comes here before anything is. */
-void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
-
 /* ---- owner ---- */
 
-/* HTTP's share of a connection: made when it comes; given back with it, or when
- * it has become a WebSocket. */
+/* Date answers by the thread's text. To be called when a connection has come to
+ * this thread, before anything is answered. */
+void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* Make the share of a new connection; NULL when memory is out. */
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
                                         const struct wsk__address *peer,
                                         const struct wsk__address *local);

@@ -25,17 +25,14 @@
 #include <sys/types.h>
 
 enum {
-    STREAMING_PART = 4, /* of the threads one in so many may read a body that
-                           the server could have buffered */
+    STREAMING_PART = 4, /* one thread in so many may read a body that the
+                           server could have buffered */
 };
 
-/* Octets into the engine: those that wait in conn->h->in first. NOTHING: there
- * are none. */
-enum fed { FED_SOME, FED_NOTHING, FED_OVER };
+enum fed { FED_SOME, FED_NOTHING, FED_ENDED };
 
-/* Whether the handler shall decide if the body is wanted at all. A few may
- * read a body as it comes; slow clients that wait for a 100 (Continue) would
- * occupy one handler each otherwise. */
+/* Return true if the handler may decide whether the body is wanted at all. Few
+ * may: slow clients that wait for a 100 (Continue) occupy one handler each. */
 static bool may_stream(wsk_server *srv)
 {
     unsigned part = srv->cfg.threads / STREAMING_PART;
@@ -67,13 +64,13 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     if (!wsk__admits_host(conn->srv, head)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
         conn->h->failed = true;
-        return WSK__FEED_OVER;
+        return WSK__FEED_ENDED;
     }
     if (!wsk__mount_request(conn->srv->cfg.script_name, &conn->h->ends,
                             &conn->h->http.store->head)) {
         wsk__http_fail(&conn->h->http, 404);
         conn->h->failed = true;
-        return WSK__FEED_OVER;
+        return WSK__FEED_ENDED;
     }
     if (!head->expect_continue)
         return WSK__FEED_MORE;
@@ -90,7 +87,7 @@ static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
     case WSK_HTTP_HEAD:
         return begin_request(conn, ev.head);
     case WSK_HTTP_DATA:
-        if (conn->h->head == NULL) /* what is left of an answered request */
+        if (conn->h->head == NULL) /* the rest of an answered request */
             return WSK__FEED_MORE;
         if (!wsk__body_store(&conn->h->body, conn->h->head, ev.data, ev.len)) {
             wsk__http_out_of_memory(conn);
@@ -100,7 +97,7 @@ static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
             return WSK__FEED_DATA;
         return wsk__body_file_due(&conn->h->body, conn->h->head,
                                   conn->srv->cfg.body_memory)
-                   ? WSK__FEED_SPILL
+                   ? WSK__FEED_STORE
                    : WSK__FEED_MORE;
     case WSK_HTTP_END:
         if (conn->h->head == NULL)
@@ -109,7 +106,7 @@ static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
         return WSK__FEED_READY;
     case WSK_HTTP_FAILED:
         conn->h->failed = conn->h->body.failed = true;
-        return WSK__FEED_OVER;
+        return WSK__FEED_ENDED;
     case WSK_HTTP_NONE:
         break;
     }
@@ -132,8 +129,8 @@ bool wsk__http_retain(struct wsk__thread *th, struct wsk__conn *conn)
         return false;
     if (conn->h->head == NULL)
         return true;
-    /* A head that is called for before its body has come may have the beginning
-     * of the body behind it, still in the receive buffer. */
+    /* The beginning of a body that is still to come may stand behind the head
+     * in the receive buffer. */
     while ((ev = wsk_http_next(&conn->h->http)).kind != WSK_HTTP_NONE)
         on_event(conn, ev);
     if (wsk__http_keep_head(&conn->h->http) != WSK_OK)
@@ -146,6 +143,8 @@ bool wsk__http_retain(struct wsk__thread *th, struct wsk__conn *conn)
     return true;
 }
 
+/* Feed the engine with unparsed input: the connection's first, then the
+ * thread's. */
 static enum fed feed_waiting(struct wsk__thread *th, struct wsk__conn *conn)
 {
     size_t used = 0;
@@ -167,24 +166,25 @@ static enum fed feed_waiting(struct wsk__thread *th, struct wsk__conn *conn)
     if (st == WSK_E_NOMEM)
         wsk__http_out_of_memory(conn);
     else if (st != WSK_OK)
-        return FED_OVER;
+        return FED_ENDED;
     return used > 0 || st == WSK_E_NOMEM ? FED_SOME : FED_NOTHING;
 }
 
-enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk__conn *conn)
+/* Read once from the descriptor. */
+static enum wsk__feed receive(struct wsk__thread *th, struct wsk__conn *conn)
 {
     ssize_t n;
 
     if (!wsk__http_retain(th, conn)) {
         wsk__http_out_of_memory(conn);
-        return WSK__FEED_DATA; /* the engine has something to say */
+        return WSK__FEED_DATA; /* the engine has a refusal to send */
     }
     if (conn->h->head == NULL) {
         wsk__buf_ack(&conn->h->in, conn->h->in_fed);
         conn->h->in_fed = 0;
     }
     if (conn->eof)
-        return WSK__FEED_OVER;
+        return WSK__FEED_ENDED;
     if (conn->drained)
         return WSK__FEED_MORE;
     n = wsk__stream_recv(conn->fd, th->rx, WSK__RX_SIZE);
@@ -194,10 +194,10 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk__conn *conn)
         conn->eof = true;
         if (n == 0)
             wsk_http_feed_eof(&conn->h->http);
-        return n == 0 ? WSK__FEED_DATA : WSK__FEED_OVER;
+        return n == 0 ? WSK__FEED_DATA : WSK__FEED_ENDED;
     }
-    /* A short read has emptied the descriptor: what comes later is a new event
-     * (an end that came along was seen as conn->hup). */
+    /* A short read has emptied the descriptor: later bytes are a new event. (An
+     * end that came along was seen as conn->hup.) */
     conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
     th->span = (wsk_str){(const char *)th->rx, (size_t)n};
     conn->h->spoken = true;
@@ -208,7 +208,7 @@ enum wsk__feed wsk__http_receive(struct wsk__thread *th, struct wsk__conn *conn)
     return WSK__FEED_DATA;
 }
 
-/* Whether the open request can be called with what has come so far. */
+/* Return true if the open request can be called with what has come. */
 static bool is_ready(const struct wsk__conn *conn)
 {
     return conn->h->head != NULL && !conn->h->called &&
@@ -216,24 +216,24 @@ static bool is_ready(const struct wsk__conn *conn)
             conn->srv->site.buffering == WSK__BUFFER_NEVER);
 }
 
-/* The header of the PROXY protocol, before all HTTP. DATA: it is through. A
- * peer that sends anything else is told nothing. */
+/* Take the header of the PROXY protocol, before all HTTP. DATA: it is through.
+ * A peer that sends anything else gets no answer. */
 static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk__conn *conn)
 {
     enum wsk__feed got;
 
     for (;;) {
         if (!wsk__http_keep_span(th, conn))
-            return WSK__FEED_OVER;
+            return WSK__FEED_ENDED;
         switch (wsk__via_header(conn->srv, &conn->h->ends, &conn->h->in)) {
         case WSK__PROXY_OK:
             return WSK__FEED_DATA;
         case WSK__PROXY_BAD:
             wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PROXY);
             conn->eof = true;
-            return WSK__FEED_OVER;
+            return WSK__FEED_ENDED;
         }
-        got = wsk__http_receive(th, conn);
+        got = receive(th, conn);
         if (got != WSK__FEED_DATA)
             return got;
     }
@@ -261,20 +261,20 @@ enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
             continue;
         }
         if (wsk_http_done(&conn->h->http))
-            return WSK__FEED_OVER;
+            return WSK__FEED_ENDED;
         if (conn->h->head == NULL)
             wsk__http_lend(&conn->h->http, wsk__http1_of(th)->heads);
         switch (feed_waiting(th, conn)) {
         case FED_SOME:
             continue;
-        case FED_OVER:
-            return WSK__FEED_OVER;
+        case FED_ENDED:
+            return WSK__FEED_ENDED;
         case FED_NOTHING:
             if (is_ready(conn))
                 return WSK__FEED_READY;
-            if (wsk__load_is_over(conn))
+            if (wsk__load_is_past(conn))
                 return WSK__FEED_FULL;
-            got = wsk__http_receive(th, conn);
+            got = receive(th, conn);
             if (got != WSK__FEED_DATA)
                 return got;
         }

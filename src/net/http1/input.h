@@ -7,35 +7,35 @@
 struct wsk__thread;
 struct wsk__conn;
 
-/*
- * Feed the engine what is there until a request can be called, and say what
- * comes next. Streaming bodies are fed by their handler through the same door.
- */
+/* Result of feeding the engine until a request can be called. */
 enum wsk__feed {
-    WSK__FEED_MORE,  /* nothing there now */
-    WSK__FEED_READY, /* conn->head is set; call it */
-    WSK__FEED_DATA,  /* octets were added to conn->body, or it is done */
-    WSK__FEED_SPILL, /* so many that they must go to a file first */
-    WSK__FEED_SAY,   /* the engine owes the peer something */
-    WSK__FEED_FULL,  /* it holds something, and so do too many others */
-    WSK__FEED_OVER,  /* failed, or the peer is gone */
+    WSK__FEED_MORE,  /* nothing has come */
+    WSK__FEED_READY, /* h->head is set: call the handler */
+    WSK__FEED_DATA,  /* bytes were added to h->body, or it is done */
+    WSK__FEED_STORE, /* so many that they must go to a file first */
+    WSK__FEED_SAY,   /* the engine has something to send */
+    WSK__FEED_FULL,  /* memory_limit is reached, and this connection holds some
+                      */
+    WSK__FEED_ENDED, /* the request failed, or the peer is gone */
 };
-
-void wsk__http_count_streaming(struct wsk__conn *conn, bool streams);
-
-/* What was received and not fed outlives this thread's receive buffer. */
-bool wsk__http_keep_span(struct wsk__thread *th, struct wsk__conn *conn);
-
-/* Read once from the descriptor. */
-enum wsk__feed wsk__http_receive(struct wsk__thread *th,
-                                 struct wsk__conn *conn);
 
 /* ---- owner ---- */
 
+/* Read and feed until something of that has happened. Handlers feed the rest of
+ * their body through the same door. */
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk__conn *conn);
 
-/* The open request outlives this thread's receive buffer. */
+/* Move unparsed input from the thread's receive buffer to the connection. False
+ * when memory is out. */
+bool wsk__http_keep_span(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* Copy everything that the open request still points at out of the thread's
+ * buffers. False when memory is out. */
 bool wsk__http_retain(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* Count a request whose handler is called before its body has come, or no more.
+ */
+void wsk__http_count_streaming(struct wsk__conn *conn, bool streams);
 
 #endif

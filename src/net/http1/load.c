@@ -12,16 +12,16 @@
 void wsk__load_account(struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
-    size_t held;
+    size_t bytes;
 
     if (conn->srv->cfg.memory_limit == 0)
         return;
-    held = h->in.size + h->body.buf.size + wsk__http_partial_size(&h->http);
-    if (held == h->counted) /* as of most requests: nothing */
+    bytes = h->in.size + h->body.buf.size + wsk__http_partial_size(&h->http);
+    if (bytes == h->counted) /* most requests buffer nothing */
         return;
     atomic_fetch_add(&conn->srv->conns.counted,
-                     held - (size_t)h->counted); /* may wrap */
-    h->counted = held;
+                     bytes - (size_t)h->counted); /* may wrap */
+    h->counted = bytes;
 }
 
 void wsk__load_forget(struct wsk__conn *conn)
@@ -32,7 +32,7 @@ void wsk__load_forget(struct wsk__conn *conn)
     conn->h->counted = 0;
 }
 
-bool wsk__load_is_over(const struct wsk__conn *conn)
+bool wsk__load_is_past(const struct wsk__conn *conn)
 {
     const struct wsk__exchange *h = conn->h;
     bool attempt = h->head != NULL && h->head->websocket;
@@ -45,8 +45,8 @@ bool wsk__load_is_over(const struct wsk__conn *conn)
 
 void wsk__load_wait(struct wsk__conn *conn)
 {
-    if (conn->h->over_ms == 0)
-        conn->h->over_ms = wsk__now_ms();
+    if (conn->h->memory_ms == 0)
+        conn->h->memory_ms = wsk__now_ms();
     wsk__watch(conn, 0);
     wsk__rearm(conn);
 }

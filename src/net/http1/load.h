@@ -6,16 +6,20 @@
 
 struct wsk__conn;
 
-/* ---- memory_limit and queue_limit ---- */
-
-/* What the connection holds has changed; owner. It has gone; leader. */
+/* Count what the connection buffers now: input, body, an unfinished head.
+ * Owner.
+ */
 void wsk__load_account(struct wsk__conn *conn);
+
+/* Count nothing for it any more. Owner, or leader. */
 void wsk__load_forget(struct wsk__conn *conn);
 
-/* Whether no more may be read for it, nor a WebSocket begun. Owner. */
-bool wsk__load_is_over(const struct wsk__conn *conn);
+/* Return true if memory_limit is reached, and this connection must read no
+ * more, nor become a WebSocket. Owner. */
+bool wsk__load_is_past(const struct wsk__conn *conn);
 
-/* Read no further, until others need less or the patience is over. Leader. */
+/* Read no more until other connections need less, or the deadline has come.
+ * Leader. */
 void wsk__load_wait(struct wsk__conn *conn);
 
 #endif

@@ -19,18 +19,16 @@
 #include <stdatomic.h>
 
 enum {
-    KEEP_OUT = 128 << 10, /* a larger block is not kept for the next answer */
+    KEEP_OUT = 128 << 10, /* bytes of a block kept for the next answer */
 };
 
 enum {
-    STEP = 256 << 10,    /* of a file, between two looks at the disk */
-    GO_MAX = 1024 << 10, /* of one connection, until others have a turn */
-    GATHER = 8,          /* pieces of memory in one call */
-    UNSENT = 256 << 10, /* octets the kernel holds beyond the client's window */
+    STEP = 256 << 10,    /* bytes of a file between two looks at the disk */
+    GO_MAX = 1024 << 10, /* bytes from files until others have a turn */
+    GATHER = 8,          /* segments in one call */
+    UNSENT = 256 << 10,  /* bytes the kernel holds beyond the peer's window */
 };
 
-/* The queue of an engine with nothing to say borrows this thread's block, so
- * that an answer costs no allocation and an idle connection owns none. */
 void wsk__http_lend_out(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__buf *out = &conn->h->http.out;
@@ -134,7 +132,7 @@ static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *file)
 /* Let other connections have their turn. */
 static enum wsk__io later(struct wsk__conn *conn)
 {
-    if (conn->h->called) /* its handler goes on, or the loop after it */
+    if (conn->h->called) /* the handler goes on, or the loop after it */
         return WSK__IO_WAIT;
     wsk__conn_post(conn, WSK__POST_LOOK);
     return WSK__IO_LATER;
@@ -260,8 +258,8 @@ static enum wsk__io flush_segments(struct wsk__conn *conn)
     return WSK__IO_DONE;
 }
 
-/* A refusal of the engine's own is about to leave. One that a handler meets is
- * in the line of its request. */
+/* Log a refusal of the engine's own, which is about to leave. The line of a
+ * request has that which its handler met. */
 static void tell_refusal(struct wsk__conn *conn, int status)
 {
     const struct wsk_http *http = &conn->h->http;

@@ -35,7 +35,7 @@
 #include <string.h>
 
 enum {
-    SERVED_MAX = 32, /* requests of one connection in one go */
+    SERVED_MAX = 32, /* requests of one connection in one turn */
 };
 
 static void refuse(struct wsk__thread *th, struct wsk__conn *conn, int status)
@@ -43,7 +43,7 @@ static void refuse(struct wsk__thread *th, struct wsk__conn *conn, int status)
     wsk__http_set_date(th, conn);
     wsk__http_fail(&conn->h->http, status);
     wsk__http_flush(th, conn);
-    /* It lingers; what it holds shall not. */
+    /* The connection lingers; its memory need not. */
     wsk__buf_free(&conn->h->body.buf);
     wsk__buf_free(&conn->h->in);
     conn->h->in_fed = 0;
@@ -55,14 +55,14 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
 
-    if (h->over_ms != 0 && wsk__load_is_over(conn)) {
+    if (h->memory_ms != 0 && wsk__load_is_past(conn)) {
         wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_MEMORY);
         refuse(th, conn, 503);
-    } else if (h->over_ms != 0) {
-        h->over_ms = 0;
+    } else if (h->memory_ms != 0) {
+        h->memory_ms = 0;
         return wsk__http_run(th, conn);
     } else if (h->stalled) {
-        if (wsk__stall_is_over(conn))
+        if (wsk__stall_is_too_long(conn))
             wsk__conn_close(conn);
         else
             wsk__rearm(conn);
@@ -78,9 +78,8 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
     return true;
 }
 
-/* A WebSocket attempt that can be no WebSocket is answered here: no handler
- * needs to know why. What may be wrong with its version is told with the one we
- * speak (RFC 6455 4.2.2, 4.4). */
+/* Answer an attempt that can be no WebSocket: no handler needs to know why.
+ * Name our versions where its own may be wrong (RFC 6455 4.2.2, 4.4). */
 static bool refuse_attempt(struct wsk__conn *conn)
 {
     static const wsk_header VERSION[] = {
@@ -116,12 +115,12 @@ static bool refuse_attempt(struct wsk__conn *conn)
     return true;
 }
 
-/* The answer is complete: forget the request. */
+/* Forget the request: its answer is complete. */
 static void close_request(struct wsk__conn *conn)
 {
     wsk__http_release(&conn->h->http);
     conn->h->failed |=
-        !conn->h->body.done; /* what may still come is not read */
+        !conn->h->body.done; /* the rest of the body is not read */
     conn->h->called = false;
     wsk__http_count_streaming(conn, false);
     conn->h->head_ms = 0;
@@ -137,7 +136,7 @@ static void close_request(struct wsk__conn *conn)
 
 static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    th->span.len = 0; /* of another connection */
+    th->span.len = 0; /* another connection's */
     wsk__http1_of(th)->req =
         (struct wsk_request){.ops = &wsk__http1_answer,
                              .cfg = &conn->srv->cfg,
@@ -179,11 +178,11 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
     }
     if (!req->finished)
         wsk__request_end(req);
-    if (conn->detached) { /* by this thread; no octet of HTTP follows */
+    if (conn->detached) { /* by this thread; no byte of HTTP follows */
         wsk__http_cut(&conn->h->http);
         conn->h->failed = true;
     }
-    /* What a streamed body brought along belongs to the next request. */
+    /* Input behind a streamed body belongs to the next request. */
     if (!wsk__http_keep_span(th, conn))
         wsk__http_last(&conn->h->http);
     if (conn->h->segments.first !=
@@ -227,8 +226,8 @@ static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
     return true;
 }
 
-/* The leader has a request: make the call here, or queue it. False: the lead
- * was lost. */
+/* Call the handler of a request here, or queue the call. False: the lead was
+ * lost. */
 static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     bool leads, upgraded;
@@ -236,8 +235,8 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
     const struct wsk__builtin *builtin;
 
     conn->busy = true;
-    /* A body still to come is read by the handler into this thread's buffer;
-     * what came behind the request is the next owner's. */
+    /* The handler reads a body still to come into this thread's buffer; input
+     * behind the request is for the next owner. */
     if (conn->h->body.done ? !wsk__http_keep_span(th, conn)
                            : !wsk__http_retain(th, conn))
         return cannot_call(conn);
@@ -278,24 +277,24 @@ static bool input_is_left(const struct wsk__conn *conn)
            wsk__stream_peek(conn->fd);
 }
 
-/* Everything is said. Octets the peer sent in vain would turn a plain close
- * into a reset, which destroys what it has not read yet (RFC 9112 9.6). */
+/* Close: everything has been sent. Unread input would turn a plain close into a
+ * reset, which destroys what the peer has not read yet (RFC 9112 9.6). */
 static void finish_connection(struct wsk__conn *conn)
 {
-    if (conn->h->reset) /* only so can the client tell that its answer is cut */
+    if (conn->h->reset) /* only this shows the client that its answer is cut */
         wsk__stream_reset(conn->fd);
     if (!conn->h->reset && !conn->eof && input_is_left(conn)) {
         wsk__conn_linger(conn);
         return;
     }
-    /* What may still come unread makes close() a reset, and that forgets what
-     * MSG_MORE holds back; but behind this the answer is on its way. */
+    /* Input that comes until close() makes that a reset, which forgets what
+     * MSG_MORE holds back. The half-close sends it first. */
     if (!conn->h->reset && !conn->eof)
         wsk__stream_end(conn->fd);
     wsk__conn_close(conn);
 }
 
-/* Nothing to read now. */
+/* Wait for input: there is none now. */
 static void await_input(struct wsk__conn *conn)
 {
     bool begun = wsk__http_head_begun(&conn->h->http);
@@ -315,7 +314,7 @@ static void await_input(struct wsk__conn *conn)
         wsk__conn_rests(conn);
 }
 
-/* A peer that does not read gets no more requests read. */
+/* Wait for the peer to read, and read no more requests meanwhile. */
 static void await_reader(struct wsk__conn *conn, unsigned want)
 {
     if (!conn->h->stalled)
@@ -334,7 +333,7 @@ static void write_body(struct wsk__conn *conn)
 
 /* Write a body to its file. True: the disk's thread does it, and posts; false:
  * it is done. */
-static bool spill(struct wsk__thread *th, struct wsk__conn *conn)
+static bool store_body(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn)) {
         wsk__http_out_of_memory(conn);
@@ -349,7 +348,7 @@ static bool spill(struct wsk__thread *th, struct wsk__conn *conn)
     return false;
 }
 
-static void refuse_spilled(struct wsk__conn *conn)
+static void refuse_unstored(struct wsk__conn *conn)
 {
     wsk_server *srv = conn->srv;
     int status;
@@ -362,19 +361,19 @@ static void refuse_spilled(struct wsk__conn *conn)
     wsk__http_fail(&conn->h->http, status);
 }
 
-/* The same as wsk__http_feed_some(), but who would become a WebSocket waits for
- * memory first. */
+/* Feed the engine; an attempt at a WebSocket waits for memory first. */
 static enum wsk__feed feed(struct wsk__thread *th, struct wsk__conn *conn)
 {
     enum wsk__feed got = wsk__http_feed_some(th, conn);
 
     return got == WSK__FEED_READY && conn->h->head->websocket &&
-                   wsk__load_is_over(conn)
+                   wsk__load_is_past(conn)
                ? WSK__FEED_FULL
                : got;
 }
 
-/* The usual end of a turn: all is answered, and a read would find nothing. */
+/* Return true if all is answered and a read would find nothing: the usual end
+ * of a turn. */
 static bool has_run_dry(const struct wsk__thread *th,
                         const struct wsk__conn *conn)
 {
@@ -382,8 +381,8 @@ static bool has_run_dry(const struct wsk__thread *th,
            wsk__buf_len(&conn->h->in) == 0 && wsk__http_idle(&conn->h->http);
 }
 
-/* Before all is done: what it holds outlives this thread's receive buffer, or
- * the connection is closed. */
+/* End a turn before all is done: take the input out of this thread's buffers,
+ * or close where memory is out. */
 static bool turn_ends(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn))
@@ -412,7 +411,7 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
             await_input(conn);
             return true;
         }
-        if (served == SERVED_MAX) { /* others have a turn, too */
+        if (served == SERVED_MAX) { /* other connections have a turn, too */
             wsk__conn_post(conn, WSK__POST_LOOK);
             return turn_ends(th, conn);
         }
@@ -420,7 +419,7 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
         case WSK__FEED_MORE:
             await_input(conn);
             return true;
-        case WSK__FEED_OVER:
+        case WSK__FEED_ENDED:
             if (wsk__http_flush_in_turn(th, conn) == WSK__IO_WAIT) {
                 await_reader(conn, WSK__WRITE);
                 return turn_ends(th, conn);
@@ -432,10 +431,10 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
             return turn_ends(th, conn);
         case WSK__FEED_SAY:
             continue;
-        case WSK__FEED_SPILL:
-            if (spill(th, conn))
+        case WSK__FEED_STORE:
+            if (store_body(th, conn))
                 return true;
-            refuse_spilled(conn);
+            refuse_unstored(conn);
             continue;
         case WSK__FEED_DATA:
         case WSK__FEED_READY:
@@ -459,20 +458,19 @@ bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
 
     th->span.len = 0;
     if (atomic_load(&conn->h->at_disk)) {
-        wsk__watch(conn, 0); /* it will be looked at again */
+        wsk__watch(conn, 0); /* a post will come */
         return true;
     }
     wsk__http_set_date(th, conn);
-    refuse_spilled(conn);
+    refuse_unstored(conn);
     wsk__arrival_resume(conn);
     leads = run(th, conn);
-    /* What is left belongs to a connection that is over: never to the next
-     * one that this thread has to do with. */
+    /* Input that is left is of a connection that is closed. */
     th->span.len = 0;
     return leads;
 }
 
-/* ------------------------------------------------ as a call of dispatch --- */
+/* -------------------------------------------- the call, for dispatch --- */
 
 static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {

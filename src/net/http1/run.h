@@ -8,19 +8,18 @@
 struct wsk__thread;
 struct wsk__conn;
 
-/* ---- leader; `conn` is not busy ---- */
+/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
 
-/* That deadline has passed. False: the lead was lost. */
+/* Read, call handlers and send, until there is nothing to do or other
+ * connections must have their turn. */
+bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* The deadline, see http1/deadline, has passed. */
 bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* ---- leader; `conn` is busy ---- */
 
-/* Its timer has fired: see request/timeout. */
-/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
-
-bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn);
-
-/* Its call was queued and will never be begun: 503. */
+/* Answer a request 503: its call was queued, and will never be begun. */
 void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
                       enum wsk__limit limit);
 

@@ -1,7 +1,6 @@
-/* net/request/admit: requests that are refused before any handler: for a Host
- * that is not in allowed_hosts, and WebSockets for an Origin that is not in
- * ws_origins. The log tells of them, with their number, at most once a second.
- */
+/* net/request/admit: requests refused before any handler: for a Host that is
+ * not in allowed_hosts, and WebSockets for an Origin that is not in ws_origins.
+ * The log tells of them, with their number, at most once a second. */
 #ifndef WSK_NET_REQUEST_ADMIT_H
 #define WSK_NET_REQUEST_ADMIT_H
 

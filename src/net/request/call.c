@@ -24,7 +24,7 @@ static bool is_left_alone(wsk_request *req)
     if (!wsk__is_overdue(req->conn)) {
         if (!atomic_load(&req->conn->gone))
             return false;
-        req->status = 499; /* for the log; so others call it, too */
+        req->status = 499; /* for the log, as other servers call it */
     }
     req->aborted = true;
     return true;
@@ -86,7 +86,7 @@ wsk_status wsk__request_end(wsk_request *req)
     if (!req->aborted && !wsk__may_answer(req->conn, WSK__BY_HANDLER))
         req->aborted = true;
     if (wsk__is_overdue(req->conn) && !req->head_left)
-        req->status = 503; /* that is what its client was told */
+        req->status = 503; /* its client was told so */
     if (req->status == 0)
         req->status = req->ops->refused(req);
     wsk__request_log(req);

@@ -1,5 +1,5 @@
-/* net/request/timeout: request_timeout, and waits for a slot that the log tells
- * of. */
+/* net/request/timeout: the clock of a request: request_timeout, and long waits
+ * for a slot, which the log tells of. */
 #ifndef WSK_NET_REQUEST_TIMEOUT_H
 #define WSK_NET_REQUEST_TIMEOUT_H
 
