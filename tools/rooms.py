@@ -21,11 +21,12 @@ LOG = OS | {"src/net/log", "src/http"}
 LOOP = OS | {"src/net/loop"}
 DISPATCH = LOOP | {"src/net/log", "src/net/dispatch"}
 CONN = DISPATCH | {"src/net/conn", "src/http"}
-WEBSOCKET = CONN | {"src/net/websocket", "src/ws", "src/topic"}
+HANDLE = CONN | {"src/net/handle", "src/ws"}
+WEBSOCKET = HANDLE | {"src/net/websocket", "src/topic"}
 REQUEST = WEBSOCKET | {"src/net/request"}
 HTTP1 = (REQUEST - {"src/net/websocket"}) | {"src/net/http1"}
 STANDALONE = OS | {"src/net/standalone", "src/net/request",
-                   "src/net/websocket", "src/http", "src/ws"}
+                   "src/net/handle", "src/http", "src/ws"}
 SERVER = REQUEST | {"src/net/http1", "src/net/http2", "src/net/standalone",
                     "src/net/bus", "src/net/server", "src/app"}
 
@@ -42,6 +43,7 @@ ROOMS = {
     "src/net/loop": LOOP,
     "src/net/dispatch": DISPATCH,
     "src/net/conn": CONN,
+    "src/net/handle": HANDLE,
     "src/net/websocket": WEBSOCKET,
     "src/net/request": REQUEST,
     "src/net/http1": HTTP1,

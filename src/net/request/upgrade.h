@@ -3,7 +3,7 @@
 #ifndef WSK_NET_REQUEST_UPGRADE_H
 #define WSK_NET_REQUEST_UPGRADE_H
 
-#include "net/websocket/handshake.h"
+#include "net/handle/handshake.h"
 #include "wsocket.h"
 
 struct wsk__conn;

@@ -2,10 +2,10 @@
 #include "base/mem.h"
 #include "http/host.h"
 #include "net/conn/peer.h"
+#include "net/handle/handshake.h"
 #include "net/request/answer.h"
 #include "net/request/request.h"
 #include "net/standalone/standalone.h"
-#include "net/websocket/handshake.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

@@ -2,11 +2,10 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "net/handle/handle.h"
+#include "net/handle/handshake.h"
+#include "net/handle/ping.h"
 #include "net/os/clock.h"
-#include "net/websocket/handshake.h"
-#include "net/websocket/ping.h"
-#include "net/websocket/stall.h"
-#include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/pool.h"
 #include "ws/send.h"
@@ -20,7 +19,8 @@
 enum {
     ROOM = 16 << 10,  /* octets asked for at once */
     CHUNK = 64 << 10, /* octets handed to the transport at once */
-    LINGER = 1 << 20, /* octets thrown away behind the end */
+    LINGER = 1 << 20, /* bytes thrown away behind the end */
+    STALL_MS = 30000, /* no byte moved: the peer is given up */
 };
 
 /* States of zlib that wait for the next message, of whatever connection. */
@@ -163,8 +163,7 @@ wsk_status wsk__standalone_flush(struct wsk__standalone *ws)
 
         pthread_mutex_unlock(&ws->lock);
         st = ws->transport->send(ws->io, wsk__buf_data(&ws->chunk),
-                                 wsk__buf_len(&ws->chunk), WSK__WS_STALL_MS,
-                                 &n);
+                                 wsk__buf_len(&ws->chunk), STALL_MS, &n);
         pthread_mutex_lock(&ws->lock);
         wsk__buf_ack(&ws->chunk, n);
     }

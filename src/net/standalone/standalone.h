@@ -7,8 +7,8 @@
 #define WSK_NET_STANDALONE_STANDALONE_H
 
 #include "base/buf.h"
-#include "net/websocket/ping.h"
-#include "net/websocket/websocket.h"
+#include "net/handle/handle.h"
+#include "net/handle/ping.h"
 #include "ws/conn.h"
 #include "ws/pool.h"
 #include "wsocket.h"

@@ -3,54 +3,31 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/handle/spare.h"
 #include "net/os/clock.h"
 #include "net/server/server.h"
 #include "net/websocket/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 enum {
     AT_ONCE = 131072, /* octets: as many as the caches near the core hold */
     AHEAD = 16,       /* times what has come is reserved at most */
-    SPARE_LEAST = 131072,
-    SPARE_MOST = 4194304,
 };
 
-/* At the head of a block that is kept. */
-struct wsk__spare {
-    size_t size;
-};
-
-void wsk__long_message_give_back(wsk_server *srv, void *block, size_t size)
-{
-    struct wsk__spare *spare = block;
-
-    if (size < SPARE_LEAST || size > SPARE_MOST) {
-        wsk__free(block);
-        return;
-    }
-    spare->size = size;
-    wsk__free(atomic_exchange(&srv->sockets.spare, spare));
-}
-
-/* The message moves to the spare block, if that has room for n more octets. */
+/* Move the message to the spare block, if that has room for n more bytes. */
 static void take_spare(wsk_server *srv, struct wsk__buf *msg, size_t n)
 {
     size_t len = wsk__buf_len(msg);
     struct wsk__spare *spare;
 
-    if (len + n < SPARE_LEAST || msg->size - msg->tail >= n)
+    if (len + n < WSK__SPARE_LEAST || msg->size - msg->tail >= n)
         return;
-    spare = atomic_exchange(&srv->sockets.spare, NULL);
+    spare = wsk__spare_take(&srv->sockets.spare, len + n);
     if (spare == NULL)
         return;
-    if (spare->size < len + n) {
-        wsk__free(spare);
-        return;
-    }
     msg->size = spare->size;
     memcpy(spare, wsk__buf_data(msg), len);
     wsk__free(msg->block);

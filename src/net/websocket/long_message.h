@@ -33,10 +33,4 @@ struct wsk__long_message wsk__long_message_begin_locked(struct wsk__conn *conn);
 void wsk__long_message_end_locked(struct wsk__conn *conn,
                                   struct wsk__long_message *direct, size_t n);
 
-/* ---- any thread ---- */
-
-/* The block of a long message is not needed any more. One is kept for the next
- * message: fresh memory costs more than what is read into it. */
-void wsk__long_message_give_back(wsk_server *srv, void *block, size_t size);
-
 #endif

@@ -5,6 +5,7 @@
 #include "net/conn/lock.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
+#include "net/handle/handle.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"
@@ -16,7 +17,6 @@
 #include "net/websocket/outbox.h"
 #include "net/websocket/served.h"
 #include "net/websocket/stall.h"
-#include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

@@ -2,7 +2,7 @@
 #ifndef WSK_NET_WEBSOCKET_RECEIVE_H
 #define WSK_NET_WEBSOCKET_RECEIVE_H
 
-#include "net/websocket/websocket.h"
+#include "net/handle/handle.h"
 #include "wsocket.h"
 
 struct wsk__conn;

@@ -5,8 +5,8 @@
 #define WSK_NET_WEBSOCKET_SERVED_H
 
 #include "net/conn/min_rate.h"
-#include "net/websocket/ping.h"
-#include "net/websocket/websocket.h"
+#include "net/handle/handle.h"
+#include "net/handle/ping.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

@@ -3,11 +3,7 @@
 #ifndef WSK_NET_WEBSOCKET_STALL_H
 #define WSK_NET_WEBSOCKET_STALL_H
 
-#include "net/conn/conn.h"
 #include "wsocket.h"
-
-/* How long a peer may take nothing of what is owed to it. */
-enum { WSK__WS_STALL_MS = WSK__STALL_MS };
 
 struct wsk__conn;
 

@@ -2,9 +2,9 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/lock.h"
+#include "net/handle/handshake.h"
 #include "net/os/life.h"
 #include "net/server/server.h"
-#include "net/websocket/handshake.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/outbox.h"
 #include "net/websocket/receive.h"

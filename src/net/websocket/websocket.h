@@ -1,58 +1,10 @@
-/* net/websocket/websocket: the handle of a WebSocket, which programs hold, and
- * what is done through it. */
+/* net/websocket/websocket: what programs do with a WebSocket of a server. */
 #ifndef WSK_NET_WEBSOCKET_WEBSOCKET_H
 #define WSK_NET_WEBSOCKET_WEBSOCKET_H
 
-#include "wsocket.h"
+#include "net/handle/handle.h"
 
-struct wsk__handshake;
-
-/* How receive() wants a message: its own, maybe masked, or in pieces. */
-enum wsk__receive_mode {
-    WSK__RECEIVE_OWN,
-    WSK__RECEIVE_MASKED,
-    WSK__RECEIVE_PIECES
-};
-
-/* The functions of wsk_conn that are called so, for one kind of WebSocket. The
- * arguments were checked. NULL: this kind cannot. */
-struct wsk__websocket_ops {
-    wsk_status (*receive)(wsk_conn *handle, int timeout_ms,
-                          enum wsk__receive_mode mode, wsk_message *msg);
-    wsk_status (*receive_ready)(wsk_conn *handle, wsk_message *msg);
-    bool (*has_more)(const wsk_conn *handle);
-    wsk_status (*send)(wsk_conn *handle, wsk_opcode opcode, const void *data,
-                       size_t len, unsigned flags);
-    wsk_status (*send_first)(wsk_conn *handle, wsk_opcode opcode,
-                             const void *data, size_t len, unsigned flags);
-    wsk_status (*send_frame)(wsk_conn *handle, wsk_opcode opcode, bool fin,
-                             const void *data, size_t len);
-    wsk_status (*close)(wsk_conn *handle, uint16_t code, const void *reason,
-                        size_t len);
-    wsk_status (*drain)(wsk_conn *handle, int timeout_ms);
-    size_t (*buffered)(const wsk_conn *handle);
-    bool (*is_full)(const wsk_conn *handle);
-    bool (*can_send)(const wsk_conn *handle);
-    bool (*closed)(const wsk_conn *handle, wsk_close_info *info);
-    bool (*deflates)(const wsk_conn *handle);
-    bool (*latency)(const wsk_conn *handle, uint32_t *us);
-    void (*hear_pings)(wsk_conn *handle, bool hear);
-    void (*bad_text)(wsk_conn *handle);
-    wsk_status (*attach)(wsk_conn *handle, const wsk_ws_handlers *handlers,
-                         void *user);
-    wsk_status (*finish)(wsk_conn *handle, bool at_once);
-    wsk_head *(*head)(const wsk_conn *handle);
-    void (*ref)(wsk_conn *handle);
-    void (*unref)(wsk_conn *handle);
-};
-
-/* The first member of a WebSocket of any kind. */
-struct wsk_conn {
-    const struct wsk__websocket_ops *ops; /* fixed */
-    struct wsk__handshake *handshake;     /* fixed */
-};
-
-/* The WebSockets of a server, struct wsk__served. */
+/* The ops of struct wsk__served. */
 extern const struct wsk__websocket_ops wsk__websocket_served;
 
 #endif

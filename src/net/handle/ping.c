@@ -1,4 +1,4 @@
-#include "net/websocket/ping.h"
+#include "net/handle/ping.h"
 
 #include "base/hash.h"
 #include "net/os/clock.h"

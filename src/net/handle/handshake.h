@@ -1,7 +1,7 @@
-/* net/websocket/handshake: what is agreed in an opening handshake, and what is
+/* net/handle/handshake: what is agreed in an opening handshake, and what is
  * kept of it. */
-#ifndef WSK_NET_WEBSOCKET_HANDSHAKE_H
-#define WSK_NET_WEBSOCKET_HANDSHAKE_H
+#ifndef WSK_NET_HANDLE_HANDSHAKE_H
+#define WSK_NET_HANDLE_HANDSHAKE_H
 
 #include "wsocket.h"
 

@@ -1,4 +1,4 @@
-#include "net/websocket/handshake.h"
+#include "net/handle/handshake.h"
 
 #include "base/mem.h"
 #include "http/head.h"

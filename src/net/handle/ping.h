@@ -1,7 +1,7 @@
-/* net/websocket/ping: pings of ours, and the latency that their answers tell.
+/* net/handle/ping: pings of ours, and the latency that their answers tell.
  */
-#ifndef WSK_NET_WEBSOCKET_PING_H
-#define WSK_NET_WEBSOCKET_PING_H
+#ifndef WSK_NET_HANDLE_PING_H
+#define WSK_NET_HANDLE_PING_H
 
 #include "wsocket.h"
 

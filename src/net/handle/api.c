@@ -1,7 +1,7 @@
 #include "base/utf8.h"
 #include "net/conn/conn.h"
-#include "net/websocket/handshake.h"
-#include "net/websocket/websocket.h"
+#include "net/handle/handle.h"
+#include "net/handle/handshake.h"
 #include "wsocket.h"
 
 wsk_conn *wsk_conn_ref(wsk_conn *conn)
