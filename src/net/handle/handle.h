@@ -1,5 +1,5 @@
-/* net/handle/handle: the handle of a WebSocket, which programs hold, and
- * what is done through it. */
+/* net/handle/handle: the handle of a WebSocket, which programs hold, and its
+ * ops. */
 #ifndef WSK_NET_HANDLE_HANDLE_H
 #define WSK_NET_HANDLE_HANDLE_H
 
@@ -7,15 +7,16 @@
 
 struct wsk__handshake;
 
-/* How receive() wants a message: its own, maybe masked, or in pieces. */
+/* How receive() wants a message: unmasked and owned, maybe masked, or in
+ * pieces. */
 enum wsk__receive_mode {
     WSK__RECEIVE_OWN,
     WSK__RECEIVE_MASKED,
     WSK__RECEIVE_PIECES
 };
 
-/* The functions of wsk_conn that are called so, for one kind of WebSocket. The
- * arguments were checked. NULL: this kind cannot. */
+/* The functions wsk_conn_*() for one kind of WebSocket. Arguments were checked.
+ * NULL: this kind has none, and the caller gets WSK_E_STATE or the like. */
 struct wsk__websocket_ops {
     wsk_status (*receive)(wsk_conn *handle, int timeout_ms,
                           enum wsk__receive_mode mode, wsk_message *msg);

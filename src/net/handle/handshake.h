@@ -5,27 +5,26 @@
 
 #include "wsocket.h"
 
-/* What a WebSocket shall keep of its handshake. A text that is NULL is kept as
- * "". */
+/* Facts about a handshake that its WebSocket keeps. A text that is NULL is kept
+ * as "". */
 struct wsk__handshake_facts {
-    wsk_str head;    /* as it was received, with its empty line */
-    size_t path_len; /* of its path, less what script_name took off; SIZE_MAX:
-                        nothing was */
+    wsk_str head;    /* as received, with its empty line */
+    size_t path_len; /* of the path without script_name; SIZE_MAX: all of it */
     const char *peer, *local;
-    const char *protocol; /* that was agreed on */
+    const char *protocol; /* agreed subprotocol */
     const char *prefix;   /* SCRIPT_NAME */
-    const char *host;     /* a proxy's word for the one in the head */
+    const char *host;     /* the host by a proxy's word; "": the head's */
     uint16_t peer_port, local_port;
-    bool https; /* how the client came */
+    bool https; /* the client came by https */
 };
 
-/* The same in one block, in as few bytes as can be: idle WebSockets are many,
+/* The facts in one block, in as few bytes as can be: idle WebSockets are many,
  * and most are never asked. */
 struct wsk__handshake {
     uint32_t head_len, path_len;
     uint16_t peer_port, local_port;
     bool https;
-    char text[]; /* the head; then each of enum wsk__handshake_text with its NUL
+    char text[]; /* the head, then each of enum wsk__handshake_text with its NUL
                   */
 };
 
@@ -64,10 +63,10 @@ bool wsk__agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
                         bool takeover, wsk_ws_deflate *agreed,
                         char text[WSK_WS_DEFLATE_TEXT]);
 
-/* Compress as the options say. */
+/* Set level and threshold from the options. */
 void wsk__tune_deflate(const wsk_server_config *cfg, wsk_ws_deflate *agreed);
 
-/* Whether the options let messages refer to earlier ones. */
+/* Return true if the options let messages refer to earlier ones. */
 bool wsk__deflate_takes_over(const wsk_server_config *cfg);
 
 #endif

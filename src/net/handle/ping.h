@@ -1,11 +1,10 @@
-/* net/handle/ping: pings of ours, and the latency that their answers tell.
- */
+/* net/handle/ping: the latency that our pings measure. */
 #ifndef WSK_NET_HANDLE_PING_H
 #define WSK_NET_HANDLE_PING_H
 
 #include "wsocket.h"
 
-/* The newest ping that has not been answered, and the last latency. */
+/* The newest unanswered ping, and the last latency. */
 struct wsk__ping {
     uint64_t asked_ns;   /* when it was queued; 0: it was answered */
     uint32_t asked_hash; /* of its payload */

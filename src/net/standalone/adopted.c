@@ -21,8 +21,8 @@ struct adopted_request {
     struct wsk__handshake *kept;
     wsk_head *head;
     uint8_t *early;
-    struct wsk__standalone *ws; /* a reference, once 101 has left */
-    bool lent;                  /* io is the caller's still */
+    struct wsk__standalone *ws; /* set once the 101 was queued; a reference */
+    bool lent;                  /* io is still the caller's */
 };
 
 static wsk_status judge(const wsk_head *head, bool https,
@@ -66,7 +66,7 @@ static bool put_field(struct wsk__buf *to, const wsk_header *h)
            wsk__buf_put(to, h->value.p, h->value.len) && put_text(to, "\r\n");
 }
 
-/* RFC 6455 4.2.2. The headers were checked by who made them. */
+/* Queue the 101 (RFC 6455 4.2.2). Its caller has checked the headers. */
 static wsk_status queue_101(struct wsk__standalone *ws,
                             const struct adopted_request *req,
                             const char *protocol, const char *extensions,
@@ -113,7 +113,7 @@ static wsk_status upgrade(wsk_request *base, const char *protocol,
     }
     req->ws = ws;
     base->status = 101;
-    /* A peer that is gone by now is seen by the first receive(). */
+    /* The first receive() sees a peer that is gone by now. */
     wsk__standalone_flush(ws);
     *conn = &ws->handle;
     return WSK_OK;

@@ -17,13 +17,12 @@
 #include <string.h>
 
 enum {
-    ROOM = 16 << 10,  /* octets asked for at once */
-    CHUNK = 64 << 10, /* octets handed to the transport at once */
+    ROOM = 16 << 10,  /* bytes to read at once */
+    CHUNK = 64 << 10, /* bytes handed to the transport at once */
     LINGER = 1 << 20, /* bytes thrown away behind the end */
     STALL_MS = 30000, /* no byte moved: the peer is given up */
 };
 
-/* States of zlib that wait for the next message, of whatever connection. */
 struct wsk__pool wsk__standalone_pool;
 
 static const struct wsk__websocket_ops OPS;
@@ -132,8 +131,8 @@ static size_t owed_locked(const struct wsk__standalone *ws)
     return len + wsk__buf_len(&ws->chunk);
 }
 
-/* The next octets to hand over, out of the engine's reach: others may queue
- * while they leave. False: nothing is owed, or memory is out. */
+/* Move the next bytes to the chunk, out of the engine's reach: other threads
+ * may queue while they leave. False: nothing is owed, or memory is out. */
 static bool load_locked(struct wsk__standalone *ws)
 {
     size_t len;
@@ -212,7 +211,8 @@ static bool take_control_locked(struct wsk__standalone *ws,
     return msg->block != NULL;
 }
 
-/* Whether the engine has a message, or a ping or pong that is to be told. */
+/* Fetch a message, or a ping or pong that is wanted. False: the engine has
+ * none. */
 static bool next_message_locked(struct wsk__standalone *ws, wsk_message *msg)
 {
     for (;;) {
@@ -233,8 +233,8 @@ static bool next_message_locked(struct wsk__standalone *ws, wsk_message *msg)
     }
 }
 
-/* What is there already. WSK_E_AGAIN: nothing, or a pong has to leave before
- * the next ping is looked at. */
+/* Parse what has come. WSK_E_AGAIN: there is no message, or a pong has to leave
+ * before the next ping is looked at. */
 static wsk_status take_locked(struct wsk__standalone *ws, wsk_message *msg)
 {
     while (!next_message_locked(ws, msg)) {
@@ -255,15 +255,15 @@ static wsk_status take_locked(struct wsk__standalone *ws, wsk_message *msg)
     return WSK_OK;
 }
 
-/* The peer's time to answer our Close is counted from the first look after it
- * was queued. */
+/* Start the peer's time to answer our Close, at the first look after that was
+ * queued. */
 static void note_closing_locked(struct wsk__standalone *ws, uint64_t now)
 {
     if (ws->closing_ms == 0 && !wsk_ws_can_send(&ws->engine))
         ws->closing_ms = now;
 }
 
-/* When something is due though nothing comes. */
+/* Return when to act though nothing comes. */
 static uint64_t deadline_locked(const struct wsk__standalone *ws)
 {
     if (!wsk_ws_can_send(&ws->engine)) {
@@ -277,7 +277,7 @@ static uint64_t deadline_locked(const struct wsk__standalone *ws)
     return UINT64_MAX;
 }
 
-/* Silence for too long: ask for a sign of life, or give up. */
+/* Ping a peer that was silent for too long, or give it up. */
 static void silent_locked(struct wsk__standalone *ws, uint64_t now)
 {
     if (!wsk_ws_can_send(&ws->engine)) {
@@ -293,8 +293,8 @@ static void silent_locked(struct wsk__standalone *ws, uint64_t now)
     }
 }
 
-/* How long the transport may wait. It is looked up now and then, because
- * nothing wakes it when another thread begins to close. */
+/* Return how long the transport may wait. It is called again now and then,
+ * because nothing wakes it when another thread begins to close. */
 static int patience(uint64_t now, uint64_t until, uint64_t due, uint64_t most)
 {
     uint64_t end = due < until ? due : until;
@@ -304,8 +304,8 @@ static int patience(uint64_t now, uint64_t until, uint64_t due, uint64_t most)
     return (int)(end - now < most ? end - now : most);
 }
 
-/* Wait for octets, until `until` at most. WSK_OK also when only time has
- * passed. */
+/* Wait for input until `until` at most. WSK_OK also when only time has passed.
+ */
 static wsk_status wait_and_read(struct wsk__standalone *ws, uint64_t until)
 {
     uint64_t now = wsk__now_ms(), due;
@@ -332,7 +332,7 @@ static wsk_status wait_and_read(struct wsk__standalone *ws, uint64_t until)
     if (st == WSK_OK && n > 0) {
         wsk__buf_grow_tail(&ws->in, n);
         ws->heard_ms = now;
-        ws->ping_ms = 0; /* any octet is a sign of life */
+        ws->ping_ms = 0; /* any byte is a sign of life */
     } else if (st == WSK_E_TIMEOUT) {
         note_closing_locked(ws, now);
         due = deadline_locked(ws);
@@ -347,7 +347,7 @@ static wsk_status wait_and_read(struct wsk__standalone *ws, uint64_t until)
     return st;
 }
 
-/* Until there is a message. */
+/* Wait until there is a message. */
 static wsk_status await(struct wsk__standalone *ws, uint64_t until,
                         wsk_message *msg)
 {
@@ -370,7 +370,8 @@ static wsk_status await(struct wsk__standalone *ws, uint64_t until,
     }
 }
 
-/* Only one thread receives; its absence was no silence of the peer's. */
+/* Claim the receive half; false: another thread has it. Time in which no thread
+ * received is not the peer's silence. */
 static bool begin_receiving(struct wsk__standalone *ws)
 {
     bool begun;
@@ -402,7 +403,7 @@ static wsk_status standalone_receive(wsk_conn *handle, int timeout_ms,
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     wsk_status st;
 
-    (void)mode; /* it comes whole, and without its mask */
+    (void)mode; /* messages come whole and unmasked */
     *msg = (wsk_message){.opcode = WSK_BINARY};
     if (!begin_receiving(ws))
         return WSK_E_STATE;
@@ -411,8 +412,8 @@ static wsk_status standalone_receive(wsk_conn *handle, int timeout_ms,
     return st;
 }
 
-/* A queue that nobody empties is not kept for ever: another thread flushes it,
- * into a transport that takes nothing. */
+/* Enforce ws_send_max: the thread that flushes may be stuck in a transport that
+ * takes nothing. */
 static void bound_locked(struct wsk__standalone *ws, size_t before)
 {
     if (before > 0 && owed_locked(ws) > ws->send_max &&
@@ -421,7 +422,8 @@ static void bound_locked(struct wsk__standalone *ws, size_t before)
                            "ws_send_max");
 }
 
-/* A transport that is gone is an end only when something was to be sent. */
+/* Flush after a send. A transport that is gone is an error only if something
+ * was to be sent. */
 static wsk_status flush_sent(struct wsk__standalone *ws, wsk_status st)
 {
     wsk_status flushed = st == WSK_OK ? wsk__standalone_flush(ws) : WSK_OK;
@@ -429,7 +431,7 @@ static wsk_status flush_sent(struct wsk__standalone *ws, wsk_status st)
     return flushed != WSK_OK ? flushed : st;
 }
 
-/* A message, or with `fin` false the first piece of one. */
+/* Send a message, or with `fin` false the first piece of one. */
 static wsk_status send_some(struct wsk__standalone *ws, wsk_opcode opcode,
                             bool fin, const void *data, size_t len,
                             unsigned flags)
@@ -566,7 +568,7 @@ static bool standalone_can_send(const wsk_conn *handle)
     return can;
 }
 
-/* The rest of the closing handshake; what else comes is nobody's. */
+/* Complete the closing handshake, and drop messages that still come. */
 static wsk_status close_up(struct wsk__standalone *ws)
 {
     wsk_message msg;
@@ -580,9 +582,9 @@ static wsk_status close_up(struct wsk__standalone *ws)
     return st;
 }
 
-/* Half-close, and read until the peer has closed too: octets that wait unread
- * would make the kernel reset the connection, and the reset would overtake our
- * Close (RFC 9112 9.6 says the same of HTTP). */
+/* Half-close, and read until the peer has closed too: unread bytes would make
+ * the kernel reset the connection, and the reset would overtake our Close (RFC
+ * 9112 9.6 says the same of HTTP). */
 static void linger(struct wsk__standalone *ws)
 {
     uint64_t until = wsk__now_ms() + ws->close_timeout_ms;
@@ -590,7 +592,7 @@ static void linger(struct wsk__standalone *ws)
     size_t left = LINGER, n = 1;
     wsk_status st = WSK_OK;
 
-    /* RFC 6455 7.1.1: it is the server that closes first. */
+    /* The server closes first (RFC 6455 7.1.1). */
     if (!ws->client)
         ws->transport->shutdown(ws->io, false);
     while (room != NULL && st == WSK_OK && n > 0 && n <= left) {
@@ -649,13 +651,14 @@ static const struct wsk__websocket_ops OPS = {
     .unref = standalone_unref,
 };
 
-/* Our messages are compressed as our options say. */
+/* Compress what we send as the options say. */
 static bool set_deflate(struct wsk__standalone *ws,
                         const wsk_server_config *cfg, wsk_ws_deflate agreed)
 {
     wsk__tune_deflate(cfg, &agreed);
     if (!wsk__deflate_takes_over(cfg))
-        agreed.client_takeover = false; /* we need not make use of it */
+        agreed.client_takeover =
+            false; /* we may, and do not, refer to earlier messages */
     return wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool) ==
            WSK_OK;
 }

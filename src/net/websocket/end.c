@@ -16,37 +16,37 @@
 #include "wsocket.h"
 
 enum {
-    OVER_MS = 500, /* for others to give memory back */
+    PATIENCE_MS = 500, /* until a peer that could free memory is given up */
 };
 
-/* What only its handler can give back is waited for. */
-static bool peer_gives_nothing_back_locked(const struct wsk__conn *conn,
-                                           uint64_t now_ms)
+/* Return true if only the peer can free this memory; else its handler can, and
+ * is waited for. */
+static bool is_up_to_peer_locked(const struct wsk__conn *conn, uint64_t now_ms)
 {
     const struct wsk__served *ws = conn->ws;
 
     bool more = ws->aside != NULL || wsk__ws_assembles(&ws->engine);
 
-    return (more && ws->inbox == NULL) ||
-           (wsk__ws_owed_locked(conn) > 0 && now_ms - ws->sent_ms >= OVER_MS);
+    return (more && ws->inbox == NULL) || (wsk__ws_owed_locked(conn) > 0 &&
+                                           now_ms - ws->sent_ms >= PATIENCE_MS);
 }
 
-bool wsk__ws_over_wait_locked(struct wsk__conn *conn)
+bool wsk__ws_waits_for_memory_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
     uint64_t now_ms;
 
-    if (!wsk__ws_is_over_locked(conn)) {
-        if (ws->over_ms != 0) /* the silence was ours */
+    if (!wsk__ws_is_past_memory_locked(conn)) {
+        if (ws->past_memory_ms != 0) /* the silence was our doing */
             conn->since_ms = wsk__now_ms();
-        ws->over_ms = 0;
+        ws->past_memory_ms = 0;
         return false;
     }
     now_ms = wsk__now_ms();
-    if (ws->over_ms == 0)
-        ws->over_ms = (uint32_t)now_ms;
-    if (now_ms - wsk__recent_ms(ws->over_ms) < OVER_MS ||
-        !peer_gives_nothing_back_locked(conn, now_ms))
+    if (ws->past_memory_ms == 0)
+        ws->past_memory_ms = (uint32_t)now_ms;
+    if (now_ms - wsk__recent_ms(ws->past_memory_ms) < PATIENCE_MS ||
+        !is_up_to_peer_locked(conn, now_ms))
         return true;
     wsk__limit_hit_locked(conn, WSK__LIMIT_WS_MEMORY);
     wsk__ws_fail_unread_locked(conn, 1013, "too little memory", "memory_limit");
@@ -54,7 +54,7 @@ bool wsk__ws_over_wait_locked(struct wsk__conn *conn)
     return false;
 }
 
-/* What its peer does not read is freed, but for what has begun to leave. */
+/* Free the outbox, but for the rest of a frame that has begun to leave. */
 static void drop_unread_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;

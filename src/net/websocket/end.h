@@ -1,4 +1,4 @@
-/* net/websocket/end: a peer that is given up. */
+/* net/websocket/end: peers that are given up, and the line about the end. */
 #ifndef WSK_NET_WEBSOCKET_END_H
 #define WSK_NET_WEBSOCKET_END_H
 
@@ -6,24 +6,27 @@
 
 struct wsk__conn;
 
-/* Wake a handler that blocks in receive(): it reads an end. */
+/* ---- lock held ---- */
+
+/* Let a handler that blocks in receive() read an end. */
 void wsk__ws_shut_locked(struct wsk__conn *conn);
 
-/* The peer had its time. */
+/* End the engine as if the transport had ended: the peer had its time. */
 void wsk__ws_give_up_locked(struct wsk__conn *conn);
 
-/* Write the access line of a WebSocket that is over; its lock is free. */
-void wsk__ws_log_end(struct wsk__conn *conn);
-
-/* ---- memory_limit and queue_limit ---- */
-
-bool wsk__ws_over_wait_locked(struct wsk__conn *conn);
-
-/* ---- lock held: WebSockets ---- */
-
-/* Fail the connection for what its peer does not read. That is freed at once;
- * only a frame that has begun to leave is kept, before the Close. */
+/* Fail the connection because its peer does not read, and free the outbox at
+ * once. Only the rest of a frame that has begun to leave is kept, before the
+ * Close. */
 void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
                                 const char *reason, const char *option);
+
+/* Return true if nothing may be read now, because memory is short. A peer that
+ * could free some and does not is given up after a while. */
+bool wsk__ws_waits_for_memory_locked(struct wsk__conn *conn);
+
+/* ---- no lock held ---- */
+
+/* Write the line of the access log about the end. */
+void wsk__ws_log_end(struct wsk__conn *conn);
 
 #endif

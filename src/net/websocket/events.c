@@ -20,8 +20,10 @@
 #include <unistd.h>
 
 enum {
-    CALLS_MAX = 32, /* events of one connection in one go */
+    CALLS_MAX = 32, /* events of one connection before others have a turn */
 };
+
+enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_DRAIN, DUE_CLOSE };
 
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn)
 {
@@ -37,7 +39,8 @@ static void bad_text(struct wsk__conn *conn)
     wsk__conn_unlock(conn);
 }
 
-/* The event in hand. A masked message lies in this thread's own buffer. */
+/* Deliver the event in hand. A masked message lies in this thread's own buffer.
+ */
 static void deliver_item(struct wsk__thread *th, struct wsk__conn *conn)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
@@ -129,8 +132,10 @@ static void deliver(struct wsk__thread *th, struct wsk__conn *conn,
     }
 }
 
-/* `th` delivers no more for now. */
-static void let_go_locked(struct wsk__thread *th, struct wsk__conn *conn)
+/* Stop delivering events on this thread: return unparsed input and flush what
+ * the callbacks sent. */
+static void stop_delivering_locked(struct wsk__thread *th,
+                                   struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
 
@@ -143,14 +148,14 @@ static void let_go_locked(struct wsk__thread *th, struct wsk__conn *conn)
     wsk__ws_flush_locked(conn);
 }
 
-/* All events have been delivered, and the loop reads again. Whether it has to
- * look at once: a level-triggered poller must be told that there is room. */
+/* Let the loop read again, when all events were delivered. It must look at once
+ * where a level-triggered poller has to be told that there is room. */
 static enum wsk__calls finish_locked(struct wsk__thread *th,
                                      struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
 
-    let_go_locked(th, conn);
+    stop_delivering_locked(th, conn);
     if (ws->inbox != NULL || (ws->ended && !ws->close_fired))
         return WSK__CALLS_MORE;
     ws->calling = false;
@@ -190,26 +195,26 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
     }
     if (calls == WSK__CALLS_MORE) {
         wsk__conn_lock(conn);
-        let_go_locked(th, conn);
+        stop_delivering_locked(th, conn);
         wsk__conn_unlock(conn);
     }
     return calls;
 }
 
-/* Nobody calls now: what is in hand waits where others find it. */
-static void stow(struct wsk__thread *th, struct wsk__conn *conn)
+/* Put the event in hand into the inbox: another thread will deliver it. */
+static void put_back(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     if (wsk__websocket_of(th)->item.kind != WSK_WS_NONE &&
         wsk__ws_own_locked(conn, &wsk__websocket_of(th)->item.msg))
         wsk__ws_inbox_put_locked(conn, &wsk__websocket_of(th)->item);
     wsk__websocket_of(th)->item.kind = WSK_WS_NONE;
-    let_go_locked(th, conn);
+    stop_delivering_locked(th, conn);
     wsk__conn_unlock(conn);
 }
 
-/* There is more for the leader to deliver, in its next look. */
-static void go_on(struct wsk__conn *conn)
+/* Leave further events to the leader's next look. */
+static void leave_to_leader(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     conn->ws->calling = false;
@@ -225,10 +230,11 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
     wsk__conn_ref(conn);
     *calls = WSK__CALLS_DONE;
     if (!wsk__call_begin(th, &conn->call)) {
-        stow(th, conn);
+        put_back(th, conn);
         if (wsk__conn_is_open(conn))
             wsk__rearm(conn);
-        wsk__call_queue(th->dispatch, &conn->call); /* with the reference */
+        wsk__call_queue(th->dispatch,
+                        &conn->call); /* the reference goes with it */
         return true;
     }
     wsk__gate_enter(th);
@@ -239,7 +245,7 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
         return false;
     }
     if (*calls == WSK__CALLS_MORE) {
-        go_on(conn);
+        leave_to_leader(conn);
         *calls = WSK__CALLS_LOOK;
     }
     if (!leads)

@@ -7,19 +7,16 @@
 struct wsk__thread;
 struct wsk__conn;
 
-/* Deliver a WebSocket's events, a bounded number; `in_hand`: this thread was
- * leading and has some already. */
+/* The result of delivering a bounded number of events. */
 enum wsk__calls {
     WSK__CALLS_DONE,
-    WSK__CALLS_LOOK, /* but the leader has to look at it */
-    WSK__CALLS_MORE, /* the connection must be queued again */
+    WSK__CALLS_LOOK, /* all were delivered, and the leader has to look */
+    WSK__CALLS_MORE, /* more events are due */
 };
-
-enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_DRAIN, DUE_CLOSE };
 
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn);
 
-/* The leader delivers what is due, or queues it. False: the lead was lost. */
+/* Deliver on the leader what is due, or queue it. */
 bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
                          enum wsk__calls *calls);
 
@@ -28,7 +25,7 @@ bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
 enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                              bool in_hand);
 
-/* The call of a WebSocket: its handler, or its events. */
+/* The call of a WebSocket: its handler's, or for its events. */
 extern const struct wsk__call_ops wsk__ws_call_ops;
 
 #endif

@@ -22,10 +22,11 @@
 #include <string.h>
 #include <sys/types.h>
 
-enum { CONTROLS_MAX = 16 }; /* pings and pongs that wait for a handler */
+enum { CONTROLS_MAX = 16 }; /* pings and pongs in the inbox */
 
-/* Pings that nobody fetches must not stand in the way of messages. */
-static bool wants(const struct wsk__served *ws, wsk_ws_event_kind kind)
+/* Return true if the handler wants this event. Pings that are not fetched must
+ * not stand in the way of messages. */
+static bool is_wanted(const struct wsk__served *ws, wsk_ws_event_kind kind)
 {
     if (kind == WSK_WS_MESSAGE || kind == WSK_WS_PIECE)
         return true;
@@ -89,7 +90,7 @@ struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__served *ws)
     return oldest;
 }
 
-/* The event as an item that owns its octets. False: memory is out. */
+/* Turn an event into an item that owns its bytes. False: memory is out. */
 static bool take_event(struct wsk__served *ws, const wsk_ws_event *ev,
                        struct wsk__inbox_item *item)
 {
@@ -105,7 +106,7 @@ static bool take_event(struct wsk__served *ws, const wsk_ws_event *ev,
     return ev->kind == WSK_WS_MESSAGE || item->msg.block != NULL;
 }
 
-/* Without memory for its reason the end comes without one. */
+/* Note the end; without memory for its reason, without one. */
 static void end_locked(struct wsk__conn *conn, const wsk_ws_event *ev)
 {
     struct wsk__served *ws = conn->ws;
@@ -135,7 +136,7 @@ wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws)
     return info;
 }
 
-/* For the log. */
+/* Count for the access log. */
 static void count_in_locked(struct wsk__served *ws,
                             const struct wsk__inbox_item *item)
 {
@@ -152,9 +153,10 @@ static void pong_locked(struct wsk__served *ws, const wsk_ws_event *ev)
     wsk__ping_answered(&ws->ping, ev);
 }
 
-/* What the engine says until something is for the application: *item then.
- * False: it says nothing more. */
-static bool hear_locked(struct wsk__conn *conn, struct wsk__inbox_item *item)
+/* Fetch the engine's next event for the application into *item, and act on
+ * those before it. False: there is none. */
+static bool next_event_locked(struct wsk__conn *conn,
+                              struct wsk__inbox_item *item)
 {
     struct wsk__served *ws = conn->ws;
 
@@ -167,7 +169,7 @@ static bool hear_locked(struct wsk__conn *conn, struct wsk__inbox_item *item)
             pong_locked(ws, &ev);
         if (ev.kind == WSK_WS_CLOSED) {
             end_locked(conn, &ev);
-        } else if (wants(ws, ev.kind)) {
+        } else if (is_wanted(ws, ev.kind)) {
             if (take_event(ws, &ev, item)) {
                 count_in_locked(ws, item);
                 return true;
@@ -177,12 +179,11 @@ static bool hear_locked(struct wsk__conn *conn, struct wsk__inbox_item *item)
     }
 }
 
-/* Everything the engine has to say, into the inbox. */
 void wsk__ws_collect_locked(struct wsk__conn *conn)
 {
     struct wsk__inbox_item item;
 
-    while (hear_locked(conn, &item))
+    while (next_event_locked(conn, &item))
         wsk__ws_inbox_put_locked(conn, &item);
 }
 
@@ -191,12 +192,13 @@ bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
 {
     struct wsk_ws *engine = &conn->ws->engine;
 
-    while (!hear_locked(conn, item)) {
+    while (!next_event_locked(conn, item)) {
         const uint8_t *data = (const uint8_t *)span->p;
         size_t used = 0;
         wsk_status st = WSK_OK;
 
-        if (wsk__ws_pong_waits(engine)) /* for us, unless the peer is slow */
+        if (wsk__ws_pong_waits(
+                engine)) /* the queue has room, unless the peer is slow */
             wsk__ws_flush_locked(conn);
         if (span->len == 0 || wsk__ws_holds_one(engine))
             return false;
@@ -211,7 +213,7 @@ bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
         if (st == WSK_E_NOMEM)
             out_of_memory(conn);
         if (st == WSK_E_STATE)
-            used = span->len; /* over: the rest is nobody's */
+            used = span->len; /* closed: the rest is dropped */
         span->p += used;
         span->len -= used;
         if (item->kind != WSK_WS_NONE)
@@ -220,7 +222,7 @@ bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
     return true;
 }
 
-/* Take the mask off a lent message, to `to`. False: it is no text (8.1), and
+/* Unmask a borrowed message into `to`. False: the text is not UTF-8 (8.1), and
  * the connection has failed. */
 static bool unmask_locked(struct wsk__conn *conn, wsk_message *msg, void *to)
 {
@@ -275,7 +277,7 @@ void wsk__ws_drop_kept(struct wsk__served *ws)
     ws->in = NULL;
 }
 
-/* What is kept; nobody keeps an empty queue. */
+/* Return the unparsed input; a queue that is kept is never empty. */
 static wsk_str kept(const struct wsk__buf *in)
 {
     if (in == NULL)
@@ -311,13 +313,13 @@ bool wsk__ws_inbox_is_full_locked(const struct wsk__conn *conn)
     const wsk_server_config *cfg = &conn->srv->cfg;
 
     return conn->ws->inbox_n >= cfg->ws_max_queue ||
-           wsk__ws_is_over_locked(conn) ||
+           wsk__ws_is_past_memory_locked(conn) ||
            wsk__ws_holds_one(&conn->ws->engine) ||
            (conn->ws->inbox_n > 0 &&
             conn->ws->inbox_bytes >= cfg->limits.ws_max_size);
 }
 
-/* Into the inbox, as far as there is room. */
+/* Parse into the inbox, as far as there is room. */
 static void store_locked(struct wsk__conn *conn, wsk_str *span)
 {
     struct wsk__inbox_item item;
@@ -335,8 +337,9 @@ void wsk__ws_eof_locked(struct wsk__conn *conn)
     wsk__ws_collect_locked(conn);
 }
 
-/* Read once from the descriptor; an end is seen to. The octets that are now in
- * the thread's buffer; 0 when there are none, or they went to their message. */
+/* Read once from the descriptor, and note an end. Returns the bytes that are
+ * now in the thread's buffer; 0: there are none, or they went to their message.
+ */
 static size_t receive_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
     size_t size = WSK__RX_SIZE;
@@ -396,10 +399,11 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
     wsk__websocket_of(th)->span = (wsk_str){(const char *)th->rx, n};
 }
 
-/* A message for receive(). A lent one moves to rx, where it may lie; without
- * it, is made its own. */
-static bool settle_locked(struct wsk__conn *conn, struct wsk__inbox_item *item,
-                          uint8_t *rx, wsk_message *msg)
+/* Move a borrowed message into rx if one was given and is large enough;
+ * otherwise copy it to memory of its own. */
+static bool move_or_own_locked(struct wsk__conn *conn,
+                               struct wsk__inbox_item *item, uint8_t *rx,
+                               wsk_message *msg)
 {
     if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
         if (!wsk__ws_own_locked(conn, &item->msg))
@@ -439,7 +443,7 @@ bool wsk__ws_fetch_ready_locked(struct wsk__conn *conn, uint8_t *rx,
     if (used == 0)
         return false;
     count_in_locked(ws, &item);
-    got = settle_locked(conn, &item, rx, msg);
+    got = move_or_own_locked(conn, &item, rx, msg);
     ack_kept(ws, used);
     return got;
 }
@@ -455,7 +459,7 @@ bool wsk__ws_fetch_locked(struct wsk__conn *conn, uint8_t *rx, wsk_message *msg)
     if (got)
         return true;
     while (!got && wsk__ws_pull_locked(conn, &span, &item))
-        got = settle_locked(conn, &item, rx, msg);
+        got = move_or_own_locked(conn, &item, rx, msg);
     if (had > 0)
         ack_kept(ws, had - span.len);
     return got;
@@ -474,9 +478,9 @@ bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
     }
     conn->since_ms = wsk__now_ms();
     while (!got && wsk__ws_pull_locked(conn, &span, &item)) {
-        /* The rest goes before rx is written to. */
+        /* Keep the rest before rx is written to. */
         wsk__ws_keep_span_locked(conn, &span);
-        got = settle_locked(conn, &item, rx, msg);
+        got = move_or_own_locked(conn, &item, rx, msg);
         if (!got)
             return wsk__ws_fetch_locked(conn, rx, msg);
     }

@@ -1,5 +1,5 @@
-/* net/websocket/inbox: from the bytes of a WebSocket to what its handler gets
- * next. */
+/* net/websocket/inbox: the input of a WebSocket, parsed into the messages that
+ * its handler gets. */
 #ifndef WSK_NET_WEBSOCKET_INBOX_H
 #define WSK_NET_WEBSOCKET_INBOX_H
 
@@ -11,81 +11,81 @@ struct wsk__served;
 struct wsk__thread;
 struct wsk__conn;
 
-/* Something that came for a handler. */
+/* A message, ping or pong for the handler. */
 struct wsk__inbox_item {
     struct wsk__inbox_item *next;
-    wsk_ws_event_kind kind; /* MESSAGE, PING or PONG; NONE where none is */
+    wsk_ws_event_kind kind; /* MESSAGE, PIECE, PING or PONG; or NONE */
     wsk_message msg;
 };
 
 void wsk__inbox_item_free(struct wsk__inbox_item *entry);
 
-/* ---- lock held: WebSockets ---- */
+/* ---- lock held ---- */
 
-/* Everything the engine has to say, into the inbox. */
+/* Move all events of the engine to the inbox. */
 void wsk__ws_collect_locked(struct wsk__conn *conn);
 
-/* ---- lock held: what has come ---- */
+/* ---- reading ---- */
 
-/* Reading pauses: ws_max_queue messages wait, or ws_max_size octets. */
+/* Return true if reading must pause: ws_max_queue messages wait, or ws_max_size
+ * bytes, or memory is short, or a message is deferred. */
 bool wsk__ws_inbox_is_full_locked(const struct wsk__conn *conn);
 
 /* Append a copy of *item, whose message becomes the inbox's. */
 void wsk__ws_inbox_put_locked(struct wsk__conn *conn,
                               const struct wsk__inbox_item *item);
 
-/* The peer will send no more. */
+/* Tell the engine that the peer sends no more. */
 void wsk__ws_eof_locked(struct wsk__conn *conn);
 
-/*
- * Feed what *span holds, up to the next event for the application. What stands
- * behind that is not looked at before it has been delivered: a message is not
- * lost, nor its answer, to what came after it. A message that stands there
- * whole is lent: masked, and as long as those octets. False: *span is empty, or
- * stands behind a message that is held.
- */
+/* Parse *span up to the next event for the application, and remove what was
+ * parsed. The bytes behind the event are parsed after its delivery, so that
+ * neither a message nor its answer is lost to a failure behind it. A message
+ * that stands there whole is borrowed: masked, and valid as long as those
+ * bytes. False: *span is empty, or stands behind a message that is deferred. */
 bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
                          struct wsk__inbox_item *item);
 
-/* A lent message outlives the octets it was received in. False: there is none,
- * and the connection has failed. */
+/* Copy a borrowed message to memory of its own, unmasked. False: memory is out
+ * or the text is not UTF-8, and the connection has failed. */
 bool wsk__ws_own_locked(struct wsk__conn *conn, wsk_message *msg);
 
-/* Keep octets for later, behind those that are kept. False: memory is out. */
+/* Append bytes to the unparsed input. False: memory is out. */
 bool wsk__ws_keep(struct wsk__served *ws, const void *data, size_t len);
 void wsk__ws_drop_kept(struct wsk__served *ws);
 
-/* What is left of *span is fed later, before what is kept already. */
+/* Move the rest of *span to the front of the unparsed input. */
 void wsk__ws_keep_span_locked(struct wsk__conn *conn, wsk_str *span);
 
-/* The leader reads for a handler that is away, once. */
+/* Read once into the inbox, on the leader, while the handler is away. */
 void wsk__ws_read_locked(struct wsk__thread *th, struct wsk__conn *conn);
 
-/* Octets for a thread that delivers what is in them itself, in
- * wsk__websocket_of(th)->span: what was kept, or what `th`, if it leads, may
- * receive. */
+/* Set the span of wsk__websocket_of(th) to unparsed input, for a thread that
+ * delivers the events in it: what was kept, or what `th`, if it leads, receives
+ * now. */
 void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
                                  bool leads);
 
-/* For receive(), the next message: from the inbox, or from what was received
- * earlier. One that stood there whole is masked and lies in `rx`
- * (WSK__RX_SIZE); NULL: it is unmasked and owned. False: none. */
+/* Fetch the next message for receive(), from the inbox or the unparsed input. A
+ * whole one is masked and lies in `rx` (WSK__RX_SIZE bytes); with `rx` NULL it
+ * is unmasked and owned. False: there is none. */
 bool wsk__ws_fetch_locked(struct wsk__conn *conn, uint8_t *rx,
                           wsk_message *msg);
 
-/* The same, if that message stands there whole and plain: no work but a copy.
- */
+/* The same, but only for a message that is there whole and plain: no work but a
+ * copy. */
 bool wsk__ws_fetch_ready_locked(struct wsk__conn *conn, uint8_t *rx,
                                 wsk_message *msg);
 
-/* The same, once n octets, or an end, came from the descriptor. */
+/* The same, after a read of n bytes; 0 or less: an end. */
 bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
                              ssize_t n, uint8_t *rx, wsk_message *msg);
 
-/* the oldest item, now the caller's (free both it and its message); or NULL. */
+/* Remove the oldest item, now the caller's to free with its message; or NULL.
+ */
 struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__served *ws);
 
-/* How it ended, once it has. */
+/* Return how it ended, or 1006 if it has not. */
 wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws);
 
 #endif

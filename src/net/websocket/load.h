@@ -9,7 +9,7 @@
 
 struct wsk__conn;
 
-/* ---- memory_limit and queue_limit ---- */
+/* ---- lock held ---- */
 
 /* Count this WebSocket's buffered bytes against memory_limit: a message that is
  * not whole, inbox, outbox, and input that waits to be parsed. */
@@ -28,9 +28,9 @@ static inline void wsk__ws_account_locked(struct wsk__conn *conn)
 
 /* Return true if it must wait for memory: it buffers something, and all
  * together more than memory_limit. */
-bool wsk__ws_is_over_locked(const struct wsk__conn *conn);
+bool wsk__ws_is_past_memory_locked(const struct wsk__conn *conn);
 
-/* The transport of a WebSocket is gone: free what its peer will not read. */
+/* Free the outbox, whose peer is gone. */
 void wsk__ws_forget_locked(struct wsk__conn *conn);
 
 #endif

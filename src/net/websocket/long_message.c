@@ -13,8 +13,8 @@
 #include <string.h>
 
 enum {
-    AT_ONCE = 131072, /* octets: as many as the caches near the core hold */
-    AHEAD = 16,       /* times what has come is reserved at most */
+    AT_ONCE = 131072, /* bytes: as many as the caches near the core hold */
+    AHEAD = 16,       /* reserve at most so many times what has come */
 };
 
 /* Move the message to the spare block, if that has room for n more bytes. */
@@ -41,7 +41,7 @@ uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size)
     struct wsk__buf *msg = conn->ws->engine.msg;
     size_t left = wsk__ws_to_come(&conn->ws->engine), ahead;
 
-    /* The end comes by the thread's own buffer, with what is behind it. */
+    /* The end is read to the thread's buffer, with what stands behind it. */
     if (left <= AT_ONCE)
         return NULL;
     ahead = wsk__buf_len(msg) * (AHEAD - 1);
@@ -63,30 +63,30 @@ void wsk__long_message_came_locked(struct wsk__conn *conn, const uint8_t *room,
 
 struct wsk__long_message wsk__long_message_begin_locked(struct wsk__conn *conn)
 {
-    struct wsk__long_message direct = {NULL, NULL, 0};
+    struct wsk__long_message lifted = {NULL, NULL, 0};
 
-    direct.room = wsk__long_message_room_locked(conn, &direct.size);
-    if (direct.room != NULL)
-        direct.msg = wsk__ws_lift_message(&conn->ws->engine);
-    conn->ws->aside = direct.msg;
-    return direct;
+    lifted.room = wsk__long_message_room_locked(conn, &lifted.size);
+    if (lifted.room != NULL)
+        lifted.msg = wsk__ws_lift_message(&conn->ws->engine);
+    conn->ws->aside = lifted.msg;
+    return lifted;
 }
 
 void wsk__long_message_end_locked(struct wsk__conn *conn,
-                                  struct wsk__long_message *direct, size_t n)
+                                  struct wsk__long_message *lifted, size_t n)
 {
-    struct wsk__buf *msg = direct->msg;
+    struct wsk__buf *msg = lifted->msg;
     bool wanted;
 
     if (msg == NULL)
         return;
     conn->ws->aside = NULL;
     wanted = wsk__ws_lay_message(&conn->ws->engine, msg);
-    if (n > 0) /* the frame goes on, wanted or not */
-        wsk__long_message_came_locked(conn, direct->room, n);
+    if (n > 0) /* the frame goes on, even if the message was given up */
+        wsk__long_message_came_locked(conn, lifted->room, n);
     if (!wanted) {
         wsk__buf_free(msg);
         wsk__free(msg);
     }
-    direct->msg = NULL;
+    lifted->msg = NULL;
 }

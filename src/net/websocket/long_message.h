@@ -1,5 +1,4 @@
-/* net/websocket/long_message: the bytes of a long message, read to where it
- * grows. */
+/* net/websocket/long_message: long messages are read to where they grow. */
 #ifndef WSK_NET_WEBSOCKET_LONG_MESSAGE_H
 #define WSK_NET_WEBSOCKET_LONG_MESSAGE_H
 
@@ -8,29 +7,30 @@
 struct wsk__buf;
 struct wsk__conn;
 
-/*
- * The same for who reads without the lock: meanwhile the message is his, so
- * that nobody frees it who closes the connection.
- */
+/* A message that a thread reads into without the lock. It belongs to that
+ * thread meanwhile, so that a thread which closes the connection does not free
+ * it. */
 struct wsk__long_message {
-    struct wsk__buf *msg; /* NULL: read elsewhere */
+    struct wsk__buf
+        *msg; /* NULL: there is none, or it cannot be read in place */
     uint8_t *room;
     size_t size;
 };
 
 /* ---- lock held ---- */
 
-/* Where the next octets of a message that is under way are to be read to, at
- * most *size of them; NULL: none is, or not one that can be read so. */
+/* Return where to read the next bytes of the message being received, at most
+ * *size; NULL if there is none, or it cannot be read in place. */
 uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size);
 
-/* n octets came there. */
+/* Parse n bytes that were read to that place. */
 void wsk__long_message_came_locked(struct wsk__conn *conn, const uint8_t *room,
                                    size_t n);
 struct wsk__long_message wsk__long_message_begin_locked(struct wsk__conn *conn);
 
-/* It goes back, with n octets more; or is freed, if it was given up. */
+/* Give the message back with n more bytes; or free it, if the connection has
+ * given it up. */
 void wsk__long_message_end_locked(struct wsk__conn *conn,
-                                  struct wsk__long_message *direct, size_t n);
+                                  struct wsk__long_message *lifted, size_t n);
 
 #endif

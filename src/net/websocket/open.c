@@ -18,7 +18,8 @@
 
 #include <stdatomic.h>
 
-/* Reserve what kept windows take of the one budget; false: it is used up. */
+/* Reserve the memory of kept windows from the one budget; false: that is used
+ * up. */
 static bool reserve_deflate(wsk_server *srv, struct wsk__served *ws,
                             size_t bytes)
 {
@@ -77,7 +78,7 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
     return ws;
 }
 
-/* What HTTP has left to send and to read is the WebSocket's from now on. */
+/* Queue what HTTP still owes, and keep what came behind the head. */
 static bool inherit(struct wsk__served *ws, wsk_str owed, wsk_str early)
 {
     if (owed.len > 0 &&
@@ -95,7 +96,7 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
 
     if (!inherit(ws, owed, early))
         return false;
-    wsk__conn_ref(conn); /* the request's, until its handler has returned */
+    wsk__conn_ref(conn); /* of the request, until its handler has returned */
     wsk__conn_lock(conn);
     conn->since_ms = ws->opened_ms = wsk__now_ms();
     conn->ws = ws;
@@ -104,9 +105,9 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     atomic_fetch_add(&srv->conns.n_websockets, 1);
     wsk__conn_unlock(conn);
     wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
-    if (srv->conns.draining) /* it was told before it was a WebSocket */
+    if (srv->conns.draining) /* the stop came before conn->ws was set */
         wsk__ws_goaway(conn);
-    wsk__conn_post(conn, WSK__POST_LOOK); /* for its deadlines */
+    wsk__conn_post(conn, WSK__POST_LOOK); /* to set its deadlines */
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* net/websocket/open: a connection becomes a WebSocket, and what that is freed.
- */
+/* net/websocket/open: the beginning of a WebSocket, and the freeing of its
+ * memory. */
 #ifndef WSK_NET_WEBSOCKET_OPEN_H
 #define WSK_NET_WEBSOCKET_OPEN_H
 
@@ -26,7 +26,7 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
 bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
                   wsk_str early);
 
-/* Free it: the upgrade came to nothing, or the last reference is gone. */
+/* Free it, when the upgrade has failed or the last reference is gone. */
 void wsk__ws_discard(struct wsk__served *ws);
 
 /* Free the WebSocket of a connection, if it has one. */

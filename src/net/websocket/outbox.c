@@ -45,8 +45,9 @@ static enum wsk__io flush_buf(struct wsk__conn *conn, const uint8_t *data,
     return WSK__IO_DONE;
 }
 
-/* `sent` octets of a queue of whole frames behind `begun` octets are leaving:
- * what must follow them. */
+/* Return how many bytes complete the frame that has begun to leave, after
+ * `sent` bytes have left of a queue: `begun` bytes of a frame, and whole
+ * frames. */
 static size_t begun_after(const uint8_t *data, size_t begun, size_t sent)
 {
     while (begun < sent) {
@@ -69,7 +70,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
 
     if (wsk__forked(&conn->srv->life))
         return WSK__IO_GONE;
-    /* An acknowledged octet may make room for a pong that had to wait. */
+    /* An acknowledged byte may make room for a pong that had to wait. */
     while (io == WSK__IO_DONE &&
            (data = wsk_ws_out_buf(&conn->ws->engine, &len)) != NULL) {
         io = flush_buf(conn, data, len, &sent);
@@ -92,7 +93,7 @@ bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit)
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
-    return owed > limit || (owed > 0 && wsk__ws_is_over_locked(conn));
+    return owed > limit || (owed > 0 && wsk__ws_is_past_memory_locked(conn));
 }
 
 void wsk__ws_await_drain_locked(const struct wsk__conn *conn)
@@ -103,8 +104,7 @@ void wsk__ws_await_drain_locked(const struct wsk__conn *conn)
         conn->ws->drain_due = true;
 }
 
-/* A message that was dropped may be as long as ws_send_max: it shall find room.
- */
+/* A dropped message may be as long as ws_send_max: then all must have left. */
 bool wsk__ws_has_drained_locked(const struct wsk__conn *conn)
 {
     const struct wsk__served *ws = conn->ws;

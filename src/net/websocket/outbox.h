@@ -1,4 +1,4 @@
-/* net/websocket/outbox: what waits to be sent to the peer. */
+/* net/websocket/outbox: frames that wait to be sent to the peer. */
 #ifndef WSK_NET_WEBSOCKET_OUTBOX_H
 #define WSK_NET_WEBSOCKET_OUTBOX_H
 
@@ -10,18 +10,15 @@
 struct wsk__served;
 struct wsk__conn;
 
-/* ---- lock held: WebSockets ---- */
+/* ---- lock held ---- */
 
-/* Write what the engine owes. */
+/* Send what the engine owes, as far as the kernel takes it. */
 enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn);
 
-/* The kernel took some of it. */
+/* Note that the kernel took some of it. */
 void wsk__ws_sent_locked(struct wsk__served *ws);
 
-/* ---- lock held: what has come ---- */
-
-/* Octets that wait to be written; and whether whoever sends should wait until
- * they are no more than `limit`. */
+/* Return how many bytes wait to be sent. */
 static inline size_t wsk__ws_owed_locked(const struct wsk__conn *conn)
 {
     size_t len;
@@ -30,11 +27,14 @@ static inline size_t wsk__ws_owed_locked(const struct wsk__conn *conn)
     return len;
 }
 
+/* Return true if more than `limit` bytes wait, or some do and memory is short.
+ */
 bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit);
 
-/* Whoever sends in events goes on when less waits; and whether it does by now.
- */
+/* Have the event drain delivered once less waits, if there is a handler. */
 void wsk__ws_await_drain_locked(const struct wsk__conn *conn);
+
+/* Return true if that event is due. */
 bool wsk__ws_has_drained_locked(const struct wsk__conn *conn);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-/* There may be something to read. */
+/* Look for input at the next chance. */
 static void expect_input_locked(struct wsk__conn *conn)
 {
     conn->drained = false;

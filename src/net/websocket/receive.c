@@ -27,6 +27,13 @@ enum {
     STACK_RX = 16384,
 };
 
+/* The condition to wait for before reading from the peer again. */
+enum wait {
+    WAIT_INPUT,
+    WAIT_BACKLOG, /* the peer reads what we sent */
+    WAIT_MEMORY,  /* others free some */
+};
+
 struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn)
 {
     struct wsk__thread *th = wsk__self;
@@ -34,7 +41,7 @@ struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn)
     return th != NULL && th->srv == conn->srv && th->in_call ? th : NULL;
 }
 
-/* Whether that has come, more or less; 0: the time is up. */
+/* Wait for that; 0: the time is up, else look again. */
 static int wait_own(const struct wsk__conn *conn, uint64_t until_ms,
                     enum wait wait)
 {
@@ -62,7 +69,7 @@ static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
         if (ready == 0)
             return -2;
         if (ready < 0 || wait != WAIT_INPUT) {
-            errno = EAGAIN; /* look again */
+            errno = EAGAIN; /* tells the caller to look again */
             return -1;
         }
     }
@@ -73,35 +80,35 @@ static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
     return n;
 }
 
-/* Who does not read what we send is not read from. */
+/* Return what must come first: a peer that does not read is not read from. */
 static enum wait what_first_locked(struct wsk__conn *conn)
 {
-    if (wsk__ws_over_wait_locked(conn))
+    if (wsk__ws_waits_for_memory_locked(conn))
         return WAIT_MEMORY;
     return wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit
                ? WAIT_BACKLOG
                : WAIT_INPUT;
 }
 
-/* The receive half belongs to this thread: read until there is a message. `own`
- * is where it may read to and lend from, or NULL. */
+/* Read until there is a message: the receive half belongs to this thread. `own`
+ * is its buffer, or NULL; `lend` is where a masked message may lie, or NULL. */
 static wsk_status receive_own(struct wsk__conn *conn, uint64_t until_ms,
                               uint8_t *own, uint8_t *lend, wsk_message *msg)
 {
     uint8_t stack[STACK_RX];
     uint8_t *rx = own != NULL ? own : stack;
     size_t size = own != NULL ? (size_t)WSK__RX_SIZE : sizeof(stack);
-    struct wsk__long_message direct = {.msg = NULL};
+    struct wsk__long_message lifted = {.msg = NULL};
     wsk_status st = WSK_E_AGAIN;
     enum wait wait = WAIT_INPUT;
 
     while (st == WSK_E_AGAIN) {
-        bool aside = direct.msg != NULL, got;
-        ssize_t n = read_own(conn, aside ? direct.room : rx,
-                             aside ? direct.size : size, until_ms, wait);
+        bool aside = lifted.msg != NULL, got;
+        ssize_t n = read_own(conn, aside ? lifted.room : rx,
+                             aside ? lifted.size : size, until_ms, wait);
 
         wsk__conn_lock(conn);
-        wsk__long_message_end_locked(conn, &direct, n > 0 ? (size_t)n : 0);
+        wsk__long_message_end_locked(conn, &lifted, n > 0 ? (size_t)n : 0);
         got = n == 0 || (n > 0 && !aside)
                   ? wsk__ws_received_locked(conn, rx, n, lend, msg)
                   : wsk__ws_fetch_locked(conn, lend, msg);
@@ -114,7 +121,7 @@ static wsk_status receive_own(struct wsk__conn *conn, uint64_t until_ms,
         else if (n == -2)
             st = WSK_E_TIMEOUT;
         else if (wait == WAIT_INPUT)
-            direct = wsk__long_message_begin_locked(conn);
+            lifted = wsk__long_message_begin_locked(conn);
         wsk__conn_unlock(conn);
     }
     return st;
@@ -139,8 +146,8 @@ static bool may_receive_locked(const struct wsk__served *ws)
     return !ws->receiving && ws->handlers == NULL;
 }
 
-/* The handler says how it wants what comes: in pieces or whole. While it is
- * away, nobody says so (wsk__ws_hold()). */
+/* Tell the engine whether the next message is wanted whole or in pieces. Until
+ * a handler asks, a message over the limit is deferred (wsk__ws_hold()). */
 static bool begin_wanting_locked(struct wsk__served *ws, bool pieces)
 {
     if (!may_receive_locked(ws) || (!pieces && wsk__ws_in_pieces_locked(ws)))
@@ -164,8 +171,7 @@ static void end_wanting_locked(struct wsk__served *ws, wsk_status st,
         wsk__ws_take_whole_again(&ws->engine);
 }
 
-/* The first look, without waiting. WSK_E_AGAIN: conn->fd is this thread's to
- * read from. */
+/* Look without waiting. WSK_E_AGAIN: conn->fd is this thread's to read from. */
 static wsk_status begin_receive(struct wsk__conn *conn, bool pieces,
                                 uint8_t *lend, wsk_message *msg)
 {
@@ -178,7 +184,7 @@ static wsk_status begin_receive(struct wsk__conn *conn, bool pieces,
             st = WSK_OK;
         else
             st = ws->ended || conn->fd < 0 ? WSK_E_CLOSED : WSK_E_AGAIN;
-        wsk__ws_flush_locked(conn); /* pongs */
+        wsk__ws_flush_locked(conn); /* the pongs */
         if (st == WSK_E_AGAIN) {
             ws->receiving = true;
             ws->rx = WSK__RX_HANDLER;
@@ -205,26 +211,27 @@ static wsk_status end_receive(struct wsk__conn *conn,
     wsk__ws_arrival_pause_locked(conn);
     wsk__ws_unpin_locked(conn);
     if (st == WSK_E_CLOSED || th == NULL || th->upgraded != &conn->call)
-        wsk__conn_post(conn,
-                       WSK__POST_AWAY); /* no one watches who stays away */
+        wsk__conn_post(
+            conn, WSK__POST_AWAY); /* the monitor does not watch this thread */
     wsk__conn_unlock(conn);
     return st;
 }
 
-wsk_status wsk__ws_receive(struct wsk__conn *conn, int timeout_ms,
-                           enum wsk__receive_mode how, wsk_message *msg)
+wsk_status wsk__served_receive(wsk_conn *handle, int timeout_ms,
+                               enum wsk__receive_mode mode, wsk_message *msg)
 {
+    struct wsk__conn *conn = wsk__conn_of(handle);
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th = wsk__handler_thread(conn);
     uint8_t *own = th != NULL && th->upgraded == &conn->call ? th->rx : NULL;
-    uint8_t *at = how == WSK__RECEIVE_MASKED ? own : NULL;
+    uint8_t *at = mode == WSK__RECEIVE_MASKED ? own : NULL;
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
     if (wsk__forked(&conn->srv->life))
         return WSK_E_CLOSED;
-    st = begin_receive(conn, how == WSK__RECEIVE_PIECES, at, msg);
+    st = begin_receive(conn, mode == WSK__RECEIVE_PIECES, at, msg);
     if (st == WSK_E_STATE)
         return st;
     if (st != WSK_E_AGAIN) {
@@ -243,8 +250,9 @@ wsk_status wsk__ws_receive(struct wsk__conn *conn, int timeout_ms,
     return st;
 }
 
-wsk_status wsk__ws_receive_ready(struct wsk__conn *conn, wsk_message *msg)
+wsk_status wsk__served_receive_ready(wsk_conn *handle, wsk_message *msg)
 {
+    struct wsk__conn *conn = wsk__conn_of(handle);
     struct wsk__thread *th;
     uint8_t *lend;
     bool got = false;
@@ -262,8 +270,9 @@ wsk_status wsk__ws_receive_ready(struct wsk__conn *conn, wsk_message *msg)
     return got ? WSK_OK : WSK_E_AGAIN;
 }
 
-bool wsk__ws_has_more(const struct wsk__conn *conn)
+bool wsk__served_has_more(const wsk_conn *handle)
 {
+    struct wsk__conn *conn = wsk__conn_of(handle);
     bool more;
 
     if (wsk__forked(&conn->srv->life))

@@ -29,12 +29,12 @@
 
 enum {
     DRAINED = 64 << 10,
-    LONG = 8192,    /* octets of a message that is not worth a copy */
-    AWAY_MS = 50,   /* in drain(): then the loop reads for the handler */
-    LOOK_MS = 1000, /* and it looks for a close that no write shows */
+    LONG = 8192,    /* bytes: a longer message is not copied */
+    AWAY_MS = 50,   /* in drain(): then the loop reads for its handler */
+    LOOK_MS = 1000, /* between looks for a close that no write shows */
 };
 
-/* Something is about to be queued: this thread lends the queue. */
+/* Let this thread lend its queue to the engine. */
 static void lend_queue_locked(struct wsk__conn *conn)
 {
     if (wsk__self != NULL)
@@ -46,29 +46,31 @@ void wsk__ws_queued_locked(struct wsk__conn *conn)
     if (!conn->ws->corked || conn->ws->caller != wsk__self)
         wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
-        wsk__conn_post(conn, WSK__POST_AWAY); /* for the end, and its event */
+        wsk__conn_post(conn, WSK__POST_AWAY); /* for the end and its event */
     if (wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit))
         wsk__ws_await_drain_locked(conn);
     if ((!conn->srv->loop.edge && wsk__ws_owed_locked(conn) > 0) ||
-        wsk__ws_is_over_locked(conn) || wsk__ws_has_drained_locked(conn))
+        wsk__ws_is_past_memory_locked(conn) || wsk__ws_has_drained_locked(conn))
         wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
-/* A message that finds the queue empty is never too long. */
+/* Return true if the queue has room; an empty queue has room for any message.
+ */
 static bool fits_queue_locked(const struct wsk__conn *conn, size_t len)
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
     return owed == 0 || (owed + len <= conn->srv->cfg.ws_send_max &&
-                         !wsk__ws_is_over_locked(conn));
+                         !wsk__ws_is_past_memory_locked(conn));
 }
 
-/* A queue that no peer reads is not kept for ever. */
+/* Enforce ws_send_max and memory_limit: drop the message (WSK_E_AGAIN), or fail
+ * a connection whose peer does not read. `keep`: do not drop it. */
 static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
                                      bool keep)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
-    bool over;
+    bool short_of_memory;
 
     wsk__ws_account_locked(conn);
     if (fits_queue_locked(conn, len) || !wsk_ws_can_send(&conn->ws->engine))
@@ -81,25 +83,26 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
         conn->ws->dropped = true;
         return WSK_E_AGAIN;
     }
-    over = wsk__ws_is_over_locked(conn);
-    wsk__limit_hit_locked(conn,
-                          over ? WSK__LIMIT_WS_MEMORY : WSK__LIMIT_WS_SEND);
+    short_of_memory = wsk__ws_is_past_memory_locked(conn);
+    wsk__limit_hit_locked(conn, short_of_memory ? WSK__LIMIT_WS_MEMORY
+                                                : WSK__LIMIT_WS_SEND);
     wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read",
-                               over ? "memory_limit" : "ws_send_max");
-    wsk__conn_post(conn, WSK__POST_AWAY); /* for the end, and its event */
+                               short_of_memory ? "memory_limit"
+                                               : "ws_send_max");
+    wsk__conn_post(conn, WSK__POST_AWAY); /* for the end and its event */
     return WSK_E_CLOSED;
 }
 
-/* For the log. */
+/* Count for the access log. */
 static void count_out_locked(struct wsk__served *ws, size_t len, bool whole)
 {
     ws->messages_out += whole;
     ws->octets_out += len;
 }
 
-/* A long message that nothing waits before is written from where it stands; it
- * would gain nothing from leaving together with others. What the kernel does
- * not take is queued. */
+/* Send a long message from where it stands, when nothing waits before it: it
+ * would gain nothing from leaving together with others. Queue what the kernel
+ * does not take. */
 static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
                                    const uint8_t *data, size_t len,
                                    unsigned flags)
@@ -129,16 +132,19 @@ static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
     return WSK_E_NOMEM;
 }
 
-wsk_status wsk__ws_send_some(struct wsk__conn *conn, wsk_opcode opcode,
-                             bool fin, const void *data, size_t len,
-                             unsigned flags)
+/* Send a message, or with `fin` false the first piece of one. */
+static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
+                            const void *data, size_t len, unsigned flags)
 {
     struct wsk_ws *engine = &conn->ws->engine;
     size_t octets = len;
     bool queues = len < LONG || !fin;
-    uint8_t *packed = wsk__ws_pack(engine, data, &len, flags);
+    uint8_t *packed;
     wsk_status st;
 
+    if (wsk__forked(&conn->srv->life))
+        return WSK_E_CLOSED;
+    packed = wsk__ws_pack(engine, data, &len, flags);
     wsk__conn_lock(conn);
     st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0 || !fin);
     if (st == WSK_OK && packed == NULL && !queues) {
@@ -161,8 +167,21 @@ wsk_status wsk__ws_send_some(struct wsk__conn *conn, wsk_opcode opcode,
     return st;
 }
 
-/* A long piece of a compressed message is compressed before the lock is taken.
- * Whether it is one cannot change meanwhile: nobody else sends its pieces. */
+wsk_status wsk__served_send(wsk_conn *handle, wsk_opcode opcode,
+                            const void *data, size_t len, unsigned flags)
+{
+    return send_some(wsk__conn_of(handle), opcode, true, data, len, flags);
+}
+
+wsk_status wsk__served_send_first(wsk_conn *handle, wsk_opcode opcode,
+                                  const void *data, size_t len, unsigned flags)
+{
+    return send_some(wsk__conn_of(handle), opcode, false, data, len, flags);
+}
+
+/* Compress a long piece of a compressed message before the lock is taken.
+ * Whether the message is compressed cannot change meanwhile: one thread sends
+ * its pieces. */
 static uint8_t *pack_ahead(const struct wsk__conn *conn, wsk_opcode opcode,
                            const void *data, size_t *len)
 {
@@ -177,9 +196,10 @@ static uint8_t *pack_ahead(const struct wsk__conn *conn, wsk_opcode opcode,
     return packs ? wsk__ws_pack_piece(engine, data, len) : NULL;
 }
 
-wsk_status wsk__ws_send_frame(struct wsk__conn *conn, wsk_opcode opcode,
-                              bool fin, const void *data, size_t len)
+wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
+                                  const void *data, size_t len)
 {
+    struct wsk__conn *conn = wsk__conn_of(handle);
     size_t octets = len;
     uint8_t *packed;
     wsk_status st;
@@ -205,7 +225,7 @@ wsk_status wsk__ws_send_frame(struct wsk__conn *conn, wsk_opcode opcode,
     return st;
 }
 
-/* WSK_E_AGAIN: more waits than drain() lets pass. */
+/* Flush; WSK_E_AGAIN: more is left than drain() lets pass. */
 static wsk_status look_at_queue_locked(struct wsk__conn *conn)
 {
     uint64_t limit = conn->srv->cfg.ws_send_limit;
@@ -221,7 +241,7 @@ static wsk_status look_at_queue_locked(struct wsk__conn *conn)
     return st;
 }
 
-/* One look, and one wait of at most `ms` if it is needed. */
+/* Look once, and wait for at most `ms` if that is needed. */
 static wsk_status await_queue(struct wsk__conn *conn, uint64_t ms)
 {
     wsk_status st;
@@ -241,7 +261,8 @@ static wsk_status await_queue(struct wsk__conn *conn, uint64_t ms)
     return n < 0 && errno != EINTR ? WSK_E_CLOSED : WSK_E_AGAIN;
 }
 
-/* `reader`: a WebSocket whose handler waits here and so does not read; NULL. */
+/* Wait until little is queued. `reader`: the WebSocket whose handler waits here
+ * and so does not read; or NULL. */
 static wsk_status drain(struct wsk__conn *conn, uint64_t until_ms,
                         struct wsk__conn *reader)
 {
@@ -262,8 +283,9 @@ static wsk_status drain(struct wsk__conn *conn, uint64_t until_ms,
     return st;
 }
 
-wsk_status wsk__ws_drain(struct wsk__conn *conn, int timeout_ms)
+wsk_status wsk__served_drain(wsk_conn *handle, int timeout_ms)
 {
+    struct wsk__conn *conn = wsk__conn_of(handle);
     uint64_t until = timeout_ms < 0 ? UINT64_MAX
                                     : wsk__now_ms() + (uint64_t)timeout_ms;
     struct wsk__thread *th;

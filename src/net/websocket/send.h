@@ -1,4 +1,4 @@
-/* net/websocket/send: send(), from whatever thread. */
+/* net/websocket/send: messages sent by any thread. */
 #ifndef WSK_NET_WEBSOCKET_SEND_H
 #define WSK_NET_WEBSOCKET_SEND_H
 
@@ -8,19 +8,18 @@
 struct wsk__conn;
 struct wsk__served;
 
-/* Something was queued: write it, unless the thread that delivers this
- * connection's events does so at the end of the callback anyway. */
+/* Flush what was queued, unless this thread delivers the connection's events,
+ * which flushes at the end of the callback. */
 void wsk__ws_queued_locked(struct wsk__conn *conn);
 
-/* A message, or with `fin` false the first piece of one. */
-wsk_status wsk__ws_send_some(struct wsk__conn *conn, wsk_opcode opcode,
-                             bool fin, const void *data, size_t len,
-                             unsigned flags);
+/* ---- ops of the handle ---- */
 
-/* A frame, maybe a piece of a message. */
-wsk_status wsk__ws_send_frame(struct wsk__conn *conn, wsk_opcode opcode,
-                              bool fin, const void *data, size_t len);
-
-wsk_status wsk__ws_drain(struct wsk__conn *conn, int timeout_ms);
+wsk_status wsk__served_send(wsk_conn *handle, wsk_opcode opcode,
+                            const void *data, size_t len, unsigned flags);
+wsk_status wsk__served_send_first(wsk_conn *handle, wsk_opcode opcode,
+                                  const void *data, size_t len, unsigned flags);
+wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
+                                  const void *data, size_t len);
+wsk_status wsk__served_drain(wsk_conn *handle, int timeout_ms);
 
 #endif

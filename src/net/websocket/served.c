@@ -22,12 +22,13 @@
 #include <stdatomic.h>
 
 enum {
-    READS_MAX = 16, /* and reads */
-    AWAY_MS = 50,   /* then the loop reads for who delivers its events */
+    READS_MAX = 16, /* reads of one connection before others have a turn */
+    AWAY_MS = 50,   /* of the thread with its events: then the loop reads */
 };
 
-/* Both sides are through, or the transport is gone. */
-static bool over_locked(struct wsk__conn *conn)
+/* Return true if the transport can be ended: both Closes were exchanged and
+ * have left, or it is gone. */
+static bool is_finished_locked(struct wsk__conn *conn)
 {
     return wsk_ws_done(&conn->ws->engine) &&
            (conn->eof || wsk__ws_owed_locked(conn) == 0);
@@ -41,19 +42,20 @@ static void end_transport(struct wsk__conn *conn, bool eof)
         wsk__conn_linger(conn);
 }
 
-/* Its events have been handed out, and whoever has them is late. */
+/* Return true if a thread delivers its events and has lost the lead. */
 static bool is_handed_out(const struct wsk__served *ws)
 {
     return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
 }
 
-/* Then the loop takes over. */
+/* Return when the loop takes over from that thread. */
 static uint64_t away_ms(const struct wsk__served *ws)
 {
     return wsk__recent_ms(ws->calling_ms) + AWAY_MS;
 }
 
-/* Its moment to be told that the server stops: as good as random. */
+/* Return when to tell this peer that the server stops: spread by its address,
+ * as good as random. */
 static uint64_t goaway_due(const struct wsk__conn *conn)
 {
     const wsk_server *srv = conn->srv;
@@ -63,8 +65,8 @@ static uint64_t goaway_due(const struct wsk__conn *conn)
            ((uint64_t)mixed * srv->conns.goaway_spread_ms >> 32);
 }
 
-/* The peer's time to answer our Close, which begins when that has left, is
- * counted from the first look after it was queued. */
+/* Start the peer's time to answer our Close, at the first look after that was
+ * queued. */
 static void note_closing_locked(struct wsk__served *ws)
 {
     if (ws->closing || wsk_ws_can_send(&ws->engine))
@@ -73,7 +75,8 @@ static void note_closing_locked(struct wsk__served *ws)
     ws->ping_ms = wsk__now_ms();
 }
 
-/* When something is due from the peer, or to it. */
+/* Return when the peer must have answered or taken something, or is to be
+ * asked. */
 static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = &conn->srv->cfg;
@@ -100,18 +103,18 @@ static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
     return due;
 }
 
-/* Whether what its peer sends is taken: else its silence may be ours. */
+/* Return true if input is read; else the peer's silence may be our doing. */
 static bool is_reading_locked(const struct wsk__conn *conn)
 {
     const struct wsk__served *ws = conn->ws;
 
     return (ws->rx == WSK__RX_HANDLER ? ws->receiving
                                       : !wsk__ws_inbox_is_full_locked(conn)) &&
-           ws->over_ms == 0;
+           ws->past_memory_ms == 0;
 }
 
-/* The rest of a message is due. One that waits until somebody wants it is not,
- * nor is that of a peer that is not read from because it does not read. */
+/* Return when the rest of a message is due. None is due while the message is
+ * deferred, or while we do not read because the peer does not. */
 static uint64_t message_deadline_locked(struct wsk__conn *conn)
 {
     const struct wsk__served *ws = conn->ws;
@@ -138,8 +141,8 @@ static uint64_t deadline_locked(struct wsk__conn *conn)
     return due;
 }
 
-/* The thread at hand delivers the events that are due: until it is late, only
- * it reads for this WebSocket, and what its callbacks send leaves together. */
+/* Give the events to this thread. Until it is late, it alone reads for this
+ * WebSocket, and what its callbacks send leaves together. */
 static void hand_over_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
@@ -151,7 +154,7 @@ static void hand_over_locked(struct wsk__thread *th, struct wsk__conn *conn)
     ws->calling_ms = (uint32_t)wsk__now_ms();
 }
 
-/* Look for something that concerns a handler; true: an event is due. */
+/* Flush and read; return true if an event is due. */
 static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
@@ -166,10 +169,11 @@ static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__ws_pull_locked(conn, &wsk__websocket_of(th)->span,
                                 &wsk__websocket_of(th)->item);
             if (wsk__websocket_of(th)->item.kind == WSK_WS_NONE)
-                wsk__ws_flush_locked(conn); /* pongs */
+                wsk__ws_flush_locked(conn); /* the pongs */
         }
     }
-    /* Messages go first: who only ever sends must not keep them waiting. */
+    /* Messages go first: an application that only ever sends must not keep them
+     * waiting. */
     return wsk__websocket_of(th)->item.kind != WSK_WS_NONE ||
            wsk__ws_events_due_locked(conn) ||
            (!ws->calling && wsk__ws_has_drained_locked(conn));
@@ -188,7 +192,7 @@ static unsigned wanted_locked(const struct wsk__conn *conn)
     return want;
 }
 
-/* There may be more to read, and it may be read. */
+/* Return true if there may be more to read, and it may be read. */
 static bool unread_locked(const struct wsk__conn *conn)
 {
     return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
@@ -196,53 +200,53 @@ static bool unread_locked(const struct wsk__conn *conn)
            wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
 }
 
-/* While there is too little memory it waits, or is given up. */
-static void mind_memory_locked(struct wsk__conn *conn)
+/* Make it wait, or give it up, while there is too little memory. */
+static void check_memory_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
-    bool over;
+    bool waits;
 
     if (conn->srv->cfg.memory_limit == 0)
         return;
-    over = wsk__ws_over_wait_locked(conn);
+    waits = wsk__ws_waits_for_memory_locked(conn);
     ws->look_ms = 0;
     if (ws->counted > 0 && wsk_ws_can_send(&ws->engine))
         ws->look_ms = wsk__now_ms() +
-                      (over ? WSK__OVER_LOOK_MS : WSK__HELD_LOOK_MS);
+                      (waits ? WSK__OVER_LOOK_MS : WSK__HELD_LOOK_MS);
     if (wsk_ws_done(&ws->engine))
         wsk__ws_shut_locked(conn);
 }
 
-bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
+wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int reads = 0; reads < READS_MAX; reads++) {
-        bool due, alive, over = false, eof, again;
+        bool due, alive, finished = false, eof, again;
         uint64_t deadline = UINT64_MAX;
         enum wsk__calls calls;
 
         wsk__conn_lock(conn);
         wsk__websocket_of(th)->span.len = 0;
-        alive = wsk__conn_is_open(conn); /* else only its events are owed */
+        alive = wsk__conn_is_open(conn); /* else only events are left */
         if (alive)
-            mind_memory_locked(conn);
+            check_memory_locked(conn);
         due = alive ? look_locked(th, conn) : wsk__ws_events_due_locked(conn);
         if (due)
             hand_over_locked(th, conn);
         again = alive && unread_locked(conn);
         eof = conn->eof;
         if (alive)
-            over = over_locked(conn);
-        if (alive && !over) {
+            finished = is_finished_locked(conn);
+        if (alive && !finished) {
             wsk__watch(conn, wanted_locked(conn));
             note_closing_locked(conn->ws);
             deadline = deadline_locked(conn);
         }
         wsk__conn_unlock(conn);
-        if (over)
+        if (finished)
             end_transport(conn, eof);
         else if (alive)
             wsk__rearm_at(conn, deadline);
-        if (!due && (!again || over))
+        if (!due && (!again || finished))
             return true;
         if (!due)
             continue;
@@ -251,7 +255,7 @@ bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
         if (calls != WSK__CALLS_LOOK || !wsk__conn_is_open(conn))
             return true;
     }
-    wsk__conn_post(conn, WSK__POST_LOOK); /* others have a turn, too */
+    wsk__conn_post(conn, WSK__POST_LOOK); /* let others have a turn */
     return true;
 }
 
@@ -266,17 +270,17 @@ uint64_t wsk__ws_deadline(struct wsk__conn *conn)
     return due;
 }
 
-/* Silence for too long: ask for a sign of life, or give up. */
-static void silent_locked(struct wsk__conn *conn)
+/* Ping a peer that was silent for too long, or give it up. */
+static void on_silence_locked(struct wsk__conn *conn)
 {
     size_t owed = wsk__ws_owed_locked(conn);
     bool reading = is_reading_locked(conn);
     bool choked = owed > conn->srv->cfg.ws_send_limit;
     bool taking = wsk__ws_is_taking_locked(conn);
 
-    /* The silence may be ours; and who takes what we send is alive, though our
-     * ping may not have left yet. Who is not read from because it does not read
-     * must at least do that. */
+    /* The silence may be our doing, and a peer that takes what we send is
+     * alive, though our ping may not have left yet. A peer that is not read
+     * from because it does not read must at least take something. */
     if (taking || (!reading && !choked)) {
         conn->since_ms = wsk__now_ms();
     } else if (conn->ws->ping_ms > conn->since_ms &&
@@ -300,8 +304,8 @@ static void goaway_locked(struct wsk__conn *conn)
     wsk__ws_flush_locked(conn);
 }
 
-/* Whoever delivers its events has been away for long: from now on the loop
- * reads, so that pings are answered and closes seen. */
+/* Let the loop read while the thread with the events is late, so that pings are
+ * answered and closes seen. */
 static void take_over_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
@@ -313,7 +317,7 @@ static void take_over_locked(struct wsk__conn *conn)
     conn->drained = false;
 }
 
-/* What was queued leaves, maybe a Close, which may be the last of it. */
+/* Flush; if that was the last of both Closes, wake the thread in receive(). */
 static void end_locked(struct wsk__conn *conn)
 {
     wsk__ws_flush_locked(conn);
@@ -321,7 +325,7 @@ static void end_locked(struct wsk__conn *conn)
         wsk__ws_shut_locked(conn);
 }
 
-bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
+wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     note_closing_locked(conn->ws);
@@ -333,7 +337,7 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
                goaway_due(conn) <= conn->srv->loop.now_ms) {
         goaway_locked(conn);
     } else if (wsk_ws_can_send(&conn->ws->engine) &&
-               wsk__ws_stall_is_over_locked(conn)) {
+               wsk__ws_has_stalled_locked(conn)) {
         wsk__ws_give_up_locked(conn);
     } else if (message_deadline_locked(conn) <= conn->srv->loop.now_ms) {
         wsk__limit_hit_locked(conn, WSK__LIMIT_WS_RATE);
@@ -342,9 +346,9 @@ bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
         wsk__ws_collect_locked(conn);
         end_locked(conn);
     } else if (peer_deadline_locked(conn) > conn->srv->loop.now_ms) {
-        ; /* nothing but mind_memory_locked() */
+        ; /* only wsk__ws_serve() has something to do */
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
-        silent_locked(conn);
+        on_silence_locked(conn);
         end_locked(conn);
     } else {
         wsk__ws_give_up_locked(conn);
@@ -376,7 +380,7 @@ void wsk__ws_handler_done(struct wsk__conn *conn)
         if (wsk_ws_send_close(&conn->ws->engine, 1000, NULL, 0) == WSK_E_NOMEM)
             wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
         wsk__ws_collect_locked(conn);
-        /* Nobody will fetch what still comes. */
+        /* No handler will fetch what is left. */
         for (struct wsk__inbox_item *left;
              (left = wsk__ws_inbox_take(conn->ws)) != NULL;)
             wsk__inbox_item_free(left);

@@ -1,12 +1,13 @@
-/* net/websocket/served: a WebSocket that the loop serves. The engine, the inbox
- * and every flag stand under wsk__conn_lock(); the read side of the descriptor
- * has one owner (conn->ws->rx). */
+/* net/websocket/served: a WebSocket that the loop serves. Its engine, inbox,
+ * outbox and flags are guarded by wsk__conn_lock(); one thread at a time reads
+ * from its descriptor, see enum wsk__rx. */
 #ifndef WSK_NET_WEBSOCKET_SERVED_H
 #define WSK_NET_WEBSOCKET_SERVED_H
 
 #include "net/conn/min_rate.h"
 #include "net/handle/handle.h"
 #include "net/handle/ping.h"
+#include "net/loop/source.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -15,92 +16,103 @@ struct wsk__inbox_item;
 struct wsk__thread;
 struct wsk__conn;
 
-/* Who reads for a WebSocket: its descriptor, and what was kept of it. */
+/* Which thread may read a WebSocket's descriptor and its unparsed input. */
 enum wsk__rx {
-    WSK__RX_LOOP,
+    WSK__RX_LOOP,    /* the leader */
     WSK__RX_HANDLER, /* the thread in receive(), or that delivers its events */
 };
 
-/* A WebSocket, in one block; under its connection's lock, unless fixed. */
+/* A WebSocket, in one block with its handshake. Fields are guarded by its
+ * connection's lock, unless fixed. */
 struct wsk__served {
-    struct wsk_conn handle;
-    struct wsk__conn *conn; /* fixed; a reference of the handle is one of it */
+    struct wsk_conn handle; /* its references are its connection's */
+    struct wsk__conn *conn; /* fixed */
     struct wsk_ws engine;
-    const wsk_ws_handlers *handlers;
+    const wsk_ws_handlers *handlers; /* attached; or NULL */
     void *handlers_user;
-    struct wsk__thread *caller;    /* holds octets of it in hand, see ws_span */
+    struct wsk__thread *caller; /* the thread that has its events in hand, see
+                                   wsk__thread.ws_span; or NULL */
     struct wsk__inbox_item *inbox; /* the newest, of a ring; or NULL */
-    size_t inbox_bytes;
-    uint64_t sent_ms; /* last octet to the peer, or it took one */
-    uint64_t ping_ms; /* our ping left then; 0: none is open. Once `closing`,
-                         our Close was sent then */
+    size_t inbox_bytes;            /* of the payloads in it */
+    uint64_t sent_ms; /* when the kernel, or the peer, last took some bytes */
+    uint64_t ping_ms; /* when our ping left, 0: none is open; once `closing`,
+                         when our Close was sent */
     struct wsk__ping ping;
     struct wsk__buf *aside; /* its message, while a thread reads into it */
-    uint64_t look_ms;       /* the next look at what it holds; 0: nothing */
-    size_t counted;         /* octets that srv->conns.counted counts for it */
-    size_t begun;           /* octets at the head of its queue whose frame has
-                               begun to leave */
-    struct wsk__buf *in;    /* received, not yet fed; or NULL */
+    uint64_t look_ms;       /* when to look at its memory next; 0: never */
+    size_t counted;         /* bytes that srv->conns.counted has of it */
+    size_t begun;           /* bytes at the head of the outbox that complete a
+                               frame which has begun to leave */
+    struct wsk__buf *in;    /* received, and not parsed yet; or NULL */
 
-    /* For the log; of messages. */
+    /* For the access log: messages and the bytes of their payloads. */
     uint64_t opened_ms, octets_in, octets_out;
     uint32_t messages_in, messages_out;
 
     char *reason;           /* of the peer's Close, or NULL */
     uint32_t deflate_bytes; /* of srv->sockets.deflate_bytes, reserved for it */
-    uint32_t unread;        /* octets in the kernel, at the last look at who has
+    uint32_t unread;        /* bytes in the kernel at the last look, while
                                `stalled` */
-    uint32_t inbox_n;       /* messages in it */
-    uint32_t calling_ms;    /* its events were handed out then;
-                               wsk__recent_ms() */
-    uint32_t over_ms;       /* it waits since then for memory, the same; 0: it
-                               does not */
-    uint32_t paused_ms;     /* its message is not read since then, the same */
-    uint32_t message;       /* of engine.begun, that `arrival` is about */
-    uint32_t arrived;       /* of engine.arrived, at the last look */
+    uint32_t inbox_n;       /* messages in the inbox */
+    uint32_t calling_ms;    /* when its events were handed to a thread; see
+                               wsk__recent_ms(), as for the next two */
+    uint32_t
+        past_memory_ms; /* since when it waits for memory; 0: it does not */
+    uint32_t paused_ms; /* since when its message is not read; 0: it is */
+    uint32_t message;   /* the engine.begun that `arrival` is about */
+    uint32_t arrived;   /* engine.arrived at the last look */
     struct wsk__min_rate arrival; /* of the message, while `arriving` */
-    uint32_t block;               /* octets of all this; fixed */
-    uint16_t code;                /* how it ended, with reason */
+    uint32_t block;               /* bytes of this block; fixed */
+    uint16_t code;                /* of its end, with `reason` */
     uint16_t pins;                /* threads that use fd without the lock */
     uint8_t control_n;            /* pings and pongs in the inbox */
     uint8_t reason_len;
-    uint8_t rx;         /* an enum wsk__rx */
-    bool in_pieces : 1; /* a piece was fetched, and not yet the last */
-    bool hear : 1;      /* pings and pongs come into the inbox */
-    bool clean : 1;     /* of its end */
-    bool receiving : 1; /* a thread is inside wsk_conn_receive() */
-    bool calling : 1;   /* its events are being delivered, or queued */
-    bool corked : 1;    /* what its caller sends leaves at the callback's end */
-    bool connect_due : 1; /* as an event */
-    bool close_fired : 1;
-    bool closing : 1;   /* see ping_ms */
-    bool ended : 1;     /* code to clean are set; no more messages will come */
-    bool shut : 1;      /* the descriptor was shut down */
+    uint8_t rx;           /* an enum wsk__rx */
+    bool in_pieces : 1;   /* a piece was fetched that is not the last */
+    bool hear : 1;        /* pings and pongs are put into the inbox */
+    bool clean : 1;       /* it ended with both Close frames */
+    bool receiving : 1;   /* a thread is inside wsk_conn_receive() */
+    bool calling : 1;     /* its events are being delivered, or queued */
+    bool corked : 1;      /* what its caller sends leaves after the callback */
+    bool connect_due : 1; /* the event connect */
+    bool close_fired : 1; /* the event close was delivered */
+    bool closing : 1;     /* our Close was seen to be sent, see ping_ms */
+    bool ended : 1;     /* code, reason and clean are set: no more will come */
+    bool shut : 1;      /* the descriptor's input was shut */
     bool close_due : 1; /* the last pin closes fd */
-    bool drain_due : 1; /* as an event, once less waits */
-    bool dropped : 1;   /* so that all must have left by then */
-    bool stalled : 1;   /* the kernel takes no more until the peer reads */
-    bool arriving : 1;  /* a look has found a message that is not whole */
+    bool drain_due : 1; /* the event drain, once less waits */
+    bool
+        dropped : 1; /* a message was dropped: `drain` waits for all to leave */
+    bool stalled : 1;  /* the kernel takes no more until the peer reads */
+    bool arriving : 1; /* a look has found a message that is not whole */
 };
 
-/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
+/* A handle is a reference of its connection, and never outlives it. */
+static inline struct wsk__conn *wsk__conn_of(const wsk_conn *handle)
+{
+    return ((const struct wsk__served *)handle)->conn;
+}
 
-bool wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn);
+/* ---- leader; `conn` is not busy ---- */
 
-/* The deadline of the connection's phase; UINT64_MAX: none. HTTP's stands in
- * http1/deadline. */
+/* Read, deliver events, send and set the next deadline, as far as may be. */
+wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* Return the deadline of the connection's phase; UINT64_MAX: none. */
 uint64_t wsk__ws_deadline(struct wsk__conn *conn);
 
-/* That deadline has passed. */
-bool wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
+/* Act on that deadline, which has passed. */
+wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
 
-/* ---- lock held: what has come ---- */
+/* ---- any thread that holds no lock ---- */
 
-/* The handler has returned without attaching: close. */
+/* Close, unless handlers were attached: the request's handler has returned. */
 void wsk__ws_handler_done(struct wsk__conn *conn);
-void wsk__ws_goaway(struct wsk__conn *conn); /* 1001, if it is a WebSocket */
 
-/* The transport is given up; its events are still delivered. */
+/* Close with 1001. */
+void wsk__ws_goaway(struct wsk__conn *conn);
+
+/* Give the transport up; its events are still delivered. */
 void wsk__ws_lost(struct wsk__conn *conn);
 
 #endif

@@ -1,4 +1,4 @@
-/* net/websocket/sockets: what the WebSockets of a server share. */
+/* net/websocket/sockets: the memory that the WebSockets of a server share. */
 #ifndef WSK_NET_WEBSOCKET_SOCKETS_H
 #define WSK_NET_WEBSOCKET_SOCKETS_H
 

@@ -10,7 +10,7 @@
 #include "ws/conn.h"
 #include "wsocket.h"
 
-/* How long a WebSocket's peer may take nothing of what waits for it. Pings ask
+/* Return for how long a peer may take nothing of what is owed to it. Pings ask
  * it first, where there are any. */
 static uint64_t ws_patience_ms(const wsk_server_config *cfg)
 {
@@ -30,7 +30,7 @@ void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
     ws->stalled = true;
     ws->unread = wsk__stream_backlog(conn->fd);
     ws->sent_ms = wsk__now_ms();
-    /* The leader shall know the deadline, unless it looks before it anyway. */
+    /* The leader must know the deadline, unless it looks before that anyway. */
     if (cfg->ws_ping_interval_ms == 0 ||
         cfg->ws_ping_interval_ms > ws_patience_ms(cfg))
         wsk__conn_post(conn, WSK__POST_LOOK);
@@ -54,7 +54,7 @@ static void look_at_kernel_locked(struct wsk__conn *conn)
     ws->sent_ms = wsk__now_ms();
 }
 
-bool wsk__ws_stall_is_over_locked(struct wsk__conn *conn)
+bool wsk__ws_has_stalled_locked(struct wsk__conn *conn)
 {
     if (wsk__ws_stall_deadline_locked(conn) > wsk__now_ms())
         return false;
@@ -69,8 +69,8 @@ bool wsk__ws_is_taking_locked(struct wsk__conn *conn)
            wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
 }
 
-/* What has come of a message since the last look. Control frames in between do
- * not count. */
+/* Measure what has come of a message since the last look. Control frames do not
+ * count. */
 static void look_at_arrival_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;

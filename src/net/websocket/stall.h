@@ -1,5 +1,5 @@
-/* net/websocket/stall: the least that the peer of a WebSocket must take and
- * send. */
+/* net/websocket/stall: how fast a peer must take what is sent to it, and
+ * complete the message that it sends. */
 #ifndef WSK_NET_WEBSOCKET_STALL_H
 #define WSK_NET_WEBSOCKET_STALL_H
 
@@ -7,26 +7,31 @@
 
 struct wsk__conn;
 
-/* A thread reads a message that the leader has not seen: where no ping makes it
- * look in time, it shall know the deadline. */
-void wsk__ws_tell_of_arrival_locked(struct wsk__conn *conn);
+/* ---- lock held: the peer takes ---- */
 
-/* ---- the least that must move; owner ---- */
-
-/* The same for a WebSocket, under its lock; over: none was taken for as long as
- * a peer may take. The deadline is UINT64_MAX while it need not read. */
+/* Note that the kernel has no room. */
 void wsk__ws_stall_begin_locked(struct wsk__conn *conn);
-uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn);
-bool wsk__ws_stall_is_over_locked(struct wsk__conn *conn);
 
-/* Whether its peer takes what we send, though slowly. */
+/* Return when the peer must have taken something; UINT64_MAX: nothing waits. */
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn);
+
+/* Return true if it has not, by a new look at the kernel. */
+bool wsk__ws_has_stalled_locked(struct wsk__conn *conn);
+
+/* Return true if the peer takes what waits, though slowly. */
 bool wsk__ws_is_taking_locked(struct wsk__conn *conn);
 
-/* The same for a message that comes, as for a body; under the lock. `reading`:
- * we take what comes, else it is not the peer's time. UINT64_MAX: none is due.
- * Pause and resume: for a thread that has received, or is about to. */
+/* ---- lock held: the peer sends ---- */
+
+/* Return when the rest of a message is due, by body_rate; UINT64_MAX: never.
+ * The time in which nothing is read (while `reading` is false, or between pause
+ * and resume) is not the peer's. */
 uint64_t wsk__ws_arrival_due_locked(struct wsk__conn *conn, bool reading);
 void wsk__ws_arrival_pause_locked(struct wsk__conn *conn);
 void wsk__ws_arrival_resume_locked(struct wsk__conn *conn);
+
+/* Post the leader if a message has begun that it has not seen, and no ping
+ * makes it look in time: it must know the deadline. */
+void wsk__ws_tell_of_arrival_locked(struct wsk__conn *conn);
 
 #endif

@@ -13,30 +13,19 @@
 #include "ws/conn.h"
 #include "wsocket.h"
 
-/* The handle never outlives its connection, for it holds a reference. */
-static const struct wsk__served *served_of(const wsk_conn *handle)
-{
-    return (const struct wsk__served *)handle;
-}
-
-static struct wsk__conn *conn_of(const wsk_conn *handle)
-{
-    return served_of(handle)->conn;
-}
-
 static void served_ref(wsk_conn *handle)
 {
-    wsk__conn_ref(conn_of(handle));
+    wsk__conn_ref(wsk__conn_of(handle));
 }
 
 static void served_unref(wsk_conn *handle)
 {
-    wsk__conn_unref(conn_of(handle));
+    wsk__conn_unref(wsk__conn_of(handle));
 }
 
 static wsk_head *served_head(const wsk_conn *handle)
 {
-    const wsk_server_config *cfg = &conn_of(handle)->srv->cfg;
+    const wsk_server_config *cfg = &wsk__conn_of(handle)->srv->cfg;
 
     return wsk__handshake_head(handle->handshake, &cfg->limits);
 }
@@ -44,68 +33,25 @@ static wsk_head *served_head(const wsk_conn *handle)
 static bool served_deflates(const wsk_conn *handle)
 {
     return wsk__ws_deflates(
-        &served_of(handle)->engine); /* fixed since the handshake */
-}
-
-static wsk_status served_receive(wsk_conn *handle, int timeout_ms,
-                                 enum wsk__receive_mode mode, wsk_message *msg)
-{
-    return wsk__ws_receive(conn_of(handle), timeout_ms, mode, msg);
-}
-
-static wsk_status served_receive_ready(wsk_conn *handle, wsk_message *msg)
-{
-    return wsk__ws_receive_ready(conn_of(handle), msg);
-}
-
-static bool served_has_more(const wsk_conn *handle)
-{
-    return wsk__ws_has_more(conn_of(handle));
+        &wsk__conn_of(handle)->ws->engine); /* fixed since the handshake */
 }
 
 static void served_bad_text(wsk_conn *handle)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
 
     wsk__conn_lock(conn);
     wsk__ws_fail(&conn->ws->engine, 1007, "text is not UTF-8");
     wsk__ws_collect_locked(conn);
     wsk__ws_flush_locked(conn);
     wsk__conn_unlock(conn);
-    wsk__conn_post(conn, WSK__POST_AWAY); /* for its end */
-}
-
-static wsk_status served_send(wsk_conn *handle, wsk_opcode opcode,
-                              const void *data, size_t len, unsigned flags)
-{
-    struct wsk__conn *conn = conn_of(handle);
-
-    if (wsk__forked(&conn->srv->life))
-        return WSK_E_CLOSED;
-    return wsk__ws_send_some(conn, opcode, true, data, len, flags);
-}
-
-static wsk_status served_send_first(wsk_conn *handle, wsk_opcode opcode,
-                                    const void *data, size_t len,
-                                    unsigned flags)
-{
-    struct wsk__conn *conn = conn_of(handle);
-
-    if (wsk__forked(&conn->srv->life))
-        return WSK_E_CLOSED;
-    return wsk__ws_send_some(conn, opcode, false, data, len, flags);
-}
-
-static wsk_status served_send_frame(wsk_conn *handle, wsk_opcode opcode,
-                                    bool fin, const void *data, size_t len)
-{
-    return wsk__ws_send_frame(conn_of(handle), opcode, fin, data, len);
+    wsk__conn_post(conn, WSK__POST_AWAY); /* to end the transport */
 }
 
 static wsk_status served_close(wsk_conn *handle, uint16_t code,
                                const void *reason, size_t len)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
     wsk_status st;
 
     if (wsk__forked(&conn->srv->life))
@@ -115,21 +61,17 @@ static wsk_status served_close(wsk_conn *handle, uint16_t code,
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
         wsk__ws_queued_locked(conn);
-        wsk__conn_post(conn,
-                       WSK__POST_AWAY); /* for the deadline, and the end */
+        wsk__conn_post(
+            conn,
+            WSK__POST_AWAY); /* to set the deadline, or end the transport */
     }
     wsk__conn_unlock(conn);
     return st;
 }
 
-static wsk_status served_drain(wsk_conn *handle, int timeout_ms)
-{
-    return wsk__ws_drain(conn_of(handle), timeout_ms);
-}
-
 static size_t served_buffered(const wsk_conn *handle)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
     size_t owed;
 
     if (wsk__forked(&conn->srv->life))
@@ -142,7 +84,7 @@ static size_t served_buffered(const wsk_conn *handle)
 
 static bool served_is_full(const wsk_conn *handle)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
     bool full;
 
     if (wsk__forked(&conn->srv->life))
@@ -157,7 +99,7 @@ static bool served_is_full(const wsk_conn *handle)
 
 static bool served_closed(const wsk_conn *handle, wsk_close_info *info)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
     bool ended;
 
     if (wsk__forked(&conn->srv->life)) {
@@ -175,7 +117,7 @@ static bool served_closed(const wsk_conn *handle, wsk_close_info *info)
 
 static bool served_can_send(const wsk_conn *handle)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
     bool can;
 
     if (wsk__forked(&conn->srv->life))
@@ -188,7 +130,7 @@ static bool served_can_send(const wsk_conn *handle)
 
 static bool served_latency(const wsk_conn *handle, uint32_t *us)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
 
     if (wsk__forked(&conn->srv->life))
         return false;
@@ -200,7 +142,7 @@ static bool served_latency(const wsk_conn *handle, uint32_t *us)
 
 static void served_hear_pings(wsk_conn *handle, bool hear)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
 
     if (wsk__forked(&conn->srv->life))
         return;
@@ -212,7 +154,7 @@ static void served_hear_pings(wsk_conn *handle, bool hear)
 static wsk_status served_attach(wsk_conn *handle,
                                 const wsk_ws_handlers *handlers, void *user)
 {
-    struct wsk__conn *conn = conn_of(handle);
+    struct wsk__conn *conn = wsk__conn_of(handle);
     wsk_status st = WSK_E_STATE;
 
     wsk__conn_lock(conn);
@@ -230,14 +172,14 @@ static wsk_status served_attach(wsk_conn *handle,
 }
 
 const struct wsk__websocket_ops wsk__websocket_served = {
-    .receive = served_receive,
-    .receive_ready = served_receive_ready,
-    .has_more = served_has_more,
-    .send = served_send,
-    .send_first = served_send_first,
-    .send_frame = served_send_frame,
+    .receive = wsk__served_receive,
+    .receive_ready = wsk__served_receive_ready,
+    .has_more = wsk__served_has_more,
+    .send = wsk__served_send,
+    .send_first = wsk__served_send_first,
+    .send_frame = wsk__served_send_frame,
     .close = served_close,
-    .drain = served_drain,
+    .drain = wsk__served_drain,
     .buffered = served_buffered,
     .is_full = served_is_full,
     .can_send = served_can_send,
