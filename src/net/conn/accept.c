@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/idle.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
@@ -14,7 +15,6 @@
 #include "net/os/listen.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -25,33 +25,33 @@ enum {
     ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
 };
 
-static void pause_accepting(wsk_server *srv, bool pause)
+static void pause_accepting(struct wsk__conns *conns, bool pause)
 {
-    if (srv->conns.accept_paused == pause || srv->conns.draining)
+    if (conns->accept_paused == pause || conns->draining)
         return;
-    srv->conns.accept_paused = pause;
-    for (size_t i = 0; i < srv->conns.places.n; i++)
-        wsk__poller_want(srv->loop.poller, srv->conns.places.at[i].fd,
-                         &srv->conns.listeners[i], pause ? WSK__READ : 0,
+    conns->accept_paused = pause;
+    for (size_t i = 0; i < conns->places.n; i++)
+        wsk__poller_want(conns->loop->poller, conns->places.at[i].fd,
+                         &conns->listeners[i], pause ? WSK__READ : 0,
                          pause ? 0 : WSK__READ, true);
 }
 
-void wsk__accept_pause(wsk_server *srv)
+void wsk__accept_pause(struct wsk__conns *conns)
 {
-    pause_accepting(srv, true);
-    srv->conns.accept_due = false;
-    wsk__loop_set_timer(&srv->loop, &srv->conns.accept_pause,
+    pause_accepting(conns, true);
+    conns->accept_due = false;
+    wsk__loop_set_timer(conns->loop, &conns->accept_pause,
                         wsk__now_ms() + ACCEPT_PAUSE_MS);
 }
 
-void wsk__accept_resume(wsk_server *srv)
+void wsk__accept_resume(struct wsk__conns *conns)
 {
-    if (srv->conns.accept_due)
-        pause_accepting(srv, false);
-    srv->conns.accept_due = false;
+    if (conns->accept_due)
+        pause_accepting(conns, false);
+    conns->accept_due = false;
 }
 
-static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
+static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
                       const struct wsk__address *peer,
                       const struct wsk__listener *listener)
 {
@@ -60,27 +60,28 @@ static bool conn_init(struct wsk__conn *conn, wsk_server *srv, int fd,
     if (!listener->fixed)
         wsk__listens_at(fd, &local); /* asks for this end of it */
     conn->source.ops = &wsk__conn_source;
-    conn->srv = srv;
+    conn->conns = conns;
     conn->fd = fd;
     conn->want = WSK__READ;
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
-    atomic_init(&conn->ops, srv->conns.protocol->ops);
-    if (!srv->conns.protocol->open(conn, peer, &local) ||
-        !wsk__poller_add(srv->loop.poller, fd, conn, false)) {
-        srv->conns.protocol->release(conn);
+    atomic_init(&conn->ops, conns->protocol->ops);
+    if (!conns->protocol->open(conn, peer, &local) ||
+        !wsk__poller_add(conns->loop->poller, fd, conn, false)) {
+        conns->protocol->release(conn);
         return false;
     }
-    wsk__life_hold(&srv->life);
+    wsk__life_hold(conns->life);
     return true;
 }
 
-static void welcome(wsk_server *srv, int fd, const struct wsk__address *peer,
+static void welcome(struct wsk__conns *conns, int fd,
+                    const struct wsk__address *peer,
                     const struct wsk__listener *listener)
 {
     struct wsk__conn *conn = wsk__calloc(sizeof(*conn));
 
-    if (conn == NULL || !conn_init(conn, srv, fd, peer, listener)) {
+    if (conn == NULL || !conn_init(conn, conns, fd, peer, listener)) {
         wsk__free(conn);
         wsk__stream_close(fd);
         return;
@@ -92,52 +93,53 @@ static void welcome(wsk_server *srv, int fd, const struct wsk__address *peer,
 /* To find out that nobody is left costs as much as half a connection, and the
  * poller tells of those that are: so no more are asked for than came at once
  * lately, or twice as many where those were not all. */
-static unsigned batch_of(const wsk_server *srv, struct wsk__listener *listener)
+static unsigned batch_of(const struct wsk__conns *conns,
+                         struct wsk__listener *listener)
 {
-    if (listener->turn + 1 != srv->loop.turn)
+    if (listener->turn + 1 != conns->loop->turn)
         listener->batch = 1;
     else if (listener->more)
         listener->batch *= 2;
     if (listener->batch > ACCEPT_MAX)
         listener->batch = ACCEPT_MAX;
-    listener->turn = srv->loop.turn;
+    listener->turn = conns->loop->turn;
     listener->more = true;
     return listener->batch;
 }
 
 /* Let the connection go that is idle for longest. False: none is. */
-static bool make_room(wsk_server *srv, enum wsk__limit limit)
+static bool make_room(struct wsk__conns *conns, enum wsk__limit limit)
 {
-    struct wsk__conn *conn = wsk__conns_idlest(srv);
+    struct wsk__conn *conn = wsk__conns_idlest(conns);
 
     if (conn == NULL)
         return false;
-    wsk__limit_hit(&srv->logs, limit);
+    wsk__limit_hit(conns->logs, limit);
     wsk__conn_close(conn);
     return true;
 }
 
 /* At max_connections, for one that waits. */
-static bool make_place(wsk_server *srv)
+static bool make_place(struct wsk__conns *conns)
 {
-    if (make_room(srv, WSK__LIMIT_CONNS))
+    if (make_room(conns, WSK__LIMIT_CONNS))
         return true;
-    wsk__limit_hit(&srv->logs, WSK__LIMIT_ACCEPT);
-    wsk__accept_pause(srv);
+    wsk__limit_hit(conns->logs, WSK__LIMIT_ACCEPT);
+    wsk__accept_pause(conns);
     return false;
 }
 
 /* The same when descriptors or memory are out. */
-static bool make_room_or_pause(wsk_server *srv)
+static bool make_room_or_pause(struct wsk__conns *conns)
 {
-    if (make_room(srv, WSK__LIMIT_FILES))
+    if (make_room(conns, WSK__LIMIT_FILES))
         return true;
-    if (!srv->conns.accept_paused)
-        wsk__logf(&srv->logs, WSK_LOG_WARNING,
+    if (!conns->accept_paused)
+        wsk__logf(conns->logs, WSK_LOG_WARNING,
                   "accepting pauses: out of descriptors or memory (%u "
                   "connections)",
-                  srv->conns.n);
-    wsk__accept_pause(srv);
+                  conns->n);
+    wsk__accept_pause(conns);
     return false;
 }
 
@@ -148,28 +150,29 @@ static wsk__leads on_listener(struct wsk__thread *th,
                               struct wsk__source *source, unsigned what)
 {
     struct wsk__listener *listener = (struct wsk__listener *)source;
-    wsk_server *srv = th->srv;
-    unsigned batch = batch_of(srv, listener);
+    struct wsk__conns *conns = listener->conns;
+    unsigned batch = batch_of(conns, listener);
     bool waits = true;
 
+    (void)th;
     (void)what;
-    for (unsigned i = 0; i < batch && !srv->conns.draining; i++) {
+    for (unsigned i = 0; i < batch && !conns->draining; i++) {
         struct wsk__address peer;
         int fd;
 
-        if (srv->conns.n >= srv->cfg.max_connections &&
-            !(waits && make_place(srv)))
+        if (conns->n >= conns->cfg->max_connections &&
+            !(waits && make_place(conns)))
             return true;
-        fd = wsk__accept(srv->conns.places.at[listener->i].fd, &peer);
+        fd = wsk__accept(conns->places.at[listener->i].fd, &peer);
         if (fd >= 0) {
-            welcome(srv, fd, &peer, listener);
+            welcome(conns, fd, &peer, listener);
             waits = false;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             listener->batch = i > 0 ? i : 1;
             listener->more = false;
             return true;
         } else if (wsk__accept_is_out() &&
-                   !(waits && make_room_or_pause(srv))) {
+                   !(waits && make_room_or_pause(conns))) {
             return true;
         }
     }
@@ -178,22 +181,26 @@ static wsk__leads on_listener(struct wsk__thread *th,
 
 static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
 {
-    (void)source;
-    pause_accepting(th->srv, false);
+    (void)th;
+    pause_accepting(
+        (struct wsk__conns *)((char *)source -
+                              offsetof(struct wsk__conns, accept_pause)),
+        false);
     return true;
 }
 
-wsk_status wsk__accept_start(wsk_server *srv)
+wsk_status wsk__accept_start(struct wsk__conns *conns)
 {
     static const struct wsk__source_ops LISTENER = {.ready = on_listener};
     static const struct wsk__source_ops PAUSE = {.expired = end_pause};
 
-    srv->conns.accept_pause.ops = &PAUSE;
-    for (size_t i = 0; i < srv->conns.places.n; i++) {
-        struct wsk__listener *listener = &srv->conns.listeners[i];
+    conns->accept_pause.ops = &PAUSE;
+    for (size_t i = 0; i < conns->places.n; i++) {
+        struct wsk__listener *listener = &conns->listeners[i];
 
         listener->source.ops = &LISTENER;
-        if (!wsk__poller_add(srv->loop.poller, srv->conns.places.at[i].fd,
+        listener->conns = conns;
+        if (!wsk__poller_add(conns->loop->poller, conns->places.at[i].fd,
                              listener, true))
             return WSK_E_SYS;
     }

@@ -6,9 +6,12 @@
 #include "net/os/listen.h"
 #include "wsocket.h"
 
+struct wsk__conns;
+
 struct wsk__listener {
     struct wsk__source source;
-    size_t i; /* in srv->conns.places */
+    struct wsk__conns *conns; /* fixed */
+    size_t i;                 /* in conns->places */
     struct wsk__address local;
     bool fixed; /* every connection has `local` as its own end */
 
@@ -19,13 +22,13 @@ struct wsk__listener {
 };
 
 /* Accept no connections until there may be room for one. Leader. */
-void wsk__accept_pause(wsk_server *srv);
+void wsk__accept_pause(struct wsk__conns *conns);
 
 /* End a pause, if there may be. Leader, before it waits. */
-void wsk__accept_resume(wsk_server *srv);
+void wsk__accept_resume(struct wsk__conns *conns);
 
 /* Make the descriptors in conns.places listeners of the loop. WSK_E_SYS: the
  * poller takes no more. */
-wsk_status wsk__accept_start(wsk_server *srv);
+wsk_status wsk__accept_start(struct wsk__conns *conns);
 
 #endif

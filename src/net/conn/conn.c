@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/conn/accept.h"
+#include "net/conn/conns.h"
 #include "net/conn/idle.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/crew.h"
@@ -14,8 +15,6 @@
 #include "net/os/life.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
-#include "wsocket.h"
 
 #include <stdatomic.h>
 
@@ -25,7 +24,7 @@ enum {
 
 void wsk__watch(struct wsk__conn *conn, unsigned want)
 {
-    struct wsk__loop *loop = &conn->srv->loop;
+    struct wsk__loop *loop = conn->conns->loop;
 
     if (conn->fd < 0)
         return;
@@ -60,7 +59,7 @@ void wsk__rearm_at(struct wsk__conn *conn, uint64_t due)
 {
     if (due != UINT64_MAX &&
         (conn->source.timer.next == NULL || due < conn->source.timer.due_ms))
-        wsk__timer_set(&conn->srv->loop.wheel, &conn->source.timer, due);
+        wsk__timer_set(&conn->conns->loop->wheel, &conn->source.timer, due);
 }
 
 struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn)
@@ -75,8 +74,8 @@ void wsk__conn_unref(struct wsk__conn *conn)
         return;
     if (conn->fd >= 0)
         wsk__stream_close(conn->fd);
-    conn->srv->conns.protocol->release(conn);
-    wsk__life_drop(&conn->srv->life);
+    conn->conns->protocol->release(conn);
+    wsk__life_drop(conn->conns->life);
     wsk__free(conn);
 }
 
@@ -100,37 +99,37 @@ static void close_locked(struct wsk__conn *conn)
 
 void wsk__conn_close(struct wsk__conn *conn)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
 
     if (conn->phase == WSK__DEAD)
         return;
     wsk__conn_lock(conn);
-    wsk__poller_remove(srv->loop.poller, conn->fd);
+    wsk__poller_remove(conns->loop->poller, conn->fd);
     close_locked(conn);
     wsk__conn_unlock(conn);
-    wsk__loop_clear_timer(&srv->loop, &conn->source);
+    wsk__loop_clear_timer(conns->loop, &conn->source);
     wsk__conns_remove(conn);
-    conn->next = srv->conns.graveyard;
-    srv->conns.graveyard = conn;
+    conn->next = conns->graveyard;
+    conns->graveyard = conn;
     wsk__conn_ops(conn)->closed(conn);
-    srv->conns.accept_due |= srv->conns.n < srv->cfg.max_connections;
+    conns->accept_due |= conns->n < conns->cfg->max_connections;
 }
 
 void wsk__conn_rests(struct wsk__conn *conn)
 {
     wsk__conns_touch(conn);
-    if (conn->srv->conns.accept_paused) {
+    if (conn->conns->accept_paused) {
         wsk__conns_offer(conn);
-        conn->srv->conns.accept_due = true;
+        conn->conns->accept_due = true;
     }
 }
 
-void wsk__conns_bury(wsk_server *srv)
+void wsk__conns_bury(struct wsk__conns *conns)
 {
-    while (srv->conns.graveyard != NULL) {
-        struct wsk__conn *conn = srv->conns.graveyard;
+    while (conns->graveyard != NULL) {
+        struct wsk__conn *conn = conns->graveyard;
 
-        srv->conns.graveyard = conn->next;
+        conns->graveyard = conn->next;
         conn->next = NULL;
         wsk__conn_unref(conn);
     }
@@ -243,7 +242,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
 static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
 {
     struct wsk__conn *conn = (struct wsk__conn *)source;
-    struct wsk__loop *loop = &conn->srv->loop;
+    struct wsk__loop *loop = conn->conns->loop;
     uint64_t due;
 
     if (wsk__leader_may_work(conn)) {
@@ -288,10 +287,10 @@ const struct wsk__source_ops wsk__conn_source = {
 
 void wsk__conn_post(struct wsk__conn *conn, unsigned what)
 {
-    wsk__post(&conn->srv->loop, &conn->source, what);
+    wsk__post(conn->conns->loop, &conn->source, what);
 }
 
 void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what)
 {
-    wsk__post_locked(&conn->srv->dispatch, &conn->source, what);
+    wsk__post_locked(conn->conns->dispatch, &conn->source, what);
 }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+struct wsk__conns;
 struct wsk__exchange;
 struct wsk__served;
 struct wsk__thread;
@@ -34,15 +35,15 @@ struct wsk__conn {
     struct wsk__source source;
     _Atomic(const struct wsk__protocol_ops *) ops; /* changes under the lock */
     atomic_uint refs;
-    wsk_server *srv; /* fixed */
+    struct wsk__conns *conns; /* fixed */
 
     /* leader */
-    struct wsk__conn *prev,
-        *next; /* in srv->conns.resting or srv->conns.parted */
+    struct wsk__conn *prev, *next; /* in conns->resting or conns->parted */
     uint8_t want;
-    bool busy; /* a handler owns it, or it waits for one in srv->dispatch.queue
-                */
-    bool parted;   /* it is in srv->conns.parted */
+    bool busy;     /* a handler owns it, or it waits for one in
+                    * conns->dispatch->queue
+                    */
+    bool parted;   /* it is in conns->parted */
     bool hup_seen; /* the poller saw an end */
     atomic_uchar
         answered_by;  /* an enum wsk__answered_by, with request_timeout */
@@ -86,7 +87,7 @@ enum {
     WSK__LINGER_BYTES = 64 << 20,
 };
 
-void wsk__conns_bury(wsk_server *srv);
+void wsk__conns_bury(struct wsk__conns *conns);
 
 /* Return true if the leader owns the connection: no handler is busy with it, or
  * it has become a WebSocket (those are locked, not owned). */

@@ -11,7 +11,25 @@
 
 #include <stdatomic.h>
 
+struct wsk__dispatch;
+struct wsk__life;
+struct wsk__logs;
+struct wsk__loop;
+struct wsk__offload;
+struct wsk__site;
+struct wsk__sockets;
+
 struct wsk__conns {
+    /* fixed */
+    const wsk_server_config *cfg;
+    struct wsk__life *life;
+    struct wsk__logs *logs;
+    struct wsk__loop *loop;
+    struct wsk__dispatch *dispatch;
+    struct wsk__offload *offload;
+    struct wsk__sockets *sockets; /* of the room websocket */
+    struct wsk__site *site;       /* of the room request */
+
     const struct wsk__protocol *protocol; /* fixed: of new connections */
     atomic_size_t counted; /* bytes that wait for more, see memory_limit */
 

@@ -1,8 +1,7 @@
 #include "net/conn/idle.h"
 
 #include "net/conn/conn.h"
-#include "net/server/server.h"
-#include "wsocket.h"
+#include "net/conn/conns.h"
 
 #include <stdatomic.h>
 
@@ -12,7 +11,7 @@ enum { TOUCH_MS = 1000 };
  * the next look shall not meet it again, however many those are. */
 static struct wsk__conn_list *list_of(struct wsk__conn *conn)
 {
-    return conn->parted ? &conn->srv->conns.parted : &conn->srv->conns.resting;
+    return conn->parted ? &conn->conns->parted : &conn->conns->resting;
 }
 
 static void link_newest(struct wsk__conn *conn)
@@ -54,13 +53,13 @@ void wsk__conns_add(struct wsk__conn *conn)
 {
     conn->listed_ms = (uint32_t)conn->since_ms;
     link_newest(conn);
-    conn->srv->conns.n++;
+    conn->conns->n++;
 }
 
 void wsk__conns_remove(struct wsk__conn *conn)
 {
     unlink_conn(conn);
-    conn->srv->conns.n--;
+    conn->conns->n--;
 }
 
 void wsk__conns_touch(struct wsk__conn *conn)
@@ -84,11 +83,11 @@ void wsk__conns_offer(struct wsk__conn *conn)
     list->oldest = conn;
 }
 
-void wsk__conns_join(wsk_server *srv)
+void wsk__conns_join(struct wsk__conns *conns)
 {
     struct wsk__conn *conn;
 
-    while ((conn = srv->conns.parted.oldest) != NULL)
+    while ((conn = conns->parted.oldest) != NULL)
         move_to_newest(conn, false);
 }
 
@@ -103,11 +102,11 @@ static bool is_idle(const struct wsk__conn *conn)
     return ops->is_idle != NULL && ops->is_idle(conn);
 }
 
-struct wsk__conn *wsk__conns_idlest(wsk_server *srv)
+struct wsk__conn *wsk__conns_idlest(struct wsk__conns *conns)
 {
     struct wsk__conn *conn;
 
-    while ((conn = srv->conns.resting.oldest) != NULL && !is_idle(conn))
+    while ((conn = conns->resting.oldest) != NULL && !is_idle(conn))
         move_to_newest(conn, true);
     return conn;
 }

@@ -5,6 +5,7 @@
 
 #include "wsocket.h"
 
+struct wsk__conns;
 struct wsk__conn;
 
 /* Linked by prev and next, in the order in which they were last heard of. */
@@ -25,13 +26,13 @@ void wsk__conns_touch(struct wsk__conn *conn);
 /* It is the first that can be let go. */
 void wsk__conns_offer(struct wsk__conn *conn);
 
-/* All of them in one list, srv->conns.resting, from now on: the server stops.
+/* All of them in one list, conns->resting, from now on: the server stops.
  */
-void wsk__conns_join(wsk_server *srv);
+void wsk__conns_join(struct wsk__conns *conns);
 
 /* The connection of which nothing is asked for longest: no request is open or
  * has begun, nothing is owed, and it is no WebSocket. NULL: there is none.
  * Those before it are looked at no more until they are touched. */
-struct wsk__conn *wsk__conns_idlest(wsk_server *srv);
+struct wsk__conn *wsk__conns_idlest(struct wsk__conns *conns);
 
 #endif

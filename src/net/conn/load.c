@@ -1,22 +1,22 @@
 #include "net/conn/load.h"
 
-#include "net/server/server.h"
-#include "wsocket.h"
+#include "net/conn/conns.h"
+#include "net/websocket/sockets.h"
 
 #include <stdatomic.h>
 
-bool wsk__memory_is_past(const wsk_server *srv)
+bool wsk__memory_is_past(const struct wsk__conns *conns)
 {
-    uint64_t limit = srv->cfg.memory_limit;
+    uint64_t limit = conns->cfg->memory_limit;
 
     return limit > 0 &&
-           atomic_load(&srv->conns.counted) + atomic_load(&srv->sockets.heads) >
+           atomic_load(&conns->counted) + atomic_load(&conns->sockets->heads) >
                limit;
 }
 
-bool wsk__heads_are_past(const wsk_server *srv)
+bool wsk__heads_are_past(const struct wsk__conns *conns)
 {
-    uint64_t limit = srv->cfg.memory_limit;
+    uint64_t limit = conns->cfg->memory_limit;
 
-    return limit > 0 && atomic_load(&srv->sockets.heads) > limit / 2;
+    return limit > 0 && atomic_load(&conns->sockets->heads) > limit / 2;
 }

@@ -4,12 +4,14 @@
 
 #include "wsocket.h"
 
+struct wsk__conns;
+
 enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 }; /* until the next */
 
 /* More than memory_limit: what waits, and what WebSockets keep for good. */
-bool wsk__memory_is_past(const wsk_server *srv);
+bool wsk__memory_is_past(const struct wsk__conns *conns);
 
 /* WebSockets that only stay open leave a half of it to others. */
-bool wsk__heads_are_past(const wsk_server *srv);
+bool wsk__heads_are_past(const struct wsk__conns *conns);
 
 #endif

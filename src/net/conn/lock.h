@@ -3,15 +3,17 @@
 #define WSK_NET_CONN_LOCK_H
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/log/limits.h"
 #include "net/os/locks.h"
-#include "net/server/server.h"
 #include "wsocket.h"
+
+struct wsk__conns;
 
 static inline struct wsk__conn_mutex *
 wsk__conn_mutex_of(const struct wsk__conn *conn)
 {
-    return &conn->srv->conns.locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
+    return &conn->conns->locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
 }
 
 static inline void wsk__conn_lock(const struct wsk__conn *conn)
@@ -21,7 +23,7 @@ static inline void wsk__conn_lock(const struct wsk__conn *conn)
 
 static inline void wsk__conn_unlock(const struct wsk__conn *conn)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
     struct wsk__conn_mutex *lock = wsk__conn_mutex_of(conn);
     uint32_t due = lock->limits_due;
 
@@ -29,7 +31,7 @@ static inline void wsk__conn_unlock(const struct wsk__conn *conn)
         lock->limits_due = 0;
     wsk__unlock(&lock->mutex, WSK__LOCK_CONN);
     if (due != 0)
-        wsk__limits_tell(&srv->logs, due);
+        wsk__limits_tell(conns->logs, due);
 }
 
 /* wsk__limit_hit() under that lock: the line is written once it is free. */
@@ -39,7 +41,7 @@ static inline void wsk__limit_hit_locked(const struct wsk__conn *conn,
     unsigned long long n;
 
     assert(wsk__holds(WSK__LOCK_CONN));
-    if (wsk__limit_due(&conn->srv->logs, limit, &n))
+    if (wsk__limit_due(conn->conns->logs, limit, &n))
         wsk__conn_mutex_of(conn)->limits_due |= UINT32_C(1) << limit;
 }
 

@@ -7,9 +7,9 @@
 #include "base/mem.h"
 #include "http/forwarded.h"
 #include "http/proxy.h"
+#include "net/conn/conns.h"
 #include "net/os/clock.h"
 #include "net/os/listen.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdio.h>
@@ -57,19 +57,19 @@ static bool is_trusted(const struct wsk__trust *trust,
            wsk__blocks_have(trust->blocks, trust->n, &ip);
 }
 
-bool wsk__via_open(const wsk_server *srv, struct wsk__ends *ends)
+bool wsk__via_open(const struct wsk__conns *conns, struct wsk__ends *ends)
 {
     struct wsk__via *via;
 
-    if (srv->conns.trust.n == 0 && !srv->cfg.proxy_protocol)
+    if (conns->trust.n == 0 && !conns->cfg->proxy_protocol)
         return true;
     via = ends->via = wsk__calloc(sizeof(*via));
     if (via == NULL)
         return false;
     via->peer = ends->peer;
     via->local = ends->local;
-    via->trusted = is_trusted(&srv->conns.trust, &via->peer);
-    via->header_due = srv->cfg.proxy_protocol;
+    via->trusted = is_trusted(&conns->trust, &via->peer);
+    via->header_due = conns->cfg->proxy_protocol;
     via->since_ms = wsk__now_ms();
     return true;
 }
@@ -88,7 +88,7 @@ static void hide(struct wsk__address *to)
     *to = (struct wsk__address){.text = "unknown"};
 }
 
-int wsk__via_header(const wsk_server *srv, struct wsk__ends *ends,
+int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
                     struct wsk__buf *in)
 {
     struct wsk__via *via = ends->via;
@@ -98,7 +98,7 @@ int wsk__via_header(const wsk_server *srv, struct wsk__ends *ends,
 
     if (via == NULL || !via->header_due)
         return WSK__PROXY_OK;
-    if (srv->conns.trust.n > 0 && !via->trusted)
+    if (conns->trust.n > 0 && !via->trusted)
         return WSK__PROXY_BAD;
     got = (int)wsk__proxy_parse(wsk__buf_data(in), wsk__buf_len(in), &used,
                                 &said);
@@ -112,7 +112,7 @@ int wsk__via_header(const wsk_server *srv, struct wsk__ends *ends,
     case WSK__PROXIED_KNOWN:
         show(&via->peer, &said.from, said.from_port);
         show(&via->local, &said.to, said.to_port);
-        via->trusted = is_trusted(&srv->conns.trust, &via->peer);
+        via->trusted = is_trusted(&conns->trust, &via->peer);
         break;
     case WSK__PROXIED_HIDDEN:
         hide(&via->peer);
@@ -169,11 +169,11 @@ static void compose(struct wsk__via *via, const wsk_head *head,
                  (unsigned)named);
 }
 
-void wsk__via_request(const wsk_server *srv, struct wsk__ends *ends,
+void wsk__via_request(const struct wsk__conns *conns, struct wsk__ends *ends,
                       wsk_head *head)
 {
     struct wsk__via *via = ends->via;
-    const struct wsk__trust *trust = &srv->conns.trust;
+    const struct wsk__trust *trust = &conns->trust;
     struct wsk__forwarded said;
 
     if (via == NULL)

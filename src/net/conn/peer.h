@@ -6,6 +6,7 @@
 #include "net/os/listen.h"
 #include "wsocket.h"
 
+struct wsk__conns;
 struct wsk__block;
 struct wsk__buf;
 
@@ -52,11 +53,11 @@ void wsk__trust_clear(struct wsk__trust *trust);
 
 /* Give the ends of a new connection what proxies may say; false when memory is
  * out. */
-bool wsk__via_open(const wsk_server *srv, struct wsk__ends *ends);
+bool wsk__via_open(const struct wsk__conns *conns, struct wsk__ends *ends);
 
 /* Set the ends of a request that begins, from its head and what proxies before
  * it said. */
-void wsk__via_request(const wsk_server *srv, struct wsk__ends *ends,
+void wsk__via_request(const struct wsk__conns *conns, struct wsk__ends *ends,
                       wsk_head *head);
 
 /* Let the application see the host that the client asked for; `host` lives as
@@ -65,7 +66,7 @@ void wsk__via_rehost(wsk_head *head, const char *host);
 
 /* Take the header of the PROXY protocol from `in`, the input before the first
  * request: WSK__PROXY_OK once it is through, or none is due. */
-int wsk__via_header(const wsk_server *srv, struct wsk__ends *ends,
+int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
                     struct wsk__buf *in);
 
 #endif

@@ -199,7 +199,6 @@ static struct wsk__thread *thread_new(struct wsk__dispatch *dispatch,
         return NULL;
     pthread_cond_init(&th->wake, NULL);
     th->dispatch = dispatch;
-    th->srv = dispatch->srv;
     th->user = user;
     th->rx = wsk__alloc(WSK__RX_SIZE);
     good = th->rx != NULL;

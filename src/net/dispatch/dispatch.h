@@ -15,6 +15,7 @@ struct wsk__life;
 struct wsk__logs;
 struct wsk__loop;
 struct wsk__release;
+struct wsk__spare;
 struct wsk__thread;
 struct wsk__call;
 
@@ -23,12 +24,12 @@ struct wsk__dispatch {
     struct wsk__life *life;                          /* fixed */
     struct wsk__loop *loop;                          /* fixed */
     struct wsk__logs *logs;                          /* fixed */
-    wsk_server *srv;                                 /* fixed */
     const struct wsk__thread_room *rooms[WSK__OWNS]; /* fixed */
     wsk_hooks hooks;                                 /* fixed */
     int steal_every; /* fixed; test: steal the lead at every nth call; 0: never
                       */
-    atomic_uint slow_entries; /* until inline calls are tried again */
+    _Atomic(struct wsk__spare *) spare; /* see handle/spare; or NULL */
+    atomic_uint slow_entries;           /* until inline calls are tried again */
 
     /* lock */
     pthread_mutex_t lock;

@@ -25,7 +25,6 @@ struct wsk__thread_room {
 
 struct wsk__thread {
     struct wsk__dispatch *dispatch; /* fixed */
-    wsk_server *srv;                /* fixed */
     void *user;                     /* fixed: what the hooks are given */
 
     /* dispatch->lock */

@@ -1,14 +1,14 @@
 #include "base/mem.h"
+#include "net/dispatch/dispatch.h"
 #include "net/dispatch/thread.h"
 #include "net/handle/spare.h"
-#include "net/server/server.h"
 #include "ws/mask.h"
 #include "wsocket.h"
 
 void wsk_message_free(wsk_message *msg)
 {
     if (wsk__self != NULL && msg->block != NULL)
-        wsk__spare_put(&wsk__self->srv->sockets.spare, msg->block, msg->len);
+        wsk__spare_put(&wsk__self->dispatch->spare, msg->block, msg->len);
     else
         wsk__free(msg->block);
     *msg = (wsk_message){.opcode = msg->opcode};

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "http/reply.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/conn/min_rate.h"
 #include "net/dispatch/calls.h"
@@ -22,7 +23,6 @@
 #include "net/request/segments.h"
 #include "net/request/timeout.h"
 #include "net/request/upgrade.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -103,7 +103,7 @@ static wsk_status start_answer(wsk_request *req, int status, const char *reason,
 {
     struct wsk_http *http = &req->conn->h->http;
 
-    if (req->conn->srv->conns.draining || req->cfg->keep_alive_ms == 0)
+    if (req->conn->conns->draining || req->cfg->keep_alive_ms == 0)
         wsk__http_last(http); /* RFC 9112 9.6: and the head tells it */
     return wsk_http_send_head(http, status, reason, headers, n, length);
 }
@@ -353,7 +353,7 @@ static wsk_status detach(wsk_request *req, int *fd, const uint8_t **data,
     *len = wsk__buf_len(&h->in) - h->in_fed;
     wsk__conn_lock(conn);
     conn->detached = true;
-    if (conn->srv->conns.draining) /* the stop came before there was a socket */
+    if (conn->conns->draining) /* the stop came before there was a socket */
         end_input_locked(conn);
     wsk__conn_unlock(conn);
     return WSK_OK;
@@ -373,7 +373,7 @@ void wsk__detached_goaway(struct wsk__conn *conn)
  * shut. */
 static void answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
 {
-    const wsk_limits *limits = &conn->srv->cfg.limits;
+    const wsk_limits *limits = &conn->conns->cfg->limits;
     struct wsk__reply refusal = {
         .status = 503,
         .date = limits->date_header ? wsk__http1_of(th)->date.text : NULL,

@@ -2,12 +2,12 @@
 
 #include "http/conn.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/min_rate.h"
 #include "net/http1/exchange.h"
 #include "net/http1/output.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -18,7 +18,7 @@ enum {
 
 uint64_t wsk__http_deadline(const struct wsk__conn *conn)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__exchange *h = conn->h;
 
     if (conn->busy || atomic_load(&h->at_disk))
@@ -58,7 +58,7 @@ void wsk__stall_begin(struct wsk__conn *conn)
 bool wsk__stall_is_too_long(struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
-    uint64_t rate = conn->srv->cfg.write_rate, left = backlog(conn);
+    uint64_t rate = conn->conns->cfg->write_rate, left = backlog(conn);
     uint64_t now_ms = wsk__now_ms();
 
     if (left < h->backlog)

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "http/conn.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/dispatch/offload.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/thread.h"
@@ -12,7 +13,6 @@
 #include "net/request/body.h"
 #include "net/request/body_file.h"
 #include "net/request/segments.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
@@ -88,7 +88,7 @@ bool wsk__exchange_offload(struct wsk__conn *conn,
     h->disk_conn = conn;
     h->disk_job.run = run_job;
     h->disk_job.done = end_job;
-    if (wsk__offload_ask(&conn->srv->offload, &h->disk_job))
+    if (wsk__offload_ask(conn->conns->offload, &h->disk_job))
         return true;
     atomic_store(&h->at_disk, false);
     wsk__conn_unref(conn);
@@ -117,7 +117,7 @@ void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
                                         .sent = sent};
     wsk_head begun;
 
-    if (!wsk__access_is_on(&conn->srv->logs))
+    if (!wsk__access_is_on(conn->conns->logs))
         return;
     if (h->head == NULL) {
         begun = wsk__access_head_of(wsk__http_refused_line(&h->http));
@@ -125,5 +125,5 @@ void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
         if (h->ends.via != NULL) /* `ends` tells of the request before */
             record.peer = h->ends.via->peer.text;
     }
-    wsk__access_write(&conn->srv->logs, &record);
+    wsk__access_write(conn->conns->logs, &record);
 }

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "http/proxy.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/min_rate.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/thread.h"
@@ -18,7 +19,6 @@
 #include "net/request/body_file.h"
 #include "net/request/mount.h"
 #include "net/request/site.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -33,13 +33,13 @@ enum fed { FED_SOME, FED_NOTHING, FED_ENDED };
 
 /* Return true if the handler may decide whether the body is wanted at all. Few
  * may: slow clients that wait for a 100 (Continue) occupy one handler each. */
-static bool may_stream(wsk_server *srv)
+static bool may_stream(struct wsk__conns *conns)
 {
-    unsigned part = srv->cfg.threads / STREAMING_PART;
+    unsigned part = conns->cfg->threads / STREAMING_PART;
 
-    return srv->site.buffering == WSK__BUFFER_NEVER ||
-           (srv->site.buffering == WSK__BUFFER_AUTO &&
-            atomic_load(&srv->site.streaming) < (part > 0 ? part : 1));
+    return conns->site->buffering == WSK__BUFFER_NEVER ||
+           (conns->site->buffering == WSK__BUFFER_AUTO &&
+            atomic_load(&conns->site->streaming) < (part > 0 ? part : 1));
 }
 
 void wsk__http_count_streaming(struct wsk__conn *conn, bool streams)
@@ -48,9 +48,9 @@ void wsk__http_count_streaming(struct wsk__conn *conn, bool streams)
         return;
     conn->h->streams = streams;
     if (streams)
-        atomic_fetch_add(&conn->srv->site.streaming, 1);
+        atomic_fetch_add(&conn->conns->site->streaming, 1);
     else
-        atomic_fetch_sub(&conn->srv->site.streaming, 1);
+        atomic_fetch_sub(&conn->conns->site->streaming, 1);
 }
 
 static enum wsk__feed begin_request(struct wsk__conn *conn,
@@ -60,13 +60,13 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     conn->h->failed = false;
     wsk__body_begin(&conn->h->body);
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
-    wsk__via_request(conn->srv, &conn->h->ends, &conn->h->http.store->head);
-    if (!wsk__admits_host(conn->srv, head)) { /* RFC 9110 15.5.20 */
+    wsk__via_request(conn->conns, &conn->h->ends, &conn->h->http.store->head);
+    if (!wsk__admits_host(conn->conns, head)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
         conn->h->failed = true;
         return WSK__FEED_ENDED;
     }
-    if (!wsk__mount_request(conn->srv->cfg.script_name, &conn->h->ends,
+    if (!wsk__mount_request(conn->conns->cfg->script_name, &conn->h->ends,
                             &conn->h->http.store->head)) {
         wsk__http_fail(&conn->h->http, 404);
         conn->h->failed = true;
@@ -74,7 +74,7 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     }
     if (!head->expect_continue)
         return WSK__FEED_MORE;
-    if (may_stream(conn->srv))
+    if (may_stream(conn->conns))
         return WSK__FEED_READY;
     if (wsk_http_send_continue(&conn->h->http) != WSK_OK)
         wsk__http_out_of_memory(conn);
@@ -96,7 +96,7 @@ static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
         if (conn->h->called)
             return WSK__FEED_DATA;
         return wsk__body_file_due(&conn->h->body, conn->h->head,
-                                  conn->srv->cfg.body_memory)
+                                  conn->conns->cfg->body_memory)
                    ? WSK__FEED_STORE
                    : WSK__FEED_MORE;
     case WSK_HTTP_END:
@@ -204,7 +204,7 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk__conn *conn)
     conn->since_ms = wsk__now_ms();
     if (conn->h->head != NULL || wsk__http_draining(&conn->h->http))
         wsk__min_rate_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,
-                            conn->srv->cfg.body_rate);
+                            conn->conns->cfg->body_rate);
     return WSK__FEED_DATA;
 }
 
@@ -213,7 +213,7 @@ static bool is_ready(const struct wsk__conn *conn)
 {
     return conn->h->head != NULL && !conn->h->called &&
            (conn->h->body.done ||
-            conn->srv->site.buffering == WSK__BUFFER_NEVER);
+            conn->conns->site->buffering == WSK__BUFFER_NEVER);
 }
 
 /* Take the header of the PROXY protocol, before all HTTP. DATA: it is through.
@@ -225,11 +225,11 @@ static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk__conn *conn)
     for (;;) {
         if (!wsk__http_keep_span(th, conn))
             return WSK__FEED_ENDED;
-        switch (wsk__via_header(conn->srv, &conn->h->ends, &conn->h->in)) {
+        switch (wsk__via_header(conn->conns, &conn->h->ends, &conn->h->in)) {
         case WSK__PROXY_OK:
             return WSK__FEED_DATA;
         case WSK__PROXY_BAD:
-            wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PROXY);
+            wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
             conn->eof = true;
             return WSK__FEED_ENDED;
         }

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "http/reply.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/exchange.h"
 #include "net/http1/thread.h"
@@ -12,7 +13,7 @@
 #include "net/os/life.h"
 #include "net/os/stream.h"
 #include "net/request/segments.h"
-#include "net/server/server.h"
+#include "net/request/site.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -97,13 +98,13 @@ static void ack_queue(struct wsk__exchange *h, size_t n)
 static void drop_first(struct wsk__conn *conn)
 {
     wsk__segments_drop_first(&conn->h->segments,
-                             conn->h->called ? NULL : &conn->srv->dispatch);
+                             conn->h->called ? NULL : conn->conns->dispatch);
 }
 
 static ssize_t send_file(struct wsk__conn *conn,
                          const struct wsk__segment *file, size_t n)
 {
-    if (conn->srv->site.plain_files)
+    if (conn->conns->site->plain_files)
         return wsk__stream_copyfile(conn->fd, file->fd, file->offset, n);
     if (!conn->h->nonblocking)
         wsk__stream_block(conn->fd, false);
@@ -123,7 +124,7 @@ static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *file)
 {
     if (file->ends_by_close)
         wsk__stream_reset(conn->fd);
-    wsk__logf(&conn->srv->logs, WSK_LOG_WARNING,
+    wsk__logf(conn->conns->logs, WSK_LOG_WARNING,
               "a file ended before all of it was sent that was "
               "announced: the answer is cut");
     return WSK__IO_GONE;
@@ -147,7 +148,7 @@ static void read_ahead(struct wsk__conn *conn)
 static enum wsk__io flush_file(struct wsk__conn *conn, size_t *budget)
 {
     struct wsk__segment *file = conn->h->segments.first;
-    bool may_ask = !conn->srv->site.plain_files;
+    bool may_ask = !conn->conns->site->plain_files;
 
     while (file->left > 0) {
         size_t n = file->left < STEP ? (size_t)file->left : STEP;
@@ -276,7 +277,7 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,
     int refused = wsk__http_refused(&conn->h->http);
     enum wsk__io io = WSK__IO_DONE;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK__IO_GONE;
     if (refused != 0 && !conn->h->told)
         tell_refusal(conn, refused);

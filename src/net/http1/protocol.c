@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/peer.h"
 #include "net/conn/protocol.h"
 #include "net/http1/answer.h"
@@ -16,19 +17,18 @@
 #include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/request/timeout.h"
-#include "net/server/server.h"
 
 bool wsk__http1_open(struct wsk__conn *conn, const struct wsk__address *peer,
                      const struct wsk__address *local)
 {
     conn->call.ops = &wsk__http_call_ops;
-    conn->h = wsk__exchange_new(&conn->srv->cfg.limits, peer, local);
-    return conn->h != NULL && wsk__via_open(conn->srv, &conn->h->ends);
+    conn->h = wsk__exchange_new(&conn->conns->cfg->limits, peer, local);
+    return conn->h != NULL && wsk__via_open(conn->conns, &conn->h->ends);
 }
 
 void wsk__http1_release(struct wsk__conn *conn)
 {
-    wsk__exchange_free(conn->h, &conn->srv->dispatch);
+    wsk__exchange_free(conn->h, conn->conns->dispatch);
 }
 
 static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/gate.h"
@@ -26,9 +27,9 @@
 #include "net/request/call.h"
 #include "net/request/request.h"
 #include "net/request/segments.h"
+#include "net/request/site.h"
 #include "net/request/timeout.h"
 #include "net/request/upgrade.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -56,7 +57,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__exchange *h = conn->h;
 
     if (h->memory_ms != 0 && wsk__load_is_past(conn)) {
-        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_MEMORY);
+        wsk__limit_hit(conn->conns->logs, WSK__LIMIT_MEMORY);
         refuse(th, conn, 503);
     } else if (h->memory_ms != 0) {
         h->memory_ms = 0;
@@ -70,7 +71,7 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
         refuse(th, conn, 408);
     } else {
         if (h->ends.via != NULL && h->ends.via->header_due)
-            wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_PROXY);
+            wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
         /* A connection with no octet of a request ends in silence: browsers
          * open some ahead of time, and a 408 would be taken for an answer. */
         wsk__conn_close(conn);
@@ -90,13 +91,13 @@ static bool refuse_attempt(struct wsk__conn *conn)
     static const wsk_header LATER = {{"Retry-After", 11}, {"1", 1}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
     wsk_ws_verdict verdict =
-        wsk__upgrade_judge(conn->srv, conn->h->head, &conn->h->ends);
+        wsk__upgrade_judge(conn->conns, conn->h->head, &conn->h->ends);
     size_t n = 1;
 
     if (verdict.status == 101)
         return false;
     if (verdict.status == 426 || verdict.status == 400)
-        headers[n++] = VERSION[conn->srv->cfg.ws_allow_drafts];
+        headers[n++] = VERSION[conn->conns->cfg->ws_allow_drafts];
     if (verdict.status == 426)
         headers[n++] = UPGRADE;
     if (verdict.status == 405)
@@ -139,13 +140,13 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
     th->span.len = 0; /* another connection's */
     wsk__http1_of(th)->req =
         (struct wsk_request){.ops = &wsk__http1_answer,
-                             .cfg = &conn->srv->cfg,
+                             .cfg = conn->conns->cfg,
                              .conn = conn,
                              .thread = th,
                              .ends = &conn->h->ends,
                              .body = &conn->h->body,
                              .head = conn->h->head,
-                             .began = wsk__access_begin(&conn->srv->logs)};
+                             .began = wsk__access_begin(conn->conns->logs)};
     conn->h->called = true;
     wsk__http_lend_out(th, conn);
 }
@@ -156,7 +157,7 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
 static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
                            const struct wsk__builtin *builtin, bool queued)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
     wsk_request *req = &wsk__http1_of(th)->req;
     bool attempt = conn->h->head->websocket;
 
@@ -164,15 +165,15 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
     if (queued) /* by another thread than before */
         wsk__http_set_date(th, conn);
     wsk__request_answer(th, req, builtin, queued);
-    if (wsk__forked(&srv->life))
+    if (wsk__forked(conns->life))
         return false;
     if (attempt)
-        wsk__socket_release(&srv->dispatch);
+        wsk__socket_release(conns->dispatch);
     if (req->ws != NULL) {
         wsk__http_count_streaming(conn, false);
         wsk__upgrade_done(req);
         wsk__load_forget(conn);
-        wsk__exchange_free(conn->h, &srv->dispatch);
+        wsk__exchange_free(conn->h, conns->dispatch);
         conn->h = NULL;
         return true;
     }
@@ -200,7 +201,7 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
 static bool cannot_call(struct wsk__conn *conn)
 {
     if (conn->h->head->websocket)
-        wsk__socket_release(&conn->srv->dispatch);
+        wsk__socket_release(conn->conns->dispatch);
     wsk__http_count_streaming(conn, false);
     wsk__http_out_of_memory(conn);
     conn->busy = false;
@@ -211,7 +212,7 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
                       enum wsk__limit limit)
 {
     wsk__http_set_date(th, conn);
-    wsk__limit_hit(&conn->srv->logs, limit);
+    wsk__limit_hit(conn->conns->logs, limit);
     cannot_call(conn);
 }
 
@@ -219,7 +220,7 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
 static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
                        const struct wsk__builtin **builtin)
 {
-    *builtin = wsk__builtin_for(&conn->srv->site.builtins, conn->h->head);
+    *builtin = wsk__builtin_for(&conn->conns->site->builtins, conn->h->head);
     if (*builtin == NULL)
         return wsk__call_begin(th, &conn->call);
     wsk__call_begin_aside(th, &conn->call);
@@ -250,7 +251,7 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
         if (!wsk__http_retain(th, conn))
             return cannot_call(conn);
         wsk__load_account(conn);
-        limit = wsk__call_queue(&conn->srv->dispatch, &conn->call);
+        limit = wsk__call_queue(conn->conns->dispatch, &conn->call);
         if (limit != WSK__LIMITS)
             wsk__http_refuse(th, conn, limit);
         else
@@ -299,7 +300,7 @@ static void await_input(struct wsk__conn *conn)
 {
     bool begun = wsk__http_head_begun(&conn->h->http);
 
-    if (conn->srv->conns.draining && conn->h->head == NULL && !begun) {
+    if (conn->conns->draining && conn->h->head == NULL && !begun) {
         wsk__conn_close(conn);
         return;
     }
@@ -326,9 +327,9 @@ static void await_reader(struct wsk__conn *conn, unsigned want)
 
 static void write_body(struct wsk__conn *conn)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
 
-    wsk__body_file_write(&conn->h->body, &srv->site, srv->cfg.spill_limit);
+    wsk__body_file_write(&conn->h->body, conns->site, conns->cfg->spill_limit);
 }
 
 /* Write a body to its file. True: the disk's thread does it, and posts; false:
@@ -350,13 +351,13 @@ static bool store_body(struct wsk__thread *th, struct wsk__conn *conn)
 
 static void refuse_unstored(struct wsk__conn *conn)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
     int status;
 
     if (conn->h->body.file.error == 0)
         return;
-    status =
-        wsk__body_file_failed(&conn->h->body, &srv->logs, srv->site.temp_dir);
+    status = wsk__body_file_failed(&conn->h->body, conns->logs,
+                                   conns->site->temp_dir);
     conn->h->body.file.error = 0;
     wsk__http_fail(&conn->h->http, status);
 }

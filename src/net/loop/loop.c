@@ -97,7 +97,7 @@ void wsk__loop_lead(struct wsk__loop *loop, struct wsk__thread *th)
     while (work_off(loop, th)) {
         int wait_ms;
 
-        if (!loop->before_wait(th))
+        if (!loop->before_wait(loop, th))
             return;
         wait_ms = wsk__wheel_wait_ms(&loop->wheel, loop->now_ms);
         atomic_store(&loop->sleeping, true);

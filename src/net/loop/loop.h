@@ -29,7 +29,7 @@ struct wsk__loop {
 
     /* Fixed; leader: all is done that needs no wait. False: the server has
      * ended. */
-    bool (*before_wait)(struct wsk__thread *th);
+    bool (*before_wait)(struct wsk__loop *loop, struct wsk__thread *th);
 
     /* leader */
     struct wsk__poll_event events[WSK__BATCH];

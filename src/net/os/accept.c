@@ -1,5 +1,7 @@
 #include "net/os/accept.h"
 
+#include "net/os/listen.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>

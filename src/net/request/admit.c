@@ -3,9 +3,9 @@
 #include "base/ascii.h"
 #include "base/items.h"
 #include "http/host.h"
+#include "net/conn/conns.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdio.h>
@@ -58,39 +58,40 @@ static int shown_len(wsk_str s)
     return (int)(s.len < SHOWN ? s.len : SHOWN);
 }
 
-bool wsk__admits_host(wsk_server *srv, const wsk_head *head)
+bool wsk__admits_host(struct wsk__conns *conns, const wsk_head *head)
 {
     wsk_str host = head->host;
     unsigned long long n;
     struct joined list;
 
-    if (wsk__host_allowed(host, srv->cfg.allowed_hosts))
+    if (wsk__host_allowed(host, conns->cfg->allowed_hosts))
         return true;
     if (host.len == 0)
         host = (wsk_str){"a request without Host", 22};
-    if (!wsk__limit_due(&srv->logs, WSK__LIMIT_HOSTS, &n))
+    if (!wsk__limit_due(conns->logs, WSK__LIMIT_HOSTS, &n))
         return false;
-    list = join_list(srv->cfg.allowed_hosts);
-    wsk__logf(&srv->logs, WSK_LOG_WARNING,
+    list = join_list(conns->cfg->allowed_hosts);
+    wsk__logf(conns->logs, WSK_LOG_WARNING,
               "request refused: allowed_hosts (%s) does not have %.*s: "
               "%llu since the start",
               list.text, shown_len(host), host.p, n);
     return false;
 }
 
-bool wsk__admits_origin(wsk_server *srv, const wsk_head *head, bool https)
+bool wsk__admits_origin(struct wsk__conns *conns, const wsk_head *head,
+                        bool https)
 {
     struct joined list, origins;
     unsigned long long n;
 
     if (wsk_ws_origin_allowed(wsk_ws_origin(head), head->host, https,
-                              srv->cfg.ws_origins))
+                              conns->cfg->ws_origins))
         return true;
-    if (!wsk__limit_due(&srv->logs, WSK__LIMIT_ORIGINS, &n))
+    if (!wsk__limit_due(conns->logs, WSK__LIMIT_ORIGINS, &n))
         return false;
-    list = join_list(srv->cfg.ws_origins);
+    list = join_list(conns->cfg->ws_origins);
     origins = join_origins(head);
-    wsk__logf(&srv->logs, WSK_LOG_WARNING,
+    wsk__logf(conns->logs, WSK_LOG_WARNING,
               "WebSocket refused: ws_origins (%s) does not allow pages "
               "of %s%s on %s%.*s: %llu since the start",
               list.text, origins.text,

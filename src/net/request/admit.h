@@ -6,11 +6,14 @@
 
 #include "wsocket.h"
 
+struct wsk__conns;
+
 /* Return true if allowed_hosts has the host of a request. */
-bool wsk__admits_host(wsk_server *srv, const wsk_head *head);
+bool wsk__admits_host(struct wsk__conns *conns, const wsk_head *head);
 
 /* Return true if ws_origins has the page that asks for a WebSocket; `https`:
  * its client came so. */
-bool wsk__admits_origin(wsk_server *srv, const wsk_head *head, bool https);
+bool wsk__admits_origin(struct wsk__conns *conns, const wsk_head *head,
+                        bool https);
 
 #endif

@@ -2,17 +2,18 @@
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
 #include "net/log/access.h"
 #include "net/log/log.h"
+#include "net/os/life.h"
 #include "net/request/answer.h"
 #include "net/request/builtin.h"
 #include "net/request/request.h"
 #include "net/request/site.h"
 #include "net/request/timeout.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -33,7 +34,7 @@ static bool is_left_alone(wsk_request *req)
 void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
                          const struct wsk__builtin *builtin, bool queued)
 {
-    const struct wsk__site *site = &th->srv->site;
+    const struct wsk__site *site = req->conn->conns->site;
 
     if (builtin != NULL) {
         wsk__gate_leave(th);
@@ -59,7 +60,7 @@ static void answer_500(wsk_request *req)
 
 void wsk__request_log(wsk_request *req)
 {
-    const struct wsk__logs *logs = &req->conn->srv->logs;
+    const struct wsk__logs *logs = req->conn->conns->logs;
     struct wsk__access_record record = {
         .peer = req->ends->peer.text,
         .head = req->head,
@@ -92,7 +93,7 @@ wsk_status wsk__request_end(wsk_request *req)
     wsk__request_log(req);
     st = req->ops->end(req, req->aborted);
     if (st == WSK_E_ARG)
-        wsk__logf(&req->conn->srv->logs, WSK_LOG_WARNING,
+        wsk__logf(req->conn->conns->logs, WSK_LOG_WARNING,
                   "the body of an answer was not as long as its "
                   "Content-Length said");
     return st;
@@ -104,7 +105,7 @@ wsk_status wsk_request_finish(wsk_request *req)
 
     if (!wsk__request_is_open(req))
         return WSK_E_STATE;
-    if (wsk__forked(&req->conn->srv->life))
+    if (wsk__forked(req->conn->conns->life))
         return WSK_E_CLOSED;
     st = wsk__request_end(req);
     if (!req->aborted)

@@ -2,17 +2,19 @@
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/calls.h"
 #include "net/log/access.h"
+#include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/stream.h"
 #include "net/request/answer.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
 #include "net/request/mount.h"
+#include "net/request/site.h"
 #include "net/request/timeout.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -29,8 +31,8 @@ static wsk_status may_send(const wsk_request *req)
 {
     if (!wsk__request_is_open(req) || req->status == 0)
         return WSK_E_STATE;
-    return req->aborted || wsk__forked(&req->conn->srv->life) ? WSK_E_CLOSED
-                                                              : WSK_OK;
+    return req->aborted || wsk__forked(req->conn->conns->life) ? WSK_E_CLOSED
+                                                               : WSK_OK;
 }
 
 wsk_status wsk__request_gone(wsk_request *req)
@@ -48,7 +50,7 @@ const wsk_head *wsk_request_head(const wsk_request *req)
 
 wsk_server *wsk_request_server(const wsk_request *req)
 {
-    return req->conn != NULL ? req->conn->srv : NULL;
+    return req->conn != NULL ? req->conn->conns->site->srv : NULL;
 }
 
 const char *wsk_request_subprotocols(const wsk_request *req)
@@ -90,7 +92,7 @@ bool wsk_request_is_gone(const wsk_request *req)
 
     if (conn == NULL)
         return false; /* the other server knows */
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return true;
     if (ws != NULL)
         return wsk_conn_closed(ws, NULL);
@@ -211,7 +213,7 @@ wsk_status wsk_request_hints(wsk_request *req, const wsk_header *headers,
 
     if (!wsk__request_is_open(req))
         return WSK_E_STATE;
-    if (req->aborted || wsk__forked(&req->conn->srv->life))
+    if (req->aborted || wsk__forked(req->conn->conns->life))
         return WSK_E_CLOSED;
     st = req->ops->hints(req, headers, n);
     return st == WSK_E_CLOSED ? wsk__request_gone(req) : st;
@@ -230,7 +232,7 @@ wsk_status wsk_request_start(wsk_request *req, int status, const char *reason,
         return st;
     req->status = status;
     wsk__free(req->noted);
-    req->noted = wsk__access_note(&req->conn->srv->logs, headers, n);
+    req->noted = wsk__access_note(req->conn->conns->logs, headers, n);
     return WSK_OK;
 }
 

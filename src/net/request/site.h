@@ -15,6 +15,7 @@ enum wsk__buffering {
 };
 
 struct wsk__site {
+    wsk_server *srv;               /* fixed: for wsk_request_server() */
     wsk_handler *handler;          /* fixed */
     void *user;                    /* fixed: of the handler */
     enum wsk__buffering buffering; /* fixed: cfg.buffer_body */

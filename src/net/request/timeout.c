@@ -1,14 +1,15 @@
 #include "net/request/timeout.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
+#include "net/loop/loop.h"
 #include "net/loop/timer.h"
 #include "net/os/clock.h"
 #include "net/request/answer.h"
-#include "net/server/server.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -19,18 +20,18 @@ enum {
 
 void wsk__overdue_arm(struct wsk__conn *conn, bool to_head)
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
     uint64_t due;
 
-    if (srv->cfg.request_timeout_ms == 0)
+    if (conns->cfg->request_timeout_ms == 0)
         return;
     due = wsk__now_ms();
     conn->call_ms = (uint32_t)due;
     conn->to_head = to_head;
     atomic_store(&conn->answered_by, WSK__BY_NOBODY);
-    due += srv->cfg.request_timeout_ms;
+    due += conns->cfg->request_timeout_ms;
     if (conn->source.timer.next == NULL || due < conn->source.timer.due_ms)
-        wsk__timer_set(&srv->loop.wheel, &conn->source.timer, due);
+        wsk__timer_set(&conns->loop->wheel, &conn->source.timer, due);
 }
 
 void wsk__wait_arm(struct wsk__conn *conn)
@@ -46,24 +47,25 @@ static void tell_wait(struct wsk__conn *conn)
 {
     uint64_t due = wsk__recent_ms(conn->call_ms) + TELL_MS;
 
-    if (!wsk__call_waits_for_slot(&conn->srv->dispatch, &conn->call))
+    if (!wsk__call_waits_for_slot(conn->conns->dispatch, &conn->call))
         return;
-    if (due > conn->srv->loop.now_ms)
+    if (due > conn->conns->loop->now_ms)
         wsk__rearm_at(conn, due);
     else
-        wsk__limit_hit(&conn->srv->logs, WSK__LIMIT_SLOTS);
+        wsk__limit_hit(conn->conns->logs, WSK__LIMIT_SLOTS);
 }
 
 static void tell_overdue(struct wsk__thread *th, struct wsk__conn *conn,
                          const struct wsk__answer_ops *ops)
 {
-    wsk_server *srv = conn->srv;
-    uint64_t due = wsk__recent_ms(conn->call_ms) + srv->cfg.request_timeout_ms;
+    struct wsk__conns *conns = conn->conns;
+    uint64_t due = wsk__recent_ms(conn->call_ms) +
+                   conns->cfg->request_timeout_ms;
     unsigned char was = WSK__BY_NOBODY;
 
-    if (srv->cfg.request_timeout_ms == 0)
+    if (conns->cfg->request_timeout_ms == 0)
         return;
-    if (due > srv->loop.now_ms) {
+    if (due > conns->loop->now_ms) {
         wsk__rearm_at(conn, due);
         return;
     }
@@ -75,7 +77,7 @@ static void tell_overdue(struct wsk__thread *th, struct wsk__conn *conn,
         ops->timed_out(th, conn, true);
     else
         return;
-    wsk__logf(&srv->logs, WSK_LOG_WARNING,
+    wsk__logf(conns->logs, WSK_LOG_WARNING,
               "a handler has taken longer than request_timeout; its "
               "client was told");
 }
@@ -91,7 +93,7 @@ bool wsk__may_answer(struct wsk__conn *conn, enum wsk__answered_by as)
 {
     unsigned char was = WSK__BY_NOBODY;
 
-    if (conn->srv->cfg.request_timeout_ms == 0)
+    if (conn->conns->cfg->request_timeout_ms == 0)
         return true;
     return atomic_compare_exchange_strong(&conn->answered_by, &was,
                                           (unsigned char)as) ||

@@ -1,10 +1,12 @@
 #include "net/request/upgrade.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/calls.h"
 #include "net/handle/handshake.h"
 #include "net/log/limits.h"
+#include "net/os/life.h"
 #include "net/request/admit.h"
 #include "net/request/answer.h"
 #include "net/request/body.h"
@@ -12,7 +14,6 @@
 #include "net/request/mount.h"
 #include "net/request/request.h"
 #include "net/request/timeout.h"
-#include "net/server/server.h"
 #include "net/websocket/open.h"
 #include "net/websocket/served.h"
 #include "wsocket.h"
@@ -20,18 +21,19 @@
 #include <stdatomic.h>
 #include <string.h>
 
-wsk_ws_verdict wsk__upgrade_judge(wsk_server *srv, const wsk_head *head,
+wsk_ws_verdict wsk__upgrade_judge(struct wsk__conns *conns,
+                                  const wsk_head *head,
                                   const struct wsk__ends *ends)
 {
-    wsk_ws_verdict verdict = wsk_ws_judge(head, srv->cfg.ws_allow_drafts);
+    wsk_ws_verdict verdict = wsk_ws_judge(head, conns->cfg->ws_allow_drafts);
 
     if (verdict.status != 101)
         return verdict;
-    if (!wsk__admits_origin(srv, head, wsk__ends_https(ends))) {
+    if (!wsk__admits_origin(conns, head, wsk__ends_https(ends))) {
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
-    } else if (!wsk__socket_reserve(&srv->dispatch)) {
-        wsk__limit_hit(&srv->logs, WSK__LIMIT_PARKED);
+    } else if (!wsk__socket_reserve(conns->dispatch)) {
+        wsk__limit_hit(conns->logs, WSK__LIMIT_PARKED);
         verdict.status = 503;
         verdict.reason = "too many WebSockets are open";
     }
@@ -46,7 +48,7 @@ wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
         return WSK_E_CLOSED;
     if (!req->head->websocket || req->status != 0)
         return WSK_E_STATE;
-    if (req->conn != NULL && wsk__forked(&req->conn->srv->life))
+    if (req->conn != NULL && wsk__forked(req->conn->conns->life))
         return WSK_E_STATE;
     if (protocol != NULL && !wsk_ws_offered(req->head, protocol))
         return WSK_E_ARG;
@@ -129,7 +131,7 @@ wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
 
     if (!wsk__request_is_open(req) || !req->head->websocket ||
         req->status != 0 || !req->body->done ||
-        wsk__forked(&req->conn->srv->life))
+        wsk__forked(req->conn->conns->life))
         return WSK_E_STATE;
     if (!wsk__may_answer(req->conn, WSK__BY_WEBSOCKET))
         return WSK_E_CLOSED;

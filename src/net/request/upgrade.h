@@ -6,6 +6,7 @@
 #include "net/handle/handshake.h"
 #include "wsocket.h"
 
+struct wsk__conns;
 struct wsk__conn;
 struct wsk__ends;
 struct wsk__served;
@@ -24,7 +25,8 @@ struct wsk__upgrade {
 
 /* Return status 101 if the attempt may become a WebSocket; then a place is
  * reserved for it. Leader. */
-wsk_ws_verdict wsk__upgrade_judge(wsk_server *srv, const wsk_head *head,
+wsk_ws_verdict wsk__upgrade_judge(struct wsk__conns *conns,
+                                  const wsk_head *head,
                                   const struct wsk__ends *ends);
 
 /* ---- thread of the call: for carriers, in this order ---- */

@@ -76,7 +76,7 @@ static void end(struct wsk__life *life)
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_destroy(&srv->conns.locks[i].mutex);
     wsk__pool_clear(&srv->sockets.pool);
-    wsk__free(atomic_load(&srv->sockets.spare));
+    wsk__free(atomic_load(&srv->dispatch.spare));
     wsk__free(srv->site.temp_dir);
     wsk__free(srv->logs.env);
     wsk__free(srv->texts);
@@ -89,6 +89,31 @@ static bool open_loop(wsk_server *srv)
 
     return wsk__loop_open(&srv->loop, &srv->life,
                           poller != NULL && strcmp(poller, "poll") == 0);
+}
+
+/* Let each room know those below it. */
+static void connect_rooms(wsk_server *srv)
+{
+    struct wsk__conns *conns = &srv->conns;
+
+    srv->logs.cfg = &srv->cfg;
+    srv->logs.life = &srv->life;
+    srv->dispatch.cfg = &srv->cfg;
+    srv->dispatch.life = &srv->life;
+    srv->dispatch.loop = &srv->loop;
+    srv->dispatch.logs = &srv->logs;
+    srv->dispatch.rooms[WSK__OWN_HTTP1] = &wsk__http1_thread_room;
+    srv->dispatch.rooms[WSK__OWN_WEBSOCKET] = &wsk__websocket_thread_room;
+    conns->cfg = &srv->cfg;
+    conns->life = &srv->life;
+    conns->logs = &srv->logs;
+    conns->loop = &srv->loop;
+    conns->dispatch = &srv->dispatch;
+    conns->offload = &srv->offload;
+    conns->sockets = &srv->sockets;
+    conns->site = &srv->site;
+    conns->protocol = &PROTOCOL;
+    srv->site.srv = srv;
 }
 
 wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
@@ -112,21 +137,12 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         srv->dispatch.hooks = *hooks;
     srv->site.handler = handler;
     srv->site.user = user;
-    srv->conns.protocol = &PROTOCOL;
-    srv->logs.cfg = &srv->cfg;
-    srv->logs.life = &srv->life;
     srv->life.end = end;
     atomic_init(&srv->life.refs, 1);
     atomic_init(&srv->life.forks, atomic_load(&wsk__fork_count));
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_init(&srv->conns.locks[i].mutex, NULL);
-    srv->dispatch.cfg = &srv->cfg;
-    srv->dispatch.life = &srv->life;
-    srv->dispatch.loop = &srv->loop;
-    srv->dispatch.logs = &srv->logs;
-    srv->dispatch.srv = srv;
-    srv->dispatch.rooms[WSK__OWN_HTTP1] = &wsk__http1_thread_room;
-    srv->dispatch.rooms[WSK__OWN_WEBSOCKET] = &wsk__websocket_thread_room;
+    connect_rooms(srv);
     wsk__dispatch_open(&srv->dispatch);
     wsk__offload_open(&srv->offload, &srv->life);
     wsk__stop_init(srv);
@@ -264,7 +280,7 @@ wsk_status wsk_server_start(wsk_server *srv)
     st = wsk_server_listen(srv);
     if (st != WSK_OK)
         return st;
-    if (wsk__accept_start(srv) != WSK_OK)
+    if (wsk__accept_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))

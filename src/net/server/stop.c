@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <time.h>
 
 enum {
@@ -54,13 +55,13 @@ static void begin_drain(wsk_server *srv)
 
     srv->conns.goaway_ms = wsk__now_ms();
     srv->conns.goaway_spread_ms = spread_of(srv, ms);
-    wsk__accept_pause(srv);
+    wsk__accept_pause(&srv->conns);
     srv->conns.draining = true;
     for (size_t i = 0; i < srv->conns.places.n; i++) {
         wsk__poller_remove(srv->loop.poller, srv->conns.places.at[i].fd);
         wsk__place_close(&srv->conns.places, i, true);
     }
-    wsk__conns_join(srv);
+    wsk__conns_join(&srv->conns);
     for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL;
          c = c->next) {
         wsk__conn_ops(c)->drain(c);
@@ -97,7 +98,7 @@ static void end(wsk_server *srv)
             wsk__conn_close(c);
     }
     wsk__close_posts(&srv->loop);
-    wsk__conns_bury(srv);
+    wsk__conns_bury(&srv->conns);
     wsk__dispatch_end(&srv->dispatch);
 }
 
@@ -119,11 +120,14 @@ static bool heed_stop(wsk_server *srv)
     return false;
 }
 
-static bool before_wait(struct wsk__thread *th)
+static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
 {
-    wsk__conns_bury(th->srv);
-    wsk__accept_resume(th->srv);
-    if (!heed_stop(th->srv))
+    wsk_server *srv =
+        (wsk_server *)((char *)loop - offsetof(struct wsk_server, loop));
+
+    wsk__conns_bury(&srv->conns);
+    wsk__accept_resume(&srv->conns);
+    if (!heed_stop(srv))
         return false;
     wsk__gate_leave(th);
     return true;
@@ -131,9 +135,11 @@ static bool before_wait(struct wsk__thread *th)
 
 static wsk__leads end_drain(struct wsk__thread *th, struct wsk__source *source)
 {
-    wsk_server *srv = th->srv;
+    wsk_server *srv =
+        (wsk_server *)((char *)source -
+                       offsetof(struct wsk_server, stop.drain_end));
 
-    (void)source;
+    (void)th;
     if (srv->stop.forced)
         srv->stop.over = true;
     else

@@ -2,12 +2,12 @@
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/log/access.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/load.h"
 #include "net/websocket/outbox.h"
@@ -115,7 +115,7 @@ void wsk__ws_log_end(struct wsk__conn *conn)
     struct wsk__access_end end;
     wsk_head *head;
 
-    if (!wsk__access_is_on(&conn->srv->logs))
+    if (!wsk__access_is_on(conn->conns->logs))
         return;
     wsk__conn_lock(conn);
     end = note_end_locked(conn->ws);
@@ -126,6 +126,6 @@ void wsk__ws_log_end(struct wsk__conn *conn)
     record.status = end.how.failed ? end.how.sent_code : end.how.code;
     record.sent = end.octets_out;
     record.end = &end;
-    wsk__access_write(&conn->srv->logs, &record);
+    wsk__access_write(conn->conns->logs, &record);
     wsk__free(head);
 }

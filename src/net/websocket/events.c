@@ -3,13 +3,14 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
+#include "net/loop/loop.h"
 #include "net/os/life.h"
-#include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/outbox.h"
 #include "net/websocket/served.h"
@@ -160,7 +161,7 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
         return WSK__CALLS_MORE;
     ws->calling = false;
     ws->rx = WSK__RX_LOOP;
-    return !conn->srv->loop.edge || !conn->drained || ws->in != NULL ||
+    return !conn->conns->loop->edge || !conn->drained || ws->in != NULL ||
                    wsk_ws_done(&ws->engine) || !wsk__conn_is_open(conn) ||
                    wsk__ws_has_drained_locked(conn)
                ? WSK__CALLS_LOOK
@@ -190,7 +191,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
         }
         deliver(th, conn, due);
         due = DUE_NOTHING;
-        if (wsk__forked(&conn->srv->life))
+        if (wsk__forked(conn->conns->life))
             return WSK__CALLS_DONE;
     }
     if (calls == WSK__CALLS_MORE) {

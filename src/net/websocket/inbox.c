@@ -4,13 +4,13 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
 #include "net/log/limits.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/load.h"
 #include "net/websocket/long_message.h"
 #include "net/websocket/outbox.h"
@@ -66,7 +66,7 @@ void wsk__ws_inbox_put_locked(struct wsk__conn *conn,
     ws->inbox = entry;
     if (is_control(entry))
         ws->control_n++;
-    else if (++ws->inbox_n == conn->srv->cfg.ws_max_queue)
+    else if (++ws->inbox_n == conn->conns->cfg->ws_max_queue)
         wsk__limit_hit_locked(conn, WSK__LIMIT_INBOX);
     ws->inbox_bytes += entry->msg.len;
 }
@@ -310,7 +310,7 @@ void wsk__ws_keep_span_locked(struct wsk__conn *conn, wsk_str *span)
 
 bool wsk__ws_inbox_is_full_locked(const struct wsk__conn *conn)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_server_config *cfg = conn->conns->cfg;
 
     return conn->ws->inbox_n >= cfg->ws_max_queue ||
            wsk__ws_is_past_memory_locked(conn) ||
@@ -347,7 +347,7 @@ static size_t receive_locked(struct wsk__thread *th, struct wsk__conn *conn)
     ssize_t n;
 
     if (conn->eof || conn->drained || wsk__ws_inbox_is_full_locked(conn) ||
-        wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit)
+        wsk__ws_owed_locked(conn) > conn->conns->cfg->ws_send_limit)
         return 0;
     room = wsk__long_message_room_locked(conn, &size);
     n = wsk__stream_recv(conn->fd, room != NULL ? room : th->rx, size);

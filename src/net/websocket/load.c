@@ -1,9 +1,9 @@
 #include "net/websocket/load.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/load.h"
 #include "net/os/clock.h"
-#include "net/server/server.h"
 #include "net/websocket/served.h"
 #include "net/websocket/stall.h"
 #include "ws/conn.h"
@@ -11,9 +11,9 @@
 
 #include <stdatomic.h>
 
-static bool is_much(const wsk_server *srv)
+static bool is_much(const struct wsk__conns *conns)
 {
-    return atomic_load(&srv->conns.counted) > srv->cfg.memory_limit / 4;
+    return atomic_load(&conns->counted) > conns->cfg->memory_limit / 4;
 }
 
 void wsk__ws_count_locked(struct wsk__conn *conn)
@@ -22,19 +22,19 @@ void wsk__ws_count_locked(struct wsk__conn *conn)
     size_t bytes;
 
     wsk__ws_tell_of_arrival_locked(conn);
-    if (conn->srv->cfg.memory_limit == 0)
+    if (conn->conns->cfg->memory_limit == 0)
         return;
     bytes = wsk__ws_held(&ws->engine) + ws->inbox_bytes +
             (ws->in != NULL ? ws->in->size : 0) +
             (ws->aside != NULL ? ws->aside->size : 0);
     if (bytes != ws->counted)
-        atomic_fetch_add(&conn->srv->conns.counted,
+        atomic_fetch_add(&conn->conns->counted,
                          bytes - ws->counted); /* wraps to subtract */
     ws->counted = bytes;
     /* Any thread may be here; from now on the leader looks. It need not while
      * all together hold little: a WebSocket that comes to rest before then
      * holds no more than that. */
-    if (bytes > 0 && ws->look_ms == 0 && is_much(conn->srv) &&
+    if (bytes > 0 && ws->look_ms == 0 && is_much(conn->conns) &&
         wsk_ws_can_send(&ws->engine)) {
         ws->look_ms = wsk__now_ms() + WSK__HELD_LOOK_MS;
         wsk__conn_post(conn, WSK__POST_LOOK);
@@ -50,5 +50,5 @@ void wsk__ws_forget_locked(struct wsk__conn *conn)
 bool wsk__ws_is_past_memory_locked(const struct wsk__conn *conn)
 {
     return conn->ws->counted > 0 && wsk_ws_can_send(&conn->ws->engine) &&
-           wsk__memory_is_past(conn->srv);
+           wsk__memory_is_past(conn->conns);
 }

@@ -3,9 +3,10 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
+#include "net/dispatch/dispatch.h"
 #include "net/handle/spare.h"
 #include "net/os/clock.h"
-#include "net/server/server.h"
 #include "net/websocket/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
@@ -18,14 +19,14 @@ enum {
 };
 
 /* Move the message to the spare block, if that has room for n more bytes. */
-static void take_spare(wsk_server *srv, struct wsk__buf *msg, size_t n)
+static void take_spare(struct wsk__conns *conns, struct wsk__buf *msg, size_t n)
 {
     size_t len = wsk__buf_len(msg);
     struct wsk__spare *spare;
 
     if (len + n < WSK__SPARE_LEAST || msg->size - msg->tail >= n)
         return;
-    spare = wsk__spare_take(&srv->sockets.spare, len + n);
+    spare = wsk__spare_take(&conns->dispatch->spare, len + n);
     if (spare == NULL)
         return;
     msg->size = spare->size;
@@ -47,7 +48,7 @@ uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size)
     ahead = wsk__buf_len(msg) * (AHEAD - 1);
     if (ahead > left)
         ahead = left;
-    take_spare(conn->srv, msg, ahead);
+    take_spare(conn->conns, msg, ahead);
     *size = ahead < AT_ONCE ? ahead : AT_ONCE;
     return wsk__buf_room(msg, ahead);
 }

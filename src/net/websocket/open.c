@@ -2,15 +2,16 @@
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/calls.h"
 #include "net/handle/handshake.h"
 #include "net/os/clock.h"
-#include "net/server/server.h"
 #include "net/websocket/events.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/protocol.h"
 #include "net/websocket/served.h"
+#include "net/websocket/sockets.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/deflate.h"
@@ -20,35 +21,35 @@
 
 /* Reserve the memory of kept windows from the one budget; false: that is used
  * up. */
-static bool reserve_deflate(wsk_server *srv, struct wsk__served *ws,
+static bool reserve_deflate(struct wsk__conns *conns, struct wsk__served *ws,
                             size_t bytes)
 {
-    size_t had = atomic_fetch_add(&srv->sockets.deflate_bytes, bytes);
+    size_t had = atomic_fetch_add(&conns->sockets->deflate_bytes, bytes);
 
     ws->deflate_bytes = (uint32_t)bytes;
-    return had + bytes <= srv->cfg.ws_compression_memory;
+    return had + bytes <= conns->cfg->ws_compression_memory;
 }
 
-static void release_deflate(wsk_server *srv, struct wsk__served *ws)
+static void release_deflate(struct wsk__conns *conns, struct wsk__served *ws)
 {
-    atomic_fetch_sub(&srv->sockets.deflate_bytes, ws->deflate_bytes);
+    atomic_fetch_sub(&conns->sockets->deflate_bytes, ws->deflate_bytes);
     ws->deflate_bytes = 0;
 }
 
-static void set_deflate(wsk_server *srv, struct wsk__served *ws,
+static void set_deflate(struct wsk__conns *conns, struct wsk__served *ws,
                         const wsk_head *head, char text[WSK_WS_DEFLATE_TEXT])
 {
-    const wsk_server_config *cfg = &srv->cfg;
+    const wsk_server_config *cfg = conns->cfg;
     wsk_ws_deflate agreed;
 
     if (!wsk__agree_deflate(head, cfg, wsk__deflate_takes_over(cfg), &agreed,
                             text))
         return;
-    if (!reserve_deflate(srv, ws, wsk__deflate_bytes(&agreed))) {
-        release_deflate(srv, ws);
+    if (!reserve_deflate(conns, ws, wsk__deflate_bytes(&agreed))) {
+        release_deflate(conns, ws);
         wsk__agree_deflate(head, cfg, false, &agreed, text);
     }
-    wsk__ws_set_deflate(&ws->engine, &agreed, &srv->sockets.pool);
+    wsk__ws_set_deflate(&ws->engine, &agreed, &conns->sockets->pool);
 }
 
 struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
@@ -56,7 +57,7 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
                                     const struct wsk__handshake_facts *facts,
                                     char extensions[WSK_WS_DEFLATE_TEXT])
 {
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
     size_t size = sizeof(struct wsk__served) + wsk__handshake_size(facts);
     struct wsk__served *ws = wsk__calloc(size);
     struct wsk__handshake *kept;
@@ -69,12 +70,12 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
     ws->handle.handshake = kept;
     ws->conn = conn;
     ws->block = (uint32_t)size;
-    wsk__ws_init(&ws->engine, &srv->cfg.limits);
-    set_deflate(srv, ws, head, extensions);
+    wsk__ws_init(&ws->engine, &conns->cfg->limits);
+    set_deflate(conns, ws, head, extensions);
     ws->rx = WSK__RX_HANDLER;
     ws->ping.latency_us = UINT32_MAX;
     wsk__ws_hold(&ws->engine, true);
-    atomic_fetch_add(&srv->sockets.heads, ws->block);
+    atomic_fetch_add(&conns->sockets->heads, ws->block);
     return ws;
 }
 
@@ -92,7 +93,7 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
                   wsk_str early)
 {
     struct wsk__conn *conn = ws->conn;
-    wsk_server *srv = conn->srv;
+    struct wsk__conns *conns = conn->conns;
 
     if (!inherit(ws, owed, early))
         return false;
@@ -102,10 +103,10 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     conn->ws = ws;
     atomic_store_explicit(&conn->ops, &wsk__websocket_protocol,
                           memory_order_release);
-    atomic_fetch_add(&srv->conns.n_websockets, 1);
+    atomic_fetch_add(&conns->n_websockets, 1);
     wsk__conn_unlock(conn);
     wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
-    if (srv->conns.draining) /* the stop came before conn->ws was set */
+    if (conns->draining) /* the stop came before conn->ws was set */
         wsk__ws_goaway(conn);
     wsk__conn_post(conn, WSK__POST_LOOK); /* to set its deadlines */
     return true;
@@ -113,14 +114,14 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
 
 void wsk__ws_discard(struct wsk__served *ws)
 {
-    wsk_server *srv = ws->conn->srv;
+    struct wsk__conns *conns = ws->conn->conns;
     struct wsk__inbox_item *item;
 
     while ((item = wsk__ws_inbox_take(ws)) != NULL)
         wsk__inbox_item_free(item);
-    release_deflate(srv, ws);
-    atomic_fetch_sub(&srv->conns.counted, ws->counted);
-    atomic_fetch_sub(&srv->sockets.heads, ws->block);
+    release_deflate(conns, ws);
+    atomic_fetch_sub(&conns->counted, ws->counted);
+    atomic_fetch_sub(&conns->sockets->heads, ws->block);
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);

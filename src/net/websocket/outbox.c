@@ -1,11 +1,11 @@
 #include "net/websocket/outbox.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/dispatch/thread.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/load.h"
 #include "net/websocket/served.h"
 #include "net/websocket/stall.h"
@@ -68,7 +68,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
     struct wsk__out *none = NULL;
     enum wsk__io io = WSK__IO_DONE;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK__IO_GONE;
     /* An acknowledged byte may make room for a pong that had to wait. */
     while (io == WSK__IO_DONE &&
@@ -111,5 +111,5 @@ bool wsk__ws_has_drained_locked(const struct wsk__conn *conn)
 
     return ws->drain_due && wsk_ws_can_send(&ws->engine) &&
            !wsk__ws_is_full_locked(
-               conn, ws->dropped ? 0 : conn->srv->cfg.ws_send_limit);
+               conn, ws->dropped ? 0 : conn->conns->cfg->ws_send_limit);
 }

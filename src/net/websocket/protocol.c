@@ -1,10 +1,10 @@
 #include "net/websocket/protocol.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/conn/protocol.h"
 #include "net/loop/source.h"
-#include "net/server/server.h"
 #include "net/websocket/end.h"
 #include "net/websocket/load.h"
 #include "net/websocket/served.h"
@@ -48,7 +48,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
 
 static void drain(struct wsk__conn *conn)
 {
-    if (conn->srv->conns.goaway_spread_ms == 0)
+    if (conn->conns->goaway_spread_ms == 0)
         wsk__ws_goaway(conn);
 }
 
@@ -69,7 +69,7 @@ static bool close_locked(struct wsk__conn *conn)
 
 static void on_closed(struct wsk__conn *conn)
 {
-    atomic_fetch_sub(&conn->srv->conns.n_websockets, 1);
+    atomic_fetch_sub(&conn->conns->n_websockets, 1);
     wsk__ws_log_end(conn);
 }
 

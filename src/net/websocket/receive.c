@@ -1,6 +1,7 @@
 #include "net/websocket/receive.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/load.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/calls.h"
@@ -10,7 +11,6 @@
 #include "net/os/life.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/end.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/long_message.h"
@@ -38,7 +38,9 @@ struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn)
 {
     struct wsk__thread *th = wsk__self;
 
-    return th != NULL && th->srv == conn->srv && th->in_call ? th : NULL;
+    return th != NULL && th->dispatch == conn->conns->dispatch && th->in_call
+               ? th
+               : NULL;
 }
 
 /* Wait for that; 0: the time is up, else look again. */
@@ -85,7 +87,7 @@ static enum wait what_first_locked(struct wsk__conn *conn)
 {
     if (wsk__ws_waits_for_memory_locked(conn))
         return WAIT_MEMORY;
-    return wsk__ws_owed_locked(conn) > conn->srv->cfg.ws_send_limit
+    return wsk__ws_owed_locked(conn) > conn->conns->cfg->ws_send_limit
                ? WAIT_BACKLOG
                : WAIT_INPUT;
 }
@@ -229,7 +231,7 @@ wsk_status wsk__served_receive(wsk_conn *handle, int timeout_ms,
     wsk_status st;
 
     *msg = (wsk_message){.opcode = WSK_BINARY};
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK_E_CLOSED;
     st = begin_receive(conn, mode == WSK__RECEIVE_PIECES, at, msg);
     if (st == WSK_E_STATE)
@@ -257,7 +259,7 @@ wsk_status wsk__served_receive_ready(wsk_conn *handle, wsk_message *msg)
     uint8_t *lend;
     bool got = false;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK_E_AGAIN;
     th = wsk__handler_thread(conn);
     if (th != NULL && !wsk__call_goes_on(th))
@@ -275,7 +277,7 @@ bool wsk__served_has_more(const wsk_conn *handle)
     struct wsk__conn *conn = wsk__conn_of(handle);
     bool more;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return false;
     wsk__conn_lock(conn);
     more = conn->ws->inbox != NULL || conn->ws->in != NULL;

@@ -2,16 +2,17 @@
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
 #include "net/log/limits.h"
+#include "net/loop/loop.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/end.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/load.h"
@@ -47,9 +48,9 @@ void wsk__ws_queued_locked(struct wsk__conn *conn)
         wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
         wsk__conn_post(conn, WSK__POST_AWAY); /* for the end and its event */
-    if (wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit))
+    if (wsk__ws_is_full_locked(conn, conn->conns->cfg->ws_send_limit))
         wsk__ws_await_drain_locked(conn);
-    if ((!conn->srv->loop.edge && wsk__ws_owed_locked(conn) > 0) ||
+    if ((!conn->conns->loop->edge && wsk__ws_owed_locked(conn) > 0) ||
         wsk__ws_is_past_memory_locked(conn) || wsk__ws_has_drained_locked(conn))
         wsk__conn_post(conn, WSK__POST_LOOK);
 }
@@ -60,7 +61,7 @@ static bool fits_queue_locked(const struct wsk__conn *conn, size_t len)
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
-    return owed == 0 || (owed + len <= conn->srv->cfg.ws_send_max &&
+    return owed == 0 || (owed + len <= conn->conns->cfg->ws_send_max &&
                          !wsk__ws_is_past_memory_locked(conn));
 }
 
@@ -69,7 +70,7 @@ static bool fits_queue_locked(const struct wsk__conn *conn, size_t len)
 static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
                                      bool keep)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_server_config *cfg = conn->conns->cfg;
     bool short_of_memory;
 
     wsk__ws_account_locked(conn);
@@ -142,7 +143,7 @@ static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
     uint8_t *packed;
     wsk_status st;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK_E_CLOSED;
     packed = wsk__ws_pack(engine, data, &len, flags);
     wsk__conn_lock(conn);
@@ -204,7 +205,7 @@ wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
     uint8_t *packed;
     wsk_status st;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK_E_CLOSED;
     packed = pack_ahead(conn, opcode, data, &len);
     wsk__conn_lock(conn);
@@ -228,7 +229,7 @@ wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
 /* Flush; WSK_E_AGAIN: more is left than drain() lets pass. */
 static wsk_status look_at_queue_locked(struct wsk__conn *conn)
 {
-    uint64_t limit = conn->srv->cfg.ws_send_limit;
+    uint64_t limit = conn->conns->cfg->ws_send_limit;
     wsk_status st = WSK_OK;
 
     if (!wsk__conn_is_open(conn) || conn->eof ||

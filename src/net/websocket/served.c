@@ -1,15 +1,17 @@
 #include "net/websocket/served.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/load.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
 #include "net/log/limits.h"
+#include "net/loop/loop.h"
+#include "net/loop/source.h"
 #include "net/os/clock.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/end.h"
 #include "net/websocket/events.h"
 #include "net/websocket/inbox.h"
@@ -58,11 +60,10 @@ static uint64_t away_ms(const struct wsk__served *ws)
  * as good as random. */
 static uint64_t goaway_due(const struct wsk__conn *conn)
 {
-    const wsk_server *srv = conn->srv;
+    const struct wsk__conns *conns = conn->conns;
     uint32_t mixed = (uint32_t)((uintptr_t)conn >> 4) * 2654435761u;
 
-    return srv->conns.goaway_ms +
-           ((uint64_t)mixed * srv->conns.goaway_spread_ms >> 32);
+    return conns->goaway_ms + ((uint64_t)mixed * conns->goaway_spread_ms >> 32);
 }
 
 /* Start the peer's time to answer our Close, at the first look after that was
@@ -79,7 +80,7 @@ static void note_closing_locked(struct wsk__served *ws)
  * asked. */
 static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__served *ws = conn->ws;
     uint64_t due = UINT64_MAX, heard = conn->since_ms;
 
@@ -89,7 +90,7 @@ static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
         assert(ws->closing);
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
                                                     : cfg->ws_close_timeout_ms);
-    } else if (conn->srv->conns.draining) {
+    } else if (conn->conns->draining) {
         due = goaway_due(conn);
     } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
         due = ws->ping_ms + cfg->ws_ping_timeout_ms;
@@ -123,7 +124,7 @@ static uint64_t message_deadline_locked(struct wsk__conn *conn)
         return UINT64_MAX;
     return wsk__ws_arrival_due_locked(
         conn, is_reading_locked(conn) && !wsk__ws_holds_one(&ws->engine) &&
-                  wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit);
+                  wsk__ws_owed_locked(conn) <= conn->conns->cfg->ws_send_limit);
 }
 
 static uint64_t deadline_locked(struct wsk__conn *conn)
@@ -197,7 +198,7 @@ static bool unread_locked(const struct wsk__conn *conn)
 {
     return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
            !wsk__ws_inbox_is_full_locked(conn) &&
-           wsk__ws_owed_locked(conn) <= conn->srv->cfg.ws_send_limit;
+           wsk__ws_owed_locked(conn) <= conn->conns->cfg->ws_send_limit;
 }
 
 /* Make it wait, or give it up, while there is too little memory. */
@@ -206,7 +207,7 @@ static void check_memory_locked(struct wsk__conn *conn)
     struct wsk__served *ws = conn->ws;
     bool waits;
 
-    if (conn->srv->cfg.memory_limit == 0)
+    if (conn->conns->cfg->memory_limit == 0)
         return;
     waits = wsk__ws_waits_for_memory_locked(conn);
     ws->look_ms = 0;
@@ -275,7 +276,7 @@ static void on_silence_locked(struct wsk__conn *conn)
 {
     size_t owed = wsk__ws_owed_locked(conn);
     bool reading = is_reading_locked(conn);
-    bool choked = owed > conn->srv->cfg.ws_send_limit;
+    bool choked = owed > conn->conns->cfg->ws_send_limit;
     bool taking = wsk__ws_is_taking_locked(conn);
 
     /* The silence may be our doing, and a peer that takes what we send is
@@ -284,7 +285,7 @@ static void on_silence_locked(struct wsk__conn *conn)
     if (taking || (!reading && !choked)) {
         conn->since_ms = wsk__now_ms();
     } else if (conn->ws->ping_ms > conn->since_ms &&
-               conn->srv->cfg.ws_ping_timeout_ms > 0) {
+               conn->conns->cfg->ws_ping_timeout_ms > 0) {
         wsk__ws_fail_unread_locked(conn, 1011, "no answer to a ping",
                                    "ws_ping_timeout");
     } else {
@@ -330,22 +331,21 @@ wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
     wsk__conn_lock(conn);
     note_closing_locked(conn->ws);
     if (is_handed_out(conn->ws) &&
-        away_ms(conn->ws) <= conn->srv->loop.now_ms) {
+        away_ms(conn->ws) <= conn->conns->loop->now_ms) {
         take_over_locked(conn);
-    } else if (conn->srv->conns.draining &&
-               wsk_ws_can_send(&conn->ws->engine) &&
-               goaway_due(conn) <= conn->srv->loop.now_ms) {
+    } else if (conn->conns->draining && wsk_ws_can_send(&conn->ws->engine) &&
+               goaway_due(conn) <= conn->conns->loop->now_ms) {
         goaway_locked(conn);
     } else if (wsk_ws_can_send(&conn->ws->engine) &&
                wsk__ws_has_stalled_locked(conn)) {
         wsk__ws_give_up_locked(conn);
-    } else if (message_deadline_locked(conn) <= conn->srv->loop.now_ms) {
+    } else if (message_deadline_locked(conn) <= conn->conns->loop->now_ms) {
         wsk__limit_hit_locked(conn, WSK__LIMIT_WS_RATE);
         wsk__ws_fail_limit(&conn->ws->engine, 1008, "message too slow",
                            "body_rate");
         wsk__ws_collect_locked(conn);
         end_locked(conn);
-    } else if (peer_deadline_locked(conn) > conn->srv->loop.now_ms) {
+    } else if (peer_deadline_locked(conn) > conn->conns->loop->now_ms) {
         ; /* only wsk__ws_serve() has something to do */
     } else if (wsk_ws_can_send(&conn->ws->engine)) {
         on_silence_locked(conn);

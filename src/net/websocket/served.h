@@ -40,7 +40,7 @@ struct wsk__served {
     struct wsk__ping ping;
     struct wsk__buf *aside; /* its message, while a thread reads into it */
     uint64_t look_ms;       /* when to look at its memory next; 0: never */
-    size_t counted;         /* bytes that srv->conns.counted has of it */
+    size_t counted;         /* bytes that conns->counted has of it */
     size_t begun;           /* bytes at the head of the outbox that complete a
                                frame which has begun to leave */
     struct wsk__buf *in;    /* received, and not parsed yet; or NULL */
@@ -49,13 +49,14 @@ struct wsk__served {
     uint64_t opened_ms, octets_in, octets_out;
     uint32_t messages_in, messages_out;
 
-    char *reason;           /* of the peer's Close, or NULL */
-    uint32_t deflate_bytes; /* of srv->sockets.deflate_bytes, reserved for it */
-    uint32_t unread;        /* bytes in the kernel at the last look, while
-                               `stalled` */
-    uint32_t inbox_n;       /* messages in the inbox */
-    uint32_t calling_ms;    /* when its events were handed to a thread; see
-                               wsk__recent_ms(), as for the next two */
+    char *reason; /* of the peer's Close, or NULL */
+    uint32_t
+        deflate_bytes;   /* of conns->sockets->deflate_bytes, reserved for it */
+    uint32_t unread;     /* bytes in the kernel at the last look, while
+                            `stalled` */
+    uint32_t inbox_n;    /* messages in the inbox */
+    uint32_t calling_ms; /* when its events were handed to a thread; see
+                            wsk__recent_ms(), as for the next two */
     uint32_t
         past_memory_ms; /* since when it waits for memory; 0: it does not */
     uint32_t paused_ms; /* since when its message is not read; 0: it is */

@@ -1,10 +1,10 @@
 #include "net/websocket/stall.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/min_rate.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
-#include "net/server/server.h"
 #include "net/websocket/outbox.h"
 #include "net/websocket/served.h"
 #include "ws/conn.h"
@@ -22,7 +22,7 @@ static uint64_t ws_patience_ms(const wsk_server_config *cfg)
 
 void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_server_config *cfg = conn->conns->cfg;
     struct wsk__served *ws = conn->ws;
 
     if (ws->stalled)
@@ -40,7 +40,7 @@ uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn)
 {
     if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
         return UINT64_MAX;
-    return conn->ws->sent_ms + ws_patience_ms(&conn->srv->cfg);
+    return conn->ws->sent_ms + ws_patience_ms(conn->conns->cfg);
 }
 
 static void look_at_kernel_locked(struct wsk__conn *conn)
@@ -85,7 +85,7 @@ static void look_at_arrival_locked(struct wsk__conn *conn)
         wsk__min_rate_begin(&ws->arrival, now_ms);
     } else {
         wsk__min_rate_moved(&ws->arrival, now_ms, engine->arrived - ws->arrived,
-                            conn->srv->cfg.body_rate);
+                            conn->conns->cfg->body_rate);
     }
     ws->arrived = engine->arrived;
 }
@@ -118,14 +118,15 @@ uint64_t wsk__ws_arrival_due_locked(struct wsk__conn *conn, bool reading)
     }
     wsk__ws_arrival_resume_locked(conn);
     look_at_arrival_locked(conn);
-    return conn->ws->arriving ? wsk__min_rate_due_ms(&conn->ws->arrival,
-                                                     conn->srv->cfg.body_rate)
-                              : UINT64_MAX;
+    return conn->ws->arriving
+               ? wsk__min_rate_due_ms(&conn->ws->arrival,
+                                      conn->conns->cfg->body_rate)
+               : UINT64_MAX;
 }
 
 void wsk__ws_tell_of_arrival_locked(struct wsk__conn *conn)
 {
-    const wsk_server_config *cfg = &conn->srv->cfg;
+    const wsk_server_config *cfg = conn->conns->cfg;
     struct wsk__served *ws = conn->ws;
 
     if (ws->arriving || !wsk__ws_in_message(&ws->engine) ||

@@ -1,10 +1,11 @@
 #include "net/websocket/websocket.h"
 
 #include "net/conn/conn.h"
+#include "net/conn/conns.h"
 #include "net/conn/lock.h"
+#include "net/handle/handle.h"
 #include "net/handle/handshake.h"
 #include "net/os/life.h"
-#include "net/server/server.h"
 #include "net/websocket/inbox.h"
 #include "net/websocket/outbox.h"
 #include "net/websocket/receive.h"
@@ -25,7 +26,7 @@ static void served_unref(wsk_conn *handle)
 
 static wsk_head *served_head(const wsk_conn *handle)
 {
-    const wsk_server_config *cfg = &wsk__conn_of(handle)->srv->cfg;
+    const wsk_server_config *cfg = wsk__conn_of(handle)->conns->cfg;
 
     return wsk__handshake_head(handle->handshake, &cfg->limits);
 }
@@ -54,7 +55,7 @@ static wsk_status served_close(wsk_conn *handle, uint16_t code,
     struct wsk__conn *conn = wsk__conn_of(handle);
     wsk_status st;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return WSK_E_CLOSED;
     wsk__conn_lock(conn);
     st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
@@ -74,7 +75,7 @@ static size_t served_buffered(const wsk_conn *handle)
     struct wsk__conn *conn = wsk__conn_of(handle);
     size_t owed;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return 0;
     wsk__conn_lock(conn);
     owed = wsk__ws_owed_locked(conn);
@@ -87,10 +88,10 @@ static bool served_is_full(const wsk_conn *handle)
     struct wsk__conn *conn = wsk__conn_of(handle);
     bool full;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return false;
     wsk__conn_lock(conn);
-    full = wsk__ws_is_full_locked(conn, conn->srv->cfg.ws_send_limit);
+    full = wsk__ws_is_full_locked(conn, conn->conns->cfg->ws_send_limit);
     if (full)
         wsk__ws_await_drain_locked(conn);
     wsk__conn_unlock(conn);
@@ -102,7 +103,7 @@ static bool served_closed(const wsk_conn *handle, wsk_close_info *info)
     struct wsk__conn *conn = wsk__conn_of(handle);
     bool ended;
 
-    if (wsk__forked(&conn->srv->life)) {
+    if (wsk__forked(conn->conns->life)) {
         if (info != NULL)
             *info = (wsk_close_info){.code = 1006};
         return true;
@@ -120,7 +121,7 @@ static bool served_can_send(const wsk_conn *handle)
     struct wsk__conn *conn = wsk__conn_of(handle);
     bool can;
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return false;
     wsk__conn_lock(conn);
     can = wsk_ws_can_send(&conn->ws->engine);
@@ -132,7 +133,7 @@ static bool served_latency(const wsk_conn *handle, uint32_t *us)
 {
     struct wsk__conn *conn = wsk__conn_of(handle);
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return false;
     wsk__conn_lock(conn);
     *us = conn->ws->ping.latency_us;
@@ -144,7 +145,7 @@ static void served_hear_pings(wsk_conn *handle, bool hear)
 {
     struct wsk__conn *conn = wsk__conn_of(handle);
 
-    if (wsk__forked(&conn->srv->life))
+    if (wsk__forked(conn->conns->life))
         return;
     wsk__conn_lock(conn);
     conn->ws->hear = hear;
