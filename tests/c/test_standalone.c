@@ -7,8 +7,8 @@
 
 static wsk_server_config cfg;
 
-/* The peer's end; the other is *conn's, and its request is disowned. */
-static int adopt(wsk_conn **conn, const char *early, size_t early_len)
+/* Return the peer's end; *req owns the other. */
+static int adopt_request(wsk_request **req, const char *early, size_t early_len)
 {
     struct timeval patience = {PATIENCE_MS / 1000, 0};
     wsk_adoption how = {.head = UPGRADE("/standalone"),
@@ -18,7 +18,6 @@ static int adopt(wsk_conn **conn, const char *early, size_t early_len)
                         .local = "",
                         .config = &cfg};
     wsk_ws_verdict verdict;
-    wsk_request *req;
     int fd[2];
 
     wsk_config_init(&cfg);
@@ -28,13 +27,23 @@ static int adopt(wsk_conn **conn, const char *early, size_t early_len)
     how.head_len = strlen(how.head);
     how.transport = wsk_transport_fd(fd[1], &how.io);
     if (how.transport == NULL ||
-        wsk_request_adopt(&how, &req, &verdict) != WSK_OK ||
-        wsk_request_upgrade(req, NULL, NULL, 0, conn) != WSK_OK)
+        wsk_request_adopt(&how, req, &verdict) != WSK_OK)
+        abort();
+    return fd[0];
+}
+
+/* The same, upgraded: *conn owns the other end, and the request is disowned. */
+static int adopt(wsk_conn **conn, const char *early, size_t early_len)
+{
+    wsk_request *req;
+    int fd = adopt_request(&req, early, early_len);
+
+    if (wsk_request_upgrade(req, NULL, NULL, 0, conn) != WSK_OK)
         abort();
     wsk_conn_ref(*conn);
     wsk_request_disown(req);
-    EXPECT(hear_answer(fd[0], NULL, 0) == 101);
-    return fd[0];
+    EXPECT(hear_answer(fd, NULL, 0) == 101);
+    return fd;
 }
 
 /* The status that a handshake from a page deserves. */
@@ -64,6 +73,52 @@ static int judged(const char *head, bool https, const char *hosts)
         how.transport->free(how.io);
     close(fd[0]);
     return verdict.status;
+}
+
+/* All but the upgrade is the other server's. */
+static void expect_no_answer(wsk_request *req)
+{
+    const uint8_t *data;
+    size_t got;
+    int fd;
+
+    EXPECT(wsk_request_read(req, &fd, sizeof(fd), &got) == WSK_E_STATE);
+    EXPECT(wsk_request_seek(req, 0) == WSK_E_STATE);
+    EXPECT(wsk_request_wait(req) == WSK_E_STATE);
+    EXPECT(!wsk_request_body(req, &data, &got));
+    EXPECT(wsk_request_body_length(req) == WSK_LENGTH_UNKNOWN);
+    EXPECT(wsk_request_hints(req, NULL, 0) == WSK_E_STATE);
+    EXPECT(wsk_request_start(req, 200, NULL, NULL, 0, 0) == WSK_E_STATE);
+    EXPECT(wsk_request_write(req, "", 0) == WSK_E_STATE);
+    EXPECT(wsk_request_lend(req, "", 0, NULL, NULL) == WSK_E_STATE);
+    EXPECT(wsk_request_send_file(req, 0, 0, 1) == WSK_E_STATE);
+    EXPECT(wsk_request_flush(req) == WSK_E_STATE);
+    EXPECT(wsk_request_drain(req) == WSK_E_STATE);
+    EXPECT(wsk_request_finish(req) == WSK_E_STATE);
+    EXPECT(wsk_request_respond(req, 200, NULL, 0, "", 0) == WSK_E_STATE);
+    EXPECT(wsk_request_take_socket(req, &fd, &data, &got) == WSK_E_STATE);
+    EXPECT(!wsk_request_is_gone(req) && !wsk_request_head_sent(req));
+    EXPECT(wsk_request_server(req) == NULL);
+    EXPECT(strcmp(wsk_request_scheme(req), "http") == 0);
+    EXPECT(strcmp(wsk_request_prefix(req), "") == 0);
+    EXPECT(strcmp(wsk_request_peer(req, NULL), "") == 0);
+    EXPECT(strcmp(wsk_request_local(req, NULL), "") == 0);
+}
+
+TEST(a_request_of_another_server_is_answered_there)
+{
+    wsk_request *req;
+    wsk_conn *conn;
+    int fd = adopt_request(&req, "", 0);
+
+    cfg.ws_subprotocols = "chat";
+    EXPECT(strcmp(wsk_request_subprotocols(req), "chat") == 0);
+    expect_no_answer(req);
+    EXPECT(wsk_request_upgrade(req, NULL, NULL, 0, &conn) == WSK_OK);
+    EXPECT(wsk_request_upgrade(req, NULL, NULL, 0, &conn) == WSK_E_STATE);
+    expect_no_answer(req);
+    wsk_request_disown(req);
+    close(fd);
 }
 
 TEST(pages_and_hosts_are_judged_as_a_server_does)
