@@ -569,16 +569,14 @@ static bool next_noted(const char **p, char name[128])
     return false;
 }
 
-char *wsk__access_note(const struct wsk__logs *logs, const wsk_header *headers,
-                       size_t n)
+static char *note(const struct wsk__logs *logs, const wsk_header *headers,
+                  size_t n)
 {
     const wsk_head answer = {.headers = headers, .n_headers = n};
     const char *p = logs->format;
     char name[128], *noted, *at;
     size_t size = 0;
 
-    if (!logs->notes)
-        return NULL;
     while (next_noted(&p, name))
         size += wsk_head_get(&answer, name).len + 1;
     noted = at = wsk__alloc(size);
@@ -592,6 +590,12 @@ char *wsk__access_note(const struct wsk__logs *logs, const wsk_header *headers,
         at += value.len;
     }
     return noted;
+}
+
+char *wsk__access_note(const struct wsk__logs *logs, const wsk_header *headers,
+                       size_t n)
+{
+    return logs->notes ? note(logs, headers, n) : NULL;
 }
 
 /* Take a line up to its next blank. */

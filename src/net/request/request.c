@@ -20,12 +20,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-bool wsk__request_is_open(const wsk_request *req)
-{
-    return !req->finished && req->ops->start != NULL &&
-           atomic_load_explicit(&req->ws, memory_order_relaxed) == NULL;
-}
-
 /* WSK_OK: an answer has begun, and more of it may be sent. */
 static wsk_status may_send(const wsk_request *req)
 {

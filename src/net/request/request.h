@@ -2,11 +2,11 @@
 #ifndef WSK_NET_REQUEST_REQUEST_H
 #define WSK_NET_REQUEST_REQUEST_H
 
+#include "net/request/answer.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
 
-struct wsk__answer_ops;
 struct wsk__body;
 struct wsk__conn;
 struct wsk__ends;
@@ -35,7 +35,11 @@ struct wsk_request {
 };
 
 /* Return true if the handler may still answer. */
-bool wsk__request_is_open(const wsk_request *req);
+static inline bool wsk__request_is_open(const wsk_request *req)
+{
+    return !req->finished && req->ops->start != NULL &&
+           atomic_load_explicit(&req->ws, memory_order_relaxed) == NULL;
+}
 
 /* Note that the client is gone; returns WSK_E_CLOSED. */
 wsk_status wsk__request_gone(wsk_request *req);
