@@ -12,7 +12,7 @@ enum wsk__feed {
     WSK__FEED_MORE,  /* nothing has come */
     WSK__FEED_READY, /* h->head is set: call the handler */
     WSK__FEED_DATA,  /* bytes were added to h->body, or it is done */
-    WSK__FEED_STORE, /* so many that they must go to a file first */
+    WSK__FEED_STORE, /* the same: more than may stay in memory */
     WSK__FEED_SAY,   /* the engine has something to send */
     WSK__FEED_FULL,  /* memory_limit is reached, and this connection holds some
                       */

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/protocol.h"
 #include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/gate.h"
@@ -72,8 +73,8 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
     } else {
         if (h->ends.via != NULL && h->ends.via->header_due)
             wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
-        /* A connection with no octet of a request ends in silence: browsers
-         * open some ahead of time, and a 408 would be taken for an answer. */
+        /* A connection without a byte of a request ends in silence: browsers
+         * open some ahead of time, and would take a 408 for an answer. */
         wsk__conn_close(conn);
     }
     return true;
@@ -198,14 +199,22 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
     return false;
 }
 
-static bool cannot_call(struct wsk__conn *conn)
+enum called {
+    CALL_DONE,     /* the request is answered, or refused */
+    CALL_UPGRADED, /* the connection has another protocol now */
+    CALL_QUEUED,
+    CALL_LOST, /* and so was the lead */
+};
+
+/* Refuse a request that memory is out for. */
+static enum called cannot_call(struct wsk__conn *conn)
 {
     if (conn->h->head->websocket)
         wsk__socket_release(conn->conns->dispatch);
     wsk__http_count_streaming(conn, false);
     wsk__http_out_of_memory(conn);
     conn->busy = false;
-    return true;
+    return CALL_DONE;
 }
 
 void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
@@ -227,13 +236,28 @@ static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
     return true;
 }
 
-/* Call the handler of a request here, or queue the call. False: the lead was
- * lost. */
-static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
+/* Queue the call of a request: it cannot be made here. */
+static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    bool leads, upgraded;
     enum wsk__limit limit;
+
+    if (!wsk__http_retain(th, conn))
+        return cannot_call(conn);
+    wsk__load_account(conn);
+    limit = wsk__call_queue(conn->conns->dispatch, &conn->call);
+    if (limit != WSK__LIMITS) {
+        wsk__http_refuse(th, conn, limit);
+        return CALL_DONE;
+    }
+    wsk__wait_arm(conn);
+    return CALL_QUEUED;
+}
+
+/* Call the handler of a request here, or queue the call. */
+static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
+{
     const struct wsk__builtin *builtin;
+    bool leads, upgraded;
 
     conn->busy = true;
     /* The handler reads a body still to come into this thread's buffer; input
@@ -247,17 +271,8 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
         wsk__http_count_streaming(conn, true);
     }
     wsk__overdue_arm(conn, conn->h->http.to_head);
-    if (!begin_call(th, conn, &builtin)) {
-        if (!wsk__http_retain(th, conn))
-            return cannot_call(conn);
-        wsk__load_account(conn);
-        limit = wsk__call_queue(conn->conns->dispatch, &conn->call);
-        if (limit != WSK__LIMITS)
-            wsk__http_refuse(th, conn, limit);
-        else
-            wsk__wait_arm(conn);
-        return true;
-    }
+    if (!begin_call(th, conn, &builtin))
+        return queue_call(th, conn);
     upgraded = answer_request(th, conn, builtin, false);
     leads = wsk__call_end(th);
     if (leads) {
@@ -269,7 +284,9 @@ static bool call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
     }
     if (upgraded)
         wsk__conn_unref(conn);
-    return leads;
+    if (!leads)
+        return CALL_LOST;
+    return upgraded ? CALL_UPGRADED : CALL_DONE;
 }
 
 static bool input_is_left(const struct wsk__conn *conn)
@@ -391,6 +408,17 @@ static bool turn_ends(struct wsk__thread *th, struct wsk__conn *conn)
     return true;
 }
 
+/* Close the connection once its last bytes have left. */
+static bool end_connection(struct wsk__thread *th, struct wsk__conn *conn)
+{
+    if (wsk__http_flush_in_turn(th, conn) == WSK__IO_WAIT) {
+        await_reader(conn, WSK__WRITE);
+        return turn_ends(th, conn);
+    }
+    finish_connection(conn);
+    return true;
+}
+
 static bool run(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int served = 0;; served++) {
@@ -421,12 +449,7 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
             await_input(conn);
             return true;
         case WSK__FEED_ENDED:
-            if (wsk__http_flush_in_turn(th, conn) == WSK__IO_WAIT) {
-                await_reader(conn, WSK__WRITE);
-                return turn_ends(th, conn);
-            }
-            finish_connection(conn);
-            return true;
+            return end_connection(th, conn);
         case WSK__FEED_FULL:
             wsk__load_wait(conn);
             return turn_ends(th, conn);
@@ -443,12 +466,16 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
                 close_request(conn);
                 continue;
             }
-            if (!call_or_queue(th, conn))
-                return false;
-            if (conn->busy)
+            switch (call_or_queue(th, conn)) {
+            case CALL_DONE:
+                continue;
+            case CALL_UPGRADED:
+                return wsk__conn_ops(conn)->posted(th, conn, 0);
+            case CALL_QUEUED:
                 return true;
-            if (conn->ws != NULL)
-                return wsk__upgrade_serve(th, conn);
+            case CALL_LOST:
+                return false;
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ struct subject {
 
 /* ------------------------------------------------------------- pieces --- */
 
-static void put_octets(struct line *l, const char *text, size_t len)
+static void put_bytes(struct line *l, const char *text, size_t len)
 {
     /* Only a format longer than a line comes to this cut. */
     len = wsk__utf8_cut((const uint8_t *)text, len, sizeof(l->text) - l->n);
@@ -71,7 +71,7 @@ static void put_octets(struct line *l, const char *text, size_t len)
 
 static void put(struct line *l, const char *text)
 {
-    put_octets(l, text, strlen(text));
+    put_bytes(l, text, strlen(text));
 }
 
 static void put_escaped(struct line *l, wsk_str s, enum wsk__escape how)
@@ -104,7 +104,7 @@ static void put_number(struct line *l, uint64_t n)
     do
         digits[--at] = (char)('0' + n % 10);
     while ((n /= 10) > 0);
-    put_octets(l, digits + at, sizeof(digits) - at);
+    put_bytes(l, digits + at, sizeof(digits) - at);
 }
 
 /* Most lines fall into the same second as the line before. */
@@ -351,7 +351,7 @@ static void put_atom(struct line *l, struct subject *s,
 {
     switch (atom->what) {
     case 0:
-        put_octets(l, atom->name.p, atom->name.len);
+        put_bytes(l, atom->name.p, atom->name.len);
         break;
     case 'h':
         put_or_dash(l, (wsk_str){s->r->peer, strlen(s->r->peer)});

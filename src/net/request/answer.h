@@ -50,10 +50,10 @@ struct wsk__answer_ops {
 
     /* ---- thread of the call: the request becomes another thing ---- */
 
-    /* As wsk_request_upgrade(); `protocol` was offered. */
+    /* Do what wsk_request_upgrade() says; `protocol` was offered. */
     wsk_status (*upgrade)(wsk_request *req, const char *protocol,
                           const wsk_header *headers, size_t n, wsk_conn **out);
-    /* As wsk_request_take_socket(). */
+    /* Do what wsk_request_take_socket() says. */
     wsk_status (*detach)(wsk_request *req, int *fd, const uint8_t **data,
                          size_t *len);
 

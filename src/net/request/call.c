@@ -45,7 +45,7 @@ void wsk__request_answer(struct wsk__thread *th, wsk_request *req,
     }
 }
 
-/* Whoever wrote the handler forgot the answer. */
+/* Answer in the place of a handler that gave no answer. */
 static void answer_500(wsk_request *req)
 {
     static const char TEXT[] = "Internal Server Error\n";
@@ -87,7 +87,7 @@ wsk_status wsk__request_end(wsk_request *req)
     if (!req->aborted && !wsk__may_answer(req->conn, WSK__BY_HANDLER))
         req->aborted = true;
     if (wsk__is_overdue(req->conn) && !req->head_left)
-        req->status = 503; /* its client was told so */
+        req->status = 503; /* as the client was told */
     if (req->status == 0)
         req->status = req->ops->refused(req);
     wsk__request_log(req);

@@ -36,7 +36,7 @@ wsk_status wsk__segments_add_file(struct wsk__segments *segments, size_t queued,
                                   int fd, uint64_t offset, uint64_t length,
                                   bool ends_by_close);
 
-/* The same of memory, which is lent: release(user) gives it back once it has
+/* Add memory, which is lent: release(user) gives it back once it has
  * left or never will. WSK_OK, WSK_E_NOMEM. */
 wsk_status wsk__segments_add_lent(struct wsk__segments *segments, size_t queued,
                                   const uint8_t *data, size_t len,

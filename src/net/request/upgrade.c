@@ -119,11 +119,6 @@ void wsk__upgrade_done(wsk_request *req)
     wsk__ws_handler_done(req->conn);
 }
 
-bool wsk__upgrade_serve(struct wsk__thread *th, struct wsk__conn *conn)
-{
-    return wsk__ws_serve(th, conn);
-}
-
 wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
                                    const uint8_t **data, size_t *len)
 {

@@ -7,10 +7,8 @@
 #include "wsocket.h"
 
 struct wsk__conns;
-struct wsk__conn;
 struct wsk__ends;
 struct wsk__served;
-struct wsk__thread;
 
 enum { WSK__UPGRADE_EXTRA = 64 }; /* fields of the application in a 101 */
 
@@ -49,10 +47,5 @@ wsk_status wsk__upgrade_complete(struct wsk__upgrade *up, wsk_request *req,
 
 /* The handler has returned: close the WebSocket, unless events serve it. */
 void wsk__upgrade_done(wsk_request *req);
-
-/* ---- leader ---- */
-
-/* Serve a connection that has become a WebSocket. False: the lead was lost. */
-bool wsk__upgrade_serve(struct wsk__thread *th, struct wsk__conn *conn);
 
 #endif
