@@ -22,9 +22,10 @@ LOOP = OS | {"src/net/loop"}
 DISPATCH = LOOP | {"src/net/log", "src/net/dispatch"}
 CONN = DISPATCH | {"src/net/conn", "src/http"}
 HANDLE = CONN | {"src/net/handle", "src/ws"}
-WEBSOCKET = HANDLE | {"src/net/websocket", "src/topic"}
+MAILBOX = HANDLE | {"src/net/mailbox", "src/topic"}
+WEBSOCKET = MAILBOX | {"src/net/websocket"}
 REQUEST = WEBSOCKET | {"src/net/request"}
-HTTP1 = (REQUEST - {"src/net/websocket"}) | {"src/net/http1"}
+HTTP1 = (REQUEST - {"src/net/websocket", "src/net/mailbox"}) | {"src/net/http1"}
 STANDALONE = OS | {"src/net/standalone", "src/net/request",
                    "src/net/handle", "src/http", "src/ws"}
 SERVER = REQUEST | {"src/net/http1", "src/net/http2", "src/net/standalone",
@@ -44,6 +45,7 @@ ROOMS = {
     "src/net/dispatch": DISPATCH,
     "src/net/conn": CONN,
     "src/net/handle": HANDLE,
+    "src/net/mailbox": MAILBOX,
     "src/net/websocket": WEBSOCKET,
     "src/net/request": REQUEST,
     "src/net/http1": HTTP1,

@@ -7,9 +7,9 @@
 #include "net/conn/lock.h"
 #include "net/log/limits.h"
 #include "net/loop/post.h"
+#include "net/mailbox/served.h"
+#include "net/mailbox/stall.h"
 #include "net/server/server.h"
-#include "net/websocket/served.h"
-#include "net/websocket/stall.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -493,10 +493,10 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     close(other);
     for (int i = 0; i < n; i++)
         close(fds[i]);
-    for (int ms = 0;
-         ms < PATIENCE_MS && atomic_load(&s.srv->sockets.heads) != 0; ms++)
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->conns.heads) != 0;
+         ms++)
         usleep(1000);
-    EXPECT(atomic_load(&s.srv->sockets.heads) == 0);
+    EXPECT(atomic_load(&s.srv->conns.heads) == 0);
     other = open_ws(&s, UPGRADE("/"));
     EXPECT(other >= 0);
     close(other);

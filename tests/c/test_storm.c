@@ -625,7 +625,7 @@ static bool holds_nothing(wsk_server *srv)
              0;
     pthread_mutex_unlock(&srv->dispatch.lock);
     return nobody && atomic_load(&srv->conns.counted) == 0 &&
-           atomic_load(&srv->sockets.heads) == 0 &&
+           atomic_load(&srv->conns.heads) == 0 &&
            atomic_load(&srv->site.spilled) == 0 &&
            atomic_load(&srv->site.streaming) == 0 &&
            atomic_load(&srv->sockets.deflate_bytes) == 0;

@@ -32,6 +32,8 @@ struct wsk__conns {
 
     const struct wsk__protocol *protocol; /* fixed: of new connections */
     atomic_size_t counted; /* bytes that wait for more, see memory_limit */
+    atomic_size_t
+        heads; /* the same: handshakes that WebSockets keep for good */
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];

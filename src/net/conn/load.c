@@ -1,7 +1,6 @@
 #include "net/conn/load.h"
 
 #include "net/conn/conns.h"
-#include "net/websocket/sockets.h"
 
 #include <stdatomic.h>
 
@@ -10,13 +9,12 @@ bool wsk__memory_is_past(const struct wsk__conns *conns)
     uint64_t limit = conns->cfg->memory_limit;
 
     return limit > 0 &&
-           atomic_load(&conns->counted) + atomic_load(&conns->sockets->heads) >
-               limit;
+           atomic_load(&conns->counted) + atomic_load(&conns->heads) > limit;
 }
 
 bool wsk__heads_are_past(const struct wsk__conns *conns)
 {
     uint64_t limit = conns->cfg->memory_limit;
 
-    return limit > 0 && atomic_load(&conns->sockets->heads) > limit / 2;
+    return limit > 0 && atomic_load(&conns->heads) > limit / 2;
 }

@@ -52,6 +52,8 @@ const char *wsk_request_subprotocols(const wsk_request *req)
     return req->cfg->ws_subprotocols;
 }
 
+const struct wsk__ends wsk__no_ends;
+
 static const char *address(const struct wsk__address *a, uint16_t *port)
 {
     if (port != NULL)

@@ -34,6 +34,9 @@ struct wsk_request {
     size_t body_at;  /* bytes read of what a whole body has in memory */
 };
 
+/* For a request whose connection is not ours: no addresses, http. */
+extern const struct wsk__ends wsk__no_ends;
+
 /* Return true if the handler may still answer. */
 static inline bool wsk__request_is_open(const wsk_request *req)
 {

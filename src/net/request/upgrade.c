@@ -6,6 +6,7 @@
 #include "net/dispatch/calls.h"
 #include "net/handle/handshake.h"
 #include "net/log/limits.h"
+#include "net/mailbox/served.h"
 #include "net/os/life.h"
 #include "net/request/admit.h"
 #include "net/request/answer.h"
@@ -15,7 +16,7 @@
 #include "net/request/request.h"
 #include "net/request/timeout.h"
 #include "net/websocket/open.h"
-#include "net/websocket/served.h"
+#include "net/websocket/serve.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>

@@ -17,6 +17,7 @@
 #include "net/log/access.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
+#include "net/mailbox/thread.h"
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/process.h"
@@ -25,7 +26,6 @@
 #include "net/server/logs.h"
 #include "net/server/stop.h"
 #include "net/websocket/open.h"
-#include "net/websocket/thread.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
 

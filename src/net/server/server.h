@@ -18,10 +18,10 @@
 #include "net/dispatch/offload.h"
 #include "net/log/log.h"
 #include "net/loop/loop.h"
+#include "net/mailbox/sockets.h"
 #include "net/os/life.h"
 #include "net/request/site.h"
 #include "net/server/stop.h"
-#include "net/websocket/sockets.h"
 #include "wsocket.h"
 
 struct wsk_server {

@@ -1,7 +1,6 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "http/host.h"
-#include "net/conn/peer.h"
 #include "net/handle/handshake.h"
 #include "net/request/answer.h"
 #include "net/request/request.h"
@@ -10,8 +9,6 @@
 #include "wsocket.h"
 
 #include <string.h>
-
-static const struct wsk__ends NO_ENDS;
 
 /* An attempt on the socket of another server. */
 struct adopted_request {
@@ -147,7 +144,7 @@ wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
     req->lent = false;
     req->base.ops = &ADOPTED;
     req->base.cfg = how->config;
-    req->base.ends = &NO_ENDS;
+    req->base.ends = &wsk__no_ends;
     req->base.head = req->head;
     req->verdict = *verdict;
     *out = &req->base;

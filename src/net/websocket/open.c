@@ -6,12 +6,13 @@
 #include "net/conn/lock.h"
 #include "net/dispatch/calls.h"
 #include "net/handle/handshake.h"
+#include "net/mailbox/inbox.h"
+#include "net/mailbox/served.h"
+#include "net/mailbox/sockets.h"
 #include "net/os/clock.h"
 #include "net/websocket/events.h"
-#include "net/websocket/inbox.h"
 #include "net/websocket/protocol.h"
-#include "net/websocket/served.h"
-#include "net/websocket/sockets.h"
+#include "net/websocket/serve.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/deflate.h"
@@ -75,7 +76,7 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
     ws->rx = WSK__RX_HANDLER;
     ws->ping.latency_us = UINT32_MAX;
     wsk__ws_hold(&ws->engine, true);
-    atomic_fetch_add(&conns->sockets->heads, ws->block);
+    atomic_fetch_add(&conns->heads, ws->block);
     return ws;
 }
 
@@ -121,7 +122,7 @@ void wsk__ws_discard(struct wsk__served *ws)
         wsk__inbox_item_free(item);
     release_deflate(conns, ws);
     atomic_fetch_sub(&conns->counted, ws->counted);
-    atomic_fetch_sub(&conns->sockets->heads, ws->block);
+    atomic_fetch_sub(&conns->heads, ws->block);
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);

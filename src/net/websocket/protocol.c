@@ -5,9 +5,10 @@
 #include "net/conn/lock.h"
 #include "net/conn/protocol.h"
 #include "net/loop/source.h"
-#include "net/websocket/end.h"
-#include "net/websocket/load.h"
-#include "net/websocket/served.h"
+#include "net/mailbox/end.h"
+#include "net/mailbox/load.h"
+#include "net/mailbox/served.h"
+#include "net/websocket/serve.h"
 
 #include <stdatomic.h>
 

@@ -1,10 +1,10 @@
-/* net/websocket/thread: what a thread keeps for the WebSockets that it serves.
+/* net/mailbox/thread: what a thread keeps for the WebSockets that it serves.
  */
-#ifndef WSK_NET_WEBSOCKET_THREAD_H
-#define WSK_NET_WEBSOCKET_THREAD_H
+#ifndef WSK_NET_MAILBOX_THREAD_H
+#define WSK_NET_MAILBOX_THREAD_H
 
 #include "net/dispatch/thread.h"
-#include "net/websocket/inbox.h"
+#include "net/mailbox/inbox.h"
 
 struct wsk__out;
 

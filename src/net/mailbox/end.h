@@ -1,6 +1,6 @@
-/* net/websocket/end: peers that are given up, and the line about the end. */
-#ifndef WSK_NET_WEBSOCKET_END_H
-#define WSK_NET_WEBSOCKET_END_H
+/* net/mailbox/end: peers that are given up, and the line about the end. */
+#ifndef WSK_NET_MAILBOX_END_H
+#define WSK_NET_MAILBOX_END_H
 
 #include "wsocket.h"
 

@@ -1,9 +1,9 @@
-/* net/websocket/load: a WebSocket's share of memory_limit. */
-#ifndef WSK_NET_WEBSOCKET_LOAD_H
-#define WSK_NET_WEBSOCKET_LOAD_H
+/* net/mailbox/load: a WebSocket's share of memory_limit. */
+#ifndef WSK_NET_MAILBOX_LOAD_H
+#define WSK_NET_MAILBOX_LOAD_H
 
 #include "net/conn/conn.h"
-#include "net/websocket/served.h"
+#include "net/mailbox/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

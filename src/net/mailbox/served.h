@@ -1,13 +1,12 @@
-/* net/websocket/served: a WebSocket that the loop serves. Its engine, inbox,
+/* net/mailbox/served: a WebSocket that the loop serves. Its engine, inbox,
  * outbox and flags are guarded by wsk__conn_lock(); one thread at a time reads
  * from its descriptor, see enum wsk__rx. */
-#ifndef WSK_NET_WEBSOCKET_SERVED_H
-#define WSK_NET_WEBSOCKET_SERVED_H
+#ifndef WSK_NET_MAILBOX_SERVED_H
+#define WSK_NET_MAILBOX_SERVED_H
 
 #include "net/conn/min_rate.h"
 #include "net/handle/handle.h"
 #include "net/handle/ping.h"
-#include "net/loop/source.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -93,27 +92,5 @@ static inline struct wsk__conn *wsk__conn_of(const wsk_conn *handle)
 {
     return ((const struct wsk__served *)handle)->conn;
 }
-
-/* ---- leader; `conn` is not busy ---- */
-
-/* Read, deliver events, send and set the next deadline, as far as may be. */
-wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn);
-
-/* Return the deadline of the connection's phase; UINT64_MAX: none. */
-uint64_t wsk__ws_deadline(struct wsk__conn *conn);
-
-/* Act on that deadline, which has passed. */
-wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
-
-/* ---- any thread that holds no lock ---- */
-
-/* Close, unless handlers were attached: the request's handler has returned. */
-void wsk__ws_handler_done(struct wsk__conn *conn);
-
-/* Close with 1001. */
-void wsk__ws_goaway(struct wsk__conn *conn);
-
-/* Give the transport up; its events are still delivered. */
-void wsk__ws_lost(struct wsk__conn *conn);
 
 #endif

@@ -1,11 +1,11 @@
-#include "net/websocket/load.h"
+#include "net/mailbox/load.h"
 
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/load.h"
+#include "net/mailbox/served.h"
+#include "net/mailbox/stall.h"
 #include "net/os/clock.h"
-#include "net/websocket/served.h"
-#include "net/websocket/stall.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

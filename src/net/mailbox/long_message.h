@@ -1,6 +1,6 @@
-/* net/websocket/long_message: long messages are read to where they grow. */
-#ifndef WSK_NET_WEBSOCKET_LONG_MESSAGE_H
-#define WSK_NET_WEBSOCKET_LONG_MESSAGE_H
+/* net/mailbox/long_message: long messages are read to where they grow. */
+#ifndef WSK_NET_MAILBOX_LONG_MESSAGE_H
+#define WSK_NET_MAILBOX_LONG_MESSAGE_H
 
 #include "wsocket.h"
 

@@ -1,4 +1,4 @@
-#include "net/websocket/end.h"
+#include "net/mailbox/end.h"
 
 #include "base/mem.h"
 #include "net/conn/conn.h"
@@ -6,12 +6,12 @@
 #include "net/conn/lock.h"
 #include "net/log/access.h"
 #include "net/log/limits.h"
+#include "net/mailbox/inbox.h"
+#include "net/mailbox/load.h"
+#include "net/mailbox/outbox.h"
+#include "net/mailbox/served.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
-#include "net/websocket/inbox.h"
-#include "net/websocket/load.h"
-#include "net/websocket/outbox.h"
-#include "net/websocket/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

@@ -1,4 +1,4 @@
-#include "net/websocket/thread.h"
+#include "net/mailbox/thread.h"
 
 #include "net/dispatch/thread.h"
 #include "ws/queue.h"

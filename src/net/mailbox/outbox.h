@@ -1,10 +1,10 @@
-/* net/websocket/outbox: frames that wait to be sent to the peer. */
-#ifndef WSK_NET_WEBSOCKET_OUTBOX_H
-#define WSK_NET_WEBSOCKET_OUTBOX_H
+/* net/mailbox/outbox: frames that wait to be sent to the peer. */
+#ifndef WSK_NET_MAILBOX_OUTBOX_H
+#define WSK_NET_MAILBOX_OUTBOX_H
 
 #include "net/conn/conn.h"
+#include "net/mailbox/served.h"
 #include "net/os/stream.h"
-#include "net/websocket/served.h"
 #include "wsocket.h"
 
 struct wsk__served;

@@ -1,7 +1,7 @@
-/* net/websocket/inbox: the input of a WebSocket, parsed into the messages that
+/* net/mailbox/inbox: the input of a WebSocket, parsed into the messages that
  * its handler gets. */
-#ifndef WSK_NET_WEBSOCKET_INBOX_H
-#define WSK_NET_WEBSOCKET_INBOX_H
+#ifndef WSK_NET_MAILBOX_INBOX_H
+#define WSK_NET_MAILBOX_INBOX_H
 
 #include "wsocket.h"
 

@@ -1,4 +1,4 @@
-#include "net/websocket/long_message.h"
+#include "net/mailbox/long_message.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -6,8 +6,8 @@
 #include "net/conn/conns.h"
 #include "net/dispatch/dispatch.h"
 #include "net/handle/spare.h"
+#include "net/mailbox/served.h"
 #include "net/os/clock.h"
-#include "net/websocket/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

@@ -1,12 +1,12 @@
-#include "net/websocket/stall.h"
+#include "net/mailbox/stall.h"
 
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/min_rate.h"
+#include "net/mailbox/outbox.h"
+#include "net/mailbox/served.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
-#include "net/websocket/outbox.h"
-#include "net/websocket/served.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 

@@ -1,7 +1,7 @@
-/* net/websocket/stall: how fast a peer must take what is sent to it, and
+/* net/mailbox/stall: how fast a peer must take what is sent to it, and
  * complete the message that it sends. */
-#ifndef WSK_NET_WEBSOCKET_STALL_H
-#define WSK_NET_WEBSOCKET_STALL_H
+#ifndef WSK_NET_MAILBOX_STALL_H
+#define WSK_NET_MAILBOX_STALL_H
 
 #include "wsocket.h"
 

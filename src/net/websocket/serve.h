@@ -1,0 +1,32 @@
+/* net/websocket/serve: the loop's work for a WebSocket. */
+#ifndef WSK_NET_WEBSOCKET_SERVE_H
+#define WSK_NET_WEBSOCKET_SERVE_H
+
+#include "net/loop/source.h"
+
+struct wsk__conn;
+struct wsk__thread;
+
+/* ---- leader; `conn` is not busy ---- */
+
+/* Read, deliver events, send and set the next deadline, as far as may be. */
+wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* Return the deadline of the connection's phase; UINT64_MAX: none. */
+uint64_t wsk__ws_deadline(struct wsk__conn *conn);
+
+/* Act on that deadline, which has passed. */
+wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
+
+/* ---- any thread that holds no lock ---- */
+
+/* Close, unless handlers were attached: the request's handler has returned. */
+void wsk__ws_handler_done(struct wsk__conn *conn);
+
+/* Close with 1001. */
+void wsk__ws_goaway(struct wsk__conn *conn);
+
+/* Give the transport up; its events are still delivered. */
+void wsk__ws_lost(struct wsk__conn *conn);
+
+#endif
