@@ -4,6 +4,8 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/idle.h"
+#include "net/conn/opening.h"
+#include "net/conn/peer.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
@@ -55,19 +57,20 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
                       const struct wsk__address *peer,
                       const struct wsk__listener *listener)
 {
-    struct wsk__address local = listener->local;
+    struct wsk__ends ends = {.peer = *peer, .local = listener->local};
 
     if (!listener->fixed)
-        wsk__listens_at(fd, &local); /* asks for this end of it */
+        wsk__listens_at(fd, &ends.local); /* asks for this end of it */
     conn->source.ops = &wsk__conn_source;
     conn->conns = conns;
     conn->fd = fd;
     conn->want = WSK__READ;
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->refs, 1); /* the loop's */
-    atomic_init(&conn->ops, conns->protocol->ops);
-    if (!conns->protocol->open(conn, peer, &local) ||
-        !wsk__poller_add(conns->loop->poller, fd, conn, false)) {
+    if (!wsk__opening_begin(conn, &ends))
+        return false;
+    if (!wsk__poller_add(conns->loop->poller, fd, conn, false)) {
+        wsk__conn_ops(conn)->closed(conn);
         conns->protocol->release(conn);
         return false;
     }

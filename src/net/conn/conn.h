@@ -14,6 +14,7 @@
 
 struct wsk__conns;
 struct wsk__exchange;
+struct wsk__opening;
 struct wsk__served;
 struct wsk__thread;
 
@@ -61,7 +62,10 @@ struct wsk__conn {
     struct wsk__call call; /* of its request, or for its WebSocket */
 
     /* owner */
-    struct wsk__exchange *h;
+    union {
+        struct wsk__opening *opening; /* before its protocol is spoken */
+        struct wsk__exchange *h;
+    };
     struct wsk__served *ws; /* NULL until the 101 has left */
     uint64_t since_ms;      /* last progress in the present phase; the last
                                octet from a WebSocket's peer */

@@ -8,7 +8,6 @@
 #include "http/forwarded.h"
 #include "http/proxy.h"
 #include "net/conn/conns.h"
-#include "net/os/clock.h"
 #include "net/os/listen.h"
 #include "wsocket.h"
 
@@ -69,8 +68,6 @@ bool wsk__via_open(const struct wsk__conns *conns, struct wsk__ends *ends)
     via->peer = ends->peer;
     via->local = ends->local;
     via->trusted = is_trusted(&conns->trust, &via->peer);
-    via->header_due = conns->cfg->proxy_protocol;
-    via->since_ms = wsk__now_ms();
     return true;
 }
 
@@ -96,8 +93,6 @@ int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
     size_t used;
     int got;
 
-    if (via == NULL || !via->header_due)
-        return WSK__PROXY_OK;
     if (conns->trust.n > 0 && !via->trusted)
         return WSK__PROXY_BAD;
     got = (int)wsk__proxy_parse(wsk__buf_data(in), wsk__buf_len(in), &used,
@@ -105,7 +100,6 @@ int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
     if (got != WSK__PROXY_OK)
         return got;
     wsk__buf_ack(in, used);
-    via->header_due = false;
     switch (said.client) {
     case WSK__PROXIED_LOCAL:
         break;

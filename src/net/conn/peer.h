@@ -25,14 +25,12 @@ struct wsk__trust {
 /* Of a connection that may come from a proxy. Owner. */
 struct wsk__via {
     struct wsk__address peer, local; /* who it is, before a request says more */
-    bool trusted;    /* what its requests say of their clients counts */
-    bool header_due; /* of the PROXY protocol */
-    bool https;      /* of the open request, to its client */
+    bool trusted; /* what its requests say of their clients counts */
+    bool https;   /* of the open request, to its client */
     /* SCRIPT_NAME: what a proxy took off the path, and then script_name */
     char prefix[WSK__PREFIX_SAID + WSK__SCRIPT_NAME];
     char host[WSK__HOST_TEXT]; /* the authority that its client asked for; "":
                                   the one that stands in its head */
-    uint64_t since_ms;         /* for the header's deadline */
 };
 
 /* The two ends of a connection, as its open request tells them. Owner. */
@@ -65,7 +63,7 @@ void wsk__via_request(const struct wsk__conns *conns, struct wsk__ends *ends,
 void wsk__via_rehost(wsk_head *head, const char *host);
 
 /* Take the header of the PROXY protocol from `in`, the input before the first
- * request: WSK__PROXY_OK once it is through, or none is due. */
+ * request: WSK__PROXY_OK once it is through. */
 int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
                     struct wsk__buf *in);
 

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct wsk__address;
+struct wsk__buf;
 struct wsk__conn;
+struct wsk__ends;
 
 struct wsk__protocol_ops {
     /* The state stands under the connection's lock, so that the leader may work
@@ -33,7 +34,7 @@ struct wsk__protocol_ops {
     bool (*is_idle)(const struct wsk__conn *conn);
 
     /* The server stops, see conns->draining. Leader; a handler may own the
-     * state. */
+     * state. NULL: a post is enough. */
     void (*drain)(struct wsk__conn *conn);
     /* The time of that is up. Leader, which owns the state. */
     void (*end)(struct wsk__conn *conn);
@@ -41,16 +42,18 @@ struct wsk__protocol_ops {
     /* The connection closes, under its lock: return true if a thread still uses
      * the descriptor, which that thread will close. Leader. NULL: none does. */
     bool (*close_locked)(struct wsk__conn *conn);
-    /* It has closed. Leader. */
+    /* The connection has closed. Leader. */
     void (*closed)(struct wsk__conn *conn);
 };
 
 /* A row of the protocols that a listener offers. */
 struct wsk__protocol {
     const struct wsk__protocol_ops *ops;
-    /* Give a new connection its state and its call. False: memory is out. */
-    bool (*open)(struct wsk__conn *conn, const struct wsk__address *peer,
-                 const struct wsk__address *local);
+    /* Give a connection its state and its call. `ends` become its own, and so
+     * does `early`, the input so far; NULL: there was none. False: memory is
+     * out; both are freed all the same. */
+    bool (*open)(struct wsk__conn *conn, struct wsk__ends *ends,
+                 struct wsk__buf *early);
     /* Free that state. Any thread, with the last reference. */
     void (*release)(struct wsk__conn *conn);
 };

@@ -29,8 +29,6 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn)
         return wsk__min_rate_due_ms(&h->departure, cfg->write_rate);
     if (h->head != NULL || wsk__http_draining(&h->http))
         return wsk__min_rate_due_ms(&h->arrival, cfg->body_rate);
-    if (h->ends.via != NULL && h->ends.via->header_due)
-        return h->ends.via->since_ms + cfg->head_timeout_ms;
     if (wsk__http_head_begun(&h->http))
         return h->head_ms + cfg->head_timeout_ms;
     return conn->since_ms +

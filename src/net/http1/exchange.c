@@ -16,17 +16,23 @@
 #include "wsocket.h"
 
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
-                                        const struct wsk__address *peer,
-                                        const struct wsk__address *local)
+                                        struct wsk__ends *ends,
+                                        struct wsk__buf *early)
 {
     struct wsk__exchange *h = wsk__calloc(sizeof(*h));
 
-    if (h == NULL)
+    if (h == NULL) {
+        wsk__free(ends->via);
+        if (early != NULL)
+            wsk__buf_free(early);
         return NULL;
-    h->ends.peer = *peer;
-    h->ends.local = *local;
+    }
+    h->ends = *ends;
+    h->spoken = early != NULL;
     wsk__http_init(&h->http, limits);
     wsk__buf_init(&h->in, SIZE_MAX / 4);
+    if (early != NULL)
+        h->in = *early;
     wsk__body_init(&h->body);
     return h;
 }

@@ -66,10 +66,11 @@ void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
  * this thread, before anything is answered. */
 void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
 
-/* Make the share of a new connection; NULL when memory is out. */
+/* Make the share of a connection, which takes over `ends` and `early`, the
+ * input so far, or NULL. NULL when memory is out: both are freed. */
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
-                                        const struct wsk__address *peer,
-                                        const struct wsk__address *local);
+                                        struct wsk__ends *ends,
+                                        struct wsk__buf *early);
 /* NULL is legal. Lent memory is given back by calls of `dispatch`. */
 void wsk__exchange_free(struct wsk__exchange *h,
                         struct wsk__dispatch *dispatch);

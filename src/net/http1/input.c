@@ -2,7 +2,6 @@
 
 #include "base/buf.h"
 #include "http/conn.h"
-#include "http/proxy.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/min_rate.h"
@@ -11,7 +10,6 @@
 #include "net/http1/exchange.h"
 #include "net/http1/load.h"
 #include "net/http1/thread.h"
-#include "net/log/limits.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
 #include "net/request/admit.h"
@@ -216,41 +214,11 @@ static bool is_ready(const struct wsk__conn *conn)
             conn->conns->site->buffering == WSK__BUFFER_NEVER);
 }
 
-/* Take the header of the PROXY protocol, before all HTTP. DATA: it is through.
- * A peer that sends anything else gets no answer. */
-static enum wsk__feed take_proxy(struct wsk__thread *th, struct wsk__conn *conn)
-{
-    enum wsk__feed got;
-
-    for (;;) {
-        if (!wsk__http_keep_span(th, conn))
-            return WSK__FEED_ENDED;
-        switch (wsk__via_header(conn->conns, &conn->h->ends, &conn->h->in)) {
-        case WSK__PROXY_OK:
-            return WSK__FEED_DATA;
-        case WSK__PROXY_BAD:
-            wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
-            conn->eof = true;
-            return WSK__FEED_ENDED;
-        }
-        got = receive(th, conn);
-        if (got != WSK__FEED_DATA)
-            return got;
-    }
-}
-
-static bool proxy_due(const struct wsk__conn *conn)
-{
-    return conn->h->ends.via != NULL && conn->h->ends.via->header_due;
-}
-
 enum wsk__feed wsk__http_feed_some(struct wsk__thread *th,
                                    struct wsk__conn *conn)
 {
     enum wsk__feed got;
 
-    if (proxy_due(conn) && (got = take_proxy(th, conn)) != WSK__FEED_DATA)
-        return got;
     for (;;) {
         wsk_http_event ev = wsk_http_next(&conn->h->http);
 

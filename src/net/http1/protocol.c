@@ -18,12 +18,12 @@
 #include "net/os/stream.h"
 #include "net/request/timeout.h"
 
-bool wsk__http1_open(struct wsk__conn *conn, const struct wsk__address *peer,
-                     const struct wsk__address *local)
+bool wsk__http1_open(struct wsk__conn *conn, struct wsk__ends *ends,
+                     struct wsk__buf *early)
 {
     conn->call.ops = &wsk__http_call_ops;
-    conn->h = wsk__exchange_new(&conn->conns->cfg->limits, peer, local);
-    return conn->h != NULL && wsk__via_open(conn->conns, &conn->h->ends);
+    conn->h = wsk__exchange_new(&conn->conns->cfg->limits, ends, early);
+    return conn->h != NULL;
 }
 
 void wsk__http1_release(struct wsk__conn *conn)

@@ -6,9 +6,9 @@
 
 extern const struct wsk__protocol_ops wsk__http1_protocol;
 
-/* Give a new connection its exchange. False: memory is out. */
-bool wsk__http1_open(struct wsk__conn *conn, const struct wsk__address *peer,
-                     const struct wsk__address *local);
+/* Give a connection its exchange; see struct wsk__protocol. */
+bool wsk__http1_open(struct wsk__conn *conn, struct wsk__ends *ends,
+                     struct wsk__buf *early);
 
 /* Free that, if the connection has it still. */
 void wsk__http1_release(struct wsk__conn *conn);

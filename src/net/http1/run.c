@@ -71,8 +71,6 @@ bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
     } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
         refuse(th, conn, 408);
     } else {
-        if (h->ends.via != NULL && h->ends.via->header_due)
-            wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
         /* A connection without a byte of a request ends in silence: browsers
          * open some ahead of time, and would take a 408 for an answer. */
         wsk__conn_close(conn);

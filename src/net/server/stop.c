@@ -64,7 +64,8 @@ static void begin_drain(wsk_server *srv)
     wsk__conns_join(&srv->conns);
     for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL;
          c = c->next) {
-        wsk__conn_ops(c)->drain(c);
+        if (wsk__conn_ops(c)->drain != NULL)
+            wsk__conn_ops(c)->drain(c);
         wsk__conn_post(c,
                        WSK__POST_LOOK); /* idle ones close, others are told */
     }
