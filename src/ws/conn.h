@@ -169,6 +169,12 @@ static inline bool wsk__ws_assembles(const struct wsk_ws *ws)
     return ws->msg != NULL && ws->in_message && !ws->pieces;
 }
 
+/* Return the bytes that the windows it may keep take, as agreed. */
+static inline size_t wsk__ws_deflate_bytes(const struct wsk_ws *ws)
+{
+    return ws->deflates ? wsk__deflate_bytes(&ws->deflate) : 0;
+}
+
 /* Return the bytes of memory that messages take, received and queued. */
 static inline size_t wsk__ws_held(const struct wsk_ws *ws)
 {

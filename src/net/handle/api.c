@@ -22,34 +22,36 @@ wsk_head *wsk_conn_head(const wsk_conn *conn)
 
 const char *wsk_conn_protocol(const wsk_conn *conn)
 {
-    const char *protocol =
-        wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_PROTOCOL);
+    const char *protocol = wsk__handshake_text(conn->ops->handshake(conn),
+                                               WSK__HANDSHAKE_PROTOCOL);
 
     return protocol[0] != '\0' ? protocol : NULL;
 }
 
 const char *wsk_conn_scheme(const wsk_conn *conn)
 {
-    return conn->handshake->https ? "https" : "http";
+    return conn->ops->handshake(conn)->https ? "https" : "http";
 }
 
 const char *wsk_conn_prefix(const wsk_conn *conn)
 {
-    return wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_PREFIX);
+    return wsk__handshake_text(conn->ops->handshake(conn),
+                               WSK__HANDSHAKE_PREFIX);
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)
 {
     if (port != NULL)
-        *port = conn->handshake->peer_port;
-    return wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_PEER);
+        *port = conn->ops->handshake(conn)->peer_port;
+    return wsk__handshake_text(conn->ops->handshake(conn), WSK__HANDSHAKE_PEER);
 }
 
 const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port)
 {
     if (port != NULL)
-        *port = conn->handshake->local_port;
-    return wsk__handshake_text(conn->handshake, WSK__HANDSHAKE_LOCAL);
+        *port = conn->ops->handshake(conn)->local_port;
+    return wsk__handshake_text(conn->ops->handshake(conn),
+                               WSK__HANDSHAKE_LOCAL);
 }
 
 bool wsk_conn_deflates(const wsk_conn *conn)

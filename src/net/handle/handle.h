@@ -42,6 +42,7 @@ struct wsk__websocket_ops {
     wsk_status (*attach)(wsk_conn *handle, const wsk_ws_handlers *handlers,
                          void *user);
     wsk_status (*finish)(wsk_conn *handle, bool at_once);
+    const struct wsk__handshake *(*handshake)(const wsk_conn *handle);
     wsk_head *(*head)(const wsk_conn *handle);
     void (*ref)(wsk_conn *handle);
     void (*unref)(wsk_conn *handle);
@@ -50,7 +51,6 @@ struct wsk__websocket_ops {
 /* The first member of a WebSocket of any kind. */
 struct wsk_conn {
     const struct wsk__websocket_ops *ops; /* fixed */
-    struct wsk__handshake *handshake;     /* fixed */
 };
 
 #endif

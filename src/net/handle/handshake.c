@@ -65,6 +65,14 @@ const char *wsk__handshake_text(const struct wsk__handshake *kept,
     return at;
 }
 
+size_t wsk__handshake_block(const struct wsk__handshake *kept)
+{
+    const char *end =
+        wsk__handshake_text(kept, (enum wsk__handshake_text)TEXTS);
+
+    return (size_t)(end - (const char *)kept);
+}
+
 wsk_head *wsk__handshake_head(const struct wsk__handshake *kept,
                               const wsk_limits *limits)
 {

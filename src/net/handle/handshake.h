@@ -43,6 +43,9 @@ size_t wsk__handshake_size(const struct wsk__handshake_facts *facts);
 void wsk__handshake_write(struct wsk__handshake *to,
                           const struct wsk__handshake_facts *facts);
 
+/* Return how many bytes a handshake takes. */
+size_t wsk__handshake_block(const struct wsk__handshake *kept);
+
 const char *wsk__handshake_text(const struct wsk__handshake *kept,
                                 enum wsk__handshake_text which);
 

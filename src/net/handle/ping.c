@@ -9,7 +9,7 @@ void wsk__ping_sent(struct wsk__ping *ping, const uint8_t *data, size_t len)
     uint32_t hash = wsk__hash(data, len); /* tells our pings from others */
 
     if (ping->asked_ns != 0 && ping->asked_hash == hash)
-        return; /* its pong could be the answer to either */
+        return; /* a pong could be the answer to either */
     ping->asked_ns = wsk__now_ns();
     ping->asked_hash = hash;
 }

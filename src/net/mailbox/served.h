@@ -14,6 +14,7 @@ struct wsk__buf;
 struct wsk__inbox_item;
 struct wsk__thread;
 struct wsk__conn;
+struct wsk__handshake;
 
 /* Which thread may read a WebSocket's descriptor and its unparsed input. */
 enum wsk__rx {
@@ -24,7 +25,7 @@ enum wsk__rx {
 /* A WebSocket, in one block with its handshake. Fields are guarded by its
  * connection's lock, unless fixed. */
 struct wsk__served {
-    struct wsk_conn handle; /* its references are its connection's */
+    struct wsk_conn handle; /* a reference of it is one of `conn` */
     struct wsk__conn *conn; /* fixed */
     struct wsk_ws engine;
     const wsk_ws_handlers *handlers; /* attached; or NULL */
@@ -37,7 +38,7 @@ struct wsk__served {
     uint64_t ping_ms; /* when our ping left, 0: none is open; once `closing`,
                          when our Close was sent */
     struct wsk__ping ping;
-    struct wsk__buf *aside; /* its message, while a thread reads into it */
+    struct wsk__buf *aside; /* the message, while a thread reads into it */
     uint64_t look_ms;       /* when to look at its memory next; 0: never */
     size_t counted;         /* bytes that conns->counted has of it */
     size_t begun;           /* bytes at the head of the outbox that complete a
@@ -48,32 +49,29 @@ struct wsk__served {
     uint64_t opened_ms, octets_in, octets_out;
     uint32_t messages_in, messages_out;
 
-    char *reason; /* of the peer's Close, or NULL */
-    uint32_t
-        deflate_bytes;   /* of conns->sockets->deflate_bytes, reserved for it */
-    uint32_t unread;     /* bytes in the kernel at the last look, while
-                            `stalled` */
-    uint32_t inbox_n;    /* messages in the inbox */
-    uint32_t calling_ms; /* when its events were handed to a thread; see
-                            wsk__recent_ms(), as for the next two */
-    uint32_t
-        past_memory_ms; /* since when it waits for memory; 0: it does not */
-    uint32_t paused_ms; /* since when its message is not read; 0: it is */
-    uint32_t message;   /* the engine.begun that `arrival` is about */
-    uint32_t arrived;   /* engine.arrived at the last look */
     struct wsk__min_rate arrival; /* of the message, while `arriving` */
-    uint32_t block;               /* bytes of this block; fixed */
-    uint16_t code;                /* of its end, with `reason` */
-    uint16_t pins;                /* threads that use fd without the lock */
-    uint8_t control_n;            /* pings and pongs in the inbox */
+    char *reason;                 /* of the peer's Close, or NULL */
+    uint32_t unread;              /* bytes in the kernel at the last look, while
+                                     `stalled` */
+    uint32_t inbox_n;             /* messages in the inbox */
+    uint32_t calling_ms;     /* when its events were handed to a thread; see
+                                wsk__recent_ms(), as for the next two */
+    uint32_t past_memory_ms; /* waits for memory since then; 0: no */
+    uint32_t paused_ms;      /* does not read its message since then; 0: no */
+    uint32_t message;        /* the engine.begun that `arrival` is about */
+    uint32_t arrived;        /* engine.arrived at the last look */
+    uint16_t code;           /* of its end, with `reason` */
+    uint16_t pins;           /* threads that use fd without the lock */
+    uint8_t control_n;       /* pings and pongs in the inbox */
     uint8_t reason_len;
     uint8_t rx;           /* an enum wsk__rx */
+    bool reserves : 1;    /* of conns->sockets->deflate_bytes; fixed */
     bool in_pieces : 1;   /* a piece was fetched that is not the last */
     bool hear : 1;        /* pings and pongs are put into the inbox */
-    bool clean : 1;       /* it ended with both Close frames */
+    bool clean : 1;       /* both Close frames were exchanged */
     bool receiving : 1;   /* a thread is inside wsk_conn_receive() */
-    bool calling : 1;     /* its events are being delivered, or queued */
-    bool corked : 1;      /* what its caller sends leaves after the callback */
+    bool calling : 1;     /* events are being delivered, or queued */
+    bool corked : 1;      /* frames of `caller` leave after the callback */
     bool connect_due : 1; /* the event connect */
     bool close_fired : 1; /* the event close was delivered */
     bool closing : 1;     /* our Close was seen to be sent, see ping_ms */
@@ -86,6 +84,13 @@ struct wsk__served {
     bool stalled : 1;  /* the kernel takes no more until the peer reads */
     bool arriving : 1; /* a look has found a message that is not whole */
 };
+
+/* Return what is kept of its handshake, which lies behind it. */
+static inline struct wsk__handshake *
+wsk__served_handshake(const struct wsk__served *ws)
+{
+    return (struct wsk__handshake *)(uintptr_t)(ws + 1);
+}
 
 /* A handle is a reference of its connection, and never outlives it. */
 static inline struct wsk__conn *wsk__conn_of(const wsk_conn *handle)

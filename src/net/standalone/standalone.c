@@ -59,12 +59,12 @@ struct wsk__standalone *wsk__standalone_new(const wsk_adoption *how,
 
     if (ws == NULL)
         return NULL;
-    ws->handle.handshake = wsk__standalone_remember(how, protocol);
+    ws->handshake = wsk__standalone_remember(how, protocol);
     wsk__buf_init(&ws->in, SIZE_MAX / 4);
     wsk__buf_init(&ws->chunk, CHUNK);
-    if (ws->handle.handshake == NULL ||
+    if (ws->handshake == NULL ||
         !wsk__buf_put(&ws->in, how->early, how->early_len)) {
-        wsk__free(ws->handle.handshake);
+        wsk__free(ws->handshake);
         wsk__free(ws);
         return NULL;
     }
@@ -95,7 +95,7 @@ void wsk__standalone_free(struct wsk__standalone *ws)
     wsk__ws_clear(&ws->engine);
     wsk__buf_free(&ws->in);
     wsk__buf_free(&ws->chunk);
-    wsk__free(ws->handle.handshake);
+    wsk__free(ws->handshake);
     pthread_mutex_destroy(&ws->lock);
     wsk__free(ws);
 }
@@ -110,10 +110,16 @@ static void standalone_unref(wsk_conn *handle)
     wsk__standalone_free(ws);
 }
 
+static const struct wsk__handshake *standalone_handshake(const wsk_conn *handle)
+{
+    return standalone_of(handle)->handshake;
+}
+
 static wsk_head *standalone_head(const wsk_conn *handle)
 {
-    return wsk__handshake_head(handle->handshake,
-                               &standalone_of(handle)->limits);
+    const struct wsk__standalone *ws = standalone_of(handle);
+
+    return wsk__handshake_head(ws->handshake, &ws->limits);
 }
 
 static bool standalone_deflates(const wsk_conn *handle)
@@ -646,6 +652,7 @@ static const struct wsk__websocket_ops OPS = {
     .latency = standalone_latency,
     .hear_pings = standalone_hear_pings,
     .finish = standalone_finish,
+    .handshake = standalone_handshake,
     .head = standalone_head,
     .ref = standalone_ref,
     .unref = standalone_unref,

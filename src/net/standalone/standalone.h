@@ -20,10 +20,11 @@
 struct wsk__standalone {
     struct wsk_conn handle;
     atomic_uint refs;
-    const wsk_transport *transport; /* fixed */
-    void *io;                       /* fixed */
-    wsk_limits limits;              /* fixed */
-    uint64_t send_max;              /* fixed, as are the next */
+    const wsk_transport *transport;   /* fixed */
+    void *io;                         /* fixed */
+    struct wsk__handshake *handshake; /* fixed */
+    wsk_limits limits;                /* fixed */
+    uint64_t send_max;                /* fixed, as are the next */
     uint32_t ping_interval_ms, ping_timeout_ms, close_timeout_ms;
 
     /* the thread that receives */

@@ -22,19 +22,16 @@
 
 /* Reserve the memory of kept windows from the one budget; false: that is used
  * up. */
-static bool reserve_deflate(struct wsk__conns *conns, struct wsk__served *ws,
-                            size_t bytes)
+static bool reserve_deflate(struct wsk__conns *conns,
+                            const wsk_ws_deflate *agreed)
 {
+    size_t bytes = wsk__deflate_bytes(agreed);
     size_t had = atomic_fetch_add(&conns->sockets->deflate_bytes, bytes);
 
-    ws->deflate_bytes = (uint32_t)bytes;
-    return had + bytes <= conns->cfg->ws_compression_memory;
-}
-
-static void release_deflate(struct wsk__conns *conns, struct wsk__served *ws)
-{
-    atomic_fetch_sub(&conns->sockets->deflate_bytes, ws->deflate_bytes);
-    ws->deflate_bytes = 0;
+    if (had + bytes <= conns->cfg->ws_compression_memory)
+        return true;
+    atomic_fetch_sub(&conns->sockets->deflate_bytes, bytes);
+    return false;
 }
 
 static void set_deflate(struct wsk__conns *conns, struct wsk__served *ws,
@@ -46,11 +43,16 @@ static void set_deflate(struct wsk__conns *conns, struct wsk__served *ws,
     if (!wsk__agree_deflate(head, cfg, wsk__deflate_takes_over(cfg), &agreed,
                             text))
         return;
-    if (!reserve_deflate(conns, ws, wsk__deflate_bytes(&agreed))) {
-        release_deflate(conns, ws);
+    ws->reserves = reserve_deflate(conns, &agreed);
+    if (!ws->reserves)
         wsk__agree_deflate(head, cfg, false, &agreed, text);
-    }
     wsk__ws_set_deflate(&ws->engine, &agreed, &conns->sockets->pool);
+}
+
+/* Return how many bytes the WebSocket keeps for as long as it is open. */
+static size_t block_of(const struct wsk__served *ws)
+{
+    return sizeof(*ws) + wsk__handshake_block(wsk__served_handshake(ws));
 }
 
 struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
@@ -59,24 +61,20 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
                                     char extensions[WSK_WS_DEFLATE_TEXT])
 {
     struct wsk__conns *conns = conn->conns;
-    size_t size = sizeof(struct wsk__served) + wsk__handshake_size(facts);
-    struct wsk__served *ws = wsk__calloc(size);
-    struct wsk__handshake *kept;
+    struct wsk__served *ws =
+        wsk__calloc(sizeof(*ws) + wsk__handshake_size(facts));
 
     if (ws == NULL)
         return NULL;
-    kept = (struct wsk__handshake *)(ws + 1);
-    wsk__handshake_write(kept, facts);
+    wsk__handshake_write(wsk__served_handshake(ws), facts);
     ws->handle.ops = &wsk__websocket_served;
-    ws->handle.handshake = kept;
     ws->conn = conn;
-    ws->block = (uint32_t)size;
     wsk__ws_init(&ws->engine, &conns->cfg->limits);
     set_deflate(conns, ws, head, extensions);
     ws->rx = WSK__RX_HANDLER;
     ws->ping.latency_us = UINT32_MAX;
     wsk__ws_hold(&ws->engine, true);
-    atomic_fetch_add(&conns->heads, ws->block);
+    atomic_fetch_add(&conns->heads, block_of(ws));
     return ws;
 }
 
@@ -120,9 +118,11 @@ void wsk__ws_discard(struct wsk__served *ws)
 
     while ((item = wsk__ws_inbox_take(ws)) != NULL)
         wsk__inbox_item_free(item);
-    release_deflate(conns, ws);
+    if (ws->reserves)
+        atomic_fetch_sub(&conns->sockets->deflate_bytes,
+                         wsk__ws_deflate_bytes(&ws->engine));
     atomic_fetch_sub(&conns->counted, ws->counted);
-    atomic_fetch_sub(&conns->heads, ws->block);
+    atomic_fetch_sub(&conns->heads, block_of(ws));
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept(ws);
     wsk__free(ws->reason);

@@ -24,11 +24,16 @@ static void served_unref(wsk_conn *handle)
     wsk__conn_unref(wsk__conn_of(handle));
 }
 
+static const struct wsk__handshake *served_handshake(const wsk_conn *handle)
+{
+    return wsk__served_handshake(wsk__conn_of(handle)->ws);
+}
+
 static wsk_head *served_head(const wsk_conn *handle)
 {
     const wsk_server_config *cfg = wsk__conn_of(handle)->conns->cfg;
 
-    return wsk__handshake_head(handle->handshake, &cfg->limits);
+    return wsk__handshake_head(served_handshake(handle), &cfg->limits);
 }
 
 static bool served_deflates(const wsk_conn *handle)
@@ -190,6 +195,7 @@ const struct wsk__websocket_ops wsk__websocket_served = {
     .hear_pings = served_hear_pings,
     .bad_text = served_bad_text,
     .attach = served_attach,
+    .handshake = served_handshake,
     .head = served_head,
     .ref = served_ref,
     .unref = served_unref,
