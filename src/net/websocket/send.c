@@ -138,7 +138,7 @@ static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
                             const void *data, size_t len, unsigned flags)
 {
     struct wsk_ws *engine = &conn->ws->engine;
-    size_t octets = len;
+    size_t payload = len;
     bool queues = len < LONG || !fin;
     uint8_t *packed;
     wsk_status st;
@@ -161,7 +161,7 @@ static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
         st = fin ? wsk_ws_send_with(engine, opcode, data, len, flags)
                  : wsk_ws_send_first(engine, opcode, data, len, flags);
     if (st == WSK_OK)
-        count_out_locked(conn->ws, octets, fin);
+        count_out_locked(conn->ws, payload, fin);
     wsk__ws_queued_locked(conn);
     wsk__conn_unlock(conn);
     wsk__free(packed);
@@ -201,7 +201,7 @@ wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
                                   const void *data, size_t len)
 {
     struct wsk__conn *conn = wsk__conn_of(handle);
-    size_t octets = len;
+    size_t payload = len;
     uint8_t *packed;
     wsk_status st;
 
@@ -219,7 +219,7 @@ wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
     if (st == WSK_OK && opcode == WSK_PING)
         wsk__ping_sent(&conn->ws->ping, data, len);
     else if (st == WSK_OK && opcode != WSK_PONG)
-        count_out_locked(conn->ws, octets, fin);
+        count_out_locked(conn->ws, payload, fin);
     wsk__ws_queued_locked(conn);
     wsk__conn_unlock(conn);
     wsk__free(packed);
