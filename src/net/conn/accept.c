@@ -60,7 +60,7 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
     struct wsk__ends ends = {.peer = *peer, .local = listener->local};
 
     if (!listener->fixed)
-        wsk__listens_at(fd, &ends.local); /* asks for this end of it */
+        wsk__listens_at(fd, &ends.local); /* this end of the connection */
     conn->source.ops = &wsk__conn_source;
     conn->conns = conns;
     conn->fd = fd;
@@ -93,9 +93,10 @@ static void welcome(struct wsk__conns *conns, int fd,
     wsk__rearm(conn);
 }
 
-/* To find out that nobody is left costs as much as half a connection, and the
- * poller tells of those that are: so no more are asked for than came at once
- * lately, or twice as many where those were not all. */
+/* Return how many connections to accept in this turn. A final accept() that
+ * returns EAGAIN costs half as much as a connection, and the poller will report
+ * the rest. So accept only as many as recently came at once, doubling while
+ * that falls short. */
 static unsigned batch_of(const struct wsk__conns *conns,
                          struct wsk__listener *listener)
 {
@@ -110,7 +111,7 @@ static unsigned batch_of(const struct wsk__conns *conns,
     return listener->batch;
 }
 
-/* Let the connection go that is idle for longest. False: none is. */
+/* Close the connection that has been idle for longest. False: none is idle. */
 static bool make_room(struct wsk__conns *conns, enum wsk__limit limit)
 {
     struct wsk__conn *conn = wsk__conns_idlest(conns);
@@ -122,7 +123,7 @@ static bool make_room(struct wsk__conns *conns, enum wsk__limit limit)
     return true;
 }
 
-/* At max_connections, for one that waits. */
+/* Make room at max_connections for a connection that waits; or pause. */
 static bool make_place(struct wsk__conns *conns)
 {
     if (make_room(conns, WSK__LIMIT_CONNS))
@@ -146,9 +147,9 @@ static bool make_room_or_pause(struct wsk__conns *conns)
     return false;
 }
 
-/* The poller says that a connection waits, so room is made for the first of a
- * batch alone: accept() says that descriptors are out whether another waits or
- * not. */
+/* Accept a batch. The poller tells that one connection waits, so room is made
+ * for the first of a batch alone: accept() fails for want of descriptors even
+ * if no other waits. */
 static wsk__leads on_listener(struct wsk__thread *th,
                               struct wsk__source *source, unsigned what)
 {

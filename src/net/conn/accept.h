@@ -10,21 +10,22 @@ struct wsk__conns;
 
 struct wsk__listener {
     struct wsk__source source;
-    struct wsk__conns *conns; /* fixed */
-    size_t i;                 /* in conns->places */
-    struct wsk__address local;
-    bool fixed; /* every connection has `local` as its own end */
+    struct wsk__conns *conns;  /* fixed */
+    size_t i;                  /* in conns->places */
+    struct wsk__address local; /* the address at which it listens */
+    bool fixed;                /* every connection has `local` at this end */
 
     /* leader */
-    uint64_t turn;  /* when connections came last */
-    unsigned batch; /* and how many were asked for at once */
-    bool more;      /* that may not have been all */
+    uint64_t turn;  /* loop->turn in which connections came last */
+    unsigned batch; /* most accept() calls of that turn */
+    bool more;      /* more connections may have been waiting then */
 };
 
-/* Accept no connections until there may be room for one. Leader. */
+/* Accept no connections until there may be room for one, or a short time has
+ * passed. Leader. */
 void wsk__accept_pause(struct wsk__conns *conns);
 
-/* End a pause, if there may be. Leader, before it waits. */
+/* End the pause if there may be room. Leader, before the poller waits. */
 void wsk__accept_resume(struct wsk__conns *conns);
 
 /* Make the descriptors in conns.places listeners of the loop. WSK_E_SYS: the

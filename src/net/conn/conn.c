@@ -28,7 +28,7 @@ void wsk__watch(struct wsk__conn *conn, unsigned want)
 
     if (conn->fd < 0)
         return;
-    if (loop->edge) /* no other change is worth a system call */
+    if (loop->edge) /* no other change needs a system call */
         want = want & WSK__BY_ITSELF ? 0 : WSK__READ;
     want &= ~(unsigned)WSK__BY_ITSELF;
     if (want == conn->want)
@@ -79,7 +79,8 @@ void wsk__conn_unref(struct wsk__conn *conn)
     wsk__free(conn);
 }
 
-/* Close the descriptor, unless a thread uses it: that one is woken. */
+/* Close the descriptor; if a thread uses it, wake that thread, which closes it.
+ */
 static void close_locked(struct wsk__conn *conn)
 {
     const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
@@ -184,8 +185,9 @@ void wsk__conn_linger(struct wsk__conn *conn)
     conn->since_ms = wsk__now_ms();
     wsk__conn_unlock(conn);
     conn->busy = false;
-    wsk__conns_touch(conn); /* it may be let go */
-    /* The next look reads what is there; edges have been used up already. */
+    wsk__conns_touch(conn); /* idle: may be closed for a new one */
+    /* The next look reads the input that is there already, for which no edge
+     * will come. */
     wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
@@ -215,7 +217,7 @@ static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
         conn->hup_seen = true;
     if (what & WSK__GONE)
         atomic_store(&conn->gone, true);
-    if (!wsk__leader_may_work(conn)) { /* its handler reads again when done */
+    if (!wsk__leader_may_work(conn)) { /* the handler's end leads to a read */
         if (is_detached(conn))
             wsk__watch(conn, WSK__BY_ITSELF);
         return true;
@@ -252,7 +254,7 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
                 wsk__loop_set_timer(loop, source, due);
             return true;
         }
-        if (!wsk__conn_is_open(conn)) { /* it has lingered for long enough */
+        if (!wsk__conn_is_open(conn)) { /* the time to linger is over */
             wsk__conn_close(conn);
             return true;
         }

@@ -1,4 +1,4 @@
-/* net/conn/conn: one connection: watched, given a deadline, closed. */
+/* net/conn/conn: a connection of the loop: its state, deadline and end. */
 #ifndef WSK_NET_CONN_CONN_H
 #define WSK_NET_CONN_CONN_H
 
@@ -20,11 +20,11 @@ struct wsk__thread;
 
 enum wsk__phase {
     WSK__OPEN,
-    WSK__LINGER, /* half-closed by us; what still comes is thrown away */
+    WSK__LINGER, /* half-closed by us; input is thrown away */
     WSK__DEAD,   /* closed; memory lives as long as it is referenced */
 };
 
-/* Who has begun to answer a request that has a request_timeout. */
+/* The first to begin an answer to a request that has a request_timeout. */
 enum wsk__answered_by {
     WSK__BY_NOBODY,
     WSK__BY_HANDLER,
@@ -41,25 +41,24 @@ struct wsk__conn {
     /* leader */
     struct wsk__conn *prev, *next; /* in conns->resting or conns->parted */
     uint8_t want;
-    bool busy;     /* a handler owns it, or it waits for one in
-                    * conns->dispatch->queue
-                    */
-    bool parted;   /* it is in conns->parted */
+    bool busy;     /* a handler owns the state, or the call is queued */
+    bool parted;   /* in conns->parted */
     bool hup_seen; /* the poller saw an end */
-    atomic_uchar
-        answered_by;  /* an enum wsk__answered_by, with request_timeout */
-    uint32_t call_ms; /* its request waits for the handler's end since then;
-                         wsk__recent_ms() */
+    atomic_uchar answered_by; /* request_timeout: an enum wsk__answered_by; any
+                                 thread */
+    uint32_t call_ms; /* when the call began or was queued; wsk__recent_ms() */
 
-    bool detached; /* wsk__conn_lock(): its handler has a descriptor of its own
-                    */
-    atomic_bool gone; /* the poller saw that nobody hears us any more */
+    bool detached;    /* wsk__conn_lock(): the handler has a descriptor of its
+                         own */
+    atomic_bool gone; /* the poller saw that the peer reads no more; any thread
+                       */
 
-    bool to_head; /* leader: its request is a HEAD; with request_timeout */
-    uint32_t listed_ms; /* leader: it was moved to the newest then; wraps */
-    uint32_t lingered;  /* leader: octets thrown away */
+    /* leader */
+    bool to_head;       /* request_timeout: the request is a HEAD */
+    uint32_t listed_ms; /* when it was made the newest of its list; wraps */
+    uint32_t lingered;  /* octets thrown away */
 
-    struct wsk__call call; /* of its request, or for its WebSocket */
+    struct wsk__call call; /* of the open request, or of the WebSocket */
 
     /* owner */
     union {
@@ -76,42 +75,41 @@ struct wsk__conn {
     bool hup;      /* an end is near: read until it shows */
 };
 
-/* The lock of some WebSockets. It is held for a feed, a send, a look, and never
- * two of them together: so a few serve all connections, and an idle one has
- * none. */
+/* A lock that many WebSockets share. A thread holds it for a feed, a send or a
+ * look, and never two together, so a few locks serve all connections. */
 struct wsk__conn_mutex {
     pthread_mutex_t mutex;
-    uint32_t limits_due; /* a bit for each enum wsk__limit to tell of */
+    uint32_t limits_due; /* a bit for each enum wsk__limit to log */
 };
 
 enum {
-    WSK__CONN_LOCKS = 64,  /* for WebSockets, see wsk__conn_lock() */
-    WSK__STALL_MS = 30000, /* no octet moved: give the peer up */
-    WSK__LINGER_MS = 5000, /* discarding after our half-close */
-    WSK__LINGER_BYTES = 64 << 20,
+    WSK__CONN_LOCKS = 64,         /* of all WebSockets, see wsk__conn_lock() */
+    WSK__STALL_MS = 30000,        /* without an octet: give the peer up */
+    WSK__LINGER_MS = 5000,        /* input is thrown away for so long */
+    WSK__LINGER_BYTES = 64 << 20, /* and at most so much of it */
 };
-
-void wsk__conns_bury(struct wsk__conns *conns);
 
 /* Return true if the leader owns the connection: no handler is busy with it, or
  * it has become a WebSocket (those are locked, not owned). */
 bool wsk__leader_may_work(struct wsk__conn *conn);
 
-/* Return the ops of the protocol that it speaks now. */
+/* Return the ops of the protocol that the connection speaks now. */
 static inline const struct wsk__protocol_ops *
 wsk__conn_ops(const struct wsk__conn *conn)
 {
     return atomic_load_explicit(&conn->ops, memory_order_acquire);
 }
 
+/* Return true if the connection neither lingers nor is closed. */
 static inline bool wsk__conn_is_open(const struct wsk__conn *conn)
 {
     return conn->phase == WSK__OPEN;
 }
 
-/* As the source of a loop. */
+/* The ops of a connection as a source of the loop. */
 extern const struct wsk__source_ops wsk__conn_source;
 
+/* Return the connection to which a call belongs. */
 static inline struct wsk__conn *wsk__conn_of_call(struct wsk__call *call)
 {
     return (struct wsk__conn *)((char *)call -
@@ -120,14 +118,14 @@ static inline struct wsk__conn *wsk__conn_of_call(struct wsk__call *call)
 
 /* Reasons of a post: what another thread asks the leader to look at. */
 enum {
-    WSK__POST_RUN = 1,     /* its call is over: it is the loop's again */
-    WSK__POST_AWAY = 2,    /* a WebSocket whose handler does not read */
-    WSK__POST_UNCORK = 4,  /* its thread is late: send what it queued */
-    WSK__POST_REFUSE = 16, /* no thread will come for its call */
-    WSK__POST_LOOK = 8,    /* its state has changed */
+    WSK__POST_RUN = 1,     /* the call has ended: the loop owns the state */
+    WSK__POST_AWAY = 2,    /* the handler of the WebSocket does not read */
+    WSK__POST_UNCORK = 4,  /* the call's thread is late: send its output */
+    WSK__POST_REFUSE = 16, /* no thread will come for the call */
+    WSK__POST_LOOK = 8,    /* the state has changed */
 };
 
-/* Ask the leader to look at a connection; any thread. */
+/* Ask the leader to look at a connection. Any thread. */
 void wsk__conn_post(struct wsk__conn *conn, unsigned what);
 
 /* The same under dispatch's lock: for the ops of a call. */
@@ -135,32 +133,44 @@ void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what);
 
 /* ---- leader ---- */
 
-/* A connection's phase has changed: its deadline may be nearer than armed. */
+/* Set the timer if the deadline is now nearer than the timer's: the phase has
+ * changed. */
 void wsk__rearm(struct wsk__conn *conn);
+
+/* The same for a deadline that the caller has worked out. */
 void wsk__rearm_at(struct wsk__conn *conn, uint64_t due_ms);
 
-/* Tell the poller what is awaited now: WSK__READ, WSK__WRITE; or that a handler
- * reads the descriptor by itself. */
+/* A handler reads the descriptor by itself. */
 enum { WSK__BY_ITSELF = 1 << 7 };
+
+/* Tell the poller which events to wait for: a set of WSK__READ, WSK__WRITE and
+ * WSK__BY_ITSELF. */
 void wsk__watch(struct wsk__conn *conn, unsigned want);
 
-/* Half-close and throw away what still comes, so that no reset destroys the
- * last octets we sent (RFC 9112 9.6); or close at once when the peer's end has
- * been seen. */
+/* Half-close and throw away further input, so that no reset destroys the last
+ * octets that were sent (RFC 9112 9.6); or close at once if the connection is
+ * gone. */
 void wsk__conn_linger(struct wsk__conn *conn);
 
-/* Nothing is asked of it now: it may be let go for a new one. */
+/* Count the connection as idle: it may be closed in favour of a new one. */
 void wsk__conn_rests(struct wsk__conn *conn);
 
-/* Close now. The memory stays until the batch is through. */
+/* Close now. The memory stays until wsk__conns_bury(). */
 void wsk__conn_close(struct wsk__conn *conn);
+
+/* Give back the loop's references to connections that were closed in this
+ * batch. */
+void wsk__conns_bury(struct wsk__conns *conns);
 
 /* ---- any thread ---- */
 
-struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn); /* returns conn */
+/* Take a reference; returns conn. */
+struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn);
+
+/* Give a reference back; the last one frees the connection. */
 void wsk__conn_unref(struct wsk__conn *conn);
 
-/* Free what a dead server left behind with its last busy handler. */
+/* Close a connection whose handler has outlived the server. */
 void wsk__conn_orphan(struct wsk__conn *conn);
 
 #endif

@@ -1,4 +1,4 @@
-/* net/conn/conns: the connections of a server. */
+/* net/conn/conns: the connections of a server, and what they share. */
 #ifndef WSK_NET_CONN_CONNS_H
 #define WSK_NET_CONN_CONNS_H
 
@@ -31,9 +31,10 @@ struct wsk__conns {
     struct wsk__site *site;       /* of the room request */
 
     const struct wsk__protocol *protocol; /* fixed: of new connections */
-    atomic_size_t counted; /* bytes that wait for more, see memory_limit */
-    atomic_size_t
-        heads; /* the same: handshakes that WebSockets keep for good */
+    atomic_size_t counted; /* bytes of buffered input and output, against
+                              memory_limit */
+    atomic_size_t heads;   /* bytes of handshakes that WebSockets keep, against
+                              memory_limit */
 
     /* fixed once listening */
     struct wsk__listener listeners[WSK__LISTENERS];
@@ -44,16 +45,15 @@ struct wsk__conns {
 
     /* leader */
     struct wsk__conn_list resting; /* see conn/idle */
-    struct wsk__conn_list parted;  /* not idle when a look at `resting` met them
-                                    */
-    atomic_uint n;                 /* in both; written by the leader */
-    atomic_uint n_websockets;      /* of them */
+    struct wsk__conn_list parted;  /* were not idle when last looked at */
+    atomic_uint n;                 /* in both lists; written by the leader */
+    atomic_uint n_websockets;      /* in both lists; any thread */
     struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
     bool accept_paused;
     bool accept_due; /* there may be room for a connection again */
-    struct wsk__source accept_pause; /* its timer ends a pause */
-    uint64_t goaway_ms;        /* from then on WebSockets are told to go, */
-    uint32_t goaway_spread_ms; /* each at its moment of so long a time */
+    struct wsk__source accept_pause; /* the timer that ends a pause */
+    uint64_t goaway_ms;        /* when the first WebSocket is told to go */
+    uint32_t goaway_spread_ms; /* until the last one is */
     atomic_bool draining;      /* written by the leader */
 
     struct wsk__conn_mutex locks[WSK__CONN_LOCKS];

@@ -7,8 +7,8 @@
 
 enum { TOUCH_MS = 1000 };
 
-/* What is not idle when a look meets it is parted from the others until it is:
- * the next look shall not meet it again, however many those are. */
+/* Return the list of a connection. One that a look finds not idle is parted
+ * from the others until it is idle, so that the next look need not pass it. */
 static struct wsk__conn_list *list_of(struct wsk__conn *conn)
 {
     return conn->parted ? &conn->conns->parted : &conn->conns->resting;
@@ -95,7 +95,7 @@ static bool is_idle(const struct wsk__conn *conn)
 {
     const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
 
-    if (conn->busy) /* then all the rest is its handler's */
+    if (conn->busy) /* then the handler owns the rest of the state */
         return false;
     if (!wsk__conn_is_open(conn))
         return conn->phase == WSK__LINGER;

@@ -1,5 +1,5 @@
-/* net/conn/idle: the open connections in the order in which they were last
- * heard of, and which of them can be let go for a new one. Leader. */
+/* net/conn/idle: the open connections by the time of their last activity, to
+ * find one that can be closed in favour of a new one. Leader. */
 #ifndef WSK_NET_CONN_IDLE_H
 #define WSK_NET_CONN_IDLE_H
 
@@ -8,31 +8,30 @@
 struct wsk__conns;
 struct wsk__conn;
 
-/* Linked by prev and next, in the order in which they were last heard of. */
+/* Connections linked by prev and next, by the time of their last activity. */
 struct wsk__conn_list {
     struct wsk__conn *oldest, *newest;
 };
 
-/* A new connection. */
+/* Add a new connection. */
 void wsk__conns_add(struct wsk__conn *conn);
 
-/* It is closed. */
+/* Remove a connection that is closed. */
 void wsk__conns_remove(struct wsk__conn *conn);
 
-/* Something came from it, and it rests, or lingers, now. Moves it only once a
- * second, unless it was not idle when it was looked at. */
+/* Make a connection the newest: input came, and now it is idle, or lingers.
+ * Does so once a second at most, unless the connection was parted. */
 void wsk__conns_touch(struct wsk__conn *conn);
 
-/* It is the first that can be let go. */
+/* Make a connection the first to close in favour of a new one. */
 void wsk__conns_offer(struct wsk__conn *conn);
 
-/* All of them in one list, conns->resting, from now on: the server stops.
- */
+/* Move all connections to conns->resting, for good: the server stops. */
 void wsk__conns_join(struct wsk__conns *conns);
 
-/* The connection of which nothing is asked for longest: no request is open or
- * has begun, nothing is owed, and it is no WebSocket. NULL: there is none.
- * Those before it are looked at no more until they are touched. */
+/* Return the connection that has been idle for longest: no request is open or
+ * has begun, no output is left, and it is no WebSocket. NULL: none is idle.
+ * Those found not idle are parted, and not looked at until they are touched. */
 struct wsk__conn *wsk__conns_idlest(struct wsk__conns *conns);
 
 #endif

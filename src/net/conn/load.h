@@ -1,4 +1,4 @@
-/* net/conn/load: memory that is counted against memory_limit. */
+/* net/conn/load: the memory of connections against memory_limit. */
 #ifndef WSK_NET_CONN_LOAD_H
 #define WSK_NET_CONN_LOAD_H
 
@@ -6,12 +6,15 @@
 
 struct wsk__conns;
 
-enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 }; /* until the next */
+/* Milliseconds between looks at the memory of a WebSocket: of one that waits
+ * for memory, and of one that only buffers something. */
+enum { WSK__OVER_LOOK_MS = 50, WSK__HELD_LOOK_MS = 500 };
 
-/* More than memory_limit: what waits, and what WebSockets keep for good. */
+/* Return true if buffers and kept handshakes exceed memory_limit. */
 bool wsk__memory_is_past(const struct wsk__conns *conns);
 
-/* WebSockets that only stay open leave a half of it to others. */
+/* Return true if the handshakes that WebSockets keep exceed half of
+ * memory_limit; the other half is for buffers. */
 bool wsk__heads_are_past(const struct wsk__conns *conns);
 
 #endif

@@ -8,19 +8,21 @@
 #include "net/os/locks.h"
 #include "wsocket.h"
 
-struct wsk__conns;
-
+/* Return the lock of a connection. */
 static inline struct wsk__conn_mutex *
 wsk__conn_mutex_of(const struct wsk__conn *conn)
 {
     return &conn->conns->locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
 }
 
+/* Lock the connection's part of a WebSocket. Any thread, without another lock.
+ */
 static inline void wsk__conn_lock(const struct wsk__conn *conn)
 {
     wsk__lock(&wsk__conn_mutex_of(conn)->mutex, WSK__LOCK_CONN);
 }
 
+/* Unlock it, and write the lines of limits that were counted meanwhile. */
 static inline void wsk__conn_unlock(const struct wsk__conn *conn)
 {
     struct wsk__conns *conns = conn->conns;
@@ -34,7 +36,7 @@ static inline void wsk__conn_unlock(const struct wsk__conn *conn)
         wsk__limits_tell(conns->logs, due);
 }
 
-/* wsk__limit_hit() under that lock: the line is written once it is free. */
+/* Count a limit under that lock; the line is written by wsk__conn_unlock(). */
 static inline void wsk__limit_hit_locked(const struct wsk__conn *conn,
                                          enum wsk__limit limit)
 {

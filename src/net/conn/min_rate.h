@@ -1,26 +1,26 @@
-/* net/conn/min_rate: the least that a peer must send or take, in octets a
- * second. It begins with a grace; whatever moves moves the deadline on, but
- * never further than some credit, so that a fast beginning buys no endless
- * pause. Plain arithmetic: the caller has the clock. */
+/* net/conn/min_rate: the deadline of a peer that must send or take a minimum of
+ * octets per second. Some time of grace comes first. Octets that move extend
+ * the deadline, up to a credit, so that a fast beginning buys no endless pause.
+ * The caller gives the time. */
 #ifndef WSK_NET_CONN_MIN_RATE_H
 #define WSK_NET_CONN_MIN_RATE_H
-
-#include <stdint.h>
 
 #include <stdint.h>
 
 enum { WSK__MIN_RATE_GRACE_MS = 10000, WSK__MIN_RATE_CREDIT_MS = 30000 };
 
 struct wsk__min_rate {
-    uint64_t due_us; /* by then more must have moved */
+    uint64_t due_us; /* the deadline */
 };
 
+/* Start the grace. */
 static inline void wsk__min_rate_begin(struct wsk__min_rate *p, uint64_t now_ms)
 {
     p->due_us = (now_ms + WSK__MIN_RATE_GRACE_MS) * 1000;
 }
 
-/* `octets` have moved; `rate` a second are due, 0 is no least. */
+/* Extend the deadline: `octets` have moved, at a minimum of `rate` per second;
+ * 0: no minimum. */
 static inline void wsk__min_rate_moved(struct wsk__min_rate *p, uint64_t now_ms,
                                        uint64_t octets, uint64_t rate)
 {
@@ -35,12 +35,13 @@ static inline void wsk__min_rate_moved(struct wsk__min_rate *p, uint64_t now_ms,
         p->due_us = most;
 }
 
-/* For `ms` it was not the peer's turn. */
+/* Extend the deadline by a time in which it was not the peer's turn. */
 static inline void wsk__min_rate_skip(struct wsk__min_rate *p, uint64_t ms)
 {
     p->due_us += ms * 1000;
 }
 
+/* Return the deadline; UINT64_MAX: no minimum. */
 static inline uint64_t wsk__min_rate_due_ms(const struct wsk__min_rate *p,
                                             uint64_t rate)
 {

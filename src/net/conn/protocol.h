@@ -12,37 +12,39 @@ struct wsk__conn;
 struct wsk__ends;
 
 struct wsk__protocol_ops {
-    /* The state stands under the connection's lock, so that the leader may work
-     * while a handler runs. Else that handler owns the state: conn->busy. */
+    /* The connection's lock guards the state, so the leader may work while a
+     * handler runs. Otherwise that handler owns the state, see conn->busy. */
     bool locked;
 
-    /* Leader, which owns the state: the descriptor is ready; bits of
-     * os/poller. */
+    /* Serve a descriptor that is ready; `what`: bits of os/poller. Leader,
+     * which owns the state. */
     wsk__leads (*ready)(struct wsk__thread *th, struct wsk__conn *conn,
                         unsigned what);
-    /* The same: another thread has asked for a look; bits of conn/conn. */
+    /* The same after a post; `what`: bits of conn/conn. */
     wsk__leads (*posted)(struct wsk__thread *th, struct wsk__conn *conn,
                          unsigned what);
-    /* Leader: the time of due_ms has come; or, while a handler owns the state,
-     * the timer has fired. */
+    /* Act on a deadline that has passed; or, while a handler owns the state, on
+     * a timer that has fired. Leader. */
     wsk__leads (*expired)(struct wsk__thread *th, struct wsk__conn *conn);
 
     /* Return the deadline of an open connection; UINT64_MAX: none. Leader. */
     uint64_t (*due_ms)(struct wsk__conn *conn);
-    /* Return true if nothing is asked of the connection. Leader, which owns the
-     * state. NULL: it is never idle. */
+    /* Return true if the connection is idle. Leader, which owns the state.
+     * NULL: never idle. */
     bool (*is_idle)(const struct wsk__conn *conn);
 
-    /* The server stops, see conns->draining. Leader; a handler may own the
-     * state. NULL: a post is enough. */
+    /* Prepare the end: the server stops, see conns->draining. Leader; a handler
+     * may own the state. NULL: a post is enough. */
     void (*drain)(struct wsk__conn *conn);
-    /* The time of that is up. Leader, which owns the state. */
+    /* End the connection: the time to drain is up. Leader, which owns the
+     * state.
+     */
     void (*end)(struct wsk__conn *conn);
 
-    /* The connection closes, under its lock: return true if a thread still uses
-     * the descriptor, which that thread will close. Leader. NULL: none does. */
+    /* Begin to close, under the lock. Returns true if a thread still uses the
+     * descriptor, and will close it. Leader. NULL: none does. */
     bool (*close_locked)(struct wsk__conn *conn);
-    /* The connection has closed. Leader. */
+    /* Finish a connection that has closed. Leader. */
     void (*closed)(struct wsk__conn *conn);
 };
 

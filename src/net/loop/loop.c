@@ -64,7 +64,7 @@ static wsk__leads on_timer(struct wsk__thread *th, struct wsk__timer *timer)
     return source->ops->expired(th, source);
 }
 
-/* Do all that needs no wait. */
+/* Serve all that needs no wait. */
 static wsk__leads work_off(struct wsk__loop *loop, struct wsk__thread *th)
 {
     struct wsk__source *source;
@@ -78,7 +78,7 @@ static wsk__leads work_off(struct wsk__loop *loop, struct wsk__thread *th)
         if (!source->ops->ready(th, source, ev->what))
             return false;
     }
-    /* Those that come meanwhile wait, for the poller has its turn, too. */
+    /* Posts that come meanwhile wait, because the poller has its turn, too. */
     while (loop->posts_due > 0 &&
            (source = wsk__next_post(loop, &what)) != NULL) {
         loop->posts_due--;

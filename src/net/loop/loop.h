@@ -1,4 +1,5 @@
-/* net/loop/loop: the leader's turn: events, posts, timers. */
+/* net/loop/loop: the leader's turns, in which it serves events, posts and
+ * timers. */
 #ifndef WSK_NET_LOOP_LOOP_H
 #define WSK_NET_LOOP_LOOP_H
 
@@ -27,8 +28,8 @@ struct wsk__loop {
     struct wsk__wake wake;        /* fixed */
     struct wsk__source wake_source;
 
-    /* Fixed; leader: all is done that needs no wait. False: the server has
-     * ended. */
+    /* Work of the server before each wait, once all is done that needs none.
+     * Fixed; called by the leader. False: the server has ended. */
     bool (*before_wait)(struct wsk__loop *loop, struct wsk__thread *th);
 
     /* leader */
@@ -47,10 +48,13 @@ struct wsk__loop {
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
 };
 
-/* Make the poller and the wake-up. False: the system refuses; close it all the
- * same. `use_poll`: poll() instead of the system's own poller. */
+/* Make the poller and the wake-up. False: the system refuses; the loop must be
+ * closed all the same. `use_poll`: poll() instead of the system's own poller.
+ */
 bool wsk__loop_open(struct wsk__loop *loop, const struct wsk__life *life,
                     bool use_poll);
+
+/* Free all that the loop holds. */
 void wsk__loop_close(struct wsk__loop *loop);
 
 /* Lead until the lead is lost or the server has ended. */
@@ -64,6 +68,7 @@ static inline void wsk__loop_set_timer(struct wsk__loop *loop,
     wsk__timer_set(&loop->wheel, &source->timer, due_ms);
 }
 
+/* Disarm the timer of a source. Leader. */
 static inline void wsk__loop_clear_timer(struct wsk__loop *loop,
                                          struct wsk__source *source)
 {

@@ -16,8 +16,8 @@ static void unlock_posts(struct wsk__loop *loop)
     wsk__unlock(&loop->post_lock, WSK__LOCK_POSTS);
 }
 
-/* Queue a post, with a reference for it. True: the leader must be woken for
- * it. */
+/* Queue a post, with a reference to its source. True: the leader must be
+ * woken. */
 static bool queue_post(struct wsk__loop *loop, struct wsk__source *source,
                        unsigned what, bool *closed)
 {

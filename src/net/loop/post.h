@@ -1,4 +1,5 @@
-/* net/loop/post: what other threads ask the leader to look at. */
+/* net/loop/post: posts, by which any thread asks the leader to look at a
+ * source. */
 #ifndef WSK_NET_LOOP_POST_H
 #define WSK_NET_LOOP_POST_H
 
@@ -8,22 +9,24 @@
 struct wsk__loop;
 struct wsk__source;
 
-/* Ask the leader to look at a source, for the reasons in `what`: bits that its
- * op `posted` knows. Any thread that does not hold dispatch's lock. */
+/* Ask the leader to look at a source, for the reasons in `what`: bits that the
+ * source's op `posted` knows. Any thread that does not hold dispatch's lock. */
 void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
                unsigned what);
 
-/* The same without a system call. True: the caller has to wake the loop, once
- * it holds no lock. A post after the end of the loop is lost. */
+/* The same without a system call. True: the caller must wake the loop once it
+ * holds no lock. A post after the end of the loop is lost. */
 bool wsk__post_quietly(struct wsk__loop *loop, struct wsk__source *source,
                        unsigned what);
 
 /* Take the oldest post, with its reference; NULL: there is none. Leader. */
 struct wsk__source *wsk__next_post(struct wsk__loop *loop, unsigned *what);
+
+/* Return the number of open posts. Leader. */
 size_t wsk__count_posts(struct wsk__loop *loop);
 
-/* The loop has ended: tell the sources of open posts, and of all that come from
- * now on, that they are orphans. */
+/* Tell the sources of open posts, and of all that come from now on, that they
+ * are orphans: the loop has ended. */
 void wsk__close_posts(struct wsk__loop *loop);
 
 #endif

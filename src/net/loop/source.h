@@ -1,4 +1,4 @@
-/* net/loop/source: the owner of an event, a post or a timer. */
+/* net/loop/source: the owner of events, posts and a timer of the loop. */
 #ifndef WSK_NET_LOOP_SOURCE_H
 #define WSK_NET_LOOP_SOURCE_H
 
@@ -10,10 +10,10 @@ struct wsk__source;
 struct wsk__thread;
 
 /*
- * Whether the calling thread still leads the loop. A function that returns it
- * may have run a call of the application, and the lead may have been taken away
- * meanwhile. If so, its caller touches nothing of the loop, nor of a
- * connection, and returns false, too.
+ * True: the calling thread still leads the loop. A function that returns this
+ * type may run a call of the application, during which the monitor may give the
+ * lead to another thread. False: touch nothing and return false. Neither the
+ * loop nor a connection is the calling thread's any more.
  */
 typedef bool wsk__leads;
 

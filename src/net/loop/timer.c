@@ -78,8 +78,8 @@ int wsk__wheel_wait_ms(struct wsk__wheel *w, uint64_t now_ms)
 {
     if (w->armed == 0)
         return -1;
-    /* Asked at each turn of the loop: what was found empty stays so until a
-     * timer is set there. */
+    /* Called at each turn of the loop, so slots found empty are not looked at
+     * again until a timer is set there. */
     if (w->first < w->tick)
         w->first = w->tick;
     for (uint64_t i = 0; i < WSK__WHEEL_SLOTS; i++, w->first++) {

@@ -4,12 +4,12 @@
 
 #include "net/os/listen.h"
 
-/* Accept one. Returns its descriptor, which blocks and is closed by exec(), and
- * the peer's address; -1 with errno: EAGAIN where none waits. */
+/* Accept a connection. Returns its descriptor, which blocks and is closed by
+ * exec(), and the peer's address; -1 with errno: EAGAIN if none waits. */
 int wsk__accept(int listener, struct wsk__address *peer);
 
-/* Return true if accept() has failed for want of descriptors or memory; else
- * the peer has gone. */
+/* Return true if accept() has failed for want of descriptors or memory;
+ * otherwise the peer has gone. */
 bool wsk__accept_is_out(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* net/os/clock: the only file that reads a clock. */
+/* net/os/clock: the monotonic clock and the wall clock. */
 #ifndef WSK_NET_OS_CLOCK_H
 #define WSK_NET_OS_CLOCK_H
 

@@ -14,19 +14,21 @@ struct wsk__life {
     void (*end)(struct wsk__life *life); /* fixed; called without references */
 };
 
-/* True in a forked child of the process that runs the server: the server's
- * threads do not exist there. */
+/* Return true in a forked child of the process that runs the server: the
+ * server's threads do not exist there. */
 static inline bool wsk__forked(const struct wsk__life *life)
 {
     return atomic_load_explicit(&wsk__fork_count, memory_order_relaxed) !=
            atomic_load_explicit(&life->forks, memory_order_relaxed);
 }
 
+/* Take a reference. */
 static inline void wsk__life_hold(struct wsk__life *life)
 {
     atomic_fetch_add(&life->refs, 1);
 }
 
+/* Give a reference back; the last one ends the server. */
 static inline void wsk__life_drop(struct wsk__life *life)
 {
     if (atomic_fetch_sub(&life->refs, 1) == 1)

@@ -209,7 +209,7 @@ static void set_port(struct addrinfo *ai, uint16_t port)
     memcpy((char *)ai->ai_addr + at, &net, sizeof(net));
 }
 
-/* True if addresses of this family do not exist here: the others may. */
+/* Return true if addresses of this family do not exist here; others may. */
 static bool family_missing(int err)
 {
     return err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
@@ -328,7 +328,8 @@ static wsk_status listen_tcp(struct wsk__places *s, const char *host,
 
 /* --------------------------------------------------------- Unix sockets --- */
 
-/* True if no server listens at a socket file: it stays when one is killed. */
+/* Return true if no server listens at a socket file: a server that is killed
+ * leaves the file behind. */
 static bool is_stale(const struct sockaddr_un *sa)
 {
     struct stat st;
@@ -347,7 +348,7 @@ static bool is_stale(const struct sockaddr_un *sa)
     return refused;
 }
 
-/* Return whether the file at this path may be replaced. */
+/* Return 0 if the file at this path may be replaced; -1 with errno. */
 static int may_replace(const struct sockaddr_un *sa)
 {
     struct sockaddr_un dir = *sa;
@@ -360,7 +361,7 @@ static int may_replace(const struct sockaddr_un *sa)
 }
 
 /* Bind a Unix socket, in place of a file that may be replaced. errno is that of
- * the call that failed: those which only find out more leave it alone. */
+ * the call that failed; calls that only find out more leave it alone. */
 static int bind_anew(int fd, const struct sockaddr_un *sa, bool trial)
 {
     if (!is_stale(sa)) {
@@ -438,8 +439,7 @@ static wsk_status listen_unix(struct wsk__places *s, const char *path,
     return status;
 }
 
-/* -------------------------------------------------- inherited and general ---
- */
+/* --------------------------------------------- inherited descriptors --- */
 
 static void describe_fd(int fd, const struct sockaddr_storage *sa,
                         struct texts *out)
@@ -484,6 +484,8 @@ static wsk_status take_fd(struct wsk__places *s, int fd)
     describe_fd(fd, &sa, &text);
     return add(s, fd, text.url, text.address);
 }
+
+/* ----------------------------------------------------------- any kind --- */
 
 wsk_status wsk__listen(struct wsk__places *s, const struct wsk__bind *b,
                        unsigned backlog)

@@ -16,6 +16,7 @@ struct wsk__address {
     uint16_t port;
 };
 
+/* Write an address as text; an IPv4 client of an IPv6 socket gets its own. */
 void wsk__address_of(const struct sockaddr_storage *sa,
                      struct wsk__address *out);
 
@@ -45,15 +46,15 @@ struct wsk__places {
 wsk_status wsk__listen(struct wsk__places *sockets,
                        const struct wsk__bind *bind, unsigned backlog);
 
-/* Return the address at which a socket listens. True: all its connections have
- * that address, too; false: it listens at every address. */
+/* Find the address at which a socket listens. True: all its connections have
+ * that address, too; false: the socket listens at every address. */
 bool wsk__listens_at(int fd, struct wsk__address *out);
 
-/* Send small packets without waiting for an acknowledgement (TCP_NODELAY): ours
- * are few, and whole. */
+/* Send small packets without waiting for an acknowledgement (TCP_NODELAY): the
+ * server sends few, and complete ones. */
 void wsk__send_at_once(int fd);
 
-/* Close the i-th, and remove its file if `tidy`. */
+/* Close the i-th socket, and remove its file if `tidy`. */
 void wsk__place_close(struct wsk__places *sockets, size_t i, bool tidy);
 
 /* Close all sockets, and forget them. */

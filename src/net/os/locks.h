@@ -26,14 +26,15 @@ enum { wsk__locks_held = 0 };
 extern _Thread_local unsigned wsk__locks_held; /* bits of enum wsk__lock */
 #endif
 
-/* True if the calling thread holds one of the locks in `which`; for assertions
- * only. A thread that holds any must not log, make a thread, call code of the
- * application, or wait. */
+/* Return true if the calling thread holds one of the locks in `which`; for
+ * assertions only. A thread that holds any must not log, make a thread, call
+ * code of the application, or wait. */
 static inline bool wsk__holds(unsigned which)
 {
     return ((unsigned)wsk__locks_held & which) != 0;
 }
 
+/* Lock a mutex; `which` tells its place in the order. */
 static inline void wsk__lock(pthread_mutex_t *mutex, enum wsk__lock which)
 {
     /* In the order of the enum; the first two exclude each other. */
@@ -47,6 +48,7 @@ static inline void wsk__lock(pthread_mutex_t *mutex, enum wsk__lock which)
 #endif
 }
 
+/* Unlock a mutex that the calling thread holds. */
 static inline void wsk__unlock(pthread_mutex_t *mutex, enum wsk__lock which)
 {
     assert(wsk__holds(which));

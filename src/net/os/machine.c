@@ -72,7 +72,7 @@ static uint64_t least_above(const char *root, const char *group, size_t len,
     }
 }
 
-/* True if a list, separated by commas, has "memory". */
+/* Return true if a list, separated by commas, has "memory". */
 static bool has_memory(const char *list, size_t len)
 {
     static const char name[] = "memory";
@@ -89,7 +89,7 @@ static bool has_memory(const char *list, size_t len)
     return false;
 }
 
-/* True if a path goes up. */
+/* Return true if a path goes up. */
 static bool leaves(const char *path, size_t len)
 {
     for (size_t i = 0; i + 2 < len; i++)
@@ -148,11 +148,11 @@ uint64_t wsk__cgroup_memory(const char *self, const char *root)
 static uint64_t physical(void)
 {
 #if defined(__APPLE__)
-    uint64_t octets = 0;
-    size_t len = sizeof(octets);
+    uint64_t bytes = 0;
+    size_t len = sizeof(bytes);
 
-    if (sysctlbyname("hw.memsize", &octets, &len, NULL, 0) == 0 && octets > 0)
-        return octets;
+    if (sysctlbyname("hw.memsize", &bytes, &len, NULL, 0) == 0 && bytes > 0)
+        return bytes;
 #elif defined(_SC_PHYS_PAGES)
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
 
@@ -164,14 +164,14 @@ static uint64_t physical(void)
 
 uint64_t wsk__machine_memory(void)
 {
-    uint64_t octets = physical();
+    uint64_t bytes = physical();
 #if defined(__linux__)
     char self[SELF_LONGEST];
     uint64_t limit;
 
     read_text("/proc/self/cgroup", self, sizeof(self));
     limit = wsk__cgroup_memory(self, "/sys/fs/cgroup");
-    octets = limit < octets ? limit : octets;
+    bytes = limit < bytes ? limit : bytes;
 #endif
-    return octets;
+    return bytes;
 }

@@ -181,7 +181,7 @@ static void table_want(struct table *t, int fd, unsigned want)
         return;
     t->fds[i].events = (short)((want & WSK__READ ? POLLIN : 0) |
                                (want & WSK__WRITE ? POLLOUT : 0));
-    /* poll() reports POLLHUP unasked: nothing wanted is a negative fd. */
+    /* poll() reports POLLHUP unasked, so nothing wanted is a negative fd. */
     t->fds[i].fd = want ? fd : ~fd;
 }
 
@@ -220,7 +220,7 @@ static size_t table_wait(struct table *t, struct wsk__poll_event *out, size_t n,
     return got;
 }
 
-/* ---------------------------------------------------------- both -------- */
+/* --------------------------------------------------------- either one --- */
 
 struct wsk__poller *wsk__poller_new(bool use_poll)
 {

@@ -1,4 +1,4 @@
-/* net/os/poller: wait for events of sockets. Three backends: epoll and kqueue,
+/* net/os/poller: waits for events of sockets. Three backends: epoll and kqueue,
  * edge-triggered for connections, and poll, level-triggered. Only the leader
  * calls it. */
 #ifndef WSK_NET_OS_POLLER_H
@@ -24,6 +24,8 @@ struct wsk__poller;
 /* Make a poller with the best backend of this system, or with `poll` if asked
  * for. NULL with errno. */
 struct wsk__poller *wsk__poller_new(bool use_poll);
+
+/* Free a poller; NULL: do nothing. */
 void wsk__poller_free(struct wsk__poller *p);
 
 /*

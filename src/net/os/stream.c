@@ -75,7 +75,7 @@ ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
         sent = sendfile(fd, file, &at, n);
     while (sent < 0 && errno == EINTR);
     saved = errno;
-    /* A call that had sent something before raises it, too. */
+    /* A call that had sent something before raises SIGPIPE, too. */
     if (sent < (ssize_t)n && !sigismember(&old, SIGPIPE) &&
         sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
         sigtimedwait(&pipe, NULL, &NOW);
@@ -144,7 +144,7 @@ uint32_t wsk__stream_backlog(int fd)
     if (ioctl(fd, FIONWRITE, &held) != 0 || held < 0)
         held = 0;
 #else
-    (void)fd; /* such a system does not tell */
+    (void)fd; /* this system does not tell */
 #endif
     return (uint32_t)held;
 }

@@ -1,8 +1,7 @@
 /* net/os/stream: the bytes of a connection. Every system call on its descriptor
- * goes through one of these doors. A door waits only if its comment says so,
- * and calls again after EINTR unless its comment says otherwise. Where one
- * returns -1, errno tells why; wsk__stream_is_full() knows the errors of a full
- * buffer.
+ * goes through one of these functions. A function waits only if its comment
+ * says so, and calls again after EINTR unless its comment says otherwise. With
+ * -1, errno tells why; wsk__stream_is_full() knows the errors of a full buffer.
  */
 #ifndef WSK_NET_OS_STREAM_H
 #define WSK_NET_OS_STREAM_H
@@ -34,7 +33,7 @@ static inline bool wsk__stream_is_full(void)
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
 }
 
-/* Read what has come, at most `cap` bytes. 0: the peer's end. */
+/* Read the bytes that have come, at most `cap`. 0: the peer's end. */
 static inline ssize_t wsk__stream_recv(int fd, void *data, size_t cap)
 {
     ssize_t n;
@@ -128,6 +127,7 @@ static inline void wsk__stream_shut(int fd)
 /* Let the close be a reset, which tells the peer that something is missing. */
 void wsk__stream_reset(int fd);
 
+/* Close the descriptor. */
 static inline void wsk__stream_close(int fd)
 {
     close(fd);

@@ -1,4 +1,4 @@
-/* net/os/wake: wake a thread that waits in a poller. */
+/* net/os/wake: wakes a thread that waits in a poller. */
 #ifndef WSK_NET_OS_WAKE_H
 #define WSK_NET_OS_WAKE_H
 
@@ -8,8 +8,10 @@ struct wsk__wake {
     int fds[2]; /* read, write; the same eventfd on Linux; -1: not open */
 };
 
-/* False, with errno: the system refuses. */
+/* Open the descriptors. False, with errno: the system refuses. */
 bool wsk__wake_open(struct wsk__wake *wake);
+
+/* Close them; idempotent. */
 void wsk__wake_close(struct wsk__wake *wake);
 
 /* Make fds[0] readable; async-signal-safe. */

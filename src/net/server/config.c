@@ -16,17 +16,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of a machine that does not say what it has. */
+/* Assumed if the system does not tell how much memory it has. */
 #define UNKNOWN_MEMORY (UINT64_C(1) << 30)
 
-/* Of compression: "fast", or a digit of zlib's. */
+/* Return true for a level of compression: "fast", or a digit of zlib's. */
 static bool is_level(const char *text)
 {
     return strcmp(text, "fast") == 0 ||
            (text[0] >= '1' && text[0] <= '9' && text[1] == '\0');
 }
 
-/* The server's own copies of the texts in its configuration. */
+/* Copy the texts of the configuration. False: memory is out. */
 static bool own_texts(wsk_server *srv)
 {
     wsk_server_config *cfg = &srv->cfg;

@@ -1,12 +1,15 @@
-/* net/server/logs: the two logs of a server. */
+/* net/server/logs: opens the two logs of a server. */
 #ifndef WSK_NET_SERVER_LOGS_H
 #define WSK_NET_SERVER_LOGS_H
 
 #include "wsocket.h"
 
-/* From log_level warning on, the default access log is off: whoever asks for
- * less noise means both. */
+/* Open the logs, or open them anew. The default access log stays off from
+ * log_level warning on, because a user who asks for fewer lines means both
+ * logs. False with errno, and a line for wsk_server_error(). */
 bool wsk__server_refresh_logs(wsk_server *srv);
+
+/* Find out which data the format of the access log needs. */
 void wsk__server_open_formats(wsk_server *srv);
 
 #endif

@@ -46,7 +46,7 @@ static void forget_places(wsk_server *srv)
     wsk__places_clear(&srv->conns.places, !wsk__forked(&srv->life));
 }
 
-/* HTTP/1.1 with WebSocket. */
+/* Free the state of HTTP/1.1 and of WebSocket. */
 static void release(struct wsk__conn *conn)
 {
     wsk__websocket_release(conn);
@@ -59,7 +59,7 @@ static const struct wsk__protocol PROTOCOL = {
     .release = release,
 };
 
-/* The last reference is gone. */
+/* Free a server whose last reference is gone. */
 static void end(struct wsk__life *life)
 {
     wsk_server *srv =
@@ -183,8 +183,8 @@ static wsk_status open_places(wsk_server *srv)
     return st;
 }
 
-/* All that can fail for what the system, or another program, has. With
- * places.trial nothing of it stays but what is in `srv`. */
+/* Open all that the system, or another program, may refuse. With places.trial
+ * only memory of `srv` is changed. */
 static wsk_status open_all(wsk_server *srv)
 {
     wsk_status st;

@@ -6,10 +6,10 @@
  *   leader   the thread that leads the loop
  *   owner    the leader, or, while conn->busy (which only the leader writes),
  *            the thread whose handler answers the connection's request
- *   lock     a thread that holds srv->lock (threads and calls, see dispatch)
- *            or wsk__conn_lock() (a WebSocket)
+ *   lock     a thread that holds dispatch->lock (threads and calls) or
+ *            wsk__conn_lock() (a WebSocket)
  *
- * docs/internals/dispatch.md tells the story. */
+ * docs/internals/dispatch.md gives the rules. */
 #ifndef WSK_NET_SERVER_SERVER_H
 #define WSK_NET_SERVER_SERVER_H
 
@@ -25,8 +25,8 @@
 #include "wsocket.h"
 
 struct wsk_server {
-    wsk_server_config cfg; /* fixed; texts are in `texts` */
-    char *texts;
+    wsk_server_config cfg; /* fixed */
+    char *texts;           /* fixed: the texts of cfg; owned */
     struct wsk__life life;
     struct wsk__logs logs;
     struct wsk__loop loop;

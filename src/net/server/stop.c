@@ -37,8 +37,8 @@ enum {
     LOG_FLUSH_MS = 1000,
 };
 
-/* Many clients that are sent away at once come back at once, to whoever serves
- * them then. */
+/* Return the time over which WebSockets are told to go: clients that are sent
+ * away at once come back at once, to the next server. */
 static uint32_t spread_of(const wsk_server *srv, uint32_t drain_ms)
 {
     uint32_t ms = srv->conns.n / GOAWAYS_PER_MS;
@@ -66,13 +66,13 @@ static void begin_drain(wsk_server *srv)
          c = c->next) {
         if (wsk__conn_ops(c)->drain != NULL)
             wsk__conn_ops(c)->drain(c);
-        wsk__conn_post(c,
-                       WSK__POST_LOOK); /* idle ones close, others are told */
+        /* The look closes idle connections, and tells others. */
+        wsk__conn_post(c, WSK__POST_LOOK);
     }
     wsk__loop_set_timer(&srv->loop, &srv->stop.drain_end, wsk__now_ms() + ms);
 }
 
-/* The time is up: no more answers, but every close event. */
+/* Cut the answers: the time is up. Close events are still delivered. */
 static void force_drain(wsk_server *srv)
 {
     struct wsk__conn *next;
@@ -103,7 +103,8 @@ static void end(wsk_server *srv)
     wsk__dispatch_end(&srv->dispatch);
 }
 
-/* Do what a stop asks for now. False: the server has ended. */
+/* Take the next step of a stop, if one was asked for. False: the server has
+ * ended. */
 static bool heed_stop(wsk_server *srv)
 {
     int asked = atomic_load(&srv->stop.asked);
@@ -158,7 +159,7 @@ void wsk__stop_init(wsk_server *srv)
 
 void wsk_server_stop(wsk_server *srv, int drain_ms)
 {
-    int saved = errno; /* it may run inside a signal handler */
+    int saved = errno; /* this may run inside a signal handler */
 
     if (wsk__forked(&srv->life))
         return;
@@ -185,7 +186,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
     }
     wsk__dispatch_lock(&srv->dispatch);
     while (!wsk__all_gone_locked(&srv->dispatch) && st == WSK_OK) {
-        /* Spares leave at once; who is in a handler may never come. */
+        /* Spares leave at once; a thread in a handler may never come. */
         bool stuck = srv->dispatch.ended &&
                      srv->dispatch.n_running + srv->dispatch.n_parked > 0;
 
@@ -201,7 +202,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
         }
     }
     wsk__dispatch_unlock(&srv->dispatch);
-    if (st != WSK_E_TIMEOUT) { /* what the program prints next comes behind */
+    if (st != WSK_E_TIMEOUT) { /* before the program prints anything else */
         wsk__log_flush(srv->logs.access, LOG_FLUSH_MS);
         wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);
     }

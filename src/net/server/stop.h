@@ -1,4 +1,4 @@
-/* net/server/stop: how a server ends. */
+/* net/server/stop: ends a server, with time for open answers to be sent. */
 #ifndef WSK_NET_SERVER_STOP_H
 #define WSK_NET_SERVER_STOP_H
 
@@ -10,15 +10,15 @@
 
 struct wsk__stop {
     atomic_int asked; /* calls of wsk_server_stop() */
-    atomic_int ms;    /* what the first said */
+    atomic_int ms;    /* drain_ms of the first call, or 0 of a later one */
 
     /* leader */
-    bool forced;                  /* the drain's time is up: answers are cut */
-    bool over;                    /* and the time for close events, too */
-    struct wsk__source drain_end; /* its timer ends the drain */
+    bool forced;                  /* the time to drain is up: answers are cut */
+    bool over;                    /* the time for close events is up, too */
+    struct wsk__source drain_end; /* the timer of both */
 };
 
-/* Give the loop what it does before each wait, which heeds a stop. */
+/* Set the loop's work before each wait, which looks for a stop. */
 void wsk__stop_init(wsk_server *srv);
 
 #endif
