@@ -66,7 +66,7 @@ bool wsk__call_end(struct wsk__thread *th)
     wsk__dispatch_lock(dispatch);
     if (th->in_call)
         wsk__unlink_running_locked(th);
-    else /* it left before: wsk__call_leave() */
+    else /* the call was left, see wsk__call_leave() */
         dispatch->n_parked--;
     dispatch->n_upgraded -= th->upgraded != NULL;
     th->in_call = false;
@@ -80,25 +80,25 @@ bool wsk__call_end(struct wsk__thread *th)
     return leads;
 }
 
-/* What keeps one more request from waiting; WSK__LIMITS: nothing. */
+/* Return the limit that keeps one more request from waiting. */
 static enum wsk__limit queue_limit_locked(const struct wsk__dispatch *dispatch)
 {
     if (wsk__is_hopeless_locked(dispatch))
         return WSK__LIMIT_THREADS;
     return dispatch->n_queued >= dispatch->cfg->queue_limit ? WSK__LIMIT_QUEUE
-                                                            : WSK__LIMITS;
+                                                            : WSK__NO_LIMIT;
 }
 
 enum wsk__limit wsk__call_queue(struct wsk__dispatch *dispatch,
                                 struct wsk__call *call)
 {
     bool counts = call->ops->counts, late;
-    enum wsk__limit limit = WSK__LIMITS;
+    enum wsk__limit limit = WSK__NO_LIMIT;
 
     wsk__dispatch_lock(dispatch);
     if (counts)
         limit = queue_limit_locked(dispatch);
-    if (limit != WSK__LIMITS) {
+    if (limit != WSK__NO_LIMIT) {
         wsk__dispatch_unlock(dispatch);
         return limit;
     }
@@ -144,7 +144,7 @@ static bool reserve_place_locked(struct wsk__dispatch *dispatch)
     return free;
 }
 
-/* The thread gives its slot away. */
+/* Give the thread's slot away. */
 static void park_locked(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -182,8 +182,8 @@ void wsk__call_unpark(struct wsk__thread *th)
     wsk__dispatch_lock(dispatch);
     dispatch->n_unparking++;
     if (dispatch->n_running >= dispatch->cfg->threads && th->upgraded != NULL)
-        th->upgraded->ops->away(
-            th->upgraded); /* it will not read for a while */
+        /* The handler will not read for a while. */
+        th->upgraded->ops->away(th->upgraded);
     wsk__wake_locked(dispatch);
     while (!dispatch->ended &&
            (dispatch->n_running >= dispatch->cfg->threads ||
@@ -271,7 +271,8 @@ void wsk__socket_release(struct wsk__dispatch *dispatch)
     wsk__dispatch_unlock(dispatch);
 }
 
-/* A slot is free, and no other fresh thread already serves the queue. */
+/* Return true if a slot is free, and no other fresh thread already serves the
+ * queue. */
 static bool may_take_locked(const struct wsk__thread *th)
 {
     const struct wsk__dispatch *dispatch = th->dispatch;
@@ -280,9 +281,9 @@ static bool may_take_locked(const struct wsk__thread *th)
            (th->fresh || dispatch->n_fresh == 0);
 }
 
-/* What was lent may be given back: a call like any other, for it may run code
- * of the application. Those that are left when the server has ended are
- * nobody's call any more. */
+/* Take a release from the queue, and begin a call for it, because it may run
+ * code of the application. Releases that are left when the server has ended run
+ * outside of any call. */
 static struct wsk__release *take_release_locked(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -326,7 +327,8 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk__call **call,
     return *release != NULL || *call != NULL;
 }
 
-/* Requests shall not wait for ever; events of WebSockets may. */
+/* Refuse the queued requests, which must not wait for ever; events of
+ * WebSockets may. */
 static void refuse_queue_locked(struct wsk__dispatch *dispatch)
 {
     struct wsk__call **at = &dispatch->queue;
@@ -349,8 +351,8 @@ static void refuse_queue_locked(struct wsk__dispatch *dispatch)
 void wsk__despair_locked(struct wsk__dispatch *dispatch)
 {
     dispatch->no_threads = true;
-    pthread_cond_broadcast(
-        &dispatch->slot_free); /* not the queue's turn any more */
+    /* The next slot is not the queue's any more. */
+    pthread_cond_broadcast(&dispatch->slot_free);
     if (wsk__is_hopeless_locked(dispatch))
         refuse_queue_locked(dispatch);
 }

@@ -148,7 +148,8 @@ void wsk__kick_locked(struct wsk__dispatch *dispatch)
         wake_monitor_locked(dispatch);
 }
 
-/* What its thread was about to send in this turn is sent by the new leader. */
+/* Give the lead to a spare. The new leader sends what the thread's call has
+ * queued. */
 static void give_lead_locked(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -157,8 +158,8 @@ static void give_lead_locked(struct wsk__thread *th)
     if (th->call != NULL)
         th->call->ops->late(th->call);
     th->leads = false;
-    dispatch->led = spare !=
-                    NULL; /* else the next thread that comes takes it */
+    /* Without a spare, the next thread that comes takes the lead. */
+    dispatch->led = spare != NULL;
     if (spare != NULL)
         order_locked(spare, WSK__LEAD);
 }
@@ -180,9 +181,10 @@ void wsk__watch_anew_locked(struct wsk__thread *th)
 void wsk__steal_locked(struct wsk__thread *th)
 {
     give_lead_locked(th);
+    /* A thread that waits for the interpreter will serve the queue once inside.
+     */
     if (atomic_load(&th->entering))
-        wsk__set_fresh_locked(th,
-                              true); /* it will serve the queue once inside */
+        wsk__set_fresh_locked(th, true);
 }
 
 bool wsk__is_hopeless_locked(const struct wsk__dispatch *dispatch)

@@ -46,7 +46,7 @@ static void serve_queue(struct wsk__thread *th)
     wsk__gate_leave(th);
 }
 
-/* Wait for an order; false when the thread is not needed any more. */
+/* Wait for an order; false if the thread is no longer needed. */
 static bool await_order_locked(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -80,7 +80,7 @@ static bool await_order_locked(struct wsk__thread *th)
     return th->order != WSK__NO_ORDER;
 }
 
-/* Run this thread's share until it is no longer needed. */
+/* Lead, or run calls, until this thread is no longer needed. */
 static void work(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -120,9 +120,10 @@ bool wsk__spawn_own(struct wsk__dispatch *dispatch)
     pthread_t thread;
 
     assert(!wsk__holds(WSK__LOCK_ANY));
-    /* No signal is blocked: what a handler starts would inherit that. */
-    wsk__life_hold(
-        dispatch->life); /* the thread's: it may come after the end */
+    /* No signal is blocked, because processes that a handler starts would
+     * inherit that. The new thread has its reference to the server from here
+     * on: it may run after the end. */
+    wsk__life_hold(dispatch->life);
     if (pthread_create(&thread, NULL, own_thread, dispatch) != 0) {
         wsk__life_drop(dispatch->life);
         return false;
@@ -210,7 +211,7 @@ static struct wsk__thread *thread_new(struct wsk__dispatch *dispatch,
     return NULL;
 }
 
-/* A thread that was asked for has come (+1), or one has gone (-1). */
+/* Count a thread that has come (+1), or has gone (-1). */
 static void count_thread(struct wsk__dispatch *dispatch, int change)
 {
     wsk__dispatch_lock(dispatch);
@@ -243,7 +244,7 @@ void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
 
 bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch)
 {
-    /* Our own threads come when they were asked for; others perhaps never. */
+    /* Threads that were made here come; those of hooks.spawn perhaps never. */
     bool expected = dispatch->hooks.spawn == NULL && dispatch->n_awaiting > 0;
 
     return dispatch->ended && dispatch->monitor_gone &&

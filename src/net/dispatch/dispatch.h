@@ -1,5 +1,5 @@
-/* net/dispatch/dispatch: who runs the loop, who runs the handlers. The rules
- * are told in docs/internals/dispatch.md. */
+/* net/dispatch/dispatch: the threads of a server, of which one leads the loop
+ * and others run handlers. docs/internals/dispatch.md gives the rules. */
 #ifndef WSK_NET_DISPATCH_DISPATCH_H
 #define WSK_NET_DISPATCH_DISPATCH_H
 
@@ -26,8 +26,7 @@ struct wsk__dispatch {
     struct wsk__logs *logs;                          /* fixed */
     const struct wsk__thread_room *rooms[WSK__OWNS]; /* fixed */
     wsk_hooks hooks;                                 /* fixed */
-    int steal_every; /* fixed; test: steal the lead at every nth call; 0: never
-                      */
+    int steal_every; /* fixed; for tests: steal the lead at each nth call */
     _Atomic(struct wsk__spare *) spare; /* see handle/spare; or NULL */
     atomic_uint slow_entries;           /* until inline calls are tried again */
 
@@ -42,34 +41,36 @@ struct wsk__dispatch {
     unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
     unsigned n_upgraded;  /* running or parked: requests that are WebSockets */
     unsigned n_awaiting;  /* threads asked for, not yet here */
-    unsigned n_places;    /* taken of max_parked: by attempts that are called
-                             and their sockets, and by handlers that wait */
+    unsigned n_places;    /* of max_parked in use: by attempts in a call and
+                             their sockets, and by handlers that wait */
     bool queue_turn;      /* the next slot is the queue's */
     unsigned n_unparking; /* parked threads that wait for a slot */
     bool led;             /* some thread leads, or was ordered to */
     bool started, ended, monitor_asleep, monitor_gone;
-    bool wake_due; /* the leader is to be woken once `lock` is free */
-    uint64_t tick;
-    uint64_t spawn_after_ms; /* no thread could be made: try again then */
+    bool wake_due;           /* the leader is to be woken once `lock` is free */
+    uint64_t tick;           /* of the monitor, see monitor.c */
+    uint64_t spawn_after_ms; /* time of the next try to make a thread */
     bool no_threads;         /* none could be made, and none has come since */
     uint64_t calls;          /* begun since the start */
 };
 
-/* Make the lock. `dispatch` has its fixed members by then. */
+/* Make the lock. The fixed members are set already. */
 void wsk__dispatch_open(struct wsk__dispatch *dispatch);
+
+/* Destroy the lock, and free releases that no thread has run. */
 void wsk__dispatch_close(struct wsk__dispatch *dispatch);
 
-/* Let all threads leave. The leader, once all is over. */
+/* Let all threads leave. Called by the leader, once all calls have ended. */
 void wsk__dispatch_end(struct wsk__dispatch *dispatch);
 
-/* Lend the calling thread until it is no longer needed; `user` is what the
- * hooks are given. */
+/* Serve with the calling thread until it is no longer needed; the hooks get
+ * `user`. */
 void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user);
 
-/* Make a thread of our own, that does so. False: the system refuses. */
+/* Make a thread that calls wsk__dispatch_work(). False: the system refuses. */
 bool wsk__spawn_own(struct wsk__dispatch *dispatch);
 
-/* Whether no thread is left, and none will come. */
+/* Return true if no thread is left, and none will come. */
 bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch);
 
 #endif

@@ -4,9 +4,10 @@
 
 struct wsk__thread;
 
-/* ---- the interpreter ---- */
+/* Enter the interpreter by hooks.enter, which may wait; idempotent. */
+void wsk__gate_enter(struct wsk__thread *th);
 
-void wsk__gate_enter(struct wsk__thread *th); /* idempotent */
-void wsk__gate_leave(struct wsk__thread *th); /* idempotent */
+/* Leave the interpreter by hooks.leave; idempotent. */
+void wsk__gate_leave(struct wsk__thread *th);
 
 #endif

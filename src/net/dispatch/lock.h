@@ -6,14 +6,14 @@
 #include "net/loop/loop.h"
 #include "net/os/locks.h"
 
-/* dispatch->lock is held for a few instructions. The only system calls under it
- * are signals to threads; a leader that sleeps in the poller is woken after it
- * has been released. */
+/* Lock dispatch->lock, for a few instructions. The only system calls under it
+ * are signals to threads. */
 static inline void wsk__dispatch_lock(struct wsk__dispatch *dispatch)
 {
     wsk__lock(&dispatch->lock, WSK__LOCK_DISPATCH);
 }
 
+/* Unlock dispatch->lock, and then wake the leader if a post asks for that. */
 static inline void wsk__dispatch_unlock(struct wsk__dispatch *dispatch)
 {
     bool wake_due = dispatch->wake_due;

@@ -26,18 +26,19 @@ enum {
     RESPAWN_MS = 100, /* after the system has refused a thread */
 };
 
-/* How the monitor spends its time. It costs a busy server a context switch per
- * look, so while every call is quick it naps. After a nap it looks twice, a
- * tick apart, for a call that it finds running may have begun just before. */
+/* The state of the monitor between looks. A look costs a busy server a context
+ * switch, so while every call is quick the monitor naps. After a nap it looks
+ * twice, a tick apart, because a call that it finds running may have begun just
+ * before. */
 struct watch {
-    bool open;   /* some running call must be watched on */
-    bool unsure; /* one of them was seen for the first time */
-    bool napped;
-    uint64_t calls;       /* the server's, at the last look */
-    unsigned quiet, calm; /* ticks without a call, without a late one */
+    bool open;            /* a running call must be watched further */
+    bool unsure;          /* a running call was seen for the first time */
+    bool napped;          /* before this look */
+    uint64_t calls;       /* dispatch->calls at the last look */
+    unsigned quiet, calm; /* ticks without a call; ticks without a late one */
 };
 
-/* One look at a running call. */
+/* Look at a running call. */
 static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -72,7 +73,7 @@ static void inspect_locked(struct watch *w, struct wsk__dispatch *dispatch)
     wsk__kick_locked(dispatch);
 }
 
-/* How long until the next look. */
+/* Return the ticks until the next look. */
 static unsigned pause_ticks(struct watch *w)
 {
     unsigned ticks;

@@ -7,8 +7,8 @@
 
 struct wsk__dispatch;
 
-/* Start it; threads come from then on. False, with errno: the system refuses.
- */
+/* Start the monitor, which then makes threads. False, with errno: the system
+ * refuses. */
 bool wsk__monitor_start(struct wsk__dispatch *dispatch);
 
 #endif

@@ -60,9 +60,9 @@ static bool start_thread(struct wsk__offload *offload)
     sigset_t all, old;
     int failed;
 
-    assert(!wsk__holds(WSK__LOCK_ANY)); /* it may take long */
+    assert(!wsk__holds(WSK__LOCK_ANY)); /* to make a thread may take long */
     wsk__life_hold(offload->life);
-    sigfillset(&all); /* the process's signals are for its own threads */
+    sigfillset(&all); /* signals are for the program's own threads */
     pthread_sigmask(SIG_BLOCK, &all, &old);
     failed = pthread_create(&thread, NULL, work, offload);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -73,7 +73,7 @@ static bool start_thread(struct wsk__offload *offload)
     return !failed;
 }
 
-/* Queue a job. True: the caller has to make the thread. */
+/* Queue a job. True: the caller must make the thread. */
 static bool queue_job(struct wsk__offload *offload, struct wsk__job *job)
 {
     bool first;
@@ -107,6 +107,6 @@ bool wsk__offload_ask(struct wsk__offload *offload, struct wsk__job *job)
     if (!queue_job(offload, job) || start_thread(offload))
         return true;
     unqueue_job(offload, job);
-    do_jobs(offload); /* what other threads have queued since */
+    do_jobs(offload); /* other threads may have queued some since */
     return false;
 }

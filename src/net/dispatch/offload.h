@@ -1,5 +1,5 @@
-/* net/dispatch/offload: one thread that waits for disks in the loop's place. It
- * lives for as long as there is something to do. */
+/* net/dispatch/offload: one thread that waits for disks in the leader's place,
+ * and lives for as long as there are jobs. */
 #ifndef WSK_NET_DISPATCH_OFFLOAD_H
 #define WSK_NET_DISPATCH_OFFLOAD_H
 
@@ -8,7 +8,7 @@
 
 struct wsk__life;
 
-/* Both are called on the offload's thread. */
+/* A job for the offload's thread, which calls both ops. */
 struct wsk__job {
     struct wsk__job *next;              /* offload's lock */
     void (*run)(struct wsk__job *job);  /* may wait */
@@ -20,10 +20,13 @@ struct wsk__offload {
     struct wsk__life *life; /* fixed */
     pthread_mutex_t lock;
     struct wsk__job *first, **last; /* lock */
-    bool runs;                      /* lock: there is a thread */
+    bool runs;                      /* lock: a thread serves the queue */
 };
 
+/* Make the lock. */
 void wsk__offload_open(struct wsk__offload *offload, struct wsk__life *life);
+
+/* Destroy the lock. No job is left: each holds the server. */
 void wsk__offload_close(struct wsk__offload *offload);
 
 /* Have a job done. False: no thread can be made, and neither op was called. Any

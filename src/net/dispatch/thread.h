@@ -12,48 +12,46 @@ struct wsk__dispatch;
 
 enum wsk__order { WSK__NO_ORDER, WSK__LEAD, WSK__CALL };
 
-/* Rooms above keep something with each thread, which only they look into. */
+/* The rooms above that keep data of their own with each thread. */
 enum wsk__own { WSK__OWN_HTTP1, WSK__OWN_WEBSOCKET, WSK__OWNS };
 
 struct wsk__thread_room {
-    size_t size; /* zeroed memory, in bytes */
-    bool (*init)(void *own,
-                 const wsk_server_config *cfg); /* NULL: none;
-                                                   false: no memory */
+    size_t size; /* bytes of zeroed memory for each thread */
+    /* Set up the data of a new thread. False: memory is out. May be NULL. */
+    bool (*init)(void *own, const wsk_server_config *cfg);
+    /* Free what the data hold, but not the data. */
     void (*clear)(void *own);
 };
 
 struct wsk__thread {
     struct wsk__dispatch *dispatch; /* fixed */
-    void *user;                     /* fixed: what the hooks are given */
+    void *user;                     /* fixed: argument of the hooks */
 
     /* dispatch->lock */
-    struct wsk__thread *prev,
-        *next; /* in dispatch->running, or in dispatch->spares */
+    struct wsk__thread *prev, *next; /* in dispatch->running, or spares */
     pthread_cond_t wake;
     enum wsk__order order;
     bool leads;
     bool in_call;
-    bool parked;     /* it has given its slot away, for a peer */
-    bool took_place; /* and holds one of max_parked only meanwhile */
+    bool parked;     /* waits for a peer without a slot */
+    bool took_place; /* a place of max_parked is taken for that wait only */
     bool fresh;      /* takes calls from dispatch->queue and is not known to be
                         slow */
     atomic_bool entering;   /* waits for the interpreter */
-    bool rearmed;           /* the loop was told to read for its WebSocket */
+    bool rearmed;           /* the loop was told to read for the WebSocket */
     uint64_t seen;          /* tick of the monitor's first look; 0: not yet */
-    struct wsk__call *call; /* the one that it runs */
-    struct wsk__call *upgraded; /* the same, once its request has become a
+    struct wsk__call *call; /* the call that runs; NULL: a release, or none */
+    struct wsk__call *upgraded; /* the call, once its request has become a
                                    WebSocket */
 
-    /* its own */
+    /* this thread only */
     bool inside; /* between the hooks enter and leave */
     uint8_t *rx;
-    wsk_str span;         /* received into rx, not yet fed */
-    void *own[WSK__OWNS]; /* of the rooms above */
+    wsk_str span;         /* input in rx that is not yet fed */
+    void *own[WSK__OWNS]; /* data of the rooms above */
 };
 
-/* The thread record of the calling thread; NULL on threads that are not lent.
- */
+/* The record of the calling thread; NULL if it serves no server. */
 extern _Thread_local struct wsk__thread *wsk__self;
 
 enum {

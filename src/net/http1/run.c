@@ -243,7 +243,7 @@ static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
         return cannot_call(conn);
     wsk__load_account(conn);
     limit = wsk__call_queue(conn->conns->dispatch, &conn->call);
-    if (limit != WSK__LIMITS) {
+    if (limit != WSK__NO_LIMIT) {
         wsk__http_refuse(th, conn, limit);
         return CALL_DONE;
     }

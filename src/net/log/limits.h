@@ -1,5 +1,5 @@
-/* net/log/limits: count how often each limit made us refuse or close, and log a
- * line about it once a second at most. */
+/* net/log/limits: counts how often each limit made the server refuse or close,
+ * and logs a line about that once a second at most. */
 #ifndef WSK_NET_LOG_LIMITS_H
 #define WSK_NET_LOG_LIMITS_H
 
@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-/* Limits that make us refuse or close; see wsk__limit_hit(). */
+/* Limits that make the server refuse or close; see wsk__limit_hit(). */
 enum wsk__limit {
     WSK__LIMIT_QUEUE,   /* queue_limit: a request is refused */
     WSK__LIMIT_THREADS, /* the system's: a request is refused, because no thread
@@ -28,7 +28,8 @@ enum wsk__limit {
     WSK__LIMIT_ORIGINS,   /* ws_origins: a WebSocket is refused */
     WSK__LIMIT_HOSTS,     /* allowed_hosts: a request is refused */
     WSK__LIMIT_PROXY,     /* proxy_protocol: a connection is closed */
-    WSK__LIMITS,
+    WSK__LIMITS,          /* their number */
+    WSK__NO_LIMIT = WSK__LIMITS /* as a result */
 };
 _Static_assert(WSK__LIMITS <= 32, "a bit for each");
 
