@@ -215,7 +215,8 @@ static PyObject *send_result(AnswerObject *self, PyObject *result)
 /* ------------------------------------------------------------- iterating ---
  */
 
-/* Close what was returned, whatever happened to it, and once. */
+/* Close the iterable that the application returned, once, and also after an
+ * error. */
 static int close_result(AnswerObject *self)
 {
     PyObject *result = self->result;

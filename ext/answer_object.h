@@ -16,7 +16,7 @@ typedef struct {
     PyObject *debug;
     PyObject *status;   /* str, as PEP 3333 has it; NULL: not called */
     PyObject *headers;  /* list of our own; NULL: not called */
-    PyObject *result;   /* what comes item by item, for its close(); or NULL */
+    PyObject *result;   /* the iterable, to call close(); or NULL */
     PyObject *iterator; /* of the result; NULL: no more items */
     PyObject *write;    /* the server's, once it has the head */
     bool ours;          /* the server is the one in C */

@@ -5,7 +5,7 @@
 
 typedef struct {
     PyObject_HEAD
-    wsk_ws_ask ask;      /* its texts are in the objects below */
+    wsk_ws_ask ask;      /* texts are in the objects below */
     PyObject *protocols; /* str */
     PyObject *head;      /* bytes */
 } AskObject;

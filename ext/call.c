@@ -148,7 +148,7 @@ void ext_call(wsk_request *req, void *caller)
         return;
     }
     if (prepare(c, &k, req) < 0)
-        ext_log_exception(c->st, "no environ could be made"); /* it is a 500 */
+        ext_log_exception(c->st, "no environ could be made"); /* gives a 500 */
     else if (run(c, &k) < 0 && !has_left_quietly(&k))
         ext_response_fail(k.response, ext_input_was_cut(k.input));
     finish(c, &k);

@@ -152,7 +152,7 @@ static int remove_handler(EventObject *self, PyObject *handler)
 {
     PyObject *was = ext_ref(self->handlers); /* == may run anything */
     PyObject *row = find_handler(was, handler);
-    PyObject *now = ext_ref(self->handlers); /* what it has made of them */
+    PyObject *now = ext_ref(self->handlers); /* perhaps other ones */
     PyObject *before = NULL, *after = NULL, *all = NULL;
     Py_ssize_t place = row == NULL ? -1 : place_of(now, row);
 

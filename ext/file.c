@@ -31,7 +31,7 @@ static PyObject *raw_of(const struct ext_state *st, PyObject *file)
 
     if (has_type(file, st->FileIO))
         return ext_ref(file);
-    if (has_type(file, st->BufferedRandom)) { /* it may hold what was written */
+    if (has_type(file, st->BufferedRandom)) { /* may hold unwritten bytes */
         flushed = PyObject_CallMethod(file, "flush", NULL);
         Py_XDECREF(flushed);
         if (flushed == NULL)

@@ -14,7 +14,7 @@ struct ext_headers {
     size_t n;
     bool upgrades;   /* of a 426, which must name a protocol (9110 15.5.22) */
     bool has_length; /* a Content-Length is among them */
-    uint64_t length; /* what it says */
+    uint64_t length; /* the Content-Length, if there is one */
     wsk_header few[EXT_FEW_HEADERS];
 };
 

@@ -16,7 +16,7 @@ typedef struct {
     bool reading;         /* in that thread, without the interpreter */
     bool over;            /* the request has ended */
     bool closed;          /* by the application */
-    bool whole;           /* it had come before it was read: it can be again */
+    bool whole;           /* the body is complete, and can be read again */
     uint64_t total;       /* bytes of a whole body */
     bool cut;             /* the body has ended before it was complete */
     const uint8_t *data; /* bytes at hand, pos..len; a body in place or block */

@@ -22,7 +22,7 @@
 
 struct line {
     struct line *next;
-    unsigned long thread; /* that writes it */
+    unsigned long thread; /* the writer */
     size_t len, size;
     char *text; /* owned */
 };

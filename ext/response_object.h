@@ -8,7 +8,7 @@
 
 enum stage {
     STAGE_SILENT,  /* start_response was not called */
-    STAGE_READY,   /* it was; nothing can have left */
+    STAGE_READY,   /* start_response was called; no byte can have left */
     STAGE_STARTED, /* the head is with the server */
     STAGE_GONE,    /* the client is gone */
     STAGE_OVER,    /* the request has ended */

@@ -171,7 +171,7 @@ static int send_item(ResponseObject *self, PyObject *item, uint64_t length)
     if (PyBytes_GET_SIZE(item) == 0)
         return 0;
     if (self->stage == STAGE_SILENT && self->websocket != NULL)
-        return 0; /* it may be accepted yet, and then no answer is sent */
+        return 0; /* no answer is sent if the WebSocket is accepted later */
     if (start(self, length) < 0)
         return -1;
     return write_item(self, item);
@@ -322,7 +322,7 @@ static int send_file(ResponseObject *self, const struct ext_file *file)
         n = self->headers.length;
     if (start(self, file->length) < 0 || self->stage != STAGE_STARTED)
         return -(PyErr_Occurred() != NULL);
-    self->waiting = LONG_SEND; /* it may have to wait for the disk */
+    self->waiting = LONG_SEND; /* may wait for the disk */
     Py_BEGIN_ALLOW_THREADS
     st = wsk_request_send_file(self->req, file->fd, file->offset, n);
     Py_END_ALLOW_THREADS

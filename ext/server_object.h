@@ -34,7 +34,7 @@ typedef struct {
     int early_stops;       /* calls of stop() before start(), */
     int early_ms;          /* and what the first said */
     bool binding;          /* a thread is in wsk_server_listen() */
-    bool complained;       /* that the system has no thread to give */
+    bool complained;       /* logged: the system gives no thread */
 
     /* Under lock. No thread waits for the GIL, or for anything else but the
      * condition, while holding it. */

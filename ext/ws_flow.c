@@ -95,7 +95,7 @@ wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
 bool ext_ws_await_stream(WebSocketObject *self, unsigned ended)
 {
     if (self->streams_ended != ended)
-        return true; /* it has ended meanwhile */
+        return true; /* the stream has ended meanwhile */
     if (self->streamer == 0 || self->streamer == PyThread_get_thread_ident())
         return false;
     Py_BEGIN_ALLOW_THREADS

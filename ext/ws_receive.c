@@ -237,7 +237,7 @@ static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
 
     (void)conn;
     fire_take(self, self->st->names.onclose, ext_ws_reason(info));
-    Py_CLEAR(self->environ); /* it holds the WebSocket in turn */
+    Py_CLEAR(self->environ); /* holds the WebSocket in turn */
     Py_DECREF(user);
 }
 
