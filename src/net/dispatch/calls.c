@@ -56,10 +56,10 @@ void wsk__call_begin_aside(struct wsk__thread *th, struct wsk__call *call)
     wsk__dispatch_unlock(th->dispatch);
 }
 
-bool wsk__call_end(struct wsk__thread *th)
+wsk__leads wsk__call_end(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
-    bool leads;
+    wsk__leads leads;
 
     if (wsk__forked(dispatch->life))
         return false;

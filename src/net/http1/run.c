@@ -18,6 +18,7 @@
 #include "net/http1/thread.h"
 #include "net/log/access.h"
 #include "net/log/limits.h"
+#include "net/loop/source.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"
@@ -53,7 +54,7 @@ static void refuse(struct wsk__thread *th, struct wsk__conn *conn, int status)
     wsk__conn_linger(conn);
 }
 
-bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
+wsk__leads wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     struct wsk__exchange *h = conn->h;
 
@@ -255,7 +256,8 @@ static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
 static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     const struct wsk__builtin *builtin;
-    bool leads, upgraded;
+    wsk__leads leads;
+    bool upgraded;
 
     conn->busy = true;
     /* The handler reads a body still to come into this thread's buffer; input
@@ -399,7 +401,7 @@ static bool has_run_dry(const struct wsk__thread *th,
 
 /* End a turn before all is done: take the input out of this thread's buffers,
  * or close where memory is out. */
-static bool turn_ends(struct wsk__thread *th, struct wsk__conn *conn)
+static wsk__leads turn_ends(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn))
         wsk__conn_close(conn);
@@ -407,7 +409,7 @@ static bool turn_ends(struct wsk__thread *th, struct wsk__conn *conn)
 }
 
 /* Close the connection once its last bytes have left. */
-static bool end_connection(struct wsk__thread *th, struct wsk__conn *conn)
+static wsk__leads end_connection(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (wsk__http_flush_in_turn(th, conn) == WSK__IO_WAIT) {
         await_reader(conn, WSK__WRITE);
@@ -417,7 +419,7 @@ static bool end_connection(struct wsk__thread *th, struct wsk__conn *conn)
     return true;
 }
 
-static bool run(struct wsk__thread *th, struct wsk__conn *conn)
+static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int served = 0;; served++) {
         enum wsk__io io = wsk__http_flush_in_turn(th, conn);
@@ -478,9 +480,9 @@ static bool run(struct wsk__thread *th, struct wsk__conn *conn)
     }
 }
 
-bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
+wsk__leads wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    bool leads;
+    wsk__leads leads;
 
     th->span.len = 0;
     if (atomic_load(&conn->h->at_disk)) {

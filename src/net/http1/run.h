@@ -3,19 +3,20 @@
 #define WSK_NET_HTTP1_RUN_H
 
 #include "net/log/limits.h"
+#include "net/loop/source.h"
 #include "wsocket.h"
 
 struct wsk__thread;
 struct wsk__conn;
 
-/* ---- leader; `conn` is not busy. False: the lead was lost. ---- */
+/* ---- leader; `conn` is not busy ---- */
 
 /* Read, call handlers and send, until there is nothing to do or other
  * connections must have their turn. */
-bool wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn);
+wsk__leads wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn);
 
-/* The deadline, see http1/deadline, has passed. */
-bool wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn);
+/* Act on the deadline of http1/deadline, which has passed. */
+wsk__leads wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* ---- leader; `conn` is busy ---- */
 

@@ -12,8 +12,9 @@ struct wsk__thread;
 /*
  * True: the calling thread still leads the loop. A function that returns this
  * type may run a call of the application, during which the monitor may give the
- * lead to another thread. False: touch nothing and return false. Neither the
- * loop nor a connection is the calling thread's any more.
+ * lead to another thread. False: touch nothing and return false. The loop and
+ * its connections are the new leader's; only a reference that the calling
+ * thread has taken itself is left to it, to post and to give back.
  */
 typedef bool wsk__leads;
 

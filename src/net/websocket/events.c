@@ -223,10 +223,10 @@ static void leave_to_leader(struct wsk__conn *conn)
     wsk__conn_unlock(conn);
 }
 
-bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
-                         enum wsk__calls *calls)
+wsk__leads wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
+                               enum wsk__calls *calls)
 {
-    bool leads;
+    wsk__leads leads;
 
     wsk__conn_ref(conn);
     *calls = WSK__CALLS_DONE;

@@ -2,6 +2,7 @@
 #ifndef WSK_NET_WEBSOCKET_EVENTS_H
 #define WSK_NET_WEBSOCKET_EVENTS_H
 
+#include "net/loop/source.h"
 #include "wsocket.h"
 
 struct wsk__thread;
@@ -16,9 +17,9 @@ enum wsk__calls {
 
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn);
 
-/* Deliver on the leader what is due, or queue it. */
-bool wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
-                         enum wsk__calls *calls);
+/* Deliver events on the leader, or queue the call that will. */
+wsk__leads wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
+                               enum wsk__calls *calls);
 
 /* ---- a thread with a call for `conn` ---- */
 
