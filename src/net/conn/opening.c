@@ -28,7 +28,7 @@ static void opening_free(struct wsk__conn *conn)
     if (opening == NULL)
         return;
     wsk__buf_free(&opening->in);
-    wsk__free(opening->ends.via);
+    wsk__free(opening->ends.proxy);
     wsk__free(opening);
 }
 
@@ -75,7 +75,8 @@ static wsk__leads take_header(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__opening *opening = conn->opening;
 
     for (;;) {
-        switch (wsk__via_header(conn->conns, &opening->ends, &opening->in)) {
+        switch (
+            wsk__ends_read_header(conn->conns, &opening->ends, &opening->in)) {
         case WSK__PROXY_OK:
             return complete(th, conn);
         case WSK__PROXY_BAD:
@@ -141,7 +142,7 @@ static bool begin(struct wsk__conn *conn, struct wsk__ends *ends)
     struct wsk__opening *opening = wsk__calloc(sizeof(*opening));
 
     if (opening == NULL) {
-        wsk__free(ends->via);
+        wsk__free(ends->proxy);
         return false;
     }
     opening->ends = *ends;
@@ -156,7 +157,7 @@ bool wsk__opening_begin(struct wsk__conn *conn, struct wsk__ends *ends)
 {
     const struct wsk__protocol *protocol = conn->conns->protocol;
 
-    if (!wsk__via_open(conn->conns, ends))
+    if (!wsk__ends_open(conn->conns, ends))
         return false;
     if (conn->conns->cfg->proxy_protocol)
         return begin(conn, ends);

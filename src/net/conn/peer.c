@@ -43,7 +43,8 @@ void wsk__trust_clear(struct wsk__trust *trust)
     *trust = (struct wsk__trust){NULL, 0, 0};
 }
 
-/* A peer without an address came through a Unix socket. */
+/* Return true if a peer is trusted; one without an address came through a Unix
+ * socket. */
 static bool is_trusted(const struct wsk__trust *trust,
                        const struct wsk__address *peer)
 {
@@ -56,18 +57,18 @@ static bool is_trusted(const struct wsk__trust *trust,
            wsk__blocks_have(trust->blocks, trust->n, &ip);
 }
 
-bool wsk__via_open(const struct wsk__conns *conns, struct wsk__ends *ends)
+bool wsk__ends_open(const struct wsk__conns *conns, struct wsk__ends *ends)
 {
-    struct wsk__via *via;
+    struct wsk__proxy_info *proxy;
 
     if (conns->trust.n == 0 && !conns->cfg->proxy_protocol)
         return true;
-    via = ends->via = wsk__calloc(sizeof(*via));
-    if (via == NULL)
+    proxy = ends->proxy = wsk__calloc(sizeof(*proxy));
+    if (proxy == NULL)
         return false;
-    via->peer = ends->peer;
-    via->local = ends->local;
-    via->trusted = is_trusted(&conns->trust, &via->peer);
+    proxy->peer = ends->peer;
+    proxy->local = ends->local;
+    proxy->trusted = is_trusted(&conns->trust, &proxy->peer);
     return true;
 }
 
@@ -78,22 +79,22 @@ static void show(struct wsk__address *to, const struct wsk__ip *ip,
     to->port = port;
 }
 
-/* A client stands there that no address is known of (RFC 7239 6.2). The
- * proxy's own would lend it what is allowed to the proxy. */
+/* Set the address of a client that is not known (RFC 7239 6.2). The proxy's own
+ * address would give the client what is allowed to the proxy. */
 static void hide(struct wsk__address *to)
 {
     *to = (struct wsk__address){.text = "unknown"};
 }
 
-int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
-                    struct wsk__buf *in)
+int wsk__ends_read_header(const struct wsk__conns *conns,
+                          struct wsk__ends *ends, struct wsk__buf *in)
 {
-    struct wsk__via *via = ends->via;
+    struct wsk__proxy_info *proxy = ends->proxy;
     struct wsk__proxied said;
     size_t used;
     int got;
 
-    if (conns->trust.n > 0 && !via->trusted)
+    if (conns->trust.n > 0 && !proxy->trusted)
         return WSK__PROXY_BAD;
     got = (int)wsk__proxy_parse(wsk__buf_data(in), wsk__buf_len(in), &used,
                                 &said);
@@ -104,19 +105,19 @@ int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
     case WSK__PROXIED_LOCAL:
         break;
     case WSK__PROXIED_KNOWN:
-        show(&via->peer, &said.from, said.from_port);
-        show(&via->local, &said.to, said.to_port);
-        via->trusted = is_trusted(&conns->trust, &via->peer);
+        show(&proxy->peer, &said.from, said.from_port);
+        show(&proxy->local, &said.to, said.to_port);
+        proxy->trusted = is_trusted(&conns->trust, &proxy->peer);
         break;
     case WSK__PROXIED_HIDDEN:
-        hide(&via->peer);
-        via->trusted = false;
+        hide(&proxy->peer);
+        proxy->trusted = false;
         break;
     }
     return got;
 }
 
-void wsk__via_rehost(wsk_head *head, const char *host)
+void wsk__head_set_host(wsk_head *head, const char *host)
 {
     wsk_header *fields = (wsk_header *)(uintptr_t)head->headers;
 
@@ -143,8 +144,8 @@ static uint16_t split_port(wsk_str *host)
 }
 
 /* Put together the authority that the client asked for: a proxy may tell host
- * and port in fields of their own. Set via->host, and *port of our side. */
-static void compose(struct wsk__via *via, const wsk_head *head,
+ * and port in fields of their own. Set proxy->host, and the local *port. */
+static void compose(struct wsk__proxy_info *proxy, const wsk_head *head,
                     const struct wsk__forwarded *said, uint16_t *port)
 {
     wsk_str whole = said->host.len > 0 ? said->host : head->host, host = whole;
@@ -157,38 +158,38 @@ static void compose(struct wsk__via *via, const wsk_head *head,
         host = said->host; /* as the proxy wrote it, if it did */
     if (host.len == 0 || host.len > WSK__HOST_TEXT - sizeof(":65535"))
         return;
-    snprintf(via->host, sizeof(via->host), "%.*s", (int)host.len, host.p);
+    snprintf(proxy->host, sizeof(proxy->host), "%.*s", (int)host.len, host.p);
     if (said->port > 0 && said->port != usual)
-        snprintf(via->host + host.len, sizeof(via->host) - host.len, ":%u",
+        snprintf(proxy->host + host.len, sizeof(proxy->host) - host.len, ":%u",
                  (unsigned)named);
 }
 
-void wsk__via_request(const struct wsk__conns *conns, struct wsk__ends *ends,
-                      wsk_head *head)
+void wsk__ends_begin_request(const struct wsk__conns *conns,
+                             struct wsk__ends *ends, wsk_head *head)
 {
-    struct wsk__via *via = ends->via;
+    struct wsk__proxy_info *proxy = ends->proxy;
     const struct wsk__trust *trust = &conns->trust;
     struct wsk__forwarded said;
 
-    if (via == NULL)
+    if (proxy == NULL)
         return;
-    ends->peer = via->peer;
-    ends->local = via->local;
-    via->https = false;
-    via->prefix[0] = via->host[0] = '\0';
-    if (!via->trusted || !wsk__forwarded_read(head, trust->blocks, trust->n,
-                                              trust->fields, &said))
+    ends->peer = proxy->peer;
+    ends->local = proxy->local;
+    proxy->https = false;
+    proxy->prefix[0] = proxy->host[0] = '\0';
+    if (!proxy->trusted || !wsk__forwarded_read(head, trust->blocks, trust->n,
+                                                trust->fields, &said))
         return;
-    via->https = said.https;
+    proxy->https = said.https;
     if (said.known)
         show(&ends->peer, &said.ip, said.ip_port);
     else if (said.hidden)
         hide(&ends->peer);
-    compose(via, head, &said, &ends->local.port);
-    if (via->host[0] != '\0')
-        wsk__via_rehost(head, via->host);
+    compose(proxy, head, &said, &ends->local.port);
+    if (proxy->host[0] != '\0')
+        wsk__head_set_host(head, proxy->host);
     if (said.prefix.len > 0 && said.prefix.len < WSK__PREFIX_SAID) {
-        memcpy(via->prefix, said.prefix.p, said.prefix.len);
-        via->prefix[said.prefix.len] = '\0';
+        memcpy(proxy->prefix, said.prefix.p, said.prefix.len);
+        proxy->prefix[said.prefix.len] = '\0';
     }
 }

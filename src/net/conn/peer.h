@@ -1,4 +1,4 @@
-/* net/conn/peer: proxies before us: whom to believe, and what that changes. */
+/* net/conn/peer: the two ends of a connection, as trusted proxies tell them. */
 #ifndef WSK_NET_CONN_PEER_H
 #define WSK_NET_CONN_PEER_H
 
@@ -22,49 +22,52 @@ struct wsk__trust {
     unsigned fields; /* a set of enum wsk__forwarded_field */
 };
 
-/* Of a connection that may come from a proxy. Owner. */
-struct wsk__via {
-    struct wsk__address peer, local; /* who it is, before a request says more */
-    bool trusted; /* what its requests say of their clients counts */
-    bool https;   /* of the open request, to its client */
-    /* SCRIPT_NAME: what a proxy took off the path, and then script_name */
+/* The facts that proxies give of a connection. Owner. */
+struct wsk__proxy_info {
+    struct wsk__address peer, local; /* the ends before a request says more */
+    bool trusted; /* the fields of requests about their clients count */
+    bool https;   /* the client of the open request speaks https */
+    /* SCRIPT_NAME: the prefix that a proxy took off the path, script_name. */
     char prefix[WSK__PREFIX_SAID + WSK__SCRIPT_NAME];
-    char host[WSK__HOST_TEXT]; /* the authority that its client asked for; "":
-                                  the one that stands in its head */
+    char host[WSK__HOST_TEXT]; /* the authority that the client asked for; "":
+                                  the one in the head of the request */
 };
 
 /* The two ends of a connection, as its open request tells them. Owner. */
 struct wsk__ends {
     struct wsk__address peer, local;
-    struct wsk__via *via; /* NULL: no proxy is trusted, and none must speak */
+    /* NULL: no proxy is trusted, and none must speak. */
+    struct wsk__proxy_info *proxy;
 };
 
 /* Return true if the client of the open request speaks https. */
 static inline bool wsk__ends_https(const struct wsk__ends *ends)
 {
-    return ends->via != NULL && ends->via->https;
+    return ends->proxy != NULL && ends->proxy->https;
 }
 
-/* False when memory is out, or an item is none. */
+/* Read the options. False: memory is out, or an item is no address. */
 bool wsk__trust_read(struct wsk__trust *trust, const wsk_server_config *cfg);
+
+/* Free what was read. */
 void wsk__trust_clear(struct wsk__trust *trust);
 
-/* Give the ends of a new connection what proxies may say; false when memory is
- * out. */
-bool wsk__via_open(const struct wsk__conns *conns, struct wsk__ends *ends);
+/* Prepare the ends of a new connection for what proxies may say. False: memory
+ * is out. */
+bool wsk__ends_open(const struct wsk__conns *conns, struct wsk__ends *ends);
 
-/* Set the ends of a request that begins, from its head and what proxies before
- * it said. */
-void wsk__via_request(const struct wsk__conns *conns, struct wsk__ends *ends,
-                      wsk_head *head);
+/* Set the ends of a request that begins, from its head and the fields of
+ * proxies. */
+void wsk__ends_begin_request(const struct wsk__conns *conns,
+                             struct wsk__ends *ends, wsk_head *head);
 
-/* Let the application see the host that the client asked for; `host` lives as
- * long as the head. */
-void wsk__via_rehost(wsk_head *head, const char *host);
+/* Replace the host of a head by the one that the client asked for; `host` lives
+ * as long as the head. */
+void wsk__head_set_host(wsk_head *head, const char *host);
 
-/* Take the header of the PROXY protocol from `in`, the input before the first
- * request: WSK__PROXY_OK once it is through. */
-int wsk__via_header(const struct wsk__conns *conns, struct wsk__ends *ends,
-                    struct wsk__buf *in);
+/* Read the header of the PROXY protocol from `in`, the input before the first
+ * request. WSK__PROXY_OK: the header is complete. */
+int wsk__ends_read_header(const struct wsk__conns *conns,
+                          struct wsk__ends *ends, struct wsk__buf *in);
 
 #endif

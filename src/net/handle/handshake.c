@@ -89,7 +89,7 @@ wsk_head *wsk__handshake_head(const struct wsk__handshake *kept,
         return NULL;
     }
     if (host[0] != '\0')
-        wsk__via_rehost(&store->head, host);
+        wsk__head_set_host(&store->head, host);
     if (kept->path_len < store->head.path.len) {
         store->head.path.p += store->head.path.len - kept->path_len;
         store->head.path.len = kept->path_len;

@@ -22,7 +22,7 @@ struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
     struct wsk__exchange *h = wsk__calloc(sizeof(*h));
 
     if (h == NULL) {
-        wsk__free(ends->via);
+        wsk__free(ends->proxy);
         if (early != NULL)
             wsk__buf_free(early);
         return NULL;
@@ -45,7 +45,7 @@ void wsk__exchange_free(struct wsk__exchange *h, struct wsk__dispatch *dispatch)
     wsk__http_clear(&h->http);
     wsk__buf_free(&h->in);
     wsk__body_free(&h->body);
-    wsk__free(h->ends.via);
+    wsk__free(h->ends.proxy);
     wsk__free(h);
 }
 
@@ -128,8 +128,8 @@ void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
     if (h->head == NULL) {
         begun = wsk__access_head_of(wsk__http_refused_line(&h->http));
         record.head = &begun;
-        if (h->ends.via != NULL) /* `ends` tells of the request before */
-            record.peer = h->ends.via->peer.text;
+        if (h->ends.proxy != NULL) /* `ends` tells of the request before */
+            record.peer = h->ends.proxy->peer.text;
     }
     wsk__access_write(conn->conns->logs, &record);
 }

@@ -58,7 +58,8 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     conn->h->failed = false;
     wsk__body_begin(&conn->h->body);
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
-    wsk__via_request(conn->conns, &conn->h->ends, &conn->h->http.store->head);
+    wsk__ends_begin_request(conn->conns, &conn->h->ends,
+                            &conn->h->http.store->head);
     if (!wsk__admits_host(conn->conns, head)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
         conn->h->failed = true;

@@ -47,25 +47,25 @@ static bool ends_in(const char *prefix, const char *name)
 bool wsk__mount_request(const char *name, struct wsk__ends *ends,
                         wsk_head *head)
 {
-    struct wsk__via *via = ends->via;
+    struct wsk__proxy_info *proxy = ends->proxy;
     bool below;
 
     if (name == NULL || name[0] == '\0' || head->path.p[0] != '/')
         return true;
     below = strip(name, &head->path);
-    if (via == NULL || via->prefix[0] == '\0')
+    if (proxy == NULL || proxy->prefix[0] == '\0')
         return below;
-    if (ends_in(via->prefix, name))
+    if (ends_in(proxy->prefix, name))
         return true;
-    memcpy(via->prefix + strlen(via->prefix), name, strlen(name) + 1);
+    memcpy(proxy->prefix + strlen(proxy->prefix), name, strlen(name) + 1);
     return below;
 }
 
 const char *wsk__mount_prefix(const char *name, const struct wsk__ends *ends)
 {
-    const struct wsk__via *via = ends->via;
+    const struct wsk__proxy_info *proxy = ends->proxy;
 
-    if (via != NULL && via->prefix[0] != '\0')
-        return via->prefix;
+    if (proxy != NULL && proxy->prefix[0] != '\0')
+        return proxy->prefix;
     return name != NULL ? name : "";
 }

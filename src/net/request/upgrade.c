@@ -71,7 +71,7 @@ static struct wsk__handshake_facts facts_of(const wsk_request *req,
         .local_port = ends->local.port,
         .protocol = protocol,
         .prefix = wsk__mount_prefix(req->cfg->script_name, ends),
-        .host = ends->via != NULL ? ends->via->host : NULL,
+        .host = ends->proxy != NULL ? ends->proxy->host : NULL,
         .https = wsk__ends_https(ends),
     };
 }
