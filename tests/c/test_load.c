@@ -1,5 +1,5 @@
 /* Too many, too slow, too large: what each limit does on both of its sides. The
- * rates themselves are tests/c/test_pace.c, on a clock of its own. */
+ * rates themselves are tests/c/test_min_rate.c, on a clock of its own. */
 #include "harness.h"
 
 #include "client.h"
