@@ -27,10 +27,10 @@ typedef struct {
 
 #define Socket_CAST(op) ((SocketObject *)(op))
 
-/* Call wsocket._taken.make(fd, bytes received before). */
+/* Call wsocket._detached.make(fd, bytes received before). */
 static PyObject *make_socket(int fd, const uint8_t *data, size_t len)
 {
-    PyObject *module = PyImport_ImportModule("wsocket._taken");
+    PyObject *module = PyImport_ImportModule("wsocket._detached");
     PyObject *made = NULL;
 
     if (module != NULL)
@@ -57,7 +57,7 @@ static int detach(SocketObject *self)
                         "handler, in the handler's own thread");
         return -1;
     }
-    st = wsk_request_take_socket(self->req, &fd, &data, &len);
+    st = wsk_request_detach(self->req, &fd, &data, &len);
     if (st == WSK_E_STATE)
         PyErr_SetString(PyExc_OSError,
                         "the request is answered already, or its WebSocket is "

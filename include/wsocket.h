@@ -699,17 +699,17 @@ typedef enum wsk_log_level {
  * Hooks of a language binding; a plain C program needs none of them.
  *
  * Handlers run between enter() and leave(), on a thread that came through
- * wsk_server_work(); several handlers may run in one such stretch. `thread` is
- * the argument of that call. enter() may wait (for an interpreter lock): the
- * server notices, and goes on with another thread.
+ * wsk_server_work(); several handlers may run in one such stretch. Both get the
+ * `user` of that call. enter() may wait (for an interpreter lock): the server
+ * notices, and goes on with another thread.
  *
- * spawn() must cause wsk_server_work() to be called in a new thread, soon; it
- * must neither block nor run the handler's language. Any thread of the server
- * may call it.
+ * spawn() gets the `user` of the hooks. It must cause wsk_server_work() to be
+ * called in a new thread, soon; it must neither block nor run the handler's
+ * language. Any thread of the server may call it.
  */
 typedef struct wsk_hooks {
-    void (*enter)(void *thread);
-    void (*leave)(void *thread);
+    void (*enter)(void *user);
+    void (*leave)(void *user);
     void (*spawn)(void *user);
     void *user;
 } wsk_hooks;
@@ -758,9 +758,10 @@ WSK_API uint16_t wsk_server_port(const wsk_server *srv);
  * (started before). */
 WSK_API wsk_status wsk_server_start(wsk_server *srv);
 
-/** Lend this thread to a started server; returns when the server has stopped,
- * or has threads to spare. For the spawn hook. */
-WSK_API void wsk_server_work(wsk_server *srv, void *thread);
+/** Serve with this thread, until the started server has stopped, or has threads
+ * to spare. For the spawn hook. `user` is given to the hooks enter() and
+ * leave(). */
+WSK_API void wsk_server_work(wsk_server *srv, void *user);
 
 /** Report that the spawn hook could make no thread: requests that no thread
  * can answer get 503. */
@@ -968,19 +969,19 @@ WSK_API wsk_status wsk_request_respond(wsk_request *req, int status,
                                        const void *body, size_t len);
 
 /**
- * Take over the connection of a WebSocket handshake: the handler speaks on it
- * itself, and sends the 101. The server treats the request as answered, frees
- * the handler's place of `threads`, and closes the connection when it returns.
- * A stop ends the handler's input at once, and the connection at the end of
- * graceful_timeout.
+ * Detach the connection of a WebSocket handshake from the server: the handler
+ * speaks on it itself, and sends the 101. The server treats the request as
+ * answered, frees the handler's place of `threads`, and closes the connection
+ * when it returns. A stop ends the handler's input at once, and the connection
+ * at the end of graceful_timeout.
  *
  * *fd         the connection, blocking; the caller's to close
  * *data, *len bytes that came behind the head; valid until the handler returns
  *
  * Returns WSK_OK; WSK_E_STATE (no handshake, or answered already); WSK_E_SYS.
  */
-WSK_API wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
-                                           const uint8_t **data, size_t *len);
+WSK_API wsk_status wsk_request_detach(wsk_request *req, int *fd,
+                                      const uint8_t **data, size_t *len);
 
 /**
  * Answer a WebSocket handshake with 101.

@@ -1,4 +1,4 @@
-/* wsk_request_take_socket(): from then on the server keeps silent there. */
+/* wsk_request_detach(): from then on the server writes nothing there. */
 #include "harness.h"
 
 #include "client.h"
@@ -6,14 +6,14 @@
 #include <stdatomic.h>
 
 #define ATTEMPT                                                                \
-    "GET /take HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n"                  \
+    "GET /detach HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n"                \
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"                     \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 static atomic_int kept = -1; /* a descriptor that outlives its handler */
 
 /* Says "hi", then repeats what it hears until the end of it, which it tells. */
-static void take(wsk_request *req, void *user)
+static void detach(wsk_request *req, void *user)
 {
     const uint8_t *data;
     char octets[64];
@@ -23,13 +23,13 @@ static void take(wsk_request *req, void *user)
 
     (void)user;
     if (!wsk_request_head(req)->websocket) {
-        EXPECT(wsk_request_take_socket(req, &fd, &data, &len) == WSK_E_STATE);
+        EXPECT(wsk_request_detach(req, &fd, &data, &len) == WSK_E_STATE);
         wsk_request_respond(req, 200, NULL, 0, "page", 4);
         return;
     }
-    if (wsk_request_take_socket(req, &fd, &data, &len) != WSK_OK)
+    if (wsk_request_detach(req, &fd, &data, &len) != WSK_OK)
         return;
-    EXPECT(wsk_request_take_socket(req, &fd, &data, &len) == WSK_E_STATE);
+    EXPECT(wsk_request_detach(req, &fd, &data, &len) == WSK_E_STATE);
     EXPECT(wsk_request_respond(req, 200, NULL, 0, "no", 2) == WSK_E_STATE);
     say(fd, "hi");
     say_octets(fd, data, len);
@@ -42,13 +42,13 @@ static void take(wsk_request *req, void *user)
         close(fd);
 }
 
-static void send_file_or_take(wsk_request *req, void *user)
+static void send_file_or_detach(wsk_request *req, void *user)
 {
     static const char OCTETS[100000];
     FILE *file;
 
     if (wsk_request_head(req)->websocket) {
-        take(req, user);
+        detach(req, user);
         return;
     }
     file = tmpfile();
@@ -70,7 +70,7 @@ static bool hears_text(int fd, const char *text)
 
 TEST(octets_behind_the_head_come_first_and_no_http_follows)
 {
-    struct served s = serve(take, NULL, NULL);
+    struct served s = serve(detach, NULL, NULL);
     int fd = dial(&s);
 
     EXPECT(say(fd, ATTEMPT "early"));
@@ -84,9 +84,9 @@ TEST(octets_behind_the_head_come_first_and_no_http_follows)
     wsk_server_free(s.srv);
 }
 
-TEST(who_takes_a_connection_waits_there_also_behind_a_file)
+TEST(a_detached_connection_blocks_also_behind_a_file)
 {
-    struct served s = serve(send_file_or_take, NULL, NULL);
+    struct served s = serve(send_file_or_detach, NULL, NULL);
     int fd = dial(&s);
 
     EXPECT(say(fd, GET("/")));
@@ -100,9 +100,9 @@ TEST(who_takes_a_connection_waits_there_also_behind_a_file)
     wsk_server_free(s.srv);
 }
 
-TEST(plain_requests_are_not_to_be_taken)
+TEST(a_plain_request_cannot_be_detached)
 {
-    struct served s = serve(take, NULL, NULL);
+    struct served s = serve(detach, NULL, NULL);
     int fd = dial(&s);
 
     EXPECT(say(fd, GET("/")));
@@ -113,7 +113,7 @@ TEST(plain_requests_are_not_to_be_taken)
 
 TEST(handlers_that_took_their_connection_leave_their_threads_place_to_others)
 {
-    struct served s = serve(take, NULL, "threads=1");
+    struct served s = serve(detach, NULL, "threads=1");
     int fds[8], fd;
 
     for (int i = 0; i < 8; i++) {
@@ -135,7 +135,7 @@ TEST(handlers_that_took_their_connection_leave_their_threads_place_to_others)
 
 TEST(a_stop_ends_the_input_and_waits_for_the_last_word)
 {
-    struct served s = serve(take, NULL, NULL);
+    struct served s = serve(detach, NULL, NULL);
     int fd = dial(&s);
 
     EXPECT(say(fd, ATTEMPT));
@@ -150,7 +150,7 @@ TEST(a_stop_ends_the_input_and_waits_for_the_last_word)
 
 TEST(the_connection_ends_with_its_handler_whoever_has_a_descriptor)
 {
-    struct served s = serve(take, NULL, NULL);
+    struct served s = serve(detach, NULL, NULL);
     int fd = dial(&s);
     char octet;
 

@@ -96,7 +96,7 @@ static void expect_no_answer(wsk_request *req)
     EXPECT(wsk_request_drain(req) == WSK_E_STATE);
     EXPECT(wsk_request_finish(req) == WSK_E_STATE);
     EXPECT(wsk_request_respond(req, 200, NULL, 0, "", 0) == WSK_E_STATE);
-    EXPECT(wsk_request_take_socket(req, &fd, &data, &got) == WSK_E_STATE);
+    EXPECT(wsk_request_detach(req, &fd, &data, &got) == WSK_E_STATE);
     EXPECT(!wsk_request_is_gone(req) && !wsk_request_head_sent(req));
     EXPECT(wsk_request_server(req) == NULL);
     EXPECT(strcmp(wsk_request_scheme(req), "http") == 0);

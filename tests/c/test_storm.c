@@ -246,7 +246,7 @@ static void socket_handler(wsk_request *req, char how)
     size_t len;
 
     if (how == 't') {
-        if (wsk_request_take_socket(req, &fd, &data, &len) == WSK_OK) {
+        if (wsk_request_detach(req, &fd, &data, &len) == WSK_OK) {
             (void)!write(fd, "HTTP/1.1 101 x\r\nContent-Length: 0\r\n\r\n", 38);
             (void)!read(fd, &how, 1);
             close(fd);

@@ -15,7 +15,7 @@ import pytest
 from conftest import PATIENCE
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from wsocket import _taken
+from wsocket import _detached
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 ATTEMPT = (
@@ -56,7 +56,7 @@ def test_a_default_timeout_does_not_end_a_connection_that_is_silent():
     near, far = socket.socketpair()
     socket.setdefaulttimeout(0.05)
     try:
-        sock = _taken.make(near.detach(), b"early")
+        sock = _detached.make(near.detach(), b"early")
     finally:
         socket.setdefaulttimeout(None)
     with sock, far:
@@ -86,7 +86,7 @@ def test_without_a_thread_the_descriptor_stays_the_callers(
     with monkeypatch.context() as patched, near, far:
         patched.setattr(threading.Thread, "start", start_some)
         with pytest.raises(RuntimeError):
-            _taken.make(near.fileno(), b"early")
+            _detached.make(near.fileno(), b"early")
         assert os.fstat(near.fileno())  # or the extension would close it twice
         for thread in started:
             thread.join(PATIENCE)
@@ -162,7 +162,7 @@ def test_plain_requests_have_none(serve):
     assert serve(app).get()[2] == b"False"
 
 
-def test_an_answer_after_it_was_taken_goes_nowhere(serve, caplog):
+def test_an_answer_after_it_was_detached_goes_nowhere(serve, caplog):
     def app(environ, start_response):
         environ["gunicorn.socket"].sendall(b"mine")
         if environ["PATH_INFO"] == "/stop":
@@ -182,7 +182,7 @@ def test_an_answer_after_it_was_taken_goes_nowhere(serve, caplog):
     assert "error" not in caplog.text
 
 
-def test_a_crash_after_it_was_taken_is_logged_and_ends_the_connection(
+def test_a_crash_after_it_was_detached_is_logged_and_ends_the_connection(
     serve, caplog
 ):
     def app(environ, start_response):
@@ -195,7 +195,7 @@ def test_a_crash_after_it_was_taken_is_logged_and_ends_the_connection(
     assert "ValueError: broken" in caplog.text
 
 
-def test_it_is_taken_in_time_or_not_at_all(serve):
+def test_it_is_detached_in_time_or_not_at_all(serve):
     seen = []
 
     def tries(environ):
@@ -488,7 +488,7 @@ def leaving(error):
         (OSError, set()),
     ],
 )
-def test_how_a_handler_leaves_a_taken_socket_is_no_error(
+def test_how_a_handler_leaves_a_detached_socket_is_no_error(
     serve, caplog, eventually, error, quiet, query
 ):
     with serve(leaving(error)).raw() as client:

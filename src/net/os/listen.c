@@ -463,7 +463,7 @@ static void describe_fd(int fd, const struct sockaddr_storage *sa,
         memcpy(out->url, bound.url, sizeof(out->url));
 }
 
-static wsk_status take_fd(struct wsk__places *s, int fd)
+static wsk_status inherit_fd(struct wsk__places *s, int fd)
 {
     struct sockaddr_storage sa;
     struct texts text;
@@ -510,7 +510,7 @@ wsk_status wsk__listen(struct wsk__places *s, const struct wsk__bind *b,
     case WSK__BIND_UNIX:
         return listen_unix(s, host, b->number, backlog);
     case WSK__BIND_FD:
-        return take_fd(s, (int)b->number);
+        return inherit_fd(s, (int)b->number);
     }
     return WSK_E_ARG;
 }

@@ -53,7 +53,7 @@ struct wsk__answer_ops {
     /* Do what wsk_request_upgrade() says; `protocol` was offered. */
     wsk_status (*upgrade)(wsk_request *req, const char *protocol,
                           const wsk_header *headers, size_t n, wsk_conn **out);
-    /* Do what wsk_request_take_socket() says. */
+    /* Do what wsk_request_detach() says. */
     wsk_status (*detach)(wsk_request *req, int *fd, const uint8_t **data,
                          size_t *len);
 

@@ -120,8 +120,8 @@ void wsk__upgrade_done(wsk_request *req)
     wsk__ws_handler_done(req->conn);
 }
 
-wsk_status wsk_request_take_socket(wsk_request *req, int *fd,
-                                   const uint8_t **data, size_t *len)
+wsk_status wsk_request_detach(wsk_request *req, int *fd, const uint8_t **data,
+                              size_t *len)
 {
     wsk_status st;
 
