@@ -164,7 +164,7 @@ static void Server_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(work_doc, "Lend this thread to the server.");
+PyDoc_STRVAR(work_doc, "Serve with this thread while it is needed.");
 
 PyDoc_STRVAR(keep_doc, "Start threads as they are wanted, until the end.");
 

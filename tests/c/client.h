@@ -198,9 +198,9 @@ static inline bool reaches(atomic_int *count, int n)
     return atomic_load(count) >= n;
 }
 
-/* How often a limit has been hit. */
-static inline unsigned long long hits(const struct served *s,
-                                      enum wsk__limit limit)
+/* Return how often a limit has been counted. */
+static inline unsigned long long limit_count(const struct served *s,
+                                             enum wsk__limit limit)
 {
     return atomic_load(&s->srv->logs.limits[limit].n);
 }
@@ -208,9 +208,9 @@ static inline unsigned long long hits(const struct served *s,
 /* Wait until a limit has been hit. */
 static inline bool is_hit(const struct served *s, enum wsk__limit limit)
 {
-    for (int ms = 0; ms < PATIENCE_MS && hits(s, limit) == 0; ms++)
+    for (int ms = 0; ms < PATIENCE_MS && limit_count(s, limit) == 0; ms++)
         usleep(1000);
-    return hits(s, limit) > 0;
+    return limit_count(s, limit) > 0;
 }
 
 /* Reads until the peer's end; false when it is a reset or never comes. */

@@ -276,24 +276,25 @@ TEST(past_spill_limit_a_body_is_507_and_others_are_not)
         fds[i] = dial(&s);
         EXPECT(say_head(fds[i], "Content-Length: 102401\r\n"));
         EXPECT(say_octets(fds[i], body, 102400));
-        for (int ms = 0;
-             ms < PATIENCE_MS && i < 2 &&
-             atomic_load(&s.srv->site.spilled) < (unsigned)(i + 1) * 100000;
+        for (int ms = 0; ms < PATIENCE_MS && i < 2 &&
+                         atomic_load(&s.srv->site.body_file_bytes) <
+                             (unsigned)(i + 1) * 100000;
              ms++)
             usleep(1000);
     }
     EXPECT(hear_answer(fds[2], NULL, 0) == 507);
-    EXPECT(hits(&s, WSK__LIMIT_SPILL) == 1);
+    EXPECT(limit_count(&s, WSK__LIMIT_BODY_FILES) == 1);
     for (int i = 0; i < 2; i++) {
         EXPECT(say_octets(fds[i], body + 102400, 1));
         expect_account(fds[i], "102401 0 102401 0");
         close(fds[i]);
     }
     close(fds[2]);
-    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&s.srv->site.spilled) != 0;
+    for (int ms = 0;
+         ms < PATIENCE_MS && atomic_load(&s.srv->site.body_file_bytes) != 0;
          ms++)
         usleep(1000);
-    EXPECT(atomic_load(&s.srv->site.spilled) == 0);
+    EXPECT(atomic_load(&s.srv->site.body_file_bytes) == 0);
     atomic_store(&calls, 0);
     fds[0] = post_in_two(&s, 200000);
     expect_account(fds[0], "200000 0 200000 0");

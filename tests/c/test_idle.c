@@ -76,8 +76,8 @@ TEST(silent_connections_make_room_the_oldest_first)
         for (int k = i + 1; k < FULL; k++)
             EXPECT(!hears(silent[k], 0));
     }
-    EXPECT(hits(&s, WSK__LIMIT_CONNS) == 3);
-    EXPECT(hits(&s, WSK__LIMIT_ACCEPT) == 0);
+    EXPECT(limit_count(&s, WSK__LIMIT_CONNS) == 3);
+    EXPECT(limit_count(&s, WSK__LIMIT_ACCEPT) == 0);
     close_all(silent, FULL);
     close_all(other, 3);
     wsk_server_free(s.srv);
@@ -116,7 +116,7 @@ TEST(what_is_not_idle_goes_on_and_the_next_waits)
     next = dial(&s);
     say(next, GET("/"));
     EXPECT(!hears(next, 300)); /* accepting was tried again, too */
-    EXPECT(hits(&s, WSK__LIMIT_ACCEPT) > 0);
+    EXPECT(limit_count(&s, WSK__LIMIT_ACCEPT) > 0);
     EXPECT(!hears(runs, 0) && !hears(body, 0) && !hears(head, 0) &&
            !hears(ws, 0));
     say(head, "TP/1.1\r\nHost: x\r\n\r\n"); /* answered, it is idle */
@@ -241,7 +241,7 @@ TEST(when_descriptors_are_out_an_idle_connection_gives_its_own)
     }
     setrlimit(RLIMIT_NOFILE, &was);
     EXPECT(hears_end(idle));
-    EXPECT(hits(&s, WSK__LIMIT_FILES) == 1);
+    EXPECT(limit_count(&s, WSK__LIMIT_FILES) == 1);
     close_all(taken, n);
     close_all(late, LATE);
     close(idle);

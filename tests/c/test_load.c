@@ -410,7 +410,7 @@ TEST(past_memory_limit_who_does_not_read_is_closed_with_1013)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     /* The echo of what it has read already may be too much by itself. */
     while (atomic_load(&s.srv->conns.counted) <= 200000 &&
-           hits(&s, WSK__LIMIT_WS_MEMORY) == 0) {
+           limit_count(&s, WSK__LIMIT_WS_MEMORY) == 0) {
         static const char one[8 + 50000] = {(char)0x82, (char)0xfe, (char)0xc3,
                                             0x50};
         ssize_t n = send(fd, one + at, sizeof(one) - at, MSG_NOSIGNAL);
@@ -489,7 +489,7 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     usleep(20000);
     say(other, "b");
     EXPECT(hear_answer(other, NULL, 0) > 0); /* any answer will do */
-    EXPECT(hits(&s, WSK__LIMIT_MEMORY) == 1);
+    EXPECT(limit_count(&s, WSK__LIMIT_MEMORY) == 1);
     close(other);
     for (int i = 0; i < n; i++)
         close(fds[i]);
@@ -550,7 +550,7 @@ static void trickle(void *user, const char *options)
     EXPECT(!hears(fd, 20));
     let_time_pass(&s);
     EXPECT(close_code(fd) == 1008);
-    EXPECT(hits(&s, WSK__LIMIT_WS_RATE) == 1);
+    EXPECT(limit_count(&s, WSK__LIMIT_WS_RATE) == 1);
     EXPECT(nothing_is_held(&s));
     close(fd);
     wsk_server_free(s.srv);

@@ -626,7 +626,7 @@ static bool holds_nothing(wsk_server *srv)
     pthread_mutex_unlock(&srv->dispatch.lock);
     return nobody && atomic_load(&srv->conns.counted) == 0 &&
            atomic_load(&srv->conns.heads) == 0 &&
-           atomic_load(&srv->site.spilled) == 0 &&
+           atomic_load(&srv->site.body_file_bytes) == 0 &&
            atomic_load(&srv->site.streaming) == 0 &&
            atomic_load(&srv->sockets.deflate_bytes) == 0;
 }

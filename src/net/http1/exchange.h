@@ -44,7 +44,7 @@ struct wsk__exchange {
     bool told;        /* the access log has a line of the engine's refusal */
     bool spoken;      /* a byte has come */
     bool nonblocking; /* the descriptor itself is, for sendfile() */
-    bool paced;       /* the kernel holds few bytes beyond the window */
+    bool limits_unsent; /* the kernel holds few bytes beyond the window */
 
     atomic_bool at_disk; /* disk_work runs: all that it needs is its own */
     void (*disk_work)(struct wsk__conn *conn);

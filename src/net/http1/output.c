@@ -241,8 +241,8 @@ static enum wsk__io flush_segments(struct wsk__conn *conn)
 
     /* Left alone, the kernel takes megabytes for each client that does not
      * read: a thousand of them exhaust what it has for TCP. */
-    if (h->segments.owed > UNSENT && !h->paced) {
-        h->paced = true;
+    if (h->segments.owed > UNSENT && !h->limits_unsent) {
+        h->limits_unsent = true;
         wsk__stream_limit_unsent(conn->fd, UNSENT);
     }
     while (h->segments.first != NULL) {

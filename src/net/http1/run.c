@@ -349,8 +349,8 @@ static void write_body(struct wsk__conn *conn)
     wsk__body_file_write(&conn->h->body, conns->site, conns->cfg->spill_limit);
 }
 
-/* Write a body to its file. True: the disk's thread does it, and posts; false:
- * it is done. */
+/* Write a body to its file. True: the offload does it, and posts; false: it is
+ * done. */
 static bool store_body(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!wsk__http_retain(th, conn)) {

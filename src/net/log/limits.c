@@ -56,7 +56,7 @@ static const char *limit_text(const wsk_server_config *cfg,
     case WSK__LIMIT_PROXY:
         return "connections closed, for they do not begin with the header of "
                "the PROXY protocol";
-    case WSK__LIMIT_SPILL:
+    case WSK__LIMIT_BODY_FILES:
         *option = "spill_limit", *value = cfg->spill_limit;
         return "requests answered 507";
     case WSK__LIMIT_WS_RATE:

@@ -17,18 +17,18 @@ enum wsk__limit {
     WSK__LIMIT_WAITS,   /* max_parked: a handler that waits keeps its slot */
     WSK__LIMIT_SLOTS,   /* threads: a request waits for a second */
     WSK__LIMIT_INBOX,   /* ws_max_queue: reading from a peer pauses */
-    WSK__LIMIT_WS_MEMORY, /* memory_limit: a WebSocket is closed */
-    WSK__LIMIT_SPILL,     /* spill_limit: a body is answered 507 */
-    WSK__LIMIT_WS_SIZE,   /* ws_max_size: a WebSocket is closed */
-    WSK__LIMIT_WS_RATE,   /* body_rate: a WebSocket is closed */
-    WSK__LIMIT_WS_SEND,   /* ws_send_max: a WebSocket is closed */
-    WSK__LIMIT_CONNS,     /* max_connections: an idle connection is closed */
-    WSK__LIMIT_FILES,     /* the system's: an idle connection is closed */
-    WSK__LIMIT_ACCEPT,    /* max_connections: accepting pauses */
-    WSK__LIMIT_ORIGINS,   /* ws_origins: a WebSocket is refused */
-    WSK__LIMIT_HOSTS,     /* allowed_hosts: a request is refused */
-    WSK__LIMIT_PROXY,     /* proxy_protocol: a connection is closed */
-    WSK__LIMITS,          /* their number */
+    WSK__LIMIT_WS_MEMORY,  /* memory_limit: a WebSocket is closed */
+    WSK__LIMIT_BODY_FILES, /* spill_limit: a body is answered 507 */
+    WSK__LIMIT_WS_SIZE,    /* ws_max_size: a WebSocket is closed */
+    WSK__LIMIT_WS_RATE,    /* body_rate: a WebSocket is closed */
+    WSK__LIMIT_WS_SEND,    /* ws_send_max: a WebSocket is closed */
+    WSK__LIMIT_CONNS,      /* max_connections: an idle connection is closed */
+    WSK__LIMIT_FILES,      /* the system's: an idle connection is closed */
+    WSK__LIMIT_ACCEPT,     /* max_connections: accepting pauses */
+    WSK__LIMIT_ORIGINS,    /* ws_origins: a WebSocket is refused */
+    WSK__LIMIT_HOSTS,      /* allowed_hosts: a request is refused */
+    WSK__LIMIT_PROXY,      /* proxy_protocol: a connection is closed */
+    WSK__LIMITS,           /* their number */
     WSK__NO_LIMIT = WSK__LIMITS /* as a result */
 };
 _Static_assert(WSK__LIMITS <= 32, "a bit for each");

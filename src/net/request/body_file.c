@@ -56,9 +56,10 @@ static bool reserve(struct wsk__body_file *file, uint64_t bytes,
 {
     if (limit == 0)
         return true;
-    file->sum = &site->spilled;
+    file->sum = &site->body_file_bytes;
     file->counted += bytes;
-    file->full = atomic_fetch_add(&site->spilled, bytes) + bytes > limit;
+    file->full = atomic_fetch_add(&site->body_file_bytes, bytes) + bytes >
+                 limit;
     return !file->full;
 }
 
@@ -96,7 +97,7 @@ int wsk__body_file_failed(const struct wsk__body *body, struct wsk__logs *logs,
     if (err == 0)
         return 0;
     if (body->file.full) {
-        wsk__limit_hit(logs, WSK__LIMIT_SPILL);
+        wsk__limit_hit(logs, WSK__LIMIT_BODY_FILES);
         return 507;
     }
     status = err == ENOSPC || err == EDQUOT || err == EFBIG ? 507 : 500;

@@ -22,7 +22,7 @@ struct wsk__site {
     char *temp_dir;                /* fixed: for body files */
     struct wsk__builtins builtins; /* fixed once listening */
     bool plain_files;              /* fixed; test: no sendfile() */
-    atomic_ullong spilled;         /* bytes in body files */
+    atomic_ullong body_file_bytes; /* in all body files */
     atomic_uint streaming;         /* requests whose handler was called before
                                       their body had come */
 };

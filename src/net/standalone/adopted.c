@@ -19,7 +19,7 @@ struct adopted_request {
     wsk_head *head;
     uint8_t *early;
     struct wsk__standalone *ws; /* set once the 101 was queued; a reference */
-    bool lent;                  /* io is still the caller's */
+    bool borrowed;              /* io is still the caller's */
 };
 
 static wsk_status judge(const wsk_head *head, bool https,
@@ -130,7 +130,7 @@ wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
         (wsk_ws_verdict){.status = 400, .reason = "not a valid request head"};
     if (req == NULL)
         return WSK_E_NOMEM;
-    req->lent = true;
+    req->borrowed = true;
     if (keep(req, how)) {
         req->head = wsk__handshake_head(req->kept, &how->config->limits);
         st = req->head != NULL
@@ -141,7 +141,7 @@ wsk_status wsk_request_adopt(const wsk_adoption *how, wsk_request **out,
         wsk_request_disown(&req->base);
         return st;
     }
-    req->lent = false;
+    req->borrowed = false;
     req->base.ops = &ADOPTED;
     req->base.cfg = how->config;
     req->base.ends = &wsk__no_ends;
@@ -157,7 +157,7 @@ void wsk_request_disown(wsk_request *base)
 
     if (req->ws != NULL)
         wsk_conn_unref(&req->ws->handle);
-    else if (!req->lent)
+    else if (!req->borrowed)
         req->how.transport->free(req->how.io);
     wsk_free(req->head);
     wsk__free(req->kept);
