@@ -8,6 +8,7 @@
 
 struct wsk__conns;
 
+/* A listening socket as a source of the loop. */
 struct wsk__listener {
     struct wsk__source source;
     struct wsk__conns *conns;  /* fixed */

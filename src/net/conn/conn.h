@@ -18,6 +18,7 @@ struct wsk__opening;
 struct wsk__served;
 struct wsk__thread;
 
+/* The life of the transport. */
 enum wsk__phase {
     WSK__OPEN,
     WSK__LINGER, /* half-closed by us; input is thrown away */
@@ -32,6 +33,7 @@ enum wsk__answered_by {
     WSK__BY_CLOCK
 };
 
+/* A connection. */
 struct wsk__conn {
     struct wsk__source source;
     _Atomic(const struct wsk__protocol_ops *) ops; /* changes under the lock */

@@ -19,6 +19,7 @@ struct wsk__offload;
 struct wsk__site;
 struct wsk__sockets;
 
+/* The connections of a server. */
 struct wsk__conns {
     /* fixed */
     const wsk_server_config *cfg;

@@ -7,8 +7,10 @@
 
 #include <stdint.h>
 
+/* The grace, and the most credit. */
 enum { WSK__MIN_RATE_GRACE_MS = 10000, WSK__MIN_RATE_CREDIT_MS = 30000 };
 
+/* The clock of one transfer. */
 struct wsk__min_rate {
     uint64_t due_us; /* the deadline */
 };

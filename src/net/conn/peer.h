@@ -10,9 +10,10 @@ struct wsk__conns;
 struct wsk__block;
 struct wsk__buf;
 
+/* Room for a prefix that a proxy tells. */
 enum { WSK__PREFIX_SAID = 128 };
 
-/* A name (RFC 1035 2.3.4), a colon, a port and a NUL. */
+/* Room for a name (RFC 1035 2.3.4), a colon, a port and a NUL. */
 enum { WSK__HOST_TEXT = 255 + 1 + 5 + 1 };
 
 /* The options trusted_proxies and forwarded_fields. */

@@ -11,6 +11,7 @@ struct wsk__buf;
 struct wsk__conn;
 struct wsk__ends;
 
+/* The functions by which the loop serves a protocol. */
 struct wsk__protocol_ops {
     /* The connection's lock guards the state, so the leader may work while a
      * handler runs. Otherwise that handler owns the state, see conn->busy. */

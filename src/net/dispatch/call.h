@@ -8,6 +8,7 @@
 struct wsk__call;
 struct wsk__thread;
 
+/* The kind of a call. */
 struct wsk__call_ops {
     /* Make the call, which the calling thread has taken from the queue and
      * begun. The op enters the interpreter, and ends with wsk__call_end() and a
@@ -29,6 +30,7 @@ struct wsk__call_ops {
     bool counts; /* against queue_limit; refused if no thread can be made */
 };
 
+/* A call, which is a member of a connection. */
 struct wsk__call {
     const struct wsk__call_ops *ops; /* dispatch's lock, once it is in use */
     struct wsk__call *next;          /* dispatch's lock: in the queue */

@@ -19,6 +19,7 @@ struct wsk__spare;
 struct wsk__thread;
 struct wsk__call;
 
+/* The threads and calls of a server. */
 struct wsk__dispatch {
     const wsk_server_config *cfg;                    /* fixed */
     struct wsk__life *life;                          /* fixed */

@@ -16,6 +16,7 @@ struct wsk__job {
                                            job may be asked for again */
 };
 
+/* The queue of jobs. */
 struct wsk__offload {
     struct wsk__life *life; /* fixed */
     pthread_mutex_t lock;

@@ -10,11 +10,13 @@
 struct wsk__call;
 struct wsk__dispatch;
 
+/* The next task of a spare. */
 enum wsk__order { WSK__NO_ORDER, WSK__LEAD, WSK__CALL };
 
-/* The rooms above that keep data of their own with each thread. */
+/* The rooms above that keep data with each thread, in wsk__thread.own. */
 enum wsk__own { WSK__OWN_HTTP1, WSK__OWN_WEBSOCKET, WSK__OWNS };
 
+/* The data that a room above keeps with each thread. */
 struct wsk__thread_room {
     size_t size; /* bytes of zeroed memory for each thread */
     /* Set up the data of a new thread. False: memory is out. May be NULL. */
@@ -23,6 +25,7 @@ struct wsk__thread_room {
     void (*clear)(void *own);
 };
 
+/* A thread that serves. */
 struct wsk__thread {
     struct wsk__dispatch *dispatch; /* fixed */
     void *user;                     /* fixed: argument of the hooks */

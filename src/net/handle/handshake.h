@@ -40,12 +40,15 @@ enum wsk__handshake_text {
 
 /* Return how many bytes wsk__handshake_write() needs at `to`. */
 size_t wsk__handshake_size(const struct wsk__handshake_facts *facts);
+
+/* Write the facts. */
 void wsk__handshake_write(struct wsk__handshake *to,
                           const struct wsk__handshake_facts *facts);
 
 /* Return how many bytes a handshake takes. */
 size_t wsk__handshake_block(const struct wsk__handshake *kept);
 
+/* Return one of the texts; "": there is none. */
 const char *wsk__handshake_text(const struct wsk__handshake *kept,
                                 enum wsk__handshake_text which);
 

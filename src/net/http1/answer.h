@@ -7,6 +7,7 @@
 
 struct wsk__conn;
 
+/* The ops of a request that came over HTTP/1.1. */
 extern const struct wsk__answer_ops wsk__http1_answer;
 
 /* Let the handler that has detached the socket, if there is one, read an end:

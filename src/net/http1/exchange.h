@@ -52,18 +52,18 @@ struct wsk__exchange {
     struct wsk__conn *disk_conn;
 };
 
+/* ---- owner ---- */
+
 /* Refuse the open request, or the next: 503. */
 void wsk__http_out_of_memory(struct wsk__conn *conn);
 
 /* Write the access line of a request that is answered without a handler, its
- * head perhaps unread; `sent` bytes of body. Owner. */
+ * head perhaps unread; `sent` bytes of body. */
 void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
                            uint64_t sent);
 
-/* ---- owner ---- */
-
-/* Date answers by the thread's text. To be called when a connection has come to
- * this thread, before anything is answered. */
+/* Date answers by the thread's text. Call when a connection has come to this
+ * thread, before anything is answered. */
 void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* Make the share of a connection, which takes over `ends` and `early`, the
@@ -71,14 +71,15 @@ void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn);
 struct wsk__exchange *wsk__exchange_new(const wsk_limits *limits,
                                         struct wsk__ends *ends,
                                         struct wsk__buf *early);
-/* NULL is legal. Lent memory is given back by calls of `dispatch`. */
+/* Free an exchange; NULL is legal. Lent memory is given back by calls of
+ * `dispatch`. */
 void wsk__exchange_free(struct wsk__exchange *h,
                         struct wsk__dispatch *dispatch);
 
 /*
  * Have `work` done by the offload. Until then the connection is at the disk
- * (at_disk), and what the work needs is its own; then the loop looks at the
- * connection. False: no thread can be made. Owner; not while it is at the disk.
+ * (at_disk), and the work owns the fields that it needs; then the loop looks at
+ * the connection. False: no thread can be made. Not while it is at the disk.
  */
 bool wsk__exchange_offload(struct wsk__conn *conn,
                            void (*work)(struct wsk__conn *conn));

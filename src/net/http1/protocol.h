@@ -4,13 +4,14 @@
 
 #include "net/conn/protocol.h"
 
+/* The ops of a connection that speaks HTTP/1.1. */
 extern const struct wsk__protocol_ops wsk__http1_protocol;
 
 /* Give a connection its exchange; see struct wsk__protocol. */
 bool wsk__http1_open(struct wsk__conn *conn, struct wsk__ends *ends,
                      struct wsk__buf *early);
 
-/* Free that, if the connection has it still. */
+/* Free the exchange, if the connection still has one. */
 void wsk__http1_release(struct wsk__conn *conn);
 
 #endif

@@ -25,8 +25,10 @@ struct wsk__http1_thread {
     struct wsk_request req;
 };
 
+/* The room's entry in dispatch->rooms. */
 extern const struct wsk__thread_room wsk__http1_thread_room;
 
+/* Return a thread's data of this room. */
 static inline struct wsk__http1_thread *
 wsk__http1_of(const struct wsk__thread *th)
 {

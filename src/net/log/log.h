@@ -24,13 +24,18 @@ struct wsk__logs {
  * holds no lock. */
 void wsk__log_entry(struct wsk__logs *logs, wsk_log_level level,
                     const char *text, size_t len);
+
+/* The same for a format of printf(). */
 void wsk__logf(struct wsk__logs *logs, wsk_log_level level, const char *fmt,
                ...) __attribute__((format(printf, 3, 4)));
 
 /* Write lines as they are, without a level. Any thread that holds no lock. */
 void wsk__log_text(struct wsk__logs *logs, const char *text, size_t len);
 
+/* Read the name of a level. False: there is none of that name. */
 bool wsk__log_parse_level(const char *name, wsk_log_level *level);
+
+/* Return true if the path of a log means that there is none. */
 bool wsk__log_is_off(const char *path);
 
 /* Make *log, or make it go on with the file that has that name now: every line

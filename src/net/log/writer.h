@@ -1,4 +1,4 @@
-/* net/log/writer: write lines to files, without making any caller wait. Lines
+/* net/log/writer: writes lines to files, without making any caller wait. Lines
  * are gathered in memory; one thread writes them. When it cannot keep up (a
  * full pipe), lines are dropped and counted. */
 #ifndef WSK_NET_LOG_WRITER_H

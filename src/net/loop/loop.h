@@ -21,6 +21,7 @@ enum {
     WSK__BATCH = 256, /* events per look at the poller */
 };
 
+/* The loop of a server. */
 struct wsk__loop {
     const struct wsk__life *life; /* fixed */
     struct wsk__poller *poller;   /* fixed */

@@ -18,19 +18,20 @@ struct wsk__thread;
  */
 typedef bool wsk__leads;
 
+/* The functions by which the loop serves a source. */
 struct wsk__source_ops {
-    /* Leader: the descriptor is ready; `what`: bits of net/os/poller. */
+    /* Serve a descriptor that is ready; `what`: bits of os/poller. Leader. */
     wsk__leads (*ready)(struct wsk__thread *th, struct wsk__source *source,
                         unsigned what);
-    /* Leader: wsk__post() was called; `what`: all bits since the last look. */
+    /* Serve a post; `what`: all bits since the last look. Leader. */
     wsk__leads (*posted)(struct wsk__thread *th, struct wsk__source *source,
                          unsigned what);
-    /* Leader: the timer has fired. */
+    /* Serve a timer that has fired. Leader. */
     wsk__leads (*expired)(struct wsk__thread *th, struct wsk__source *source);
-    /* Any thread: take and give back the reference of a post. */
+    /* Take, and give back, the reference of a post. Any thread. */
     void (*hold)(struct wsk__source *source);
     void (*drop)(struct wsk__source *source);
-    /* Any thread: a post came after the end of the loop. */
+    /* Handle a post that came after the end of the loop. Any thread. */
     void (*orphaned)(struct wsk__source *source, unsigned what);
 };
 
@@ -40,7 +41,7 @@ struct wsk__source {
     const struct wsk__source_ops *ops; /* fixed */
     struct wsk__timer timer;           /* leader */
     struct wsk__source *post_next;     /* loop's post_lock */
-    unsigned char posted;              /* the same: bits of the open post */
+    unsigned char posted;              /* post_lock: bits of the open post */
 };
 
 #endif

@@ -8,11 +8,14 @@
 
 enum { WSK__WHEEL_SLOTS = 512, WSK__WHEEL_TICK_MS = 64 };
 
+/* A deadline in the wheel. */
 struct wsk__timer {
     struct wsk__timer *prev, *next; /* in its slot; NULL while not armed */
     uint64_t due_ms;
 };
 
+/* The wheel: slot i holds the timers of every tick that is i modulo the slots.
+ */
 struct wsk__wheel {
     struct wsk__timer slot[WSK__WHEEL_SLOTS]; /* heads of rings */
     uint64_t tick;  /* every timer of earlier ticks has fired */

@@ -18,14 +18,13 @@ struct wsk__inbox_item {
     wsk_message msg;
 };
 
+/* Free an item with its message. */
 void wsk__inbox_item_free(struct wsk__inbox_item *entry);
 
 /* ---- lock held ---- */
 
 /* Move all events of the engine to the inbox. */
 void wsk__ws_collect_locked(struct wsk__conn *conn);
-
-/* ---- reading ---- */
 
 /* Return true if reading must pause: ws_max_queue messages wait, or ws_max_size
  * bytes, or memory is short, or a message is deferred. */
@@ -52,6 +51,7 @@ bool wsk__ws_own_locked(struct wsk__conn *conn, wsk_message *msg);
 
 /* Append bytes to the unparsed input. False: memory is out. */
 bool wsk__ws_keep(struct wsk__served *ws, const void *data, size_t len);
+/* Free the unparsed input. */
 void wsk__ws_drop_kept(struct wsk__served *ws);
 
 /* Move the rest of *span to the front of the unparsed input. */
@@ -85,7 +85,7 @@ bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
  */
 struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__served *ws);
 
-/* Return how it ended, or 1006 if it has not. */
+/* Return how the WebSocket has ended, or 1006 if it has not. */
 wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws);
 
 #endif

@@ -26,8 +26,8 @@ static inline void wsk__ws_account_locked(struct wsk__conn *conn)
         wsk__ws_count_locked(conn);
 }
 
-/* Return true if it must wait for memory: it buffers something, and all
- * together more than memory_limit. */
+/* Return true if this WebSocket must wait for memory: it buffers something, and
+ * all connections together more than memory_limit. */
 bool wsk__ws_is_past_memory_locked(const struct wsk__conn *conn);
 
 /* Free the outbox, whose peer is gone. */

@@ -26,6 +26,7 @@ uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size);
 /* Parse n bytes that were read to that place. */
 void wsk__long_message_came_locked(struct wsk__conn *conn, const uint8_t *room,
                                    size_t n);
+/* Lift the open message out of the engine, to read into it without the lock. */
 struct wsk__long_message wsk__long_message_begin_locked(struct wsk__conn *conn);
 
 /* Give the message back with n more bytes; or free it, if the connection has

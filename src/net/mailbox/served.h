@@ -31,7 +31,7 @@ struct wsk__served {
     const wsk_ws_handlers *handlers; /* attached; or NULL */
     void *handlers_user;
     struct wsk__thread *caller; /* the thread that has its events in hand, see
-                                   wsk__thread.ws_span; or NULL */
+                                   wsk__websocket_thread; or NULL */
     struct wsk__inbox_item *inbox; /* the newest, of a ring; or NULL */
     size_t inbox_bytes;            /* of the payloads in it */
     uint64_t sent_ms; /* when the kernel, or the peer, last took some bytes */

@@ -27,7 +27,11 @@ bool wsk__ws_is_taking_locked(struct wsk__conn *conn);
  * The time in which nothing is read (while `reading` is false, or between pause
  * and resume) is not the peer's. */
 uint64_t wsk__ws_arrival_due_locked(struct wsk__conn *conn, bool reading);
+
+/* Stop the clock of the message: the server does not read. */
 void wsk__ws_arrival_pause_locked(struct wsk__conn *conn);
+
+/* Start it again. */
 void wsk__ws_arrival_resume_locked(struct wsk__conn *conn);
 
 /* Post the leader if a message has begun that it has not seen, and no ping

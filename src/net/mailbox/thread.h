@@ -15,8 +15,10 @@ struct wsk__websocket_thread {
     struct wsk__inbox_item item; /* the event to deliver next; or kind NONE */
 };
 
+/* The room's entry in dispatch->rooms. */
 extern const struct wsk__thread_room wsk__websocket_thread_room;
 
+/* Return a thread's data of this room. */
 static inline struct wsk__websocket_thread *
 wsk__websocket_of(const struct wsk__thread *th)
 {

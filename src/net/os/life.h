@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* The references to a server. */
 struct wsk__life {
     atomic_uint refs;
     atomic_uint forks;                   /* wsk__fork_count at the start */

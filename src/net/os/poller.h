@@ -7,13 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Events of a descriptor. */
 enum {
     WSK__READ = 1,
     WSK__WRITE = 2,
     WSK__HUP = 4,  /* the peer sends no more */
-    WSK__GONE = 8, /* nor reads any more: a reset, or closed at both ends */
+    WSK__GONE = 8, /* the peer reads no more, either: a reset, or both ends */
 };
 
+/* A reported event. */
 struct wsk__poll_event {
     void *data;    /* as given to add() */
     unsigned what; /* a set of WSK__READ | WSK__WRITE | WSK__HUP | WSK__GONE */

@@ -20,11 +20,12 @@
 /* Most pieces of one wsk__stream_sendv(). */
 enum { WSK__STREAM_PIECES = 20 };
 
+/* Result of sending. */
 enum wsk__io {
-    WSK__IO_DONE,
+    WSK__IO_DONE,  /* all has left */
     WSK__IO_WAIT,  /* the kernel's buffer is full */
     WSK__IO_LATER, /* a post will come */
-    WSK__IO_GONE,
+    WSK__IO_GONE,  /* the connection is gone */
 };
 
 /* Return true if the last call found no room, or nothing to read. */

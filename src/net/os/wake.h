@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+/* The descriptors of a wake-up. */
 struct wsk__wake {
     int fds[2]; /* read, write; the same eventfd on Linux; -1: not open */
 };

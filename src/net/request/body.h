@@ -28,7 +28,10 @@ struct wsk__body {
     bool failed;         /* the rest will never come */
 };
 
+/* Prepare the memory of a body, once. */
 void wsk__body_init(struct wsk__body *body);
+
+/* Free the body, its file too. */
 void wsk__body_free(struct wsk__body *body);
 
 /* Forget the body of an earlier request: a new one begins. */
@@ -44,6 +47,7 @@ bool wsk__body_own(struct wsk__body *body);
 
 /* Return what is in memory; wsk__body_ack() takes bytes from its beginning. */
 wsk_str wsk__body_stored(const struct wsk__body *body);
+/* Forget the first n bytes, which were read. */
 void wsk__body_ack(struct wsk__body *body, size_t n);
 
 #endif

@@ -1,4 +1,4 @@
-/* net/request/site: what answers the requests of a server. */
+/* net/request/site: the handlers that answer the requests of a server. */
 #ifndef WSK_NET_REQUEST_SITE_H
 #define WSK_NET_REQUEST_SITE_H
 

@@ -19,8 +19,8 @@ void wsk__overdue_arm(struct wsk__conn *conn, bool to_head);
  */
 void wsk__wait_arm(struct wsk__conn *conn);
 
-/* The timer of a busy connection has fired: look at both. `ops`: of the carrier
- * of its request. Leader. */
+/* Look at both clocks: the timer of a busy connection has fired. `ops`: of the
+ * carrier of the request. Leader. */
 void wsk__busy_expired(struct wsk__thread *th, struct wsk__conn *conn,
                        const struct wsk__answer_ops *ops);
 

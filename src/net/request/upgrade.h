@@ -29,14 +29,14 @@ wsk_ws_verdict wsk__upgrade_judge(struct wsk__conns *conns,
 
 /* ---- thread of the call: for carriers, in this order ---- */
 
-/* Make what the upgrade needs. `text`: the head as it was received. WSK_OK;
- * WSK_E_CLOSED: the clock has answered; WSK_E_ARG: too many headers;
- * WSK_E_NOMEM. */
+/* Make the WebSocket and the fields of the 101. `text`: the head as it was
+ * received. WSK_OK; WSK_E_CLOSED: the clock has answered; WSK_E_ARG: too many
+ * headers; WSK_E_NOMEM. */
 wsk_status wsk__upgrade_begin(struct wsk__upgrade *up, wsk_request *req,
                               wsk_str text, const char *protocol,
                               const wsk_header *headers, size_t n);
 
-/* Free that: the 101 cannot be sent. */
+/* Free the WebSocket: the 101 cannot be sent. */
 void wsk__upgrade_cancel(struct wsk__upgrade *up);
 
 /* Turn the connection into a WebSocket, req->ws: the 101 is on its way. `owed`
@@ -45,7 +45,7 @@ void wsk__upgrade_cancel(struct wsk__upgrade *up);
 wsk_status wsk__upgrade_complete(struct wsk__upgrade *up, wsk_request *req,
                                  wsk_str owed, wsk_str early);
 
-/* The handler has returned: close the WebSocket, unless events serve it. */
+/* Close the WebSocket, unless events serve it: the handler has returned. */
 void wsk__upgrade_done(wsk_request *req);
 
 #endif

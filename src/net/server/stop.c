@@ -115,7 +115,7 @@ static bool heed_stop(wsk_server *srv)
         begin_drain(srv);
     if (!srv->stop.forced && (asked > 1 || atomic_load(&srv->stop.ms) == 0))
         force_drain(srv);
-    if (!srv->stop.over &&
+    if (!srv->stop.events_cut &&
         (srv->conns.n > 0 || wsk__calls_open(&srv->dispatch)))
         return true;
     end(srv);
@@ -143,7 +143,7 @@ static wsk__leads end_drain(struct wsk__thread *th, struct wsk__source *source)
 
     (void)th;
     if (srv->stop.forced)
-        srv->stop.over = true;
+        srv->stop.events_cut = true;
     else
         force_drain(srv);
     return true;

@@ -14,7 +14,7 @@ struct wsk__stop {
 
     /* leader */
     bool forced;                  /* the time to drain is up: answers are cut */
-    bool over;                    /* the time for close events is up, too */
+    bool events_cut;              /* the time for close events is up, too */
     struct wsk__source drain_end; /* the timer of both */
 };
 

@@ -10,11 +10,12 @@ struct wsk__conn;
 
 /* The result of delivering a bounded number of events. */
 enum wsk__calls {
-    WSK__CALLS_DONE,
-    WSK__CALLS_LOOK, /* all were delivered, and the leader has to look */
+    WSK__CALLS_DONE, /* all were delivered */
+    WSK__CALLS_LOOK, /* all were delivered, and the leader must look */
     WSK__CALLS_MORE, /* more events are due */
 };
 
+/* Return true if events are due, and no thread delivers them yet. */
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn);
 
 /* Deliver events on the leader, or queue the call that will. */
@@ -23,6 +24,8 @@ wsk__leads wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
 
 /* ---- a thread with a call for `conn` ---- */
 
+/* Deliver events, each in a callback without the lock, until none is due or
+ * others must have their turn. `in_hand`: the thread may hold one already. */
 enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                              bool in_hand);
 

@@ -12,21 +12,22 @@ struct wsk__thread;
 
 /* ---- owner ---- */
 
-/* Make what an upgrade of `conn` needs, before its 101 is made; NULL when
- * memory is out. `extensions` is the value of Sec-WebSocket-Extensions; "":
+/* Make the WebSocket of an upgrade, before its 101 is made; NULL: memory is
+ * out. `extensions` is the value of Sec-WebSocket-Extensions; "":
  * none. */
 struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
                                     const wsk_head *head,
                                     const struct wsk__handshake_facts *facts,
                                     char extensions[WSK_WS_DEFLATE_TEXT]);
 
-/* Turn the connection into a WebSocket, which `th` holds. `owed` is to be sent
- * first, `early` came behind the head. False when memory is out: it is still
- * HTTP's. */
+/* Turn the connection into a WebSocket, which `th` holds. `owed` must be sent
+ * first; `early` came behind the head. False: memory is out, and the connection
+ * is still HTTP's. */
 bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
                   wsk_str early);
 
-/* Free it, when the upgrade has failed or the last reference is gone. */
+/* Free a WebSocket whose upgrade has failed, or whose last reference is gone.
+ */
 void wsk__ws_discard(struct wsk__served *ws);
 
 /* Free the WebSocket of a connection, if it has one. */

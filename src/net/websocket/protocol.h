@@ -4,6 +4,7 @@
 
 #include "net/conn/protocol.h"
 
+/* The ops of a connection that has become a WebSocket. */
 extern const struct wsk__protocol_ops wsk__websocket_protocol;
 
 #endif

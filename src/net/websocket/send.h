@@ -12,7 +12,7 @@ struct wsk__served;
  * which flushes at the end of the callback. */
 void wsk__ws_queued_locked(struct wsk__conn *conn);
 
-/* ---- ops of the handle ---- */
+/* ---- ops of the handle, see wsk__websocket_ops ---- */
 
 wsk_status wsk__served_send(wsk_conn *handle, wsk_opcode opcode,
                             const void *data, size_t len, unsigned flags);

@@ -9,7 +9,7 @@ struct wsk__thread;
 
 /* ---- leader; `conn` is not busy ---- */
 
-/* Read, deliver events, send and set the next deadline, as far as may be. */
+/* Read, deliver events, send and set the next deadline, as far as possible. */
 wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn);
 
 /* Return the deadline of the connection's phase; UINT64_MAX: none. */

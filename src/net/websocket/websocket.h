@@ -5,7 +5,7 @@
 
 #include "net/handle/handle.h"
 
-/* For struct wsk__served. */
+/* The ops of a struct wsk__served. */
 extern const struct wsk__websocket_ops wsk__websocket_served;
 
 #endif
