@@ -1,21 +1,17 @@
 #!/usr/bin/env python3
 """House rules that a machine can see.
 
-Files stay under 1000 lines and functions under 60; the heap has one door; no
-names end in _t; no unbounded string function; no path of somebody's machine,
-no unfinished note, no stray white space.
+The heap has one door; no names end in _t; no unbounded string function; no path
+of somebody's machine, no unfinished note, no stray white space.
 """
 
-import ast
 import glob
 import os
 import re
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-MAX_FILE = 1000
-MAX_FACE = 1500  # the C face: most of it are contracts
-MAX_FUNCTION = 60
+import rooms
+
 HEAP_DOOR = "src/base/mem.c"
 THIS = "tools/check_hygiene.py"  # its patterns would complain about themselves
 
@@ -53,35 +49,6 @@ def texts():
                   set(glob.glob("tests/vectors/*")))
 
 
-def bare_c(text):
-    """The text with comments and literals blanked, line for line."""
-    def blank(match):
-        return re.sub(r"[^\n]", " ", match[0])
-
-    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'',
-                  blank, text, flags=re.DOTALL)
-
-
-def long_c_functions(text):
-    """A function's braces stand in the first column; nothing else's open."""
-    begin = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line == "{":
-            begin = number
-        elif line.startswith("}") and begin is not None:
-            if number - begin + 1 > MAX_FUNCTION:
-                yield begin, number - begin + 1
-            begin = None
-
-
-def long_python_functions(text):
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            length = node.end_lineno - node.lineno + 1
-            if length > MAX_FUNCTION:
-                yield node.lineno, length
-
-
 def matches(text, patterns):
     for pattern, what in patterns:
         for match in re.finditer(pattern, text, re.MULTILINE):
@@ -92,26 +59,17 @@ def complaints(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     yield from matches(text, EVERYWHERE)
-    most = MAX_FACE if path == "include/wsocket.h" else MAX_FILE
-    if text.count("\n") > most and not path.endswith((".md", ".html")):
-        yield most, "more than %d lines" % most
-    functions = ()
     if path.endswith((".c", ".h")):
-        bare = bare_c(text)
+        bare = rooms.bare(text)
         yield from matches(bare, IN_C)
         if not path.startswith("tests/"):
             yield from matches(bare, OUTSIDE_OF_TESTS)
         if path.startswith("src/") and path != HEAP_DOOR:
             yield from matches(bare, IN_THE_CORE)
-        functions = long_c_functions(text)
-    elif path.endswith(".py"):
-        functions = long_python_functions(text)
-    for line, length in functions:
-        yield line, "a function of %d lines" % length
 
 
 def main():
-    os.chdir(ROOT)
+    os.chdir(rooms.ROOT)
     bad = 0
     for path in texts():
         for line, what in complaints(path):

@@ -1,7 +1,7 @@
 """The rooms of src, their order, and the faults that are still tolerated.
 
-check_includes, check_declarations and check_calls share this table. A file's
-room is its folder.
+check_includes, check_declarations, check_calls and check_sizes share this
+table. A file's room is its folder.
 
 tolerated.txt has today's number of each kind of fault. A number may only fall:
 a guard fails when more are found, and also when fewer are, until the file says
