@@ -234,7 +234,7 @@ TEST(when_descriptors_are_out_an_idle_connection_gives_its_own)
     low = was;
     low.rlim_cur = MOST;
     EXPECT(setrlimit(RLIMIT_NOFILE, &low) == 0);
-    for (int i = 0; i < LATE && hits(&s, WSK__LIMIT_FILES) == 0; i++) {
+    for (int i = 0; i < LATE && limit_count(&s, WSK__LIMIT_FILES) == 0; i++) {
         n = take_all(taken, n, MOST);
         EXPECT(connect(late[i], (struct sockaddr *)&to, sizeof(to)) == 0);
         EXPECT(ask(late[i]) == 200);

@@ -39,7 +39,7 @@ static wsk__leads complete(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__opening *opening = conn->opening;
     bool opened;
 
-    conn->opening = NULL; /* whose place the protocol's state takes */
+    conn->opening = NULL; /* its place is the state's of the protocol */
     opened = protocol->open(conn, &opening->ends, &opening->in);
     wsk__free(opening);
     if (!opened) {
