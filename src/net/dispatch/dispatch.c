@@ -20,8 +20,6 @@ enum {
     REAP_S = 10,    /* how long a surplus spare waits for work */
 };
 
-_Thread_local struct wsk__thread *wsk__self;
-
 static void serve_release(struct wsk__thread *th, struct wsk__release *release)
 {
     wsk__gate_enter(th);
@@ -169,48 +167,6 @@ void wsk__dispatch_end(struct wsk__dispatch *dispatch)
     wsk__dispatch_unlock(dispatch);
 }
 
-static void thread_free(struct wsk__thread *th)
-{
-    for (int i = 0; i < WSK__OWNS; i++)
-        if (th->own[i] != NULL) {
-            th->dispatch->rooms[i]->clear(th->own[i]);
-            wsk__free(th->own[i]);
-        }
-    pthread_cond_destroy(&th->wake);
-    wsk__free(th->rx);
-    wsk__free(th);
-}
-
-static bool give_own(struct wsk__thread *th, int i)
-{
-    const struct wsk__thread_room *room = th->dispatch->rooms[i];
-
-    th->own[i] = wsk__calloc(room->size);
-    return th->own[i] != NULL &&
-           (room->init == NULL || room->init(th->own[i], th->dispatch->cfg));
-}
-
-static struct wsk__thread *thread_new(struct wsk__dispatch *dispatch,
-                                      void *user)
-{
-    struct wsk__thread *th = wsk__calloc(sizeof(*th));
-    bool good;
-
-    if (th == NULL)
-        return NULL;
-    pthread_cond_init(&th->wake, NULL);
-    th->dispatch = dispatch;
-    th->user = user;
-    th->rx = wsk__alloc(WSK__RX_SIZE);
-    good = th->rx != NULL;
-    for (int i = 0; good && i < WSK__OWNS; i++)
-        good = give_own(th, i);
-    if (good)
-        return th;
-    thread_free(th);
-    return NULL;
-}
-
 /* Count a thread that has come (+1), or has gone (-1). */
 static void count_thread(struct wsk__dispatch *dispatch, int change)
 {
@@ -226,7 +182,7 @@ static void count_thread(struct wsk__dispatch *dispatch, int change)
 
 void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
 {
-    struct wsk__thread *th = thread_new(dispatch, user);
+    struct wsk__thread *th = wsk__thread_new(dispatch, user);
 
     wsk__life_hold(dispatch->life);
     count_thread(dispatch, 1);
@@ -236,7 +192,7 @@ void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
         wsk__self = NULL;
         if (wsk__forked(dispatch->life))
             return; /* a child's copy of what other threads were using */
-        thread_free(th);
+        wsk__thread_free(th);
     }
     count_thread(dispatch, -1);
     wsk__life_drop(dispatch->life);

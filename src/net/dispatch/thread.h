@@ -61,4 +61,11 @@ enum {
     WSK__RX_SIZE = 65536, /* a thread's receive buffer */
 };
 
+/* Make the record of a thread, with the data of each room above. NULL: memory
+ * is out. */
+struct wsk__thread *wsk__thread_new(struct wsk__dispatch *dispatch, void *user);
+
+/* Free a record. */
+void wsk__thread_free(struct wsk__thread *th);
+
 #endif
