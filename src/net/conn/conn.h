@@ -58,7 +58,7 @@ struct wsk__conn {
     /* leader */
     bool to_head;       /* request_timeout: the request is a HEAD */
     uint32_t listed_ms; /* when it was made the newest of its list; wraps */
-    uint32_t lingered;  /* octets thrown away */
+    uint32_t lingered;  /* bytes thrown away */
 
     struct wsk__call call; /* of the open request, or of the WebSocket */
 
@@ -69,7 +69,7 @@ struct wsk__conn {
     };
     struct wsk__served *ws; /* NULL until the 101 has left */
     uint64_t since_ms;      /* last progress in the present phase; the last
-                               octet from a WebSocket's peer */
+                               byte from a WebSocket's peer */
     int fd;
     uint8_t phase; /* an enum wsk__phase; changes under wsk__conn_lock() */
     bool eof;      /* the peer's end was read */
@@ -86,7 +86,7 @@ struct wsk__conn_mutex {
 
 enum {
     WSK__CONN_LOCKS = 64,         /* of all WebSockets, see wsk__conn_lock() */
-    WSK__STALL_MS = 30000,        /* without an octet: give the peer up */
+    WSK__STALL_MS = 30000,        /* without a byte: give the peer up */
     WSK__LINGER_MS = 5000,        /* input is thrown away for so long */
     WSK__LINGER_BYTES = 64 << 20, /* and at most so much of it */
 };
@@ -150,7 +150,7 @@ enum { WSK__BY_ITSELF = 1 << 7 };
 void wsk__watch(struct wsk__conn *conn, unsigned want);
 
 /* Half-close and throw away further input, so that no reset destroys the last
- * octets that were sent (RFC 9112 9.6); or close at once if the connection is
+ * bytes that were sent (RFC 9112 9.6); or close at once if the connection is
  * gone. */
 void wsk__conn_linger(struct wsk__conn *conn);
 

@@ -28,7 +28,7 @@ struct wsk__conns {
     struct wsk__loop *loop;
     struct wsk__dispatch *dispatch;
     struct wsk__offload *offload;
-    struct wsk__sockets *sockets; /* of the room websocket */
+    struct wsk__sockets *sockets; /* of the room mailbox */
     struct wsk__site *site;       /* of the room request */
 
     const struct wsk__protocol *protocol; /* fixed: of new connections */

@@ -1,5 +1,5 @@
 /* net/conn/min_rate: the deadline of a peer that must send or take a minimum of
- * octets per second. Some time of grace comes first. Octets that move extend
+ * bytes per second. Some time of grace comes first. Bytes that move extend
  * the deadline, up to a credit, so that a fast beginning buys no endless pause.
  * The caller gives the time. */
 #ifndef WSK_NET_CONN_MIN_RATE_H
@@ -21,18 +21,18 @@ static inline void wsk__min_rate_begin(struct wsk__min_rate *p, uint64_t now_ms)
     p->due_us = (now_ms + WSK__MIN_RATE_GRACE_MS) * 1000;
 }
 
-/* Extend the deadline: `octets` have moved, at a minimum of `rate` per second;
+/* Extend the deadline: `bytes` have moved, at a minimum of `rate` per second;
  * 0: no minimum. */
 static inline void wsk__min_rate_moved(struct wsk__min_rate *p, uint64_t now_ms,
-                                       uint64_t octets, uint64_t rate)
+                                       uint64_t bytes, uint64_t rate)
 {
     uint64_t most = (now_ms + WSK__MIN_RATE_CREDIT_MS) * 1000;
 
     if (rate == 0)
         return;
-    if (octets > rate * (WSK__MIN_RATE_CREDIT_MS / 1000))
-        octets = rate * (WSK__MIN_RATE_CREDIT_MS / 1000);
-    p->due_us += octets * 1000000 / rate;
+    if (bytes > rate * (WSK__MIN_RATE_CREDIT_MS / 1000))
+        bytes = rate * (WSK__MIN_RATE_CREDIT_MS / 1000);
+    p->due_us += bytes * 1000000 / rate;
     if (p->due_us > most)
         p->due_us = most;
 }

@@ -133,7 +133,7 @@ bool wsk__spawn_own(struct wsk__dispatch *dispatch)
 void wsk__dispatch_open(struct wsk__dispatch *dispatch)
 {
     dispatch->queue_tail = &dispatch->queue;
-    dispatch->tick = 1; /* 0 says: not seen yet */
+    dispatch->tick = 1; /* 0 means: not seen yet */
     pthread_mutex_init(&dispatch->lock, NULL);
     pthread_cond_init(&dispatch->monitor_wake, NULL);
     pthread_cond_init(&dispatch->slot_free, NULL);

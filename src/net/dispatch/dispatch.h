@@ -49,7 +49,7 @@ struct wsk__dispatch {
     bool led;             /* some thread leads, or was ordered to */
     bool started, ended, monitor_asleep, monitor_gone;
     bool wake_due;           /* the leader is to be woken once `lock` is free */
-    uint64_t tick;           /* of the monitor, see monitor.c */
+    uint64_t tick;           /* time of the monitor, see TICK_US */
     uint64_t spawn_after_ms; /* time of the next try to make a thread */
     bool no_threads;         /* none could be made, and none has come since */
     uint64_t calls;          /* begun since the start */

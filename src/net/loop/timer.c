@@ -4,7 +4,7 @@
 
 static struct wsk__timer *slot_of(struct wsk__wheel *w, uint64_t due_ms)
 {
-    /* Rounded up, so that a timer is never early by less than a tick. */
+    /* Round up, so that a timer is never early by less than a tick. */
     uint64_t tick = due_ms / WSK__WHEEL_TICK_MS + 1;
 
     if (tick < w->tick)

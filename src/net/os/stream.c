@@ -58,8 +58,8 @@ ssize_t wsk__stream_copyfile(int fd, int file, uint64_t offset, size_t n)
 }
 
 #if defined(__linux__)
-/* sendfile() knows no MSG_NOSIGNAL: SIGPIPE is blocked around it, and taken
- * back if the call has raised it. */
+/* Block SIGPIPE around the call, because sendfile() knows no MSG_NOSIGNAL, and
+ * take the signal back if the call has raised it. */
 ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
 {
     static const struct timespec NOW;
