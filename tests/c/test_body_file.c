@@ -364,6 +364,18 @@ static void count_end(struct wsk__job *job)
     ((struct counted *)job)->ends++;
 }
 
+/* No other thread is there to lock out. */
+static void pretend_thread(struct wsk__offload *offload,
+                           bool runs) WSK__NO_ANALYSIS
+{
+    offload->runs = runs;
+}
+
+static bool is_done(const struct wsk__offload *offload) WSK__NO_ANALYSIS
+{
+    return offload->first == NULL && !offload->runs;
+}
+
 TEST(what_others_asked_of_a_disk_thread_that_could_not_be_made_is_done)
 {
     wsk_server *srv = wsk_server_new(NULL, account, NULL, NULL);
@@ -372,16 +384,16 @@ TEST(what_others_asked_of_a_disk_thread_that_could_not_be_made_is_done)
 
     for (int i = 0; i < 3; i++)
         jobs[i].job = (struct wsk__job){.run = count_run, .done = count_end};
-    srv->offload.runs = true; /* as while another thread tries to make it */
+    pretend_thread(&srv->offload, true); /* another thread tries to make it */
     EXPECT(wsk__offload_ask(&srv->offload, &jobs[0].job));
     EXPECT(wsk__offload_ask(&srv->offload, &jobs[1].job));
-    srv->offload.runs = false;
+    pretend_thread(&srv->offload, false);
     refuse_threads(true, usual);
     EXPECT(!wsk__offload_ask(&srv->offload, &jobs[2].job));
     refuse_threads(false, usual);
     EXPECT(jobs[0].runs == 1 && jobs[1].runs == 1 && jobs[2].runs == 0);
     EXPECT(jobs[0].ends == 1 && jobs[1].ends == 1 && jobs[2].ends == 0);
-    EXPECT(srv->offload.first == NULL && !srv->offload.runs);
+    EXPECT(is_done(&srv->offload));
     wsk_server_free(srv);
 }
 #endif

@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/dispatch/lock.h"
 #include "net/server/server.h"
 
 #include <pthread.h>
@@ -719,10 +720,10 @@ static void await_threads(wsk_server *srv, unsigned spares, unsigned parked)
 
     for (int ms = 0; ms < PATIENCE_MS && !come; ms++) {
         usleep(1000);
-        pthread_mutex_lock(&srv->dispatch.lock);
+        wsk__dispatch_lock(&srv->dispatch);
         come = srv->dispatch.n_spares == spares &&
                srv->dispatch.n_parked == parked;
-        pthread_mutex_unlock(&srv->dispatch.lock);
+        wsk__dispatch_unlock(&srv->dispatch);
     }
     EXPECT(come);
 }

@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include "client.h"
+#include "net/dispatch/lock.h"
 #include "net/server/server.h"
 
 #include <fcntl.h>
@@ -618,12 +619,12 @@ static bool holds_nothing(wsk_server *srv)
 {
     bool nobody;
 
-    pthread_mutex_lock(&srv->dispatch.lock);
+    wsk__dispatch_lock(&srv->dispatch);
     nobody = srv->dispatch.n_running + srv->dispatch.n_parked +
                  srv->dispatch.n_places + srv->dispatch.n_unparking +
                  srv->dispatch.n_queued ==
              0;
-    pthread_mutex_unlock(&srv->dispatch.lock);
+    wsk__dispatch_unlock(&srv->dispatch);
     return nobody && atomic_load(&srv->conns.counted) == 0 &&
            atomic_load(&srv->conns.heads) == 0 &&
            atomic_load(&srv->site.body_file_bytes) == 0 &&

@@ -81,7 +81,7 @@ void wsk__conn_unref(struct wsk__conn *conn)
 
 /* Close the descriptor; if a thread uses it, wake that thread, which closes it.
  */
-static void close_locked(struct wsk__conn *conn)
+static void close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
     bool used = ops->close_locked != NULL && ops->close_locked(conn);

@@ -6,6 +6,7 @@
 #include "net/dispatch/call.h"
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -81,6 +82,7 @@ struct wsk__conn {
  * look, and never two together, so a few locks serve all connections. */
 struct wsk__conn_mutex {
     pthread_mutex_t mutex;
+    WSK__GUARDED_BY(wsk__cap_conn)
     uint32_t limits_due; /* a bit for each enum wsk__limit to log */
 };
 
@@ -131,7 +133,8 @@ enum {
 void wsk__conn_post(struct wsk__conn *conn, unsigned what);
 
 /* The same under dispatch's lock: for the ops of a call. */
-void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what);
+void wsk__conn_post_locked(struct wsk__conn *conn,
+                           unsigned what) WSK__DISPATCH_LOCKED;
 
 /* ---- leader ---- */
 

@@ -18,12 +18,14 @@ wsk__conn_mutex_of(const struct wsk__conn *conn)
 /* Lock the connection's part of a WebSocket. Any thread, without another lock.
  */
 static inline void wsk__conn_lock(const struct wsk__conn *conn)
+    WSK__ACQUIRE(wsk__cap_conn) WSK__EXCLUDES_ALL WSK__NO_ANALYSIS
 {
     wsk__lock(&wsk__conn_mutex_of(conn)->mutex, WSK__LOCK_CONN);
 }
 
 /* Unlock it, and write the lines of limits that were counted meanwhile. */
 static inline void wsk__conn_unlock(const struct wsk__conn *conn)
+    WSK__RELEASE(wsk__cap_conn) WSK__NO_ANALYSIS
 {
     struct wsk__conns *conns = conn->conns;
     struct wsk__conn_mutex *lock = wsk__conn_mutex_of(conn);
@@ -36,13 +38,22 @@ static inline void wsk__conn_unlock(const struct wsk__conn *conn)
         wsk__limits_tell(conns->logs, due);
 }
 
+/* Assert in debug builds that the calling thread holds the lock of this very
+ * connection; clang takes it for held from here on. */
+static inline void wsk__assert_conn_locked(const struct wsk__conn *conn)
+    WSK__ASSERTS(wsk__cap_conn)
+{
+    (void)conn;
+    assert(wsk__mutex_held == &wsk__conn_mutex_of(conn)->mutex);
+}
+
 /* Count a limit under that lock; the line is written by wsk__conn_unlock(). */
 static inline void wsk__limit_hit_locked(const struct wsk__conn *conn,
-                                         enum wsk__limit limit)
+                                         enum wsk__limit limit) WSK__CONN_LOCKED
 {
     unsigned long long n;
 
-    assert(wsk__holds(WSK__LOCK_CONN));
+    wsk__assert_conn_locked(conn);
     if (wsk__limit_due(conn->conns->logs, limit, &n))
         wsk__conn_mutex_of(conn)->limits_due |= UINT32_C(1) << limit;
 }

@@ -10,7 +10,8 @@
 
 #include <pthread.h>
 
-static void begin_locked(struct wsk__thread *th, struct wsk__call *call)
+static void begin_locked(struct wsk__thread *th,
+                         struct wsk__call *call) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
 
@@ -22,7 +23,8 @@ static void begin_locked(struct wsk__thread *th, struct wsk__call *call)
     wsk__watch_anew_locked(th);
 }
 
-static void begin_inline_locked(struct wsk__thread *th, struct wsk__call *call)
+static void begin_inline_locked(struct wsk__thread *th,
+                                struct wsk__call *call) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
 
@@ -81,7 +83,8 @@ wsk__leads wsk__call_end(struct wsk__thread *th)
 }
 
 /* Return the limit that keeps one more request from waiting. */
-static enum wsk__limit queue_limit_locked(const struct wsk__dispatch *dispatch)
+static enum wsk__limit
+queue_limit_locked(const struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
 {
     if (wsk__is_hopeless_locked(dispatch))
         return WSK__LIMIT_THREADS;
@@ -136,7 +139,8 @@ void wsk__release_queue(struct wsk__dispatch *dispatch,
     wsk__dispatch_unlock(dispatch);
 }
 
-static bool reserve_place_locked(struct wsk__dispatch *dispatch)
+static bool
+reserve_place_locked(struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
 {
     bool free = dispatch->n_places < dispatch->cfg->max_parked;
 
@@ -145,7 +149,7 @@ static bool reserve_place_locked(struct wsk__dispatch *dispatch)
 }
 
 /* Give the thread's slot away. */
-static void park_locked(struct wsk__thread *th)
+static void park_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
 
@@ -273,7 +277,7 @@ void wsk__socket_release(struct wsk__dispatch *dispatch)
 
 /* Return true if a slot is free, and no other fresh thread already serves the
  * queue. */
-static bool may_take_locked(const struct wsk__thread *th)
+static bool may_take_locked(const struct wsk__thread *th) WSK__DISPATCH_LOCKED
 {
     const struct wsk__dispatch *dispatch = th->dispatch;
 
@@ -284,7 +288,8 @@ static bool may_take_locked(const struct wsk__thread *th)
 /* Take a release from the queue, and begin a call for it, because it may run
  * code of the application. Releases that are left when the server has ended run
  * outside of any call. */
-static struct wsk__release *take_release_locked(struct wsk__thread *th)
+static struct wsk__release *
+take_release_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
     struct wsk__release *release = dispatch->releases;
@@ -329,7 +334,8 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk__call **call,
 
 /* Refuse the queued requests, which must not wait for ever; events of
  * WebSockets may. */
-static void refuse_queue_locked(struct wsk__dispatch *dispatch)
+static void
+refuse_queue_locked(struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
 {
     struct wsk__call **at = &dispatch->queue;
 

@@ -5,6 +5,7 @@
 
 #include "net/log/limits.h"
 #include "net/loop/source.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 struct wsk__thread;
@@ -101,7 +102,7 @@ void wsk__socket_release(struct wsk__dispatch *dispatch);
 bool wsk__calls_open(struct wsk__dispatch *dispatch);
 
 /* Refuse the calls that would wait for a new thread: the system gives none. */
-void wsk__despair_locked(struct wsk__dispatch *dispatch);
+void wsk__despair_locked(struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED;
 
 /* The same for a caller that does not hold the lock. */
 void wsk__dispatch_no_thread(struct wsk__dispatch *dispatch);

@@ -47,7 +47,8 @@ void wsk__push_spare_locked(struct wsk__thread *th)
     th->dispatch->n_spares++;
 }
 
-static struct wsk__thread *pop_spare_locked(struct wsk__dispatch *dispatch)
+static struct wsk__thread *
+pop_spare_locked(struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
 {
     struct wsk__thread *th = dispatch->spares;
 
@@ -81,7 +82,8 @@ void wsk__set_fresh_locked(struct wsk__thread *th, bool fresh)
         th->dispatch->n_fresh--;
 }
 
-static void order_locked(struct wsk__thread *spare, enum wsk__order order)
+static void order_locked(struct wsk__thread *spare,
+                         enum wsk__order order) WSK__DISPATCH_LOCKED
 {
     spare->order = order;
     if (order == WSK__LEAD)
@@ -117,7 +119,8 @@ unsigned wsk__missing_spares_locked(const struct wsk__dispatch *dispatch)
     return MIN_SPARES - have;
 }
 
-static void wake_monitor_locked(struct wsk__dispatch *dispatch)
+static void
+wake_monitor_locked(struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
 {
     if (dispatch->monitor_asleep) {
         dispatch->monitor_asleep = false;
@@ -150,7 +153,7 @@ void wsk__kick_locked(struct wsk__dispatch *dispatch)
 
 /* Give the lead to a spare. The new leader sends what the thread's call has
  * queued. */
-static void give_lead_locked(struct wsk__thread *th)
+static void give_lead_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
     struct wsk__thread *spare = pop_spare_locked(dispatch);

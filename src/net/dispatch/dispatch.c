@@ -45,7 +45,7 @@ static void serve_queue(struct wsk__thread *th)
 }
 
 /* Wait for an order; false if the thread is no longer needed. */
-static bool await_order_locked(struct wsk__thread *th)
+static bool await_order_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
     bool surplus;
@@ -130,7 +130,8 @@ bool wsk__spawn_own(struct wsk__dispatch *dispatch)
     return true;
 }
 
-void wsk__dispatch_open(struct wsk__dispatch *dispatch)
+/* No other thread knows the lock yet. */
+WSK__NO_ANALYSIS void wsk__dispatch_open(struct wsk__dispatch *dispatch)
 {
     dispatch->queue_tail = &dispatch->queue;
     dispatch->tick = 1; /* 0 means: not seen yet */
@@ -140,7 +141,8 @@ void wsk__dispatch_open(struct wsk__dispatch *dispatch)
     pthread_cond_init(&dispatch->changed, NULL);
 }
 
-void wsk__dispatch_close(struct wsk__dispatch *dispatch)
+/* No other thread knows it any more. */
+WSK__NO_ANALYSIS void wsk__dispatch_close(struct wsk__dispatch *dispatch)
 {
     while (dispatch->releases != NULL) { /* no thread is left to run them */
         struct wsk__release *release = dispatch->releases;

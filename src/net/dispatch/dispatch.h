@@ -4,6 +4,7 @@
 #define WSK_NET_DISPATCH_DISPATCH_H
 
 #include "net/dispatch/thread.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -30,29 +31,32 @@ struct wsk__dispatch {
     int steal_every; /* fixed; for tests: steal the lead at each nth call */
     _Atomic(struct wsk__spare *) spare; /* see handle/spare; or NULL */
     atomic_uint slow_entries;           /* until inline calls are tried again */
+    bool started;                       /* fixed once the monitor runs */
 
-    /* lock */
     pthread_mutex_t lock;
-    pthread_cond_t monitor_wake, slot_free, changed;
-    struct wsk__thread *spares;  /* a stack */
-    struct wsk__thread *running; /* in a call and not parked */
-    struct wsk__call *queue, **queue_tail;
-    unsigned n_queued;             /* requests in `queue` */
-    struct wsk__release *releases; /* in no order */
-    unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
-    unsigned n_upgraded;  /* running or parked: requests that are WebSockets */
-    unsigned n_awaiting;  /* threads asked for, not yet here */
-    unsigned n_places;    /* of max_parked in use: by attempts in a call and
-                             their sockets, and by handlers that wait */
-    bool queue_turn;      /* the next slot is the queue's */
-    unsigned n_unparking; /* parked threads that wait for a slot */
-    bool led;             /* some thread leads, or was ordered to */
-    bool started, ended, monitor_asleep, monitor_gone;
-    bool wake_due;           /* the leader is to be woken once `lock` is free */
-    uint64_t tick;           /* time of the monitor, see TICK_US */
-    uint64_t spawn_after_ms; /* time of the next try to make a thread */
-    bool no_threads;         /* none could be made, and none has come since */
-    uint64_t calls;          /* begun since the start */
+    pthread_cond_t monitor_wake, slot_free, changed; /* with it */
+    WSK__GUARDED_BY(wsk__cap_dispatch) struct {
+        struct wsk__thread *spares;  /* a stack */
+        struct wsk__thread *running; /* in a call and not parked */
+        struct wsk__call *queue, **queue_tail;
+        unsigned n_queued;             /* requests in `queue` */
+        struct wsk__release *releases; /* in no order */
+        unsigned n_spares, n_running, n_parked, n_fresh, n_threads;
+        unsigned
+            n_upgraded; /* running or parked: requests that are WebSockets */
+        unsigned n_awaiting;  /* threads asked for, not yet here */
+        unsigned n_places;    /* of max_parked in use: by attempts in a call and
+                                 their sockets, and by handlers that wait */
+        bool queue_turn;      /* the next slot is the queue's */
+        unsigned n_unparking; /* parked threads that wait for a slot */
+        bool led;             /* some thread leads, or was ordered to */
+        bool ended, monitor_asleep, monitor_gone;
+        bool wake_due; /* the leader is to be woken once `lock` is free */
+        uint64_t tick; /* time of the monitor, see TICK_US */
+        uint64_t spawn_after_ms; /* time of the next try to make a thread */
+        bool no_threads; /* none could be made, and none has come since */
+        uint64_t calls;  /* begun since the start */
+    };
 };
 
 /* Make the lock. The fixed members are set already. */
@@ -69,9 +73,10 @@ void wsk__dispatch_end(struct wsk__dispatch *dispatch);
 void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user);
 
 /* Make a thread that calls wsk__dispatch_work(). False: the system refuses. */
-bool wsk__spawn_own(struct wsk__dispatch *dispatch);
+bool wsk__spawn_own(struct wsk__dispatch *dispatch) WSK__EXCLUDES_ALL;
 
 /* Return true if no thread is left, and none will come. */
-bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch);
+bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch)
+    WSK__DISPATCH_LOCKED;
 
 #endif

@@ -39,7 +39,8 @@ struct watch {
 };
 
 /* Look at a running call. */
-static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
+static void inspect_call_locked(struct watch *w,
+                                struct wsk__thread *th) WSK__DISPATCH_LOCKED
 {
     struct wsk__dispatch *dispatch = th->dispatch;
     bool first = th->seen == 0, late;
@@ -62,7 +63,8 @@ static void inspect_call_locked(struct watch *w, struct wsk__thread *th)
     w->open |= th->leads || th->fresh || (th->upgraded != NULL && !th->rearmed);
 }
 
-static void inspect_locked(struct watch *w, struct wsk__dispatch *dispatch)
+static void inspect_locked(struct watch *w,
+                           struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
 {
     w->open = w->unsure = false;
     if (w->calls != dispatch->calls)
@@ -85,7 +87,8 @@ static unsigned pause_ticks(struct watch *w)
     return ticks;
 }
 
-static void spawn_missing_locked(struct wsk__dispatch *dispatch, unsigned n)
+static void spawn_missing_locked(struct wsk__dispatch *dispatch,
+                                 unsigned n) WSK__DISPATCH_LOCKED
 {
     dispatch->n_awaiting += n;
     wsk__dispatch_unlock(dispatch);

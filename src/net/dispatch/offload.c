@@ -6,7 +6,21 @@
 #include <signal.h>
 #include <stddef.h>
 
-void wsk__offload_open(struct wsk__offload *offload, struct wsk__life *life)
+static void lock_jobs(struct wsk__offload *offload)
+    WSK__ACQUIRE(wsk__cap_offload) WSK__NO_ANALYSIS
+{
+    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
+}
+
+static void unlock_jobs(struct wsk__offload *offload)
+    WSK__RELEASE(wsk__cap_offload) WSK__NO_ANALYSIS
+{
+    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
+}
+
+/* No other thread knows the lock yet. */
+WSK__NO_ANALYSIS void wsk__offload_open(struct wsk__offload *offload,
+                                        struct wsk__life *life)
 {
     offload->life = life;
     offload->last = &offload->first;
@@ -24,14 +38,14 @@ static struct wsk__job *next_job(struct wsk__offload *offload)
 {
     struct wsk__job *job;
 
-    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
+    lock_jobs(offload);
     job = offload->first;
     if (job != NULL)
         offload->first = job->next;
     if (offload->first == NULL)
         offload->last = &offload->first;
     offload->runs = job != NULL;
-    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
+    unlock_jobs(offload);
     return job;
 }
 
@@ -78,13 +92,13 @@ static bool queue_job(struct wsk__offload *offload, struct wsk__job *job)
 {
     bool first;
 
+    lock_jobs(offload);
     job->next = NULL;
-    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
     *offload->last = job;
     offload->last = &job->next;
     first = !offload->runs;
     offload->runs = true;
-    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
+    unlock_jobs(offload);
     return first;
 }
 
@@ -93,13 +107,13 @@ static void unqueue_job(struct wsk__offload *offload, struct wsk__job *job)
 {
     struct wsk__job **at = &offload->first;
 
-    wsk__lock(&offload->lock, WSK__LOCK_OFFLOAD);
+    lock_jobs(offload);
     while (*at != job)
         at = &(*at)->next;
     *at = job->next;
     if (*at == NULL)
         offload->last = at;
-    wsk__unlock(&offload->lock, WSK__LOCK_OFFLOAD);
+    unlock_jobs(offload);
 }
 
 bool wsk__offload_ask(struct wsk__offload *offload, struct wsk__job *job)

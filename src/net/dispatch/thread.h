@@ -2,6 +2,7 @@
 #ifndef WSK_NET_DISPATCH_THREAD_H
 #define WSK_NET_DISPATCH_THREAD_H
 
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -30,22 +31,29 @@ struct wsk__thread {
     struct wsk__dispatch *dispatch; /* fixed */
     void *user;                     /* fixed: argument of the hooks */
 
-    /* dispatch->lock */
-    struct wsk__thread *prev, *next; /* in dispatch->running, or spares */
-    pthread_cond_t wake;
-    enum wsk__order order;
-    bool leads;
+    pthread_cond_t wake; /* with dispatch->lock */
+    WSK__GUARDED_BY(wsk__cap_dispatch) struct {
+        struct wsk__thread *prev, *next; /* in dispatch->running, or spares */
+        enum wsk__order order;
+        bool leads;
+        bool fresh;   /* takes calls from dispatch->queue and is not known to be
+                         slow */
+        bool rearmed; /* the loop was told to read for the WebSocket */
+        uint64_t seen; /* tick of the monitor's first look; 0: not yet */
+        struct wsk__call *call; /* the call that runs; NULL: a release, or none
+                                 */
+    };
+
+    /* Written by this thread under dispatch->lock. This thread may read them
+     * without, others under it. */
     bool in_call;
-    bool parked;     /* waits for a peer without a slot */
-    bool took_place; /* a place of max_parked is taken for that wait only */
-    bool fresh;      /* takes calls from dispatch->queue and is not known to be
-                        slow */
-    atomic_bool entering;   /* waits for the interpreter */
-    bool rearmed;           /* the loop was told to read for the WebSocket */
-    uint64_t seen;          /* tick of the monitor's first look; 0: not yet */
-    struct wsk__call *call; /* the call that runs; NULL: a release, or none */
+    bool parked;                /* waits for a peer without a slot */
+    bool took_place;            /* a place of max_parked is taken for that wait
+                                   only */
     struct wsk__call *upgraded; /* the call, once its request has become a
                                    WebSocket */
+
+    atomic_bool entering; /* waits for the interpreter; others read it */
 
     /* this thread only */
     bool inside; /* between the hooks enter and leave */

@@ -333,7 +333,7 @@ static wsk_status upgrade(wsk_request *req, const char *protocol,
 }
 
 /* Let the application's reads find an end. Its last words still leave. */
-static void end_input_locked(const struct wsk__conn *conn)
+static void end_input_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     if (conn->fd >= 0)
         wsk__stream_end_input(conn->fd);

@@ -21,6 +21,7 @@
 #include "net/loop/source.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
+#include "net/os/locks.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/request/body.h"
@@ -515,11 +516,13 @@ static void run_call(struct wsk__thread *th, struct wsk__call *call)
 
 static void on_late(struct wsk__call *call)
 {
+    wsk__assert_dispatch_locked();
     wsk__conn_post_locked(wsk__conn_of_call(call), WSK__POST_UNCORK);
 }
 
 static void on_refused(struct wsk__call *call)
 {
+    wsk__assert_dispatch_locked();
     wsk__conn_post_locked(wsk__conn_of_call(call),
                           WSK__POST_RUN | WSK__POST_REFUSE);
 }

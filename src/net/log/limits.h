@@ -3,6 +3,7 @@
 #ifndef WSK_NET_LOG_LIMITS_H
 #define WSK_NET_LOG_LIMITS_H
 
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -42,11 +43,12 @@ struct wsk__limit_counter {
 
 /* Count one, and log a line about it unless another was logged within the last
  * second. Any thread that holds no lock. */
-void wsk__limit_hit(struct wsk__logs *logs, enum wsk__limit limit);
+void wsk__limit_hit(struct wsk__logs *logs,
+                    enum wsk__limit limit) WSK__EXCLUDES_ALL;
 
 /* Write the lines for which wsk__limit_due() has returned true: a bit for each
  * limit. Any thread that holds no lock. */
-void wsk__limits_tell(struct wsk__logs *logs, uint32_t due);
+void wsk__limits_tell(struct wsk__logs *logs, uint32_t due) WSK__EXCLUDES_ALL;
 
 /* Count one, for a line that the caller writes: *n is the number since the
  * start. True if the line is due. Any thread. */

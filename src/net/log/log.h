@@ -3,6 +3,7 @@
 #define WSK_NET_LOG_LOG_H
 
 #include "net/log/limits.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 struct wsk__life;
@@ -23,14 +24,15 @@ struct wsk__logs {
 /* Write an entry of one line, if log_level lets it through. Any thread that
  * holds no lock. */
 void wsk__log_entry(struct wsk__logs *logs, wsk_log_level level,
-                    const char *text, size_t len);
+                    const char *text, size_t len) WSK__EXCLUDES_ALL;
 
 /* The same for a format of printf(). */
 void wsk__logf(struct wsk__logs *logs, wsk_log_level level, const char *fmt,
-               ...) __attribute__((format(printf, 3, 4)));
+               ...) WSK__EXCLUDES_ALL __attribute__((format(printf, 3, 4)));
 
 /* Write lines as they are, without a level. Any thread that holds no lock. */
-void wsk__log_text(struct wsk__logs *logs, const char *text, size_t len);
+void wsk__log_text(struct wsk__logs *logs, const char *text,
+                   size_t len) WSK__EXCLUDES_ALL;
 
 /* Read the name of a level. False: there is none of that name. */
 bool wsk__log_parse_level(const char *name, wsk_log_level *level);

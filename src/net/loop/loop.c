@@ -27,9 +27,8 @@ bool wsk__loop_open(struct wsk__loop *loop, const struct wsk__life *life,
     static const struct wsk__source_ops WAKE = {.ready = on_wake};
 
     loop->life = life;
-    loop->posts_tail = &loop->posts;
     loop->wake_source.ops = &WAKE;
-    pthread_mutex_init(&loop->post_lock, NULL);
+    wsk__posts_open(loop);
     wsk__wheel_init(&loop->wheel, wsk__now_ms());
     loop->poller = wsk__poller_new(use_poll);
     if (!wsk__wake_open(&loop->wake) || loop->poller == NULL)

@@ -41,12 +41,13 @@ struct wsk__loop {
     struct wsk__wheel wheel;
     uint64_t now_ms;
 
-    /* post_lock */
-    pthread_mutex_t post_lock;
-    struct wsk__source *posts, **posts_tail;
-    size_t n_posts;
-    bool posts_closed;    /* the loop has ended */
     atomic_bool sleeping; /* the leader is, or is about to be, in the poller */
+    pthread_mutex_t post_lock;
+    WSK__GUARDED_BY(wsk__cap_posts) struct {
+        struct wsk__source *posts, **posts_tail;
+        size_t n_posts;
+        bool posts_closed; /* the loop has ended */
+    };
 };
 
 /* Make the poller and the wake-up. False: the system refuses; the loop must be

@@ -7,13 +7,22 @@
 #include "net/os/wake.h"
 
 static void lock_posts(struct wsk__loop *loop)
+    WSK__ACQUIRE(wsk__cap_posts) WSK__NO_ANALYSIS
 {
     wsk__lock(&loop->post_lock, WSK__LOCK_POSTS);
 }
 
 static void unlock_posts(struct wsk__loop *loop)
+    WSK__RELEASE(wsk__cap_posts) WSK__NO_ANALYSIS
 {
     wsk__unlock(&loop->post_lock, WSK__LOCK_POSTS);
+}
+
+/* No other thread knows the loop yet. */
+void wsk__posts_open(struct wsk__loop *loop) WSK__NO_ANALYSIS
+{
+    pthread_mutex_init(&loop->post_lock, NULL);
+    loop->posts_tail = &loop->posts;
 }
 
 /* Queue a post, with a reference to its source. True: the leader must be

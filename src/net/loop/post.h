@@ -3,16 +3,21 @@
 #ifndef WSK_NET_LOOP_POST_H
 #define WSK_NET_LOOP_POST_H
 
+#include "net/os/locks.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 struct wsk__loop;
 struct wsk__source;
 
+/* Make the lock and the queue. */
+void wsk__posts_open(struct wsk__loop *loop);
+
 /* Ask the leader to look at a source, for the reasons in `what`: bits that the
  * source's op `posted` knows. Any thread that does not hold dispatch's lock. */
 void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
-               unsigned what);
+               unsigned what) WSK__EXCLUDES(wsk__cap_dispatch);
 
 /* The same without a system call. True: the caller must wake the loop once it
  * holds no lock. A post after the end of the loop is lost. */

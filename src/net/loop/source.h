@@ -3,6 +3,7 @@
 #define WSK_NET_LOOP_SOURCE_H
 
 #include "net/loop/timer.h"
+#include "net/os/locks.h"
 
 #include <stdbool.h>
 

@@ -21,7 +21,8 @@ enum {
 
 /* Return true if only the peer can free this memory; else its handler can, and
  * is waited for. */
-static bool is_up_to_peer_locked(const struct wsk__conn *conn, uint64_t now_ms)
+static bool is_up_to_peer_locked(const struct wsk__conn *conn,
+                                 uint64_t now_ms) WSK__CONN_LOCKED
 {
     const struct wsk__served *ws = conn->ws;
 
@@ -55,7 +56,7 @@ bool wsk__ws_waits_for_memory_locked(struct wsk__conn *conn)
 }
 
 /* Free the outbox, but for the rest of a frame that has begun to leave. */
-static void drop_unread_locked(struct wsk__conn *conn)
+static void drop_unread_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
     size_t len;
@@ -97,7 +98,8 @@ void wsk__ws_give_up_locked(struct wsk__conn *conn)
     wsk__ws_shut_locked(conn);
 }
 
-static struct wsk__access_end note_end_locked(const struct wsk__served *ws)
+static struct wsk__access_end
+note_end_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 {
     return (struct wsk__access_end){
         .how = wsk__ws_close_info_locked(ws),

@@ -107,7 +107,8 @@ static bool take_event(struct wsk__served *ws, const wsk_ws_event *ev,
 }
 
 /* Note the end; without memory for its reason, without one. */
-static void end_locked(struct wsk__conn *conn, const wsk_ws_event *ev)
+static void end_locked(struct wsk__conn *conn,
+                       const wsk_ws_event *ev) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
     wsk_close_info sent;
@@ -138,7 +139,7 @@ wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws)
 
 /* Count for the access log. */
 static void count_in_locked(struct wsk__served *ws,
-                            const struct wsk__inbox_item *item)
+                            const struct wsk__inbox_item *item) WSK__CONN_LOCKED
 {
     if (item->kind != WSK_WS_MESSAGE)
         return;
@@ -146,7 +147,8 @@ static void count_in_locked(struct wsk__served *ws,
     ws->octets_in += item->msg.len;
 }
 
-static void pong_locked(struct wsk__served *ws, const wsk_ws_event *ev)
+static void pong_locked(struct wsk__served *ws,
+                        const wsk_ws_event *ev) WSK__CONN_LOCKED
 {
     if (!ws->closing)
         ws->ping_ms = 0;
@@ -156,7 +158,7 @@ static void pong_locked(struct wsk__served *ws, const wsk_ws_event *ev)
 /* Fetch the engine's next event for the application into *item, and act on
  * those before it. False: there is none. */
 static bool next_event_locked(struct wsk__conn *conn,
-                              struct wsk__inbox_item *item)
+                              struct wsk__inbox_item *item) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
 
@@ -224,7 +226,8 @@ bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
 
 /* Unmask a borrowed message into `to`. False: the text is not UTF-8 (8.1), and
  * the connection has failed. */
-static bool unmask_locked(struct wsk__conn *conn, wsk_message *msg, void *to)
+static bool unmask_locked(struct wsk__conn *conn, wsk_message *msg,
+                          void *to) WSK__CONN_LOCKED
 {
     if (!wsk_message_copy(msg, to) && msg->opcode == WSK_TEXT &&
         !wsk__utf8_valid(to, msg->len)) {
@@ -320,7 +323,7 @@ bool wsk__ws_inbox_is_full_locked(const struct wsk__conn *conn)
 }
 
 /* Parse into the inbox, as far as there is room. */
-static void store_locked(struct wsk__conn *conn, wsk_str *span)
+static void store_locked(struct wsk__conn *conn, wsk_str *span) WSK__CONN_LOCKED
 {
     struct wsk__inbox_item item;
 
@@ -340,7 +343,8 @@ void wsk__ws_eof_locked(struct wsk__conn *conn)
 /* Read once from the descriptor, and note an end. Returns the bytes that are
  * now in the thread's buffer; 0: there are none, or they went to their message.
  */
-static size_t receive_locked(struct wsk__thread *th, struct wsk__conn *conn)
+static size_t receive_locked(struct wsk__thread *th,
+                             struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     size_t size = WSK__RX_SIZE;
     uint8_t *room;
@@ -403,7 +407,7 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
  * otherwise copy it to memory of its own. */
 static bool move_or_own_locked(struct wsk__conn *conn,
                                struct wsk__inbox_item *item, uint8_t *rx,
-                               wsk_message *msg)
+                               wsk_message *msg) WSK__CONN_LOCKED
 {
     if (!item->msg.masked || rx == NULL || item->msg.len > WSK__RX_SIZE) {
         if (!wsk__ws_own_locked(conn, &item->msg))

@@ -23,8 +23,9 @@ void wsk__ws_sent_locked(struct wsk__served *ws)
     ws->stalled = false;
 }
 
-static enum wsk__io flush_buf(struct wsk__conn *conn, const uint8_t *data,
-                              size_t len, size_t *sent)
+static enum wsk__io flush_buf_locked(struct wsk__conn *conn,
+                                     const uint8_t *data, size_t len,
+                                     size_t *sent) WSK__CONN_LOCKED
 {
     *sent = 0;
     while (*sent < len) {
@@ -73,7 +74,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
     /* An acknowledged byte may make room for a pong that had to wait. */
     while (io == WSK__IO_DONE &&
            (data = wsk_ws_out_buf(&conn->ws->engine, &len)) != NULL) {
-        io = flush_buf(conn, data, len, &sent);
+        io = flush_buf_locked(conn, data, len, &sent);
         conn->ws->begun =
             sent == len ? 0 : begun_after(data, conn->ws->begun, sent);
         wsk_ws_out_ack(&conn->ws->engine, sent);

@@ -43,7 +43,7 @@ uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn)
     return conn->ws->sent_ms + ws_patience_ms(conn->conns->cfg);
 }
 
-static void look_at_kernel_locked(struct wsk__conn *conn)
+static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
     uint32_t left = ws->stalled ? wsk__stream_backlog(conn->fd) : UINT32_MAX;
@@ -71,7 +71,7 @@ bool wsk__ws_is_taking_locked(struct wsk__conn *conn)
 
 /* Measure what has come of a message since the last look. Control frames do not
  * count. */
-static void look_at_arrival_locked(struct wsk__conn *conn)
+static void look_at_arrival_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
     const struct wsk_ws *engine = &ws->engine;

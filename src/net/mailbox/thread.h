@@ -5,6 +5,7 @@
 
 #include "net/dispatch/thread.h"
 #include "net/mailbox/inbox.h"
+#include "net/os/locks.h"
 
 struct wsk__out;
 

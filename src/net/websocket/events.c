@@ -69,7 +69,8 @@ static void deliver_item(struct wsk__thread *th, struct wsk__conn *conn)
     wsk__websocket_of(th)->item.kind = WSK_WS_NONE;
 }
 
-static enum due next_due_locked(struct wsk__thread *th, struct wsk__conn *conn)
+static enum due next_due_locked(struct wsk__thread *th,
+                                struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
     struct wsk__inbox_item *item;
@@ -136,7 +137,7 @@ static void deliver(struct wsk__thread *th, struct wsk__conn *conn,
 /* Stop delivering events on this thread: return unparsed input and flush what
  * the callbacks sent. */
 static void stop_delivering_locked(struct wsk__thread *th,
-                                   struct wsk__conn *conn)
+                                   struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
 
@@ -152,7 +153,7 @@ static void stop_delivering_locked(struct wsk__thread *th,
 /* Let the loop read again, when all events were delivered. It must look at once
  * where a level-triggered poller has to be told that there is room. */
 static enum wsk__calls finish_locked(struct wsk__thread *th,
-                                     struct wsk__conn *conn)
+                                     struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
 
@@ -275,11 +276,13 @@ static void run_call(struct wsk__thread *th, struct wsk__call *call)
 
 static void on_late(struct wsk__call *call)
 {
+    wsk__assert_dispatch_locked();
     wsk__conn_post_locked(wsk__conn_of_call(call), WSK__POST_UNCORK);
 }
 
 static void on_away(struct wsk__call *call)
 {
+    wsk__assert_dispatch_locked();
     wsk__conn_post_locked(wsk__conn_of_call(call), WSK__POST_AWAY);
 }
 

@@ -3,6 +3,7 @@
 #define WSK_NET_WEBSOCKET_EVENTS_H
 
 #include "net/loop/source.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 struct wsk__thread;
@@ -16,7 +17,7 @@ enum wsk__calls {
 };
 
 /* Return true if events are due, and no thread delivers them yet. */
-bool wsk__ws_events_due_locked(const struct wsk__conn *conn);
+bool wsk__ws_events_due_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED;
 
 /* Deliver events on the leader, or queue the call that will. */
 wsk__leads wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,

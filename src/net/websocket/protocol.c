@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 /* Look for input at the next chance. */
-static void expect_input_locked(struct wsk__conn *conn)
+static void expect_input_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     conn->drained = false;
     conn->hup = conn->hup_seen;
@@ -61,7 +61,7 @@ static void end(struct wsk__conn *conn)
         wsk__conn_close(conn);
 }
 
-static bool close_locked(struct wsk__conn *conn)
+static bool close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     wsk__ws_forget_locked(conn);
     conn->ws->close_due = conn->ws->pins > 0;

@@ -83,7 +83,7 @@ static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
 }
 
 /* Return what must come first: a peer that does not read is not read from. */
-static enum wait what_first_locked(struct wsk__conn *conn)
+static enum wait what_first_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     if (wsk__ws_waits_for_memory_locked(conn))
         return WAIT_MEMORY;
@@ -143,14 +143,15 @@ bool wsk__ws_in_pieces_locked(const struct wsk__served *ws)
            (ws->inbox != NULL && ws->inbox->next->kind == WSK_WS_PIECE);
 }
 
-static bool may_receive_locked(const struct wsk__served *ws)
+static bool may_receive_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 {
     return !ws->receiving && ws->handlers == NULL;
 }
 
 /* Tell the engine whether the next message is wanted whole or in pieces. Until
  * a handler asks, a message over the limit is deferred (wsk__ws_hold()). */
-static bool begin_wanting_locked(struct wsk__served *ws, bool pieces)
+static bool begin_wanting_locked(struct wsk__served *ws,
+                                 bool pieces) WSK__CONN_LOCKED
 {
     if (!may_receive_locked(ws) || (!pieces && wsk__ws_in_pieces_locked(ws)))
         return false;
@@ -164,7 +165,7 @@ static bool begin_wanting_locked(struct wsk__served *ws, bool pieces)
 }
 
 static void end_wanting_locked(struct wsk__served *ws, wsk_status st,
-                               const wsk_message *msg)
+                               const wsk_message *msg) WSK__CONN_LOCKED
 {
     wsk__ws_hold(&ws->engine, ws->handlers == NULL);
     if (st == WSK_OK && msg->opcode < WSK_CLOSE)

@@ -3,6 +3,7 @@
 #define WSK_NET_WEBSOCKET_RECEIVE_H
 
 #include "net/handle/handle.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
 struct wsk__conn;
@@ -14,11 +15,11 @@ struct wsk__thread;
 struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn);
 /* Release the descriptor, which this thread has used without the lock; close it
  * if the connection was closed meanwhile. */
-void wsk__ws_unpin_locked(struct wsk__conn *conn);
+void wsk__ws_unpin_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
 
 /* Return true if some pieces of a message were fetched, and others are to come.
  */
-bool wsk__ws_in_pieces_locked(const struct wsk__served *ws);
+bool wsk__ws_in_pieces_locked(const struct wsk__served *ws) WSK__CONN_LOCKED;
 
 /* ---- ops of the handle, see wsk__websocket_ops ---- */
 

@@ -36,7 +36,7 @@ enum {
 };
 
 /* Let this thread lend its queue to the engine. */
-static void lend_queue_locked(struct wsk__conn *conn)
+static void lend_queue_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     if (wsk__self != NULL)
         wsk__ws_lend(&conn->ws->engine, &wsk__websocket_of(wsk__self)->out);
@@ -57,7 +57,8 @@ void wsk__ws_queued_locked(struct wsk__conn *conn)
 
 /* Return true if the queue has room; an empty queue has room for any message.
  */
-static bool fits_queue_locked(const struct wsk__conn *conn, size_t len)
+static bool fits_queue_locked(const struct wsk__conn *conn,
+                              size_t len) WSK__CONN_LOCKED
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
@@ -68,7 +69,7 @@ static bool fits_queue_locked(const struct wsk__conn *conn, size_t len)
 /* Enforce ws_send_max and memory_limit: drop the message (WSK_E_AGAIN), or fail
  * a connection whose peer does not read. `keep`: do not drop it. */
 static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
-                                     bool keep)
+                                     bool keep) WSK__CONN_LOCKED
 {
     const wsk_server_config *cfg = conn->conns->cfg;
     bool short_of_memory;
@@ -95,7 +96,8 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
 }
 
 /* Count for the access log. */
-static void count_out_locked(struct wsk__served *ws, size_t len, bool whole)
+static void count_out_locked(struct wsk__served *ws, size_t len,
+                             bool whole) WSK__CONN_LOCKED
 {
     ws->messages_out += whole;
     ws->octets_out += len;
@@ -106,7 +108,7 @@ static void count_out_locked(struct wsk__served *ws, size_t len, bool whole)
  * does not take. */
 static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
                                    const uint8_t *data, size_t len,
-                                   unsigned flags)
+                                   unsigned flags) WSK__CONN_LOCKED
 {
     struct wsk_ws *engine = &conn->ws->engine;
     uint8_t head[WSK__FRAME_OWN_MAX];
@@ -227,7 +229,7 @@ wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
 }
 
 /* Flush; WSK_E_AGAIN: more is left than drain() lets pass. */
-static wsk_status look_at_queue_locked(struct wsk__conn *conn)
+static wsk_status look_at_queue_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     uint64_t limit = conn->conns->cfg->ws_send_limit;
     wsk_status st = WSK_OK;

@@ -2,6 +2,7 @@
 #ifndef WSK_NET_WEBSOCKET_SEND_H
 #define WSK_NET_WEBSOCKET_SEND_H
 
+#include "net/os/locks.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -10,7 +11,7 @@ struct wsk__served;
 
 /* Flush what was queued, unless this thread delivers the connection's events,
  * which flushes at the end of the callback. */
-void wsk__ws_queued_locked(struct wsk__conn *conn);
+void wsk__ws_queued_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
 
 /* ---- ops of the handle, see wsk__websocket_ops ---- */
 

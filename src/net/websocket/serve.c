@@ -31,7 +31,7 @@ enum {
 
 /* Return true if the transport can be ended: both Closes were exchanged and
  * have left, or it is gone. */
-static bool is_finished_locked(struct wsk__conn *conn)
+static bool is_finished_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     return wsk_ws_done(&conn->ws->engine) &&
            (conn->eof || wsk__ws_owed_locked(conn) == 0);
@@ -69,7 +69,7 @@ static uint64_t goaway_due(const struct wsk__conn *conn)
 
 /* Start the peer's time to answer our Close, at the first look after that was
  * queued. */
-static void note_closing_locked(struct wsk__served *ws)
+static void note_closing_locked(struct wsk__served *ws) WSK__CONN_LOCKED
 {
     if (ws->closing || wsk_ws_can_send(&ws->engine))
         return;
@@ -79,7 +79,8 @@ static void note_closing_locked(struct wsk__served *ws)
 
 /* Return when the peer must have answered or taken something, or is to be
  * asked. */
-static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
+static uint64_t
+peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__served *ws = conn->ws;
@@ -106,7 +107,7 @@ static uint64_t peer_deadline_locked(const struct wsk__conn *conn)
 }
 
 /* Return true if input is read; else the peer's silence may be our doing. */
-static bool is_reading_locked(const struct wsk__conn *conn)
+static bool is_reading_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const struct wsk__served *ws = conn->ws;
 
@@ -117,7 +118,7 @@ static bool is_reading_locked(const struct wsk__conn *conn)
 
 /* Return when the rest of a message is due. None is due while the message is
  * deferred, or while we do not read because the peer does not. */
-static uint64_t message_deadline_locked(struct wsk__conn *conn)
+static uint64_t message_deadline_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const struct wsk__served *ws = conn->ws;
 
@@ -128,7 +129,7 @@ static uint64_t message_deadline_locked(struct wsk__conn *conn)
                   wsk__ws_owed_locked(conn) <= conn->conns->cfg->ws_send_limit);
 }
 
-static uint64_t deadline_locked(struct wsk__conn *conn)
+static uint64_t deadline_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const struct wsk__served *ws = conn->ws;
     uint64_t due = peer_deadline_locked(conn);
@@ -145,7 +146,8 @@ static uint64_t deadline_locked(struct wsk__conn *conn)
 
 /* Give the events to this thread. Until it is late, it alone reads for this
  * WebSocket, and what its callbacks send leaves together. */
-static void hand_over_locked(struct wsk__thread *th, struct wsk__conn *conn)
+static void hand_over_locked(struct wsk__thread *th,
+                             struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
 
@@ -157,7 +159,8 @@ static void hand_over_locked(struct wsk__thread *th, struct wsk__conn *conn)
 }
 
 /* Flush and read; return true if an event is due. */
-static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
+static bool look_locked(struct wsk__thread *th,
+                        struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
 
@@ -181,7 +184,7 @@ static bool look_locked(struct wsk__thread *th, struct wsk__conn *conn)
            (!ws->calling && wsk__ws_has_drained_locked(conn));
 }
 
-static unsigned wanted_locked(const struct wsk__conn *conn)
+static unsigned wanted_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const struct wsk__served *ws = conn->ws;
     unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
@@ -195,7 +198,7 @@ static unsigned wanted_locked(const struct wsk__conn *conn)
 }
 
 /* Return true if there may be more to read, and it may be read. */
-static bool unread_locked(const struct wsk__conn *conn)
+static bool unread_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
            !wsk__ws_inbox_is_full_locked(conn) &&
@@ -203,7 +206,7 @@ static bool unread_locked(const struct wsk__conn *conn)
 }
 
 /* Make it wait, or give it up, while there is too little memory. */
-static void check_memory_locked(struct wsk__conn *conn)
+static void check_memory_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
     bool waits;
@@ -273,7 +276,7 @@ uint64_t wsk__ws_deadline(struct wsk__conn *conn)
 }
 
 /* Ping a peer that was silent for too long, or give it up. */
-static void on_silence_locked(struct wsk__conn *conn)
+static void on_silence_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     size_t owed = wsk__ws_owed_locked(conn);
     bool reading = is_reading_locked(conn);
@@ -299,7 +302,7 @@ static void on_silence_locked(struct wsk__conn *conn)
     }
 }
 
-static void goaway_locked(struct wsk__conn *conn)
+static void goaway_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     wsk_ws_send_close(&conn->ws->engine, 1001, NULL, 0);
     wsk__ws_collect_locked(conn);
@@ -308,7 +311,7 @@ static void goaway_locked(struct wsk__conn *conn)
 
 /* Let the loop read while the thread with the events is late, so that pings are
  * answered and closes seen. */
-static void take_over_locked(struct wsk__conn *conn)
+static void take_over_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
 
@@ -320,7 +323,7 @@ static void take_over_locked(struct wsk__conn *conn)
 }
 
 /* Flush; if that was the last of both Closes, wake the thread in receive(). */
-static void end_locked(struct wsk__conn *conn)
+static void end_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))
