@@ -158,7 +158,7 @@ static wsk__leads on_listener(struct wsk__thread *th,
     unsigned batch = batch_of(conns, listener);
     bool waits = true;
 
-    (void)th;
+    wsk__assert_leads(th);
     (void)what;
     for (unsigned i = 0; i < batch && !conns->draining; i++) {
         struct wsk__address peer;
@@ -185,7 +185,7 @@ static wsk__leads on_listener(struct wsk__thread *th,
 
 static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
 {
-    (void)th;
+    wsk__assert_leads(th);
     pause_accepting(
         (struct wsk__conns *)((char *)source -
                               offsetof(struct wsk__conns, accept_pause)),

@@ -26,6 +26,7 @@ void wsk__watch(struct wsk__conn *conn, unsigned want)
 {
     struct wsk__loop *loop = conn->conns->loop;
 
+    wsk__assert_leads(wsk__self);
     if (conn->fd < 0)
         return;
     if (loop->edge) /* no other change needs a system call */
@@ -57,6 +58,7 @@ void wsk__rearm(struct wsk__conn *conn)
 
 void wsk__rearm_at(struct wsk__conn *conn, uint64_t due)
 {
+    wsk__assert_leads(wsk__self);
     if (due != UINT64_MAX &&
         (conn->source.timer.next == NULL || due < conn->source.timer.due_ms))
         wsk__timer_set(&conn->conns->loop->wheel, &conn->source.timer, due);
@@ -86,6 +88,7 @@ static void close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
     bool used = ops->close_locked != NULL && ops->close_locked(conn);
 
+    wsk__assert_conn_locked(conn);
     conn->phase = WSK__DEAD;
     conn->eof = true;
     if (conn->fd < 0)
@@ -102,6 +105,7 @@ void wsk__conn_close(struct wsk__conn *conn)
 {
     struct wsk__conns *conns = conn->conns;
 
+    wsk__assert_leads(wsk__self);
     if (conn->phase == WSK__DEAD)
         return;
     wsk__conn_lock(conn);
@@ -118,6 +122,7 @@ void wsk__conn_close(struct wsk__conn *conn)
 
 void wsk__conn_rests(struct wsk__conn *conn)
 {
+    wsk__assert_leads(wsk__self);
     wsk__conns_touch(conn);
     if (conn->conns->accept_paused) {
         wsk__conns_offer(conn);
@@ -127,6 +132,7 @@ void wsk__conn_rests(struct wsk__conn *conn)
 
 void wsk__conns_bury(struct wsk__conns *conns)
 {
+    wsk__assert_leads(wsk__self);
     while (conns->graveyard != NULL) {
         struct wsk__conn *conn = conns->graveyard;
 
@@ -174,6 +180,7 @@ static void discard(struct wsk__thread *th, struct wsk__conn *conn)
 
 void wsk__conn_linger(struct wsk__conn *conn)
 {
+    wsk__assert_leads(wsk__self);
     if (!wsk__conn_is_open(conn))
         return;
     if (!wsk__stream_end(conn->fd)) {
@@ -193,6 +200,7 @@ void wsk__conn_linger(struct wsk__conn *conn)
 
 bool wsk__leader_may_work(struct wsk__conn *conn)
 {
+    wsk__assert_leads(wsk__self);
     if (conn->busy && wsk__conn_ops(conn)->locked)
         conn->busy = false;
     return !conn->busy;
@@ -213,6 +221,7 @@ static wsk__leads on_ready(struct wsk__thread *th, struct wsk__source *source,
 {
     struct wsk__conn *conn = (struct wsk__conn *)source;
 
+    wsk__assert_leads(th);
     if (what & WSK__HUP)
         conn->hup_seen = true;
     if (what & WSK__GONE)
@@ -232,6 +241,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
 {
     struct wsk__conn *conn = (struct wsk__conn *)source;
 
+    wsk__assert_leads(th);
     if (what & WSK__POST_RUN)
         conn->busy = false;
     if (!wsk__leader_may_work(conn))
@@ -247,6 +257,7 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
     struct wsk__loop *loop = conn->conns->loop;
     uint64_t due;
 
+    wsk__assert_leads(th);
     if (wsk__leader_may_work(conn)) {
         due = deadline(conn);
         if (due > loop->now_ms) {

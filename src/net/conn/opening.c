@@ -39,7 +39,7 @@ static wsk__leads complete(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__opening *opening = conn->opening;
     bool opened;
 
-    conn->opening = NULL; /* its place is the state's of the protocol */
+    conn->opening = NULL; /* shared with the protocol's state */
     opened = protocol->open(conn, &opening->ends, &opening->in);
     wsk__free(opening);
     if (!opened) {

@@ -28,6 +28,7 @@ static void begin_inline_locked(struct wsk__thread *th,
 {
     struct wsk__dispatch *dispatch = th->dispatch;
 
+    wsk__assert_leads(th);
     begin_locked(th, call);
     if (dispatch->steal_every > 0 &&
         dispatch->calls % (uint64_t)dispatch->steal_every == 0)

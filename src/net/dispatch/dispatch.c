@@ -94,8 +94,10 @@ static void work(struct wsk__thread *th)
         lead = lead || th->order == WSK__LEAD;
         th->order = WSK__NO_ORDER;
         wsk__dispatch_unlock(dispatch);
-        if (lead)
+        if (lead) {
+            wsk__assert_leads(th);
             wsk__loop_lead(dispatch->loop, th);
+        }
         serve_queue(th);
         if (wsk__forked(dispatch->life))
             return;

@@ -5,6 +5,7 @@
 #include "net/os/locks.h"
 #include "wsocket.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -64,6 +65,16 @@ struct wsk__thread {
 
 /* The record of the calling thread; NULL if it serves no server. */
 extern _Thread_local struct wsk__thread *wsk__self;
+
+/* Debug builds assert that `th` is the calling thread, and leads the loop. It
+ * reads `leads` without the lock, for the lead is taken only from a thread that
+ * is in a call. */
+static inline void
+wsk__assert_leads(const struct wsk__thread *th) WSK__NO_ANALYSIS
+{
+    (void)th;
+    assert(th != NULL && th == wsk__self && th->leads);
+}
 
 enum {
     WSK__RX_SIZE = 65536, /* a thread's receive buffer */

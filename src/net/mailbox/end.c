@@ -37,6 +37,7 @@ bool wsk__ws_waits_for_memory_locked(struct wsk__conn *conn)
     struct wsk__served *ws = conn->ws;
     uint64_t now_ms;
 
+    wsk__assert_conn_locked(conn);
     if (!wsk__ws_is_past_memory_locked(conn)) {
         if (ws->past_memory_ms != 0) /* the silence was our doing */
             conn->since_ms = wsk__now_ms();
@@ -79,6 +80,7 @@ static void drop_unread_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
                                 const char *reason, const char *option)
 {
+    wsk__assert_conn_locked(conn);
     drop_unread_locked(conn);
     wsk__ws_fail_limit(&conn->ws->engine, code, reason, option);
     wsk__ws_collect_locked(conn);
@@ -86,6 +88,7 @@ void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
 
 void wsk__ws_shut_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     if (!conn->ws->shut && conn->ws->pins > 0) {
         wsk__stream_end_input(conn->fd);
         conn->ws->shut = true;
@@ -94,6 +97,7 @@ void wsk__ws_shut_locked(struct wsk__conn *conn)
 
 void wsk__ws_give_up_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     wsk__ws_eof_locked(conn);
     wsk__ws_shut_locked(conn);
 }

@@ -26,7 +26,8 @@ enum { CONTROLS_MAX = 16 }; /* pings and pongs in the inbox */
 
 /* Return true if the handler wants this event. Pings that are not fetched must
  * not stand in the way of messages. */
-static bool is_wanted(const struct wsk__served *ws, wsk_ws_event_kind kind)
+static bool is_wanted_locked(const struct wsk__served *ws,
+                             wsk_ws_event_kind kind) WSK__CONN_LOCKED
 {
     if (kind == WSK_WS_MESSAGE || kind == WSK_WS_PIECE)
         return true;
@@ -55,6 +56,7 @@ void wsk__ws_inbox_put_locked(struct wsk__conn *conn,
     struct wsk__inbox_item *newest = ws->inbox;
     struct wsk__inbox_item *entry = wsk__memdup(item, sizeof(*item));
 
+    wsk__assert_conn_locked(conn);
     if (entry == NULL) {
         wsk__free(item->msg.block);
         out_of_memory(conn);
@@ -71,7 +73,7 @@ void wsk__ws_inbox_put_locked(struct wsk__conn *conn,
     ws->inbox_bytes += entry->msg.len;
 }
 
-struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__served *ws)
+struct wsk__inbox_item *wsk__ws_inbox_take_locked(struct wsk__served *ws)
 {
     struct wsk__inbox_item *newest = ws->inbox, *oldest;
 
@@ -131,6 +133,7 @@ wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws)
                            .clean = ws->clean,
                            .len = ws->reason_len};
 
+    wsk__assert_conn_locked(ws->conn);
     if (info.len > 0)
         memcpy(info.reason, ws->reason, info.len);
     wsk__ws_tell_sent(&ws->engine, &info);
@@ -171,7 +174,7 @@ static bool next_event_locked(struct wsk__conn *conn,
             pong_locked(ws, &ev);
         if (ev.kind == WSK_WS_CLOSED) {
             end_locked(conn, &ev);
-        } else if (is_wanted(ws, ev.kind)) {
+        } else if (is_wanted_locked(ws, ev.kind)) {
             if (take_event(ws, &ev, item)) {
                 count_in_locked(ws, item);
                 return true;
@@ -185,6 +188,7 @@ void wsk__ws_collect_locked(struct wsk__conn *conn)
 {
     struct wsk__inbox_item item;
 
+    wsk__assert_conn_locked(conn);
     while (next_event_locked(conn, &item))
         wsk__ws_inbox_put_locked(conn, &item);
 }
@@ -194,6 +198,7 @@ bool wsk__ws_pull_locked(struct wsk__conn *conn, wsk_str *span,
 {
     struct wsk_ws *engine = &conn->ws->engine;
 
+    wsk__assert_conn_locked(conn);
     while (!next_event_locked(conn, item)) {
         const uint8_t *data = (const uint8_t *)span->p;
         size_t used = 0;
@@ -241,6 +246,7 @@ static bool unmask_locked(struct wsk__conn *conn, wsk_message *msg,
 
 bool wsk__ws_own_locked(struct wsk__conn *conn, wsk_message *msg)
 {
+    wsk__assert_conn_locked(conn);
     if (!msg->masked)
         return true;
     msg->block = wsk__alloc(msg->len);
@@ -254,7 +260,7 @@ bool wsk__ws_own_locked(struct wsk__conn *conn, wsk_message *msg)
     return false;
 }
 
-bool wsk__ws_keep(struct wsk__served *ws, const void *data, size_t len)
+bool wsk__ws_keep_locked(struct wsk__served *ws, const void *data, size_t len)
 {
     if (len == 0)
         return true;
@@ -274,7 +280,7 @@ static void free_kept(struct wsk__buf *in)
     wsk__free(in);
 }
 
-void wsk__ws_drop_kept(struct wsk__served *ws)
+void wsk__ws_drop_kept_locked(struct wsk__served *ws)
 {
     free_kept(ws->in);
     ws->in = NULL;
@@ -288,11 +294,11 @@ static wsk_str kept(const struct wsk__buf *in)
     return (wsk_str){(const char *)wsk__buf_data(in), wsk__buf_len(in)};
 }
 
-static void ack_kept(struct wsk__served *ws, size_t n)
+static void ack_kept_locked(struct wsk__served *ws, size_t n) WSK__CONN_LOCKED
 {
     wsk__buf_ack(ws->in, n);
     if (wsk__buf_len(ws->in) == 0)
-        wsk__ws_drop_kept(ws);
+        wsk__ws_drop_kept_locked(ws);
 }
 
 void wsk__ws_keep_span_locked(struct wsk__conn *conn, wsk_str *span)
@@ -301,11 +307,12 @@ void wsk__ws_keep_span_locked(struct wsk__conn *conn, wsk_str *span)
     struct wsk__buf *later = ws->in;
     wsk_str rest = kept(later);
 
+    wsk__assert_conn_locked(conn);
     if (span->len == 0)
         return;
     ws->in = NULL;
-    if (!wsk__ws_keep(ws, span->p, span->len) ||
-        !wsk__ws_keep(ws, rest.p, rest.len))
+    if (!wsk__ws_keep_locked(ws, span->p, span->len) ||
+        !wsk__ws_keep_locked(ws, rest.p, rest.len))
         out_of_memory(conn);
     free_kept(later);
     span->len = 0;
@@ -315,6 +322,7 @@ bool wsk__ws_inbox_is_full_locked(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = conn->conns->cfg;
 
+    wsk__assert_conn_locked(conn);
     return conn->ws->inbox_n >= cfg->ws_max_queue ||
            wsk__ws_is_past_memory_locked(conn) ||
            wsk__ws_holds_one(&conn->ws->engine) ||
@@ -335,6 +343,7 @@ static void store_locked(struct wsk__conn *conn, wsk_str *span) WSK__CONN_LOCKED
 
 void wsk__ws_eof_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     conn->eof = true;
     wsk_ws_feed_eof(&conn->ws->engine);
     wsk__ws_collect_locked(conn);
@@ -377,6 +386,7 @@ void wsk__ws_read_locked(struct wsk__thread *th, struct wsk__conn *conn)
     struct wsk__buf *in = conn->ws->in;
     wsk_str span = kept(in);
 
+    wsk__assert_conn_locked(conn);
     if (wsk__ws_inbox_is_full_locked(conn))
         return;
     if (span.len == 0)
@@ -394,9 +404,10 @@ void wsk__ws_take_in_hand_locked(struct wsk__thread *th, struct wsk__conn *conn,
     wsk_str in = kept(conn->ws->in);
     size_t n = in.len < WSK__RX_SIZE ? in.len : WSK__RX_SIZE;
 
+    wsk__assert_conn_locked(conn);
     if (n > 0) {
         memcpy(th->rx, in.p, n);
-        ack_kept(conn->ws, n);
+        ack_kept_locked(conn->ws, n);
     } else if (leads) {
         n = receive_locked(th, conn);
     }
@@ -420,9 +431,10 @@ static bool move_or_own_locked(struct wsk__conn *conn,
     return true;
 }
 
-static bool fetch_from_inbox(struct wsk__served *ws, wsk_message *msg)
+static bool fetch_from_inbox_locked(struct wsk__served *ws,
+                                    wsk_message *msg) WSK__CONN_LOCKED
 {
-    struct wsk__inbox_item *entry = wsk__ws_inbox_take(ws);
+    struct wsk__inbox_item *entry = wsk__ws_inbox_take_locked(ws);
 
     if (entry == NULL)
         return false;
@@ -440,7 +452,8 @@ bool wsk__ws_fetch_ready_locked(struct wsk__conn *conn, uint8_t *rx,
     size_t used;
     bool got;
 
-    if (fetch_from_inbox(ws, msg))
+    wsk__assert_conn_locked(conn);
+    if (fetch_from_inbox_locked(ws, msg))
         return true;
     used = wsk__ws_take_whole(&ws->engine, (const uint8_t *)in.p, in.len,
                               &item.msg);
@@ -448,7 +461,7 @@ bool wsk__ws_fetch_ready_locked(struct wsk__conn *conn, uint8_t *rx,
         return false;
     count_in_locked(ws, &item);
     got = move_or_own_locked(conn, &item, rx, msg);
-    ack_kept(ws, used);
+    ack_kept_locked(ws, used);
     return got;
 }
 
@@ -458,14 +471,15 @@ bool wsk__ws_fetch_locked(struct wsk__conn *conn, uint8_t *rx, wsk_message *msg)
     struct wsk__inbox_item item;
     wsk_str span = kept(ws->in);
     size_t had = span.len;
-    bool got = fetch_from_inbox(ws, msg);
+    bool got = fetch_from_inbox_locked(ws, msg);
 
+    wsk__assert_conn_locked(conn);
     if (got)
         return true;
     while (!got && wsk__ws_pull_locked(conn, &span, &item))
         got = move_or_own_locked(conn, &item, rx, msg);
     if (had > 0)
-        ack_kept(ws, had - span.len);
+        ack_kept_locked(ws, had - span.len);
     return got;
 }
 
@@ -476,6 +490,7 @@ bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
     struct wsk__inbox_item item;
     bool got = false;
 
+    wsk__assert_conn_locked(conn);
     if (n <= 0) {
         wsk__ws_eof_locked(conn);
         return wsk__ws_fetch_locked(conn, rx, msg);

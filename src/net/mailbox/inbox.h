@@ -54,9 +54,10 @@ bool wsk__ws_own_locked(struct wsk__conn *conn,
                         wsk_message *msg) WSK__CONN_LOCKED;
 
 /* Append bytes to the unparsed input. False: memory is out. */
-bool wsk__ws_keep(struct wsk__served *ws, const void *data, size_t len);
+bool wsk__ws_keep_locked(struct wsk__served *ws, const void *data,
+                         size_t len) WSK__CONN_LOCKED;
 /* Free the unparsed input. */
-void wsk__ws_drop_kept(struct wsk__served *ws);
+void wsk__ws_drop_kept_locked(struct wsk__served *ws) WSK__CONN_LOCKED;
 
 /* Move the rest of *span to the front of the unparsed input. */
 void wsk__ws_keep_span_locked(struct wsk__conn *conn,
@@ -90,7 +91,8 @@ bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
 
 /* Remove the oldest item, now the caller's to free with its message; or NULL.
  */
-struct wsk__inbox_item *wsk__ws_inbox_take(struct wsk__served *ws);
+struct wsk__inbox_item *
+wsk__ws_inbox_take_locked(struct wsk__served *ws) WSK__CONN_LOCKED;
 
 /* Return how the WebSocket has ended, or 1006 if it has not. */
 wsk_close_info

@@ -3,6 +3,7 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/load.h"
+#include "net/conn/lock.h"
 #include "net/mailbox/served.h"
 #include "net/mailbox/stall.h"
 #include "net/os/clock.h"
@@ -21,6 +22,7 @@ void wsk__ws_count_locked(struct wsk__conn *conn)
     struct wsk__served *ws = conn->ws;
     size_t bytes;
 
+    wsk__assert_conn_locked(conn);
     wsk__ws_tell_of_arrival_locked(conn);
     if (conn->conns->cfg->memory_limit == 0)
         return;
@@ -43,12 +45,14 @@ void wsk__ws_count_locked(struct wsk__conn *conn)
 
 void wsk__ws_forget_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     wsk__ws_drop_out(&conn->ws->engine);
     wsk__ws_account_locked(conn);
 }
 
 bool wsk__ws_is_past_memory_locked(const struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     return conn->ws->counted > 0 && wsk_ws_can_send(&conn->ws->engine) &&
            wsk__memory_is_past(conn->conns);
 }

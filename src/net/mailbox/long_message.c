@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/lock.h"
 #include "net/dispatch/dispatch.h"
 #include "net/handle/spare.h"
 #include "net/mailbox/served.h"
@@ -42,6 +43,7 @@ uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size)
     struct wsk__buf *msg = conn->ws->engine.msg;
     size_t left = wsk__ws_to_come(&conn->ws->engine), ahead;
 
+    wsk__assert_conn_locked(conn);
     /* The end is read to the thread's buffer, with what stands behind it. */
     if (left <= AT_ONCE)
         return NULL;
@@ -58,6 +60,7 @@ void wsk__long_message_came_locked(struct wsk__conn *conn, const uint8_t *room,
 {
     size_t used;
 
+    wsk__assert_conn_locked(conn);
     wsk_ws_feed(&conn->ws->engine, room, n, &used);
     conn->since_ms = wsk__now_ms();
 }
@@ -66,6 +69,7 @@ struct wsk__long_message wsk__long_message_begin_locked(struct wsk__conn *conn)
 {
     struct wsk__long_message lifted = {NULL, NULL, 0};
 
+    wsk__assert_conn_locked(conn);
     lifted.room = wsk__long_message_room_locked(conn, &lifted.size);
     if (lifted.room != NULL)
         lifted.msg = wsk__ws_lift_message(&conn->ws->engine);
@@ -79,6 +83,7 @@ void wsk__long_message_end_locked(struct wsk__conn *conn,
     struct wsk__buf *msg = lifted->msg;
     bool wanted;
 
+    wsk__assert_conn_locked(conn);
     if (msg == NULL)
         return;
     conn->ws->aside = NULL;

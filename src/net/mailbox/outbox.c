@@ -2,6 +2,7 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/mailbox/load.h"
 #include "net/mailbox/served.h"
@@ -19,6 +20,7 @@
 
 void wsk__ws_sent_locked(struct wsk__served *ws)
 {
+    wsk__assert_conn_locked(ws->conn);
     ws->sent_ms = wsk__now_ms();
     ws->stalled = false;
 }
@@ -69,6 +71,7 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
     struct wsk__out *none = NULL;
     enum wsk__io io = WSK__IO_DONE;
 
+    wsk__assert_conn_locked(conn);
     if (wsk__forked(conn->conns->life))
         return WSK__IO_GONE;
     /* An acknowledged byte may make room for a pong that had to wait. */
@@ -94,6 +97,7 @@ bool wsk__ws_is_full_locked(const struct wsk__conn *conn, uint64_t limit)
 {
     size_t owed = wsk__ws_owed_locked(conn);
 
+    wsk__assert_conn_locked(conn);
     return owed > limit || (owed > 0 && wsk__ws_is_past_memory_locked(conn));
 }
 
@@ -101,6 +105,7 @@ void wsk__ws_await_drain_locked(const struct wsk__conn *conn)
 {
     const wsk_ws_handlers *on = conn->ws->handlers;
 
+    wsk__assert_conn_locked(conn);
     if (on != NULL && on->drain != NULL)
         conn->ws->drain_due = true;
 }
@@ -110,6 +115,7 @@ bool wsk__ws_has_drained_locked(const struct wsk__conn *conn)
 {
     const struct wsk__served *ws = conn->ws;
 
+    wsk__assert_conn_locked(conn);
     return ws->drain_due && wsk_ws_can_send(&ws->engine) &&
            !wsk__ws_is_full_locked(
                conn, ws->dropped ? 0 : conn->conns->cfg->ws_send_limit);

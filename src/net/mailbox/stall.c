@@ -2,6 +2,7 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/lock.h"
 #include "net/conn/min_rate.h"
 #include "net/mailbox/outbox.h"
 #include "net/mailbox/served.h"
@@ -25,6 +26,7 @@ void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
     const wsk_server_config *cfg = conn->conns->cfg;
     struct wsk__served *ws = conn->ws;
 
+    wsk__assert_conn_locked(conn);
     if (ws->stalled)
         return;
     ws->stalled = true;
@@ -38,6 +40,7 @@ void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
 
 uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
         return UINT64_MAX;
     return conn->ws->sent_ms + ws_patience_ms(conn->conns->cfg);
@@ -56,6 +59,7 @@ static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 
 bool wsk__ws_has_stalled_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     if (wsk__ws_stall_deadline_locked(conn) > wsk__now_ms())
         return false;
     look_at_kernel_locked(conn);
@@ -64,6 +68,7 @@ bool wsk__ws_has_stalled_locked(struct wsk__conn *conn)
 
 bool wsk__ws_is_taking_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     look_at_kernel_locked(conn);
     return wsk__ws_owed_locked(conn) > 0 &&
            wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
@@ -94,6 +99,7 @@ void wsk__ws_arrival_pause_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
 
+    wsk__assert_conn_locked(conn);
     if (!wsk__ws_in_message(&ws->engine) || ws->paused_ms != 0)
         return;
     look_at_arrival_locked(conn);
@@ -104,6 +110,7 @@ void wsk__ws_arrival_resume_locked(struct wsk__conn *conn)
 {
     struct wsk__served *ws = conn->ws;
 
+    wsk__assert_conn_locked(conn);
     if (ws->paused_ms != 0)
         wsk__min_rate_skip(&ws->arrival,
                            wsk__now_ms() - wsk__recent_ms(ws->paused_ms));
@@ -112,6 +119,7 @@ void wsk__ws_arrival_resume_locked(struct wsk__conn *conn)
 
 uint64_t wsk__ws_arrival_due_locked(struct wsk__conn *conn, bool reading)
 {
+    wsk__assert_conn_locked(conn);
     if (!reading) {
         wsk__ws_arrival_pause_locked(conn);
         return UINT64_MAX;
@@ -129,6 +137,7 @@ void wsk__ws_tell_of_arrival_locked(struct wsk__conn *conn)
     const wsk_server_config *cfg = conn->conns->cfg;
     struct wsk__served *ws = conn->ws;
 
+    wsk__assert_conn_locked(conn);
     if (ws->arriving || !wsk__ws_in_message(&ws->engine) ||
         cfg->body_rate == 0 ||
         (cfg->ws_ping_interval_ms > 0 &&

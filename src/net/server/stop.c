@@ -127,6 +127,7 @@ static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
     wsk_server *srv =
         (wsk_server *)((char *)loop - offsetof(struct wsk_server, loop));
 
+    wsk__assert_leads(th);
     wsk__conns_bury(&srv->conns);
     wsk__accept_resume(&srv->conns);
     if (!heed_stop(srv))
@@ -141,7 +142,7 @@ static wsk__leads end_drain(struct wsk__thread *th, struct wsk__source *source)
         (wsk_server *)((char *)source -
                        offsetof(struct wsk_server, stop.drain_end));
 
-    (void)th;
+    wsk__assert_leads(th);
     if (srv->stop.forced)
         srv->stop.events_cut = true;
     else

@@ -28,6 +28,7 @@ enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_DRAIN, DUE_CLOSE };
 
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     return conn->ws->handlers != NULL && !conn->ws->calling &&
            (conn->ws->connect_due || conn->ws->inbox != NULL ||
             (conn->ws->ended && !conn->ws->close_fired));
@@ -81,7 +82,7 @@ static enum due next_due_locked(struct wsk__thread *th,
         ws->connect_due = false;
         return DUE_CONNECT;
     }
-    item = wsk__ws_inbox_take(ws);
+    item = wsk__ws_inbox_take_locked(ws);
     if (item != NULL) {
         wsk__websocket_of(th)->item = *item;
         wsk__free(item);

@@ -34,8 +34,10 @@ static bool reserve_deflate(struct wsk__conns *conns,
     return false;
 }
 
+/* No other thread knows the WebSocket yet. */
 static void set_deflate(struct wsk__conns *conns, struct wsk__served *ws,
-                        const wsk_head *head, char text[WSK_WS_DEFLATE_TEXT])
+                        const wsk_head *head,
+                        char text[WSK_WS_DEFLATE_TEXT]) WSK__NO_ANALYSIS
 {
     const wsk_server_config *cfg = conns->cfg;
     wsk_ws_deflate agreed;
@@ -55,10 +57,11 @@ static size_t block_of(const struct wsk__served *ws)
     return sizeof(*ws) + wsk__handshake_block(wsk__served_handshake(ws));
 }
 
-struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
-                                    const wsk_head *head,
-                                    const struct wsk__handshake_facts *facts,
-                                    char extensions[WSK_WS_DEFLATE_TEXT])
+/* The same. */
+WSK__NO_ANALYSIS struct wsk__served *
+wsk__ws_prepare(struct wsk__conn *conn, const wsk_head *head,
+                const struct wsk__handshake_facts *facts,
+                char extensions[WSK_WS_DEFLATE_TEXT])
 {
     struct wsk__conns *conns = conn->conns;
     struct wsk__served *ws =
@@ -78,14 +81,16 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
     return ws;
 }
 
-/* Queue what HTTP still owes, and keep what came behind the head. */
-static bool inherit(struct wsk__served *ws, wsk_str owed, wsk_str early)
+/* Queue what HTTP still owes, and keep what came behind the head. No other
+ * thread knows the WebSocket yet. */
+static bool inherit(struct wsk__served *ws, wsk_str owed,
+                    wsk_str early) WSK__NO_ANALYSIS
 {
     if (owed.len > 0 &&
         !wsk__ws_send_raw(&ws->engine, (const uint8_t *)owed.p, owed.len))
         return false;
     ws->begun = owed.len;
-    return wsk__ws_keep(ws, early.p, early.len);
+    return wsk__ws_keep_locked(ws, early.p, early.len);
 }
 
 bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
@@ -111,12 +116,13 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     return true;
 }
 
-void wsk__ws_discard(struct wsk__served *ws)
+/* No other thread knows the WebSocket any more. */
+WSK__NO_ANALYSIS void wsk__ws_discard(struct wsk__served *ws)
 {
     struct wsk__conns *conns = ws->conn->conns;
     struct wsk__inbox_item *item;
 
-    while ((item = wsk__ws_inbox_take(ws)) != NULL)
+    while ((item = wsk__ws_inbox_take_locked(ws)) != NULL)
         wsk__inbox_item_free(item);
     if (ws->reserves)
         atomic_fetch_sub(&conns->sockets->deflate_bytes,
@@ -124,7 +130,7 @@ void wsk__ws_discard(struct wsk__served *ws)
     atomic_fetch_sub(&conns->counted, ws->counted);
     atomic_fetch_sub(&conns->heads, block_of(ws));
     wsk__ws_clear(&ws->engine);
-    wsk__ws_drop_kept(ws);
+    wsk__ws_drop_kept_locked(ws);
     wsk__free(ws->reason);
     wsk__free(ws);
 }

@@ -131,6 +131,7 @@ static wsk_status receive_own(struct wsk__conn *conn, uint64_t until_ms,
 
 void wsk__ws_unpin_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     if (--conn->ws->pins == 0 && conn->ws->close_due) {
         wsk__stream_close(conn->fd);
         conn->fd = -1;
@@ -139,6 +140,7 @@ void wsk__ws_unpin_locked(struct wsk__conn *conn)
 
 bool wsk__ws_in_pieces_locked(const struct wsk__served *ws)
 {
+    wsk__assert_conn_locked(ws->conn);
     return ws->in_pieces || wsk__ws_in_pieces(&ws->engine) ||
            (ws->inbox != NULL && ws->inbox->next->kind == WSK_WS_PIECE);
 }

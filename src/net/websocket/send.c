@@ -44,6 +44,7 @@ static void lend_queue_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 
 void wsk__ws_queued_locked(struct wsk__conn *conn)
 {
+    wsk__assert_conn_locked(conn);
     if (!conn->ws->corked || conn->ws->caller != wsk__self)
         wsk__ws_flush_locked(conn);
     if (wsk_ws_done(&conn->ws->engine))

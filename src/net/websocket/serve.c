@@ -46,13 +46,13 @@ static void end_transport(struct wsk__conn *conn, bool eof)
 }
 
 /* Return true if a thread delivers its events and has lost the lead. */
-static bool is_handed_out(const struct wsk__served *ws)
+static bool is_handed_out_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 {
     return ws->calling && ws->rx == WSK__RX_HANDLER && !ws->corked;
 }
 
 /* Return when the loop takes over from that thread. */
-static uint64_t away_ms(const struct wsk__served *ws)
+static uint64_t away_ms_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 {
     return wsk__recent_ms(ws->calling_ms) + AWAY_MS;
 }
@@ -139,8 +139,8 @@ static uint64_t deadline_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
         due = message;
     if (ws->look_ms != 0 && due > ws->look_ms)
         due = ws->look_ms;
-    if (is_handed_out(ws) && due > away_ms(ws))
-        due = away_ms(ws);
+    if (is_handed_out_locked(ws) && due > away_ms_locked(ws))
+        due = away_ms_locked(ws);
     return due;
 }
 
@@ -334,8 +334,8 @@ wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     note_closing_locked(conn->ws);
-    if (is_handed_out(conn->ws) &&
-        away_ms(conn->ws) <= conn->conns->loop->now_ms) {
+    if (is_handed_out_locked(conn->ws) &&
+        away_ms_locked(conn->ws) <= conn->conns->loop->now_ms) {
         take_over_locked(conn);
     } else if (conn->conns->draining && wsk_ws_can_send(&conn->ws->engine) &&
                goaway_due(conn) <= conn->conns->loop->now_ms) {
@@ -386,7 +386,7 @@ void wsk__ws_handler_done(struct wsk__conn *conn)
         wsk__ws_collect_locked(conn);
         /* No handler will fetch what is left. */
         for (struct wsk__inbox_item *left;
-             (left = wsk__ws_inbox_take(conn->ws)) != NULL;)
+             (left = wsk__ws_inbox_take_locked(conn->ws)) != NULL;)
             wsk__inbox_item_free(left);
     }
     if (!conn->ws->receiving && !conn->ws->calling)
