@@ -1,5 +1,7 @@
 #include "base/format.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 
 /* Read one letter, or {name} and a letter. */
@@ -64,6 +66,28 @@ const char *wsk__format_of(const char *option)
     if (strcmp(option, "combined") == 0)
         return "%h %l %u %t \"%r\" %s %B \"%f\" \"%a\"";
     return option;
+}
+
+bool wsk__format_open(struct wsk__format *format, const char *option)
+{
+    const char *text = wsk__format_of(option), *p = text;
+    struct wsk__atom atom;
+    size_t n = 0;
+
+    *format = (struct wsk__format){.json = strcmp(option, "json") == 0};
+    while (!format->json && wsk__format_next(&p, &atom))
+        n++;
+    format->atoms = wsk__alloc(n * sizeof(atom));
+    if (format->atoms == NULL)
+        return false;
+    for (p = text; format->n < n; format->n++)
+        wsk__format_next(&p, &format->atoms[format->n]);
+    return true;
+}
+
+void wsk__format_close(struct wsk__format *format)
+{
+    wsk__free(format->atoms);
 }
 
 bool wsk__format_good(const char *option)

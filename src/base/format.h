@@ -20,6 +20,17 @@ bool wsk__format_next(const char **p, struct wsk__atom *atom);
  * is. */
 const char *wsk__format_of(const char *option);
 
+/* access_log_format, parsed. Names point into the option's text. */
+struct wsk__format {
+    struct wsk__atom *atoms; /* up to a fault */
+    size_t n;
+    bool json;
+};
+
+/* False: memory is out. */
+bool wsk__format_open(struct wsk__format *format, const char *option);
+void wsk__format_close(struct wsk__format *format);
+
 /* True if the whole text is a format. */
 bool wsk__format_good(const char *option);
 

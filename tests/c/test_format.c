@@ -59,6 +59,22 @@ TEST(what_is_no_format_is_seen)
     HAS("%>", "!");
 }
 
+TEST(an_option_is_parsed_once_up_to_a_fault)
+{
+    struct wsk__format format;
+
+    EXPECT(wsk__format_open(&format, "common"));
+    EXPECT(format.n == 13 && !format.json);
+    EXPECT(format.atoms[0].what == 'h' && format.atoms[12].what == 'B');
+    wsk__format_close(&format);
+    EXPECT(wsk__format_open(&format, "%{a}o %z"));
+    EXPECT(format.n == 2 && format.atoms[0].name.len == 1);
+    wsk__format_close(&format);
+    EXPECT(wsk__format_open(&format, "json"));
+    EXPECT(format.n == 0 && format.json);
+    wsk__format_close(&format);
+}
+
 TEST(options_are_presets_or_have_an_atom)
 {
     EXPECT(wsk__format_good("combined"));

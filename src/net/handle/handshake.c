@@ -116,27 +116,32 @@ size_t wsk__handshake_fields(wsk_header to[WSK__HANDSHAKE_FIELDS],
     return n;
 }
 
-bool wsk__deflate_takes_over(const wsk_server_config *cfg)
-{
-    return strcmp(cfg->ws_compression, "takeover") == 0;
-}
-
-void wsk__tune_deflate(const wsk_server_config *cfg, wsk_ws_deflate *agreed)
+struct wsk__compression wsk__compression_of(const wsk_server_config *cfg)
 {
     const char *level = cfg->ws_compression_level;
 
-    agreed->level = (uint8_t)(level[0] == 'f' ? 0 : level[0] - '0');
-    agreed->threshold = cfg->ws_compression_threshold;
+    return (struct wsk__compression){
+        .on = strcmp(cfg->ws_compression, "off") != 0,
+        .takeover = strcmp(cfg->ws_compression, "takeover") == 0,
+        .level = (uint8_t)(level[0] == 'f' ? 0 : level[0] - '0'),
+        .threshold = cfg->ws_compression_threshold,
+    };
 }
 
-bool wsk__agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
-                        bool takeover, wsk_ws_deflate *agreed,
-                        char text[WSK_WS_DEFLATE_TEXT])
+void wsk__tune_deflate(const struct wsk__compression *how,
+                       wsk_ws_deflate *agreed)
+{
+    agreed->level = how->level;
+    agreed->threshold = how->threshold;
+}
+
+bool wsk__agree_deflate(const wsk_head *head,
+                        const struct wsk__compression *how, bool takeover,
+                        wsk_ws_deflate *agreed, char text[WSK_WS_DEFLATE_TEXT])
 {
     text[0] = '\0';
-    if (strcmp(cfg->ws_compression, "off") == 0 ||
-        !wsk_ws_agree_deflate(head, takeover, agreed, text))
+    if (!how->on || !wsk_ws_agree_deflate(head, takeover, agreed, text))
         return false;
-    wsk__tune_deflate(cfg, agreed);
+    wsk__tune_deflate(how, agreed);
     return true;
 }

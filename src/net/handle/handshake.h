@@ -63,16 +63,24 @@ size_t wsk__handshake_fields(wsk_header to[WSK__HANDSHAKE_FIELDS],
                              const wsk_ws_verdict *verdict,
                              const char *protocol, const char *extensions);
 
+/* The options of compression, parsed. */
+struct wsk__compression {
+    bool on;
+    bool takeover;      /* messages may refer to earlier ones */
+    uint8_t level;      /* 0: fast; else zlib's */
+    uint64_t threshold; /* bytes */
+};
+
+struct wsk__compression wsk__compression_of(const wsk_server_config *cfg);
+
 /* Agree on compression: what the options allow of what the client offers.
  * `text` is the value of Sec-WebSocket-Extensions; "" when false. */
-bool wsk__agree_deflate(const wsk_head *head, const wsk_server_config *cfg,
-                        bool takeover, wsk_ws_deflate *agreed,
-                        char text[WSK_WS_DEFLATE_TEXT]);
+bool wsk__agree_deflate(const wsk_head *head,
+                        const struct wsk__compression *how, bool takeover,
+                        wsk_ws_deflate *agreed, char text[WSK_WS_DEFLATE_TEXT]);
 
 /* Set level and threshold from the options. */
-void wsk__tune_deflate(const wsk_server_config *cfg, wsk_ws_deflate *agreed);
-
-/* Return true if the options let messages refer to earlier ones. */
-bool wsk__deflate_takes_over(const wsk_server_config *cfg);
+void wsk__tune_deflate(const struct wsk__compression *how,
+                       wsk_ws_deflate *agreed);
 
 #endif

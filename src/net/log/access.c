@@ -483,16 +483,14 @@ static void put_json_line(struct line *l, const struct subject *s)
 
 /* -------------------------------------------------------------- lines --- */
 
-static void put_format(struct line *l, struct subject *s, const char *format)
+static void put_format(struct line *l, struct subject *s,
+                       const struct wsk__format *format)
 {
-    const char *p = format;
-    struct wsk__atom atom;
-
-    while (wsk__format_next(&p, &atom))
-        l->later += least_of(&atom);
-    for (p = format; wsk__format_next(&p, &atom);) {
-        l->later -= least_of(&atom);
-        put_atom(l, s, &atom);
+    for (size_t i = 0; i < format->n; i++)
+        l->later += least_of(&format->atoms[i]);
+    for (size_t i = 0; i < format->n; i++) {
+        l->later -= least_of(&format->atoms[i]);
+        put_atom(l, s, &format->atoms[i]);
     }
 }
 
@@ -510,28 +508,27 @@ void wsk__access_write(const struct wsk__logs *logs,
     if (logs->access == NULL)
         return;
     l.n = l.later = 0;
-    if (strcmp(logs->format, "json") == 0)
+    if (logs->format.json)
         put_json_line(&l, &s);
     else
-        put_format(&l, &s, logs->format);
+        put_format(&l, &s, &logs->format);
     wsk__log_line(logs->access, l.text, l.n);
 }
 
 bool wsk__access_read_environment(struct wsk__logs *logs)
 {
-    const char *p = logs->format;
+    const struct wsk__format *format = &logs->format;
     struct wsk__buf texts;
-    struct wsk__atom atom;
     bool good = true;
 
     wsk__buf_init(&texts, SIZE_MAX / 4);
-    while (good && wsk__format_next(&p, &atom)) {
+    for (size_t i = 0; good && i < format->n; i++) {
         char name[128];
         const char *value;
 
-        if (atom.what != 'e')
+        if (format->atoms[i].what != 'e')
             continue;
-        copy_name(name, atom.name);
+        copy_name(name, format->atoms[i].name);
         value = getenv(name);
         if (value == NULL)
             value = "";
@@ -556,16 +553,18 @@ uint64_t wsk__access_us(uint64_t began)
     return began != 0 ? (wsk__now_ns() - began) / 1000 : 0;
 }
 
-/* Find the next %{x}o of the format. */
-static bool next_noted(const char **p, char name[128])
+/* Find the next %{x}o of the format, from its atom *i on. */
+static bool next_noted(const struct wsk__format *format, size_t *i,
+                       char name[128])
 {
-    struct wsk__atom atom;
+    while (*i < format->n) {
+        const struct wsk__atom *atom = &format->atoms[(*i)++];
 
-    while (wsk__format_next(p, &atom))
-        if (atom.what == 'o') {
-            copy_name(name, atom.name);
+        if (atom->what == 'o') {
+            copy_name(name, atom->name);
             return true;
         }
+    }
     return false;
 }
 
@@ -573,16 +572,15 @@ static char *note(const struct wsk__logs *logs, const wsk_header *headers,
                   size_t n)
 {
     const wsk_head answer = {.headers = headers, .n_headers = n};
-    const char *p = logs->format;
     char name[128], *noted, *at;
-    size_t size = 0;
+    size_t size = 0, i = 0;
 
-    while (next_noted(&p, name))
+    while (next_noted(&logs->format, &i, name))
         size += wsk_head_get(&answer, name).len + 1;
     noted = at = wsk__alloc(size);
     if (noted == NULL)
         return NULL;
-    for (p = logs->format; next_noted(&p, name); *at++ = '\0') {
+    for (i = 0; next_noted(&logs->format, &i, name); *at++ = '\0') {
         wsk_str value = wsk_head_get(&answer, name);
 
         if (value.len > 0)

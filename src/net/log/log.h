@@ -2,6 +2,7 @@
 #ifndef WSK_NET_LOG_LOG_H
 #define WSK_NET_LOG_LOG_H
 
+#include "base/format.h"
 #include "net/log/limits.h"
 #include "net/os/locks.h"
 #include "wsocket.h"
@@ -16,7 +17,7 @@ struct wsk__logs {
     wsk_log_level level;             /* fixed: of the error log */
     bool access_by_default;          /* no option says where it goes */
     bool timed, notes;               /* the access format asks for them */
-    const char *format;              /* fixed: of access lines; or "json" */
+    struct wsk__format format;       /* fixed: of access lines */
     char *env; /* values of its %{x}e, each with its NUL; NULL: none */
     struct wsk__limit_counter limits[WSK__LIMITS];
 };

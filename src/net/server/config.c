@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "base/items.h"
 #include "base/mem.h"
+#include "net/handle/handshake.h"
 #include "net/log/log.h"
 #include "net/log/writer.h"
 #include "net/os/machine.h"
@@ -91,9 +92,11 @@ bool wsk__server_prepare(wsk_server *srv)
         errno = EINVAL;
         return false;
     }
-    if (!prepare_bodies(srv))
+    if (!prepare_bodies(srv) ||
+        !wsk__format_open(&srv->logs.format, srv->cfg.access_log_format))
         return false;
-    srv->logs.format = wsk__format_of(srv->cfg.access_log_format);
+    srv->sockets.compression = wsk__compression_of(&srv->cfg);
+    srv->sockets.drops = strcmp(srv->cfg.ws_send_policy, "drop") == 0;
     srv->cfg.max_connections = wsk__descriptor_limit(srv->cfg.max_connections);
     srv->site.plain_files = getenv("WSK_TEST_PLAIN_FILES") != NULL;
     srv->dispatch.steal_every = steal != NULL ? atoi(steal) : 0;

@@ -54,14 +54,15 @@ wsk_status wsk_server_reopen_logs(wsk_server *srv)
 
 void wsk__server_open_formats(wsk_server *srv)
 {
-    const char *p = srv->logs.format;
-    struct wsk__atom atom;
+    const struct wsk__format *format = &srv->logs.format;
 
-    srv->logs.timed = strcmp(srv->logs.format, "json") == 0;
+    srv->logs.timed = format->json;
     srv->logs.notes = false;
-    while (wsk__format_next(&p, &atom)) {
-        srv->logs.timed |= atom.what != 0 && strchr("DTML", atom.what) != NULL;
-        srv->logs.notes |= atom.what == 'o';
+    for (size_t i = 0; i < format->n; i++) {
+        char what = format->atoms[i].what;
+
+        srv->logs.timed |= what != 0 && strchr("DTML", what) != NULL;
+        srv->logs.notes |= what == 'o';
     }
     srv->logs.timed &= srv->logs.access != NULL;
     srv->logs.notes &= srv->logs.access != NULL;

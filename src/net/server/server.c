@@ -78,6 +78,7 @@ static void end(struct wsk__life *life)
     wsk__pool_clear(&srv->sockets.pool);
     wsk__free(atomic_load(&srv->dispatch.spare));
     wsk__free(srv->site.temp_dir);
+    wsk__format_close(&srv->logs.format);
     wsk__free(srv->logs.env);
     wsk__free(srv->texts);
     wsk__free(srv);

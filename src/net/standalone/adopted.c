@@ -92,6 +92,7 @@ static wsk_status upgrade(wsk_request *base, const char *protocol,
 {
     struct adopted_request *req = (struct adopted_request *)base;
     char extensions[WSK_WS_DEFLATE_TEXT];
+    struct wsk__compression how = wsk__compression_of(req->how.config);
     wsk_ws_deflate agreed;
     struct wsk__standalone *ws;
     wsk_status st;
@@ -99,9 +100,7 @@ static wsk_status upgrade(wsk_request *base, const char *protocol,
     ws = wsk__standalone_new(&req->how, protocol);
     if (ws == NULL)
         return WSK_E_NOMEM;
-    if (wsk__agree_deflate(req->head, req->how.config,
-                           wsk__deflate_takes_over(req->how.config), &agreed,
-                           extensions))
+    if (wsk__agree_deflate(req->head, &how, how.takeover, &agreed, extensions))
         wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool);
     st = queue_101(ws, req, protocol, extensions, headers, n);
     if (st != WSK_OK) {

@@ -662,8 +662,10 @@ static const struct wsk__websocket_ops OPS = {
 static bool set_deflate(struct wsk__standalone *ws,
                         const wsk_server_config *cfg, wsk_ws_deflate agreed)
 {
-    wsk__tune_deflate(cfg, &agreed);
-    if (!wsk__deflate_takes_over(cfg))
+    struct wsk__compression how = wsk__compression_of(cfg);
+
+    wsk__tune_deflate(&how, &agreed);
+    if (!how.takeover)
         agreed.client_takeover =
             false; /* we may, and do not, refer to earlier messages */
     return wsk__ws_set_deflate(&ws->engine, &agreed, &wsk__standalone_pool) ==

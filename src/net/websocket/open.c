@@ -39,15 +39,14 @@ static void set_deflate(struct wsk__conns *conns, struct wsk__served *ws,
                         const wsk_head *head,
                         char text[WSK_WS_DEFLATE_TEXT]) WSK__NO_ANALYSIS
 {
-    const wsk_server_config *cfg = conns->cfg;
+    const struct wsk__compression *how = &conns->sockets->compression;
     wsk_ws_deflate agreed;
 
-    if (!wsk__agree_deflate(head, cfg, wsk__deflate_takes_over(cfg), &agreed,
-                            text))
+    if (!wsk__agree_deflate(head, how, how->takeover, &agreed, text))
         return;
     ws->reserves = reserve_deflate(conns, &agreed);
     if (!ws->reserves)
-        wsk__agree_deflate(head, cfg, false, &agreed, text);
+        wsk__agree_deflate(head, how, false, &agreed, text);
     wsk__ws_set_deflate(&ws->engine, &agreed, &conns->sockets->pool);
 }
 

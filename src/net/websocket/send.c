@@ -14,6 +14,7 @@
 #include "net/mailbox/load.h"
 #include "net/mailbox/outbox.h"
 #include "net/mailbox/served.h"
+#include "net/mailbox/sockets.h"
 #include "net/mailbox/thread.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
@@ -72,7 +73,6 @@ static bool fits_queue_locked(const struct wsk__conn *conn,
 static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
                                      bool keep) WSK__CONN_LOCKED
 {
-    const wsk_server_config *cfg = conn->conns->cfg;
     bool short_of_memory;
 
     wsk__ws_account_locked(conn);
@@ -81,7 +81,7 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
     wsk__ws_flush_locked(conn);
     if (fits_queue_locked(conn, len))
         return WSK_OK;
-    if (!keep && cfg->ws_send_policy[0] == 'd') {
+    if (!keep && conn->conns->sockets->drops) {
         wsk__ws_await_drain_locked(conn);
         conn->ws->dropped = true;
         return WSK_E_AGAIN;
