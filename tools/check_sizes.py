@@ -5,15 +5,14 @@
 
 Three kinds of fault are counted, see tools/tolerated.txt:
 
-    rooms-long      a room of C or Python (a folder of the library, the
-                    extension, the package) of more than 3,000 lines
+    rooms-long      a room of src/net of more than 3,000 lines
     files-long      a file of more than 1,000 lines
     functions-long  a function of more than 60 lines, with its head: in C as
                     clang-format leaves it, in Python without its decorators
 
-include/wsocket.h may have 1,500 lines, for most of them are contracts. Tests,
-fuzzers, tools and examples have no rooms; their files and functions are judged
-alike. --list prints all that are found, tolerated or not, and the longest of
+include/wsocket.h may have 1,500 lines, because most of them are contracts. The
+engines, the extension, the package and the tests are judged by their files and
+functions. --list prints all that are found, tolerated or not, and the longest of
 each kind.
 """
 
@@ -32,8 +31,6 @@ FACE, MAX_FACE = "include/wsocket.h", 1500
 PLACES = ("include", "src", "ext", "python", "tools", "tests", "fuzz",
           "examples", "bench")
 KINDS = ("c", "h", "py", "pyi", "txt", "toml", "build")
-# Besides the rooms of src. A package below such a folder is a room of its own.
-OTHER_ROOMS = ("ext", "python")
 # A line above the head of a function in C: what stands before it has ended.
 ABOVE = re.compile(r"\s*\Z|#|.*[;}]\s*\Z")
 
@@ -70,11 +67,7 @@ def python_functions(text):
 
 
 def room(path):
-    if path.endswith((".c", ".h", ".py", ".pyi")):
-        if path.startswith(tuple(name + "/" for name in OTHER_ROOMS)):
-            return os.path.dirname(path)
-        return rooms.room_of(path)
-    return None
+    return rooms.room_of(path) if path.startswith("src/net/") else None
 
 
 def measured(paths):
