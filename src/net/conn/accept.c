@@ -66,7 +66,7 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
     conn->fd = fd;
     conn->want = WSK__READ;
     conn->since_ms = wsk__now_ms();
-    atomic_init(&conn->refs, 1); /* the loop's */
+    atomic_init(&conn->source.refs, 1); /* the loop's */
     if (!wsk__opening_begin(conn, &ends))
         return false;
     if (!wsk__poller_add(conns->loop->poller, fd, conn, false)) {

@@ -66,13 +66,13 @@ void wsk__rearm_at(struct wsk__conn *conn, uint64_t due)
 
 struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn)
 {
-    atomic_fetch_add(&conn->refs, 1);
+    atomic_fetch_add(&conn->source.refs, 1);
     return conn;
 }
 
 void wsk__conn_unref(struct wsk__conn *conn)
 {
-    if (atomic_fetch_sub(&conn->refs, 1) != 1)
+    if (atomic_fetch_sub(&conn->source.refs, 1) != 1)
         return;
     if (conn->fd >= 0)
         wsk__stream_close(conn->fd);
@@ -273,11 +273,6 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__source *source)
     return wsk__conn_ops(conn)->expired(th, conn);
 }
 
-static void hold(struct wsk__source *source)
-{
-    wsk__conn_ref((struct wsk__conn *)source);
-}
-
 static void drop(struct wsk__source *source)
 {
     wsk__conn_unref((struct wsk__conn *)source);
@@ -293,7 +288,6 @@ const struct wsk__source_ops wsk__conn_source = {
     .ready = on_ready,
     .posted = on_posted,
     .expired = on_expired,
-    .hold = hold,
     .drop = drop,
     .orphaned = on_orphaned,
 };

@@ -38,8 +38,7 @@ enum wsk__answered_by {
 struct wsk__conn {
     struct wsk__source source;
     _Atomic(const struct wsk__protocol_ops *) ops; /* changes under the lock */
-    atomic_uint refs;
-    struct wsk__conns *conns; /* fixed */
+    struct wsk__conns *conns;                      /* fixed */
 
     /* leader */
     struct wsk__conn *prev, *next; /* in conns->resting or conns->parted */

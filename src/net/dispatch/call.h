@@ -33,8 +33,16 @@ struct wsk__call_ops {
 /* A call, which is a member of a connection. */
 struct wsk__call {
     const struct wsk__call_ops *ops; /* dispatch's lock, once it is in use */
-    struct wsk__call *next;          /* dispatch's lock: in the queue */
-    bool queued;                     /* dispatch's lock */
+    struct wsk__call *next; /* dispatch's lock: in the queue; the call itself
+                               while it is not queued */
 };
+
+/* Set up a call, which is not queued. */
+static inline void wsk__call_init(struct wsk__call *call,
+                                  const struct wsk__call_ops *ops)
+{
+    call->ops = ops;
+    call->next = call;
+}
 
 #endif

@@ -107,7 +107,6 @@ enum wsk__limit wsk__call_queue(struct wsk__dispatch *dispatch,
         return limit;
     }
     dispatch->n_queued += counts;
-    call->queued = true;
     late = dispatch->ended;
     call->next = NULL;
     *dispatch->queue_tail = call;
@@ -125,7 +124,7 @@ bool wsk__call_waits_for_slot(struct wsk__dispatch *dispatch,
     bool waits;
 
     wsk__dispatch_lock(dispatch);
-    waits = call->queued && dispatch->n_running >= dispatch->cfg->threads;
+    waits = call->next != call && dispatch->n_running >= dispatch->cfg->threads;
     wsk__dispatch_unlock(dispatch);
     return waits;
 }
@@ -320,7 +319,7 @@ bool wsk__next_call(struct wsk__thread *th, struct wsk__call **call,
         if (dispatch->queue == NULL)
             dispatch->queue_tail = &dispatch->queue;
         dispatch->n_queued -= (*call)->ops->counts;
-        (*call)->queued = false;
+        (*call)->next = *call;
         begin_locked(th, *call);
         wsk__set_fresh_locked(th, true);
         dispatch->queue_turn = false;
@@ -348,7 +347,7 @@ refuse_queue_locked(struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
             continue;
         }
         *at = call->next;
-        call->queued = false;
+        call->next = call;
         dispatch->n_queued--;
         call->ops->refused(call);
     }

@@ -21,7 +21,7 @@
 bool wsk__http1_open(struct wsk__conn *conn, struct wsk__ends *ends,
                      struct wsk__buf *early)
 {
-    conn->call.ops = &wsk__http_call_ops;
+    wsk__call_init(&conn->call, &wsk__http_call_ops);
     conn->h = wsk__exchange_new(&conn->conns->cfg->limits, ends, early);
     return conn->h != NULL;
 }

@@ -36,7 +36,7 @@ static bool queue_post(struct wsk__loop *loop, struct wsk__source *source,
     *closed = loop->posts_closed;
     if (!*closed && source->posted == 0) {
         first = true;
-        source->ops->hold(source);
+        atomic_fetch_add(&source->refs, 1);
         source->post_next = NULL;
         *loop->posts_tail = source;
         loop->posts_tail = &source->post_next;

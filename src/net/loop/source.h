@@ -5,6 +5,7 @@
 #include "net/loop/timer.h"
 #include "net/os/locks.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct wsk__source;
@@ -29,8 +30,7 @@ struct wsk__source_ops {
                          unsigned what);
     /* Serve a timer that has fired. Leader. */
     wsk__leads (*expired)(struct wsk__thread *th, struct wsk__source *source);
-    /* Take, and give back, the reference of a post. Any thread. */
-    void (*hold)(struct wsk__source *source);
+    /* Give back a reference, which a post has taken. Any thread. */
     void (*drop)(struct wsk__source *source);
     /* Handle a post that came after the end of the loop. Any thread. */
     void (*orphaned)(struct wsk__source *source, unsigned what);
@@ -42,7 +42,8 @@ struct wsk__source {
     const struct wsk__source_ops *ops; /* fixed */
     struct wsk__timer timer;           /* leader */
     struct wsk__source *post_next;     /* loop's post_lock */
-    unsigned char posted;              /* post_lock: bits of the open post */
+    atomic_uint refs;     /* those of open posts, and of the owner */
+    unsigned char posted; /* post_lock: bits of the open post */
 };
 
 #endif
