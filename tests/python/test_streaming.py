@@ -524,8 +524,10 @@ def test_a_last_answer_leaves_in_one_segment_with_the_end(serve):
         return [b"all"]
 
     site = serve(app)
-    # Where a machine is so busy that the lead is taken away, in two.
-    assert min(segments_of_an_answer(site) for _ in range(10)) <= 3
+    # In two where the lead is taken away from the thread, or where the thread
+    # was not the leader: after a slow way into the interpreter, 16 calls go by
+    # the queue.
+    assert any(segments_of_an_answer(site) <= 3 for _ in range(60))
 
 
 def test_a_last_answer_does_not_wait_for_close(serve):
