@@ -36,6 +36,8 @@ def static_library(shared):
     if not os.path.exists(path):
         subprocess.call(["ninja", "-C", os.path.dirname(path),
                          os.path.basename(path)], stdout=subprocess.DEVNULL)
+    if not os.path.exists(path):
+        sys.exit("there is no %s: `make check` builds it" % path)
     return path
 
 

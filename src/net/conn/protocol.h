@@ -43,7 +43,8 @@ struct wsk__protocol_ops {
     void (*end)(struct wsk__conn *conn);
 
     /* Begin to close, under the lock. Returns true if a thread still uses the
-     * descriptor, and will close it. Leader. NULL: none does. */
+     * descriptor, and will close it. NULL: none does. Leader; after the end of
+     * the server any thread. */
     bool (*close_locked)(struct wsk__conn *conn);
     /* Finish a connection that has closed. Leader. */
     void (*closed)(struct wsk__conn *conn);
