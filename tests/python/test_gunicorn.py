@@ -1,6 +1,5 @@
 """wsocket.gunicorn.Worker under the real gunicorn."""
 
-import os
 import re
 import signal
 import socket
@@ -100,10 +99,10 @@ def test_several_workers_share_the_listener(gunicorn, eventually):
 def test_a_unix_socket(gunicorn, tmp_path, eventually):
     path = str(tmp_path / "here.sock")
     gunicorn(bind="unix:" + path)
-    eventually(lambda: os.path.exists(path))
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(20)
-    client.connect(path)
+    # The file is there once it is bound, and refuses until it listens.
+    eventually(lambda: client.connect_ex(path) == 0)
     client.sendall(b"GET / HTTP/1.0\r\n\r\n")
     assert client.recv(12) == b"HTTP/1.1 200"
     client.close()
