@@ -5,6 +5,10 @@
 
 #include <stddef.h>
 
+/* The struct whose member `pointer` points at. */
+#define WSK__OWNER(pointer, type, member)                                      \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
 void *wsk__alloc(size_t n);  /* uninitialised; NULL when memory is out */
 void *wsk__calloc(size_t n); /* zeroed */
 void *wsk__realloc(void *p, size_t n); /* p stays valid on failure */

@@ -186,10 +186,7 @@ static wsk__leads on_listener(struct wsk__thread *th,
 static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
 {
     wsk__assert_leads(th);
-    pause_accepting(
-        (struct wsk__conns *)((char *)source -
-                              offsetof(struct wsk__conns, accept_pause)),
-        false);
+    pause_accepting(WSK__OWNER(source, struct wsk__conns, accept_pause), false);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #ifndef WSK_NET_CONN_CONN_H
 #define WSK_NET_CONN_CONN_H
 
+#include "base/mem.h"
 #include "net/conn/protocol.h"
 #include "net/dispatch/call.h"
 #include "net/loop/source.h"
@@ -109,14 +110,21 @@ static inline bool wsk__conn_is_open(const struct wsk__conn *conn)
     return conn->phase == WSK__OPEN;
 }
 
+/* Look for input at the next chance. The owner of the state, or under the
+ * connection's lock. */
+static inline void wsk__conn_expect_input(struct wsk__conn *conn)
+{
+    conn->drained = false;
+    conn->hup = conn->hup_seen;
+}
+
 /* The ops of a connection as a source of the loop. */
 extern const struct wsk__source_ops wsk__conn_source;
 
 /* Return the connection to which a call belongs. */
 static inline struct wsk__conn *wsk__conn_of_call(struct wsk__call *call)
 {
-    return (struct wsk__conn *)((char *)call -
-                                offsetof(struct wsk__conn, call));
+    return WSK__OWNER(call, struct wsk__conn, call);
 }
 
 /* Reasons of a post: what another thread asks the leader to look at. */

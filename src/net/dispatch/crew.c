@@ -10,10 +10,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum {
-    MIN_SPARES = 2, /* one for the lead, one for a queued call */
-};
-
 void wsk__link_running_locked(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -112,11 +108,12 @@ unsigned wsk__missing_spares_locked(const struct wsk__dispatch *dispatch)
 {
     unsigned have = dispatch->n_spares + dispatch->n_awaiting;
     unsigned cap = dispatch->cfg->threads + dispatch->cfg->max_parked +
-                   MIN_SPARES + 1;
+                   WSK__MIN_SPARES + 1;
 
-    if (have >= MIN_SPARES || dispatch->n_threads + dispatch->n_awaiting >= cap)
+    if (have >= WSK__MIN_SPARES ||
+        dispatch->n_threads + dispatch->n_awaiting >= cap)
         return 0;
-    return MIN_SPARES - have;
+    return WSK__MIN_SPARES - have;
 }
 
 static void
@@ -135,7 +132,7 @@ bool wsk__queue_may_run_locked(const struct wsk__dispatch *dispatch)
 
 bool wsk__queue_is_unserved_locked(const struct wsk__dispatch *dispatch)
 {
-    return dispatch->no_threads && dispatch->n_spares < MIN_SPARES;
+    return dispatch->no_threads && dispatch->n_spares < WSK__MIN_SPARES;
 }
 
 void wsk__kick_locked(struct wsk__dispatch *dispatch)
@@ -145,7 +142,7 @@ void wsk__kick_locked(struct wsk__dispatch *dispatch)
         dispatch->releases != NULL;
 
     if (due && dispatch->n_running < dispatch->cfg->threads &&
-        dispatch->n_fresh == 0 && dispatch->n_spares >= MIN_SPARES)
+        dispatch->n_fresh == 0 && dispatch->n_spares >= WSK__MIN_SPARES)
         order_locked(pop_spare_locked(dispatch), WSK__CALL);
     if (wsk__missing_spares_locked(dispatch) > 0)
         wake_monitor_locked(dispatch);

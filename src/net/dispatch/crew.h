@@ -10,6 +10,9 @@ struct wsk__thread;
 struct wsk__dispatch;
 struct wsk__source;
 
+/* Threads that wait: one for the lead, one for a queued call. */
+enum { WSK__MIN_SPARES = 2 };
+
 /* Add a thread that begins a call to those that run. */
 void wsk__link_running_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED;
 

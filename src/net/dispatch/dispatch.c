@@ -16,8 +16,7 @@
 #include <time.h>
 
 enum {
-    MIN_SPARES = 2, /* one for the lead, one for a queued call */
-    REAP_S = 10,    /* how long a surplus spare waits for work */
+    REAP_S = 10, /* how long a surplus spare waits for work */
 };
 
 static void serve_release(struct wsk__thread *th, struct wsk__release *release)
@@ -51,7 +50,7 @@ static bool await_order_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
     bool surplus;
 
     wsk__push_spare_locked(th);
-    surplus = dispatch->n_spares > MIN_SPARES;
+    surplus = dispatch->n_spares > WSK__MIN_SPARES;
     wsk__kick_locked(dispatch);
     while (th->order == WSK__NO_ORDER && !dispatch->ended) {
         struct timespec until;
@@ -65,7 +64,7 @@ static bool await_order_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
         if (pthread_cond_timedwait(&th->wake, &dispatch->lock, &until) ==
                 ETIMEDOUT &&
             th->order == WSK__NO_ORDER) {
-            if (dispatch->n_spares <= MIN_SPARES) {
+            if (dispatch->n_spares <= WSK__MIN_SPARES) {
                 surplus = false;
                 continue;
             }

@@ -62,8 +62,7 @@ void wsk__http_set_date(struct wsk__thread *th, struct wsk__conn *conn)
 
 static struct wsk__exchange *of_job(struct wsk__job *job)
 {
-    return (struct wsk__exchange *)((char *)job -
-                                    offsetof(struct wsk__exchange, disk_job));
+    return WSK__OWNER(job, struct wsk__exchange, disk_job);
 }
 
 static void run_job(struct wsk__job *job)

@@ -24,7 +24,6 @@ enum {
 };
 
 enum {
-    STEP = 256 << 10,    /* bytes of a file between two looks at the disk */
     GO_MAX = 1024 << 10, /* bytes from files until others have a turn */
     GATHER = 8,          /* segments in one call */
     UNSENT = 256 << 10,  /* bytes the kernel holds beyond the peer's window */
@@ -151,7 +150,8 @@ static enum wsk__io flush_file(struct wsk__conn *conn, size_t *budget)
     bool may_ask = !conn->conns->site->plain_files;
 
     while (file->left > 0) {
-        size_t n = file->left < STEP ? (size_t)file->left : STEP;
+        size_t n = file->left < WSK__SEGMENT_STEP ? (size_t)file->left
+                                                  : WSK__SEGMENT_STEP;
         ssize_t sent;
 
         if (*budget < n)

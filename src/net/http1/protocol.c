@@ -36,20 +36,13 @@ static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)
     return !wsk__conn_is_open(conn) || wsk__http_run(th, conn);
 }
 
-/* There may be something to read. */
-static void expect_input(struct wsk__conn *conn)
-{
-    conn->drained = false;
-    conn->hup = conn->hup_seen;
-}
-
 static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
                            unsigned what)
 {
     /* Room to write, as epoll tells of every new connection. */
     if (what == WSK__WRITE && !conn->h->stalled)
         return true;
-    expect_input(conn);
+    wsk__conn_expect_input(conn);
     return run(th, conn);
 }
 
@@ -59,7 +52,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
     if (what & WSK__POST_REFUSE)
         wsk__http_refuse(th, conn, WSK__LIMIT_THREADS);
     if (what & (WSK__POST_AWAY | WSK__POST_RUN))
-        expect_input(conn);
+        wsk__conn_expect_input(conn);
     return run(th, conn);
 }
 

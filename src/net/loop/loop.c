@@ -1,5 +1,6 @@
 #include "net/loop/loop.h"
 
+#include "base/mem.h"
 #include "net/loop/post.h"
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
@@ -11,9 +12,7 @@
 static wsk__leads on_wake(struct wsk__thread *th, struct wsk__source *source,
                           unsigned what)
 {
-    struct wsk__loop *loop =
-        (struct wsk__loop *)((char *)source -
-                             offsetof(struct wsk__loop, wake_source));
+    struct wsk__loop *loop = WSK__OWNER(source, struct wsk__loop, wake_source);
 
     (void)th;
     (void)what;
@@ -56,9 +55,7 @@ static wsk__leads on_post(struct wsk__thread *th, struct wsk__source *source,
 
 static wsk__leads on_timer(struct wsk__thread *th, struct wsk__timer *timer)
 {
-    struct wsk__source *source =
-        (struct wsk__source *)((char *)timer -
-                               offsetof(struct wsk__source, timer));
+    struct wsk__source *source = WSK__OWNER(timer, struct wsk__source, timer);
 
     return source->ops->expired(th, source);
 }

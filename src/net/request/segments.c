@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-    STEP = 256 << 10, /* bytes of a file between two looks at the disk */
     COPY = 64 << 10,
 };
 
@@ -126,7 +125,8 @@ bool wsk__segment_in_memory(struct wsk__segment *segment, size_t n,
 void wsk__segment_read_ahead(struct wsk__segment *segment)
 {
     uint64_t at = segment->offset;
-    uint64_t end = at + (segment->left < STEP ? segment->left : STEP);
+    uint64_t end = at + (segment->left < WSK__SEGMENT_STEP ? segment->left
+                                                           : WSK__SEGMENT_STEP);
     char trash[COPY];
 
     while (at < end) {

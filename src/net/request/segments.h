@@ -9,6 +9,9 @@
 
 struct wsk__dispatch;
 
+/* Bytes of a file between two looks at the disk. */
+enum { WSK__SEGMENT_STEP = 256 << 10 };
+
 struct wsk__segment {
     struct wsk__release release; /* of lent memory; call NULL: of none */
     struct wsk__segment *next;

@@ -30,8 +30,7 @@ void wsk__overdue_arm(struct wsk__conn *conn, bool to_head)
     conn->to_head = to_head;
     atomic_store(&conn->answered_by, WSK__BY_NOBODY);
     due += conns->cfg->request_timeout_ms;
-    if (conn->source.timer.next == NULL || due < conn->source.timer.due_ms)
-        wsk__timer_set(&conns->loop->wheel, &conn->source.timer, due);
+    wsk__rearm_at(conn, due);
 }
 
 void wsk__wait_arm(struct wsk__conn *conn)

@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-enum {
-    LOG_FLUSH_MS = 1000,
-};
-
 static bool refresh(wsk_server *srv, struct wsk__log **log, const char *path,
                     const char *what)
 {
@@ -32,7 +28,7 @@ bool wsk__server_refresh_logs(wsk_server *srv)
         (srv->logs.access_by_default && srv->logs.level >= WSK_LOG_WARNING);
 
     if (wsk__log_is_off(error)) {
-        wsk__log_free(srv->logs.error, LOG_FLUSH_MS);
+        wsk__log_free(srv->logs.error, WSK__LOG_FLUSH_MS);
         srv->logs.error = NULL;
     } else if (!refresh(srv, &srv->logs.error, error, "error log")) {
         return false;

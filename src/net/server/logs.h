@@ -4,6 +4,9 @@
 
 #include "wsocket.h"
 
+/* The longest wait for the lines of a log to be written, in ms. */
+enum { WSK__LOG_FLUSH_MS = 1000 };
+
 /* Open the logs, or open them anew. The default access log stays off from
  * log_level warning on, because a user who asks for fewer lines means both
  * logs. False with errno, and a line for wsk_server_error(). */

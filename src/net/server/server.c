@@ -37,10 +37,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    LOG_FLUSH_MS = 1000,
-};
-
 static void forget_places(wsk_server *srv)
 {
     wsk__places_clear(&srv->conns.places, !wsk__forked(&srv->life));
@@ -62,15 +58,14 @@ static const struct wsk__protocol PROTOCOL = {
 /* Free a server whose last reference is gone. */
 static void end(struct wsk__life *life)
 {
-    wsk_server *srv =
-        (wsk_server *)((char *)life - offsetof(struct wsk_server, life));
+    wsk_server *srv = WSK__OWNER(life, struct wsk_server, life);
 
     forget_places(srv);
     wsk__server_close_builtins(srv);
     wsk__trust_clear(&srv->conns.trust);
     wsk__loop_close(&srv->loop);
-    wsk__log_free(srv->logs.access, LOG_FLUSH_MS);
-    wsk__log_free(srv->logs.error, LOG_FLUSH_MS);
+    wsk__log_free(srv->logs.access, WSK__LOG_FLUSH_MS);
+    wsk__log_free(srv->logs.error, WSK__LOG_FLUSH_MS);
     wsk__dispatch_close(&srv->dispatch);
     wsk__offload_close(&srv->offload);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
@@ -247,7 +242,7 @@ wsk_status wsk_server_can_start(wsk_server *srv)
     wsk__server_close_builtins(srv);
     wsk__trust_clear(&srv->conns.trust);
     srv->conns.places.trial = false;
-    wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);
+    wsk__log_flush(srv->logs.error, WSK__LOG_FLUSH_MS);
     errno = saved;
     return st;
 }

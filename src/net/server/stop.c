@@ -1,5 +1,6 @@
 #include "net/server/stop.h"
 
+#include "base/mem.h"
 #include "net/conn/accept.h"
 #include "net/conn/conn.h"
 #include "net/conn/idle.h"
@@ -18,6 +19,7 @@
 #include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/os/wake.h"
+#include "net/server/logs.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
@@ -31,10 +33,6 @@ enum {
     GOAWAYS_AT_ONCE = 128, /* WebSockets told to go without a spread */
     GOAWAYS_PER_MS = 4,    /* where there are more */
     FORCED_MS = 200,       /* for close events, once the drain is over */
-};
-
-enum {
-    LOG_FLUSH_MS = 1000,
 };
 
 /* Return the time over which WebSockets are told to go: clients that are sent
@@ -124,8 +122,7 @@ static bool heed_stop(wsk_server *srv)
 
 static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
 {
-    wsk_server *srv =
-        (wsk_server *)((char *)loop - offsetof(struct wsk_server, loop));
+    wsk_server *srv = WSK__OWNER(loop, struct wsk_server, loop);
 
     wsk__assert_leads(th);
     wsk__conns_bury(&srv->conns);
@@ -138,9 +135,7 @@ static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
 
 static wsk__leads end_drain(struct wsk__thread *th, struct wsk__source *source)
 {
-    wsk_server *srv =
-        (wsk_server *)((char *)source -
-                       offsetof(struct wsk_server, stop.drain_end));
+    wsk_server *srv = WSK__OWNER(source, struct wsk_server, stop.drain_end);
 
     wsk__assert_leads(th);
     if (srv->stop.forced)
@@ -204,8 +199,8 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
     }
     wsk__dispatch_unlock(&srv->dispatch);
     if (st != WSK_E_TIMEOUT) { /* before the program prints anything else */
-        wsk__log_flush(srv->logs.access, LOG_FLUSH_MS);
-        wsk__log_flush(srv->logs.error, LOG_FLUSH_MS);
+        wsk__log_flush(srv->logs.access, WSK__LOG_FLUSH_MS);
+        wsk__log_flush(srv->logs.error, WSK__LOG_FLUSH_MS);
     }
     return st;
 }

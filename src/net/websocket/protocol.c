@@ -12,20 +12,13 @@
 
 #include <stdatomic.h>
 
-/* Look for input at the next chance. */
-static void expect_input_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
-{
-    conn->drained = false;
-    conn->hup = conn->hup_seen;
-}
-
 /* Events outlive the transport: a closed WebSocket is served, too. */
 static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
                            unsigned what)
 {
     (void)what;
     wsk__conn_lock(conn);
-    expect_input_locked(conn);
+    wsk__conn_expect_input(conn);
     wsk__conn_unlock(conn);
     return wsk__ws_serve(th, conn);
 }
@@ -37,7 +30,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
 
     wsk__conn_lock(conn);
     if (what & (WSK__POST_AWAY | WSK__POST_RUN)) {
-        expect_input_locked(conn);
+        wsk__conn_expect_input(conn);
         if (!ws->receiving && !ws->calling)
             ws->rx = WSK__RX_LOOP;
     }
