@@ -8,6 +8,9 @@
 struct wsk__call;
 struct wsk__thread;
 
+/* A handler that has not read for so long is away: the loop reads for it. */
+enum { WSK__AWAY_MS = 50 };
+
 /* The kind of a call. */
 struct wsk__call_ops {
     /* Make the call, which the calling thread has taken from the queue and

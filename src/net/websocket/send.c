@@ -4,6 +4,7 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/lock.h"
+#include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
@@ -32,7 +33,6 @@
 enum {
     DRAINED = 64 << 10,
     LONG = 8192,    /* bytes: a longer message is not copied */
-    AWAY_MS = 50,   /* in drain(): then the loop reads for its handler */
     LOOK_MS = 1000, /* between looks for a close that no write shows */
 };
 
@@ -270,7 +270,7 @@ static wsk_status await_queue(struct wsk__conn *conn, uint64_t ms)
 static wsk_status drain(struct wsk__conn *conn, uint64_t until_ms,
                         struct wsk__conn *reader)
 {
-    uint64_t patience = AWAY_MS;
+    uint64_t patience = WSK__AWAY_MS;
     wsk_status st = WSK_E_AGAIN;
 
     while (st == WSK_E_AGAIN) {
@@ -280,7 +280,7 @@ static wsk_status drain(struct wsk__conn *conn, uint64_t until_ms,
         st = await_queue(conn, left < patience ? left : patience);
         if (st == WSK_E_AGAIN && left == 0)
             st = WSK_E_TIMEOUT;
-        if (st == WSK_E_AGAIN && reader != NULL && patience == AWAY_MS)
+        if (st == WSK_E_AGAIN && reader != NULL && patience == WSK__AWAY_MS)
             wsk__conn_post(reader, WSK__POST_AWAY);
         patience = LOOK_MS;
     }

@@ -4,6 +4,7 @@
 #include "net/conn/conns.h"
 #include "net/conn/load.h"
 #include "net/conn/lock.h"
+#include "net/dispatch/call.h"
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
 #include "net/log/limits.h"
@@ -26,7 +27,6 @@
 
 enum {
     READS_MAX = 16, /* reads of one connection before others have a turn */
-    AWAY_MS = 50,   /* of the thread with its events: then the loop reads */
 };
 
 /* Return true if the transport can be ended: both Closes were exchanged and
@@ -54,7 +54,7 @@ static bool is_handed_out_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 /* Return when the loop takes over from that thread. */
 static uint64_t away_ms_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 {
-    return wsk__recent_ms(ws->calling_ms) + AWAY_MS;
+    return wsk__recent_ms(ws->calling_ms) + WSK__AWAY_MS;
 }
 
 /* Return when to tell this peer that the server stops: spread by its address,
