@@ -691,6 +691,9 @@ static const struct {
     /* A closed list of methods; 9110 9.1: any token. */
     {"Invalid method encountered", IN_HEAD},
     {"Expected space after method", IN_HEAD},
+    /* PRI begins the preface of HTTP/2 (9113 3.4), and is a token like others
+     * where it does not. */
+    {"Expected HTTP/2 Connection Preface", IN_HEAD},
     /* 9110 2.5: a higher minor version is served as the highest we know. */
     {"Invalid HTTP version", IN_HEAD},
     /* 9112 5: HTAB behind "chunked" is none of it. */
