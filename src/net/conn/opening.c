@@ -32,7 +32,8 @@ static void opening_free(struct wsk__conn *conn)
     wsk__free(opening);
 }
 
-/* The header is through: the rest of the input is the protocol's. */
+/* Hand the rest of the input to the protocol: the header is complete. A TLS
+ * handshake would be complete here. */
 static wsk__leads complete(struct wsk__thread *th, struct wsk__conn *conn)
 {
     const struct wsk__protocol *protocol = conn->conns->protocol;
