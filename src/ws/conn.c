@@ -3,6 +3,7 @@
  */
 #include "ws/conn.h"
 
+#include "base/close_code.h"
 #include "base/mem.h"
 #include "ws/inflate.h"
 #include "ws/mask.h"
@@ -150,21 +151,12 @@ void wsk_ws_out_ack(wsk_ws *ws, size_t n)
     queue_due_pong(ws);
 }
 
-/* True for the codes that may stand in a Close frame (7.4). 1004 to 1006 and
- * 1015 never do; between the ranges no meaning is defined. 1012 to 1014 were
- * added to the registry of 11.7 later. */
-static bool is_sendable(uint16_t code)
-{
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-           (code >= 3000 && code <= 4999);
-}
-
 wsk_status wsk_ws_send_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
                              size_t len)
 {
     bool bare = code == NO_CODE && len == 0;
 
-    if (!bare && !is_sendable(code))
+    if (!bare && !wsk__is_close_code(code))
         return WSK_E_ARG;
     if (len > 0 && !wsk__utf8_valid(reason, len))
         return WSK_E_ARG;
@@ -244,7 +236,7 @@ static void take_close(wsk_ws *ws)
     }
     if (len >= 2) {
         code = (uint16_t)(in[0] << 8 | in[1]);
-        if (!is_sendable(code)) {
+        if (!wsk__is_close_code(code)) {
             fail(ws, 1002, "Close with an illegal code");
             return;
         }
