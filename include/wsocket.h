@@ -93,9 +93,10 @@ typedef struct wsk_str {
  *                               between both); NULL is none
  *
  * The default of a TEXT or LIST may be NULL: not set. That of BYTES may be
- * WSK_AUTO, whose text is "auto".
+ * WSK_AUTO, and that of a TIME WSK_AUTO_MS, whose text is "auto".
  */
-#define WSK_AUTO UINT64_MAX /* of BYTES: "auto", the server decides */
+#define WSK_AUTO UINT64_MAX    /* of BYTES: "auto", the server decides */
+#define WSK_AUTO_MS UINT32_MAX /* the same of a TIME */
 /* clang-format off */
 #define WSK_LIMIT_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                      \
     BYTES(max_request_line, 16384, "maximum size of a request line in bytes; a longer one is answered 414") \
@@ -125,7 +126,9 @@ typedef struct wsk_str {
     TIME(head_timeout, 10000, "seconds from the first byte of a request to the end of its head") \
     TIME(first_octet_timeout, 30000, "seconds from accepting a connection to its first byte; then it is closed without an answer") \
     TIME(keep_alive, 75000, "seconds that a connection may be idle between requests; then it is closed without an answer") \
-    TIME(graceful_timeout, 30000, "seconds that a stop waits for running handlers") \
+    TIME(graceful_timeout, 30000, "seconds that a stop waits for running handlers and for WebSockets") \
+    TIME(stop_delay, 0, "seconds that a server serves on after SIGTERM, with Connection: close in its answers, before it stops; for balancers that still send clients") \
+    TIME(drain_idle, 5000, "seconds for which a server that leaves its address to a successor still answers on idle connections") \
     FLAG(proxy_protocol, false, "require a PROXY protocol header, version 1 or 2, at the start of every connection; if trusted_proxies are given, accept it from them only") \
     TEXT(script_name, "", "path at which the application is mounted, such as /app; it is removed from every path and becomes SCRIPT_NAME, after what X-Forwarded-Prefix says; other paths are answered 404") \
     TEXT(access_logfile, "-", "file of the access log; - means standard output, none turns it off") \
@@ -135,6 +138,9 @@ typedef struct wsk_str {
     TIME(ws_ping_interval, 20000, "seconds of silence before a WebSocket is sent a ping; 0 turns pings off") \
     TIME(ws_ping_timeout, 20000, "seconds that a peer has to show a sign of life after a ping, 0 for no limit; if pings are off, seconds that it has to read some of what waits for it") \
     TIME(ws_close_timeout, 5000, "seconds to wait for the peer's Close frame") \
+    TIME(ws_drain, WSK_AUTO_MS, "seconds over which a server that stops closes its WebSockets, each at a random moment, so that not all clients reconnect at once; auto means 1 s for 250 of them, and at most half of graceful_timeout") \
+    COUNT(ws_stop_code, 1001, "code with which WebSockets are closed when the server stops") \
+    COUNT(ws_restart_code, 1012, "code with which WebSockets are closed when the server leaves its address to a successor") \
     COUNT(ws_max_queue, 16, "maximum number of messages, or ws_max_size bytes of them, that wait for a handler; beyond it the peer is not read from") \
     BYTES(ws_send_limit, 1048576, "bytes that may wait to be sent to a peer; beyond it the peer is not read from, and send() in a blocking handler waits") \
     BYTES(ws_send_max, 16777216, "maximum bytes that may wait to be sent to a peer where send() cannot wait; beyond it ws_send_policy applies") \
@@ -200,6 +206,17 @@ WSK_API const wsk_option *wsk_options(size_t *n);
 /** Return the words that a TEXT option accepts, separated by blanks; NULL when
  * it accepts other values as well, or when there is no such option. Static. */
 WSK_API const char *wsk_option_choices(const char *name);
+
+/**
+ * Check that the options of `cfg` do not contradict each other, once all are
+ * set.
+ *
+ * error    at least 160 bytes, or NULL; receives one line that says which do
+ *
+ * Returns WSK_OK, or WSK_E_ARG: wsk_server_new() would refuse `cfg`.
+ */
+WSK_API wsk_status wsk_config_check(const wsk_server_config *cfg,
+                                    char error[160]);
 
 /** Fill `limits` with the defaults. */
 WSK_API void wsk_limits_init(wsk_limits *limits);
@@ -773,12 +790,53 @@ WSK_API void wsk_server_no_thread(wsk_server *srv);
 WSK_API wsk_status wsk_server_run(wsk_server *srv);
 
 /**
- * Ask the server to stop: it takes no new connections, sends 1001 to
- * WebSockets, and finishes answers that have begun. Does not wait;
+ * How a server leaves. A time of WSK_AUTO_MS is what the options say.
+ *
+ * ms         for running handlers, bodies that arrive and WebSockets: the end
+ *            in any case. Auto: graceful_timeout. 0: stop at once
+ * idle_ms    for a request on a connection that is idle. Auto: drain_idle with
+ *            a successor, 100 ms without
+ * spread_ms  the time over which WebSockets are closed. Auto: ws_drain
+ * delay_ms   serve on for so long before, with Connection: close in the
+ *            answers. Auto: stop_delay
+ * part       of `parts` servers that leave together, this is the part-th (from
+ *            0): its WebSockets are closed in its share of spread_ms. parts 0
+ *            means 1
+ * code       for WebSockets; 0: ws_restart_code with a successor, else
+ *            ws_stop_code
+ * successor  another process accepts at the same listening sockets: those who
+ *            wait there are left to it, and so are upgrades
+ */
+typedef struct wsk_drain {
+    uint32_t ms, idle_ms, spread_ms, delay_ms;
+    uint32_t part, parts;
+    uint16_t code;
+    bool successor;
+} wsk_drain;
+
+/**
+ * Ask the server to leave, and lose nothing that was accepted. Does not wait;
  * async-signal-safe.
  *
- * A second call, or drain_ms 0, stops at once. drain_ms < 0 takes
- * graceful_timeout.
+ * Without a successor, the connections that wait to be accepted are accepted,
+ * and further clients are refused. A connection that has sent nothing yet has at
+ * least a second from its accept on; every request that comes is answered, with
+ * Connection: close. An upgrade gets 503. WebSockets get a Close frame, at a
+ * random moment of spread_ms, after the event `draining`.
+ *
+ * how   borrowed for the call; NULL: {WSK_AUTO_MS, ...} without delay or
+ *       successor
+ *
+ * A second call replaces what the first has said about the rest of the way, but
+ * the end never moves back; a call after the eighth stops at once.
+ */
+WSK_API void wsk_server_drain(wsk_server *srv, const wsk_drain *how);
+
+/**
+ * Ask the server to stop: wsk_server_drain() without a successor or a delay.
+ *
+ * A call after the first of either function, or drain_ms 0, stops at once.
+ * drain_ms < 0 takes graceful_timeout.
  */
 WSK_API void wsk_server_stop(wsk_server *srv, int drain_ms);
 
@@ -1169,16 +1227,24 @@ WSK_API bool wsk_conn_closed(const wsk_conn *conn, wsk_close_info *info);
 /** Return true while messages may be sent. */
 WSK_API bool wsk_conn_can_send(const wsk_conn *conn);
 
+/** Return true once the server leaves, see wsk_server_drain(): a Close frame
+ * will follow soon. Any thread. */
+WSK_API bool wsk_conn_draining(const wsk_conn *conn);
+
 /**
  * Events instead of a waiting thread. For each connection they come one at a
  * time and in order: connect once, messages, close exactly once and last; after
- * that the server no longer uses `user`. ping, pong and drain may be NULL, as
- * may connect and message. Callbacks may block: other connections go on.
+ * that the server no longer uses `user`. All but close may be NULL. Callbacks
+ * may block: other connections go on.
  *
  * drain comes among them, once, when no more than ws_send_limit waits again
  * after more did or wsk_conn_is_full() was true: a program that paused sending
  * goes on there. After a message was dropped it comes when the queue is empty.
  * It never comes once no more can be sent.
+ *
+ * draining comes among them, once, when the server leaves, before the Close
+ * frame that ends the WebSocket: what it sends still reaches the peer, if it
+ * returns within a second.
  */
 typedef struct wsk_ws_handlers {
     void (*connect)(wsk_conn *conn, void *user);
@@ -1186,6 +1252,7 @@ typedef struct wsk_ws_handlers {
     void (*ping)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*pong)(wsk_conn *conn, const wsk_message *msg, void *user);
     void (*drain)(wsk_conn *conn, void *user);
+    void (*draining)(wsk_conn *conn, void *user);
     void (*close)(wsk_conn *conn, const wsk_close_info *info, void *user);
     bool masked; /* message may get them masked */
 } wsk_ws_handlers;

@@ -1,6 +1,7 @@
 /* base/options: the option list of wsocket.h as data, and options from text. */
 #include "base/address.h"
 #include "base/ascii.h"
+#include "base/close_code.h"
 #include "base/format.h"
 #include "base/items.h"
 
@@ -48,7 +49,8 @@ const char *wsk_status_text(wsk_status st)
 #define ROW_BYTES(name, dflt, help)                                            \
     {#name, WSK_OPTION_BYTES, (dflt) == WSK_AUTO ? "auto" : #dflt, help},
 #define ROW_TIME(name, dflt, help)                                             \
-    {#name, WSK_OPTION_TIME, SECONDS_TEXT(dflt), help},
+    {#name, WSK_OPTION_TIME,                                                   \
+     (dflt) == WSK_AUTO_MS ? "auto" : SECONDS_TEXT(dflt), help},
 #define ROW_FLAG(name, dflt, help)                                             \
     {#name, WSK_OPTION_FLAG, FLAG_TEXT_##dflt, help},
 #define ROW_LIST(name, field, dflt, help) {#name, WSK_OPTION_LIST, dflt, help},
@@ -190,13 +192,26 @@ static bool is_protocol(wsk_str item) /* RFC 6455 4.1 */
     return wsk__is_token(item.p, item.len);
 }
 
+/* Check a code that an endpoint may send in a Close frame (RFC 6455 7.4). */
+static bool good_close_code(wsk_str text)
+{
+    unsigned code = 0;
+
+    for (size_t i = 0; i < text.len && code < 10000; i++)
+        code = 10 * code + (unsigned)(text.p[i] - '0');
+    return wsk__is_close_code(code);
+}
+
+#define CLOSE_CODES "a close code such as 1001, 1012 or 4000"
+
 /* Limits of values which the kind of an option alone does not tell. */
 static const struct rule {
     const char *name;
     uint32_t min, max;   /* of a COUNT; min of BYTES and of a TIME, too */
     const char *choices; /* of a TEXT: the words, between blanks; if `good` is
                             set, a description for the error message */
-    bool (*good)(wsk_str item); /* of each item of a LIST, or of a TEXT */
+    bool (*good)(wsk_str item); /* of each item of a LIST, of a TEXT, or of a
+                                   COUNT, which has only digits */
     bool words;                 /* items of the LIST hold no comma */
 } RULES[] = {
     {"host", 0, 0, "a name or an address of at most 255 octets", good_host,
@@ -235,6 +250,8 @@ static const struct rule {
     {"ws_max_queue", 1, UINT32_MAX, NULL, NULL, false},
     {"ws_send_policy", 0, 0, "close drop", NULL, false},
     {"ws_hide_upgrade", 0, 0, "auto always never", NULL, false},
+    {"ws_stop_code", 1000, 4999, CLOSE_CODES, good_close_code, false},
+    {"ws_restart_code", 1000, 4999, CLOSE_CODES, good_close_code, false},
 };
 
 static const struct rule *rule_of(const char *name)
@@ -327,7 +344,7 @@ static bool read_time(const char *text, uint32_t *out_ms)
     return true;
 }
 
-/* True if an option of BYTES accepts "auto". */
+/* True if an option of BYTES or a TIME accepts "auto". */
 static bool may_be_auto(const wsk_option *opt)
 {
     return strcmp(opt->default_text, "auto") == 0;
@@ -487,8 +504,11 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
                  rule->choices);
         break;
     case WSK_OPTION_COUNT:
-        snprintf(wanted, sizeof wanted, "a number from %u to %u",
-                 (unsigned)rule->min, (unsigned)rule->max);
+        if (rule->good != NULL)
+            snprintf(wanted, sizeof wanted, "%s", rule->choices);
+        else
+            snprintf(wanted, sizeof wanted, "a number from %u to %u",
+                     (unsigned)rule->min, (unsigned)rule->max);
         break;
     case WSK_OPTION_BYTES:
         snprintf(wanted, sizeof wanted,
@@ -497,7 +517,8 @@ static wsk_status refuse(const wsk_option *opt, const char *value, char *error)
                  rule->min > 0 ? " above 0" : "");
         break;
     case WSK_OPTION_TIME:
-        snprintf(wanted, sizeof wanted, "seconds%s, such as 10 or 0.5",
+        snprintf(wanted, sizeof wanted, "%sseconds%s, such as 10 or 0.5",
+                 may_be_auto(opt) ? "auto or " : "",
                  rule->min > 0 ? " above 0" : "");
         break;
     case WSK_OPTION_LIST:
@@ -521,7 +542,7 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
 {
     const struct rule *rule = rule_of(ROWS[row].name);
     size_t at = OFFSETS[row];
-    wsk_str item;
+    wsk_str item, all;
     uint64_t number;
     uint32_t ms;
     bool flag;
@@ -539,8 +560,9 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
         STORE(const char *, text);
         return true;
     case WSK_OPTION_COUNT:
+        all = (wsk_str){text, strlen(text)};
         if (!read_number(&text, rule->max, &number) || *text != '\0' ||
-            number < rule->min)
+            number < rule->min || (rule->good != NULL && !rule->good(all)))
             return false;
         STORE(uint32_t, (uint32_t)number);
         return true;
@@ -552,7 +574,9 @@ static bool set_row(wsk_server_config *cfg, size_t row, const char *text)
         STORE(uint64_t, number);
         return true;
     case WSK_OPTION_TIME:
-        if (!read_time(text, &ms) || ms < rule->min)
+        if (may_be_auto(&ROWS[row]) && strcmp(text, "auto") == 0)
+            ms = WSK_AUTO_MS;
+        else if (!read_time(text, &ms) || ms < rule->min)
             return false;
         STORE(uint32_t, ms);
         return true;
@@ -576,4 +600,24 @@ wsk_status wsk_config_set(wsk_server_config *cfg, const char *name,
         return WSK_OK;
     }
     return unknown(name, error);
+}
+
+wsk_status wsk_config_check(const wsk_server_config *cfg, char error[160])
+{
+    if (!wsk__is_close_code(cfg->ws_stop_code) ||
+        !wsk__is_close_code(cfg->ws_restart_code)) {
+        if (error != NULL)
+            snprintf(error, 160,
+                     "ws_stop_code and ws_restart_code take " CLOSE_CODES);
+        return WSK_E_ARG;
+    }
+    if (cfg->ws_drain_ms == WSK_AUTO_MS ||
+        cfg->ws_drain_ms <= cfg->graceful_timeout_ms)
+        return WSK_OK;
+    if (error != NULL)
+        snprintf(error, 160,
+                 "ws_drain (%g s) is above graceful_timeout (%g s), at which "
+                 "WebSockets are cut off",
+                 cfg->ws_drain_ms / 1000.0, cfg->graceful_timeout_ms / 1000.0);
+    return WSK_E_ARG;
 }

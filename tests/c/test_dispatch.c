@@ -535,7 +535,7 @@ TEST(a_stop_lets_a_running_answer_finish_and_sends_1001)
     await_waiting(1);
     wsk_server_stop(s.srv, -1);
     EXPECT(hear_frame(ws, data, &len) == 8);
-    EXPECT(len == 2 && memcmp(data, "\x03\xe9", 2) == 0);
+    EXPECT_OCTETS(data, len, "\x03\xe9stop");
     say_frame(ws, 8, "\x03\xe9", 2);
     EXPECT(hears_end(ws) && hears_end(idle));
     EXPECT(wsk_server_join(s.srv, 0) == WSK_E_TIMEOUT);

@@ -25,11 +25,15 @@
 enum {
     ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
     ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
+    DRAIN_MS = 100 - WSK__WHEEL_TICK_MS, /* for handshakes that are under way */
+    LAST_MS = 10,        /* the same, if there is nothing else to wait for */
+    DRAIN_MAX = 1 << 16, /* connections accepted at the end; no queue is
+                            longer */
 };
 
 static void pause_accepting(struct wsk__conns *conns, bool pause)
 {
-    if (conns->accept_paused == pause || conns->draining)
+    if (conns->accept_paused == pause || !conns->accepting)
         return;
     conns->accept_paused = pause;
     for (size_t i = 0; i < conns->places.n; i++)
@@ -147,9 +151,37 @@ static bool make_room_or_pause(struct wsk__conns *conns)
     return false;
 }
 
-/* Accept a batch. The poller tells that one connection waits, so room is made
- * for the first of a batch alone: accept() fails for want of descriptors even
- * if no other waits. */
+enum took {
+    TOOK_ONE,
+    TOOK_NONE, /* none waits */
+    TOOK_GONE, /* the client has gone: there may be others */
+    NO_ROOM,
+};
+
+/* Accept a connection. Room is made only for one that is known to wait:
+ * accept() fails for want of descriptors even if none does. */
+static enum took take_one(struct wsk__listener *listener, bool waits)
+{
+    struct wsk__conns *conns = listener->conns;
+    struct wsk__address peer;
+    int fd;
+
+    if (conns->n >= conns->cfg->max_connections &&
+        !(waits && make_place(conns)))
+        return NO_ROOM;
+    fd = wsk__accept(conns->places.at[listener->i].fd, &peer);
+    if (fd >= 0) {
+        welcome(conns, fd, &peer, listener);
+        return TOOK_ONE;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return TOOK_NONE;
+    return wsk__accept_is_out() && !(waits && make_room_or_pause(conns))
+               ? NO_ROOM
+               : TOOK_GONE;
+}
+
+/* Accept a batch. The poller tells that one connection waits. */
 static wsk__leads on_listener(struct wsk__thread *th,
                               struct wsk__source *source, unsigned what)
 {
@@ -160,26 +192,20 @@ static wsk__leads on_listener(struct wsk__thread *th,
 
     wsk__assert_leads(th);
     (void)what;
-    for (unsigned i = 0; i < batch && !conns->draining; i++) {
-        struct wsk__address peer;
-        int fd;
-
-        if (conns->n >= conns->cfg->max_connections &&
-            !(waits && make_place(conns)))
-            return true;
-        fd = wsk__accept(conns->places.at[listener->i].fd, &peer);
-        if (fd >= 0) {
-            welcome(conns, fd, &peer, listener);
+    for (unsigned i = 0; i < batch && conns->accepting; i++)
+        switch (take_one(listener, waits)) {
+        case TOOK_ONE:
             waits = false;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        case TOOK_NONE:
             listener->batch = i > 0 ? i : 1;
             listener->more = false;
             return true;
-        } else if (wsk__accept_is_out() &&
-                   !(waits && make_room_or_pause(conns))) {
+        case TOOK_GONE:
+            break;
+        case NO_ROOM:
             return true;
         }
-    }
     return true;
 }
 
@@ -190,12 +216,79 @@ static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
     return true;
 }
 
+/* Accept all connections that wait. */
+static void take_all(struct wsk__conns *conns)
+{
+    for (size_t i = 0; i < conns->places.n; i++) {
+        int fd = conns->places.at[i].fd;
+        enum took took = TOOK_ONE;
+
+        for (int n = 0; n < DRAIN_MAX && took != NO_ROOM &&
+                        wsk__stream_wait_once(fd, WSK__READ, 0) > 0;
+             n++)
+            took = take_one(&conns->listeners[i], true);
+    }
+}
+
+void wsk__accept_close(struct wsk__conns *conns)
+{
+    if (!conns->accepting)
+        return;
+    for (size_t i = 0; i < conns->places.n; i++) {
+        wsk__poller_remove(conns->loop->poller, conns->places.at[i].fd);
+        wsk__place_close(&conns->places, i, !conns->drain.successor);
+    }
+    conns->accepting = false;
+    wsk__loop_clear_timer(conns->loop, &conns->accept_pause);
+    wsk__loop_clear_timer(conns->loop, &conns->accept_end);
+}
+
+void wsk__accept_drain(struct wsk__conns *conns)
+{
+    if (!conns->accepting)
+        return;
+    if (conns->drain.successor) { /* the queues are left to it */
+        wsk__accept_close(conns);
+        return;
+    }
+    pause_accepting(conns, false);
+    for (size_t i = 0; i < conns->places.n; i++)
+        wsk__place_refuse_new(&conns->places, i);
+    take_all(conns);
+    wsk__loop_set_timer(conns->loop, &conns->accept_end,
+                        wsk__now_ms() + DRAIN_MS);
+}
+
+bool wsk__accept_last(struct wsk__conns *conns)
+{
+    wsk__places_wait(&conns->places, LAST_MS);
+    take_all(conns);
+    if (conns->n == 0)
+        wsk__accept_close(conns);
+    return conns->accepting;
+}
+
+static wsk__leads end_accepting(struct wsk__thread *th,
+                                struct wsk__source *source)
+{
+    struct wsk__conns *conns =
+        WSK__OWNER(source, struct wsk__conns, accept_end);
+
+    wsk__assert_leads(th);
+    take_all(conns);
+    wsk__accept_close(conns);
+    return true;
+}
+
 wsk_status wsk__accept_start(struct wsk__conns *conns)
 {
     static const struct wsk__source_ops LISTENER = {.ready = on_listener};
     static const struct wsk__source_ops PAUSE = {.expired = end_pause};
+    static const struct wsk__source_ops END = {.expired = end_accepting};
 
+    conns->accepting = true;
     conns->accept_pause.ops = &PAUSE;
+    conns->accept_end.ops = &END;
     for (size_t i = 0; i < conns->places.n; i++) {
         struct wsk__listener *listener = &conns->listeners[i];
 

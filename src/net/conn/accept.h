@@ -33,4 +33,17 @@ void wsk__accept_resume(struct wsk__conns *conns);
  * poller takes no more. */
 wsk_status wsk__accept_start(struct wsk__conns *conns);
 
+/* ---- the end; leader ---- */
+
+/* Let no new client in, and accept those that wait; conns->accepting is true
+ * until the last have been. conns->drain is set. */
+void wsk__accept_drain(struct wsk__conns *conns);
+
+/* End that once no connection is left: wait a moment for those that are under
+ * way. False: none has come, and the listeners are closed. */
+bool wsk__accept_last(struct wsk__conns *conns);
+
+/* Close the listeners. */
+void wsk__accept_close(struct wsk__conns *conns);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "net/conn/accept.h"
 #include "net/conn/conn.h"
+#include "net/conn/drain.h"
 #include "net/conn/idle.h"
 #include "net/conn/peer.h"
 #include "net/loop/timer.h"
@@ -50,12 +51,15 @@ struct wsk__conns {
     atomic_uint n;                 /* in both lists; written by the leader */
     atomic_uint n_websockets;      /* in both lists; any thread */
     struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
+    bool accepting;                /* the listeners are open */
     bool accept_paused;
     bool accept_due; /* there may be room for a connection again */
     struct wsk__source accept_pause; /* the timer that ends a pause */
-    uint64_t goaway_ms;        /* when the first WebSocket is told to go */
-    uint32_t goaway_spread_ms; /* until the last one is */
-    atomic_bool draining;      /* written by the leader */
+    struct wsk__source accept_end;   /* the timer that closes the listeners */
+    struct wsk__drain drain;         /* set once `draining` is */
+    atomic_bool draining;     /* the server leaves; written by the leader */
+    atomic_bool last_answers; /* each answer is its connection's last: the
+                                 server leaves, now or soon; by the leader */
 
     struct wsk__conn_mutex locks[WSK__CONN_LOCKS];
 };

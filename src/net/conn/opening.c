@@ -5,6 +5,7 @@
 #include "http/proxy.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/drain.h"
 #include "net/conn/peer.h"
 #include "net/conn/protocol.h"
 #include "net/dispatch/thread.h"
@@ -102,25 +103,32 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
                             unsigned what)
 {
     (void)what;
-    if (!wsk__conn_is_open(conn))
-        return true;
-    if (!conn->conns->draining)
-        return take_header(th, conn);
-    wsk__conn_close(conn);
-    return true;
+    return !wsk__conn_is_open(conn) || take_header(th, conn);
+}
+
+/* Return true if nothing has come, and the server leaves. */
+static bool may_leave(const struct wsk__conn *conn)
+{
+    return conn->conns->draining && wsk__buf_len(&conn->opening->in) == 0;
 }
 
 static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    (void)th;
-    wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
+    if (!may_leave(conn))
+        wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
+    else if (wsk__stream_peek(conn->fd)) /* the poller has not told yet */
+        return take_header(th, conn);
     wsk__conn_close(conn);
     return true;
 }
 
 static uint64_t due_ms(struct wsk__conn *conn)
 {
-    return conn->opening->since_ms + conn->conns->cfg->head_timeout_ms;
+    const struct wsk__opening *opening = conn->opening;
+
+    if (may_leave(conn))
+        return wsk__drain_idle_due(conn->conns, opening->since_ms, false);
+    return opening->since_ms + conn->conns->cfg->head_timeout_ms;
 }
 
 static bool is_idle(const struct wsk__conn *conn)
@@ -134,6 +142,7 @@ static const struct wsk__protocol_ops OPENING = {
     .expired = on_expired,
     .due_ms = due_ms,
     .is_idle = is_idle,
+    .drain = wsk__rearm,
     .end = wsk__conn_close,
     .closed = opening_free,
 };

@@ -34,8 +34,8 @@ struct wsk__protocol_ops {
      * NULL: never idle. */
     bool (*is_idle)(const struct wsk__conn *conn);
 
-    /* Prepare the end: the server stops, see conns->draining. Leader; a handler
-     * may own the state. NULL: a post is enough. */
+    /* Set the deadline that conns->drain asks for: the server leaves. Leader; a
+     * handler may own the state. */
     void (*drain)(struct wsk__conn *conn);
     /* End the connection: the time to drain is up. Leader, which owns the
      * state.

@@ -158,6 +158,11 @@ bool wsk_conn_can_send(const wsk_conn *conn)
     return conn->ops->can_send(conn);
 }
 
+bool wsk_conn_draining(const wsk_conn *conn)
+{
+    return conn->ops->draining != NULL && conn->ops->draining(conn);
+}
+
 bool wsk_conn_latency(const wsk_conn *conn, uint32_t *us)
 {
     return conn->ops->latency(conn, us);

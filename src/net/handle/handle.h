@@ -34,6 +34,7 @@ struct wsk__websocket_ops {
     size_t (*buffered)(const wsk_conn *handle);
     bool (*is_full)(const wsk_conn *handle);
     bool (*can_send)(const wsk_conn *handle);
+    bool (*draining)(const wsk_conn *handle);
     bool (*closed)(const wsk_conn *handle, wsk_close_info *info);
     bool (*deflates)(const wsk_conn *handle);
     bool (*latency)(const wsk_conn *handle, uint32_t *us);

@@ -5,6 +5,7 @@
 #include "http/reply.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/drain.h"
 #include "net/conn/lock.h"
 #include "net/conn/min_rate.h"
 #include "net/dispatch/calls.h"
@@ -97,13 +98,25 @@ static wsk_status send_hints(wsk_request *req, const wsk_header *headers,
     return st;
 }
 
+/* Return true if a request of a pipeline stands behind the open one. The server
+ * leaves; what has been sent before the client can know that is answered, too,
+ * for a while. */
+static bool is_followed(const struct wsk__conn *conn)
+{
+    const struct wsk__exchange *h = conn->h;
+
+    return h->body.done && wsk__drain_spares_pipelines(conn->conns) &&
+           (wsk__buf_len(&h->in) > h->in_fed || wsk__stream_peek(conn->fd));
+}
+
 static wsk_status start_answer(wsk_request *req, int status, const char *reason,
                                const wsk_header *headers, size_t n,
                                uint64_t length)
 {
     struct wsk_http *http = &req->conn->h->http;
 
-    if (req->conn->conns->draining || req->cfg->keep_alive_ms == 0)
+    if (req->cfg->keep_alive_ms == 0 ||
+        (req->conn->conns->last_answers && !is_followed(req->conn)))
         wsk__http_last(http); /* RFC 9112 9.6: and the head tells it */
     return wsk_http_send_head(http, status, reason, headers, n, length);
 }

@@ -3,6 +3,7 @@
 #include "http/conn.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/drain.h"
 #include "net/conn/min_rate.h"
 #include "net/http1/exchange.h"
 #include "net/http1/output.h"
@@ -31,6 +32,8 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn)
         return wsk__min_rate_due_ms(&h->arrival, cfg->body_rate);
     if (wsk__http_head_begun(&h->http))
         return h->head_ms + cfg->head_timeout_ms;
+    if (conn->conns->draining)
+        return wsk__drain_idle_due(conn->conns, conn->since_ms, h->spoken);
     return conn->since_ms +
            (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);
 }

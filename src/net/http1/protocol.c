@@ -80,6 +80,13 @@ static bool is_idle(const struct wsk__conn *conn)
            !atomic_load(&h->at_disk) && !wsk__stream_peek(conn->fd);
 }
 
+static void drain(struct wsk__conn *conn)
+{
+    wsk__detached_goaway(conn);
+    if (!conn->busy)
+        wsk__rearm(conn);
+}
+
 static void on_closed(struct wsk__conn *conn)
 {
     wsk__load_forget(conn);
@@ -92,7 +99,7 @@ const struct wsk__protocol_ops wsk__http1_protocol = {
     .expired = on_expired,
     .due_ms = due_ms,
     .is_idle = is_idle,
-    .drain = wsk__detached_goaway,
+    .drain = drain,
     .end = wsk__conn_close,
     .closed = on_closed,
 };

@@ -4,6 +4,7 @@
 #include "http/conn.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/drain.h"
 #include "net/conn/protocol.h"
 #include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
@@ -72,12 +73,26 @@ wsk__leads wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__rearm(conn);
     } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
         refuse(th, conn, 408);
+    } else if (wsk__stream_peek(conn->fd)) {
+        /* A request has come of which the poller has not told yet. */
+        wsk__conn_expect_input(conn);
+        return wsk__http_run(th, conn);
     } else {
         /* A connection without a byte of a request ends in silence: browsers
          * open some ahead of time, and would take a 408 for an answer. */
         wsk__conn_close(conn);
     }
     return true;
+}
+
+/* Return when a client may try again (RFC 9110 15.6.4): soon, or, when the
+ * server leaves, not all at once. */
+static wsk_str retry_after(const struct wsk__conn *conn)
+{
+    static const char DIGITS[] = "12345";
+
+    return (wsk_str){
+        DIGITS + (conn->conns->draining ? wsk__drain_retry_s(conn) - 1 : 0), 1};
 }
 
 /* Answer an attempt that can be no WebSocket: no handler needs to know why.
@@ -89,7 +104,6 @@ static bool refuse_attempt(struct wsk__conn *conn)
         {{"Sec-WebSocket-Version", 21}, {"13, 8, 7", 8}}};
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
-    static const wsk_header LATER = {{"Retry-After", 11}, {"1", 1}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
     wsk_ws_verdict verdict =
         wsk__upgrade_judge(conn->conns, conn->h->head, &conn->h->ends);
@@ -103,8 +117,8 @@ static bool refuse_attempt(struct wsk__conn *conn)
         headers[n++] = UPGRADE;
     if (verdict.status == 405)
         headers[n++] = ALLOW;
-    if (verdict.status == 503) /* 9110 15.6.4: it will pass */
-        headers[n++] = LATER;
+    if (verdict.status == 503)
+        headers[n++] = (wsk_header){{"Retry-After", 11}, retry_after(conn)};
     if (wsk_http_send_head(&conn->h->http, verdict.status, NULL, headers, n,
                            strlen(verdict.reason)) != WSK_OK ||
         wsk_http_send_body(&conn->h->http, (const uint8_t *)verdict.reason,
@@ -318,10 +332,6 @@ static void await_input(struct wsk__conn *conn)
 {
     bool begun = wsk__http_head_begun(&conn->h->http);
 
-    if (conn->conns->draining && conn->h->head == NULL && !begun) {
-        wsk__conn_close(conn);
-        return;
-    }
     if (!begun)
         conn->h->head_ms = 0;
     else if (conn->h->head_ms == 0)

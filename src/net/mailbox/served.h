@@ -23,6 +23,14 @@ enum wsk__rx {
     WSK__RX_HANDLER, /* the thread in receive(), or that delivers its events */
 };
 
+/* Where the event `draining` stands. */
+enum wsk__notice {
+    WSK__NOTICE_NONE,
+    WSK__NOTICE_DUE,
+    WSK__NOTICE_RUNS, /* the callback has begun */
+    WSK__NOTICE_DONE,
+};
+
 /* A WebSocket, in one block with its handshake. Fields are guarded by its
  * connection's lock, unless fixed. */
 struct wsk__served {
@@ -69,6 +77,7 @@ struct wsk__served {
         uint8_t control_n;  /* pings and pongs in the inbox */
         uint8_t reason_len;
         uint8_t rx;           /* an enum wsk__rx */
+        uint8_t notice : 2;   /* an enum wsk__notice */
         bool reserves : 1;    /* of conns->sockets->deflate_bytes; fixed */
         bool in_pieces : 1;   /* a piece was fetched that is not the last */
         bool hear : 1;        /* pings and pongs are put into the inbox */

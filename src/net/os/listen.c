@@ -10,11 +10,15 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <linux/filter.h>
+#endif
 
 void wsk__send_at_once(int fd)
 {
@@ -105,17 +109,67 @@ static void remove_file(const struct wsk__place *place)
         unlink(place->path);
 }
 
+/* Forget the file of a Unix socket; remove it if `tidy`. */
+static void drop_file(struct wsk__place *place, bool tidy)
+{
+    if (place->path != NULL && tidy)
+        remove_file(place);
+    wsk__free(place->path);
+    place->path = NULL;
+}
+
+/* Let the kernel drop each SYN that is no answer to ours, so that no handshake
+ * begins. Those that have begun are completed by packets without SYN. Where
+ * that cannot be set, the last handshakes may end in a reset. */
+static void drop_syns(int fd)
+{
+#if defined(SO_ATTACH_FILTER)
+    enum { FLAGS = 13, SYN = 2, ACK = 16 }; /* RFC 9293 3.1 */
+    /* A filter of a TCP socket sees the packet from its TCP header on. */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog filter = {sizeof(code) / sizeof(*code), code};
+
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+#else
+    (void)fd;
+#endif
+}
+
+void wsk__place_refuse_new(struct wsk__places *s, size_t i)
+{
+    struct wsk__place *place = &s->at[i];
+
+    if (place->inherited || place->fd < 0)
+        return;
+    if (place->path != NULL)
+        drop_file(place, true);
+    else
+        drop_syns(place->fd);
+}
+
+void wsk__places_wait(const struct wsk__places *s, int ms)
+{
+    struct pollfd fds[WSK__LISTENERS];
+
+    for (size_t i = 0; i < s->n; i++) /* a descriptor of -1 is ignored */
+        fds[i] = (struct pollfd){.fd = s->at[i].fd, .events = POLLIN};
+    poll(fds, (nfds_t)s->n, ms);
+}
+
 void wsk__place_close(struct wsk__places *s, size_t i, bool tidy)
 {
     struct wsk__place *place = &s->at[i];
 
-    if (place->path != NULL && tidy)
-        remove_file(place);
+    drop_file(place, tidy);
     if (place->fd >= 0)
         close(place->fd);
     place->fd = -1;
-    wsk__free(place->path);
-    place->path = NULL;
 }
 
 /* Remove the socket that was added last. */
@@ -482,7 +536,10 @@ static wsk_status inherit_fd(struct wsk__places *s, int fd)
     if (!s->trial)
         fcntl(fd, F_SETFL, O_NONBLOCK);
     describe_fd(fd, &sa, &text);
-    return add(s, fd, text.url, text.address);
+    if (add(s, fd, text.url, text.address) != WSK_OK)
+        return WSK_E_NOMEM;
+    s->at[s->n - 1].inherited = true;
+    return WSK_OK;
 }
 
 /* ----------------------------------------------------------- any kind --- */

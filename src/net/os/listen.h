@@ -30,6 +30,7 @@ struct wsk__places {
         char *path;    /* owned; NULL: no file to remove */
         dev_t dev;
         ino_t ino;
+        bool inherited; /* other processes may accept at it */
     } at[WSK__LISTENERS];
     size_t n;
     bool trial; /* only bind: no listen(), and no file is left */
@@ -53,6 +54,18 @@ bool wsk__listens_at(int fd, struct wsk__address *out);
 /* Send small packets without waiting for an acknowledgement (TCP_NODELAY): the
  * server sends few, and complete ones. */
 void wsk__send_at_once(int fd);
+
+/*
+ * Let no new client connect to the i-th socket, while those whose connection is
+ * under way still do: a client is refused when it tries again after the socket
+ * has closed. A socket that was inherited stays as it is, because other
+ * processes may accept at it.
+ */
+void wsk__place_refuse_new(struct wsk__places *sockets, size_t i);
+
+/* Wait until a connection can be accepted at one of the sockets, for at most
+ * `ms`. */
+void wsk__places_wait(const struct wsk__places *sockets, int ms);
 
 /* Close the i-th socket, and remove its file if `tidy`. */
 void wsk__place_close(struct wsk__places *sockets, size_t i, bool tidy);

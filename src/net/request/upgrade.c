@@ -2,6 +2,7 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/drain.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/calls.h"
 #include "net/handle/handshake.h"
@@ -33,6 +34,9 @@ wsk_ws_verdict wsk__upgrade_judge(struct wsk__conns *conns,
     if (!wsk__admits_origin(conns, head, wsk__ends_https(ends))) {
         verdict.status = 403;
         verdict.reason = "pages of this origin may not open WebSockets here";
+    } else if (conns->draining && !conns->drain.successor) {
+        verdict.status = 503;
+        verdict.reason = "the server stops";
     } else if (!wsk__socket_reserve(conns->dispatch)) {
         wsk__limit_hit(conns->logs, WSK__LIMIT_PARKED);
         verdict.status = 503;

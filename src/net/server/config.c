@@ -86,7 +86,8 @@ bool wsk__server_prepare(wsk_server *srv)
                                   wsk__default_access;
     if (!own_texts(srv))
         return false;
-    if (srv->cfg.threads == 0 || srv->cfg.port > UINT16_MAX ||
+    if (wsk_config_check(&srv->cfg, NULL) != WSK_OK || srv->cfg.threads == 0 ||
+        srv->cfg.port > UINT16_MAX ||
         !is_level(srv->cfg.ws_compression_level) ||
         !wsk__log_parse_level(srv->cfg.log_level, &srv->logs.level)) {
         errno = EINVAL;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "net/conn/accept.h"
 #include "net/conn/conn.h"
+#include "net/conn/drain.h"
 #include "net/conn/idle.h"
 #include "net/dispatch/calls.h"
 #include "net/dispatch/dispatch.h"
@@ -15,8 +16,6 @@
 #include "net/loop/source.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
-#include "net/os/listen.h"
-#include "net/os/poller.h"
 #include "net/os/stream.h"
 #include "net/os/wake.h"
 #include "net/server/logs.h"
@@ -30,52 +29,70 @@
 #include <time.h>
 
 enum {
-    GOAWAYS_AT_ONCE = 128, /* WebSockets told to go without a spread */
-    GOAWAYS_PER_MS = 4,    /* where there are more */
-    FORCED_MS = 200,       /* for close events, once the drain is over */
+    FORCED_MS = 200, /* for close events, once the drain is over */
 };
 
-/* Return the time over which WebSockets are told to go: clients that are sent
- * away at once come back at once, to the next server. */
-static uint32_t spread_of(const wsk_server *srv, uint32_t drain_ms)
+static void set_timer(wsk_server *srv, uint64_t due_ms)
 {
-    uint32_t ms = srv->conns.n / GOAWAYS_PER_MS;
+    srv->stop.due_ms = due_ms;
+    wsk__loop_set_timer(&srv->loop, &srv->stop.timer, due_ms);
+}
 
-    if (srv->conns.n <= GOAWAYS_AT_ONCE)
-        return 0;
-    return ms < drain_ms / 4 ? ms : drain_ms / 4;
+/* Let each connection know how the server leaves, or that this has changed. */
+static void tell_all(wsk_server *srv)
+{
+    wsk__conns_join(&srv->conns);
+    for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL;
+         c = c->next)
+        wsk__conn_ops(c)->drain(c);
 }
 
 static void begin_drain(wsk_server *srv)
 {
-    int asked = atomic_load(&srv->stop.ms);
-    uint32_t ms = asked < 0 ? srv->cfg.graceful_timeout_ms : (uint32_t)asked;
+    const wsk_drain *how = &srv->stop.how;
+    uint64_t due_ms = wsk__now_ms() + wsk__drain_time_ms(&srv->conns, how);
 
-    srv->conns.goaway_ms = wsk__now_ms();
-    srv->conns.goaway_spread_ms = spread_of(srv, ms);
-    wsk__accept_pause(&srv->conns);
-    srv->conns.draining = true;
-    for (size_t i = 0; i < srv->conns.places.n; i++) {
-        wsk__poller_remove(srv->loop.poller, srv->conns.places.at[i].fd);
-        wsk__place_close(&srv->conns.places, i, true);
-    }
-    wsk__conns_join(&srv->conns);
-    for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL;
-         c = c->next) {
-        if (wsk__conn_ops(c)->drain != NULL)
-            wsk__conn_ops(c)->drain(c);
-        /* The look closes idle connections, and tells others. */
-        wsk__conn_post(c, WSK__POST_LOOK);
-    }
-    wsk__loop_set_timer(&srv->loop, &srv->stop.drain_end, wsk__now_ms() + ms);
+    if (srv->stop.stage == WSK__STOP_DRAIN && due_ms > srv->stop.due_ms)
+        due_ms = srv->stop.due_ms;
+    srv->stop.stage = WSK__STOP_DRAIN;
+    wsk__drain_begin(&srv->conns, how);
+    wsk__accept_drain(&srv->conns);
+    tell_all(srv);
+    set_timer(srv, due_ms);
 }
 
-/* Cut the answers: the time is up. Close events are still delivered. */
-static void force_drain(wsk_server *srv)
+/* Follow an order to leave: the first, or one that changes it. */
+static void follow(wsk_server *srv, const wsk_drain *how)
+{
+    uint32_t delay_ms = how->delay_ms != WSK_AUTO_MS ? how->delay_ms
+                                                     : srv->cfg.stop_delay_ms;
+
+    if (srv->stop.stage >= WSK__STOP_FORCED)
+        return;
+    srv->stop.how = *how;
+    if (atomic_load(&srv->stop.at_once))
+        return;
+    if (srv->stop.stage != WSK__STOP_NONE || delay_ms == 0) {
+        begin_drain(srv);
+        return;
+    }
+    srv->stop.stage = WSK__STOP_DELAY;
+    atomic_store(&srv->conns.last_answers, true);
+    set_timer(srv, wsk__now_ms() + delay_ms);
+}
+
+/* Cut the answers: the time is up. Close frames and close events still leave.
+ */
+static void force(wsk_server *srv)
 {
     struct wsk__conn *next;
 
-    srv->stop.forced = true;
+    if (!srv->conns.draining)
+        wsk__drain_begin(&srv->conns, &srv->stop.how);
+    srv->stop.stage = WSK__STOP_FORCED;
+    srv->conns.drain.forced_ms = wsk__now_ms();
+    wsk__accept_close(&srv->conns);
+    wsk__conns_join(&srv->conns);
     for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL; c = next) {
         next = c->next;
         if (!wsk__leader_may_work(c))
@@ -83,13 +100,13 @@ static void force_drain(wsk_server *srv)
         else
             wsk__conn_ops(c)->end(c);
     }
-    wsk__loop_set_timer(&srv->loop, &srv->stop.drain_end,
-                        wsk__now_ms() + FORCED_MS);
+    set_timer(srv, wsk__now_ms() + FORCED_MS);
 }
 
 static void end(wsk_server *srv)
 {
     wsk__drop_queue(&srv->dispatch);
+    wsk__conns_join(&srv->conns);
     for (struct wsk__conn *c = srv->conns.resting.oldest, *next; c != NULL;
          c = next) {
         next = c->next;
@@ -101,20 +118,30 @@ static void end(wsk_server *srv)
     wsk__dispatch_end(&srv->dispatch);
 }
 
+static void heed_orders(wsk_server *srv)
+{
+    struct wsk__stop *stop = &srv->stop;
+
+    while (stop->heeded < WSK__STOP_ORDERS &&
+           atomic_load(&stop->order[stop->heeded].ready))
+        follow(srv, &stop->order[stop->heeded++].how);
+    if (atomic_load(&stop->at_once) && stop->stage < WSK__STOP_FORCED)
+        force(srv);
+}
+
 /* Take the next step of a stop, if one was asked for. False: the server has
  * ended. */
 static bool heed_stop(wsk_server *srv)
 {
-    int asked = atomic_load(&srv->stop.asked);
-
-    if (asked == 0)
+    if (atomic_load(&srv->stop.asked) == 0)
         return true;
-    if (!srv->conns.draining)
-        begin_drain(srv);
-    if (!srv->stop.forced && (asked > 1 || atomic_load(&srv->stop.ms) == 0))
-        force_drain(srv);
-    if (!srv->stop.events_cut &&
+    heed_orders(srv);
+    if (srv->stop.stage < WSK__STOP_DRAIN)
+        return true;
+    if (srv->stop.stage != WSK__STOP_CUT &&
         (srv->conns.n > 0 || wsk__calls_open(&srv->dispatch)))
+        return true;
+    if (srv->conns.accepting && wsk__accept_last(&srv->conns))
         return true;
     end(srv);
     return false;
@@ -133,37 +160,73 @@ static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
     return true;
 }
 
-static wsk__leads end_drain(struct wsk__thread *th, struct wsk__source *source)
+static wsk__leads on_timer(struct wsk__thread *th, struct wsk__source *source)
 {
-    wsk_server *srv = WSK__OWNER(source, struct wsk_server, stop.drain_end);
+    wsk_server *srv = WSK__OWNER(source, struct wsk_server, stop.timer);
 
     wsk__assert_leads(th);
-    if (srv->stop.forced)
-        srv->stop.events_cut = true;
-    else
-        force_drain(srv);
+    switch (srv->stop.stage) {
+    case WSK__STOP_DELAY:
+        begin_drain(srv);
+        break;
+    case WSK__STOP_DRAIN:
+        force(srv);
+        break;
+    case WSK__STOP_FORCED:
+        srv->stop.stage = WSK__STOP_CUT;
+        break;
+    case WSK__STOP_NONE:
+    case WSK__STOP_CUT:
+        break;
+    }
     return true;
 }
 
 void wsk__stop_init(wsk_server *srv)
 {
-    static const struct wsk__source_ops DRAIN = {.expired = end_drain};
+    static const struct wsk__source_ops TIMER = {.expired = on_timer};
 
-    srv->stop.drain_end.ops = &DRAIN;
+    srv->stop.timer.ops = &TIMER;
     srv->loop.before_wait = before_wait;
+}
+
+/* Give an order; this may run inside a signal handler. `once`: it means at once
+ * if there was one before. */
+static void give_order(wsk_server *srv, const wsk_drain *how, bool once)
+{
+    struct wsk__stop *stop = &srv->stop;
+    int saved = errno;
+    unsigned i;
+
+    if (wsk__forked(&srv->life))
+        return;
+    i = atomic_fetch_add(&stop->asked, 1);
+    if (i < WSK__STOP_ORDERS) {
+        stop->order[i].how = *how;
+        atomic_store(&stop->order[i].ready, true);
+    }
+    if (how->ms == 0 || i >= WSK__STOP_ORDERS || (once && i > 0))
+        atomic_store(&stop->at_once, true);
+    wsk__wake(&srv->loop.wake);
+    errno = saved;
+}
+
+void wsk_server_drain(wsk_server *srv, const wsk_drain *how)
+{
+    static const wsk_drain PLAIN = {
+        .ms = WSK_AUTO_MS, .idle_ms = WSK_AUTO_MS, .spread_ms = WSK_AUTO_MS};
+
+    give_order(srv, how != NULL ? how : &PLAIN, false);
 }
 
 void wsk_server_stop(wsk_server *srv, int drain_ms)
 {
-    int saved = errno; /* this may run inside a signal handler */
+    const wsk_drain how = {.ms = drain_ms < 0 ? WSK_AUTO_MS
+                                              : (uint32_t)drain_ms,
+                           .idle_ms = WSK_AUTO_MS,
+                           .spread_ms = WSK_AUTO_MS};
 
-    if (wsk__forked(&srv->life))
-        return;
-    if (atomic_load(&srv->stop.asked) == 0 || drain_ms == 0)
-        atomic_store(&srv->stop.ms, drain_ms);
-    atomic_fetch_add(&srv->stop.asked, 1);
-    wsk__wake(&srv->loop.wake);
-    errno = saved;
+    give_order(srv, &how, true);
 }
 
 wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)

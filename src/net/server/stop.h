@@ -8,14 +8,31 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+enum wsk__stop_stage {
+    WSK__STOP_NONE,
+    WSK__STOP_DELAY,  /* serves on, with Connection: close */
+    WSK__STOP_DRAIN,  /* finishes what has begun */
+    WSK__STOP_FORCED, /* the time for that is up: only close events are left */
+    WSK__STOP_CUT,    /* the time for those is up, too */
+};
+
+enum { WSK__STOP_ORDERS = 8 };
+
 struct wsk__stop {
-    atomic_int asked; /* calls of wsk_server_stop() */
-    atomic_int ms;    /* drain_ms of the first call, or 0 of a later one */
+    atomic_uint asked;   /* calls of wsk_server_stop() and wsk_server_drain() */
+    atomic_bool at_once; /* one of them says so */
+    /* The first calls: each is written once, by a thread or signal handler. */
+    struct wsk__stop_order {
+        wsk_drain how;
+        atomic_bool ready;
+    } order[WSK__STOP_ORDERS];
 
     /* leader */
-    bool forced;                  /* the time to drain is up: answers are cut */
-    bool events_cut;              /* the time for close events is up, too */
-    struct wsk__source drain_end; /* the timer of both */
+    unsigned heeded; /* orders that were followed */
+    enum wsk__stop_stage stage;
+    wsk_drain how;            /* the last of them */
+    uint64_t due_ms;          /* the end of the stage */
+    struct wsk__source timer; /* the same */
 };
 
 /* Set the loop's work before each wait, which looks for a stop. */

@@ -24,14 +24,32 @@ enum {
     CALLS_MAX = 32, /* events of one connection before others have a turn */
 };
 
-enum due { DUE_NOTHING, DUE_CONNECT, DUE_ITEM, DUE_DRAIN, DUE_CLOSE };
+enum due {
+    DUE_NOTHING,
+    DUE_CONNECT,
+    DUE_NOTICE,
+    DUE_ITEM,
+    DUE_DRAIN,
+    DUE_CLOSE
+};
 
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn)
 {
     wsk__assert_conn_locked(conn);
     return conn->ws->handlers != NULL && !conn->ws->calling &&
            (conn->ws->connect_due || conn->ws->inbox != NULL ||
+            conn->ws->notice == WSK__NOTICE_DUE ||
             (conn->ws->ended && !conn->ws->close_fired));
+}
+
+void wsk__ws_notice_locked(struct wsk__conn *conn)
+{
+    struct wsk__served *ws = conn->ws;
+
+    wsk__assert_conn_locked(conn);
+    if (conn->conns->draining && ws->handlers != NULL &&
+        ws->handlers->draining != NULL && ws->notice == WSK__NOTICE_NONE)
+        ws->notice = WSK__NOTICE_DUE;
 }
 
 static void bad_text(struct wsk__conn *conn)
@@ -82,6 +100,12 @@ static enum due next_due_locked(struct wsk__thread *th,
         ws->connect_due = false;
         return DUE_CONNECT;
     }
+    if (ws->notice == WSK__NOTICE_DUE && wsk_ws_can_send(&ws->engine)) {
+        ws->notice = WSK__NOTICE_RUNS;
+        return DUE_NOTICE;
+    }
+    if (ws->notice == WSK__NOTICE_DUE) /* too late */
+        ws->notice = WSK__NOTICE_DONE;
     item = wsk__ws_inbox_take_locked(ws);
     if (item != NULL) {
         wsk__websocket_of(th)->item = *item;
@@ -118,6 +142,13 @@ static void deliver(struct wsk__thread *th, struct wsk__conn *conn,
     case DUE_CONNECT:
         if (on->connect != NULL)
             on->connect(&conn->ws->handle, conn->ws->handlers_user);
+        break;
+    case DUE_NOTICE:
+        on->draining(&conn->ws->handle, conn->ws->handlers_user);
+        wsk__conn_lock(conn);
+        conn->ws->notice = WSK__NOTICE_DONE;
+        wsk__conn_unlock(conn);
+        wsk__conn_post(conn, WSK__POST_LOOK); /* the Close waits for it */
         break;
     case DUE_ITEM:
         deliver_item(th, conn);

@@ -19,6 +19,9 @@ enum wsk__calls {
 /* Return true if events are due, and no thread delivers them yet. */
 bool wsk__ws_events_due_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED;
 
+/* Make the event `draining` due if the server leaves, unless it was before. */
+void wsk__ws_notice_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
+
 /* Deliver events on the leader, or queue the call that will. */
 wsk__leads wsk__ws_call_events(struct wsk__thread *th, struct wsk__conn *conn,
                                enum wsk__calls *calls);

@@ -12,7 +12,6 @@
 #include "net/os/clock.h"
 #include "net/websocket/events.h"
 #include "net/websocket/protocol.h"
-#include "net/websocket/serve.h"
 #include "net/websocket/websocket.h"
 #include "ws/conn.h"
 #include "ws/deflate.h"
@@ -109,8 +108,6 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     atomic_fetch_add(&conns->n_websockets, 1);
     wsk__conn_unlock(conn);
     wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
-    if (conns->draining) /* the stop came before conn->ws was set */
-        wsk__ws_goaway(conn);
     wsk__conn_post(conn, WSK__POST_LOOK); /* to set its deadlines */
     return true;
 }

@@ -40,16 +40,10 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
     return wsk__ws_serve(th, conn);
 }
 
-static void drain(struct wsk__conn *conn)
-{
-    if (conn->conns->goaway_spread_ms == 0)
-        wsk__ws_goaway(conn);
-}
-
 static void end(struct wsk__conn *conn)
 {
     if (wsk__conn_is_open(conn))
-        wsk__ws_lost(conn);
+        wsk__ws_end(conn);
     else
         wsk__conn_close(conn);
 }
@@ -73,7 +67,7 @@ const struct wsk__protocol_ops wsk__websocket_protocol = {
     .posted = on_posted,
     .expired = wsk__ws_expired,
     .due_ms = wsk__ws_deadline,
-    .drain = drain,
+    .drain = wsk__ws_drain,
     .end = end,
     .close_locked = close_locked,
     .closed = on_closed,

@@ -2,6 +2,7 @@
 
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/drain.h"
 #include "net/conn/load.h"
 #include "net/conn/lock.h"
 #include "net/dispatch/call.h"
@@ -26,7 +27,9 @@
 #include <stdatomic.h>
 
 enum {
-    READS_MAX = 16, /* reads of one connection before others have a turn */
+    READS_MAX = 16,    /* reads of one connection before others have a turn */
+    NOTICE_MS = 1000,  /* for the event `draining`, before the Close */
+    FAREWELL_MS = 100, /* for the peer's Close, once the server's time is up */
 };
 
 /* Return true if the transport can be ended: both Closes were exchanged and
@@ -57,14 +60,24 @@ static uint64_t away_ms_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
     return wsk__recent_ms(ws->calling_ms) + WSK__AWAY_MS;
 }
 
-/* Return when to tell this peer that the server stops: spread by its address,
- * as good as random. */
-static uint64_t goaway_due(const struct wsk__conn *conn)
+/* Return when to close because the server leaves; UINT64_MAX: it does not. The
+ * application is told first, unless it has no thread for that. */
+static uint64_t leave_due_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
-    const struct wsk__conns *conns = conn->conns;
-    uint32_t mixed = (uint32_t)((uintptr_t)conn >> 4) * 2654435761u;
+    const struct wsk__served *ws = conn->ws;
+    const struct wsk__drain *drain = &conn->conns->drain;
+    uint64_t due, from;
 
-    return conns->goaway_ms + ((uint64_t)mixed * conns->goaway_spread_ms >> 32);
+    if (!conn->conns->draining || !wsk_ws_can_send(&ws->engine))
+        return UINT64_MAX;
+    due = wsk__drain_close_due(conn, ws->opened_ms);
+    if (drain->forced_ms != 0 ||
+        (ws->notice != WSK__NOTICE_DUE && ws->notice != WSK__NOTICE_RUNS))
+        return due;
+    from = atomic_load(&drain->began_ms);
+    if (from < ws->opened_ms)
+        from = ws->opened_ms;
+    return due > from + NOTICE_MS ? due : from + NOTICE_MS;
 }
 
 /* Start the peer's time to answer our Close, at the first look after that was
@@ -85,6 +98,7 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
     const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__served *ws = conn->ws;
     uint64_t due = UINT64_MAX, heard = conn->since_ms;
+    uint64_t forced_ms = conn->conns->drain.forced_ms;
 
     if (!wsk_ws_can_send(&ws->engine)) {
         uint64_t from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
@@ -92,8 +106,8 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
         assert(ws->closing);
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
                                                     : cfg->ws_close_timeout_ms);
-    } else if (conn->conns->draining) {
-        due = goaway_due(conn);
+        if (forced_ms != 0 && due > forced_ms + FAREWELL_MS)
+            due = forced_ms + FAREWELL_MS;
     } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
         due = ws->ping_ms + cfg->ws_ping_timeout_ms;
     } else if (cfg->ws_ping_interval_ms > 0) {
@@ -103,6 +117,8 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
     if (wsk_ws_can_send(&ws->engine) &&
         due > wsk__ws_stall_deadline_locked(conn))
         due = wsk__ws_stall_deadline_locked(conn);
+    if (due > leave_due_locked(conn))
+        due = leave_due_locked(conn);
     return due;
 }
 
@@ -302,9 +318,14 @@ static void on_silence_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     }
 }
 
-static void goaway_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
+/* Close: the server leaves. */
+static void leave_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
-    wsk_ws_send_close(&conn->ws->engine, 1001, NULL, 0);
+    wsk_str reason = wsk__drain_reason(conn->conns);
+
+    if (wsk_ws_send_close(&conn->ws->engine, conn->conns->drain.code,
+                          (const uint8_t *)reason.p, reason.len) == WSK_E_NOMEM)
+        wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
     wsk__ws_collect_locked(conn);
     wsk__ws_flush_locked(conn);
 }
@@ -337,9 +358,8 @@ wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
     if (is_handed_out_locked(conn->ws) &&
         away_ms_locked(conn->ws) <= conn->conns->loop->now_ms) {
         take_over_locked(conn);
-    } else if (conn->conns->draining && wsk_ws_can_send(&conn->ws->engine) &&
-               goaway_due(conn) <= conn->conns->loop->now_ms) {
-        goaway_locked(conn);
+    } else if (leave_due_locked(conn) <= conn->conns->loop->now_ms) {
+        leave_locked(conn);
     } else if (wsk_ws_can_send(&conn->ws->engine) &&
                wsk__ws_has_stalled_locked(conn)) {
         wsk__ws_give_up_locked(conn);
@@ -361,19 +381,21 @@ wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
     return wsk__ws_serve(th, conn);
 }
 
-void wsk__ws_goaway(struct wsk__conn *conn)
+void wsk__ws_drain(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
-    if (wsk__conn_is_open(conn))
-        goaway_locked(conn);
+    wsk__ws_notice_locked(conn);
     wsk__conn_unlock(conn);
+    wsk__rearm(conn);
+    wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
-void wsk__ws_lost(struct wsk__conn *conn)
+void wsk__ws_end(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
-    wsk__ws_give_up_locked(conn);
+    leave_locked(conn);
     wsk__conn_unlock(conn);
+    wsk__rearm(conn);
     wsk__conn_post(conn, WSK__POST_LOOK);
 }
 

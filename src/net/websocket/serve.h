@@ -18,15 +18,16 @@ uint64_t wsk__ws_deadline(struct wsk__conn *conn);
 /* Act on that deadline, which has passed. */
 wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn);
 
+/* Prepare its end: the server leaves, see conns->drain. */
+void wsk__ws_drain(struct wsk__conn *conn);
+
+/* Send the Close frame now, and give the peer a moment for its own: the
+ * server's time is up. */
+void wsk__ws_end(struct wsk__conn *conn);
+
 /* ---- any thread that holds no lock ---- */
 
 /* Close, unless handlers were attached: the request's handler has returned. */
 void wsk__ws_handler_done(struct wsk__conn *conn);
-
-/* Close with 1001. */
-void wsk__ws_goaway(struct wsk__conn *conn);
-
-/* Give the transport up; its events are still delivered. */
-void wsk__ws_lost(struct wsk__conn *conn);
 
 #endif

@@ -9,6 +9,7 @@
 #include "net/mailbox/outbox.h"
 #include "net/mailbox/served.h"
 #include "net/os/life.h"
+#include "net/websocket/events.h"
 #include "net/websocket/receive.h"
 #include "net/websocket/send.h"
 #include "ws/conn.h"
@@ -134,6 +135,11 @@ static bool served_can_send(const wsk_conn *handle)
     return can;
 }
 
+static bool served_draining(const wsk_conn *handle)
+{
+    return wsk__conn_of(handle)->conns->draining;
+}
+
 static bool served_latency(const wsk_conn *handle, uint32_t *us)
 {
     struct wsk__conn *conn = wsk__conn_of(handle);
@@ -170,6 +176,7 @@ static wsk_status served_attach(wsk_conn *handle,
         conn->ws->handlers = handlers;
         conn->ws->handlers_user = user;
         conn->ws->connect_due = true;
+        wsk__ws_notice_locked(conn);
         conn->ws->hear |= handlers->ping != NULL || handlers->pong != NULL;
         st = WSK_OK;
     }
@@ -189,6 +196,7 @@ const struct wsk__websocket_ops wsk__websocket_served = {
     .buffered = served_buffered,
     .is_full = served_is_full,
     .can_send = served_can_send,
+    .draining = served_draining,
     .closed = served_closed,
     .deflates = served_deflates,
     .latency = served_latency,
