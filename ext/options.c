@@ -105,11 +105,16 @@ int ext_options_fill(wsk_server_config *cfg, PyObject *kept, PyObject *options)
     PyObject *key, *value;
     Py_ssize_t pos = 0;
 
+    char error[160];
+
     wsk_config_init(cfg);
     while (options != NULL && PyDict_Next(options, &pos, &key, &value))
         if (set_option(cfg, kept, key, value) < 0)
             return -1;
-    return 0;
+    if (wsk_config_check(cfg, error) == WSK_OK)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, error);
+    return -1;
 }
 
 /* Return the elements of a text as a list of str; one ends before a character

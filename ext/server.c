@@ -184,6 +184,14 @@ PyDoc_STRVAR(stop_doc,
              "call, is immediate. Before start() it is remembered: "
              "that ends at once.");
 
+PyDoc_STRVAR(drain_doc,
+             "drain(ms=None, *, idle_ms=None, spread_ms=None, delay_ms=0, "
+             "part=0, parts=1,\n      code=None, successor=False)\n\n"
+             "Ask the server to leave, and lose nothing that was accepted; "
+             "returns at once.\nSee wsk_server_drain() in wsocket.h. None: "
+             "what the options say. A later call\nchanges what is left of the "
+             "way; ms=0 is immediate.");
+
 PyDoc_STRVAR(join_doc,
              "join(timeout=None) -> bool\n\n"
              "Wait until the server has stopped: True; False when `timeout` "
@@ -204,6 +212,8 @@ static PyMethodDef Server_methods[] = {
     {"start", ext_server_start, METH_NOARGS, start_doc},
     {"stop", EXT_METHOD(ext_server_stop), METH_FASTCALL | METH_KEYWORDS,
      stop_doc},
+    {"drain", EXT_METHOD(ext_server_drain), METH_FASTCALL | METH_KEYWORDS,
+     drain_doc},
     {"join", EXT_METHOD(ext_server_join), METH_FASTCALL | METH_KEYWORDS,
      join_doc},
     {"reopen_logs", ext_server_reopen_logs, METH_NOARGS, reopen_logs_doc},

@@ -103,12 +103,40 @@ PyObject *ext_server_start(PyObject *op, PyObject *unused)
         return ext_raise(self->st, st, "the server cannot start");
     }
     if (self->early_stops > 0) {
-        wsk_server_stop(self->srv, self->early_stops > 1 ? 0 : self->early_ms);
+        if (self->early_stops > 1)
+            self->early.ms = 0;
+        wsk_server_drain(self->srv, &self->early);
         self->stop_early = true;
     }
     ext_server_set_phase(self, PHASE_SERVING);
     Py_XSETREF(self->st->errors, ext_ref(self->errors));
     Py_RETURN_NONE;
+}
+
+/* Let the server leave, or remember that it is to. `stop`: as
+ * wsk_server_stop(). */
+static void leave(ServerObject *self, const wsk_drain *how, bool stop)
+{
+    if (self->phase == PHASE_NEW) {
+        if (self->early_stops++ == 0 || how->ms == 0)
+            self->early = *how;
+        return;
+    }
+    if (!ext_server_is_ours(self) &&
+        (self->phase != PHASE_STARTING || self->pid != getpid()))
+        return;
+    if (stop)
+        wsk_server_stop(self->srv, how->ms == WSK_AUTO_MS ? -1 : (int)how->ms);
+    else
+        wsk_server_drain(self->srv, how);
+    if (self->phase == PHASE_STARTING) {
+        self->stop_early = true;
+        return;
+    }
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static const struct ext_signature stop_sig = {"stop", 0, 1,
@@ -117,28 +145,101 @@ static const struct ext_signature stop_sig = {"stop", 0, 1,
 PyObject *ext_server_stop(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames)
 {
-    ServerObject *self = Server_CAST(op);
+    wsk_drain how = {.idle_ms = WSK_AUTO_MS, .spread_ms = WSK_AUTO_MS};
     int ms;
 
     if (ext_timeout_arg(&stop_sig, args, nargs, kwnames, &ms) < 0)
         return NULL;
-    if (self->phase == PHASE_NEW) {
-        if (self->early_stops++ == 0 || ms == 0)
-            self->early_ms = ms;
-        Py_RETURN_NONE;
+    how.ms = ms < 0 ? WSK_AUTO_MS : (uint32_t)ms;
+    leave(Server_CAST(op), &how, true);
+    Py_RETURN_NONE;
+}
+
+/* Read a number of milliseconds; None and NULL: what the options say. */
+static int ms_arg(PyObject *given, const char *name, uint32_t *ms)
+{
+    long number;
+
+    if (given == NULL || given == Py_None)
+        return 0;
+    number = ext_small_number(given);
+    if (number == -1 && PyErr_Occurred())
+        return -1;
+    if (number < 0 || number >= WSK_AUTO_MS) {
+        PyErr_Format(PyExc_ValueError, "%s must be from 0 to %u, not %R", name,
+                     (unsigned)WSK_AUTO_MS - 1, given);
+        return -1;
     }
-    if (self->phase == PHASE_STARTING && self->pid == getpid()) {
-        wsk_server_stop(self->srv, ms);
-        self->stop_early = true;
-        Py_RETURN_NONE;
+    *ms = (uint32_t)number;
+    return 0;
+}
+
+/* Ask the option of the same meaning. */
+static bool is_close_code(uint32_t code)
+{
+    wsk_server_config cfg;
+    char text[16];
+
+    wsk_config_init(&cfg);
+    PyOS_snprintf(text, sizeof text, "%u", (unsigned)code);
+    return wsk_config_set(&cfg, "ws_stop_code", text, NULL) == WSK_OK;
+}
+
+enum drain_arg { MS, IDLE, SPREAD, DELAY, PART, PARTS, CODE, SUCCESSOR };
+
+static const char *const DRAIN_ARGS[] = {"ms",       "idle_ms",  "spread_ms",
+                                         "delay_ms", "part",     "parts",
+                                         "code",     "successor"};
+
+static const struct ext_signature drain_sig = {
+    "drain", 0, sizeof DRAIN_ARGS / sizeof *DRAIN_ARGS, DRAIN_ARGS};
+
+/* Read the arguments of drain(). -1 with an exception set. */
+static int read_drain(PyObject *const *given, wsk_drain *how)
+{
+    uint32_t code = 0;
+    uint32_t *const number[] = {&how->ms,       &how->idle_ms, &how->spread_ms,
+                                &how->delay_ms, &how->part,    &how->parts,
+                                &code};
+    int successor = 0;
+
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(number); i++)
+        if (ms_arg(given[i], DRAIN_ARGS[i], number[i]) < 0)
+            return -1;
+    if (given[DELAY] == Py_None)
+        how->delay_ms = WSK_AUTO_MS;
+    if (how->part >= how->parts) {
+        PyErr_Format(PyExc_ValueError, "part must be below parts");
+        return -1;
     }
-    if (!ext_server_is_ours(self))
-        Py_RETURN_NONE;
-    wsk_server_stop(self->srv, ms);
-    pthread_mutex_lock(&self->lock);
-    self->stopping = true;
-    pthread_cond_broadcast(&self->changed);
-    pthread_mutex_unlock(&self->lock);
+    if (code != 0 && !is_close_code(code)) {
+        PyErr_Format(PyExc_ValueError, "no Close may have the code %u",
+                     (unsigned)code);
+        return -1;
+    }
+    how->code = (uint16_t)code;
+    if (given[SUCCESSOR] != NULL)
+        successor = PyObject_IsTrue(given[SUCCESSOR]);
+    how->successor = successor > 0;
+    return successor < 0 ? -1 : 0;
+}
+
+PyObject *ext_server_drain(PyObject *op, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *given[sizeof DRAIN_ARGS / sizeof *DRAIN_ARGS];
+    wsk_drain how = {.ms = WSK_AUTO_MS,
+                     .idle_ms = WSK_AUTO_MS,
+                     .spread_ms = WSK_AUTO_MS,
+                     .parts = 1};
+
+    if (nargs > 1)
+        return PyErr_Format(PyExc_TypeError,
+                            "drain() takes one positional argument");
+    if (ext_args(&drain_sig, args, nargs, kwnames, given) < 0 ||
+        read_drain(given, &how) < 0)
+        return NULL;
+    leave(Server_CAST(op), &how, false);
     Py_RETURN_NONE;
 }
 

@@ -31,8 +31,8 @@ typedef struct {
     unsigned long n_threads;
     unsigned long starter; /* the thread in start() */
     bool stop_early;       /* stop() was called meanwhile */
-    int early_stops;       /* calls of stop() before start(), */
-    int early_ms;          /* and what the first said */
+    int early_stops;       /* calls of stop() and drain() before start(), */
+    wsk_drain early;       /* and what the first said, or one with 0 ms */
     bool binding;          /* a thread is in wsk_server_listen() */
     bool complained;       /* logged: the system gives no thread */
 
@@ -84,6 +84,8 @@ PyObject *ext_server_can_start(PyObject *op, PyObject *unused);
 PyObject *ext_server_start(PyObject *op, PyObject *unused);
 PyObject *ext_server_stop(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames);
+PyObject *ext_server_drain(PyObject *op, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames);
 PyObject *ext_server_join(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames);
 PyObject *ext_server_exit(PyObject *op, PyObject *unused);

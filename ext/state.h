@@ -19,6 +19,7 @@
     X(onmessage, "onmessage")                                                  \
     X(onclose, "onclose")                                                      \
     X(ondrain, "ondrain")                                                      \
+    X(ondraining, "ondraining")                                                \
     X(websocket_class, "websocket_class")                                      \
     X(on_ping, "on_ping")                                                      \
     X(on_pong, "on_pong")                                                      \

@@ -153,8 +153,8 @@
     "attach($self, app, /)\n--\n\n"                                            \
     "Give the WebSocket to app.onconnect, app.onmessage and app.onclose, "     \
     "and\n"                                                                    \
-    "app.ondrain if there is one. The handler may return; no thread waits\n"   \
-    "for the messages.\n\n"                                                    \
+    "app.ondrain and app.ondraining if they exist. The handler may return;\n"  \
+    "no thread waits for the messages.\n\n"                                    \
     "TypeError: app does not have them. WebSocketError: attached already,\n"   \
     "or not called by the handler in its own thread."
 
@@ -182,6 +182,11 @@
     "The code that our side has sent, when it has ended; None if it has "      \
     "sent\n"                                                                   \
     "no Close. 1007 or 1009, say, if it gave the peer up."
+
+#define DOC_DRAINING                                                           \
+    "True once the server leaves: the WebSocket will be closed soon. An "      \
+    "app's\n"                                                                  \
+    "ondraining is called then. False on other servers, and for a client."
 
 #define DOC_LATENCY                                                            \
     "Seconds from the last of our pings that was answered to its answer,\n"    \

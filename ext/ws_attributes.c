@@ -175,6 +175,14 @@ static PyObject *get_do_compress(PyObject *op, void *unused)
     return PyBool_FromLong(self->conn != NULL && wsk_conn_deflates(self->conn));
 }
 
+static PyObject *get_draining(PyObject *op, void *unused)
+{
+    const WebSocketObject *self = WebSocket_CAST(op);
+
+    (void)unused;
+    return PyBool_FromLong(self->conn != NULL && wsk_conn_draining(self->conn));
+}
+
 static PyObject *get_logger(PyObject *op, void *unused)
 {
     (void)unused;
@@ -222,6 +230,7 @@ PyGetSetDef ext_ws_getset[] = {
      "The reason that our side has sent with it, or None.", NULL},
     {"close_clean", get_close_clean, NULL,
      "True when both sides said that it ends.", NULL},
+    {"draining", get_draining, NULL, DOC_DRAINING, NULL},
     {"do_compress", get_do_compress, NULL,
      "True when compression was negotiated.", NULL},
     {"on_ping", ext_ws_get_hook, ext_ws_set_hook, DOC_ON_PING, NULL},

@@ -220,14 +220,27 @@ static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
         fire_take(self, self->st->names.onmessage, message);
 }
 
-/* An application may lack ondrain. */
+/* Fire an event that an application may lack. */
+static void fire_optional(WebSocketObject *self, PyObject *name)
+{
+    if (PyObject_HasAttr(self->app, name))
+        fire_take(self, name, ext_ref((PyObject *)self));
+}
+
 static void on_drain(wsk_conn *conn, void *user)
 {
     WebSocketObject *self = user;
 
     (void)conn;
-    if (PyObject_HasAttr(self->app, self->st->names.ondrain))
-        fire_take(self, self->st->names.ondrain, ext_ref(user));
+    fire_optional(self, self->st->names.ondrain);
+}
+
+static void on_draining(wsk_conn *conn, void *user)
+{
+    WebSocketObject *self = user;
+
+    (void)conn;
+    fire_optional(self, self->st->names.ondraining);
 }
 
 /* The last event: give back the reference of attach(). */
@@ -247,6 +260,7 @@ static const wsk_ws_handlers EVENTS = {
     .ping = on_control,
     .pong = on_control,
     .drain = on_drain,
+    .draining = on_draining,
     .close = on_close,
     .masked = true,
 };

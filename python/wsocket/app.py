@@ -30,7 +30,7 @@ from .framework import Framework
 from .handshake import OnHandshake, judge
 from .middleware import Middleware, is_attempt
 
-EVENTS = ("onconnect", "onmessage", "ondrain", "onclose")
+EVENTS = ("onconnect", "onmessage", "ondrain", "ondraining", "onclose")
 
 
 class WSocketApp(Framework):
@@ -42,7 +42,8 @@ class WSocketApp(Framework):
     ``WSocketApp()`` with handlers in ``onconnect``, ``onmessage``, ``onclose``
         serves WebSockets by events; no thread waits for a connection. Handlers
         in ``ondrain`` are called when a slow client has room again, see
-        ``client.is_full``.
+        ``client.is_full``, and those in ``ondraining`` when the server leaves,
+        before the client is closed.
     ``WSocketApp()`` with routes
         is a ``Framework``; a WebSocket goes to the events, if there are any,
         else to the route of its path.
@@ -72,6 +73,7 @@ class WSocketApp(Framework):
     onconnect: Any
     onmessage: Any
     ondrain: Any
+    ondraining: Any
     onclose: Any
 
     def __init__(

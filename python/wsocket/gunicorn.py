@@ -102,7 +102,8 @@ class Worker(base.Worker):  # type: ignore[misc]
     #: Options of ``wsocket.Server`` that gunicorn has no setting for.
     options: dict[str, Any] = {}
 
-    quick = False
+    quick = False  # stops without waiting
+    enough = False  # has come to max_requests
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -188,7 +189,12 @@ class Worker(base.Worker):  # type: ignore[misc]
             os.read(self.PIPE[0], 4096)
 
     def _end(self, server: Server) -> None:
-        server.stop(0 if self.quick else self.cfg.graceful_timeout)
+        if self.quick:
+            server.stop(0)
+        else:
+            server.drain(
+                self.cfg.graceful_timeout, successor=self._is_replaced()
+            )
         try:
             while not server.join(TICK / 2):
                 self.notify()
@@ -196,6 +202,21 @@ class Worker(base.Worker):  # type: ignore[misc]
                     server.stop(0)
         except TimeoutError as exc:
             self.log.warning("%s; they are abandoned", exc)
+
+    def _is_replaced(self) -> bool:
+        """Return True if other workers, now or soon, accept at the listeners.
+        gunicorn closes its own before it stops all workers, and keeps them when
+        it replaces one."""
+        ours = {
+            "socket:[%d]" % os.fstat(listener.fileno()).st_ino
+            for listener in self.sockets
+        }
+        folder = "/proc/%d/fd" % self.ppid
+        try:
+            theirs = {os.readlink(entry.path) for entry in os.scandir(folder)}
+        except OSError:  # no Linux, or a master of another user
+            return self.enough
+        return ours <= theirs
 
     def _app(self) -> Application:
         if self.cfg.max_requests > 0:
@@ -206,6 +227,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
+            self.enough = True
             os.write(self.PIPE[1], b"1")
 
     def _share_log(self) -> None:

@@ -92,7 +92,7 @@ def _run_classes(
     # Serve in a thread, so that this one is free to handle a signal.
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    with server, _stop_on_signals(server.shutdown, None):
+    with server, _stop_on_signals(lambda *_: server.shutdown(), None):
         print(
             "wsocket %s serves %s on http://%s:%d/%s (Ctrl-C stops it)"
             % (
@@ -114,7 +114,9 @@ def serve(server: Server, name: str) -> None:
 
     Raise ``TimeoutError`` if handlers still run at the end.
     """
-    with _stop_on_signals(server.stop, server.reopen_logs, server._tell_wait):
+    with _stop_on_signals(
+        server._stop_by_signal, server.reopen_logs, server._tell_wait
+    ):
         server.start()
         print(
             "wsocket %s serves %s on %s (Ctrl-C stops it)"
@@ -149,12 +151,13 @@ def _name_of(app: Application) -> str:
 
 @contextlib.contextmanager
 def _stop_on_signals(
-    stop_it: Callable[[], None],
+    stop_it: Callable[[int, bool], None],
     reopen_logs: Optional[Callable[[], None]],
     tell_wait: Optional[Callable[[str], None]] = None,
 ) -> Iterator[None]:
     """Stop a server on SIGINT and SIGTERM, and reopen its logs on SIGUSR1. The
-    first signal prints what the stop waits for. Only the main thread can set
+    first signal prints what the stop waits for. ``stop_it`` gets the number of
+    the signal, and whether it came after another. Only the main thread can set
     handlers. A signal that is ignored, as in a background job of a shell, or
     handled outside Python, is left alone."""
     before: dict[signal.Signals, Any] = {}
@@ -162,7 +165,7 @@ def _stop_on_signals(
 
     def stop(number: int, frame: object) -> None:
         asked.append(number)
-        stop_it()
+        stop_it(number, len(asked) > 1)
         if tell_wait is not None and len(asked) == 1:
             again = "Ctrl-C" if number == signal.SIGINT else "signal"
             tell_wait("another " + again)

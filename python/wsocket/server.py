@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 import os
 import signal
 import sys
@@ -65,6 +66,8 @@ class Server:
             served, host=host, port=port, **options
         )
         self._graceful = options.get("graceful_timeout")
+        self._stop_delay: Any = options.get("stop_delay")
+        self._serves_on = False  # for stop_delay
         kind = type(served)
         self._server._events_only = (
             issubclass(kind, WSocketApp)
@@ -110,13 +113,70 @@ class Server:
     def stop(self, timeout: Optional[float] = None) -> None:
         """Ask the server to stop, and return at once.
 
-        Running handlers have ``timeout`` seconds, by default
-        ``graceful_timeout``. Zero, or a second call, is immediate.
+        What was accepted is finished, as by ``drain()``: running handlers have
+        ``timeout`` seconds, by default ``graceful_timeout``. Zero, or a second
+        call, is immediate.
         """
         self._server.stop(timeout)
 
+    def drain(
+        self,
+        timeout: Optional[float] = None,
+        *,
+        idle: Optional[float] = None,
+        spread: Optional[float] = None,
+        delay: Optional[float] = 0,
+        part: int = 0,
+        parts: int = 1,
+        code: Optional[int] = None,
+        successor: bool = False,
+    ) -> None:
+        """Ask the server to leave, and return at once.
+
+            server.drain(successor=True)  # another process accepts
+
+        Times are seconds; None takes an option: ``graceful_timeout`` for
+        handlers and WebSockets, ``drain_idle`` (with a successor, else 0.1) for
+        a request on an idle connection, ``ws_drain`` for the time over which
+        WebSockets are closed, ``stop_delay`` for the time to serve on before
+        all that. Of ``parts`` servers that leave together each has its
+        ``part`` of ``spread``. ``code`` closes the WebSockets instead of
+        ``ws_stop_code``, or ``ws_restart_code`` with a successor. With a
+        ``successor`` connections that wait to be accepted are left to it.
+
+        A later call changes what is left of the way.
+        """
+        self._server.drain(
+            _ms(timeout),
+            idle_ms=_ms(idle),
+            spread_ms=_ms(spread),
+            delay_ms=_ms(delay),
+            part=part,
+            parts=parts,
+            code=code,
+            successor=successor,
+        )
+
+    def _stop_by_signal(self, number: int, again: bool) -> None:
+        """Stop as a signal asks: SIGTERM after ``stop_delay``; SIGINT, of a
+        person who waits, without a pause between WebSockets. ``again``: it is
+        not the first."""
+        if again:
+            self.stop(0)
+        elif number == signal.SIGINT:
+            self.drain(spread=0)
+        else:
+            self._serves_on = float(self._stop_delay or 0) > 0
+            self.drain(delay=None)
+
     def _tell_wait(self, again: str) -> None:
         """Print what a stop waits for, if it does not end at once."""
+        if self._serves_on:
+            _tell(
+                "wsocket: serving on for %s s before the stop; %s ends it now"
+                % (self._stop_delay, again)
+            )
+            return
         until = time.monotonic() + AT_ONCE
         while any(self._server.pending()) and time.monotonic() < until:
             time.sleep(AT_ONCE / 10)
@@ -161,7 +221,7 @@ class Server:
                 return self.join()
             except KeyboardInterrupt:
                 interrupts += 1
-                self.stop()
+                self._stop_by_signal(signal.SIGINT, interrupts > 1)
 
     def __enter__(self) -> Server:
         return self.start()
@@ -170,6 +230,10 @@ class Server:
         self.stop()
         with contextlib.suppress(TimeoutError):
             self.join()
+
+
+def _ms(seconds: Optional[float]) -> Optional[int]:
+    return None if seconds is None else max(0, math.ceil(seconds * 1000))
 
 
 def _pending_text(requests: int, websockets: int, others: int) -> str:

@@ -75,7 +75,7 @@ def test_stopping_closes_the_clients(serve):
         site.server.stop()
         assert closing_code(client) == 1001
     assert site.server.join(20)
-    assert recorder.heard[-1] == ("close", "", 1001)
+    assert recorder.heard[-1] == ("close", "stop", 1001)
 
 
 def test_handlers_may_send_and_close(serve):
