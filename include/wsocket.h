@@ -112,6 +112,7 @@ typedef struct wsk_str {
     TEXT(host, "127.0.0.1", "name or address to listen on; localhost listens on IPv4 and IPv6, an empty text on every address") \
     COUNT(port, 8080, "TCP port to listen on; 0 picks a free one and prints it") \
     COUNT(backlog, 2048, "maximum number of connections that the kernel queues before they are accepted") \
+    FLAG(accept_balance, true, "leave new connections to the workers that have fewer, where several processes share a listening socket and a board") \
     COUNT(threads, 64, "maximum number of handlers that run at once; those that wait for their peer (in receive(), for a body, or for a slow reader) do not count") \
     COUNT(max_parked, 10000, "maximum number of WebSocket handlers, and of other handlers that wait for their peer; beyond it an upgrade is answered 503, and a handler that waits counts in threads") \
     COUNT(max_connections, 0, "maximum number of open connections; at the maximum a new one closes the one that has been idle longest, or waits if none is idle; 0 means as many as the limit of file descriptors allows") \
@@ -875,6 +876,127 @@ WSK_API void wsk_server_log(wsk_server *srv, wsk_log_level level,
  * begins with '[' is indented, so that only entries begin with it. The rest is
  * as with wsk_server_log(). */
 WSK_API void wsk_server_log_text(wsk_server *srv, const char *text, size_t len);
+
+/* ---------------------------------------------------- worker processes --- */
+
+/**
+ * Memory that the worker processes of one service share. Each worker
+ * keeps its state and its counts in a slot of it. A parent makes the board and
+ * forks; a program that is executed instead opens it by its descriptor.
+ *
+ * Workers that share a listening socket (bind=fd:N) and a board accept by
+ * count: one that has more connections than another lets the others accept
+ * first. An idle worker always accepts, even if the board is wrong, so a worker
+ * that is stopped, hangs or was killed delays no client.
+ *
+ * examples/c/prefork.c is a whole parent.
+ */
+typedef struct wsk_board wsk_board;
+
+/* clang-format off */
+#define WSK_WORKER_STATE_LIST(X)                                               \
+    X(FREE,     "free")     /* no process has the slot */                      \
+    X(BOOT,     "boot")     /* of wsk_server_set_board() */                    \
+    X(READY,    "ready")    /* serves, and accepts no connections */        \
+    X(SERVING,  "serving")  /* accepts */                                   \
+    X(DRAINING, "draining") /* a stop has begun */                                     \
+    X(GONE,     "gone")     /* the server has ended */
+/* clang-format on */
+
+typedef enum wsk_worker_state {
+#define X(name, text) WSK_WORKER_##name,
+    WSK_WORKER_STATE_LIST(X)
+#undef X
+} wsk_worker_state;
+
+/** Return the word for a state; a static string. */
+WSK_API const char *wsk_worker_state_text(wsk_worker_state state);
+
+/** A slot of a board, at one moment. */
+typedef struct wsk_worker {
+    wsk_worker_state state;
+    uint32_t pid; /* of the worker; 0: free */
+    uint32_t generation;
+    uint32_t connections; /* open */
+} wsk_worker;
+
+/**
+ * Make a board with 2 * workers + 8 slots, which is room for a replacement
+ * beside each worker. workers: 1 to 1000.
+ *
+ * NULL with errno. wsk_board_free() it; the servers that have it keep the
+ * memory as long as they need it.
+ */
+WSK_API wsk_board *wsk_board_new(unsigned workers);
+
+/** Open the board that another process has made. The board owns fd, which
+ * becomes close-on-exec. NULL with errno, and fd is still the caller's;
+ * EBADMSG: it is no board, or one of another version of this library. */
+WSK_API wsk_board *wsk_board_open(int fd);
+
+WSK_API void wsk_board_free(wsk_board *board); /* NULL: does nothing */
+
+/** Return the descriptor, which is close-on-exec; owned by the board. */
+WSK_API int wsk_board_fd(const wsk_board *board);
+
+/** Return what wsk_board_new() was given, and the number of slots. */
+WSK_API unsigned wsk_board_workers(const wsk_board *board);
+WSK_API unsigned wsk_board_slots(const wsk_board *board);
+
+/** Read a slot, from 0. Returns WSK_OK; WSK_E_ARG (there is no such slot). */
+WSK_API wsk_status wsk_board_look(const wsk_board *board, unsigned slot,
+                                  wsk_worker *out);
+
+/**
+ * Free the slot of a worker that has ended and been waited for: its counters
+ * are added to those of the dead, and wsk_board_take_first() can succeed for
+ * another. Only the parent, in one thread. Returns WSK_OK; WSK_E_ARG.
+ */
+WSK_API wsk_status wsk_board_clear(wsk_board *board, unsigned slot);
+
+/** Return true if the worker in `slot` is the first one, which it becomes if
+ * there is none, and stays until wsk_board_clear(). So work that only one
+ * process must do has one, such as a scheduler. Any thread. */
+WSK_API bool wsk_board_take_first(wsk_board *board, unsigned slot);
+
+/**
+ * Give a server a slot, before the start, in the process that will run it; the
+ * server must have been made in that process, too. It then starts without
+ * accepting: see wsk_server_accept(). `generation` is the parent's to choose.
+ *
+ * Returns WSK_OK; WSK_E_ARG (no such slot); WSK_E_STATE (a process has the
+ * slot, or the server has one, or has started).
+ */
+WSK_API wsk_status wsk_server_set_board(wsk_server *srv, wsk_board *board,
+                                        unsigned slot, uint32_t generation);
+
+/**
+ * Begin to accept connections, or cease; those that are open go on, and the
+ * listening sockets stay open. Without a call a server accepts from its start
+ * on, unless it has a board. Does not wait. Any thread; async-signal-safe.
+ *
+ * A server that accepts already looks at its listening sockets again. Tell the
+ * other workers so when one has died: it may have been woken for a connection,
+ * and they were not.
+ *
+ * Returns WSK_OK; WSK_E_STATE (a forked child of the process that runs it).
+ */
+WSK_API wsk_status wsk_server_accept(wsk_server *srv, bool accept);
+
+/**
+ * Serve a connection that the server has not accepted: another program's, or
+ * one end of a socketpair(). Any thread. Once the server stops the connection
+ * is closed without an answer.
+ *
+ * Returns WSK_OK, and fd is the server's; WSK_E_ARG (no connected stream
+ * socket); WSK_E_STATE (the server has not started); WSK_E_NOMEM.
+ */
+WSK_API wsk_status wsk_server_adopt(wsk_server *srv, int fd);
+
+/** Return the number of CPUs that this process may use, at least 1: those it is
+ * bound to, or as many as the quota of its control groups pays for, rounded up,
+ * if that is less. */
+WSK_API unsigned wsk_cpus(void);
 
 /* ----------------------------------------------------------- answering --- */
 

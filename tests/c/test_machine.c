@@ -1,6 +1,7 @@
 #include "harness.h"
 
 #include "net/os/machine.h"
+#include "wsocket.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -99,5 +100,56 @@ TEST(what_is_no_list_of_groups_is_no_limit)
     memset(longest, 'a', sizeof(longest) - 1);
     memcpy(longest, "0::/", 4);
     EXPECT(wsk__cgroup_memory(longest, root) == UINT64_MAX);
+    end();
+}
+
+TEST(the_process_has_a_cpu)
+{
+    EXPECT(wsk_cpus() >= 1);
+}
+
+TEST(a_quota_pays_for_cpus_and_a_part_of_one_counts)
+{
+    begin();
+    write_file("a/cpu.max", "max 100000\n");
+    write_file("a/b/cpu.max", "250000 100000\n");
+    EXPECT(wsk__cgroup_cpus("0::/a\n", root) == UINT64_MAX);
+    EXPECT(wsk__cgroup_cpus("0::/a/b\n", root) == 3);
+    write_file("a/b/c/cpu.max", "400000 100000\n");
+    EXPECT(wsk__cgroup_cpus("0::/a/b/c\n", root) == 3);
+    write_file("a/b/cpu.max", "1000 100000\n");
+    EXPECT(wsk__cgroup_cpus("0::/a/b/c\n", root) == 1);
+    end();
+}
+
+TEST(version_1_has_quota_and_period_in_two_files)
+{
+    static const char self[] = "4:cpu,cpuacct:/x/y\n9:memory:/z\n0::/\n";
+
+    begin();
+    write_file("cpu,cpuacct/x/cpu.cfs_quota_us", "-1\n");
+    write_file("cpu,cpuacct/x/cpu.cfs_period_us", "100000\n");
+    EXPECT(wsk__cgroup_cpus(self, root) == UINT64_MAX);
+    write_file("cpu,cpuacct/x/y/cpu.cfs_quota_us", "200000\n");
+    EXPECT(wsk__cgroup_cpus(self, root) == UINT64_MAX); /* no period */
+    write_file("cpu,cpuacct/x/y/cpu.cfs_period_us", "100000\n");
+    EXPECT(wsk__cgroup_cpus(self, root) == 2);
+    write_file("cpu/x/cpu.cfs_quota_us", "50000\n");
+    write_file("cpu/x/cpu.cfs_period_us", "100000\n");
+    EXPECT(wsk__cgroup_cpus(self, root) == 1);
+    EXPECT(wsk__cgroup_cpus("5:cpuset:/x\n", root) == UINT64_MAX);
+    end();
+}
+
+TEST(a_quota_that_makes_no_sense_is_none)
+{
+    static const char *const TEXTS[] = {
+        "", "\n", "100000\n", "0 100000\n", "100000 0\n", "-5 3\n", "x y\n"};
+
+    begin();
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(*TEXTS); i++) {
+        write_file("cpu.max", TEXTS[i]);
+        EXPECT(wsk__cgroup_cpus("0::/\n", root) == UINT64_MAX);
+    }
     end();
 }

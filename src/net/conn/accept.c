@@ -1,6 +1,7 @@
 #include "net/conn/accept.h"
 
 #include "base/mem.h"
+#include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/idle.h"
@@ -19,6 +20,7 @@
 #include "net/os/stream.h"
 #include "wsocket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 
@@ -31,31 +33,146 @@ enum {
                             longer */
 };
 
-static void pause_accepting(struct wsk__conns *conns, bool pause)
+/* ------------------------------------------------------- the listeners --- */
+
+static bool watch(struct wsk__conns *conns, struct wsk__listener *listener)
 {
-    if (conns->accept_paused == pause || !conns->accepting)
-        return;
-    conns->accept_paused = pause;
+    if (!listener->watched)
+        listener->watched = wsk__poller_listen(
+            conns->loop->poller, conns->places.at[listener->i].fd, listener,
+            conns->balance.board != NULL);
+    return listener->watched;
+}
+
+static void unwatch(struct wsk__conns *conns, struct wsk__listener *listener)
+{
+    if (listener->watched)
+        wsk__poller_unlisten(conns->loop->poller,
+                             conns->places.at[listener->i].fd);
+    listener->watched = false;
+}
+
+static void unwatch_all(struct wsk__conns *conns)
+{
     for (size_t i = 0; i < conns->places.n; i++)
-        wsk__poller_want(conns->loop->poller, conns->places.at[i].fd,
-                         &conns->listeners[i], pause ? WSK__READ : 0,
-                         pause ? 0 : WSK__READ, true);
+        unwatch(conns, &conns->listeners[i]);
+}
+
+/* False: the system refuses, and none is watched. */
+static bool watch_all(struct wsk__conns *conns)
+{
+    for (size_t i = 0; i < conns->places.n; i++)
+        if (!watch(conns, &conns->listeners[i])) {
+            unwatch_all(conns);
+            return false;
+        }
+    return true;
+}
+
+/* Return true if all listeners are watched, or a pause, an order or the end
+ * says otherwise. True whenever the leader waits: an idle worker therefore
+ * accepts, even if the board is wrong. */
+static bool accepts_all(const struct wsk__conns *conns)
+{
+    if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
+        !conns->listening)
+        return true;
+    for (size_t i = 0; i < conns->places.n; i++)
+        if (!conns->listeners[i].watched)
+            return false;
+    return true;
 }
 
 void wsk__accept_pause(struct wsk__conns *conns)
 {
-    pause_accepting(conns, true);
+    if (conns->listening) {
+        conns->accept_paused = true;
+        unwatch_all(conns);
+    }
     conns->accept_due = false;
     wsk__loop_set_timer(conns->loop, &conns->accept_pause,
                         wsk__now_ms() + ACCEPT_PAUSE_MS);
 }
 
+/* Pause because the system has no more. */
+static void pause_for_want(struct wsk__conns *conns)
+{
+    if (!conns->accept_paused)
+        wsk__logf(conns->logs, WSK_LOG_WARNING,
+                  "accepting pauses: out of descriptors or memory (%u "
+                  "connections)",
+                  conns->n);
+    wsk__accept_pause(conns);
+}
+
+/* Watch the listeners, or try again later. */
+static void go_on(struct wsk__conns *conns)
+{
+    if (conns->accepting == WSK__ACCEPT_ON && !watch_all(conns))
+        pause_for_want(conns);
+}
+
+static void stop_pausing(struct wsk__conns *conns)
+{
+    if (!conns->accept_paused || !conns->listening)
+        return;
+    conns->accept_paused = false;
+    go_on(conns);
+}
+
 void wsk__accept_resume(struct wsk__conns *conns)
 {
     if (conns->accept_due)
-        pause_accepting(conns, false);
+        stop_pausing(conns);
     conns->accept_due = false;
 }
+
+/* Watch all listeners anew. This process is then the last of those that wait
+ * for each; and to add a listener looks at its queue, so that no connection is
+ * overlooked. Of all listeners, because one that is full must not be woken, in
+ * the place of others, by one that it has never accepted from. */
+static void watch_anew(struct wsk__conns *conns)
+{
+    if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
+        !conns->listening)
+        return;
+    unwatch_all(conns);
+    go_on(conns);
+}
+
+static enum wsk__accepting asked_of(const struct wsk__conns *conns)
+{
+    return (enum wsk__accepting)atomic_load_explicit(&conns->accept_asked,
+                                                     memory_order_relaxed);
+}
+
+static void say(struct wsk__conns *conns)
+{
+    wsk__balance_say(conns, conns->accepting == WSK__ACCEPT_ON
+                                ? WSK_WORKER_SERVING
+                                : WSK_WORKER_READY);
+}
+
+void wsk__accept_heed(struct wsk__conns *conns)
+{
+    enum wsk__accepting asked = asked_of(conns);
+
+    if (asked != conns->accepting && conns->listening) {
+        conns->accepting = asked;
+        if (asked == WSK__ACCEPT_OFF)
+            unwatch_all(conns);
+        else if (!conns->accept_paused)
+            go_on(conns);
+        say(conns);
+    }
+    if (atomic_load_explicit(&conns->accept_again, memory_order_relaxed)) {
+        atomic_store(&conns->accept_again, false);
+        watch_anew(conns);
+    }
+    assert(accepts_all(conns));
+}
+
+/* ----------------------------------------------------- the connections --- */
 
 static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
                       const struct wsk__address *peer,
@@ -82,9 +199,9 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
     return true;
 }
 
-static void welcome(struct wsk__conns *conns, int fd,
-                    const struct wsk__address *peer,
-                    const struct wsk__listener *listener)
+void wsk__accept_welcome(struct wsk__conns *conns, int fd,
+                         const struct wsk__address *peer,
+                         const struct wsk__listener *listener)
 {
     struct wsk__conn *conn = wsk__calloc(sizeof(*conn));
 
@@ -100,11 +217,11 @@ static void welcome(struct wsk__conns *conns, int fd,
 /* Return how many connections to accept in this turn. A final accept() that
  * returns EAGAIN costs half as much as a connection, and the poller will report
  * the rest. So accept only as many as recently came at once, doubling while
- * that falls short. */
+ * that falls short; but one while other workers have fewer. */
 static unsigned batch_of(const struct wsk__conns *conns,
                          struct wsk__listener *listener)
 {
-    if (listener->turn + 1 != conns->loop->turn)
+    if (listener->turn + 1 != conns->loop->turn || wsk__balance_is_above(conns))
         listener->batch = 1;
     else if (listener->more)
         listener->batch *= 2;
@@ -142,12 +259,7 @@ static bool make_room_or_pause(struct wsk__conns *conns)
 {
     if (make_room(conns, WSK__LIMIT_FILES))
         return true;
-    if (!conns->accept_paused)
-        wsk__logf(conns->logs, WSK_LOG_WARNING,
-                  "accepting pauses: out of descriptors or memory (%u "
-                  "connections)",
-                  conns->n);
-    wsk__accept_pause(conns);
+    pause_for_want(conns);
     return false;
 }
 
@@ -171,7 +283,7 @@ static enum took take_one(struct wsk__listener *listener, bool waits)
         return NO_ROOM;
     fd = wsk__accept(conns->places.at[listener->i].fd, &peer);
     if (fd >= 0) {
-        welcome(conns, fd, &peer, listener);
+        wsk__accept_welcome(conns, fd, &peer, listener);
         return TOOK_ONE;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -181,38 +293,48 @@ static enum took take_one(struct wsk__listener *listener, bool waits)
                : TOOK_GONE;
 }
 
-/* Accept a batch. The poller tells that one connection waits. */
+/* Accept a batch; return how many came. The poller tells that one connection
+ * waits. */
+static unsigned accept_batch(struct wsk__conns *conns,
+                             struct wsk__listener *listener)
+{
+    unsigned batch = batch_of(conns, listener), came = 0;
+
+    for (unsigned i = 0; i < batch && conns->listening; i++)
+        switch (take_one(listener, came == 0)) {
+        case TOOK_ONE:
+            came++;
+            break;
+        case TOOK_NONE:
+            listener->batch = i > 0 ? i : 1;
+            listener->more = false;
+            return came;
+        case TOOK_GONE:
+            break;
+        case NO_ROOM:
+            return came;
+        }
+    return came;
+}
+
 static wsk__leads on_listener(struct wsk__thread *th,
                               struct wsk__source *source, unsigned what)
 {
     struct wsk__listener *listener = (struct wsk__listener *)source;
     struct wsk__conns *conns = listener->conns;
-    unsigned batch = batch_of(conns, listener);
-    bool waits = true;
 
     wsk__assert_leads(th);
     (void)what;
-    for (unsigned i = 0; i < batch && conns->accepting; i++)
-        switch (take_one(listener, waits)) {
-        case TOOK_ONE:
-            waits = false;
-            break;
-        case TOOK_NONE:
-            listener->batch = i > 0 ? i : 1;
-            listener->more = false;
-            return true;
-        case TOOK_GONE:
-            break;
-        case NO_ROOM:
-            return true;
-        }
+    if (!wsk__balance_passes(conns, listener) &&
+        accept_batch(conns, listener) > 0 && wsk__balance_gives_way(conns))
+        watch_anew(conns);
     return true;
 }
 
 static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
 {
     wsk__assert_leads(th);
-    pause_accepting(WSK__OWNER(source, struct wsk__conns, accept_pause), false);
+    stop_pausing(WSK__OWNER(source, struct wsk__conns, accept_pause));
     return true;
 }
 
@@ -232,26 +354,25 @@ static void take_all(struct wsk__conns *conns)
 
 void wsk__accept_close(struct wsk__conns *conns)
 {
-    if (!conns->accepting)
+    if (!conns->listening)
         return;
-    for (size_t i = 0; i < conns->places.n; i++) {
-        wsk__poller_remove(conns->loop->poller, conns->places.at[i].fd);
+    unwatch_all(conns);
+    for (size_t i = 0; i < conns->places.n; i++)
         wsk__place_close(&conns->places, i, !conns->drain.successor);
-    }
-    conns->accepting = false;
+    conns->listening = false;
     wsk__loop_clear_timer(conns->loop, &conns->accept_pause);
     wsk__loop_clear_timer(conns->loop, &conns->accept_end);
 }
 
 void wsk__accept_drain(struct wsk__conns *conns)
 {
-    if (!conns->accepting)
+    if (!conns->listening)
         return;
-    if (conns->drain.successor) { /* the queues are left to it */
-        wsk__accept_close(conns);
+    if (conns->drain.successor || conns->accepting == WSK__ACCEPT_LATER) {
+        wsk__accept_close(conns); /* the queues are left to others */
         return;
     }
-    pause_accepting(conns, false);
+    stop_pausing(conns);
     for (size_t i = 0; i < conns->places.n; i++)
         wsk__place_refuse_new(&conns->places, i);
     take_all(conns);
@@ -265,7 +386,7 @@ bool wsk__accept_last(struct wsk__conns *conns)
     take_all(conns);
     if (conns->n == 0)
         wsk__accept_close(conns);
-    return conns->accepting;
+    return conns->listening;
 }
 
 static wsk__leads end_accepting(struct wsk__thread *th,
@@ -286,7 +407,7 @@ wsk_status wsk__accept_start(struct wsk__conns *conns)
     static const struct wsk__source_ops PAUSE = {.expired = end_pause};
     static const struct wsk__source_ops END = {.expired = end_accepting};
 
-    conns->accepting = true;
+    conns->listening = true;
     conns->accept_pause.ops = &PAUSE;
     conns->accept_end.ops = &END;
     for (size_t i = 0; i < conns->places.n; i++) {
@@ -294,9 +415,12 @@ wsk_status wsk__accept_start(struct wsk__conns *conns)
 
         listener->source.ops = &LISTENER;
         listener->conns = conns;
-        if (!wsk__poller_add(conns->loop->poller, conns->places.at[i].fd,
-                             listener, true))
-            return WSK_E_SYS;
     }
+    conns->accepting = asked_of(conns);
+    if (conns->accepting == WSK__ACCEPT_LATER)
+        return WSK_OK;
+    if (conns->accepting == WSK__ACCEPT_ON && !watch_all(conns))
+        return WSK_E_SYS;
+    say(conns);
     return WSK_OK;
 }

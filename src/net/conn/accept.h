@@ -17,9 +17,19 @@ struct wsk__listener {
     bool fixed;                /* every connection has `local` at this end */
 
     /* leader */
-    uint64_t turn;  /* loop->turn in which connections came last */
-    unsigned batch; /* most accept() calls of that turn */
-    bool more;      /* more connections may have been waiting then */
+    bool watched;       /* by the poller */
+    uint64_t turn;      /* loop->turn in which connections came last */
+    unsigned batch;     /* most accept() calls of that turn */
+    bool more;          /* more connections may have been waiting then */
+    uint64_t passed;    /* loop->turn in which one was left to others last */
+    uint64_t passed_ms; /* when that began */
+};
+
+/* An order to accept. */
+enum wsk__accepting {
+    WSK__ACCEPT_LATER, /* until there is one */
+    WSK__ACCEPT_ON,    /* watch the listeners, but for a pause and a drain */
+    WSK__ACCEPT_OFF,
 };
 
 /* Accept no connections until there may be room for one, or a short time has
@@ -29,13 +39,21 @@ void wsk__accept_pause(struct wsk__conns *conns);
 /* End the pause if there may be room. Leader, before the poller waits. */
 void wsk__accept_resume(struct wsk__conns *conns);
 
-/* Make the descriptors in conns.places listeners of the loop. WSK_E_SYS: the
- * poller takes no more. */
+/* Make the descriptors in conns.places listeners of the loop, if the server is
+ * to accept. WSK_E_SYS: the poller takes no more. */
 wsk_status wsk__accept_start(struct wsk__conns *conns);
+
+/* Heed the last order to accept, or not to. Leader, before the poller waits. */
+void wsk__accept_heed(struct wsk__conns *conns);
+
+/* Make a connection of a descriptor, which is closed if that fails. Leader. */
+void wsk__accept_welcome(struct wsk__conns *conns, int fd,
+                         const struct wsk__address *peer,
+                         const struct wsk__listener *listener);
 
 /* ---- the end; leader ---- */
 
-/* Let no new client in, and accept those that wait; conns->accepting is true
+/* Let no new client in, and accept those that wait; conns->listening is true
  * until the last have been. conns->drain is set. */
 void wsk__accept_drain(struct wsk__conns *conns);
 

@@ -3,6 +3,7 @@
 #define WSK_NET_CONN_CONNS_H
 
 #include "net/conn/accept.h"
+#include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/drain.h"
 #include "net/conn/idle.h"
@@ -45,13 +46,18 @@ struct wsk__conns {
     uint16_t port;
     bool listening;
 
+    struct wsk__balance balance;
+    atomic_bool accept_again; /* look at the listeners again; any thread */
+    atomic_int accept_asked;  /* an enum wsk__accepting; any thread */
+
     /* leader */
     struct wsk__conn_list resting; /* see conn/idle */
     struct wsk__conn_list parted;  /* were not idle when last looked at */
     atomic_uint n;                 /* in both lists; written by the leader */
     atomic_uint n_websockets;      /* in both lists; any thread */
     struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
-    bool accepting;                /* the listeners are open */
+    bool listening;                /* the listeners are open */
+    enum wsk__accepting accepting; /* the order that was heeded */
     bool accept_paused;
     bool accept_due; /* there may be room for a connection again */
     struct wsk__source accept_pause; /* the timer that ends a pause */

@@ -1,5 +1,6 @@
 #include "net/conn/idle.h"
 
+#include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 
@@ -53,13 +54,13 @@ void wsk__conns_add(struct wsk__conn *conn)
 {
     conn->listed_ms = (uint32_t)conn->since_ms;
     link_newest(conn);
-    conn->conns->n++;
+    wsk__balance_count(conn->conns, conn->conns->n + 1);
 }
 
 void wsk__conns_remove(struct wsk__conn *conn)
 {
     unlink_conn(conn);
-    conn->conns->n--;
+    wsk__balance_count(conn->conns, conn->conns->n - 1);
 }
 
 void wsk__conns_touch(struct wsk__conn *conn)

@@ -129,6 +129,17 @@ bool wsk__call_waits_for_slot(struct wsk__dispatch *dispatch,
     return waits;
 }
 
+bool wsk__calls_wait(struct wsk__dispatch *dispatch)
+{
+    bool wait;
+
+    wsk__dispatch_lock(dispatch);
+    wait = dispatch->n_queued > 0 &&
+           dispatch->n_running >= dispatch->cfg->threads;
+    wsk__dispatch_unlock(dispatch);
+    return wait;
+}
+
 void wsk__release_queue(struct wsk__dispatch *dispatch,
                         struct wsk__release *release)
 {

@@ -87,6 +87,9 @@ enum wsk__limit wsk__call_queue(struct wsk__dispatch *dispatch,
 bool wsk__call_waits_for_slot(struct wsk__dispatch *dispatch,
                               const struct wsk__call *call);
 
+/* Return true if requests are queued because as many handlers run as may. */
+bool wsk__calls_wait(struct wsk__dispatch *dispatch);
+
 /* Queue a release for the next thread that has time; that thread frees it. */
 void wsk__release_queue(struct wsk__dispatch *dispatch,
                         struct wsk__release *release);

@@ -27,6 +27,25 @@ int wsk__accept(int listener, struct wsk__address *peer)
     return fd;
 }
 
+bool wsk__accept_given(int fd, struct wsk__address *peer)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof(sa);
+    int type = 0;
+
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) != 0)
+        return false;
+    wsk__address_of(&sa, peer);
+    len = sizeof(type);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
+        type != SOCK_STREAM)
+        return false;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    wsk__send_at_once(fd);
+    return true;
+}
+
 bool wsk__accept_is_out(void)
 {
     return errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||

@@ -1,4 +1,4 @@
-/* net/os/machine: the memory that this process may use. */
+/* net/os/machine: the memory and the CPUs that this process may use. */
 #ifndef WSK_NET_OS_MACHINE_H
 #define WSK_NET_OS_MACHINE_H
 
@@ -12,5 +12,8 @@ uint64_t wsk__machine_memory(void);
  * /proc/self/cgroup) and of all above them, version 1 and 2, below `root`
  * (/sys/fs/cgroup). UINT64_MAX: no limit. */
 uint64_t wsk__cgroup_memory(const char *self, const char *root);
+
+/* The same for CPUs, as wsk_cpus() rounds them. */
+uint64_t wsk__cgroup_cpus(const char *self, const char *root);
 
 #endif

@@ -57,6 +57,16 @@ static bool queue_add(int queue, int fd, void *data, bool level)
     return queue_control(queue, EPOLL_CTL_ADD, fd, data, WSK__READ, level);
 }
 
+/* With EPOLLEXCLUSIVE neither EPOLLRDHUP nor EPOLL_CTL_MOD is allowed: a
+ * listener is changed by removing and adding it. */
+static bool queue_listen(int queue, int fd, void *data, bool shared)
+{
+    struct epoll_event ev = {.data.ptr = data,
+                             .events = EPOLLIN | (shared ? EPOLLEXCLUSIVE : 0)};
+
+    return epoll_ctl(queue, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
 static void queue_want(int queue, int fd, void *data, unsigned want, bool level)
 {
     queue_control(queue, EPOLL_CTL_MOD, fd, data, want, level);
@@ -65,6 +75,11 @@ static void queue_want(int queue, int fd, void *data, unsigned want, bool level)
 static void queue_remove(int queue, int fd)
 {
     epoll_ctl(queue, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void queue_unlisten(int queue, int fd)
+{
+    queue_remove(queue, fd);
 }
 
 static size_t queue_wait(int queue, struct wsk__poll_event *out, size_t n,
@@ -117,6 +132,20 @@ static void queue_remove(int queue, int fd)
 {
     (void)queue; /* closing the descriptor removes it */
     (void)fd;
+}
+
+static bool queue_listen(int queue, int fd, void *data, bool shared)
+{
+    (void)shared;
+    return queue_add(queue, fd, data, true);
+}
+
+static void queue_unlisten(int queue, int fd)
+{
+    struct kevent ev;
+
+    EV_SET(&ev, (uintptr_t)fd, EVFILT_READ, EV_DELETE, 0, 0, NULL);
+    kevent(queue, &ev, 1, NULL, 0, NULL);
 }
 
 static size_t queue_wait(int queue, struct wsk__poll_event *out, size_t n,
@@ -264,6 +293,37 @@ bool wsk__poller_add(struct wsk__poller *p, int fd, void *data, bool level)
 #endif
     (void)level;
     return table_add(&p->table, fd, data);
+}
+
+bool wsk__poller_listen(struct wsk__poller *p, int fd, void *data, bool shared)
+{
+#ifdef HAVE_KERNEL_QUEUE
+    if (p->fd >= 0)
+        return queue_listen(p->fd, fd, data, shared);
+#endif
+    (void)shared;
+    return table_add(&p->table, fd, data);
+}
+
+void wsk__poller_unlisten(struct wsk__poller *p, int fd)
+{
+#ifdef HAVE_KERNEL_QUEUE
+    if (p->fd >= 0) {
+        queue_unlisten(p->fd, fd);
+        return;
+    }
+#endif
+    table_remove(&p->table, fd);
+}
+
+bool wsk__poller_is_exclusive(const struct wsk__poller *p)
+{
+#if defined(__linux__)
+    return p->fd >= 0;
+#else
+    (void)p;
+    return false;
+#endif
 }
 
 void wsk__poller_want(struct wsk__poller *p, int fd, void *data, unsigned was,

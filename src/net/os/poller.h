@@ -41,6 +41,18 @@ bool wsk__poller_is_edge(const struct wsk__poller *p);
  * with errno. */
 bool wsk__poller_add(struct wsk__poller *p, int fd, void *data, bool level);
 
+/* Watch a listening socket for connections, on every backend for as long as
+ * some wait. `shared`: other processes watch it, too, and where
+ * wsk__poller_is_exclusive() a connection wakes only one of those that wait,
+ * the one that has been watching for longest. False with errno. */
+bool wsk__poller_listen(struct wsk__poller *p, int fd, void *data, bool shared);
+
+/* Forget a listening socket. */
+void wsk__poller_unlisten(struct wsk__poller *p, int fd);
+
+/* Return true if a connection need not wake all processes. */
+bool wsk__poller_is_exclusive(const struct wsk__poller *p);
+
 /* Wait for these events from now on. To begin with WSK__READ also reports input
  * that is already there. */
 void wsk__poller_want(struct wsk__poller *p, int fd, void *data, unsigned was,

@@ -3,6 +3,7 @@
 #include "base/items.h"
 #include "base/mem.h"
 #include "net/conn/accept.h"
+#include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/peer.h"
 #include "net/conn/protocol.h"
@@ -60,6 +61,7 @@ static void end(struct wsk__life *life)
 {
     wsk_server *srv = WSK__OWNER(life, struct wsk_server, life);
 
+    wsk__balance_leave(&srv->conns);
     forget_places(srv);
     wsk__server_close_builtins(srv);
     wsk__trust_clear(&srv->conns.trust);
@@ -109,6 +111,7 @@ static void connect_rooms(wsk_server *srv)
     conns->sockets = &srv->sockets;
     conns->site = &srv->site;
     conns->protocol = &PROTOCOL;
+    atomic_init(&conns->accept_asked, WSK__ACCEPT_ON);
     srv->site.srv = srv;
 }
 

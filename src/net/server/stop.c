@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/conn/accept.h"
+#include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/drain.h"
 #include "net/conn/idle.h"
@@ -56,6 +57,7 @@ static void begin_drain(wsk_server *srv)
         due_ms = srv->stop.due_ms;
     srv->stop.stage = WSK__STOP_DRAIN;
     wsk__drain_begin(&srv->conns, how);
+    wsk__balance_say(&srv->conns, WSK_WORKER_DRAINING);
     wsk__accept_drain(&srv->conns);
     tell_all(srv);
     set_timer(srv, due_ms);
@@ -114,6 +116,7 @@ static void end(wsk_server *srv)
             wsk__conn_close(c);
     }
     wsk__close_posts(&srv->loop);
+    wsk__balance_say(&srv->conns, WSK_WORKER_GONE);
     wsk__conns_bury(&srv->conns);
     wsk__dispatch_end(&srv->dispatch);
 }
@@ -141,7 +144,7 @@ static bool heed_stop(wsk_server *srv)
     if (srv->stop.stage != WSK__STOP_CUT &&
         (srv->conns.n > 0 || wsk__calls_open(&srv->dispatch)))
         return true;
-    if (srv->conns.accepting && wsk__accept_last(&srv->conns))
+    if (srv->conns.listening && wsk__accept_last(&srv->conns))
         return true;
     end(srv);
     return false;
@@ -154,6 +157,7 @@ static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
     wsk__assert_leads(th);
     wsk__conns_bury(&srv->conns);
     wsk__accept_resume(&srv->conns);
+    wsk__accept_heed(&srv->conns);
     if (!heed_stop(srv))
         return false;
     wsk__gate_leave(th);
