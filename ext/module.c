@@ -2,6 +2,7 @@
  * its types. */
 #include "answer.h"
 #include "ask.h"
+#include "board.h"
 #include "errors.h"
 #include "event.h"
 #include "file.h"
@@ -42,6 +43,7 @@ static PyObject *module_errors(PyObject *module, PyObject *unused)
 
 static PyMethodDef module_methods[] = {
     {"error_stream", module_errors, METH_NOARGS, errors_doc},
+    {"cpus", ext_cpus, METH_NOARGS, ext_cpus_doc},
     {"options", ext_options_list, METH_NOARGS, ext_options_doc},
     {"choices", ext_options_choices, METH_O, ext_options_choices_doc},
     {NULL, NULL, 0, NULL},

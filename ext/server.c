@@ -199,6 +199,22 @@ PyDoc_STRVAR(join_doc,
              "ends. TimeoutError when handlers were still "
              "running after the graceful\ntime: they are abandoned.");
 
+PyDoc_STRVAR(set_board_doc,
+             "set_board(board, slot, generation=0)\n\n"
+             "Take a slot of the board for this process, before start(), which "
+             "then does not\naccept connections: see accept().");
+
+PyDoc_STRVAR(accept_doc, "accept(on)\n\n"
+                         "Begin to accept connections, or cease; those that "
+                         "are open go on. Said\nagain, it looks again: for "
+                         "the other workers when one has died.");
+
+PyDoc_STRVAR(adopt_doc,
+             "adopt(fd)\n\n"
+             "Serve a connection that was not accepted here, such as one end "
+             "of a socketpair().\nThe descriptor is the server's from then "
+             "on.");
+
 PyDoc_STRVAR(reopen_logs_doc,
              "reopen_logs()\n\n"
              "Open the log files anew, after they were moved away.");
@@ -216,6 +232,10 @@ static PyMethodDef Server_methods[] = {
      drain_doc},
     {"join", EXT_METHOD(ext_server_join), METH_FASTCALL | METH_KEYWORDS,
      join_doc},
+    {"set_board", EXT_METHOD(ext_server_set_board),
+     METH_FASTCALL | METH_KEYWORDS, set_board_doc},
+    {"accept", ext_server_accept, METH_O, accept_doc},
+    {"adopt", ext_server_adopt, METH_O, adopt_doc},
     {"reopen_logs", ext_server_reopen_logs, METH_NOARGS, reopen_logs_doc},
     {"_work", ext_server_work, METH_NOARGS, work_doc},
     {"_keep", ext_server_keep, METH_NOARGS, keep_doc},

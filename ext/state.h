@@ -88,7 +88,8 @@ enum ext_slot {
     X(framework, true)                                                         \
     X(foreign, true)                                                           \
     X(ask, true)                                                               \
-    X(reader, true)
+    X(reader, true)                                                            \
+    X(board, true)
 
 /* Other objects of the module: its exceptions; logging.getLogger("wsocket");
  * wsgi.errors of the newest server, or NULL; the headers of an answer in HTML,
