@@ -87,7 +87,6 @@ static int work(unsigned slot)
         perror("a worker cannot start");
         return 1;
     }
-    signal(SIGUSR1, SIG_IGN);
     signal(SIGTERM, stop);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group */
     signal(SIGHUP, SIG_IGN);
@@ -210,12 +209,17 @@ static int listen_at(uint16_t port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    socklen_t len = sizeof(at);
 
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-        listen(fd, (int)cfg.backlog) == 0)
+    if (bind(fd, (struct sockaddr *)&at, len) == 0 &&
+        listen(fd, (int)cfg.backlog) == 0 &&
+        getsockname(fd, (struct sockaddr *)&at, &len) == 0) {
+        printf("http://127.0.0.1:%u/\n", (unsigned)ntohs(at.sin_port));
+        fflush(stdout);
         return fd;
+    }
     perror("cannot listen");
     return -1;
 }
@@ -264,9 +268,7 @@ int main(int argc, char **argv)
         signal(SIGNALS[i], note);
     }
     sigprocmask(SIG_BLOCK, &ours, &mask); /* but in pselect() */
-    printf("pid %ld, %u workers at port %u\n", (long)getpid(), workers,
-           (unsigned)cfg.port);
-    fflush(stdout);
+    signal(SIGUSR1, SIG_IGN);             /* of workers that begin, too */
     while (tend()) {
         /* New workers do not say that they accept: look again soon. */
         const struct timespec moment = {0, 100 * 1000 * 1000};
