@@ -75,7 +75,7 @@ static bool watch_all(struct wsk__conns *conns)
 static bool accepts_all(const struct wsk__conns *conns)
 {
     if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
-        !conns->listening)
+        !conns->listeners_open)
         return true;
     for (size_t i = 0; i < conns->places.n; i++)
         if (!conns->listeners[i].watched)
@@ -85,7 +85,7 @@ static bool accepts_all(const struct wsk__conns *conns)
 
 void wsk__accept_pause(struct wsk__conns *conns)
 {
-    if (conns->listening) {
+    if (conns->listeners_open) {
         conns->accept_paused = true;
         unwatch_all(conns);
     }
@@ -114,7 +114,7 @@ static void go_on(struct wsk__conns *conns)
 
 static void stop_pausing(struct wsk__conns *conns)
 {
-    if (!conns->accept_paused || !conns->listening)
+    if (!conns->accept_paused || !conns->listeners_open)
         return;
     conns->accept_paused = false;
     go_on(conns);
@@ -134,7 +134,7 @@ void wsk__accept_resume(struct wsk__conns *conns)
 static void watch_anew(struct wsk__conns *conns)
 {
     if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
-        !conns->listening)
+        !conns->listeners_open)
         return;
     unwatch_all(conns);
     go_on(conns);
@@ -157,7 +157,7 @@ void wsk__accept_heed(struct wsk__conns *conns)
 {
     enum wsk__accepting asked = asked_of(conns);
 
-    if (asked != conns->accepting && conns->listening) {
+    if (asked != conns->accepting && conns->listeners_open) {
         conns->accepting = asked;
         if (asked == WSK__ACCEPT_OFF)
             unwatch_all(conns);
@@ -300,7 +300,7 @@ static unsigned accept_batch(struct wsk__conns *conns,
 {
     unsigned batch = batch_of(conns, listener), came = 0;
 
-    for (unsigned i = 0; i < batch && conns->listening; i++)
+    for (unsigned i = 0; i < batch && conns->listeners_open; i++)
         switch (take_one(listener, came == 0)) {
         case TOOK_ONE:
             came++;
@@ -354,19 +354,19 @@ static void take_all(struct wsk__conns *conns)
 
 void wsk__accept_close(struct wsk__conns *conns)
 {
-    if (!conns->listening)
+    if (!conns->listeners_open)
         return;
     unwatch_all(conns);
     for (size_t i = 0; i < conns->places.n; i++)
         wsk__place_close(&conns->places, i, !conns->drain.successor);
-    conns->listening = false;
+    conns->listeners_open = false;
     wsk__loop_clear_timer(conns->loop, &conns->accept_pause);
     wsk__loop_clear_timer(conns->loop, &conns->accept_end);
 }
 
 void wsk__accept_drain(struct wsk__conns *conns)
 {
-    if (!conns->listening)
+    if (!conns->listeners_open)
         return;
     if (conns->drain.successor || conns->accepting == WSK__ACCEPT_LATER) {
         wsk__accept_close(conns); /* the queues are left to others */
@@ -386,7 +386,7 @@ bool wsk__accept_last(struct wsk__conns *conns)
     take_all(conns);
     if (conns->n == 0)
         wsk__accept_close(conns);
-    return conns->listening;
+    return conns->listeners_open;
 }
 
 static wsk__leads end_accepting(struct wsk__thread *th,
@@ -407,7 +407,7 @@ wsk_status wsk__accept_start(struct wsk__conns *conns)
     static const struct wsk__source_ops PAUSE = {.expired = end_pause};
     static const struct wsk__source_ops END = {.expired = end_accepting};
 
-    conns->listening = true;
+    conns->listeners_open = true;
     conns->accept_pause.ops = &PAUSE;
     conns->accept_end.ops = &END;
     for (size_t i = 0; i < conns->places.n; i++) {

@@ -53,8 +53,8 @@ void wsk__accept_welcome(struct wsk__conns *conns, int fd,
 
 /* ---- the end; leader ---- */
 
-/* Let no new client in, and accept those that wait; conns->listening is true
- * until the last have been. conns->drain is set. */
+/* Let no new client in, and accept those that wait; conns->listeners_open is
+ * true until the last have been. conns->drain is set. */
 void wsk__accept_drain(struct wsk__conns *conns);
 
 /* End that once no connection is left: wait a moment for those that are under

@@ -56,7 +56,7 @@ struct wsk__conns {
     atomic_uint n;                 /* in both lists; written by the leader */
     atomic_uint n_websockets;      /* in both lists; any thread */
     struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
-    bool listening;                /* the listeners are open */
+    bool listeners_open;           /* of `places` */
     enum wsk__accepting accepting; /* the order that was heeded */
     bool accept_paused;
     bool accept_due; /* there may be room for a connection again */

@@ -144,7 +144,7 @@ static bool heed_stop(wsk_server *srv)
     if (srv->stop.stage != WSK__STOP_CUT &&
         (srv->conns.n > 0 || wsk__calls_open(&srv->dispatch)))
         return true;
-    if (srv->conns.listening && wsk__accept_last(&srv->conns))
+    if (srv->conns.listeners_open && wsk__accept_last(&srv->conns))
         return true;
     end(srv);
     return false;
