@@ -540,7 +540,7 @@ def asan():
 
 
 # The C tests in which threads of the server meet.
-THREADED = ("dispatch", "long_message", "peers", "standalone", "storm")
+THREADED = ("dispatch", "drain", "long_message", "peers", "standalone", "storm")
 
 
 def tsan():

@@ -358,6 +358,56 @@ TEST(a_body_that_comes_and_a_handler_that_runs_are_finished)
     finish(&s);
 }
 
+TEST(what_waits_for_room_is_answered_as_well)
+{
+    enum { MORE = 10 };
+    struct served s = start("max_connections=2");
+    int busy[2], fds[MORE];
+
+    for (int i = 0; i < 2; i++) {
+        busy[i] = dial(&s);
+        say(busy[i], GET("/wait"));
+    }
+    EXPECT(comes_to(&inside, 2));
+    for (int i = 0; i < MORE; i++)
+        fds[i] = dial(&s);
+    wsk_server_stop(s.srv, -1);
+    usleep(300000);
+    atomic_store(&open_door, 1);
+    for (int i = 0; i < 2; i++) {
+        EXPECT(hears_last(busy[i]));
+        close(busy[i]);
+    }
+    for (int i = 0; i < MORE; i++) {
+        say(fds[i], GET("/"));
+        EXPECT(hears_last(fds[i]));
+        close(fds[i]);
+    }
+    finish(&s);
+}
+
+TEST(a_connection_behind_a_proxy_may_still_begin)
+{
+    struct served s = start("proxy_protocol=on");
+    int begun = dial(&s), silent = dial(&s), idle = dial(&s);
+
+    say(begun, "PROXY TCP4 10.1.2.3 ");
+    for (int ms = 0; ms < PATIENCE_MS && s.srv->conns.n < 3; ms++)
+        usleep(1000);
+    wsk_server_stop(s.srv, -1);
+    usleep(300000);
+    say(begun, "10.0.0.1 1 2\r\n" GET("/"));
+    EXPECT(hears_last(begun));
+    say(silent, "PROXY TCP4 10.1.2.3 10.0.0.1 1 2\r\n" GET("/"));
+    EXPECT(hears_last(silent));
+    EXPECT(hears_end(idle));
+    EXPECT(limit_count(&s, WSK__LIMIT_PROXY) == 0);
+    close(begun);
+    close(silent);
+    close(idle);
+    finish(&s);
+}
+
 TEST(requests_of_a_pipeline_are_all_answered)
 {
     struct served s = start("graceful_timeout=9");
@@ -635,6 +685,24 @@ TEST(events_are_told_before_the_close)
     finish(&s);
     EXPECT(noticed == 1 && closed == 1 && closed_code == 1001);
     close(fd);
+}
+
+TEST(an_application_without_a_thread_for_the_event_delays_the_close_a_while)
+{
+    struct served s = start("threads=1");
+    int fd = open_ws(&s, UPGRADE("/events")), slow = dial(&s);
+
+    say(slow, GET("/wait"));
+    EXPECT(comes_to(&inside, 1));
+    wsk_server_stop(s.srv, -1);
+    EXPECT(hears_close(fd, 1001, "stop"));
+    EXPECT(noticed == 0);
+    atomic_store(&open_door, 1);
+    EXPECT(hears_last(slow));
+    close(fd);
+    close(slow);
+    finish(&s);
+    EXPECT(noticed == 0 && closed == 1);
 }
 
 TEST(at_the_end_a_websocket_gets_a_close_in_any_case)

@@ -232,10 +232,12 @@ static unsigned batch_of(const struct wsk__conns *conns,
     return listener->batch;
 }
 
-/* Close the connection that has been idle for longest. False: none is idle. */
+/* Close the connection that has been idle for longest. False: none is idle; or
+ * the server leaves, and its idle connections are about to go anyway, but for
+ * those that were just accepted. */
 static bool make_room(struct wsk__conns *conns, enum wsk__limit limit)
 {
-    struct wsk__conn *conn = wsk__conns_idlest(conns);
+    struct wsk__conn *conn = conns->draining ? NULL : wsk__conns_idlest(conns);
 
     if (conn == NULL)
         return false;
@@ -389,6 +391,17 @@ bool wsk__accept_last(struct wsk__conns *conns)
     return conns->listeners_open;
 }
 
+/* Return true if a connection waits that no other process can accept. */
+static bool one_is_left(const struct wsk__conns *conns)
+{
+    for (size_t i = 0; i < conns->places.n; i++)
+        if (!conns->places.at[i].inherited &&
+            wsk__stream_wait_once(conns->places.at[i].fd, WSK__READ, 0) > 0)
+            return true;
+    return false;
+}
+
+/* Close the listeners, unless there is no room for what waits there. */
 static wsk__leads end_accepting(struct wsk__thread *th,
                                 struct wsk__source *source)
 {
@@ -397,7 +410,10 @@ static wsk__leads end_accepting(struct wsk__thread *th,
 
     wsk__assert_leads(th);
     take_all(conns);
-    wsk__accept_close(conns);
+    if (one_is_left(conns))
+        wsk__loop_set_timer(conns->loop, source, wsk__now_ms() + DRAIN_MS);
+    else
+        wsk__accept_close(conns);
     return true;
 }
 

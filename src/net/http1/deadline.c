@@ -21,6 +21,7 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__exchange *h = conn->h;
+    uint64_t due;
 
     if (conn->busy || atomic_load(&h->at_disk))
         return UINT64_MAX;
@@ -32,10 +33,12 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn)
         return wsk__min_rate_due_ms(&h->arrival, cfg->body_rate);
     if (wsk__http_head_begun(&h->http))
         return h->head_ms + cfg->head_timeout_ms;
-    if (conn->conns->draining)
-        return wsk__drain_idle_due(conn->conns, conn->since_ms, h->spoken);
-    return conn->since_ms +
-           (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);
+    due = conn->since_ms +
+          (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);
+    if (conn->conns->draining &&
+        due > wsk__drain_idle_due(conn->conns, conn->since_ms, h->spoken))
+        due = wsk__drain_idle_due(conn->conns, conn->since_ms, h->spoken);
+    return due;
 }
 
 void wsk__arrival_resume(struct wsk__conn *conn)
