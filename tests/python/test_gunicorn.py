@@ -1,8 +1,10 @@
 """wsocket.gunicorn.Worker under the real gunicorn."""
 
+import os
 import re
 import signal
 import socket
+import threading
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -152,7 +154,100 @@ def test_hup_brings_new_code_and_drops_no_connection(
         eventually(is_new)
         with pytest.raises(ConnectionClosed):
             client.recv()
-        assert client.close_code == 1001
+        assert (client.close_code, client.close_reason) == (1012, "restart")
+
+
+class Asker(threading.Thread):
+    """A client that asks over a new connection each time, or over one as long
+    as the server keeps it, until it is refused or told to end."""
+
+    def __init__(self, master, keeps):
+        super().__init__(daemon=True)
+        self.master = master
+        self.keeps = keeps
+        self.answered = 0
+        self.lost = []
+        self.ends = False
+
+    def run(self):
+        while not self.ends:
+            try:
+                client = self.master.raw()
+            except ConnectionRefusedError:
+                return
+            with client:
+                self.ask(client)
+
+    def ask(self, client):
+        stays = True
+        while stays and not self.ends:
+            try:
+                client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+                status, headers, _ = client.response()
+            except (OSError, IndexError) as exc:  # reset, or an end
+                self.lost.append(repr(exc))
+                return
+            assert status == 200
+            self.answered += 1
+            stays = self.keeps and "connection" not in headers
+
+
+@pytest.fixture
+def askers(eventually):
+    """askers(master): clients that ask without a pause."""
+    running = []
+
+    def start(master):
+        running.extend(Asker(master, keeps) for keeps in [False, True] * 2)
+        for asker in running:
+            asker.start()
+        eventually(lambda: all(asker.answered >= 5 for asker in running))
+        return running
+
+    yield start
+    for asker in running:
+        asker.ends = True
+        asker.join(20)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_hup_under_load_loses_no_request(gunicorn, askers, eventually, workers):
+    master = gunicorn("--workers", workers).wait_started()
+    running = askers(master)
+    for _ in range(3):
+        old = worker_of(master)
+        master.signal(signal.SIGHUP)
+        eventually(lambda o=old: "Worker exiting (pid: %d)" % o in master.said)
+    for asker in running:
+        asker.ends = True
+        asker.join(20)
+        assert asker.lost == []
+
+
+@pytest.mark.heavy
+def test_max_requests_under_load_loses_no_request(gunicorn, askers, eventually):
+    master = gunicorn("--max-requests", "300").wait_started()
+    running = askers(master)
+    eventually(lambda: master.said.count("Autorestarting") >= 3)
+    for asker in running:
+        asker.ends = True
+        asker.join(20)
+        assert asker.lost == []
+
+
+@pytest.mark.heavy
+def test_what_waits_at_a_stop_of_gunicorn_is_answered(gunicorn):
+    master = gunicorn("--workers", "1").wait_started()
+    worker = worker_of(master)
+    os.kill(worker, signal.SIGSTOP)
+    clients = [master.raw() for _ in range(50)]
+    master.signal(signal.SIGTERM)
+    os.kill(worker, signal.SIGCONT)
+    for client in clients:
+        assert get(client)[0] == 200
+        client.__exit__()
+    assert master.wait() == 0
 
 
 @pytest.mark.heavy
