@@ -153,6 +153,11 @@ class Worker(base.Worker):  # type: ignore[misc]
                     "%s of the environment has no effect: gunicorn has its own"
                     % name
                 )
+        if "stop_delay" in options:
+            warnings.append(
+                "stop_delay of the environment has no effect: gunicorn does "
+                "not wait for it"
+            )
         for text in warnings:
             log.warning("%s", text)
         script_name = os.environ.get("SCRIPT_NAME", "").rstrip("/")

@@ -98,10 +98,10 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
     const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__served *ws = conn->ws;
     uint64_t due = UINT64_MAX, heard = conn->since_ms;
-    uint64_t forced_ms = conn->conns->drain.forced_ms;
 
     if (!wsk_ws_can_send(&ws->engine)) {
         uint64_t from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
+        uint64_t forced_ms = conn->conns->drain.forced_ms;
 
         assert(ws->closing);
         due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
