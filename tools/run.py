@@ -540,7 +540,8 @@ def asan():
 
 
 # The C tests in which threads of the server meet.
-THREADED = ("dispatch", "drain", "long_message", "peers", "standalone", "storm")
+THREADED = ("board", "dispatch", "drain", "long_message", "peers", "standalone",
+            "worker")
 
 
 def tsan():
