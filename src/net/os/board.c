@@ -343,14 +343,16 @@ struct wsk__board_metrics *wsk__board_metrics(wsk_board *board, unsigned slot)
     return &board->at->slots[slot].metrics;
 }
 
+/* Acquire and release keep these on their side of the looks at `folding`, as
+ * fences would; a worker's own stores may be relaxed. */
 static uint64_t number(const _Atomic uint64_t *at)
 {
-    return atomic_load_explicit(at, memory_order_relaxed);
+    return atomic_load_explicit(at, memory_order_acquire);
 }
 
 static void set_number(_Atomic uint64_t *at, uint64_t value)
 {
-    atomic_store_explicit(at, value, memory_order_relaxed);
+    atomic_store_explicit(at, value, memory_order_release);
 }
 
 /* Move the counters of a slot to the sums. A reader sees `folding` odd
@@ -363,7 +365,6 @@ static void fold(wsk_board *board, struct wsk__board_metrics *from)
     unsigned odd = atomic_load(folding) | 1;
 
     atomic_store(folding, odd);
-    atomic_thread_fence(memory_order_seq_cst);
     for (size_t i = 0; i < WSK__BOARD_COUNTERS; i++) {
         uint64_t n = number(&from->counters[i]);
 
@@ -419,7 +420,6 @@ bool wsk__board_sum(wsk_board *board, uint64_t *sums, size_t n)
         if (before % 2 != 0 && i + 1 < SUM_TRIES)
             continue;
         add_all(board, sums, n);
-        atomic_thread_fence(memory_order_seq_cst);
         if (before % 2 == 0 && atomic_load(folding) == before)
             return true;
     }
