@@ -820,10 +820,10 @@ typedef struct wsk_drain {
  * async-signal-safe.
  *
  * Without a successor, the connections that wait to be accepted are accepted,
- * and further clients are refused. A connection that has sent nothing yet has at
- * least a second from its accept on; every request that comes is answered, with
- * Connection: close. An upgrade gets 503. WebSockets get a Close frame, at a
- * random moment of spread_ms, after the event `draining`.
+ * and further clients are refused. A connection that has sent nothing yet has
+ * at least a second from its accept on; every request that comes is answered,
+ * with Connection: close. An upgrade gets 503. WebSockets get a Close frame, at
+ * a random moment of spread_ms, after the event `draining`.
  *
  * how   borrowed for the call; NULL: {WSK_AUTO_MS, ...} without delay or
  *       successor
@@ -880,16 +880,14 @@ WSK_API void wsk_server_log_text(wsk_server *srv, const char *text, size_t len);
 /* ---------------------------------------------------- worker processes --- */
 
 /**
- * Memory that the worker processes of one service share. Each worker
- * keeps its state and its counts in a slot of it. A parent makes the board and
- * forks; a program that is executed instead opens it by its descriptor.
+ * Memory that the worker processes of one service share; each keeps its state
+ * and counts in a slot of it. A parent makes the board and forks, as in
+ * examples/c/prefork.c; a program that is executed opens it by its descriptor.
  *
  * Workers that share a listening socket (bind=fd:N) and a board accept by
  * count: one that has more connections than another lets the others accept
  * first. An idle worker always accepts, even if the board is wrong, so a worker
  * that is stopped, hangs or was killed delays no client.
- *
- * examples/c/prefork.c is a whole parent.
  */
 typedef struct wsk_board wsk_board;
 
@@ -897,9 +895,9 @@ typedef struct wsk_board wsk_board;
 #define WSK_WORKER_STATE_LIST(X)                                               \
     X(FREE,     "free")     /* no process has the slot */                      \
     X(BOOT,     "boot")     /* of wsk_server_set_board() */                    \
-    X(READY,    "ready")    /* serves, and accepts no connections */        \
-    X(SERVING,  "serving")  /* accepts */                                   \
-    X(DRAINING, "draining") /* a stop has begun */                                     \
+    X(READY,    "ready")    /* serves, and accepts no connections */           \
+    X(SERVING,  "serving")  /* accepts */                                      \
+    X(DRAINING, "draining") /* a stop has begun */                             \
     X(GONE,     "gone")     /* the server has ended */
 /* clang-format on */
 
@@ -920,13 +918,9 @@ typedef struct wsk_worker {
     uint32_t connections; /* open */
 } wsk_worker;
 
-/**
- * Make a board with 2 * workers + 8 slots, which is room for a replacement
- * beside each worker. workers: 1 to 1000.
- *
- * NULL with errno. wsk_board_free() it; the servers that have it keep the
- * memory as long as they need it.
- */
+/** Make a board for 1 to 1000 workers: 2 * workers + 8 slots, for a replacement
+ * beside each. NULL with errno. wsk_board_free() it: servers that have it keep
+ * the memory as long as they need it. */
 WSK_API wsk_board *wsk_board_new(unsigned workers);
 
 /** Open the board that another process has made. The board owns fd, which
@@ -947,11 +941,9 @@ WSK_API unsigned wsk_board_slots(const wsk_board *board);
 WSK_API wsk_status wsk_board_look(const wsk_board *board, unsigned slot,
                                   wsk_worker *out);
 
-/**
- * Free the slot of a worker that has ended and been waited for: its counters
+/** Free the slot of a worker that has ended and been waited for: its counters
  * are added to those of the dead, and wsk_board_take_first() can succeed for
- * another. Only the parent, in one thread. Returns WSK_OK; WSK_E_ARG.
- */
+ * another. Only the parent, in one thread. Returns WSK_OK; WSK_E_ARG. */
 WSK_API wsk_status wsk_board_clear(wsk_board *board, unsigned slot);
 
 /** Return true if the worker in `slot` is the first one, which it becomes if
@@ -959,13 +951,10 @@ WSK_API wsk_status wsk_board_clear(wsk_board *board, unsigned slot);
  * process must do has one, such as a scheduler. Any thread. */
 WSK_API bool wsk_board_take_first(wsk_board *board, unsigned slot);
 
-/**
- * Give a server a slot, before the start, in the process that will run it; the
- * server must have been made in that process, too. It then starts without
- * accepting: see wsk_server_accept(). `generation` is the parent's to choose.
- *
- * Returns WSK_OK; WSK_E_ARG (no such slot); WSK_E_STATE (a process has the
- * slot, or the server has one, or has started).
+/** Give a server a slot, before the start, in the process that has made it and
+ * will run it. It then starts without accepting: see wsk_server_accept().
+ * `generation` is the parent's to choose. Returns WSK_OK; WSK_E_ARG (no such
+ * slot); WSK_E_STATE (a process has it, or the server has one or has started).
  */
 WSK_API wsk_status wsk_server_set_board(wsk_server *srv, wsk_board *board,
                                         unsigned slot, uint32_t generation);
@@ -973,24 +962,18 @@ WSK_API wsk_status wsk_server_set_board(wsk_server *srv, wsk_board *board,
 /**
  * Begin to accept connections, or cease; those that are open go on, and the
  * listening sockets stay open. Without a call a server accepts from its start
- * on, unless it has a board. Does not wait. Any thread; async-signal-safe.
- *
- * A server that accepts already looks at its listening sockets again. Tell the
- * other workers so when one has died: it may have been woken for a connection,
- * and they were not.
+ * on, unless it has a board. One that accepts already looks at its sockets
+ * again: tell the other workers so when one has died, which may have been woken
+ * for a connection. Does not wait. Any thread; async-signal-safe.
  *
  * Returns WSK_OK; WSK_E_STATE (a forked child of the process that runs it).
  */
 WSK_API wsk_status wsk_server_accept(wsk_server *srv, bool accept);
 
-/**
- * Serve a connection that the server has not accepted: another program's, or
- * one end of a socketpair(). Any thread. Once the server stops the connection
- * is closed without an answer.
- *
- * Returns WSK_OK, and fd is the server's; WSK_E_ARG (no connected stream
- * socket); WSK_E_STATE (the server has not started); WSK_E_NOMEM.
- */
+/** Serve a connection that the server has not accepted, such as one end of a
+ * socketpair(). Once the server stops it is closed without an answer. Any
+ * thread. Returns WSK_OK, and fd is the server's; WSK_E_ARG (no connected
+ * stream socket); WSK_E_STATE (the server has not started); WSK_E_NOMEM. */
 WSK_API wsk_status wsk_server_adopt(wsk_server *srv, int fd);
 
 /** Return the number of CPUs that this process may use, at least 1: those it is
