@@ -1,0 +1,187 @@
+"""Restarts lose nothing: tests/restart has the clients and the rig, and here it
+is shown that they find what is lost."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import PATIENCE
+
+RESTART = os.path.join(os.path.dirname(__file__), "..", "restart")
+sys.path.insert(0, RESTART)
+
+import rig  # noqa: E402
+
+from wsocket import _wsocket  # noqa: E402
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture
+def lossy():
+    """lossy(way, *words): what the load counts with a server of lossy.py."""
+    servers = []
+
+    def play(way, *words):
+        server = subprocess.Popen(
+            [sys.executable, os.path.join(RESTART, "lossy.py"), way],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        servers.append(server)
+        port = server.stdout.readline().strip()
+        said = subprocess.run(
+            [rig.build_load(), port, "seconds=30", *words],
+            stdout=subprocess.PIPE,
+            timeout=3 * PATIENCE,
+            check=True,
+        )
+        return json.loads(said.stdout)
+
+    yield play
+    for server in servers:
+        server.kill()
+        server.communicate()
+
+
+def lost(said):
+    return rig.by_kind([said], "lost")
+
+
+def violations(said):
+    return dict(rig.merged([said], "websockets", "violations"))
+
+
+ONCE = "connect=10", "connections=10"
+KEPT = "keep=10", "connections=10"
+PIPELINED = "pipeline=1", "connections=1"
+
+
+@pytest.mark.parametrize(
+    "way, words, counts",
+    [
+        ("closed", ONCE, {"closed": 10}),
+        ("resets", ONCE, {"reset": 10}),
+        ("truncated", ONCE, {"truncated": 10}),
+        ("truncated_head", ONCE, {"truncated": 10}),
+        ("silent", (*ONCE, "timeout=1"), {"timeout": 10}),
+        ("refuses", ONCE, {"status": 10}),
+        ("wrong", ONCE, {"wrong": 10}),
+        ("used", KEPT, {"closed": 10}),
+        ("used_unread", KEPT, {"reset": 10}),
+        ("cuts_pipeline", PIPELINED, {"closed": 2}),
+    ],
+)
+def test_each_way_to_lose_a_request_is_found(lossy, way, words, counts):
+    said = lossy(way, *words)
+    assert lost(said) == counts
+    assert said["lost"] == sum(counts.values())
+    assert said["balanced"]
+
+
+def test_what_waits_in_the_queue_of_a_closed_listener_is_lost(lossy):
+    said = lossy("listener_first", "connect=20", "connections=20")
+    assert lost(said) == {"reset": 20}
+    assert said["refused"] == 0
+
+
+def test_an_end_before_the_client_has_spoken_is_a_loss(lossy):
+    said = lossy("unspoken", "hesitate=20", "connections=20")
+    assert said["lost"] == 20
+    assert lost(said)["unspoken"] > 0
+
+
+def test_an_end_while_idle_is_no_loss(lossy):
+    said = lossy("idle", "keep=2", "connections=20")
+    assert said["kinds"]["keep"]["idle_closed"] == 20
+    assert (said["lost"], said["answered"]) == (0, 20)
+
+
+def test_a_request_that_the_fin_crossed_is_a_race_and_no_loss(lossy):
+    said = lossy("crossing", *KEPT)
+    assert (said["lost"], said["race"], said["answered"]) == (0, 10, 10)
+
+
+def test_what_is_pipelined_behind_the_last_answer_is_no_loss(lossy):
+    said = lossy("says_close", *PIPELINED)
+    assert said["kinds"]["pipeline"]["unprocessed"] == 2
+    assert (said["lost"], said["answered"]) == (0, 2)
+
+
+def test_a_port_without_a_server_refuses_and_loses_nothing():
+    said = subprocess.check_output(
+        [rig.build_load(), "1", "connect=5", "connections=50"]
+    )
+    said = json.loads(said)
+    assert (said["refused"], said["lost"], said["sent"]) == (50, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "way, found",
+    [
+        ("ws_closed", {"closed": 10}),
+        ("ws_resets", {"reset": 10}),
+        ("ws_wrong", {"wrong": 10}),
+        ("ws_mute", {"stalled": 10}),
+    ],
+)
+def test_a_websocket_that_ends_without_a_close_is_found(lossy, way, found):
+    said = lossy(way, "echo=10", "connections=10", "timeout=1")
+    assert violations(said) == found
+    assert said["violations"] == 10
+
+
+@pytest.mark.parametrize("way, code", [("ws_code", 1012), ("ws_no_code", 1005)])
+def test_a_close_has_a_code(lossy, way, code):
+    said = lossy(way, "echo=10", "connections=10")
+    assert said["websockets"]["codes"] == {str(code): 10}
+    assert (said["violations"], said["lost"]) == (0, 0)
+
+
+def test_a_fair_server_loses_nothing(lossy):
+    said = lossy("fair", "keep=4", "pause=4", "pipeline=2", "seconds=1")
+    assert (said["lost"], said["race"], said["refused"]) == (0, 0, 0)
+    assert said["answered"] == said["sent"] > 0
+    said = lossy("ws_fair", "echo=10", "idle=10", "seconds=1")
+    assert said["websockets"]["closed_by_us"] == 20
+    assert (said["lost"], said["violations"]) == (0, 0)
+
+
+# ------------------------------------------------------------ the server ---
+
+
+def restarts(server, action, rounds):
+    """The exit status of the rig, and what it said."""
+    said = subprocess.run(
+        [
+            *(sys.executable, os.path.join(RESTART, "rig.py")),
+            *("--server", server, "--action", action),
+            *("--rounds", str(rounds)),
+        ],
+        stdout=subprocess.PIPE,
+        timeout=600,
+        text=True,
+    )
+    return said.returncode, said.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not hasattr(_wsocket.Server, "drain"), reason="wsocket has no drain"
+)
+@pytest.mark.parametrize("action", ["held", "alone", "queue", "last"])
+def test_stops_of_a_single_process_lose_nothing(action):
+    status, said = restarts("wsocket", action, 3)
+    assert status == 0, said
+
+
+@pytest.mark.slow
+def test_reloads_of_workers_lose_nothing():
+    why = rig.prepare("wsocket, 2 workers")
+    if why:
+        pytest.skip(why)
+    status, said = restarts("wsocket, 2 workers", "hup", 3)
+    assert status == 0, said
