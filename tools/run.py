@@ -5,7 +5,7 @@
     tools/run.py install VENV | library PREFIX | uninstall PREFIX
     tools/run.py fuzz SECONDS | replay FILE...
     tools/run.py soak SECONDS | slow SECONDS | peers SECONDS
-    tools/run.py endings | parked | faults | conformance [DIR]
+    tools/run.py endings | parked | restarts ROUNDS | faults | conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
@@ -269,7 +269,8 @@ def one(good):
 def formatted():
     files = sorted(sum((glob.glob(pattern, recursive=True) for pattern in (
         "include/*.h", "src/**/*.[ch]", "ext/*.[ch]", "fuzz/*.[ch]",
-        "bench/*.c", "examples/c/*.c", "tests/c/*.[ch]")), []))
+        "bench/*.c", "examples/c/*.c", "tests/c/*.[ch]",
+        "tests/restart/*.[ch]")), []))
     said = subprocess.run(["clang-format", "--dry-run", "-Werror", *files],
                           stderr=subprocess.PIPE, text=True)
     ugly = sorted(set(re.findall(r"^(\S+?):\d", said.stderr, re.MULTILINE)))
@@ -666,6 +667,9 @@ def main():
                                              "tests/soak/endings.py"),
                 "parked": functools.partial(with_package,
                                             "tests/soak/parked.py"),
+                "restarts": functools.partial(with_package,
+                                              "tests/restart/rig.py",
+                                              "--rounds"),
                 "faults": functools.partial(with_package,
                                             "tests/faults/run.py"),
                 "conformance": conformance}
