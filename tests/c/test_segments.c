@@ -400,6 +400,41 @@ TEST(lent_memory_is_a_chunk_and_stands_beside_files) /* RFC 9112 7.1 */
     free(loan.data);
 }
 
+/* Give back when the connection is closed and the leader waits: nothing shows
+ * that it does, so this takes some time. */
+static void give_back_late(void *user)
+{
+    usleep(200000);
+    give_back(user);
+}
+
+static void lend_for_long(wsk_request *req, void *user)
+{
+    struct loan *loan = user;
+
+    wsk_request_start(req, 200, NULL, NULL, 0, loan->len);
+    wsk_request_lend(req, loan->data, loan->len, give_back_late, loan);
+    wsk_request_finish(req);
+    atomic_fetch_add(&loan->returned, 1);
+}
+
+TEST(a_stop_ends_when_the_last_lent_memory_is_given_back)
+{
+    struct loan loan = loan_of(BIG, 1);
+    struct served s = serve(lend_for_long, &loan, NULL);
+    int fd = dial(&s);
+
+    EXPECT(say(fd, GET("/")));
+    EXPECT(reaches(&loan.returned, 1));
+    wsk_server_stop(s.srv, 32000); /* no timer wakes the leader for so long */
+    EXPECT(hear_head(fd) && hear_file(fd, 0, BIG) && hears_end(fd));
+    close(fd);
+    EXPECT(wsk_server_join(s.srv, 20000) == WSK_OK);
+    wsk_server_free(s.srv);
+    EXPECT(atomic_load(&loan.given_back) == 1);
+    free(loan.data);
+}
+
 static void slow_borrowers(void)
 {
     enum { CLIENTS = 20 };

@@ -59,6 +59,13 @@ void wsk__call_begin_aside(struct wsk__thread *th, struct wsk__call *call)
     wsk__dispatch_unlock(th->dispatch);
 }
 
+static bool
+calls_open_locked(const struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
+{
+    return dispatch->n_running > 0 || dispatch->n_parked > 0 ||
+           dispatch->queue != NULL || dispatch->releases != NULL;
+}
+
 wsk__leads wsk__call_end(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -78,6 +85,9 @@ wsk__leads wsk__call_end(struct wsk__thread *th)
     leads = th->leads;
     if (dispatch->n_unparking > 0)
         pthread_cond_signal(&dispatch->slot_free);
+    /* A release posts nothing that would wake the leader. */
+    if (dispatch->end_awaited && !calls_open_locked(dispatch))
+        dispatch->wake_due = true;
     wsk__kick_locked(dispatch);
     wsk__dispatch_unlock(dispatch);
     return leads;
@@ -386,8 +396,8 @@ bool wsk__calls_open(struct wsk__dispatch *dispatch)
     bool open;
 
     wsk__dispatch_lock(dispatch);
-    open = dispatch->n_running > 0 || dispatch->n_parked > 0 ||
-           dispatch->queue != NULL || dispatch->releases != NULL;
+    open = calls_open_locked(dispatch);
+    dispatch->end_awaited = open;
     wsk__dispatch_unlock(dispatch);
     return open;
 }

@@ -101,7 +101,8 @@ bool wsk__socket_reserve(struct wsk__dispatch *dispatch);
 /* Release that place, once the handler has returned. */
 void wsk__socket_release(struct wsk__dispatch *dispatch);
 
-/* Return true if calls run, wait or are queued, or releases are. */
+/* Return true if calls run, wait or are queued, or releases are. The leader is
+ * woken when the last of them has ended. */
 bool wsk__calls_open(struct wsk__dispatch *dispatch);
 
 /* Refuse the calls that would wait for a new thread: the system gives none. */

@@ -51,8 +51,9 @@ struct wsk__dispatch {
         unsigned n_unparking; /* parked threads that wait for a slot */
         bool led;             /* some thread leads, or was ordered to */
         bool ended, monitor_asleep, monitor_gone;
-        bool wake_due; /* the leader is to be woken once `lock` is free */
-        uint64_t tick; /* time of the monitor, see TICK_US */
+        bool wake_due;    /* the leader is to be woken once `lock` is free */
+        bool end_awaited; /* the leader waits for the last call to end */
+        uint64_t tick;    /* time of the monitor, see TICK_US */
         uint64_t spawn_after_ms; /* time of the next try to make a thread */
         bool no_threads; /* none could be made, and none has come since */
         uint64_t calls;  /* begun since the start */
