@@ -456,7 +456,8 @@ def faults(action, result):
     if refused and action not in ("alone", "last"):
         yield "%d were refused" % refused
     if unexplained:
-        yield "%d RST beside the %d of the refused" % (unexplained, refused)
+        yield "%d RST beside the %d of the refused; the clients saw %s" % (
+            unexplained, refused, words_of(resets(reports)) or "none")
     for key in COUNTERS[1:]:
         if kernel[key]:
             yield "%s grew by %d" % (key, kernel[key])
@@ -477,6 +478,16 @@ def disagreements(reports, handled):
         yield "%d handlers ran, %d were answered" % (handled[0], answered)
     if handled[1] != opened:
         yield "%d WebSockets were accepted, %d opened" % (handled[1], opened)
+
+
+def resets(reports):
+    """Where the clients saw RST."""
+    found = {key: number(reports, key) for key in
+             ("late_reset", "idle_reset", "unconnected")}
+    found["lost"] = by_kind(reports, "lost").get("reset", 0)
+    found["after a Close"] = merged(reports, "websockets")["reset_after_close"]
+    found["race"] = number(reports, "race")
+    return {key: n for key, n in found.items() if n}
 
 
 def words_of(counts):
