@@ -10,7 +10,6 @@
 #include "log.h"
 #include "response.h"
 #include "socket.h"
-#include "websocket.h"
 
 /* The objects of one request. */
 struct call {
@@ -26,15 +25,11 @@ struct call {
 
 static int add_websocket(struct ext_caller *c, struct call *k, wsk_request *req)
 {
-    struct ext_state *st = c->st;
-
-    k->websocket =
-        ext_websocket_new(st, c->app, req, k->environ, c->template, c->owner);
+    k->websocket = ext_websocket_new(&c->site, c->app, req, k->environ);
     if (k->websocket == NULL ||
         ext_websocket_announce(k->websocket, k->environ) < 0)
         return -1;
-    ext_websocket_prefer(k->websocket, c->protocols);
-    return ext_upgrade_show(st, k->environ, c->hide);
+    return ext_upgrade_show(c->site.st, k->environ, c->hide);
 }
 
 /* Put the socket where the servers of Werkzeug and gunicorn put it. */
@@ -50,7 +45,7 @@ static int add_socket(struct ext_state *st, struct call *k, wsk_request *req)
 static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
 {
     struct ext_source source = {.head = wsk_request_head(req)};
-    struct ext_state *st = c->st;
+    struct ext_state *st = c->site.st;
     uint64_t length = wsk_request_body_length(req);
 
     source.peer = wsk_request_peer(req, &source.peer_port);
@@ -62,7 +57,8 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     k->disconnected = ext_disconnected_new(k->here, st, req);
     if (k->input == NULL || k->hints == NULL || k->disconnected == NULL)
         return -1;
-    k->environ = ext_environ_new(&k->here->environ, st, c->template, &source);
+    k->environ =
+        ext_environ_new(&k->here->environ, st, c->site.template, &source);
     if (k->environ == NULL ||
         PyDict_SetItem(k->environ, st->names.input, k->input) < 0 ||
         PyDict_SetItem(k->environ, st->names.early_hints, k->hints) < 0 ||
@@ -148,7 +144,8 @@ void ext_call(wsk_request *req, void *caller)
         return;
     }
     if (prepare(c, &k, req) < 0)
-        ext_log_exception(c->st, "no environ could be made"); /* gives a 500 */
+        ext_log_exception(c->site.st,
+                          "no environ could be made"); /* gives a 500 */
     else if (run(c, &k) < 0 && !has_left_quietly(&k))
         ext_response_fail(k.response, ext_input_was_cut(k.input));
     finish(c, &k);

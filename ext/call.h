@@ -5,16 +5,14 @@
 #include "environ.h"
 #include "state.h"
 #include "upgrade.h"
+#include "websocket.h"
 
 /* The parts that all requests of a server share. */
 struct ext_caller {
-    struct ext_state *st;
+    struct ext_site site; /* its owner is the Server that this is a part of */
     PyObject *app;
-    PyObject *owner;     /* the Server it is a part of; borrowed */
-    PyObject *errors;    /* wsgi.errors; borrowed from the owner */
-    PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
-    char events_only;    /* the app is WSocketApp's own code, called directly */
-    PyObject *template;  /* template of the environs */
+    PyObject *errors; /* wsgi.errors; borrowed from the owner */
+    char events_only; /* the app is WSocketApp's own code, called directly */
     enum ext_hide hide;
 };
 

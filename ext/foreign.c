@@ -12,10 +12,9 @@
 
 typedef struct {
     PyObject_HEAD
-    struct ext_state *st;
+    struct ext_site site;
     wsk_server_config cfg;
-    PyObject *kept;      /* list; the texts in cfg */
-    PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
+    PyObject *kept; /* list; the texts in cfg */
 } ForeignObject;
 
 #define Foreign_CAST(op) ((ForeignObject *)(op))
@@ -102,15 +101,14 @@ static PyObject *Foreign_admit(PyObject *op, PyObject *args)
         adoption.transport->free(adoption.io);
         return st == WSK_E_ARG ? refusal(&verdict) : PyErr_NoMemory();
     }
-    websocket = ext_websocket_new(self->st, app, req, environ, NULL, op);
+    websocket = ext_websocket_new(&self->site, app, req, environ);
     if (websocket == NULL) {
         wsk_request_disown(req);
         return NULL;
     }
     WebSocket_CAST(websocket)->standalone = true;
-    ext_websocket_prefer(websocket, self->protocols);
     if (ext_websocket_announce(websocket, environ) < 0 ||
-        ext_upgrade_show(self->st, environ,
+        ext_upgrade_show(self->site.st, environ,
                          ext_upgrade_mode(self->cfg.ws_hide_upgrade)) < 0) {
         ext_websocket_end(websocket, NULL);
         wsk_request_disown(req);
@@ -138,11 +136,11 @@ static PyObject *Foreign_finish(PyObject *op, PyObject *args)
     int accept = 0, abort = 0;
 
     if (!PyArg_ParseTuple(args, "O!|pp:finish",
-                          Foreign_CAST(op)->st->types.websocket, &websocket,
-                          &accept, &abort))
+                          Foreign_CAST(op)->site.st->types.websocket,
+                          &websocket, &accept, &abort))
         return NULL;
     ws = WebSocket_CAST(websocket);
-    req = ws->req;
+    req = ext_ws_request(ws);
     if (req == NULL || !ws->standalone)
         return PyErr_Format(PyExc_ValueError,
                             "finish() was called before, or for another "
@@ -160,7 +158,8 @@ static PyObject *Foreign_finish(PyObject *op, PyObject *args)
         if (type != NULL)
             PyErr_Restore(type, error, traceback);
     }
-    if (ws->req == req) { /* not finished by another call meanwhile */
+    if (ext_ws_request(ws) ==
+        req) { /* not finished by another call meanwhile */
         ext_websocket_end(websocket, NULL);
         wsk_request_disown(req);
     }
@@ -186,9 +185,9 @@ static PyObject *Foreign_open(PyObject *op, PyObject *args)
     unsigned short port;
     size_t used;
 
-    if (!PyArg_ParseTuple(args, "O!y#OssHy#:open", self->st->types.ask, &ask,
-                          &data, &len, &socket, &kind, &adoption.peer, &port,
-                          &seed, &seed_len))
+    if (!PyArg_ParseTuple(args, "O!y#OssHy#:open", self->site.st->types.ask,
+                          &ask, &data, &len, &socket, &kind, &adoption.peer,
+                          &port, &seed, &seed_len))
         return NULL;
     if (seed_len != WSK_WS_SEED_LEN ||
         ext_ask_read(ask, data, (size_t)len, &used, &answer) != WSK_OK)
@@ -197,7 +196,7 @@ static PyObject *Foreign_open(PyObject *op, PyObject *args)
     adoption.early = data + used;
     adoption.early_len = (size_t)len - used;
     adoption.peer_port = port;
-    websocket = ext_websocket_new(self->st, Py_None, NULL, NULL, NULL, op);
+    websocket = ext_websocket_new(&self->site, Py_None, NULL, NULL);
     if (websocket == NULL)
         return NULL;
     WebSocket_CAST(websocket)->standalone = true;
@@ -224,7 +223,8 @@ PyDoc_STRVAR(crash_doc,
 
 static PyObject *Foreign_crash(PyObject *op, PyObject *websocket)
 {
-    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->types.websocket))
+    if (!PyObject_TypeCheck(websocket,
+                            Foreign_CAST(op)->site.st->types.websocket))
         return PyErr_Format(PyExc_TypeError, "crash() takes a WebSocket");
     ext_websocket_fail(websocket);
     if (PyErr_Occurred()) /* of a green socket, as a timeout is */
@@ -234,7 +234,8 @@ static PyObject *Foreign_crash(PyObject *op, PyObject *websocket)
 
 static PyObject *Foreign_accepted(PyObject *op, PyObject *websocket)
 {
-    if (!PyObject_TypeCheck(websocket, Foreign_CAST(op)->st->types.websocket))
+    if (!PyObject_TypeCheck(websocket,
+                            Foreign_CAST(op)->site.st->types.websocket))
         return PyErr_Format(PyExc_TypeError, "accepted() takes a WebSocket");
     return PyBool_FromLong(ext_websocket_accepted(websocket));
 }
@@ -276,7 +277,8 @@ static PyObject *Foreign_new(PyTypeObject *type, PyObject *args,
     self = Foreign_CAST(op);
     if (op == NULL)
         return NULL;
-    self->st = ext_state_of(type);
+    self->site.st = ext_state_of(type);
+    self->site.owner = op;
     self->kept = PyList_New(0);
     if (self->kept == NULL ||
         ext_options_fill(&self->cfg, self->kept, kwargs) < 0) {
@@ -284,8 +286,8 @@ static PyObject *Foreign_new(PyTypeObject *type, PyObject *args,
         return NULL;
     }
     if (self->cfg.ws_subprotocols != NULL) {
-        self->protocols = ext_options_names(self->cfg.ws_subprotocols);
-        if (self->protocols == NULL)
+        self->site.protocols = ext_options_names(self->cfg.ws_subprotocols);
+        if (self->site.protocols == NULL)
             Py_CLEAR(op);
     }
     return op;
@@ -296,7 +298,7 @@ static void Foreign_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
 
     Py_XDECREF(Foreign_CAST(op)->kept);
-    Py_XDECREF(Foreign_CAST(op)->protocols);
+    Py_XDECREF(Foreign_CAST(op)->site.protocols);
     type->tp_free(op);
     Py_DECREF(type);
 }

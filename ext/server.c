@@ -26,9 +26,9 @@ static int make_server(ServerObject *self, PyObject *kwargs)
     self->errors = ext_log_new(self->st, self->srv);
     self->caller.errors = self->errors;
     if (cfg.ws_subprotocols != NULL)
-        self->caller.protocols = ext_options_names(cfg.ws_subprotocols);
+        self->caller.site.protocols = ext_options_names(cfg.ws_subprotocols);
     if (self->errors != NULL && !PyErr_Occurred())
-        self->caller.template =
+        self->caller.site.template =
             ext_environ_template(self->st, self->errors, cfg.threads > 1);
 done:
     Py_DECREF(kept);
@@ -55,8 +55,8 @@ static PyObject *Server_new(PyTypeObject *type, PyObject *args,
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
     self->st = ext_state_of(type);
-    self->caller.st = self->st;
-    self->caller.owner = op;
+    self->caller.site.st = self->st;
+    self->caller.site.owner = op;
     self->caller.app = ext_ref(PyTuple_GET_ITEM(args, 0));
     if (make_server(self, kwargs) < 0) {
         Py_DECREF(op);
@@ -126,8 +126,8 @@ static int Server_traverse(PyObject *op, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->caller.app);
-    Py_VISIT(self->caller.protocols);
-    Py_VISIT(self->caller.template);
+    Py_VISIT(self->caller.site.protocols);
+    Py_VISIT(self->caller.site.template);
     Py_VISIT(self->errors);
     return 0;
 }
@@ -147,8 +147,8 @@ static void Server_dealloc(PyObject *op)
     if (self->weakrefs != NULL)
         PyObject_ClearWeakRefs(op);
     Server_clear(op);
-    Py_CLEAR(self->caller.protocols);
-    Py_CLEAR(self->caller.template);
+    Py_CLEAR(self->caller.site.protocols);
+    Py_CLEAR(self->caller.site.template);
     if (self->errors != NULL)
         ext_log_detach(self->errors);
     Py_CLEAR(self->errors);
@@ -256,8 +256,8 @@ static PyMemberDef Server_members[] = {
      READONLY, NULL},
     {"app", T_OBJECT, offsetof(ServerObject, caller.app), READONLY,
      "The application."},
-    {"_environ", T_OBJECT, offsetof(ServerObject, caller.template), READONLY,
-     NULL},
+    {"_environ", T_OBJECT, offsetof(ServerObject, caller.site.template),
+     READONLY, NULL},
     {"_events_only", T_BOOL, offsetof(ServerObject, caller.events_only), 0,
      "The application does not touch environ before it attaches a WebSocket."},
     {NULL, 0, 0, 0, NULL},

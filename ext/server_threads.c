@@ -82,7 +82,7 @@ PyObject *ext_server_work(PyObject *op, PyObject *unused)
 {
     ServerObject *self = Server_CAST(op);
     struct ext_thread here = {.errors = self->errors,
-                              .template = self->caller.template};
+                              .template = self->caller.site.template};
 
     (void)unused;
     ext_thread_enter(&here);

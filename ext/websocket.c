@@ -14,28 +14,59 @@ static int WebSocket_traverse(PyObject *op, visitproc visit, void *arg)
     WebSocketObject *self = WebSocket_CAST(op);
 
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->owner);
+    if (self->site != NULL)
+        Py_VISIT(self->site->owner);
     Py_VISIT(self->environ);
-    Py_VISIT(self->protocols);
-    Py_VISIT(self->extra);
+    if (self->rare != NULL) {
+        Py_VISIT(self->rare->protocols);
+        Py_VISIT(self->rare->extra);
+        Py_VISIT(self->rare->on_ping);
+        Py_VISIT(self->rare->on_pong);
+    }
     Py_VISIT(self->app);
-    Py_VISIT(self->on_ping);
-    Py_VISIT(self->on_pong);
     Py_VISIT(self->dict);
     return 0;
 }
 
-/* Keep the owner to the end: the template is its. */
+struct ext_ws_rare *ext_ws_rare(WebSocketObject *self)
+{
+    if (self->rare == NULL)
+        self->rare = PyMem_Calloc(1, sizeof(*self->rare));
+    if (self->rare == NULL)
+        PyErr_NoMemory();
+    return self->rare;
+}
+
+static void clear_rare(struct ext_ws_rare *rare)
+{
+    Py_CLEAR(rare->protocols);
+    Py_CLEAR(rare->extra);
+    Py_CLEAR(rare->on_ping);
+    Py_CLEAR(rare->on_pong);
+}
+
+/* Free them if they say nothing. */
+static void free_rare_if_unused(WebSocketObject *self)
+{
+    struct ext_ws_rare *rare = self->rare;
+
+    if (rare == NULL || rare->req != NULL || rare->protocols != NULL ||
+        rare->extra != NULL || rare->on_ping != NULL || rare->on_pong != NULL ||
+        rare->stream_lock != NULL)
+        return;
+    self->rare = NULL;
+    PyMem_Free(rare);
+}
+
+/* Keep the owner to the end: the site is its. */
 static int WebSocket_clear(PyObject *op)
 {
     WebSocketObject *self = WebSocket_CAST(op);
 
     Py_CLEAR(self->environ);
-    Py_CLEAR(self->protocols);
-    Py_CLEAR(self->extra);
+    if (self->rare != NULL)
+        clear_rare(self->rare);
     Py_CLEAR(self->app);
-    Py_CLEAR(self->on_ping);
-    Py_CLEAR(self->on_pong);
     Py_CLEAR(self->dict);
     return 0;
 }
@@ -51,9 +82,11 @@ static void WebSocket_dealloc(PyObject *op)
     WebSocket_clear(op);
     if (self->conn != NULL)
         wsk_conn_unref(self->conn);
-    if (self->stream_lock != NULL)
-        PyThread_free_lock(self->stream_lock);
-    Py_XDECREF(self->owner);
+    if (self->rare != NULL && self->rare->stream_lock != NULL)
+        PyThread_free_lock(self->rare->stream_lock);
+    PyMem_Free(self->rare);
+    if (self->site != NULL)
+        Py_DECREF(self->site->owner);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -119,38 +152,39 @@ static PyTypeObject *class_for(const struct ext_state *st, PyObject *app)
     return (PyTypeObject *)type;
 }
 
-PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
-                            wsk_request *req, PyObject *environ,
-                            PyObject *template, PyObject *owner)
+PyObject *ext_websocket_new(const struct ext_site *site, PyObject *app,
+                            wsk_request *req, PyObject *environ)
 {
-    PyTypeObject *type = class_for(st, app);
+    PyTypeObject *type = class_for(site->st, app);
     PyObject *op = type == NULL ? NULL : type->tp_alloc(type, 0);
     WebSocketObject *self = WebSocket_CAST(op);
 
     Py_XDECREF(type);
     if (op == NULL)
         return NULL;
-    self->st = st;
-    self->req = req;
-    self->thread = PyThread_get_thread_ident();
-    self->template = template;
-    self->owner = ext_ref(owner);
-    self->environ = environ == NULL ? NULL : ext_ref(environ);
+    Py_INCREF(site->owner);
+    self->site = site;
+    self->environ = ext_xref(environ);
+    if (req == NULL)
+        return op;
+    if (ext_ws_rare(self) == NULL) {
+        Py_DECREF(op);
+        return NULL;
+    }
+    self->rare->req = req;
+    self->rare->thread = PyThread_get_thread_ident();
     return op;
-}
-
-void ext_websocket_prefer(PyObject *websocket, PyObject *protocols)
-{
-    Py_XINCREF(protocols);
-    Py_XSETREF(WebSocket_CAST(websocket)->protocols, protocols);
 }
 
 void ext_websocket_end(PyObject *websocket, const PyObject *events)
 {
     WebSocketObject *self = WebSocket_CAST(websocket);
 
-    self->req = NULL;
-    Py_CLEAR(self->extra);
+    if (self->rare != NULL) {
+        self->rare->req = NULL;
+        Py_CLEAR(self->rare->extra);
+        free_rare_if_unused(self);
+    }
     /* environ and WebSocket hold each other, which ends here, unless events may
      * still ask for values that the application has put there. If it cannot
      * have put any, environ is not worth its memory: it is made again when they

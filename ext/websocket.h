@@ -7,25 +7,29 @@
 
 extern const PyType_Spec ext_websocket_spec;
 
+/* What all WebSockets of an owner share: a part of it, fixed once they exist.
+ */
+struct ext_site {
+    struct ext_state *st;
+    PyObject *owner;     /* the Server or Foreign it is a part of; borrowed */
+    PyObject *template;  /* of the environs; NULL for a Foreign */
+    PyObject *protocols; /* tuple of str, as ws_subprotocols has it; or NULL */
+};
+
 /*
  * The WebSocket of an attempt: undecided until the application uses it.
  *
+ * site     kept alive by the WebSocket's reference of its owner
  * app      its websocket_class is made, if it has one
+ * req      the attempt; NULL: a client's WebSocket, which is open
  * environ  of the request; held until ext_websocket_end()
- * template of the environs that are made when the request is over; `owner`
- *          keeps it alive
  */
-PyObject *ext_websocket_new(struct ext_state *st, PyObject *app,
-                            wsk_request *req, PyObject *environ,
-                            PyObject *template, PyObject *owner);
+PyObject *ext_websocket_new(const struct ext_site *site, PyObject *app,
+                            wsk_request *req, PyObject *environ);
 
 /* Put the WebSocket and its version into an environ. -1 with an exception set.
  */
 int ext_websocket_announce(PyObject *websocket, PyObject *environ);
-
-/* Set the subprotocols to choose from until the application sets others: a
- * tuple of str, or NULL. */
-void ext_websocket_prefer(PyObject *websocket, PyObject *protocols);
 
 /* True if the 101 has been sent. */
 bool ext_websocket_accepted(PyObject *websocket);

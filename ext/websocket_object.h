@@ -12,25 +12,30 @@ enum ext_policy {
     EXT_POLICY_CLOSE,
 };
 
-typedef struct {
-    PyObject_HEAD
-    struct ext_state *st;
-    wsk_request *req;     /* until the handler returns */
-    wsk_conn *conn;       /* a reference, once 101 has left */
-    unsigned long thread; /* the handler's, which alone may use req */
-    PyObject *template;   /* of environs; borrowed of the owner */
-    PyObject *owner;
-    PyObject *environ;   /* or NULL: made on demand */
-    PyObject *protocols; /* tuple of str, the preferred first; or NULL */
-    PyObject *extra;     /* list of headers for the 101, or NULL */
-    PyObject *app;       /* the events it is attached to, or NULL */
-    PyObject *dict;
-    PyObject *weakrefs;
+/* Parts that every WebSocket has until its handler returns, and few have later.
+ */
+struct ext_ws_rare {
+    wsk_request *req;               /* until the handler returns */
+    unsigned long thread;           /* the handler's, which alone may use req */
+    PyObject *protocols;            /* tuple of str, or NULL: the site's */
+    PyObject *extra;                /* list of headers for the 101, or NULL */
     PyObject *on_ping, *on_pong;    /* or NULL */
     PyThread_type_lock stream_lock; /* held by send_stream(); or NULL */
     unsigned long streamer;         /* the thread that holds it; 0: none */
     unsigned streams_ended;
-    enum ext_policy policy;
+};
+
+/* Every field counts in the size of an idle WebSocket. */
+typedef struct {
+    PyObject_HEAD
+    const struct ext_site *site; /* lives as long as its owner, a reference */
+    wsk_conn *conn;              /* a reference, once 101 has left */
+    struct ext_ws_rare *rare;    /* or NULL: see ext_ws_rare() */
+    PyObject *environ;           /* or NULL: made on demand */
+    PyObject *app;               /* the events it is attached to, or NULL */
+    PyObject *dict;
+    PyObject *weakrefs;
+    uint8_t policy;  /* an enum ext_policy */
     bool shown;      /* the application has seen environ */
     bool told_ended; /* receive() has returned None */
     bool in_stream;  /* receive_stream() has not given all of its message */
@@ -40,6 +45,32 @@ typedef struct {
 } WebSocketObject;
 
 #define WebSocket_CAST(op) ((WebSocketObject *)(op))
+
+/* Return the rare parts, made if there are none; NULL with an exception set.
+ * Only ext_websocket_end() frees them, and not while a stream may need them. */
+struct ext_ws_rare *ext_ws_rare(WebSocketObject *self);
+
+/* Return the request; NULL once the handler has returned, or for a client. */
+static inline wsk_request *ext_ws_request(const WebSocketObject *self)
+{
+    return self->rare != NULL ? self->rare->req : NULL;
+}
+
+/* True in the thread of a handler that has not returned. */
+static inline bool ext_ws_in_handler(const WebSocketObject *self)
+{
+    return ext_ws_request(self) != NULL &&
+           self->rare->thread == PyThread_get_thread_ident();
+}
+
+/* Return the subprotocols to choose from, the preferred first: a tuple of str,
+ * borrowed; or NULL. */
+static inline PyObject *ext_ws_protocols(const WebSocketObject *self)
+{
+    if (self->rare != NULL && self->rare->protocols != NULL)
+        return self->rare->protocols;
+    return self->client ? NULL : self->site->protocols;
+}
 
 /* ---- ws_open: opening ---- */
 
@@ -87,9 +118,22 @@ wsk_status ext_ws_wait_for_stream(WebSocketObject *self);
 wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st);
 
 /* Wait until another thread's message in pieces is complete. True: try again
- * what the engine refused because of it. `ended` is streams_ended, read before
- * the first try. */
+ * what the engine refused because of it. `ended` is ext_ws_streams_ended(),
+ * before the first try. */
 bool ext_ws_await_stream(WebSocketObject *self, unsigned ended);
+
+/* Return how many streams have ended. */
+static inline unsigned ext_ws_streams_ended(const WebSocketObject *self)
+{
+    return self->rare != NULL ? self->rare->streams_ended : 0;
+}
+
+/* True in the thread that is inside send_stream(). */
+static inline bool ext_ws_in_own_stream(const WebSocketObject *self)
+{
+    return self->rare != NULL && self->rare->streamer != 0 &&
+           self->rare->streamer == PyThread_get_thread_ident();
+}
 
 PyObject *ext_ws_get_buffered(PyObject *op, void *unused);
 PyObject *ext_ws_get_full(PyObject *op, void *unused);

@@ -31,8 +31,9 @@ static PyObject *get_path(PyObject *op, void *unused)
     if (head != NULL)
         path = ext_environ_path(head);
     else
-        path = PyErr_Occurred() ? NULL
-                                : ext_ref(WebSocket_CAST(op)->st->names.empty);
+        path = PyErr_Occurred()
+                   ? NULL
+                   : ext_ref(WebSocket_CAST(op)->site->st->names.empty);
     wsk_free(made);
     return path;
 }
@@ -45,8 +46,8 @@ static PyObject *get_protocol(PyObject *op, void *unused)
     (void)unused;
     if (self->conn != NULL)
         name = wsk_conn_protocol(self->conn);
-    else if (self->req != NULL)
-        name = ext_ws_choose_protocol(self, wsk_request_head(self->req));
+    else if (ext_ws_request(self) != NULL)
+        name = ext_ws_choose_protocol(self, wsk_request_head(self->rare->req));
     if (name == NULL)
         Py_RETURN_NONE;
     return PyUnicode_FromString(name);
@@ -54,7 +55,7 @@ static PyObject *get_protocol(PyObject *op, void *unused)
 
 static PyObject *get_protocols(PyObject *op, void *unused)
 {
-    PyObject *protocols = WebSocket_CAST(op)->protocols;
+    PyObject *protocols = ext_ws_protocols(WebSocket_CAST(op));
 
     (void)unused;
     return protocols != NULL ? ext_ref(protocols) : PyTuple_New(0);
@@ -62,6 +63,7 @@ static PyObject *get_protocols(PyObject *op, void *unused)
 
 static int set_protocols(PyObject *op, PyObject *value, void *unused)
 {
+    struct ext_ws_rare *rare;
     PyObject *names;
 
     (void)unused;
@@ -79,13 +81,19 @@ static int set_protocols(PyObject *op, PyObject *value, void *unused)
             PyErr_SetString(PyExc_TypeError, "a subprotocol must be a str");
             return -1;
         }
-    Py_XSETREF(WebSocket_CAST(op)->protocols, names);
+    rare = ext_ws_rare(WebSocket_CAST(op));
+    if (rare == NULL) {
+        Py_DECREF(names);
+        return -1;
+    }
+    Py_XSETREF(rare->protocols, names);
     return 0;
 }
 
 static PyObject *get_extra(PyObject *op, void *unused)
 {
-    PyObject *extra = ext_xref(WebSocket_CAST(op)->extra);
+    struct ext_ws_rare *rare = WebSocket_CAST(op)->rare;
+    PyObject *extra = rare != NULL ? ext_xref(rare->extra) : NULL;
     PyObject *list = extra != NULL ? PySequence_List(extra) : PyList_New(0);
 
     (void)unused;
@@ -95,6 +103,7 @@ static PyObject *get_extra(PyObject *op, void *unused)
 
 static int set_extra(PyObject *op, PyObject *value, void *unused)
 {
+    struct ext_ws_rare *rare;
     PyObject *list = NULL;
 
     (void)unused;
@@ -103,7 +112,12 @@ static int set_extra(PyObject *op, PyObject *value, void *unused)
         if (list == NULL)
             return -1;
     }
-    Py_XSETREF(WebSocket_CAST(op)->extra, list);
+    rare = ext_ws_rare(WebSocket_CAST(op));
+    if (rare == NULL) {
+        Py_XDECREF(list);
+        return -1;
+    }
+    Py_XSETREF(rare->extra, list);
     return 0;
 }
 
@@ -186,7 +200,7 @@ static PyObject *get_draining(PyObject *op, void *unused)
 static PyObject *get_logger(PyObject *op, void *unused)
 {
     (void)unused;
-    return ext_ref(WebSocket_CAST(op)->st->logger);
+    return ext_ref(WebSocket_CAST(op)->site->st->logger);
 }
 
 PyObject *ext_ws_repr(PyObject *op)
@@ -203,9 +217,9 @@ PyObject *ext_ws_repr(PyObject *op)
                                     (int)info.code);
     else
         text = PyUnicode_FromFormat("<WebSocket %R %s>", path,
-                                    self->conn != NULL  ? "open"
-                                    : self->req != NULL ? "undecided"
-                                                        : "refused");
+                                    self->conn != NULL             ? "open"
+                                    : ext_ws_request(self) != NULL ? "undecided"
+                                                                   : "refused");
     Py_DECREF(path);
     return text;
 }

@@ -37,7 +37,7 @@ PyObject *ext_ws_reason(const wsk_close_info *info)
 bool ext_ws_is_closed(const WebSocketObject *self)
 {
     if (self->conn == NULL)
-        return self->req == NULL;
+        return ext_ws_request(self) == NULL;
     return !wsk_conn_can_send(self->conn) || wsk_conn_closed(self->conn, NULL);
 }
 
@@ -46,8 +46,8 @@ bool ext_websocket_has_left(PyObject *websocket)
     WebSocketObject *self = WebSocket_CAST(websocket);
 
     return self->conn != NULL && ext_ws_is_closed(self) &&
-           PyErr_ExceptionMatches(self->st->WebSocketError) &&
-           !PyErr_ExceptionMatches(self->st->ProtocolError);
+           PyErr_ExceptionMatches(self->site->st->WebSocketError) &&
+           !PyErr_ExceptionMatches(self->site->st->ProtocolError);
 }
 
 wsk_status ext_ws_close_conn(WebSocketObject *self, uint16_t code,
@@ -94,7 +94,7 @@ static int raise_close(WebSocketObject *self, wsk_status st, long code)
                  (code >= 3000 && code <= 4999);
 
     if (st != WSK_E_ARG)
-        ext_raise_websocket(self->st, st, "close");
+        ext_raise_websocket(self->site->st, st, "close");
     else if (known)
         PyErr_SetString(PyExc_ValueError, "close: the reason is not UTF-8");
     else
@@ -111,7 +111,7 @@ static int close_with(WebSocketObject *self, long code, PyObject *reason)
     struct ext_bytes o;
     wsk_status st = WSK_E_ARG;
 
-    if (self->conn == NULL && self->req == NULL)
+    if (self->conn == NULL && ext_ws_request(self) == NULL)
         return 0; /* as closed as it can be */
     if (ext_ws_open(self, "close") < 0 || ext_bytes_get(&o, reason) < 0)
         return -1;
@@ -144,7 +144,7 @@ PyObject *ext_ws_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (code == -1 && PyErr_Occurred())
         return NULL;
     if (given[1] == NULL || given[1] == Py_None)
-        given[1] = self->st->names.empty;
+        given[1] = self->site->st->names.empty;
     if (close_with(self, code, given[1]) < 0)
         return NULL;
     Py_RETURN_NONE;
@@ -163,7 +163,7 @@ PyObject *ext_ws_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     bool failed = nargs > 0 && args[0] != Py_None;
 
     if (self->conn != NULL &&
-        close_with(self, failed ? 1011 : 1000, self->st->names.empty) < 0)
+        close_with(self, failed ? 1011 : 1000, self->site->st->names.empty) < 0)
         return NULL;
     Py_RETURN_FALSE;
 }

@@ -10,7 +10,7 @@ PyObject *ext_ws_version(PyObject *op, void *unused)
     WebSocketObject *self = WebSocket_CAST(op);
     wsk_head *made;
     const wsk_head *head = ext_ws_head(self, &made);
-    PyObject *version = self->st->names.thirteen;
+    PyObject *version = self->site->st->names.thirteen;
     wsk_str said = {NULL, 0};
 
     (void)unused;
@@ -28,7 +28,7 @@ PyObject *ext_ws_version(PyObject *op, void *unused)
 
 int ext_websocket_announce(PyObject *websocket, PyObject *environ)
 {
-    const struct ext_state *st = WebSocket_CAST(websocket)->st;
+    const struct ext_state *st = WebSocket_CAST(websocket)->site->st;
     PyObject *version = ext_ws_version(websocket, NULL);
     int rc = -1;
 
@@ -47,10 +47,11 @@ static PyObject *environ_from(WebSocketObject *self,
     struct ext_environ own = {0};
     PyObject *environ;
 
-    if (here != NULL && here->template == self->template)
-        return ext_environ_new(&here->environ, self->st, self->template,
-                               source);
-    environ = ext_environ_new(&own, self->st, self->template, source);
+    if (here != NULL && here->template == self->site->template)
+        return ext_environ_new(&here->environ, self->site->st,
+                               self->site->template, source);
+    environ =
+        ext_environ_new(&own, self->site->st, self->site->template, source);
     ext_environ_clear(&own);
     return environ;
 }
@@ -63,7 +64,7 @@ static PyObject *make_environ(WebSocketObject *self)
 
     if (head == NULL)
         return PyErr_NoMemory();
-    input = ext_input_new_empty(self->st);
+    input = ext_input_new_empty(self->site->st);
     if (input == NULL) {
         wsk_free(head);
         return NULL;
@@ -74,7 +75,7 @@ static PyObject *make_environ(WebSocketObject *self)
     source.prefix = wsk_conn_prefix(self->conn);
     environ = environ_from(self, &source);
     if (environ != NULL &&
-        (PyDict_SetItem(environ, self->st->names.input, input) < 0 ||
+        (PyDict_SetItem(environ, self->site->st->names.input, input) < 0 ||
          ext_websocket_announce((PyObject *)self, environ) < 0))
         Py_CLEAR(environ);
     Py_DECREF(input);
@@ -89,7 +90,7 @@ PyObject *ext_ws_get_environ(PyObject *op, void *unused)
 
     (void)unused;
     if (self->environ == NULL && (self->conn == NULL || self->standalone))
-        return PyErr_Format(self->st->WebSocketError,
+        return PyErr_Format(self->site->st->WebSocketError,
                             "environ: the request is over");
     if (self->environ == NULL) {
         environ = make_environ(self);

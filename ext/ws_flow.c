@@ -9,7 +9,7 @@ static const char *const POLICIES[] = {"wait", "drop", "close"};
 static enum ext_policy policy_of(const WebSocketObject *self)
 {
     if (self->policy != EXT_POLICY_DEFAULT)
-        return self->policy;
+        return (enum ext_policy)self->policy;
     return self->app != NULL ? EXT_POLICY_CLOSE : EXT_POLICY_WAIT;
 }
 
@@ -26,8 +26,7 @@ int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused)
     for (size_t i = 0; value != NULL && i < Py_ARRAY_LENGTH(POLICIES); i++)
         if (PyUnicode_Check(value) &&
             PyUnicode_CompareWithASCIIString(value, POLICIES[i]) == 0) {
-            WebSocket_CAST(op)->policy =
-                (enum ext_policy)(EXT_POLICY_WAIT + (int)i);
+            WebSocket_CAST(op)->policy = (uint8_t)(EXT_POLICY_WAIT + (int)i);
             return 0;
         }
     PyErr_SetString(PyExc_ValueError,
@@ -94,13 +93,17 @@ wsk_status ext_ws_resume(WebSocketObject *self, wsk_status st)
 
 bool ext_ws_await_stream(WebSocketObject *self, unsigned ended)
 {
-    if (self->streams_ended != ended)
+    PyThread_type_lock lock;
+
+    if (ext_ws_streams_ended(self) != ended)
         return true; /* the stream has ended meanwhile */
-    if (self->streamer == 0 || self->streamer == PyThread_get_thread_ident())
+    if (self->rare == NULL || self->rare->streamer == 0 ||
+        ext_ws_in_own_stream(self))
         return false;
+    lock = self->rare->stream_lock;
     Py_BEGIN_ALLOW_THREADS
-    PyThread_acquire_lock(self->stream_lock, WAIT_LOCK);
-    PyThread_release_lock(self->stream_lock);
+    PyThread_acquire_lock(lock, WAIT_LOCK);
+    PyThread_release_lock(lock);
     Py_END_ALLOW_THREADS
     return true;
 }

@@ -1,15 +1,15 @@
 /* ext/ws_hooks: pings and pongs as an application sees them. */
 #include "websocket_object.h"
 
-static PyObject **slot(WebSocketObject *self, const void *pong)
+static PyObject **slot(struct ext_ws_rare *rare, const void *pong)
 {
-    return pong == NULL ? &self->on_ping : &self->on_pong;
+    return pong == NULL ? &rare->on_ping : &rare->on_pong;
 }
 
 /* A subclass may have them as methods, so the attribute is asked for. */
 static PyObject *find_hook(PyObject *op, wsk_opcode opcode)
 {
-    struct ext_state *st = WebSocket_CAST(op)->st;
+    struct ext_state *st = WebSocket_CAST(op)->site->st;
     PyObject *hook = PyObject_GetAttr(
         op, opcode == WSK_PING ? st->names.on_ping : st->names.on_pong);
 
@@ -49,7 +49,8 @@ int ext_ws_tell(WebSocketObject *self, const wsk_message *msg)
 
 PyObject *ext_ws_get_hook(PyObject *op, void *pong)
 {
-    PyObject *hook = *slot(WebSocket_CAST(op), pong);
+    struct ext_ws_rare *rare = WebSocket_CAST(op)->rare;
+    PyObject *hook = rare != NULL ? *slot(rare, pong) : NULL;
 
     return ext_ref(hook != NULL ? hook : Py_None);
 }
@@ -57,6 +58,7 @@ PyObject *ext_ws_get_hook(PyObject *op, void *pong)
 int ext_ws_set_hook(PyObject *op, PyObject *hook, void *pong)
 {
     WebSocketObject *self = WebSocket_CAST(op);
+    struct ext_ws_rare *rare;
 
     if (hook == Py_None)
         hook = NULL;
@@ -66,8 +68,11 @@ int ext_ws_set_hook(PyObject *op, PyObject *hook, void *pong)
                      Py_TYPE(hook)->tp_name);
         return -1;
     }
+    rare = ext_ws_rare(self);
+    if (rare == NULL)
+        return -1;
     Py_XINCREF(hook);
-    Py_XSETREF(*slot(self, pong), hook);
+    Py_XSETREF(*slot(rare, pong), hook);
     return ext_ws_hear(self);
 }
 

@@ -8,8 +8,8 @@
 const wsk_head *ext_ws_head(const WebSocketObject *self, wsk_head **made)
 {
     *made = NULL;
-    if (self->req != NULL)
-        return wsk_request_head(self->req);
+    if (ext_ws_request(self) != NULL)
+        return wsk_request_head(self->rare->req);
     if (self->conn == NULL)
         return NULL;
     *made = wsk_conn_head(self->conn);
@@ -23,12 +23,11 @@ const wsk_head *ext_ws_head(const WebSocketObject *self, wsk_head **made)
 const char *ext_ws_choose_protocol(const WebSocketObject *self,
                                    const wsk_head *head)
 {
-    Py_ssize_t n = self->protocols == NULL ? 0
-                                           : PyTuple_GET_SIZE(self->protocols);
+    PyObject *protocols = ext_ws_protocols(self);
+    Py_ssize_t n = protocols == NULL ? 0 : PyTuple_GET_SIZE(protocols);
 
     for (Py_ssize_t i = 0; i < n; i++) {
-        const char *name =
-            PyUnicode_AsUTF8(PyTuple_GET_ITEM(self->protocols, i));
+        const char *name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(protocols, i));
 
         if (name != NULL && wsk_ws_offered(head, name))
             return name;
@@ -39,22 +38,26 @@ const char *ext_ws_choose_protocol(const WebSocketObject *self,
 /* Send 101, with the extra headers. `protocol` NULL chooses. */
 static wsk_status upgrade(WebSocketObject *self, const char *protocol)
 {
-    /* The protocol lies in these, which a collection might replace. */
-    PyObject *protocols = ext_xref(self->protocols);
+    /* The protocol lies in these, which a collection might replace; and the
+     * rare parts may go while a green thread sends. */
+    PyObject *protocols = ext_xref(ext_ws_protocols(self));
+    PyObject *extra = ext_xref(self->rare->extra);
+    wsk_request *req = self->rare->req;
     struct ext_headers set = {0};
     wsk_conn *conn;
     wsk_status st = WSK_OK;
 
     if (protocol == NULL)
-        protocol = ext_ws_choose_protocol(self, wsk_request_head(self->req));
-    if (self->extra != NULL && ext_headers_fill(NULL, &set, self->extra) < 0) {
+        protocol = ext_ws_choose_protocol(self, wsk_request_head(req));
+    if (extra != NULL && ext_headers_fill(NULL, &set, extra) < 0) {
         PyErr_Clear(); /* they were checked before */
         st = WSK_E_NOMEM;
     }
     if (st == WSK_OK)
-        st = wsk_request_upgrade(self->req, protocol, set.items, set.n, &conn);
+        st = wsk_request_upgrade(req, protocol, set.items, set.n, &conn);
     ext_headers_clear(&set);
     Py_XDECREF(protocols);
+    Py_XDECREF(extra);
     if (st == WSK_OK)
         self->conn = wsk_conn_ref(conn);
     return st;
@@ -66,14 +69,14 @@ int ext_ws_open(WebSocketObject *self, const char *what)
 
     if (self->conn != NULL)
         return 0;
-    if (self->req == NULL) {
-        PyErr_Format(self->st->WebSocketError,
+    if (ext_ws_request(self) == NULL) {
+        PyErr_Format(self->site->st->WebSocketError,
                      "%s: the WebSocket was refused, or its client is gone",
                      what);
         return -1;
     }
-    if (self->thread != PyThread_get_thread_ident()) {
-        PyErr_Format(self->st->WebSocketError,
+    if (!ext_ws_in_handler(self)) {
+        PyErr_Format(self->site->st->WebSocketError,
                      "%s: call accept() in the handler's own thread first",
                      what);
         return -1;
@@ -81,7 +84,7 @@ int ext_ws_open(WebSocketObject *self, const char *what)
     st = upgrade(self, NULL);
     if (st == WSK_OK)
         return ext_ws_hear(self);
-    ext_raise_websocket(self->st, st, what);
+    ext_raise_websocket(self->site->st, st, what);
     return -1;
 }
 
@@ -97,7 +100,7 @@ int ext_websocket_finish(PyObject *websocket)
 
     if (st == WSK_OK || st == WSK_E_CLOSED)
         return 0;
-    ext_raise_websocket(self->st, st, "the WebSocket");
+    ext_raise_websocket(self->site->st, st, "the WebSocket");
     return -1;
 }
 
@@ -138,14 +141,14 @@ PyObject *ext_ws_headers(PyObject *given)
 static int add_headers(WebSocketObject *self, PyObject *given)
 {
     PyObject *list = ext_ws_headers(given);
-    PyObject *extra = ext_xref(self->extra);
+    PyObject *extra = ext_xref(self->rare->extra);
 
     if (list != NULL && extra != NULL)
         Py_SETREF(list, PySequence_Concat(extra, list));
     Py_XDECREF(extra);
     if (list == NULL)
         return -1;
-    Py_XSETREF(self->extra, list);
+    Py_XSETREF(self->rare->extra, list);
     return 0;
 }
 
@@ -177,9 +180,9 @@ static const char *cannot_accept(const WebSocketObject *self)
     if (self->conn != NULL)
         return "the WebSocket is open already; only the first use of it can "
                "accept";
-    if (self->req == NULL)
+    if (ext_ws_request(self) == NULL)
         return "the request is over: it was refused, or its client is gone";
-    if (self->thread != PyThread_get_thread_ident())
+    if (!ext_ws_in_handler(self))
         return "only the handler's own thread can do that";
     return NULL;
 }
@@ -187,7 +190,7 @@ static const char *cannot_accept(const WebSocketObject *self)
 /* -1 with an exception set. */
 static int check_offered(const WebSocketObject *self, const char *protocol)
 {
-    const wsk_head *head = wsk_request_head(self->req);
+    const wsk_head *head = wsk_request_head(self->rare->req);
     PyObject *offers;
 
     if (wsk_ws_offered(head, protocol))
@@ -217,7 +220,8 @@ PyObject *ext_ws_accept(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     wrong = cannot_accept(self);
     if (wrong != NULL)
-        return PyErr_Format(self->st->WebSocketError, "accept: %s", wrong);
+        return PyErr_Format(self->site->st->WebSocketError, "accept: %s",
+                            wrong);
     if (given[1] != NULL && given[1] != Py_None) {
         protocol = PyUnicode_AsUTF8(given[1]);
         if (protocol == NULL || check_offered(self, protocol) < 0)
@@ -228,10 +232,10 @@ PyObject *ext_ws_accept(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     st = upgrade(self, protocol);
     if (st == WSK_E_STATE)
-        return PyErr_Format(self->st->WebSocketError,
+        return PyErr_Format(self->site->st->WebSocketError,
                             "accept: start_response has answered already");
     if (st != WSK_OK)
-        return ext_raise_websocket(self->st, st, "accept");
+        return ext_raise_websocket(self->site->st, st, "accept");
     if (ext_ws_hear(self) < 0)
         return NULL;
     Py_RETURN_NONE;

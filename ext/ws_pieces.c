@@ -34,7 +34,7 @@ static PyObject *raise_broken(WebSocketObject *ws)
     wsk_conn_closed(ws->conn, &info);
     ext_ws_how(&info, how);
     ws->told_ended = true;
-    return PyErr_Format(ws->st->WebSocketError,
+    return PyErr_Format(ws->site->st->WebSocketError,
                         "receive_stream: the WebSocket was closed (%s) in the "
                         "middle of a message",
                         how);
@@ -77,7 +77,7 @@ static PyObject *Stream_iternext(PyObject *op)
         return piece;
     ws = ext_ref(self->websocket);
     if (self->busy) {
-        PyErr_SetString(WebSocket_CAST(ws)->st->WebSocketError,
+        PyErr_SetString(WebSocket_CAST(ws)->site->st->WebSocketError,
                         "receive_stream: another thread waits for the next "
                         "piece; one at a time can");
     } else {
@@ -146,7 +146,7 @@ PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *kwnames)
 {
     WebSocketObject *ws = WebSocket_CAST(op);
-    PyTypeObject *type = ws->st->types.stream;
+    PyTypeObject *type = ws->site->st->types.stream;
     StreamObject *self;
     wsk_message msg;
     PyObject *first;
@@ -156,7 +156,7 @@ PyObject *ext_ws_receive_stream(PyObject *op, PyObject *const *args,
     if (ext_timeout_arg(&stream_sig, args, nargs, kwnames, &ms) < 0)
         return NULL;
     if (ws->in_stream)
-        return PyErr_Format(ws->st->WebSocketError,
+        return PyErr_Format(ws->site->st->WebSocketError,
                             "receive_stream: the last message has not been "
                             "read to its end");
     got = ext_ws_fetch(ws, ms, true, &msg);

@@ -21,7 +21,7 @@ PyObject *ext_ws_tell_ended(WebSocketObject *self, const char *what)
     }
     wsk_conn_closed(self->conn, &info);
     ext_ws_how(&info, how);
-    return PyErr_Format(self->st->WebSocketError,
+    return PyErr_Format(self->site->st->WebSocketError,
                         "%s: the WebSocket is closed (%s)", what, how);
 }
 
@@ -36,9 +36,9 @@ static void raise_receive(WebSocketObject *self, wsk_status st,
         why = "a message is being received by receive_stream(); take its "
               "pieces to the end first";
     if (st == WSK_E_STATE)
-        PyErr_Format(self->st->WebSocketError, "%s: %s", what, why);
+        PyErr_Format(self->site->st->WebSocketError, "%s: %s", what, why);
     else
-        ext_raise_websocket(self->st, st, what);
+        ext_raise_websocket(self->site->st, st, what);
 }
 
 static int64_t now_ms(void)
@@ -165,10 +165,10 @@ PyObject *ext_ws_iternext(PyObject *op)
 static void end_for_error(WebSocketObject *self)
 {
     if (ext_websocket_has_left((PyObject *)self)) {
-        ext_log_departure(self->st);
+        ext_log_departure(self->site->st);
         return;
     }
-    ext_log_exception(self->st, "error in an event handler");
+    ext_log_exception(self->site->st, "error in an event handler");
     ext_ws_close_conn(self, 1011, NULL, 0);
 }
 
@@ -205,7 +205,7 @@ static void on_connect(wsk_conn *conn, void *user)
     WebSocketObject *self = user;
 
     (void)conn;
-    fire_take(self, self->st->names.onconnect, ext_ref(user));
+    fire_take(self, self->site->st->names.onconnect, ext_ref(user));
 }
 
 static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
@@ -217,7 +217,7 @@ static void on_message(wsk_conn *conn, const wsk_message *msg, void *user)
     if (message == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
         PyErr_Clear();
     else
-        fire_take(self, self->st->names.onmessage, message);
+        fire_take(self, self->site->st->names.onmessage, message);
 }
 
 /* Fire an event that an application may lack. */
@@ -232,7 +232,7 @@ static void on_drain(wsk_conn *conn, void *user)
     WebSocketObject *self = user;
 
     (void)conn;
-    fire_optional(self, self->st->names.ondrain);
+    fire_optional(self, self->site->st->names.ondrain);
 }
 
 static void on_draining(wsk_conn *conn, void *user)
@@ -240,7 +240,7 @@ static void on_draining(wsk_conn *conn, void *user)
     WebSocketObject *self = user;
 
     (void)conn;
-    fire_optional(self, self->st->names.ondraining);
+    fire_optional(self, self->site->st->names.ondraining);
 }
 
 /* The last event: give back the reference of attach(). */
@@ -249,7 +249,7 @@ static void on_close(wsk_conn *conn, const wsk_close_info *info, void *user)
     WebSocketObject *self = user;
 
     (void)conn;
-    fire_take(self, self->st->names.onclose, ext_ws_reason(info));
+    fire_take(self, self->site->st->names.onclose, ext_ws_reason(info));
     Py_CLEAR(self->environ); /* holds the WebSocket in turn */
     Py_DECREF(user);
 }
@@ -268,9 +268,9 @@ static const wsk_ws_handlers EVENTS = {
 /* Accept any object that has these three events. */
 static int check_events(const WebSocketObject *self, PyObject *app)
 {
-    PyObject *const names[] = {self->st->names.onconnect,
-                               self->st->names.onmessage,
-                               self->st->names.onclose};
+    PyObject *const names[] = {self->site->st->names.onconnect,
+                               self->site->st->names.onmessage,
+                               self->site->st->names.onclose};
 
     for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
         PyObject *event = PyObject_GetAttr(app, names[i]);
@@ -294,14 +294,14 @@ PyObject *ext_ws_attach(PyObject *op, PyObject *app)
 
     if (check_events(self, app) < 0)
         return NULL;
-    if (self->req == NULL || self->thread != PyThread_get_thread_ident())
-        return PyErr_Format(self->st->WebSocketError,
+    if (!ext_ws_in_handler(self))
+        return PyErr_Format(self->site->st->WebSocketError,
                             "attach: only the handler may do it, in its own "
                             "thread and before it returns");
     if (ext_ws_open(self, "attach") < 0)
         return NULL;
     if (self->app != NULL)
-        return PyErr_Format(self->st->WebSocketError,
+        return PyErr_Format(self->site->st->WebSocketError,
                             "attach: the WebSocket is attached already");
     self->app = ext_ref(app);
     if (self->standalone) { /* see ext_ws_serve() */
@@ -312,7 +312,7 @@ PyObject *ext_ws_attach(PyObject *op, PyObject *app)
     if (st != WSK_OK) {
         Py_CLEAR(self->app);
         Py_DECREF(op);
-        return ext_raise_websocket(self->st, st, "attach");
+        return ext_raise_websocket(self->site->st, st, "attach");
     }
     if (ext_ws_hear(self) < 0)
         return NULL;
@@ -325,7 +325,7 @@ void ext_ws_serve(WebSocketObject *self)
     wsk_close_info info = {.code = 1006};
     wsk_message msg;
 
-    fire_take(self, self->st->names.onconnect, ext_ref((PyObject *)self));
+    fire_take(self, self->site->st->names.onconnect, ext_ref((PyObject *)self));
     while (receive_from(self, -1, false, &msg) == WSK_OK && !PyErr_Occurred()) {
         if (msg.opcode < WSK_CLOSE)
             on_message(self->conn, &msg, self);
@@ -335,6 +335,6 @@ void ext_ws_serve(WebSocketObject *self)
     }
     PyErr_Fetch(&type, &error, &traceback);
     wsk_conn_closed(self->conn, &info);
-    fire_take(self, self->st->names.onclose, ext_ws_reason(&info));
+    fire_take(self, self->site->st->names.onclose, ext_ws_reason(&info));
     PyErr_Restore(type, error, traceback);
 }

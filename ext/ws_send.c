@@ -18,7 +18,7 @@
 PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
                             const char *what)
 {
-    PyObject *error = self->st->WebSocketError;
+    PyObject *error = self->site->st->WebSocketError;
     wsk_close_info info;
     char how[EXT_HOW_MAX];
 
@@ -29,7 +29,7 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
     }
     if (st == WSK_E_STATE)
         return PyErr_Format(
-            self->st->ProtocolError,
+            self->site->st->ProtocolError,
             "%s: a message that was begun in pieces is not finished; "
             "end it with send_frame(b'', 0)",
             what);
@@ -38,7 +38,7 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
                             "%s: these bytes are not UTF-8, so they cannot be "
                             "sent as text; send them as binary",
                             what);
-    return ext_raise_websocket(self->st, st, what);
+    return ext_raise_websocket(self->site->st, st, what);
 }
 
 /* -------------------------------------------------------------- sending --- */
@@ -51,7 +51,7 @@ PyObject *ext_ws_raise_send(WebSocketObject *self, wsk_status st,
 static bool keeps_gil(const WebSocketObject *self, size_t len)
 {
     return len < LONG_MESSAGE && !self->standalone &&
-           (self->app != NULL || self->thread != PyThread_get_thread_ident() ||
+           (self->app != NULL || !ext_ws_in_handler(self) ||
             wsk_conn_has_more(self->conn));
 }
 
@@ -83,7 +83,7 @@ static wsk_status send_bytes(WebSocketObject *self, const struct ext_bytes *o,
     if (drops && wsk_conn_is_full(self->conn))
         return WSK_OK;
     do {
-        ended = self->streams_ended;
+        ended = ext_ws_streams_ended(self);
         st = ext_ws_resume(self, send_once(self, o, opcode, flags));
     } while (st == WSK_E_STATE && ext_ws_await_stream(self, ended));
     if (st == WSK_E_AGAIN)
@@ -166,7 +166,7 @@ static PyObject *raise_frame(WebSocketObject *self, wsk_status st,
 {
     if (st == WSK_E_STATE && f->opcode == WSK_CONTINUATION)
         return PyErr_Format(
-            self->st->ProtocolError,
+            self->site->st->ProtocolError,
             "send_frame: opcode 0 continues a message, and none was begun "
             "with fin=False");
     return ext_ws_raise_send(self, st, "send_frame");
@@ -198,7 +198,7 @@ static wsk_status send_bytes_frame(WebSocketObject *self,
     if (f->compress)
         return send_bytes(self, o, (wsk_opcode)f->opcode, true);
     do {
-        ended = self->streams_ended;
+        ended = ext_ws_streams_ended(self);
         st = ext_ws_resume(self, frame_once(self, o, f));
     } while (st == WSK_E_STATE && f->opcode != WSK_CONTINUATION &&
              ext_ws_await_stream(self, ended));
@@ -216,11 +216,10 @@ static PyObject *send_frame(WebSocketObject *self, const struct frame *f)
     if (ext_bytes_get(&o, f->message) < 0)
         return NULL;
     if (f->opcode > WSK_CLOSE && o.len > CONTROL_LONGEST)
-        PyErr_Format(self->st->FrameTooLargeException,
+        PyErr_Format(self->site->st->FrameTooLargeException,
                      "a control frame holds at most %d octets, not %zd",
                      CONTROL_LONGEST, o.len);
-    else if (f->opcode == WSK_CONTINUATION &&
-             self->streamer == PyThread_get_thread_ident())
+    else if (f->opcode == WSK_CONTINUATION && ext_ws_in_own_stream(self))
         st = WSK_E_STATE; /* the message is send_stream()'s */
     else
         st = send_bytes_frame(self, &o, f);
@@ -253,7 +252,7 @@ PyObject *ext_ws_send_frame(PyObject *op, PyObject *const *args,
         f.compress = PyObject_IsTrue(given[2]);
     if (given[3] != NULL)
         f.fin = PyObject_IsTrue(given[3]);
-    if (f.compress < 0 || f.fin < 0 || check_frame(self->st, &f) < 0 ||
+    if (f.compress < 0 || f.fin < 0 || check_frame(self->site->st, &f) < 0 ||
         ext_ws_open(self, "send_frame") < 0)
         return NULL;
     return send_frame(self, &f);
@@ -273,7 +272,7 @@ static PyObject *send_control(PyObject *op, PyObject *const *args,
         ext_ws_open(self, "ping") < 0)
         return NULL;
     if (f.message == NULL)
-        f.message = self->st->names.empty;
+        f.message = self->site->st->names.empty;
     return send_frame(self, &f);
 }
 

@@ -10,30 +10,34 @@
 /* -1 with an exception set. */
 static int begin_stream(WebSocketObject *self)
 {
-    if (self->streamer == PyThread_get_thread_ident()) {
-        PyErr_SetString(self->st->WebSocketError,
+    struct ext_ws_rare *rare = ext_ws_rare(self);
+
+    if (rare == NULL)
+        return -1;
+    if (ext_ws_in_own_stream(self)) {
+        PyErr_SetString(self->site->st->WebSocketError,
                         "send_stream: called from the iterable of another "
                         "send_stream() of this WebSocket");
         return -1;
     }
-    if (self->stream_lock == NULL)
-        self->stream_lock = PyThread_allocate_lock();
-    if (self->stream_lock == NULL) {
+    if (rare->stream_lock == NULL)
+        rare->stream_lock = PyThread_allocate_lock();
+    if (rare->stream_lock == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     Py_BEGIN_ALLOW_THREADS
-    PyThread_acquire_lock(self->stream_lock, WAIT_LOCK);
+    PyThread_acquire_lock(rare->stream_lock, WAIT_LOCK);
     Py_END_ALLOW_THREADS
-    self->streamer = PyThread_get_thread_ident();
+    rare->streamer = PyThread_get_thread_ident();
     return 0;
 }
 
 static void end_stream(WebSocketObject *self)
 {
-    self->streamer = 0;
-    self->streams_ended++;
-    PyThread_release_lock(self->stream_lock);
+    self->rare->streamer = 0;
+    self->rare->streams_ended++;
+    PyThread_release_lock(self->rare->stream_lock);
 }
 
 /* One message: pieces of one kind. */
