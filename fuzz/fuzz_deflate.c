@@ -51,7 +51,7 @@ static void check(struct wsk__deflater *d, const wsk_ws_deflate *how,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    struct wsk__deflater d = {NULL, NULL};
+    struct wsk__deflater d = {0};
     wsk_ws_deflate how = {.level = 0};
     z_stream z = {.zalloc = Z_NULL};
     size_t repeats, n;
@@ -74,6 +74,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                 REQUIRE(inflateReset(&z) == Z_OK);
         }
     inflateEnd(&z);
-    wsk__deflater_clear(&d);
+    wsk__deflater_clear(&d, &how);
     return 0;
 }

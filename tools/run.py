@@ -542,7 +542,7 @@ def asan():
 
 # The C tests in which threads of the server meet.
 THREADED = ("board", "dispatch", "drain", "long_message", "peers", "standalone",
-            "worker")
+            "storm", "worker")
 
 
 def tsan():

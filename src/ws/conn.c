@@ -69,7 +69,7 @@ static void ws_step(wsk_ws *ws, enum ws_act act)
         ws->held = ws->holds = false;
         wsk__inflater_release(ws->inflater, ws->pool);
         ws->inflater = NULL;
-        wsk__deflater_clear(&ws->deflater);
+        wsk__deflater_clear(&ws->deflater, &ws->deflate);
     }
     if (ws->state == WS_CLOSED && was != WS_CLOSED) {
         ws->clean = act != GOT_EOF;
@@ -101,13 +101,14 @@ static bool queue_close(wsk_ws *ws, uint16_t code, const uint8_t *reason,
  * one wins, because the state is WS_CLOSED for good after it. Without memory
  * for the Close the peer sees only the end of the transport. */
 static void fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
-                       const char *option)
+                       enum wsk__ws_limit limit)
 {
     const uint8_t *text = (const uint8_t *)reason;
 
     if (ws->state == WS_OPEN) {
+        ws->failed = true;
         ws->failure = reason;
-        ws->option = option;
+        ws->limit = limit & 0xf;
         queue_close(ws, code, text,
                     wsk__utf8_cut(text, strlen(reason), REASON_MAX));
         ws->sent_code = code; /* our side is told even without a frame */
@@ -117,12 +118,12 @@ static void fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
 
 static void fail(wsk_ws *ws, uint16_t code, const char *reason)
 {
-    fail_limit(ws, code, reason, NULL);
+    fail_limit(ws, code, reason, WSK__WS_NO_LIMIT);
 }
 
 static void fail_size(wsk_ws *ws)
 {
-    fail_limit(ws, 1009, "message too big", "ws_max_size");
+    fail_limit(ws, 1009, "message too big", WSK__WS_MAX_SIZE);
 }
 
 /* Queue the pong that had to wait, if that is possible now. */
@@ -346,6 +347,7 @@ static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
 {
     size_t n = (size_t)(ws->head_size - ws->head_len);
     const char *wrong = NULL;
+    struct wsk__frame frame;
 
     if (n > len)
         n = len;
@@ -358,9 +360,11 @@ static size_t take_head(wsk_ws *ws, const uint8_t *data, size_t len)
         wrong = wsk__frame_start(ws->head, (enum wsk__masking)ws->masking,
                                  ws->deflates, &ws->head_size);
     if (wrong == NULL && ws->head_len == ws->head_size) {
-        wrong = wsk__frame_read(ws->head, &ws->frame);
-        if (wrong == NULL)
+        wrong = wsk__frame_read(ws->head, &frame);
+        if (wrong == NULL) {
+            ws->frame = frame;
             begin_payload(ws);
+        }
     }
     if (wrong != NULL)
         fail(ws, 1002, wrong);
@@ -768,9 +772,10 @@ void wsk__ws_clear(wsk_ws *ws)
     wsk__out_free(ws->out);
     drop_message(ws);
     wsk__inflater_free(ws->inflater);
-    wsk__deflater_clear(&ws->deflater);
+    wsk__deflater_clear(&ws->deflater, &ws->deflate);
     wsk__free(ws->control);
-    wsk__free(ws->parting);
+    if (!ws->failed)
+        wsk__free(ws->parting);
     wsk__free(ws->keys);
 }
 
@@ -817,24 +822,34 @@ void wsk__ws_fail(wsk_ws *ws, uint16_t code, const char *reason)
 }
 
 void wsk__ws_fail_limit(wsk_ws *ws, uint16_t code, const char *reason,
-                        const char *option)
+                        enum wsk__ws_limit limit)
 {
-    fail_limit(ws, code, reason, option);
+    fail_limit(ws, code, reason, limit);
 }
 
 void wsk__ws_tell_sent(const wsk_ws *ws, wsk_close_info *info)
 {
-    const char *reason = ws->parting;
+    static const char *const OPTIONS[] = {
+        [WSK__WS_NO_LIMIT] = NULL,
+        [WSK__WS_MAX_SIZE] = "ws_max_size",
+        [WSK__WS_SEND_MAX] = "ws_send_max",
+        [WSK__WS_PING_TIMEOUT] = "ws_ping_timeout",
+        [WSK__WS_BODY_RATE] = "body_rate",
+        [WSK__WS_MEMORY_LIMIT] = "memory_limit",
+    };
+    const char *reason = NULL;
     size_t len = ws->parting_len;
 
-    if (ws->failure != NULL) {
+    if (!ws->failed) {
+        reason = ws->parting;
+    } else {
         reason = ws->failure;
         len = wsk__utf8_cut((const uint8_t *)reason, strlen(reason),
                             sizeof(info->sent_reason));
     }
     info->sent_code = ws->sent_code;
-    info->failed = ws->failure != NULL;
-    info->option = ws->option;
+    info->failed = ws->failed;
+    info->option = OPTIONS[ws->limit];
     info->sent_len = (uint8_t)len;
     if (len > 0)
         memcpy(info->sent_reason, reason, len);

@@ -15,53 +15,71 @@ struct wsk__control {
     uint8_t pong[WSK__CONTROL_MAX]; /* payload of the pong that is due */
 };
 
+/* The option whose limit a connection has passed. */
+enum wsk__ws_limit {
+    WSK__WS_NO_LIMIT,
+    WSK__WS_MAX_SIZE,
+    WSK__WS_SEND_MAX,
+    WSK__WS_PING_TIMEOUT,
+    WSK__WS_BODY_RATE,
+    WSK__WS_MEMORY_LIMIT,
+};
+
 /* Every field counts in the size of an idle connection, which owns nothing
- * more. Only ws/conn and ws/send touch them. */
+ * more. Only ws/conn and ws/send touch them. A plain message that stands whole
+ * in the input touches the first 64 bytes and no others. */
 struct wsk_ws {
-    struct wsk__out *out; /* owned; NULL while nothing is queued */
-    struct wsk__buf *msg; /* the message so far, unmasked; owned, or NULL */
-    struct wsk__control *control;   /* owned; NULL between control frames */
-    struct wsk__inflater *inflater; /* owned; see end_inflating() */
-    struct wsk__deflater deflater;  /* used with context takeover only */
-    struct wsk__pool *pool;         /* borrowed; NULL: none */
-    struct wsk__keys *keys;         /* owned; NULL for a server */
-    wsk_ws_deflate deflate;         /* as agreed, if `deflates` */
-    uint64_t max_size;              /* bytes that a message may have */
-    uint64_t got;                   /* octets received of the frame's payload */
-    struct wsk__frame frame;        /* header of the frame being received */
-    uint32_t fragments;             /* number in the message so far */
-    uint32_t begun;                 /* messages in fragments or pieces so far */
-    uint32_t arrived; /* payload octets of messages, since the start; wraps */
-    char *parting;    /* reason of the application's Close, or NULL */
-    const char *failure; /* reason of fail(), static, or NULL */
-    const char *option;  /* option whose limit was hit, static, or NULL */
-    uint16_t close_code; /* for the event, 1006 until a Close comes */
-    uint16_t sent_code;  /* code of our Close; 0: none */
-    uint8_t parting_len; /* length of `parting` */
-    uint8_t reason_len;  /* length of control->in + 2, once a Close has come */
-    uint8_t pong_len;    /* length of control->pong, while pong_due */
-    uint8_t head[WSK__FRAME_HEAD_MAX];
-    uint8_t head_len;      /* octets of head that have come */
-    uint8_t head_size;     /* octets that the head is known to have */
-    uint8_t masking;       /* an enum wsk__masking */
-    uint8_t state;         /* an enum ws_state; written by ws_step() only */
-    uint8_t ready;         /* event that waits for next(), or WSK_WS_NONE */
-    uint8_t lent;          /* event that next() has returned last */
-    uint8_t opcode;        /* opcode of the message */
-    struct wsk__utf8 utf8; /* state of its text */
+    struct wsk__out *out;   /* owned; NULL while nothing is queued */
+    struct wsk__buf *msg;   /* the message so far, unmasked; owned, or NULL */
+    struct wsk__keys *keys; /* owned; NULL for a server */
+    uint64_t max_size;      /* bytes that a message may have */
+    wsk_ws_deflate deflate; /* as agreed, if `deflates` */
+    uint8_t head_len;       /* octets of head that have come */
+    uint8_t head_size;      /* octets that the head is known to have */
+    uint8_t masking;        /* an enum wsk__masking */
+    uint8_t state;          /* an enum ws_state; written by ws_step() only */
+    uint8_t ready;          /* event that waits for next(), or WSK_WS_NONE */
+    uint8_t lent;           /* event that next() has returned last */
+    uint8_t opcode;         /* opcode of the message */
     bool deflates;   /* permessage-deflate was agreed; no bit, because threads
                         read it without the lock */
     bool pieces : 1; /* the message is given in pieces */
     bool holds : 1;  /* a message past the cap is held: wsk__ws_hold() */
     bool held : 1;   /* a message is held now */
-    bool in_payload : 1; /* false: in the header */
-    bool in_message : 1; /* between the first fragment and the last */
-    bool deflated : 1;   /* the message is compressed */
-    bool sending : 1;    /* inside a message of the application */
-    bool packing : 1;    /* which is compressed */
-    bool pong_due : 1;   /* control->pong waits to be queued */
-    bool closed_due : 1; /* CLOSED waits for next(), behind `ready` */
-    bool clean : 1;      /* both Close frames were exchanged */
+    bool in_payload : 1;   /* false: in the header */
+    bool in_message : 1;   /* between the first fragment and the last */
+    bool deflated : 1;     /* the message is compressed */
+    bool sending : 1;      /* inside a message of the application */
+    bool packing : 1;      /* which is compressed */
+    bool pong_due : 1;     /* control->pong waits to be queued */
+    bool closed_due : 1;   /* CLOSED waits for next(), behind `ready` */
+    bool clean : 1;        /* both Close frames were exchanged */
+    bool failed : 1;       /* fail() has ended an open connection */
+    uint8_t limit : 4;     /* an enum wsk__ws_limit */
+    struct wsk__utf8 utf8; /* state of the message's text */
+    uint8_t parting_len;   /* length of `parting` */
+    uint8_t reason_len; /* length of control->in + 2, once a Close has come */
+    uint8_t pong_len;   /* length of control->pong, while pong_due */
+
+    struct wsk__control *control;   /* owned; NULL between control frames */
+    struct wsk__inflater *inflater; /* owned; see end_inflating() */
+    struct wsk__deflater deflater;  /* used with context takeover only */
+    struct wsk__pool *pool;         /* borrowed; NULL: none */
+    union {
+        uint8_t head[WSK__FRAME_HEAD_MAX]; /* the octets of a header */
+        struct wsk__frame frame; /* its facts, once all of them have come and
+                                    until the next begins */
+    };
+    uint64_t got; /* octets received of the frame's payload */
+    union {
+        const char *failure; /* reason of fail(), static, if `failed` */
+        char *parting; /* reason of the application's Close, owned; or NULL */
+    };
+    uint32_t fragments; /* number in the message so far */
+    uint32_t begun;     /* messages in fragments or pieces so far */
+    uint32_t arrived;   /* payload octets of messages, since the start; wraps */
+    uint16_t close_code; /* for the event, 1006 until a Close comes */
+    uint16_t sent_code;  /* code of our Close; 0: none */
 };
 
 /* Initialize an engine in the caller's memory. Takes no further memory. */
@@ -205,9 +223,17 @@ static inline void wsk__ws_take_whole_again(struct wsk_ws *ws)
  * Close may still be sent; the local code is 1006. `reason` is static. */
 void wsk__ws_fail(struct wsk_ws *ws, uint16_t code, const char *reason);
 
-/* The same for a limit that `option` sets. Both texts are static. */
+/* The same for a limit that was passed. */
 void wsk__ws_fail_limit(struct wsk_ws *ws, uint16_t code, const char *reason,
-                        const char *option);
+                        enum wsk__ws_limit limit);
+
+/* Say in *info how the connection has ended, as its last event did. */
+static inline void wsk__ws_tell_end(const struct wsk_ws *ws,
+                                    wsk_close_info *info)
+{
+    info->code = ws->close_code;
+    info->clean = ws->clean;
+}
 
 /* Complete *info by the Close that we have sent. */
 void wsk__ws_tell_sent(const struct wsk_ws *ws, wsk_close_info *info);

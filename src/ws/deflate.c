@@ -138,11 +138,13 @@ size_t wsk__deflate(struct wsk__deflater *d, const wsk_ws_deflate *how,
     return size;
 }
 
-void wsk__deflater_clear(struct wsk__deflater *d)
+void wsk__deflater_clear(struct wsk__deflater *d, const wsk_ws_deflate *how)
 {
-    zlib_free(d->zlib);
-    wsk__free(d->past);
-    *d = (struct wsk__deflater){NULL, NULL};
+    if (how->level == 0)
+        wsk__free(d->past);
+    else
+        zlib_free(d->zlib);
+    *d = (struct wsk__deflater){0};
 }
 
 size_t wsk__deflate_bytes(const wsk_ws_deflate *how)

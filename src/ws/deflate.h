@@ -10,8 +10,10 @@ struct z_stream_s;
 
 /* State between two messages, with context takeover only. All zero at first. */
 struct wsk__deflater {
-    struct wsk__fast_past *past;
-    struct z_stream_s *zlib;
+    union {
+        struct wsk__fast_past *past; /* of level 0 */
+        struct z_stream_s *zlib;     /* of the others */
+    };
 };
 
 /* Return the bytes of room that wsk__deflate() needs for a message of `len`. */
@@ -26,8 +28,8 @@ size_t wsk__deflate(struct wsk__deflater *d, const wsk_ws_deflate *how,
                     struct wsk__pool *pool, const uint8_t *data, size_t len,
                     uint8_t *out);
 
-/* Free all memory. */
-void wsk__deflater_clear(struct wsk__deflater *d);
+/* Free all memory. `how` is that of its messages. */
+void wsk__deflater_clear(struct wsk__deflater *d, const wsk_ws_deflate *how);
 
 /* Return about the bytes that both directions keep between messages. */
 size_t wsk__deflate_bytes(const wsk_ws_deflate *how);

@@ -109,7 +109,7 @@ static bool is_compressed(const wsk_ws *ws, size_t len, unsigned flags)
 
 uint8_t *wsk__ws_pack_piece(const wsk_ws *ws, const uint8_t *data, size_t *len)
 {
-    struct wsk__deflater none = {NULL, NULL};
+    struct wsk__deflater none = {0};
     uint8_t *block;
     size_t size;
 

@@ -503,6 +503,16 @@ TEST(the_heads_of_websockets_count_and_leave_a_half_to_others)
     wsk_server_free(s.srv);
 }
 
+/* The table of docs/internals/websocket.md. */
+TEST(an_idle_websocket_is_no_larger_than_documented)
+{
+    if (sizeof(void *) != 8)
+        return;
+    EXPECT(sizeof(struct wsk__conn) <= 152);
+    EXPECT(sizeof(struct wsk__served) <= 344);
+    EXPECT(sizeof(struct wsk_ws) <= 144);
+}
+
 /* The first look has found a message that is not whole. */
 static bool is_arriving(const struct served *s)
 {

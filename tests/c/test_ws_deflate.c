@@ -295,7 +295,7 @@ TEST(noise_costs_a_few_octets) /* RFC 1951 3.2.4 */
     for (size_t i = 0; i < sizeof(long_noise); i++)
         long_noise[i] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
     for (int takeover = 0; takeover < 2; takeover++) {
-        struct wsk__deflater d = {NULL, NULL};
+        struct wsk__deflater d = {0};
         wsk_ws_deflate how = FAST;
         uint8_t *out = malloc(wsk__deflate_room(&how, sizeof(long_noise)));
         size_t n;
@@ -307,7 +307,7 @@ TEST(noise_costs_a_few_octets) /* RFC 1951 3.2.4 */
         n = wsk__deflate(&d, &how, NULL, noise, 10000, out);
         EXPECT(n == 10000 + 5 + 1);
         EXPECT(inflates_to(&z, out, n, noise, 10000));
-        wsk__deflater_clear(&d);
+        wsk__deflater_clear(&d, &how);
         free(out);
     }
     inflateEnd(&z);

@@ -260,6 +260,19 @@ def test_the_preference_of_an_application_comes_before_the_servers(serve):
         assert ws.subprotocol == "own"
 
 
+def test_protocols_are_told_when_the_handler_has_returned(serve):
+    def tell(message, client):
+        client.send(repr(client.protocols))
+
+    for own, told in ([], "('v1', 'v2')"), (["own"], "('own',)"):
+        app = wsocket.WSocketApp(protocols=own)
+        app.onmessage += tell
+        site = serve(app, ws_subprotocols="v1,v2")
+        with site.ws(subprotocols=["v1", "own"]) as ws:
+            ws.send("?")
+            assert ws.recv(timeout=20) == told
+
+
 @APPS
 def test_a_callable_chooses_the_subprotocol(serve, app):
     asked = []

@@ -4,6 +4,7 @@ programmer who errs."""
 import contextlib
 import doctest
 import inspect
+import struct
 import threading
 
 import pytest
@@ -133,6 +134,30 @@ def test_hooks_may_be_methods_of_a_subclass(serve, events):
     assert (0x8A, b"x") in frames
     frames.remove((0x8A, b"x"))
     assert frames == [(0x82, b"ping x"), (0x82, b"pong y"), (0x81, b"z")]
+
+
+def test_a_hook_may_be_set_when_the_handler_has_returned(serve):
+    app = WSocketApp()
+    heard = []
+
+    def on_message(message, client):
+        if message == "listen":
+            client.on_ping = heard.append
+        client.send(repr(heard))
+
+    app.onmessage += on_message
+    with serve(app).ws() as client:
+        client.ping(b"not heard").wait(20)
+        client.send("listen")
+        assert client.recv(timeout=20) == "[]"
+        client.ping(b"heard").wait(20)
+        client.send("which?")
+        assert client.recv(timeout=20) == "[b'heard']"
+
+
+def test_what_is_rarely_set_takes_no_memory_of_others():
+    """The table of docs/internals/websocket.md."""
+    assert WebSocket.__basicsize__ <= 10 * struct.calcsize("P")
 
 
 def test_hooks_are_events_in_an_app(serve):

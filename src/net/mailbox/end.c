@@ -28,8 +28,9 @@ static bool is_up_to_peer_locked(const struct wsk__conn *conn,
 
     bool more = ws->aside != NULL || wsk__ws_assembles(&ws->engine);
 
-    return (more && ws->inbox == NULL) || (wsk__ws_owed_locked(conn) > 0 &&
-                                           now_ms - ws->sent_ms >= PATIENCE_MS);
+    return (more && ws->inbox == NULL) ||
+           (wsk__ws_owed_locked(conn) > 0 &&
+            now_ms - wsk__recent_ms(ws->sent_ms) >= PATIENCE_MS);
 }
 
 bool wsk__ws_waits_for_memory_locked(struct wsk__conn *conn)
@@ -51,7 +52,8 @@ bool wsk__ws_waits_for_memory_locked(struct wsk__conn *conn)
         !is_up_to_peer_locked(conn, now_ms))
         return true;
     wsk__limit_hit_locked(conn, WSK__LIMIT_WS_MEMORY);
-    wsk__ws_fail_unread_locked(conn, 1013, "too little memory", "memory_limit");
+    wsk__ws_fail_unread_locked(conn, 1013, "too little memory",
+                               WSK__WS_MEMORY_LIMIT);
     wsk__ws_flush_locked(conn);
     return false;
 }
@@ -78,11 +80,11 @@ static void drop_unread_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 }
 
 void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
-                                const char *reason, const char *option)
+                                const char *reason, enum wsk__ws_limit limit)
 {
     wsk__assert_conn_locked(conn);
     drop_unread_locked(conn);
-    wsk__ws_fail_limit(&conn->ws->engine, code, reason, option);
+    wsk__ws_fail_limit(&conn->ws->engine, code, reason, limit);
     wsk__ws_collect_locked(conn);
 }
 

@@ -3,6 +3,7 @@
 #define WSK_NET_MAILBOX_END_H
 
 #include "net/os/locks.h"
+#include "ws/conn.h"
 #include "wsocket.h"
 
 struct wsk__conn;
@@ -20,7 +21,7 @@ void wsk__ws_give_up_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
  * Close. */
 void wsk__ws_fail_unread_locked(struct wsk__conn *conn, uint16_t code,
                                 const char *reason,
-                                const char *option) WSK__CONN_LOCKED;
+                                enum wsk__ws_limit limit) WSK__CONN_LOCKED;
 
 /* Return true if nothing may be read now, because memory is short. A peer that
  * could free some and does not is given up after a while. */

@@ -119,21 +119,20 @@ static void end_locked(struct wsk__conn *conn,
     if (sent.failed && sent.sent_code == 1009)
         wsk__limit_hit_locked(conn, WSK__LIMIT_WS_SIZE);
     ws->ended = true;
-    ws->code = ev->code;
-    ws->clean = ev->clean;
-    if (ev->len > 0)
-        ws->reason = wsk__memdup(ev->data, ev->len);
+    ws->arriving = false; /* `reason` takes the place of `arrival` */
+    ws->paused_ms = 0;
+    ws->reason = ev->len > 0 ? wsk__memdup(ev->data, ev->len) : NULL;
     if (ws->reason != NULL)
         ws->reason_len = (uint8_t)ev->len;
 }
 
 wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws)
 {
-    wsk_close_info info = {.code = ws->ended ? ws->code : 1006,
-                           .clean = ws->clean,
-                           .len = ws->reason_len};
+    wsk_close_info info = {.code = 1006, .len = ws->reason_len};
 
     wsk__assert_conn_locked(ws->conn);
+    if (ws->ended)
+        wsk__ws_tell_end(&ws->engine, &info);
     if (info.len > 0)
         memcpy(info.reason, ws->reason, info.len);
     wsk__ws_tell_sent(&ws->engine, &info);

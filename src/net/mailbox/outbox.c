@@ -21,7 +21,7 @@
 void wsk__ws_sent_locked(struct wsk__served *ws)
 {
     wsk__assert_conn_locked(ws->conn);
-    ws->sent_ms = wsk__now_ms();
+    ws->sent_ms = (uint32_t)wsk__now_ms();
     ws->stalled = false;
 }
 

@@ -32,7 +32,8 @@ enum wsk__notice {
 };
 
 /* A WebSocket, in one block with its handshake. Fields are guarded by its
- * connection's lock, unless fixed. */
+ * connection's lock, unless fixed. A message touches those up to the engine,
+ * and the first of that; times of 32 bits are for wsk__recent_ms(). */
 struct wsk__served {
     struct wsk_conn handle;          /* a reference of it is one of `conn` */
     struct wsk__conn *conn;          /* fixed */
@@ -40,39 +41,32 @@ struct wsk__served {
     void *handlers_user;
 
     WSK__GUARDED_BY(wsk__cap_conn) struct {
-        struct wsk_ws engine;
         struct wsk__thread *caller; /* the thread that has its events in hand,
                                        see wsk__websocket_thread; or NULL */
         struct wsk__inbox_item *inbox; /* the newest, of a ring; or NULL */
-        size_t inbox_bytes;            /* of the payloads in it */
-        uint64_t
-            sent_ms; /* when the kernel, or the peer, last took some bytes */
+        struct wsk__buf *in;    /* received, and not parsed yet; or NULL */
+        struct wsk__buf *aside; /* the message, while a thread reads into it */
+        size_t inbox_bytes;     /* of the payloads in the inbox */
+        size_t counted;         /* bytes that conns->counted has of it */
+        size_t begun; /* bytes at the head of the outbox that complete a frame
+                         which has begun to leave */
+
         uint64_t ping_ms; /* when our ping left, 0: none is open; once
                              `closing`, when our Close was sent */
-        struct wsk__ping ping;
-        struct wsk__buf *aside; /* the message, while a thread reads into it */
-        uint64_t look_ms;       /* when to look at its memory next; 0: never */
-        size_t counted;         /* bytes that conns->counted has of it */
-        size_t begun;        /* bytes at the head of the outbox that complete a
-                                frame which has begun to leave */
-        struct wsk__buf *in; /* received, and not parsed yet; or NULL */
+        uint64_t look_ms; /* when to look at its memory next; 0: never */
 
         /* For the access log: messages and the bytes of their payloads. */
-        uint64_t opened_ms, octets_in, octets_out;
+        uint64_t octets_in, octets_out;
         uint32_t messages_in, messages_out;
 
-        struct wsk__min_rate arrival; /* of the message, while `arriving` */
-        char *reason;                 /* of the peer's Close, or NULL */
-        uint32_t unread;         /* bytes in the kernel at the last look, while
-                                    `stalled` */
-        uint32_t inbox_n;        /* messages in the inbox */
-        uint32_t calling_ms;     /* when its events were handed to a thread; see
-                                    wsk__recent_ms(), as for the next two */
+        uint32_t inbox_n; /* messages in the inbox */
+        uint32_t sent_ms; /* when the kernel, or the peer, last took some
+                             bytes */
+        uint32_t
+            unread; /* bytes in the kernel at the last look, while `stalled` */
+        uint32_t calling_ms;     /* when its events were handed to a thread */
         uint32_t past_memory_ms; /* waits for memory since then; 0: no */
         uint32_t paused_ms; /* does not read its message since then; 0: no */
-        uint32_t message;   /* the engine.begun that `arrival` is about */
-        uint32_t arrived;   /* engine.arrived at the last look */
-        uint16_t code;      /* of its end, with `reason` */
         uint16_t pins;      /* threads that use fd without the lock */
         uint8_t control_n;  /* pings and pongs in the inbox */
         uint8_t reason_len;
@@ -81,14 +75,13 @@ struct wsk__served {
         bool reserves : 1;    /* of conns->sockets->deflate_bytes; fixed */
         bool in_pieces : 1;   /* a piece was fetched that is not the last */
         bool hear : 1;        /* pings and pongs are put into the inbox */
-        bool clean : 1;       /* both Close frames were exchanged */
         bool receiving : 1;   /* a thread is inside wsk_conn_receive() */
         bool calling : 1;     /* events are being delivered, or queued */
         bool corked : 1;      /* frames of `caller` leave after the callback */
         bool connect_due : 1; /* the event connect */
         bool close_fired : 1; /* the event close was delivered */
         bool closing : 1;     /* our Close was seen to be sent, see ping_ms */
-        bool ended : 1; /* code, reason and clean are set: no more will come */
+        bool ended : 1; /* the engine's last event has come: `reason` is set */
         bool shut : 1;  /* the descriptor's input was shut */
         bool close_due : 1; /* the last pin closes fd */
         bool drain_due : 1; /* the event drain, once less waits */
@@ -96,6 +89,17 @@ struct wsk__served {
                                leave */
         bool stalled : 1;   /* the kernel takes no more until the peer reads */
         bool arriving : 1;  /* a look has found a message that is not whole */
+
+        struct wsk_ws engine;
+
+        struct wsk__ping ping;
+        uint64_t opened_ms;
+        union {
+            struct wsk__min_rate arrival; /* of the message, until `ended` */
+            char *reason; /* of the peer's Close, or NULL; once `ended` */
+        };
+        uint32_t message; /* the engine.begun that `arrival` is about */
+        uint32_t arrived; /* engine.arrived at the last look */
     };
 };
 

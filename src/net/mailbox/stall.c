@@ -31,7 +31,7 @@ void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
         return;
     ws->stalled = true;
     ws->unread = wsk__stream_backlog(conn->fd);
-    ws->sent_ms = wsk__now_ms();
+    ws->sent_ms = (uint32_t)wsk__now_ms();
     /* The leader must know the deadline, unless it looks before that anyway. */
     if (cfg->ws_ping_interval_ms == 0 ||
         cfg->ws_ping_interval_ms > ws_patience_ms(cfg))
@@ -43,7 +43,7 @@ uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn)
     wsk__assert_conn_locked(conn);
     if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
         return UINT64_MAX;
-    return conn->ws->sent_ms + ws_patience_ms(conn->conns->cfg);
+    return wsk__recent_ms(conn->ws->sent_ms) + ws_patience_ms(conn->conns->cfg);
 }
 
 static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
@@ -54,7 +54,7 @@ static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     if (left >= ws->unread)
         return;
     ws->unread = left;
-    ws->sent_ms = wsk__now_ms();
+    ws->sent_ms = (uint32_t)wsk__now_ms();
 }
 
 bool wsk__ws_has_stalled_locked(struct wsk__conn *conn)
@@ -71,7 +71,7 @@ bool wsk__ws_is_taking_locked(struct wsk__conn *conn)
     wsk__assert_conn_locked(conn);
     look_at_kernel_locked(conn);
     return wsk__ws_owed_locked(conn) > 0 &&
-           wsk__now_ms() - conn->ws->sent_ms < WSK__STALL_MS;
+           wsk__now_ms() - wsk__recent_ms(conn->ws->sent_ms) < WSK__STALL_MS;
 }
 
 /* Measure what has come of a message since the last look. Control frames do not

@@ -290,7 +290,7 @@ static void silent_locked(struct wsk__standalone *ws, uint64_t now)
         wsk_ws_feed_eof(&ws->engine); /* the peer had its time */
     } else if (ws->ping_ms > 0 && ws->ping_timeout_ms > 0) {
         wsk__ws_fail_limit(&ws->engine, 1011, "no answer to a ping",
-                           "ws_ping_timeout");
+                           WSK__WS_PING_TIMEOUT);
     } else {
         wsk_ws_send_frame(&ws->engine, WSK_PING, true, NULL, 0);
         wsk__ping_sent(&ws->ping, NULL, 0);
@@ -425,7 +425,7 @@ static void bound_locked(struct wsk__standalone *ws, size_t before)
     if (before > 0 && owed_locked(ws) > ws->send_max &&
         wsk_ws_can_send(&ws->engine))
         wsk__ws_fail_limit(&ws->engine, 1013, "too much waits to be read",
-                           "ws_send_max");
+                           WSK__WS_SEND_MAX);
 }
 
 /* Flush after a send. A transport that is gone is an error only if something

@@ -90,8 +90,8 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
     wsk__limit_hit_locked(conn, short_of_memory ? WSK__LIMIT_WS_MEMORY
                                                 : WSK__LIMIT_WS_SEND);
     wsk__ws_fail_unread_locked(conn, 1013, "too much waits to be read",
-                               short_of_memory ? "memory_limit"
-                                               : "ws_send_max");
+                               short_of_memory ? WSK__WS_MEMORY_LIMIT
+                                               : WSK__WS_SEND_MAX);
     wsk__conn_post(conn, WSK__POST_AWAY); /* for the end and its event */
     return WSK_E_CLOSED;
 }

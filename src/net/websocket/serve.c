@@ -88,6 +88,7 @@ static void note_closing_locked(struct wsk__served *ws) WSK__CONN_LOCKED
         return;
     ws->closing = true;
     ws->ping_ms = wsk__now_ms();
+    ws->sent_ms = (uint32_t)ws->ping_ms;
 }
 
 /* Return when the peer must have answered or taken something, or is to be
@@ -97,15 +98,16 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__served *ws = conn->ws;
-    uint64_t due = UINT64_MAX, heard = conn->since_ms;
+    uint64_t due = UINT64_MAX, heard = conn->since_ms, stall;
 
     if (!wsk_ws_can_send(&ws->engine)) {
-        uint64_t from = ws->sent_ms > ws->ping_ms ? ws->sent_ms : ws->ping_ms;
+        uint32_t taking = ws->sent_ms - (uint32_t)ws->ping_ms;
         uint64_t forced_ms = conn->conns->drain.forced_ms;
 
         assert(ws->closing);
-        due = from + (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
-                                                    : cfg->ws_close_timeout_ms);
+        due = ws->ping_ms + taking +
+              (wsk__ws_owed_locked(conn) > 0 ? WSK__STALL_MS
+                                             : cfg->ws_close_timeout_ms);
         if (forced_ms != 0 && due > forced_ms + FAREWELL_MS)
             due = forced_ms + FAREWELL_MS;
     } else if (ws->ping_ms > heard && cfg->ws_ping_timeout_ms > 0) {
@@ -114,9 +116,9 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
         due = (ws->ping_ms > heard ? ws->ping_ms : heard) +
               cfg->ws_ping_interval_ms;
     }
-    if (wsk_ws_can_send(&ws->engine) &&
-        due > wsk__ws_stall_deadline_locked(conn))
-        due = wsk__ws_stall_deadline_locked(conn);
+    stall = wsk__ws_stall_deadline_locked(conn);
+    if (due > stall && wsk_ws_can_send(&ws->engine))
+        due = stall;
     if (due > leave_due_locked(conn))
         due = leave_due_locked(conn);
     return due;
@@ -307,7 +309,7 @@ static void on_silence_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     } else if (conn->ws->ping_ms > conn->since_ms &&
                conn->conns->cfg->ws_ping_timeout_ms > 0) {
         wsk__ws_fail_unread_locked(conn, 1011, "no answer to a ping",
-                                   "ws_ping_timeout");
+                                   WSK__WS_PING_TIMEOUT);
     } else {
         if (wsk_ws_send_frame(&conn->ws->engine, WSK_PING, true, NULL, 0) ==
             WSK_OK)
@@ -366,7 +368,7 @@ wsk__leads wsk__ws_expired(struct wsk__thread *th, struct wsk__conn *conn)
     } else if (message_deadline_locked(conn) <= conn->conns->loop->now_ms) {
         wsk__limit_hit_locked(conn, WSK__LIMIT_WS_RATE);
         wsk__ws_fail_limit(&conn->ws->engine, 1008, "message too slow",
-                           "body_rate");
+                           WSK__WS_BODY_RATE);
         wsk__ws_collect_locked(conn);
         end_locked(conn);
     } else if (peer_deadline_locked(conn) > conn->conns->loop->now_ms) {
