@@ -1,0 +1,845 @@
+"""Decides which worker processes are started, drained and killed.
+
+    plan = Plan(Settings(workers=2))
+    plan.begin(0.0)    # [Start(id=1, slot=1, ...), Start(id=2, slot=2, ...)]
+    plan.forked(1, 4711, 0.0)
+    plan.ready(1, 0.3)
+
+This is a state machine without input, output, clock or process: the supervisor
+(``master.py``) tells it what happened and when, and carries out the actions that
+it returns. Times are seconds of a monotonic clock. A worker has an ``id`` of its
+own; several workers may have the same slot, one after the other.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional, Union
+
+STEP = 2.0  # seconds from TERM to ABRT, and from ABRT to KILL
+QUIT = 1.0  # seconds that an order to end at once may take
+LATE = 5.0  # seconds beyond its time before a draining worker is killed
+FIRST_DELAY = 0.1  # seconds before the second restart of a slot
+LONGEST_DELAY = 30.0  # seconds before any restart
+GOOD_LIFE = 60.0  # seconds alive after which earlier crashes are forgotten
+WINDOW = 10.0  # seconds in which at most 2 N crashed workers are restarted
+APART = 10.0  # seconds between the starts of two successors of worn workers
+STALL = 1.0  # seconds of delay that are taken for a stop of this process
+
+# Signals and the seconds after each, for a worker that must end.
+FROM_TERM = [("TERM", STEP), ("ABRT", STEP), ("KILL", None)]
+FROM_ABRT = FROM_TERM[1:]
+AT_ONCE = FROM_TERM[2:]
+
+
+@dataclass
+class Settings:
+    """The options that the plan depends on; times are seconds."""
+
+    workers: int = 1
+    boot_timeout: float = 60.0
+    worker_timeout: float = 30.0  # 0: workers are not asked for signs of life
+    graceful_timeout: float = 30.0
+    retire_timeout: float = 300.0
+    stop_delay: float = 0.0
+    ws_restart_code: int = 1012
+    ws_stop_code: int = 1001
+    patient: bool = False  # serve on although the first start has failed
+
+
+# ------------------------------------------------------------------ actions
+
+
+class Start(NamedTuple):
+    """Make a process; then call forked() or not_forked()."""
+
+    id: int
+    slot: int
+    generation: int
+    reason: str
+
+
+class Order(NamedTuple):
+    """Send an order through the worker's channel: drain, quit or probe."""
+
+    id: int
+    what: str
+    details: dict[str, Union[int, float, bool]]
+
+
+class Kill(NamedTuple):
+    """Send a signal to a process that has not been waited for."""
+
+    id: int
+    signal: str
+
+
+class Prepare(NamedTuple):
+    """Read the configuration anew and bind new addresses; then call prepared()
+    or not_prepared()."""
+
+
+class Commit(NamedTuple):
+    """The new configuration holds; the old one serves until Settle."""
+
+
+class Settle(NamedTuple):
+    """No worker of the old configuration is left: close its addresses."""
+
+
+class Discard(NamedTuple):
+    """The new configuration has failed: close the addresses that it added.
+    Without ``why``, the reload begins anew."""
+
+    why: str = ""
+
+
+class Notify(NamedTuple):
+    """Tell the service manager: ready, reloading, stopping, status or extend
+    (what is under way may take ``seconds`` more)."""
+
+    what: str
+    text: str
+    seconds: float = 0.0
+
+
+class Log(NamedTuple):
+    level: str
+    text: str
+
+
+class End(NamedTuple):
+    """No process is left: exit with this status."""
+
+    status: int
+
+
+Action = Union[
+    Start, Order, Kill, Prepare, Commit, Settle, Discard, Notify, Log, End
+]
+
+
+# -------------------------------------------------------------------- state
+
+
+class Phase(enum.Enum):
+    BOOT = "booting"
+    SERVING = "serving"
+    DRAINING = "draining"
+    ENDING = "ending"  # a signal or the order to quit has been sent
+
+
+@dataclass
+class Worker:
+    id: int
+    slot: int
+    generation: int
+    reason: str  # start, reload, crash, hung, requests, memory, age, more
+    started: float
+    phase: Phase = Phase.BOOT
+    pid: int = 0
+    deadline: Optional[float] = None  # of the phase, or of the step
+    steps: list[tuple[str, Optional[float]]] = field(default_factory=list)
+    served: float = 0.0  # since when it is ready
+    left: float = 0.0  # since when it drains or ends
+    failure: str = ""  # the traceback with which it says that it failed
+    probe_at: Optional[float] = None  # when to ask it the next time
+    signs: dict[str, float] = field(default_factory=dict)
+    hung: bool = False  # it is to be killed, once a successor is there
+    killed: bool = False
+
+    @property
+    def name(self) -> str:
+        return "worker %d (PID %d)" % (self.slot, self.pid)
+
+
+@dataclass
+class Slot:
+    """One of the N places of workers, from 1 on."""
+
+    number: int
+    holder: Optional[Worker] = None  # it serves, or hangs
+    coming: Optional[Worker] = None  # it boots, and will be the holder
+    retry_at: Optional[float] = None
+    fails: int = 0  # restarts in a row
+
+
+@dataclass
+class Roll:
+    """A reload that is under way."""
+
+    cause: str
+    began: float
+    phase: str = "prepare"  # then clear, canary, roll, drain
+    canary: Optional[Worker] = None
+    todo: list[int] = field(default_factory=list)
+    active: set[int] = field(default_factory=set)  # slots under replacement
+    parts: int = 1
+    part: int = 0  # orders to drain that were given
+    leaving: set[int] = field(default_factory=set)  # ids of the old workers
+    killed: int = 0
+
+
+class Plan:
+    """The state machine; every public method but next_time() returns the
+    actions to carry out, in order."""
+
+    def __init__(
+        self, settings: Settings, rand: Callable[[], float] = random.random
+    ) -> None:
+        self.settings = settings
+        self.generation = 1
+        self.workers: dict[int, Worker] = {}
+        self.slots = {n: Slot(n) for n in range(1, settings.workers + 1)}
+        self.roll: Optional[Roll] = None
+        self.again = ""  # the cause of a reload that waits for this one
+        self.stopping = ""  # "stop", "quit" or "failed"
+        self.status = 0
+        self.code_is_bad = False
+        self.served = False  # at least one worker has been ready
+        self.up = False  # readiness has been announced
+        self._rand = rand
+        self._began = 0.0
+        self._last_id = 0
+        self._now = 0.0
+        self._wake: Optional[float] = None  # what next_time() returned
+        self._restarts: deque[float] = deque()
+        self._worn: dict[int, str] = {}  # ids that ask to retire, and why
+        self._retiring: Optional[int] = None
+        self._next_grant = 0.0
+        self._told = 0  # workers that were last said to be ready
+        self._actions: list[Action] = []
+
+    # --------------------------------------------------------------- events
+
+    def begin(self, now: float) -> list[Action]:
+        """Start the first workers."""
+        self._began = self._now = now
+        self._notify("extend", "starting %d workers" % len(self.slots),
+                     self.settings.boot_timeout + LATE)
+        return self._result(now)
+
+    def forked(self, id: int, pid: int, now: float) -> list[Action]:
+        """The process of a Start exists."""
+        worker = self.workers[id]
+        worker.pid = pid
+        if worker.phase is Phase.ENDING:  # decided while it was being made
+            worker.phase = Phase.BOOT
+            self._end(worker, FROM_TERM, now)
+        return self._result(now)
+
+    def not_forked(self, id: int, why: str, now: float) -> list[Action]:
+        """The process of a Start could not be made."""
+        worker = self.workers[id]
+        worker.failure = worker.failure or "no process: %s" % why
+        return self.exited(id, why, now)
+
+    def ready(self, id: int, now: float) -> list[Action]:
+        """A worker has booted and accepts connections."""
+        worker = self.workers.get(id)
+        if worker is None or worker.phase is not Phase.BOOT:
+            return self._result(now)
+        worker.phase, worker.served, worker.deadline = Phase.SERVING, now, None
+        worker.signs = {"loop": now, "interpreter": now}
+        if self.settings.worker_timeout:
+            worker.probe_at = now + self.settings.worker_timeout / 3
+        self.served = True
+        self._take_over(worker, now)
+        return self._result(now)
+
+    def failed(self, id: int, text: str, now: float) -> list[Action]:
+        """A worker says why it will not become ready; it exits by itself."""
+        if id in self.workers:
+            self.workers[id].failure = text
+        return self._result(now)
+
+    def exited(self, id: int, how: str, now: float) -> list[Action]:
+        """A process has ended and was waited for. ``how`` says "with status 1"
+        or "by SIGKILL"."""
+        worker = self.workers.pop(id)
+        self._worn.pop(id, None)
+        if id == self._retiring:
+            self._retiring = None
+        if worker.phase in (Phase.BOOT, Phase.SERVING):
+            self._lost(worker, "ended %s" % how, now)
+        else:
+            self._gone(worker, how, now)
+        return self._result(now)
+
+    def alive(self, id: int, what: str, now: float) -> list[Action]:
+        """A worker's "loop" or "interpreter" has answered a probe."""
+        if id in self.workers:
+            self.workers[id].signs[what] = now
+        return self._result(now)
+
+    def worn(self, id: int, why: str, now: float) -> list[Action]:
+        """A worker has reached max_requests, max_memory or max_age."""
+        worker = self.workers.get(id)
+        if worker is not None and worker.phase is Phase.SERVING:
+            self._worn.setdefault(id, why)
+        return self._result(now)
+
+    def reload(self, now: float, cause: str) -> list[Action]:
+        """Replace all workers by ones with the code that is there now."""
+        if self.stopping:
+            return self._result(now)
+        roll = self.roll
+        if not self.served or (roll and roll.phase in ("roll", "drain")):
+            if not self.again:
+                self._log("info", "reload: waits for what is under way")
+            self.again = cause
+            for number in roll.active if roll else ():
+                slot = self.slots[number]
+                if slot.retry_at is not None:
+                    slot.fails, slot.retry_at = 0, now
+            return self._result(now)
+        if roll is not None:
+            self._log("info", "reload: asked anew, which ends the one before")
+            if roll.canary is not None:
+                self._end(roll.canary, FROM_TERM, now)
+            self._do(Discard())
+        self._begin_reload(cause, now)
+        return self._result(now)
+
+    def prepared(self, now: float) -> list[Action]:
+        """The configuration of a reload has been read, its addresses bound."""
+        if self.roll is not None and self.roll.phase == "prepare":
+            self.roll.phase = "clear"
+            for worker in list(self.workers.values()):
+                if worker.generation < self.generation:
+                    self._log("warning", "%s still drains; it is ended, as two "
+                              "generations are the most" % worker.name)
+                    self._quit(worker, now)
+        return self._result(now)
+
+    def not_prepared(self, why: str, now: float) -> list[Action]:
+        if self.roll is not None:
+            self._roll_failed(why, now)
+        return self._result(now)
+
+    def stop(self, now: float, spread: bool = True) -> list[Action]:
+        """Drain all workers, then end. A second call is quit()."""
+        if self.stopping:
+            return self.quit(now)
+        self._leave("stop", now)
+        left = self.settings.stop_delay + self.settings.graceful_timeout
+        self._log(
+            "info",
+            "stop: %d workers have %g s" % (len(self.slots), left),
+        )
+        for number, worker in enumerate(list(self.workers.values())):
+            if worker.hung and worker.phase is Phase.SERVING:
+                self._end(worker, FROM_ABRT, now)
+            elif worker.phase is Phase.SERVING:
+                self._drain(worker, now, {
+                    "ms": int(self.settings.graceful_timeout * 1000),
+                    "code": self.settings.ws_stop_code,
+                    "part": number,
+                    "parts": len(self.workers),
+                    "spread": spread,
+                    "successor": False,
+                })
+                assert worker.deadline is not None
+                worker.deadline += self.settings.stop_delay
+            elif worker.phase is Phase.BOOT:
+                self._end(worker, FROM_TERM, now)
+        return self._result(now)
+
+    def quit(self, now: float) -> list[Action]:
+        """End all workers at once; those that do not are killed."""
+        if self.stopping != "quit":
+            self._leave("quit", now)
+            for worker in list(self.workers.values()):
+                self._quit(worker, now)
+        return self._result(now)
+
+    def more(self, now: float) -> list[Action]:
+        """One worker more."""
+        if not self.stopping:
+            number = len(self.slots) + 1
+            self.slots[number] = Slot(number)
+            self._log("info", "%d workers from now on" % number)
+        return self._result(now)
+
+    def fewer(self, now: float) -> list[Action]:
+        """One worker less, but at least one."""
+        if self.stopping:
+            return self._result(now)
+        if len(self.slots) == 1:
+            self._log("warning", "one worker is the least")
+            return self._result(now)
+        slot = self.slots.pop(len(self.slots))
+        self._log("info", "%d workers from now on" % len(self.slots))
+        if self.roll is not None:
+            if slot.number in self.roll.todo:
+                self.roll.todo.remove(slot.number)
+            self.roll.active.discard(slot.number)
+        if slot.coming is not None:
+            self._end(slot.coming, FROM_TERM, now)
+        if slot.holder is not None:
+            self._leave_to_others(slot.holder, now)
+        return self._result(now)
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed: call it at next_time(), after all other events."""
+        if self._wake is not None and now - self._wake > STALL:
+            self._forgive(now - self._wake)
+        for worker in list(self.workers.values()):
+            if worker.deadline is not None and worker.deadline <= now:
+                self._overdue(worker, now)
+            elif worker.probe_at is not None and worker.probe_at <= now:
+                self._probe(worker, now)
+        return self._result(now)
+
+    def next_time(self) -> Optional[float]:
+        """When tick() is due; None: not before another event."""
+        times = [w.deadline for w in self.workers.values()]
+        times += [w.probe_at for w in self.workers.values()]
+        if not self.stopping:
+            times += [slot.retry_at for slot in self.slots.values()]
+            late = self._began + self.settings.boot_timeout
+            if not self.up and late > self._now:
+                times.append(late)
+            if self._may_retire() and self._next_grant > self._now:
+                times.append(self._next_grant)
+        self._wake = min((t for t in times if t is not None), default=None)
+        return self._wake
+
+    # ------------------------------------------------------ what serves now
+
+    def serving(self) -> int:
+        """How many slots have a worker that serves and does not hang."""
+        holders = [slot.holder for slot in self.slots.values()]
+        return sum(1 for w in holders if w is not None and not w.hung)
+
+    def state_text(self) -> str:
+        """state_text()  # "3 of 4 workers, generation 7" """
+        serving, wanted = self.serving(), len(self.slots)
+        count = "%d" % wanted if serving == wanted else (
+            "%d of %d" % (serving, wanted)
+        )
+        return "%s worker%s, generation %d" % (
+            count,
+            "s" if wanted != 1 else "",
+            self.generation,
+        )
+
+    # ------------------------------------------------------- one worker's way
+
+    def _start(self, slot: Slot, reason: str, now: float) -> Worker:
+        slot.retry_at = None
+        slot.coming = self._make(slot.number, self.generation, reason, now)
+        return slot.coming
+
+    def _make(
+        self, slot: int, generation: int, reason: str, now: float
+    ) -> Worker:
+        self._last_id += 1
+        worker = Worker(self._last_id, slot, generation, reason, now)
+        worker.deadline = now + self.settings.boot_timeout
+        self.workers[worker.id] = worker
+        self._do(Start(worker.id, slot, generation, reason))
+        return worker
+
+    def _take_over(self, worker: Worker, now: float) -> None:
+        """Make a worker that is ready the holder of its slot."""
+        slot, roll = self.slots[worker.slot], self.roll
+        if roll is not None and worker is roll.canary:
+            self._canary_is_ready(roll, now)
+            if slot.coming is not None:
+                self._end(slot.coming, FROM_TERM, now)
+        slot.coming = None
+        slot.retry_at = None
+        old, slot.holder = slot.holder, worker
+        if roll is not None and slot.number in roll.active:
+            roll.active.discard(slot.number)
+            self._log(
+                "info",
+                "reload: %s is ready: %d of %d" % (
+                    worker.name,
+                    roll.parts - len(roll.active) - len(roll.todo),
+                    roll.parts,
+                ),
+            )
+        elif worker.reason != "start":
+            self._log("info", "%s is ready (%s)" % (worker.name, worker.reason))
+        if old is not None:
+            self._leave_to_others(old, now)
+
+    def _leave_to_others(self, worker: Worker, now: float) -> None:
+        """Drain a worker that has a successor, or kill it if it hangs."""
+        if worker.hung and min(worker.signs.values()) < worker.left:
+            self._end(worker, FROM_ABRT, now)
+            return
+        seconds, part, parts = self.settings.graceful_timeout, 0, 1
+        if worker.id == self._retiring:
+            seconds = self.settings.retire_timeout
+        elif self.roll is not None and worker.generation < self.generation:
+            part, parts = self.roll.part, self.roll.parts
+            self.roll.part += 1
+            self.roll.leaving.add(worker.id)
+        self._drain(worker, now, {
+            "ms": int(seconds * 1000),
+            "code": self.settings.ws_restart_code,
+            "part": part,
+            "parts": parts,
+            "spread": True,
+            "successor": True,
+        })
+
+    def _drain(
+        self, worker: Worker, now: float, details: dict[str, Union[int, bool]]
+    ) -> None:
+        worker.phase, worker.left = Phase.DRAINING, now
+        worker.probe_at = None
+        worker.deadline = now + details["ms"] / 1000 + LATE
+        self._worn.pop(worker.id, None)
+        self._do(Order(worker.id, "drain", dict(details)))
+
+    def _quit(self, worker: Worker, now: float) -> None:
+        """End a worker at once; it may still send Close frames."""
+        if worker.phase is Phase.BOOT:
+            self._end(worker, FROM_TERM, now)
+        elif worker.phase is not Phase.ENDING:
+            worker.phase, worker.left = Phase.ENDING, now
+            worker.probe_at = None
+            worker.steps = list(AT_ONCE)
+            worker.deadline = now + QUIT
+            self._do(Order(worker.id, "quit", {}))
+
+    def _end(
+        self,
+        worker: Worker,
+        steps: list[tuple[str, Optional[float]]],
+        now: float,
+    ) -> None:
+        """Send a worker one signal after the other until it has ended."""
+        if worker.phase is Phase.ENDING:
+            return
+        worker.phase, worker.left = Phase.ENDING, now
+        worker.probe_at = None
+        worker.steps = list(steps)
+        self._step(worker, now)
+
+    def _step(self, worker: Worker, now: float) -> None:
+        worker.deadline = None
+        if worker.steps:
+            signal, seconds = worker.steps.pop(0)
+            worker.killed = worker.killed or signal != "TERM"
+            if seconds is not None:
+                worker.deadline = now + seconds
+            self._do(Kill(worker.id, signal))
+
+    def _overdue(self, worker: Worker, now: float) -> None:
+        if worker.phase is Phase.BOOT:
+            why = "was not ready after boot_timeout, %g s" % (
+                self.settings.boot_timeout
+            )
+            self._lost(worker, why, now)
+            self._end(worker, FROM_TERM, now)
+        elif worker.phase is Phase.DRAINING:
+            self._log(
+                "error",
+                "%s still drains after %g s: killed"
+                % (worker.name, now - worker.left),
+            )
+            self._end(worker, FROM_ABRT, now)
+        else:
+            self._step(worker, now)
+
+    def _probe(self, worker: Worker, now: float) -> None:
+        """Ask a worker for signs of life; find out if it hangs."""
+        late = now - self.settings.worker_timeout
+        silent = [what for what, at in worker.signs.items() if at <= late]
+        worker.probe_at = now + self.settings.worker_timeout / 3
+        if silent and not worker.hung:
+            worker.hung, worker.left = True, now
+            self._log(
+                "error",
+                "%s hangs: no sign of life of its %s for %g s; a successor "
+                "starts" % (
+                    worker.name,
+                    " and ".join(silent),
+                    self.settings.worker_timeout,
+                ),
+            )
+            slot = self.slots[worker.slot]
+            if slot.coming is None:
+                slot.retry_at = now
+        self._do(Order(worker.id, "probe", {}))
+
+    def _forgive(self, gap: float) -> None:
+        """This process has been stopped, perhaps with its workers: what they
+        did not do meanwhile is not their fault."""
+        for worker in self.workers.values():
+            worker.signs = {what: t + gap for what, t in worker.signs.items()}
+            if worker.deadline is not None:
+                worker.deadline += gap
+
+    # ---------------------------------------------------------- when it ends
+
+    def _gone(self, worker: Worker, how: str, now: float) -> None:
+        """A worker that was to end has ended."""
+        roll = self.roll
+        if roll is not None and worker.id in roll.leaving:
+            roll.leaving.discard(worker.id)
+            roll.killed += worker.killed
+        if worker.killed and self.stopping == "stop":
+            self.status = 1
+        level = "warning" if worker.killed else "debug"
+        self._log(
+            level, "%s has ended %s, %.1f s after it was told to"
+            % (worker.name, how, now - worker.left),
+        )
+
+    def _lost(self, worker: Worker, why: str, now: float) -> None:
+        """A worker that was to serve has ended, or will be killed."""
+        slot = self.slots.get(worker.slot)
+        if self.stopping or slot is None:
+            return
+        text = "%s %s" % (worker.name if worker.pid else "worker %d" %
+                          worker.slot, why)
+        if worker.failure:
+            text = "%s\n%s" % (text, worker.failure.rstrip("\n"))
+        if self.roll is not None and worker is self.roll.canary:
+            self.roll.canary = None
+            self._roll_failed(text, now)
+            return
+        booted = worker.served > 0
+        if not booted and not self.served and not self.settings.patient:
+            self._log("critical", "the first start has failed: %s" % text)
+            self._fail(now)
+            return
+        if booted and now - worker.served >= GOOD_LIFE:
+            slot.fails = 0
+        if slot.holder is worker:
+            slot.holder = None
+            if slot.coming is None:
+                self._back_off(slot, text, now)
+            else:
+                self._log("error", text)
+        elif slot.coming is worker:
+            slot.coming = None
+            self._successor_failed(slot, text, now)
+
+    def _successor_failed(self, slot: Slot, text: str, now: float) -> None:
+        old = slot.holder
+        if old is not None and old.id == self._retiring:
+            self._retiring = None
+            self._next_grant = now + LONGEST_DELAY
+            self._log("error", "%s serves on: its successor failed: %s"
+                      % (old.name, text))
+            return
+        if old is not None and old.hung:
+            slot.holder = None
+            self._end(old, FROM_ABRT, now)
+        self._back_off(slot, text, now)
+
+    def _back_off(self, slot: Slot, text: str, now: float) -> None:
+        delay = 0.0
+        if slot.fails > 0:
+            # 2 ** 9 is beyond the longest delay; the exponent stays small.
+            delay = FIRST_DELAY * 2 ** min(slot.fails - 1, 9)
+            delay *= 0.75 + 0.5 * self._rand()
+            delay = min(delay, LONGEST_DELAY)
+        slot.fails += 1
+        slot.retry_at = now + delay
+        when = "at once" if delay == 0 else "in %.1f s" % delay
+        self._log("error", "%s\nworker %d starts again %s"
+                  % (text, slot.number, when))
+
+    def _fail(self, now: float) -> None:
+        """End, since no worker has ever been ready."""
+        self._leave("failed", now)
+        self.status = 3
+        for worker in list(self.workers.values()):
+            self._end(worker, FROM_TERM, now)
+
+    def _leave(self, how: str, now: float) -> None:
+        self.stopping = how
+        self.again = ""
+        if self.roll is not None:
+            self.roll = None
+            self._do(Discard("stopped"))
+        self._worn.clear()
+        for slot in self.slots.values():
+            slot.retry_at = None
+        self._notify(
+            "stopping",
+            "stopping",
+            self.settings.stop_delay
+            + self.settings.graceful_timeout
+            + LATE
+            + 2 * STEP,
+        )
+
+    # --------------------------------------------------------------- reload
+
+    def _begin_reload(self, cause: str, now: float) -> None:
+        self.roll = Roll(cause, now)
+        self._log(
+            "info",
+            "reload (%s): from generation %d to %d"
+            % (cause, self.generation, self.generation + 1),
+        )
+        self._notify(
+            "reloading", "reloading", self.settings.boot_timeout + LATE
+        )
+        self._do(Prepare())
+
+    def _roll_on(self, now: float) -> None:
+        """Take the next steps of a reload."""
+        roll = self.roll
+        if roll is None:
+            if self.again and self.served and not self.stopping:
+                cause, self.again = self.again, ""
+                self._begin_reload(cause, now)
+            return
+        if roll.phase == "clear":
+            if all(w.generation == self.generation
+                   for w in self.workers.values()):
+                roll.phase = "canary"
+                roll.canary = self._make(1, self.generation + 1, "reload", now)
+        elif roll.phase == "roll":
+            while roll.todo and len(roll.active) < max(1, len(self.slots) // 4):
+                self._roll_slot(roll, self.slots[roll.todo.pop(0)], now)
+            if not roll.todo and not roll.active:
+                roll.phase = "drain"
+        if roll.phase == "drain" and not roll.leaving:
+            self.roll = None
+            self._do(Settle())
+            self._log(
+                "info",
+                "reload: done in %.1f s: %s, %d killed"
+                % (now - roll.began, self.state_text(), roll.killed),
+            )
+            self._notify("ready", self.state_text())
+            self._roll_on(now)
+
+    def _roll_slot(self, roll: Roll, slot: Slot, now: float) -> None:
+        """Start a worker of the new generation, unless a crash already has."""
+        holder, coming = slot.holder, slot.coming
+        if holder is not None and holder.generation == self.generation:
+            return
+        roll.active.add(slot.number)
+        if coming is not None and coming.generation == self.generation:
+            return
+        if coming is not None:
+            self._end(coming, FROM_TERM, now)
+        slot.fails = 0
+        self._start(slot, "reload", now)
+
+    def _canary_is_ready(self, roll: Roll, now: float) -> None:
+        self.generation += 1
+        self.code_is_bad = False
+        roll.phase, roll.canary = "roll", None
+        roll.todo = [n for n in self.slots if n != 1]
+        roll.active = {1}
+        roll.parts = len(self.slots)
+        retiring = self.workers.get(self._retiring or 0)
+        if retiring is not None and retiring.phase is Phase.SERVING:
+            self._retiring = None  # its successor comes with the reload
+        self._do(Commit())
+        self._log(
+            "info",
+            "reload: the first worker of generation %d is ready after %.1f s"
+            % (self.generation, now - roll.began),
+        )
+
+    def _roll_failed(self, why: str, now: float) -> None:
+        self.roll = None
+        self.code_is_bad = True
+        last = why.rstrip("\n").rpartition("\n")[2]
+        self._do(Discard(last))
+        self._log(
+            "error",
+            "reload: FAILED; generation %d serves on: %s"
+            % (self.generation, why),
+        )
+        self._notify("ready", "reload failed: %s" % last)
+
+    # -------------------------------------------------------------- worn ones
+
+    def _may_retire(self) -> bool:
+        return bool(
+            self._worn
+            and self._retiring is None
+            and self.roll is None
+            and not self.stopping
+            and not self.code_is_bad
+            and self.serving() == len(self.slots)
+        )
+
+    def _retire_one(self, now: float) -> None:
+        if not self._may_retire() or now < self._next_grant:
+            return
+        id, why = next(iter(self._worn.items()))
+        worker = self.workers[id]
+        slot = self.slots[worker.slot]
+        if slot.coming is not None:
+            return
+        self._retiring, self._next_grant = id, now + APART
+        self._log("info", "%s is replaced: max_%s" % (worker.name, why))
+        self._start(slot, why, now)
+
+    # ---------------------------------------------------------------- always
+
+    def _do(self, action: Action) -> None:
+        self._actions.append(action)
+
+    def _log(self, level: str, text: str) -> None:
+        self._do(Log(level, text))
+
+    def _notify(self, what: str, text: str, seconds: float = 0.0) -> None:
+        self._do(Notify(what, text, seconds))
+
+    def _fill_slots(self, now: float) -> None:
+        """Start what is missing; restarts only as often as they may."""
+        while self._restarts and self._restarts[0] + WINDOW <= now:
+            self._restarts.popleft()
+        for slot in self.slots.values():
+            if slot.coming is not None:
+                continue
+            if slot.retry_at is None:
+                if slot.holder is None:
+                    first = slot.number <= self.settings.workers
+                    self._start(slot, "start" if first else "more", now)
+            elif slot.retry_at <= now:
+                if len(self._restarts) >= 2 * len(self.slots):
+                    slot.retry_at = self._restarts[0] + WINDOW
+                    continue
+                self._restarts.append(now)
+                hung = slot.holder is not None
+                self._start(slot, "hung" if hung else "crash", now)
+
+    def _announce(self, now: float) -> None:
+        """Tell when the server is up, and each change of how much of it."""
+        serving = self.serving()
+        if not self.up:
+            late = now >= self._began + self.settings.boot_timeout
+            if serving == len(self.slots) or (serving and late):
+                self.up = True
+                self._notify("ready", self.state_text())
+        elif self.roll is None and serving != self._told:
+            self._notify("status", self.state_text())
+            if serving == 0:
+                self._log("critical", "no worker is ready")
+        self._told = serving
+
+    def _result(self, now: float) -> list[Action]:
+        """Do what follows from the new state, and hand out the actions."""
+        self._now = now
+        if self.stopping:
+            if not self.workers:
+                self._do(End(self.status))
+        else:
+            self._roll_on(now)
+            self._fill_slots(now)
+            self._retire_one(now)
+            self._announce(now)
+        actions, self._actions = self._actions, []
+        return actions
