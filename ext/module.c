@@ -49,6 +49,13 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* The names of the options that a server of one process does not read. */
+#define WORD(name, dflt, help) #name " "
+#define WORD_LIST(name, field, dflt, help) #name " "
+
+static const char PROCESS_OPTIONS[] = WSK_PROCESS_OPTIONS(
+    WORD, WORD, WORD, WORD, WORD) WSK_PROCESS_LIST_OPTIONS(WORD_LIST);
+
 /* ---------------------------------------------------------------- parts ---
  */
 
@@ -110,6 +117,9 @@ static int module_exec(PyObject *module)
     if (ext_gil_init() < 0 || ext_state_add_names(st) < 0 ||
         add_objects(st) < 0 || ext_errors_add(module, st) < 0 ||
         ext_keys_add(st) < 0 || add_types(module) < 0)
+        return -1;
+    if (PyModule_AddStringConstant(module, "PROCESS_OPTIONS", PROCESS_OPTIONS) <
+        0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", wsk_version());
 }

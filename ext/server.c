@@ -112,6 +112,24 @@ static PyObject *get_addresses(PyObject *op, void *unused)
     return place_texts(op, wsk_server_address);
 }
 
+static PyObject *get_fds(PyObject *op, void *unused)
+{
+    PyObject *fds = PyList_New(0);
+    int fd;
+
+    (void)unused;
+    for (size_t i = 0;
+         fds != NULL && (fd = wsk_server_fd(Server_CAST(op)->srv, i)) >= 0;
+         i++) {
+        PyObject *number = PyLong_FromLong(fd);
+
+        if (number == NULL || PyList_Append(fds, number) < 0)
+            Py_CLEAR(fds);
+        Py_XDECREF(number);
+    }
+    return fds;
+}
+
 static PyObject *get_port(PyObject *op, void *unused)
 {
     (void)unused;
@@ -246,6 +264,7 @@ static PyMethodDef Server_methods[] = {
 static PyGetSetDef Server_getset[] = {
     {"urls", get_urls, NULL, "Where it listens; empty before listen().", NULL},
     {"addresses", get_addresses, NULL, "What each of urls is bound to.", NULL},
+    {"fds", get_fds, NULL, "The descriptor of each of urls.", NULL},
     {"port", get_port, NULL, "The port it listens on; 0 before listen().",
      NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -161,6 +161,27 @@ typedef struct wsk_str {
     LIST(static, static_folders, NULL, "folder whose files are served without the application, as /url=folder; may be repeated") \
     LIST(ws_origins, ws_origins, "same", "origins whose pages may open WebSockets: same (the same host and port, and https if the site is known to use it; any loopback page on a loopback host), *, or a list such as same,https://example.com; null only if listed; others are answered 403; may be repeated") \
     LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, preferred first; may be repeated")
+
+/* Options of a program that serves with several processes. The library knows
+ * their names and values only; a server of its own does not read them. */
+#define WSK_PROCESS_OPTIONS(TEXT, COUNT, BYTES, TIME, FLAG)                    \
+    TEXT(workers, NULL, "number of worker processes, with a supervisor that replaces them without losing a connection; auto means one for each core that the process may use; without this option one process serves, without a supervisor") \
+    TIME(boot_timeout, 60000, "seconds from the start of a worker until it is ready; then it has failed and is killed") \
+    TIME(worker_timeout, 30000, "seconds without a sign of life of a worker's event loop or interpreter; then it is replaced and killed; 0 turns this off, less than 3 is refused; handlers may take as long as they like") \
+    COUNT(max_requests, 0, "number of requests, handshakes of WebSockets included, after which a worker is replaced; 0 means no limit") \
+    BYTES(max_memory, 0, "resident memory of a worker in bytes beyond which it is replaced; 0 means no limit") \
+    TIME(max_age, 0, "seconds after which a worker is replaced; 0 means no limit") \
+    COUNT(max_jitter, 10, "percentage by which max_requests, max_memory and max_age vary at random, so that workers do not reach them together") \
+    TIME(retire_timeout, 300000, "seconds, instead of graceful_timeout, that a worker has to end its work once it is replaced for max_requests, max_memory or max_age") \
+    TEXT(pid_file, NULL, "file that has the PID of the supervisor while it runs") \
+    TEXT(control, NULL, "path of a Unix socket, open to its owner only, at which wsocket reload, stop, status and upgrade reach the supervisor") \
+    TEXT(hooks, NULL, "module with any of the functions post_fork, ready, draining and exit, each called with the worker in its process") \
+    TEXT(master_hooks, NULL, "module with the function child_exit, called with a worker and its exit status in the supervisor") \
+    FLAG(reload, false, "for development: replace the worker when a file of the application changes")
+
+#define WSK_PROCESS_LIST_OPTIONS(LIST)                                         \
+    LIST(reload_dirs, reload_dirs, NULL, "folders that reload watches; the working folder if there are none; may be repeated") \
+    LIST(reload_patterns, reload_patterns, "*.py", "names of the files that reload watches; may be repeated")
 /* clang-format on */
 
 #define WSK_FIELD_LIST(name, field, dflt, help) const char *field;
@@ -181,6 +202,9 @@ typedef struct wsk_server_config {
     WSK_SERVER_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
                        WSK_FIELD_TIME, WSK_FIELD_FLAG)
     WSK_LIST_OPTIONS(WSK_FIELD_LIST)
+    WSK_PROCESS_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
+                        WSK_FIELD_TIME, WSK_FIELD_FLAG)
+    WSK_PROCESS_LIST_OPTIONS(WSK_FIELD_LIST)
     wsk_limits limits;
 } wsk_server_config;
 
@@ -767,6 +791,11 @@ WSK_API const char *wsk_server_url(const wsk_server *srv, size_t i);
  * address), "[::1]:8080", "unix:/run/app.sock", "fd:3 [::]:80" (an inherited
  * socket). NULL and owner as with wsk_server_url(). */
 WSK_API const char *wsk_server_address(const wsk_server *srv, size_t i);
+
+/** Return the descriptor of the i-th place, so that a program which never
+ * starts this server may hand it to child processes, as "fd:N" of their `bind`;
+ * -1 past the last. It is closed on exec, and belongs to the server. */
+WSK_API int wsk_server_fd(const wsk_server *srv, size_t i);
 
 /** Return the port of the first TCP listener; 0 before wsk_server_listen(). */
 WSK_API uint16_t wsk_server_port(const wsk_server *srv);

@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Any, Literal, Optional, Union, overload
 
 __version__: str
+PROCESS_OPTIONS: str
 
 Message = Union[str, bytes]
 Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
@@ -152,6 +153,8 @@ class Server:
     def urls(self) -> list[str]: ...
     @property
     def addresses(self) -> list[str]: ...
+    @property
+    def fds(self) -> list[int]: ...
     def __init__(
         self, app: Callable[..., Iterable[bytes]], **options: object
     ) -> None: ...

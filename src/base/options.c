@@ -58,7 +58,9 @@ const char *wsk_status_text(wsk_status st)
 static const wsk_option ROWS[] = {
     WSK_SERVER_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME,
                        ROW_FLAG) WSK_LIST_OPTIONS(ROW_LIST)
-        WSK_LIMIT_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME, ROW_FLAG)};
+        WSK_LIMIT_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME, ROW_FLAG)
+            WSK_PROCESS_OPTIONS(ROW_TEXT, ROW_COUNT, ROW_BYTES, ROW_TIME,
+                                ROW_FLAG) WSK_PROCESS_LIST_OPTIONS(ROW_LIST)};
 
 enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 
@@ -72,8 +74,9 @@ enum { N_ROWS = sizeof ROWS / sizeof ROWS[0] };
 
 static const size_t OFFSETS[] = {
     WSK_SERVER_OPTIONS(AT, AT, AT, AT_TIME, AT) WSK_LIST_OPTIONS(AT_LIST)
-        WSK_LIMIT_OPTIONS(AT_LIMIT, AT_LIMIT, AT_LIMIT, AT_LIMIT_TIME,
-                          AT_LIMIT)};
+        WSK_LIMIT_OPTIONS(AT_LIMIT, AT_LIMIT, AT_LIMIT, AT_LIMIT_TIME, AT_LIMIT)
+            WSK_PROCESS_OPTIONS(AT, AT, AT, AT_TIME, AT)
+                WSK_PROCESS_LIST_OPTIONS(AT_LIST)};
 
 const wsk_option *wsk_options(size_t *n)
 {
@@ -92,8 +95,11 @@ void wsk_limits_init(wsk_limits *limits)
 
 void wsk_config_init(wsk_server_config *cfg)
 {
-    *cfg = (wsk_server_config){WSK_SERVER_OPTIONS(SET, SET, SET, SET_TIME, SET)
-                                   WSK_LIST_OPTIONS(SET_LIST)};
+    *cfg = (wsk_server_config){
+        WSK_SERVER_OPTIONS(SET, SET, SET, SET_TIME, SET)
+            WSK_LIST_OPTIONS(SET_LIST)
+                WSK_PROCESS_OPTIONS(SET, SET, SET, SET_TIME, SET)
+                    WSK_PROCESS_LIST_OPTIONS(SET_LIST)};
     cfg->access_logfile = wsk__default_access;
     wsk_limits_init(&cfg->limits);
 }
@@ -160,6 +166,21 @@ static bool good_host_name(wsk_str item)
         if (item.p[i] <= ' ' || strchr("/*?#@[]%,", item.p[i]) != NULL)
             return false;
     return item.len < 256 && !wsk__str_is(item, ".");
+}
+
+/* Check a number of processes, from 1 to 512, or "auto". */
+static bool good_workers(wsk_str text)
+{
+    unsigned n = 0;
+
+    if (wsk__str_is(text, "auto"))
+        return true;
+    for (size_t i = 0; i < text.len && i < 4; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        n = n * 10 + (unsigned)(text.p[i] - '0');
+    }
+    return text.len <= 4 && n >= 1 && n <= 512;
 }
 
 static bool good_static(wsk_str item)
@@ -252,6 +273,9 @@ static const struct rule {
     {"ws_hide_upgrade", 0, 0, "auto always never", NULL, false},
     {"ws_stop_code", 1000, 4999, CLOSE_CODES, good_close_code, false},
     {"ws_restart_code", 1000, 4999, CLOSE_CODES, good_close_code, false},
+    {"workers", 0, 0, "auto or a number from 1 to 512", good_workers, false},
+    {"boot_timeout", 1, 0, NULL, NULL, false},
+    {"max_jitter", 0, 100, NULL, NULL, false},
 };
 
 static const struct rule *rule_of(const char *name)

@@ -56,6 +56,24 @@ TEST(the_default_texts_build_the_default_config)
     EXPECT(strcmp(fresh.host, built.host) == 0);
     WSK_SERVER_OPTIONS(SKIP, SAME, SAME, SAME_TIME, SAME)
     WSK_LIMIT_OPTIONS(SKIP, SAME_LIMIT, SAME_LIMIT, SKIP, SAME_LIMIT)
+    WSK_PROCESS_OPTIONS(SKIP, SAME, SAME, SAME_TIME, SAME)
+}
+
+TEST(workers_are_a_number_or_auto)
+{
+    static const char *const GOOD[] = {"auto", "1", "4", "512", "0001"};
+    static const char *const BAD[] = {"",    "0",  "513", "-1",
+                                      "two", "1 ", "4.0", "99999999999"};
+    wsk_server_config cfg;
+    char error[160];
+
+    wsk_config_init(&cfg);
+    EXPECT(cfg.workers == NULL);
+    for (size_t i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++)
+        EXPECT(wsk_config_set(&cfg, "workers", GOOD[i], error) == WSK_OK);
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
+        EXPECT(wsk_config_set(&cfg, "workers", BAD[i], error) == WSK_E_ARG);
+    EXPECT(strstr(error, "auto or a number from 1 to 512") != NULL);
 }
 
 TEST(default_texts_read_as_a_person_writes_them)

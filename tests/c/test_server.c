@@ -811,5 +811,6 @@ TEST(a_server_that_can_start_has_not_begun_to_listen)
     EXPECT(wsk_server_can_start(srv) == WSK_E_STATE);
     EXPECT(strncmp(wsk_server_address(srv, 0), "127.0.0.1:", 10) == 0);
     EXPECT(wsk_server_address(srv, 1) == NULL);
+    EXPECT(wsk_server_fd(srv, 0) >= 0 && wsk_server_fd(srv, 1) == -1);
     wsk_server_free(srv);
 }

@@ -40,6 +40,8 @@ static bool own_texts(wsk_server *srv)
 #define NONE(name, dflt, help)
     WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
     WSK_LIST_OPTIONS(LIST)
+    WSK_PROCESS_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+    WSK_PROCESS_LIST_OPTIONS(LIST)
 #undef TEXT
     srv->texts = at = wsk__alloc(size);
     if (at == NULL)
@@ -53,6 +55,8 @@ static bool own_texts(wsk_server *srv)
     }
     WSK_SERVER_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
     WSK_LIST_OPTIONS(LIST)
+    WSK_PROCESS_OPTIONS(TEXT, NONE, NONE, NONE, NONE)
+    WSK_PROCESS_LIST_OPTIONS(LIST)
 #undef TEXT
 #undef LIST
 #undef NONE

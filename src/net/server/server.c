@@ -265,6 +265,11 @@ const char *wsk_server_address(const wsk_server *srv, size_t i)
     return i < srv->conns.places.n ? srv->conns.places.at[i].address : NULL;
 }
 
+int wsk_server_fd(const wsk_server *srv, size_t i)
+{
+    return i < srv->conns.places.n ? srv->conns.places.at[i].fd : -1;
+}
+
 uint16_t wsk_server_port(const wsk_server *srv)
 {
     return srv->conns.port;
