@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-PROCESSES = (
-    "one process serves, with --threads; for several, gunicorn has "
-    "-k wsocket.gunicorn.Worker -w 4"
-)
-RELOAD = (
-    "nothing watches the code here; gunicorn has "
-    "-k wsocket.gunicorn.Worker --reload"
+RELOAD = "use --reload, with --reload-dirs and --reload-patterns"
+PRELOAD = (
+    "not yet: each worker imports the application itself, and a reload "
+    "replaces one after the other; without --workers the application is loaded "
+    "before anything is served"
 )
 TLS = "there is no TLS here; let a proxy do it (docs/guide/deploy.md)"
-MANAGER = "that is left to a process manager such as systemd or gunicorn"
+MANAGER = "that is left to a process manager such as systemd"
 FOLDER = "start it in that folder, or set PYTHONPATH"
 MODULE = "give the application as module:app"
 BIND = "use --bind"
-TIMEOUT = "use --request-timeout (of a request) or --head-timeout"
+TIMEOUT = (
+    "use --request-timeout (of a request), --head-timeout, or --worker-timeout "
+    "(of a worker that hangs)"
+)
 
 # The hint, and the options it is given for: short ones, and long ones with
 # underscores.
@@ -27,23 +28,25 @@ ANSWERS: dict[str, str] = {
     "use --port": "-p",
     "use --host": "-h -a address",
     "use --config": "-c ini",
-    PROCESSES: "-w workers processes worker_processes",
+    "use --workers": "processes worker_processes number_of_workers",
+    "use --worker-timeout": "timeout_worker_healthcheck",
     "use --threads; a time limit of requests is --request-timeout": "-t",
     TIMEOUT: "timeout harakiri channel_timeout",
-    RELOAD: "-r -R reload reload_dir reload_include reload_exclude "
-    "reload_engine reload_extra_file reloader py_autoreload",
+    RELOAD: "-r -R reload_include reload_exclude reload_engine "
+    "reload_extra_file reloader py_autoreload reload_paths",
     TLS: "certfile keyfile cert key ca_certs cert_reqs ciphers https "
     "keyfile_password do_handshake_on_connect suppress_ragged_eofs",
-    MANAGER: "-D -u -g -m -n daemon daemonize user group uid gid umask pid "
-    "pidfile name proc_name master vacuum die_on_term",
+    MANAGER: "-D -u -g -m -n daemon daemonize user group uid gid umask "
+    "name proc_name master vacuum die_on_term",
+    "use --pid-file": "pidfile pid",
+    "use --reload-dirs": "reload_dir",
     FOLDER: "chdir pythonpath app_dir virtualenv venv home",
     MODULE: "module wsgi_file callable wsgi wsgi_app",
     "call the factory: 'module:create_app()'": "factory call",
     "wsocket has one kind of worker": "-k worker_class interface loop ws "
     "lifespan",
     "set it in the environment before the start": "-e env env_file",
-    "the application is loaded before anything is served": "preload "
-    "preload_app lazy_apps",
+    PRELOAD: "preload preload_app lazy_apps",
     "debugging is the application's or framework's": "-d debug debugger "
     "no_debug",
     "use --error-logfile": "log_file log_to logto error_log",
@@ -56,8 +59,11 @@ ANSWERS: dict[str, str] = {
     "connection_limit",
     "use --queue-limit": "listen_queue_size",
     "use --backlog": "listen_backlog",
-    "gunicorn has it, with -k wsocket.gunicorn.Worker": "max_requests "
-    "max_requests_jitter limit_max_requests",
+    "use --max-requests": "limit_max_requests",
+    "use --max-jitter, a percentage": "max_requests_jitter "
+    "limit_max_requests_jitter max_requests_delta",
+    "use --max-memory": "workers_max_rss reload_on_rss evil_reload_on_rss",
+    "use --max-age": "workers_lifetime max_worker_lifetime",
     "use --keep-alive": "timeout_keep_alive keepalive keep_alive_timeout "
     "http_keepalive",
     "use --graceful-timeout": "timeout_graceful_shutdown shutdown_timeout "

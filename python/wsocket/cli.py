@@ -5,28 +5,30 @@
     wsocket --config wsocket.toml
     wsocket                       (a demo)
     wsocket connect ws://...      (a client, see ``wsocket connect --help``)
+    wsocket --workers 4 --pid-file shop.pid module:app
+    wsocket reload --pid-file shop.pid
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import atexit
-import difflib
 import faulthandler
-import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from . import _wsocket, config, log
+from . import _wsocket, config, control, log, processes
 from ._hints import hint_for
 from .config import UsageError
+from .loader import load
+from .master import Master
+from .notify import Notifier
+from .processes import Processes
 from .run import serve
-from .server import Server, why_not_wsgi
+from .server import Server
 
 # Seconds that functions of atexit may take while handlers are stuck.
 LAST_SECONDS = 5
@@ -36,13 +38,25 @@ METAVARS = {
     "count": "N",
     "bytes": "SIZE",
     "time": "SECONDS",
-    "flag": "{on,off}",
+    "flag": "[on|off]",
     "list": "ITEM",
 }
+
+# Names that gunicorn and uvicorn have for the same options.
+ALIASES = {
+    "workers": ["-w"],
+    "pid_file": ["--pid"],
+    "reload_dirs": ["--reload-dir"],
+}
+
+# Words that may be meant as the value of a switch. Any other word behind one,
+# as in `--reload app:app`, is not.
+SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0"}
 
 # The groups of --help: an option stands in the first whose pattern it matches.
 GROUPS = [
     ("where to listen", r"host|port|bind|backlog"),
+    ("worker processes", "|".join(sorted(processes.NAMES))),
     ("limits", r"(?!ws_)(max_|.*_limit|.*_memory|threads)"),
     ("timeouts and rates", r"(?!ws_)(.*_timeout|keep_alive|.*_rate)"),
     ("behind a proxy", r"trusted_|forwarded_|proxy_|script_"),
@@ -59,18 +73,24 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         from . import chat
 
         sys.exit(chat.main(words[1:]))
+    if words and words[0] in control.COMMANDS:
+        sys.exit(control.main(words))
     parser = make_parser()
     try:
         given = parse(parser, argv)
         action = given.pop("action")
+        if action is None:
+            status = supervise(given)
+            if status is not None:
+                sys.exit(status)
         options, warnings = config.gather(given, os.environ)
         spec = options.pop("app", None)
         warnings += config.add_inherited(options, os.environ)
-        for text in warnings:
-            print("wsocket: warning: %s" % text, file=sys.stderr)
+        warn(warnings)
         if action == "print":
             show_config(spec, options)
             return
+        options, _ = processes.split(options)
         app = load(spec) if spec is not None else None
         server = make_server(app, options)
     except UsageError as exc:
@@ -90,11 +110,58 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         leave_stuck_handlers(exc)
 
 
+def supervise(given: Mapping[str, Any]) -> Optional[int]:
+    """Serve with several processes, if that is asked for. Return the exit
+    status; None if it is not."""
+    source = Source(given)
+    if not source.is_supervised():
+        return None
+    notifier = Notifier.from_environment(os.environ)
+    try:
+        return Master(source.read, notifier).run()
+    except OSError as exc:
+        sys.exit("wsocket: error: %s" % (exc.strerror or exc))
+
+
+class Source:
+    """The command line, the environment and the file, read at the start and
+    again at each reload."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self._inherited: Optional[list[str]] = None
+
+    def is_supervised(self) -> bool:
+        options, _ = config.gather(self._given, os.environ)
+        return processes.split(options)[1] is not None
+
+    def read(self) -> tuple[Optional[str], dict[str, Any], Processes]:
+        options, warnings = config.gather(self._given, os.environ)
+        spec = options.pop("app", None)
+        if self._inherited is None:
+            warnings += config.add_inherited(options, os.environ)
+            self._inherited = options.get("bind", [])
+        elif not {"bind", "host", "port"} & set(options) and self._inherited:
+            options["bind"] = self._inherited  # of systemd, as at the start
+        warn(warnings)
+        server, of_processes = processes.split(options)
+        if of_processes is None:
+            raise UsageError("workers is gone from the options")
+        make_server(None, server)  # refuses what is wrong with them
+        return spec, server, of_processes
+
+
+def warn(warnings: Sequence[str]) -> None:
+    for text in warnings:
+        print("wsocket: warning: %s" % text, file=sys.stderr)
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsocket",
         usage="wsocket [options] [module:app]\n"
-        "       wsocket connect [options] URL",
+        "       wsocket connect [options] URL\n"
+        "       wsocket {status,reload,stop,upgrade,reopen,workers} [options]",
         description="Serve a WSGI application: HTTP and WebSockets on one "
         "port. Without one, serve a demo.",
         allow_abbrev=False,
@@ -140,6 +207,7 @@ def make_parser() -> argparse.ArgumentParser:
         title = next(t for t, p in GROUPS if re.match(p, name))
         groups[title].add_argument(
             "--" + name.replace("_", "-"),
+            *ALIASES.get(name, []),
             metavar=metavar(name, kind),
             action="append" if kind == "list" else "store",
             help=help.replace("%", "%%"),
@@ -167,7 +235,8 @@ def parse(
 ) -> dict[str, Any]:
     """Parse the arguments. Among unknown ones, report an option first: its
     value is unknown as well, or was taken for the application."""
-    known, unknown = parser.parse_known_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    known, unknown = parser.parse_known_args(switched(words))
     for text in unknown:
         if re.match("--?[^-0-9]", text):
             raise UsageError(unknown_option(parser, text))
@@ -178,6 +247,28 @@ def parse(
         if isinstance(value, list):  # each of them may hold several items
             given[name] = config.items(",".join(value))
     return given
+
+
+def switched(words: Sequence[str]) -> list[str]:
+    """Give each switch that stands alone its value.
+
+    switched(["--reload", "app:app"])  # ["--reload=on", "app:app"]
+    """
+    flags = {
+        "--" + name.replace("_", "-")
+        for name, kind in config.KINDS.items()
+        if kind == "flag"
+    }
+    end = words.index("--") if "--" in words else len(words)
+    found: list[str] = []
+    for i, word in enumerate(words):
+        if i < end and word in flags:
+            value = words[i + 1] if i + 1 < end else ""
+            alone = value.lower() not in SWITCHES
+            found.append(word + "=on" if alone else word)
+        else:
+            found.append(word)
+    return found
 
 
 def unknown_option(parser: argparse.ArgumentParser, text: str) -> str:
@@ -222,87 +313,3 @@ def leave_stuck_handlers(exc: BaseException) -> None:
         sys.stderr.flush()
     finally:
         os._exit(1)
-
-
-def load(spec: str) -> Any:
-    """Return the application that ``module:app`` names.
-
-        load("flaskr:create_app('test')")
-    """
-    module_name, _, expression = spec.partition(":")
-    if not module_name:
-        raise UsageError(
-            "%r names no module: it takes the form module:app" % spec
-        )
-    module = import_module(module_name)
-    if not expression:
-        expression = "app" if hasattr(module, "app") else "application"
-    app = evaluate(module, expression)
-    if not callable(app):
-        raise UsageError(
-            "%s in module %s is no application: %s objects cannot be called"
-            % (expression, module_name, type(app).__name__)
-        )
-    why = why_not_wsgi(app)
-    if why is not None:
-        why = why.replace(
-            "module:create_app()", "%s:%s()" % (module_name, expression)
-        )
-        raise UsageError("%s in module %s %s" % (expression, module_name, why))
-    return app
-
-
-def import_module(name: str) -> ModuleType:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    if name.endswith(".py") or os.sep in name:
-        hint = os.path.splitext(name)[0].replace(os.sep, ".").strip(".")
-        raise UsageError("%s is a file; name the module: %s" % (name, hint))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        # A missing module that the application imports is its own error.
-        if exc.name is None or not (name + ".").startswith(exc.name + "."):
-            raise
-        raise UsageError(
-            "no module named %s (looked in %s and on sys.path)"
-            % (exc.name, os.getcwd())
-        ) from None
-
-
-def evaluate(module: ModuleType, expression: str) -> Any:
-    """Evaluate a name, dotted or not, or a call of one with literals."""
-    try:
-        node: Any = ast.parse(expression, mode="eval").body
-        args: list[Any] = []
-        kwargs: dict[Any, Any] = {}
-        called = isinstance(node, ast.Call)
-        if called:
-            args = [ast.literal_eval(arg) for arg in node.args]
-            kwargs = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
-            node = node.func
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.insert(0, node.attr)
-            node = node.value
-        names.insert(0, node.id)
-    except (SyntaxError, ValueError, AttributeError):
-        raise UsageError(
-            "%r is neither a name nor a call of one with plain values"
-            % expression
-        ) from None
-    found: Any = module
-    for name in names:
-        found = attribute_of(found, name, module.__name__)
-    return found(*args, **kwargs) if called else found
-
-
-def attribute_of(owner: object, name: str, where: str) -> Any:
-    try:
-        return getattr(owner, name)
-    except AttributeError:
-        near = difflib.get_close_matches(name, dir(owner), 3)
-        raise UsageError(
-            "module %s has no %s%s"
-            % (where, name, "; near: " + ", ".join(near) if near else "")
-        ) from None

@@ -25,7 +25,7 @@ from typing import Any, Optional
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
-from . import config, log
+from . import config, log, processes
 from .server import Server
 
 Application = Callable[..., Iterable[bytes]]
@@ -158,6 +158,11 @@ class Worker(base.Worker):  # type: ignore[misc]
                 "stop_delay of the environment has no effect: gunicorn does "
                 "not wait for it"
             )
+        for name in sorted(processes.NAMES & set(options)):
+            warnings.append(
+                "%s of the environment has no effect: gunicorn manages the "
+                "processes" % name
+            )
         for text in warnings:
             log.warning("%s", text)
         script_name = os.environ.get("SCRIPT_NAME", "").rstrip("/")
@@ -267,7 +272,7 @@ class Worker(base.Worker):  # type: ignore[misc]
             options["forwarded_fields"] = ["x-forwarded-for"]
         options.update(self.options)
         options.update(config.gather({}, os.environ)[0])
-        for name in ("app", "host", "port"):
+        for name in ("app", "host", "port", *processes.NAMES):
             options.pop(name, None)
         # The server closes its descriptors, and so does gunicorn.
         options["bind"] = [

@@ -8,19 +8,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union, overload
 
-from . import _wsocket, log
+from . import _wsocket, log, processes
 from .app import WSocketApp
 from .classic import make_server
+from .loader import load
+from .notify import Notifier
 from .server import Application, Server
 
 # Hosts that stand for every address of their family.
 EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}
+
+# An application as a text. No address looks like it: those with two colons have
+# more, and behind the only colon of others is a number.
+NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(.*\))?", re.DOTALL)
 
 # Keywords of run() for classes that serve instead of the server in C.
 CLASSES = ("server_class", "server_cls", "handler_class", "handler_cls")
@@ -28,7 +36,7 @@ CLASSES = ("server_class", "server_cls", "handler_class", "handler_cls")
 
 @overload
 def run(
-    app: Optional[Application] = None,
+    app: Union[Application, str, None] = None,
     host: str = "127.0.0.1",
     port: Union[int, str] = 8080,
     **options: object,
@@ -50,12 +58,13 @@ def run(*args: Any, **options: Any) -> None:
         run(app)
         run(app, "", 8000)
         run("", 8000, app)  # the other order works as well
+        run("module:app", workers=4)  # several processes
 
     Without an application it serves a demo. ``server_class`` and
     ``handler_class`` (or ``..._cls``) replace the server in C.
     """
     order = ("app", "host", "port")
-    if args and isinstance(args[0], str):
+    if args and isinstance(args[0], str) and not NAMED.fullmatch(args[0]):
         order = ("host", "port", "app")
     if len(args) > len(order):
         raise TypeError("run() takes an application, a host and a port")
@@ -71,12 +80,43 @@ def run(*args: Any, **options: Any) -> None:
         return
     for name in CLASSES:
         options.pop(name, None)
+    if any(options.get(name) is not None for name in processes.NAMES):
+        _run_processes(app, {"host": host, "port": port, **options})
+        return
+    if isinstance(app, str):
+        app = load(app)
     server = Server(app, host, port, **options)
     log.show(options.get("log_level"), options.get("error_logfile"))
     try:
         serve(server, _name_of(server.app))
     except TimeoutError as exc:
         log.warn("%s; they are abandoned" % exc)
+
+
+def _run_processes(app: object, given: dict[str, Any]) -> None:
+    from .master import Master
+
+    server, of_processes = processes.split(given)
+    if of_processes is None:  # only `reload=False` was given, for example
+        run(app, **server)  # type: ignore[call-overload]
+        return
+    if app is not None and not isinstance(app, str):
+        raise TypeError(
+            "workers and reload take the application as a text, such as "
+            "run('module:app', workers=4): each worker imports it anew"
+        )
+    for name, item in server.items():
+        if callable(item):
+            raise TypeError(
+                "%s is no function with workers, which import the application "
+                "themselves; wrap it there in wsocket.Gate" % name
+            )
+    Server(None, **server)  # refuses wrong options
+    source = (app, server, of_processes)
+    notifier = Notifier.from_environment(os.environ)
+    status = Master(lambda: source, notifier).run()
+    if status:
+        sys.exit(status)
 
 
 def _run_classes(

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Optional, Union
 
-from . import _wsocket, config
+from . import _wsocket, config, processes
 from .app import WSocketApp
 from .handshake import gated
 
@@ -59,6 +59,12 @@ class Server:
         ):
             options.setdefault("ws_allow_drafts", True)
         served = gated(self.app, options)
+        of_processes = sorted(processes.NAMES & set(options))
+        if of_processes:
+            raise TypeError(
+                "a Server serves in this process; %s is for wsocket.run() and "
+                "the command wsocket" % of_processes[0]
+            )
         config.refuse_foreign(options)
         self.host = host
         self._port = port

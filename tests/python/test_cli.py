@@ -129,7 +129,7 @@ def test_the_help_shows_choices_as_choices(program):
     assert started.wait() == 0
     words = started.printed.split()
     assert words[words.index("--buffer-body") + 1] == "{auto,always,never}"
-    assert words[words.index("--server-header") + 1] == "{on,off}"
+    assert words[words.index("--server-header") + 1] == "[on|off]"
     assert words[words.index("--host") + 1] == "TEXT"
 
 
@@ -259,13 +259,18 @@ def test_run_takes_nothing_twice():
         (["--ssl-keyfile=x", "site_app:app"], "--ssl-keyfile: there is no TLS"),
         (["-b", "127.0.0.1:0", "site_app:app"], "-b: use --bind"),
         (["-p8000", "site_app:app"], "-p: use --port"),
-        (["-w", "4", "site_app:app"], "-w: one process serves"),
+        (["-w", "none", "site_app:app"], "workers takes auto or a number"),
+        (["--workers", "0", "site_app:app"], "workers takes auto or a number"),
         (["-t", "9", "site_app:app"], "-t: use --threads"),
-        (["--workers=4", "site_app:app"], "--workers: one process serves"),
-        (["--reload", "site_app:app"], "--reload: nothing watches"),
+        (["--processes=4", "site_app:app"], "--processes: use --workers"),
+        (["--preload", "site_app:app"], "--preload: not yet"),
+        (["--reload", "yes", "site_app:app"], "reload takes on or off"),
+        (["--reload", "--workers", "2"], "reload is for one worker"),
+        (["--max-requests", "9", "site_app:app"], "max_requests takes workers"),
+        (["-w2", "--worker-timeout", "1"], "0 or at least 3 seconds"),
         (["-z", "127.0.0.1", "site_app:app"], "error: unknown option -z\n"),
         (["--xyzzy=1", "site_app:app"], "error: unknown option --xyzzy\n"),
-        (["--worker-clas", "x"], "error: unknown option --worker-clas\n"),
+        (["--socket-clas", "x"], "error: unknown option --socket-clas\n"),
     ],
 )
 def test_mistakes_are_told_in_a_line(program, args, text):

@@ -141,10 +141,10 @@ def test_a_name_like_no_other_has_no_suggestion(name, file):
 
 
 def test_a_file_and_the_environment_name_what_other_servers_call_otherwise(file):
-    with pytest.raises(UsageError, match="line 2: .*'workers': .*gunicorn"):
-        gather({}, {}, file("[wsocket]\nworkers = 4\n"))
-    warning = config.gather({}, {"WSOCKET_WORKERS": "4"})[1][0]
-    assert "WSOCKET_WORKERS" in warning and "gunicorn" in warning
+    with pytest.raises(UsageError, match="line 2: .*'processes': .*--workers"):
+        gather({}, {}, file("[wsocket]\nprocesses = 4\n"))
+    warning = config.gather({}, {"WSOCKET_PROCESSES": "4"})[1][0]
+    assert "WSOCKET_PROCESSES" in warning and "--workers" in warning
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):

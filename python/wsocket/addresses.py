@@ -1,0 +1,97 @@
+"""The listening sockets of a supervisor: bound once, used by all workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import _wsocket, config
+
+
+class Addresses:
+    """Sockets by the text that asks for them, such as "unix:/run/app.sock".
+
+        addresses = Addresses()
+        wanted = addresses.open({"port": 8000})
+        addresses.fds(wanted)  # [5]
+    """
+
+    def __init__(self) -> None:
+        # Each is bound by a server that never starts: by the same code as one
+        # that does, with the same options of sockets and the same errors.
+        self._held: dict[str, _wsocket.Server] = {}
+
+    def open(self, options: Mapping[str, Any]) -> list[str]:
+        """Bind what the options ask for and is not bound yet. Return the keys
+        of all. OSError: one is refused, and none has been bound."""
+        added: list[str] = []
+        keys = []
+        try:
+            for key, where in places(options):
+                keys.append(key)
+                if key not in self._held:
+                    self._held[key] = bound(where, options)
+                    added.append(key)
+        except BaseException:
+            for key in added:
+                del self._held[key]
+            raise
+        return keys
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Close all others; the files of their Unix sockets are removed."""
+        wanted = set(keys)
+        for key in set(self._held) - wanted:
+            del self._held[key]
+
+    def release(self) -> None:
+        """Leave the sockets to the workers. A copy that stayed open here would
+        take in connections that nobody accepts."""
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for server in self._held.values():
+            for fd in server.fds:
+                with contextlib.suppress(OSError):
+                    os.dup2(null, fd, inheritable=False)
+        os.close(null)
+
+    def fds(self, keys: Iterable[str]) -> list[int]:
+        return [fd for key in keys for fd in self._held[key].fds]
+
+    def urls(self, keys: Iterable[str]) -> list[str]:
+        return [url for key in keys for url in self._held[key].urls]
+
+    def bound_to(self, keys: Iterable[str]) -> list[str]:
+        """What each of the URLs is bound to."""
+        return [text for key in keys for text in self._held[key].addresses]
+
+
+def places(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return (key, options of a server) for each place to listen.
+
+    places({"port": 80})  # [("127.0.0.1:80", {"host": ..., "port": 80})]
+    """
+    bind = options.get("bind")
+    if isinstance(bind, str):
+        bind = config.items(bind.replace("\n", ","))
+    if bind:
+        return [(str(item), {"bind": [item]}) for item in bind]
+    host = options.get("host")
+    host = config.DEFAULTS["host"] if host is None else host
+    port = options.get("port")
+    port = config.DEFAULTS["port"] if port is None else port
+    return [("%s:%s" % (host, port), {"host": host, "port": port})]
+
+
+def bound(where: dict[str, Any], options: Mapping[str, Any]) -> _wsocket.Server:
+    quiet = {"access_logfile": "none", "error_logfile": "none"}
+    server = _wsocket.Server(
+        nobody, backlog=options.get("backlog"), **where, **quiet
+    )
+    server.listen()
+    return server
+
+
+def nobody(environ: Any, start_response: Any) -> list[bytes]:
+    raise RuntimeError("this server is never started")

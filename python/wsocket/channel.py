@@ -1,0 +1,70 @@
+"""Messages between the supervisor and a worker, each a small JSON object.
+
+    ours, theirs = Channel.pair()
+    ours.send({"order": "probe"})
+    theirs.receive()  # [{"order": "probe"}]
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any, Optional
+
+MOST = 1 << 16  # bytes of a message
+LONGEST = 12000  # characters of a text in it, however they are encoded
+
+
+class Channel:
+    """One end of a pair of sockets that keep the boundaries of messages."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(ours), cls(theirs)
+
+    @classmethod
+    def of(cls, fd: int) -> Channel:
+        return cls(socket.socket(fileno=fd))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def set_blocking(self, blocks: bool) -> None:
+        self._socket.setblocking(blocks)
+
+    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> bool:
+        """Send a message. Return False if it cannot be sent: the other side has
+        gone, or has been stopped and reads nothing."""
+        for name, value in message.items():
+            if isinstance(value, str) and len(value) > LONGEST:
+                half = LONGEST // 2
+                message[name] = value[:half] + "\n...\n" + value[-half:]
+        data = json.dumps(message).encode("ascii")
+        try:
+            if fds:
+                socket.send_fds(self._socket, [data], list(fds))
+            else:
+                self._socket.send(data)
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> Optional[tuple[dict[str, Any], list[int]]]:
+        """Return the next message and the descriptors that came with it; None
+        once the other side has gone. BlockingIOError: there is none now."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, MOST, 8)
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        message: dict[str, Any] = json.loads(data)
+        return message, list(fds)

@@ -1,0 +1,69 @@
+"""The supervisor's own log: whole lines, in the format of the error log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from .log import _Formatter
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class Lines:
+    """Write entries by plain write(), without a thread. A log that takes
+    nothing now never stops the supervisor: the entry is dropped, and counted."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        path = options.get("error_logfile")
+        self._path = "stderr" if path in (None, "") else str(path)
+        level = options.get("log_level")
+        self._least = LEVELS.index("info" if level is None else str(level))
+        self._format = _Formatter()
+        self._fd: Optional[int] = None
+        self._dropped = 0
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the file anew, after it has been moved."""
+        known = {"stderr": 2, "-": 1, "none": None}
+        if self._path in known:
+            self._fd = known[self._path]
+            return
+        with contextlib.suppress(OSError):
+            fd = os.open(
+                self._path,
+                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC,
+                0o666,
+            )
+            self.close()
+            self._fd = fd
+
+    def close(self) -> None:
+        if self._fd is not None and self._fd > 2:
+            os.close(self._fd)
+            self._fd = None
+
+    def write(self, level: str, text: str) -> None:
+        if self._fd is None or LEVELS.index(level) < self._least:
+            return
+        if self._dropped:
+            text += "\n(%d entries before this were dropped)" % self._dropped
+        record = logging.LogRecord(
+            "wsocket", getattr(logging, level.upper()), "", 0, text, None, None
+        )
+        data = (self._format.format(record) + "\n").encode("utf-8", "replace")
+        try:
+            # A pipe that has room for PIPE_BUF takes so much without waiting.
+            for start in range(0, len(data), select.PIPE_BUF):
+                if not select.select([], [self._fd], [], 0)[1]:
+                    raise BlockingIOError
+                os.write(self._fd, data[start : start + select.PIPE_BUF])
+        except OSError:
+            self._dropped += 1
+        else:
+            self._dropped = 0

@@ -1,0 +1,101 @@
+"""Finds the application that a text names.
+
+    load("flaskr:create_app('test')")
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+from .config import UsageError
+from .server import why_not_wsgi
+
+
+def load(spec: str) -> Any:
+    """Return the application that ``module:app`` names.
+
+        load("flaskr:create_app('test')")
+    """
+    module_name, _, expression = spec.partition(":")
+    if not module_name:
+        raise UsageError(
+            "%r names no module: it takes the form module:app" % spec
+        )
+    module = import_module(module_name)
+    if not expression:
+        expression = "app" if hasattr(module, "app") else "application"
+    app = evaluate(module, expression)
+    if not callable(app):
+        raise UsageError(
+            "%s in module %s is no application: %s objects cannot be called"
+            % (expression, module_name, type(app).__name__)
+        )
+    why = why_not_wsgi(app)
+    if why is not None:
+        why = why.replace(
+            "module:create_app()", "%s:%s()" % (module_name, expression)
+        )
+        raise UsageError("%s in module %s %s" % (expression, module_name, why))
+    return app
+
+
+def import_module(name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if name.endswith(".py") or os.sep in name:
+        hint = os.path.splitext(name)[0].replace(os.sep, ".").strip(".")
+        raise UsageError("%s is a file; name the module: %s" % (name, hint))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        # A missing module that the application imports is its own error.
+        if exc.name is None or not (name + ".").startswith(exc.name + "."):
+            raise
+        raise UsageError(
+            "no module named %s (looked in %s and on sys.path)"
+            % (exc.name, os.getcwd())
+        ) from None
+
+
+def evaluate(module: ModuleType, expression: str) -> Any:
+    """Evaluate a name, dotted or not, or a call of one with literals."""
+    try:
+        node: Any = ast.parse(expression, mode="eval").body
+        args: list[Any] = []
+        kwargs: dict[Any, Any] = {}
+        called = isinstance(node, ast.Call)
+        if called:
+            args = [ast.literal_eval(arg) for arg in node.args]
+            kwargs = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
+            node = node.func
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.insert(0, node.attr)
+            node = node.value
+        names.insert(0, node.id)
+    except (SyntaxError, ValueError, AttributeError):
+        raise UsageError(
+            "%r is neither a name nor a call of one with plain values"
+            % expression
+        ) from None
+    found: Any = module
+    for name in names:
+        found = attribute_of(found, name, module.__name__)
+    return found(*args, **kwargs) if called else found
+
+
+def attribute_of(owner: object, name: str, where: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        near = difflib.get_close_matches(name, dir(owner), 3)
+        raise UsageError(
+            "module %s has no %s%s"
+            % (where, name, "; near: " + ", ".join(near) if near else "")
+        ) from None

@@ -1,0 +1,176 @@
+"""The options of a server with several processes, and how many it may use.
+
+    server_options, processes = split({"workers": "auto", "port": 80})
+    processes.workers  # the number of cores
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from . import _wsocket, config
+from .config import UsageError
+
+NAMES = frozenset(_wsocket.PROCESS_OPTIONS.split())
+LEAST_TIMEOUT = 3.0  # seconds; a busy machine is silent for less
+UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The values of the options of PROCESS_OPTIONS; times are seconds."""
+
+    workers: int
+    boot_timeout: float
+    worker_timeout: float
+    max_requests: int
+    max_memory: int
+    max_age: float
+    max_jitter: int
+    retire_timeout: float
+    pid_file: Optional[str]
+    control: Optional[str]
+    hooks: Optional[str]
+    master_hooks: Optional[str]
+    reload: bool
+    reload_dirs: list[str]
+    reload_patterns: list[str]
+
+
+def split(
+    options: Mapping[str, Any],
+) -> tuple[dict[str, Any], Optional[Processes]]:
+    """Return the options of the server, and those of its processes, or None if
+    one process is to serve without a supervisor."""
+    server = {k: v for k, v in options.items() if k not in NAMES}
+    given = {k: v for k, v in options.items() if k in NAMES and v is not None}
+    for name, item in given.items():
+        _wsocket.Server.check(name, item)
+    values = {name: value(name, given) for name in NAMES}
+    values["reload_dirs"] = values["reload_dirs"] or [os.getcwd()]
+    if values["workers"] is None and not values["reload"]:
+        idle = sorted(set(given) - {"reload"})
+        if idle:
+            raise UsageError(
+                "%s takes workers: without it one process serves, and nothing "
+                "replaces it" % idle[0]
+            )
+        return server, None
+    check_together(values)
+    words = values["workers"]
+    values["workers"] = cores() if words == "auto" else int(words or 1)
+    return server, Processes(**values)
+
+
+def check_together(values: Mapping[str, Any]) -> None:
+    """Refuse what contradicts itself."""
+    if values["reload"] and values["workers"] not in (None, "1"):
+        raise UsageError(
+            "reload is for one worker; on a running server with several, "
+            "SIGHUP or `wsocket reload` loads new code without a lost request"
+        )
+    if 0 < values["worker_timeout"] < LEAST_TIMEOUT:
+        raise UsageError(
+            "worker_timeout takes 0 or at least %g seconds: on a busy machine "
+            "a healthy worker may be silent for less" % LEAST_TIMEOUT
+        )
+
+
+def value(name: str, options: Mapping[str, Any]) -> Any:
+    """Return the value of a checked option, or of its default.
+
+        value("max_memory", {"max_memory": "1k"})  # 1024
+    """
+    given = options.get(name)
+    if given is None:
+        given = config.DEFAULTS[name]
+    kind = config.KINDS[name]
+    if kind == "list":
+        if given is None or isinstance(given, str):
+            return config.items((given or "").replace("\n", ","))
+        return [str(item) for item in given]
+    if given is None:
+        return None
+    if kind == "flag":
+        return given is True or given == "on"
+    text = str(given)
+    if kind == "time":
+        return float(text)
+    if kind == "bytes":
+        number, unit = re.fullmatch("([0-9]+)([kmg]?)", text.lower()).groups()  # type: ignore[union-attr]
+        return int(number) * UNITS.get(unit, 1)
+    return int(text) if kind == "count" else text
+
+
+# -------------------------------------------------------------------- cores
+
+
+def cores(root: str = "/") -> int:
+    """Return how many cores this process may use: the least of its affinity and
+    the CPU quota of its control group."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = quota_of(root)
+    if quota is not None:
+        count = min(count, math.ceil(quota))
+    return max(1, count)
+
+
+def quota_of(root: str) -> Optional[float]:
+    """Return the CPU quota of the control group in cores, or None."""
+    groups = read(os.path.join(root, "proc/self/cgroup")) or ""
+    for line in groups.splitlines():
+        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        if controllers == "":  # version 2: the least of all levels counts
+            found = [
+                limit
+                for folder in folders(root, "sys/fs/cgroup", path)
+                for limit in [quota_v2(read(os.path.join(folder, "cpu.max")))]
+                if limit is not None
+            ]
+            if found:
+                return min(found)
+        elif "cpu" in controllers.split(","):
+            for base in ("sys/fs/cgroup/cpu", "sys/fs/cgroup/" + controllers):
+                for folder in folders(root, base, path):
+                    limit = quota_v1(folder)
+                    if limit is not None:
+                        return limit
+    return None
+
+
+def folders(root: str, base: str, path: str) -> list[str]:
+    """The folder of a control group and those above it. In a container the
+    group's own path may not be visible: then the root is its folder."""
+    found = []
+    parts = path.strip("/").split("/") if path.strip("/") else []
+    for n in range(len(parts), -1, -1):
+        found.append(os.path.join(root, base, *parts[:n]))
+    return found
+
+
+def quota_v2(text: Optional[str]) -> Optional[float]:
+    """quota_v2("150000 100000")  # 1.5 """
+    words = (text or "").split()
+    if len(words) != 2 or not all(re.fullmatch("[0-9]+", w) for w in words):
+        return None
+    return int(words[0]) / int(words[1]) if int(words[1]) else None
+
+
+def quota_v1(folder: str) -> Optional[float]:
+    quota = read(os.path.join(folder, "cpu.cfs_quota_us"))
+    period = read(os.path.join(folder, "cpu.cfs_period_us"))
+    return quota_v2("%s %s" % (quota or "", period or ""))
+
+
+def read(path: str) -> Optional[str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, ValueError):
+        return None
