@@ -82,6 +82,18 @@ static PyObject *Server_pending(PyObject *op, PyObject *unused)
                          pending.others);
 }
 
+PyDoc_STRVAR(refuse_new_doc,
+             "refuse_new()\n\n"
+             "Let no new client connect to what is bound, before the children "
+             "that accept\nthere leave.");
+
+static PyObject *Server_refuse_new(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    wsk_server_refuse_new(Server_CAST(op)->srv);
+    Py_RETURN_NONE;
+}
+
 static PyObject *place_texts(PyObject *op,
                              const char *(*text_of)(const wsk_server *, size_t))
 {
@@ -243,6 +255,7 @@ static PyMethodDef Server_methods[] = {
     {"listen", ext_server_listen, METH_NOARGS, listen_doc},
     {"can_start", ext_server_can_start, METH_NOARGS, can_start_doc},
     {"pending", Server_pending, METH_NOARGS, pending_doc},
+    {"refuse_new", Server_refuse_new, METH_NOARGS, refuse_new_doc},
     {"start", ext_server_start, METH_NOARGS, start_doc},
     {"stop", EXT_METHOD(ext_server_stop), METH_FASTCALL | METH_KEYWORDS,
      stop_doc},

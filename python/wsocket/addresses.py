@@ -46,11 +46,13 @@ class Addresses:
         for key in set(self._held) - wanted:
             del self._held[key]
 
-    def release(self) -> None:
-        """Leave the sockets to the workers. A copy that stayed open here would
-        take in connections that nobody accepts."""
+    def refuse(self) -> None:
+        """Let no new client connect, and leave the sockets to the workers. A
+        copy that stayed open here would take in connections that nobody
+        accepts."""
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for server in self._held.values():
+            server.refuse_new()
             for fd in server.fds:
                 with contextlib.suppress(OSError):
                     os.dup2(null, fd, inheritable=False)

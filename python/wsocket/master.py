@@ -101,6 +101,7 @@ class Master:
                 1.0 if processes.reload else value("graceful_timeout", options)
             ),
             retire_timeout=processes.retire_timeout,
+            stop_delay=value("stop_delay", options),
             patient=processes.reload,
         )
 
@@ -370,10 +371,12 @@ class Master:
         elif action.what == "reloading":
             notifier.reloading(action.text)
         elif action.what == "stopping":
-            self._addresses.release()
             notifier.stopping(action.text)
         else:
             notifier.status(action.text)
+
+    def _do_refuse(self, action: plan.Refuse) -> None:
+        self._addresses.refuse()
 
     def _do_log(self, action: plan.Log) -> None:
         self._lines.write(action.level, action.text)

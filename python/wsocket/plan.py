@@ -46,10 +46,10 @@ class Settings:
     graceful_timeout: float = 30.0
     retire_timeout: float = 300.0
     stop_delay: float = 0.0
-    ws_restart_code: int = 1012
-    ws_stop_code: int = 1001
     patient: bool = False  # serve on although the first start has failed
 
+
+Details = dict[str, Union[float, bool]]
 
 # ------------------------------------------------------------------ actions
 
@@ -68,7 +68,7 @@ class Order(NamedTuple):
 
     id: int
     what: str
-    details: dict[str, Union[int, float, bool]]
+    details: Details
 
 
 class Kill(NamedTuple):
@@ -98,6 +98,10 @@ class Discard(NamedTuple):
     why: str = ""
 
 
+class Refuse(NamedTuple):
+    """Let no new client connect: the workers accept the rest and drain."""
+
+
 class Notify(NamedTuple):
     """Tell the service manager: ready, reloading, stopping, status or extend
     (what is under way may take ``seconds`` more)."""
@@ -119,7 +123,7 @@ class End(NamedTuple):
 
 
 Action = Union[
-    Start, Order, Kill, Prepare, Commit, Settle, Discard, Notify, Log, End
+    Start, Order, Kill, Prepare, Commit, Settle, Discard, Refuse, Notify, Log, End
 ]
 
 
@@ -211,6 +215,7 @@ class Plan:
         self._worn: dict[int, str] = {}  # ids that ask to retire, and why
         self._retiring: Optional[int] = None
         self._next_grant = 0.0
+        self._refuse_at: Optional[float] = None
         self._told = 0  # workers that were last said to be ready
         self._actions: list[Action] = []
 
@@ -336,11 +341,11 @@ class Plan:
                 self._end(worker, FROM_ABRT, now)
             elif worker.phase is Phase.SERVING:
                 self._drain(worker, now, {
-                    "ms": int(self.settings.graceful_timeout * 1000),
-                    "code": self.settings.ws_stop_code,
+                    "seconds": self.settings.graceful_timeout,
                     "part": number,
                     "parts": len(self.workers),
                     "spread": spread,
+                    "delay": self.settings.stop_delay,
                     "successor": False,
                 })
                 assert worker.deadline is not None
@@ -399,6 +404,7 @@ class Plan:
         """When tick() is due; None: not before another event."""
         times = [w.deadline for w in self.workers.values()]
         times += [w.probe_at for w in self.workers.values()]
+        times.append(self._refuse_at)
         if not self.stopping:
             times += [slot.retry_at for slot in self.slots.values()]
             late = self._began + self.settings.boot_timeout
@@ -483,8 +489,7 @@ class Plan:
             self.roll.part += 1
             self.roll.leaving.add(worker.id)
         self._drain(worker, now, {
-            "ms": int(seconds * 1000),
-            "code": self.settings.ws_restart_code,
+            "seconds": seconds,
             "part": part,
             "parts": parts,
             "spread": True,
@@ -492,11 +497,11 @@ class Plan:
         })
 
     def _drain(
-        self, worker: Worker, now: float, details: dict[str, Union[int, bool]]
+        self, worker: Worker, now: float, details: Details
     ) -> None:
         worker.phase, worker.left = Phase.DRAINING, now
         worker.probe_at = None
-        worker.deadline = now + details["ms"] / 1000 + LATE
+        worker.deadline = now + details["seconds"] + LATE
         self._worn.pop(worker.id, None)
         self._do(Order(worker.id, "drain", dict(details)))
 
@@ -660,6 +665,11 @@ class Plan:
             self._end(worker, FROM_TERM, now)
 
     def _leave(self, how: str, now: float) -> None:
+        if how == "stop" and self.settings.stop_delay:
+            self._refuse_at = now + self.settings.stop_delay
+        elif self.stopping != "failed":
+            self._refuse_at = None
+            self._do(Refuse())
         self.stopping = how
         self.again = ""
         if self.roll is not None:
@@ -834,6 +844,9 @@ class Plan:
         """Do what follows from the new state, and hand out the actions."""
         self._now = now
         if self.stopping:
+            if self._refuse_at is not None and self._refuse_at <= now:
+                self._refuse_at = None
+                self._do(Refuse())
             if not self.workers:
                 self._do(End(self.status))
         else:

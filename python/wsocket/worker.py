@@ -190,7 +190,11 @@ class Worker:
         ready = getattr(self._hooks, "ready", None)
         if ready is not None:
             ready(self.info)  # an exception here is a failed start
-        signal.signal(signal.SIGTERM, lambda number, frame: self._drain({}))
+        # By hand: the supervisor will replace this worker.
+        signal.signal(
+            signal.SIGTERM,
+            lambda number, frame: self._drain({"successor": True}),
+        )
         signal.signal(signal.SIGQUIT, lambda number, frame: self._quit())
         self._channel.send({"is": "ready"})
         self._ready.set()
@@ -293,8 +297,15 @@ class Worker:
         threading.Thread(
             target=self._call_hook, args=("draining",), daemon=True
         ).start()
-        ms = how.get("ms")
-        server.stop(None if ms is None else ms / 1000)
+        successor = bool(how.get("successor"))
+        server.drain(
+            how.get("seconds"),
+            spread=None if how.get("spread", True) else 0,
+            delay=how.get("delay", 0),
+            part=how.get("part", 0),
+            parts=how.get("parts", 1),
+            successor=successor,
+        )
 
     def _quit(self) -> None:
         self._leaving = True

@@ -83,7 +83,7 @@ class World:
     def do_commit(self, action):
         pass
 
-    do_settle = do_discard = do_commit
+    do_settle = do_discard = do_refuse = do_commit
 
     def do_notify(self, action):
         self.notes.append(action)

@@ -229,7 +229,6 @@ def test_each_leaving_worker_knows_its_part_of_the_window():
     orders = [p.orders[-1].details for p in world.living.values() if p.drains]
     assert sorted(order["part"] for order in orders) == [0, 1, 2, 3]
     assert {order["parts"] for order in orders} == {4}
-    assert {order["code"] for order in orders} == {1012}
     assert all(order["successor"] for order in orders)
 
 
@@ -394,7 +393,7 @@ def test_term_drains_all_and_ends_with_status_0():
     world.ask("stop")
     assert all(process.drains for process in world.living.values())
     order = world.living[1].orders[-1].details
-    assert order["code"] == 1001 and not order["successor"]
+    assert not order["successor"]
     world.finish()
     assert world.status == 0
     assert world.noted("stopping")
@@ -427,6 +426,20 @@ def test_term_waits_for_stop_delay_besides_graceful_timeout():
     assert world.living
     world.advance(10)
     assert world.status == 1  # it had to be killed
+
+
+def test_clients_are_refused_before_workers_drain_and_after_stop_delay():
+    world = up(workers=1)
+    world.ask("stop")
+    kinds = [type(action) for action in world.actions]
+    assert kinds.index(plan.Refuse) < kinds.index(plan.Order)
+    world = up(workers=1, stop_delay=5)
+    world.ask("stop")
+    assert world.living[1].orders[-1].details["delay"] == 5
+    world.advance(4)
+    assert not any(isinstance(a, plan.Refuse) for a in world.actions)
+    world.advance(2)
+    assert any(isinstance(a, plan.Refuse) for a in world.actions)
 
 
 def test_ttin_and_ttou_change_the_number_of_workers():
@@ -468,7 +481,7 @@ def test_worn_workers_are_replaced_one_at_a_time():
     world.finish()
     world.boot_all()
     assert [id for id, p in world.living.items() if p.drains] == [2]
-    assert world.living[2].orders[-1].details["ms"] == 300000
+    assert world.living[2].orders[-1].details["seconds"] == 300
 
 
 def test_two_worn_workers_are_replaced_ten_seconds_apart_at_least():

@@ -270,6 +270,12 @@ int wsk_server_fd(const wsk_server *srv, size_t i)
     return i < srv->conns.places.n ? srv->conns.places.at[i].fd : -1;
 }
 
+void wsk_server_refuse_new(wsk_server *srv)
+{
+    for (size_t i = 0; i < srv->conns.places.n; i++)
+        wsk__place_refuse_new(&srv->conns.places, i);
+}
+
 uint16_t wsk_server_port(const wsk_server *srv)
 {
     return srv->conns.port;
