@@ -7,12 +7,12 @@ It has one thread, never imports the application, and decides nothing: it tells
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
 import signal
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -55,6 +55,7 @@ class Deployed:
 @dataclass
 class Child:
     pid: int
+    place: int  # on the board
     channel: Optional[Channel]
 
 
@@ -84,7 +85,7 @@ class Master:
         self._children: dict[int, Child] = {}
         self._status: Optional[int] = None
         self._control: Optional[Control] = None
-        self._lock = tempfile.TemporaryFile()  # worker.first() locks it
+        self._board = _wsocket.Board(processes.workers)
         self._queue: deque[plan.Action] = deque()
         self._is_busy = False
         self._told_threads = False
@@ -218,6 +219,10 @@ class Master:
                 continue
             self._hear(id)
             del self._children[id]
+            self._board.clear(child.place)
+            if status != 0:
+                # It may have been woken for a connection that it did not take.
+                self._order_all("accept")
             if child.channel is not None:
                 child.channel.close()
             self._do(self.plan.exited(id, spawn.ended(status), time.monotonic()))
@@ -266,10 +271,17 @@ class Master:
                     "state": "hung" if w.hung else w.phase.value,
                     "reason": w.reason,
                     "seconds": round(now - w.started, 1),
+                    "connections": self._connections(w.id),
                 }
                 for w in self.plan.workers.values()
             ],
         }
+
+    def _connections(self, id: int) -> int:
+        child = self._children.get(id)
+        if child is None:
+            return 0
+        return int(self._board.slot(child.place)["connections"])
 
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
@@ -287,9 +299,12 @@ class Master:
             self._do(self.plan.fewer(now))
         elif number == signal.SIGUSR1:
             self._lines.reopen()
-            for child in self._children.values():
-                if child.channel is not None:
-                    child.channel.send({"order": "reopen"})
+            self._order_all("reopen")
+
+    def _order_all(self, what: str) -> None:
+        for child in self._children.values():
+            if child.channel is not None:
+                child.channel.send({"order": what})
 
     # --------------------------------------------------------------- actions
 
@@ -310,13 +325,14 @@ class Master:
         if action.generation > self.plan.generation and self._next is not None:
             now = self._next
         try:
-            pid, channel = self._make_process(self._task(action, now))
+            place = self._free_place()
+            pid, channel = self._make_process(self._task(action, now, place))
         except OSError as exc:
             why = exc.strerror or str(exc)
             self._do(self.plan.not_forked(action.id, why, time.monotonic()))
             return
         channel.set_blocking(False)
-        self._children[action.id] = Child(pid, channel)
+        self._children[action.id] = Child(pid, place, channel)
         self._do(self.plan.forked(action.id, pid, time.monotonic()))
 
     def _do_order(self, action: plan.Order) -> None:
@@ -357,6 +373,8 @@ class Master:
         self._next = None
         if action.why:
             self._answer("reload", "failed: " + action.why)
+            if self._now.processes.reload:
+                self._order_all("accept")  # it waits for the new code
         self._addresses.keep(self._now.keys)
 
     def _do_notify(self, action: plan.Notify) -> None:
@@ -387,7 +405,16 @@ class Master:
 
     # ------------------------------------------------------------- processes
 
-    def _task(self, action: plan.Start, now: Deployed) -> worker.Task:
+    def _free_place(self) -> int:
+        taken = {child.place for child in self._children.values()}
+        for place in range(len(self._board)):
+            if place not in taken:
+                return place
+        raise OSError(errno.EAGAIN, "all places of the board are taken")
+
+    def _task(
+        self, action: plan.Start, now: Deployed, place: int
+    ) -> worker.Task:
         options = {
             k: v for k, v in now.options.items() if k not in ("host", "port")
         }
@@ -400,7 +427,8 @@ class Master:
             generation=action.generation,
             reason=action.reason,
             workers=len(self.plan.slots),
-            lock=self._lock.fileno(),
+            board=self._board.fileno(),
+            place=place,
             hooks=processes.hooks,
             max_requests=processes.max_requests,
             max_memory=processes.max_memory,

@@ -1,4 +1,4 @@
-"""The options of a server with several processes, and how many it may use.
+"""The options of a server with several processes.
 
     server_options, processes = split({"workers": "auto", "port": 80})
     processes.workers  # the number of cores
@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -63,7 +62,7 @@ def split(
         return server, None
     check_together(values)
     words = values["workers"]
-    values["workers"] = cores() if words == "auto" else int(words or 1)
+    values["workers"] = _wsocket.cpus() if words == "auto" else int(words or 1)
     return server, Processes(**values)
 
 
@@ -105,72 +104,3 @@ def value(name: str, options: Mapping[str, Any]) -> Any:
         number, unit = re.fullmatch("([0-9]+)([kmg]?)", text.lower()).groups()  # type: ignore[union-attr]
         return int(number) * UNITS.get(unit, 1)
     return int(text) if kind == "count" else text
-
-
-# -------------------------------------------------------------------- cores
-
-
-def cores(root: str = "/") -> int:
-    """Return how many cores this process may use: the least of its affinity and
-    the CPU quota of its control group."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = quota_of(root)
-    if quota is not None:
-        count = min(count, math.ceil(quota))
-    return max(1, count)
-
-
-def quota_of(root: str) -> Optional[float]:
-    """Return the CPU quota of the control group in cores, or None."""
-    groups = read(os.path.join(root, "proc/self/cgroup")) or ""
-    for line in groups.splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
-        if controllers == "":  # version 2: the least of all levels counts
-            found = [
-                limit
-                for folder in folders(root, "sys/fs/cgroup", path)
-                for limit in [quota_v2(read(os.path.join(folder, "cpu.max")))]
-                if limit is not None
-            ]
-            if found:
-                return min(found)
-        elif "cpu" in controllers.split(","):
-            for base in ("sys/fs/cgroup/cpu", "sys/fs/cgroup/" + controllers):
-                for folder in folders(root, base, path):
-                    limit = quota_v1(folder)
-                    if limit is not None:
-                        return limit
-    return None
-
-
-def folders(root: str, base: str, path: str) -> list[str]:
-    """The folder of a control group and those above it. In a container the
-    group's own path may not be visible: then the root is its folder."""
-    found = []
-    parts = path.strip("/").split("/") if path.strip("/") else []
-    for n in range(len(parts), -1, -1):
-        found.append(os.path.join(root, base, *parts[:n]))
-    return found
-
-
-def quota_v2(text: Optional[str]) -> Optional[float]:
-    """quota_v2("150000 100000")  # 1.5 """
-    words = (text or "").split()
-    if len(words) != 2 or not all(re.fullmatch("[0-9]+", w) for w in words):
-        return None
-    return int(words[0]) / int(words[1]) if int(words[1]) else None
-
-
-def quota_v1(folder: str) -> Optional[float]:
-    quota = read(os.path.join(folder, "cpu.cfs_quota_us"))
-    period = read(os.path.join(folder, "cpu.cfs_period_us"))
-    return quota_v2("%s %s" % (quota or "", period or ""))
-
-
-def read(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    except (OSError, ValueError):
-        return None

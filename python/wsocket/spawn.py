@@ -49,7 +49,7 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
     the task names. It takes longer than a fork, but does not inherit the locks
     that threads of the supervisor may hold."""
     ours, theirs = Channel.pair()
-    wanted = [theirs.fileno(), task.lock]
+    wanted = [theirs.fileno(), task.board]
     wanted += [int(text[3:]) for text in task.options["bind"]]
     try:
         ours.send(worker.task_message(task))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
-import fcntl
 import importlib
 import itertools
 import os
@@ -20,6 +19,7 @@ import random
 import resource
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any, Optional
 
-from . import log
+from . import _wsocket, log
 from .app import WSocketApp
 from .channel import Channel
 from .config import UsageError
@@ -60,7 +60,8 @@ class Task:
     generation: int
     reason: str
     workers: int
-    lock: int  # descriptor of the file whose lock first() takes
+    board: int  # its descriptor
+    place: int  # on the board
     hooks: Optional[str] = None
     max_requests: int = 0
     max_memory: int = 0
@@ -163,7 +164,8 @@ class Worker:
         self.server: Optional[Server] = None
         self._channel = channel
         self._hooks: Optional[ModuleType] = None
-        self._is_first = False
+        self._board: Optional[_wsocket.Board] = None
+        self._probe: Optional[socket.socket] = None  # what the loop answers
         self._leaving = False
         self._ready = threading.Event()
         self._began = time.monotonic()
@@ -182,14 +184,22 @@ class Worker:
             self.task.options.get("error_logfile"),
         )
         server = self._make_server()
+        # In a copy of the descriptor: a forked worker has the supervisor's own.
+        self._board = _wsocket.Board(fd=os.dup(self.task.board))
+        server._server.set_board(
+            self._board, self.task.place, self.task.generation
+        )
         try:
             server.start()
         except OSError as exc:
             raise UsageError(exc.strerror or str(exc)) from None
+        with asked(server) as answer:
+            answer.recv(1)  # the loop has closed a connection: it turns
         self.server = server
         ready = getattr(self._hooks, "ready", None)
         if ready is not None:
             ready(self.info)  # an exception here is a failed start
+        server._server.accept(True)
         # By hand: the supervisor will replace this worker.
         signal.signal(
             signal.SIGTERM,
@@ -236,7 +246,9 @@ class Worker:
 
     def _changed(self, text: str) -> None:
         self._ready.wait()
-        if not self._leaving:
+        if not self._leaving and self.server is not None:
+            # Requests wait for the new code. Who is connected has the old.
+            self.server._server.accept(False)
             self._channel.send({"is": "changed", "text": text})
 
     def _make_server(self) -> Server:
@@ -259,8 +271,17 @@ class Worker:
         then drain, and leave the port to others."""
         patience = LOOK if self.task.max_age or self.task.max_memory else None
         while True:
-            if not select.select([self._channel], [], [], patience)[0]:
+            waiting: list[Any] = [self._channel]
+            if self._probe is not None:
+                waiting.append(self._probe)
+            found = select.select(waiting, [], [], patience)[0]
+            if not found:
                 self._look()
+            if self._probe is not None and self._probe in found:
+                self._probe.close()
+                self._probe = None
+                self._channel.send({"is": "alive", "what": "loop"})
+            if self._channel not in found:
                 continue
             received = self._channel.receive()
             if received is None:
@@ -274,6 +295,8 @@ class Worker:
                 self._answer_probe()
             elif order == "reopen":
                 self._reopen()
+            elif order == "accept" and self.server and not self._leaving:
+                self.server._server.accept(True)
         if self.server is None:
             os._exit(BOOT_FAILED)  # it has never served
         log.warn("the supervisor has gone: this worker ends its work, and ends")
@@ -282,8 +305,10 @@ class Worker:
     def _answer_probe(self) -> None:
         """This thread needs the interpreter, so its answer shows that others
         can have it as well."""
-        for what in ("interpreter", "loop"):
-            self._channel.send({"is": "alive", "what": what})
+        self._channel.send({"is": "alive", "what": "interpreter"})
+        if self.server is not None and self._probe is None:
+            with contextlib.suppress(OSError, RuntimeError):
+                self._probe = asked(self.server)
         self._look()
 
     def _drain(self, how: dict[str, Any]) -> None:
@@ -291,9 +316,6 @@ class Worker:
         if self._leaving or server is None:
             return
         self._leaving = True
-        if self._is_first:
-            with contextlib.suppress(OSError):
-                fcntl.lockf(self.task.lock, fcntl.LOCK_UN)
         threading.Thread(
             target=self._call_hook, args=("draining",), daemon=True
         ).start()
@@ -360,13 +382,24 @@ class Worker:
             log.logger.exception("the hook %s has failed", name)
 
     def is_first(self) -> bool:
-        """The lock of a file belongs to a process, and ends with it."""
-        if self._is_first or self._leaving:
-            return self._is_first and not self._leaving
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self.task.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._is_first = True
-        return self._is_first
+        return self._board is not None and self._board.take_first(
+            self.task.place
+        )
+
+
+def asked(server: Server) -> socket.socket:
+    """Ask the event loop for a sign of life: it closes a connection that its
+    client has closed. That is no request, so it is not counted or logged."""
+    ours, theirs = socket.socketpair()
+    try:
+        server._server.adopt(theirs.fileno())
+        theirs.detach()
+        ours.shutdown(socket.SHUT_WR)
+    except BaseException:
+        ours.close()
+        theirs.close()
+        raise
+    return ours
 
 
 def rss() -> int:

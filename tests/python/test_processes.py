@@ -1,9 +1,9 @@
-"""The options of worker processes: values, contradictions, cores."""
+"""The options of worker processes: values and contradictions."""
 
 import pytest
 
 import wsocket
-from wsocket import cli, processes
+from wsocket import _wsocket, cli, processes
 from wsocket.config import UsageError
 
 
@@ -79,45 +79,5 @@ def test_a_switch_stands_alone_or_takes_on_or_off(words, found):
     assert cli.switched(words) == found
 
 
-# -------------------------------------------------------------------- cores
-
-
-def machine(root, files):
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text + "\n")
-    return processes.quota_of(str(root))
-
-
-@pytest.mark.parametrize(
-    "files, quota",
-    [
-        ({}, None),
-        ({"proc/self/cgroup": "0::/"}, None),
-        ({"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "max 100000"}, None),
-        ({"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "150000 100000"}, 1.5),
-        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/cpu.max": "max 1000",
-          "sys/fs/cgroup/a/cpu.max": "2000 1000"}, 2),
-        ({"proc/self/cgroup": "0::/a", "sys/fs/cgroup/a/cpu.max": "3000 1000",
-          "sys/fs/cgroup/cpu.max": "1000 1000"}, 1),
-        ({"proc/self/cgroup": "4:cpu,cpuacct:/x\n0::/",
-          "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "50000",
-          "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000"}, 0.5),
-        ({"proc/self/cgroup": "4:cpu,cpuacct:/docker/x",
-          "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "250000",
-          "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000"}, 2.5),
-        ({"proc/self/cgroup": "4:cpu:/x",
-          "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "-1",
-          "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000"}, None),
-        ({"proc/self/cgroup": "nonsense", "sys/fs/cgroup/cpu.max": "1 0"}, None),
-    ],
-)
-def test_a_quota_of_the_control_group_is_found(tmp_path, files, quota):
-    assert machine(tmp_path, files) == quota
-
-
-def test_auto_is_at_least_one_and_a_quota_is_rounded_up(tmp_path):
-    machine(tmp_path, {"proc/self/cgroup": "0::/",
-                       "sys/fs/cgroup/cpu.max": "10000 100000"})
-    assert processes.cores(str(tmp_path)) == 1
-    assert processes.cores() >= 1
+def test_auto_is_one_for_each_core_that_may_be_used():
+    assert processes.split({"workers": "auto"})[1].workers == _wsocket.cpus()
