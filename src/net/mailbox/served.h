@@ -84,10 +84,10 @@ struct wsk__served {
         bool ended : 1; /* the engine's last event has come: `reason` is set */
         bool shut : 1;  /* the descriptor's input was shut */
         bool close_due : 1; /* the last pin closes fd */
+        bool stalled : 1;   /* the kernel takes no more until the peer reads */
         bool drain_due : 1; /* the event drain, once less waits */
         bool dropped : 1;   /* a message was dropped: `drain` waits for all to
                                leave */
-        bool stalled : 1;   /* the kernel takes no more until the peer reads */
         bool arriving : 1;  /* a look has found a message that is not whole */
 
         struct wsk_ws engine;

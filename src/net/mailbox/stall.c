@@ -38,12 +38,14 @@ void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
         wsk__conn_post(conn, WSK__POST_LOOK);
 }
 
-uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn)
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn,
+                                       uint64_t now_ms)
 {
     wsk__assert_conn_locked(conn);
     if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
         return UINT64_MAX;
-    return wsk__recent_ms(conn->ws->sent_ms) + ws_patience_ms(conn->conns->cfg);
+    return wsk__near_ms(now_ms, conn->ws->sent_ms) +
+           ws_patience_ms(conn->conns->cfg);
 }
 
 static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
@@ -59,11 +61,13 @@ static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 
 bool wsk__ws_has_stalled_locked(struct wsk__conn *conn)
 {
+    uint64_t now_ms = wsk__now_ms();
+
     wsk__assert_conn_locked(conn);
-    if (wsk__ws_stall_deadline_locked(conn) > wsk__now_ms())
+    if (wsk__ws_stall_deadline_locked(conn, now_ms) > now_ms)
         return false;
     look_at_kernel_locked(conn);
-    return wsk__ws_stall_deadline_locked(conn) <= wsk__now_ms();
+    return wsk__ws_stall_deadline_locked(conn, now_ms) <= now_ms;
 }
 
 bool wsk__ws_is_taking_locked(struct wsk__conn *conn)

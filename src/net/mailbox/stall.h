@@ -13,9 +13,10 @@ struct wsk__conn;
 /* Note that the kernel has no room. */
 void wsk__ws_stall_begin_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
 
-/* Return when the peer must have taken something; UINT64_MAX: nothing waits. */
-uint64_t
-wsk__ws_stall_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED;
+/* Return when the peer must have taken something; UINT64_MAX: nothing waits.
+ * now_ms may be some time ago. */
+uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn,
+                                       uint64_t now_ms) WSK__CONN_LOCKED;
 
 /* Return true if it has not, by a new look at the kernel. */
 bool wsk__ws_has_stalled_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;

@@ -16,4 +16,11 @@ static inline uint64_t wsk__recent_ms(uint32_t low)
     return now - (uint32_t)((uint32_t)now - low);
 }
 
+/* Return the moment within 24 days of now_ms, on either side, whose lower half
+ * is `low`. */
+static inline uint64_t wsk__near_ms(uint64_t now_ms, uint32_t low)
+{
+    return now_ms + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)now_ms);
+}
+
 #endif

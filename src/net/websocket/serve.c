@@ -98,11 +98,11 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const wsk_server_config *cfg = conn->conns->cfg;
     const struct wsk__served *ws = conn->ws;
-    uint64_t due = UINT64_MAX, heard = conn->since_ms, stall;
+    uint64_t due = UINT64_MAX, heard = conn->since_ms, stall, leave;
 
     if (!wsk_ws_can_send(&ws->engine)) {
-        uint32_t taking = ws->sent_ms - (uint32_t)ws->ping_ms;
         uint64_t forced_ms = conn->conns->drain.forced_ms;
+        uint32_t taking = ws->sent_ms - (uint32_t)ws->ping_ms;
 
         assert(ws->closing);
         due = ws->ping_ms + taking +
@@ -116,12 +116,12 @@ peer_deadline_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
         due = (ws->ping_ms > heard ? ws->ping_ms : heard) +
               cfg->ws_ping_interval_ms;
     }
-    stall = wsk__ws_stall_deadline_locked(conn);
-    if (due > stall && wsk_ws_can_send(&ws->engine))
-        due = stall;
-    if (due > leave_due_locked(conn))
-        due = leave_due_locked(conn);
-    return due;
+    if (ws->stalled && wsk_ws_can_send(&ws->engine)) {
+        stall = wsk__ws_stall_deadline_locked(conn, conn->conns->loop->now_ms);
+        due = due < stall ? due : stall;
+    }
+    leave = leave_due_locked(conn);
+    return due < leave ? due : leave;
 }
 
 /* Return true if input is read; else the peer's silence may be our doing. */
