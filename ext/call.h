@@ -9,7 +9,7 @@
 
 /* The parts that all requests of a server share. */
 struct ext_caller {
-    struct ext_site site; /* its owner is the Server that this is a part of */
+    struct ext_site site; /* owned by the Server around it */
     PyObject *app;
     PyObject *errors; /* wsgi.errors; borrowed from the owner */
     char events_only; /* the app is WSocketApp's own code, called directly */

@@ -7,8 +7,8 @@
 
 extern const PyType_Spec ext_websocket_spec;
 
-/* What all WebSockets of an owner share: a part of it, fixed once they exist.
- */
+/* Facts that all WebSockets of an owner share: a part of the owner, fixed
+ * before the first of them. */
 struct ext_site {
     struct ext_state *st;
     PyObject *owner;     /* the Server or Foreign it is a part of; borrowed */

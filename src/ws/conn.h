@@ -67,8 +67,8 @@ struct wsk_ws {
     struct wsk__pool *pool;         /* borrowed; NULL: none */
     union {
         uint8_t head[WSK__FRAME_HEAD_MAX]; /* the octets of a header */
-        struct wsk__frame frame; /* its facts, once all of them have come and
-                                    until the next begins */
+        struct wsk__frame frame; /* the same header once it is whole, until the
+                                    next begins */
     };
     uint64_t got; /* octets received of the frame's payload */
     union {
