@@ -37,9 +37,9 @@ def work(slot):
         app, bind=places, access_logfile="none", **options)
     server.set_board(board, slot, 1)
     server.start()
-    server.accept(True)
     signal.signal(signal.SIGTERM, lambda *args: server.stop(2))
     signal.signal(signal.SIGUSR1, lambda *args: server.accept(False))
+    server.accept(True)
     while not server.join(0.02):
         pass
 
