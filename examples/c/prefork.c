@@ -10,6 +10,8 @@
  * workers stop. Every option of docs/reference/options.md but bind can be
  * given.
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include <wsocket.h>
 
 #include <arpa/inet.h>
@@ -59,6 +61,18 @@ static void stop(int signo)
     wsk_server_stop(server, -1);
 }
 
+/* Others accept from now on: the connections that wait are left to them. */
+static void leave(int signo)
+{
+    static const wsk_drain how = {.ms = WSK_AUTO_MS,
+                                  .idle_ms = WSK_AUTO_MS,
+                                  .spread_ms = WSK_AUTO_MS,
+                                  .successor = true};
+
+    (void)signo;
+    wsk_server_drain(server, &how);
+}
+
 /* Another worker has died, which may have been woken for a connection. */
 static void look_again(int signo)
 {
@@ -88,6 +102,8 @@ static int work(unsigned slot)
         return 1;
     }
     signal(SIGTERM, stop);
+    signal(SIGUSR1, look_again);
+    signal(SIGUSR2, leave);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group */
     signal(SIGHUP, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
@@ -99,7 +115,6 @@ static int work(unsigned slot)
         return 1;
     }
     wsk_server_accept(server, true); /* ready */
-    signal(SIGUSR1, look_again);
     return wsk_server_join(server, -1) == WSK_OK ? 0 : 1;
 }
 
@@ -174,7 +189,7 @@ static void tell(bool old_only)
         if (child[i].pid != 0 && !child[i].told &&
             (!old_only || child[i].generation != generation)) {
             child[i].told = true;
-            kill(child[i].pid, SIGTERM);
+            kill(child[i].pid, old_only ? SIGUSR2 : SIGTERM);
         }
 }
 
@@ -248,7 +263,8 @@ static bool configure(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    static const int SIGNALS[] = {SIGTERM, SIGINT,  SIGHUP,
+                                  SIGCHLD, SIGUSR1, SIGUSR2};
     char bind_to[32];
     sigset_t ours;
     int fd;
@@ -268,7 +284,6 @@ int main(int argc, char **argv)
         signal(SIGNALS[i], note);
     }
     sigprocmask(SIG_BLOCK, &ours, &mask); /* but in pselect() */
-    signal(SIGUSR1, SIG_IGN);             /* of workers that begin, too */
     while (tend()) {
         /* New workers do not say that they accept: look again soon. */
         const struct timespec moment = {0, 100 * 1000 * 1000};
