@@ -9,8 +9,26 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
+
+#if defined(__linux__)
+static bool no_memfd;
+
+/* In place of libc's, for the tests of a system that has none. */
+int memfd_create(const char *name, unsigned flags)
+{
+    if (!no_memfd)
+        return (int)syscall(SYS_memfd_create, name, flags);
+    errno = ENOSYS;
+    return -1;
+}
+#endif
 
 static wsk_worker look(const wsk_board *board, unsigned slot)
 {
@@ -267,6 +285,33 @@ TEST(what_is_no_board_of_this_version_is_not_opened)
 }
 
 #if defined(__linux__)
+TEST(without_a_memfd_a_temporary_file_does)
+{
+    const char *folder = getenv("TMPDIR");
+    char *saved = folder != NULL ? strdup(folder) : NULL;
+    wsk_board *board, *other;
+    struct stat st;
+
+    no_memfd = true;
+    board = wsk_board_new(2);
+    EXPECT(board != NULL);
+    EXPECT(fstat(wsk_board_fd(board), &st) == 0 && st.st_nlink == 0);
+    EXPECT((fcntl(wsk_board_fd(board), F_GETFD) & FD_CLOEXEC) != 0);
+    EXPECT(wsk__board_enter(board, 11, 1) == WSK_OK);
+    other = wsk_board_open(dup(wsk_board_fd(board)));
+    EXPECT(other != NULL && look(other, 11).generation == 1);
+    wsk_board_free(other);
+    wsk_board_free(board);
+    setenv("TMPDIR", "/nowhere", 1);
+    errno = 0;
+    EXPECT(wsk_board_new(2) == NULL && errno == ENOENT);
+    unsetenv("TMPDIR");
+    if (saved != NULL)
+        setenv("TMPDIR", saved, 1);
+    free(saved);
+    no_memfd = false;
+}
+
 /* Else one process could end all others by SIGBUS. */
 TEST(no_process_can_shorten_the_memory_of_the_others)
 {

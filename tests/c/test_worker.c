@@ -103,6 +103,34 @@ TEST(a_worker_serves_what_it_is_handed_and_accepts_when_told)
     wsk_board_free(board);
 }
 
+TEST(an_order_to_accept_changes_nothing_once_the_worker_leaves)
+{
+    wsk_board *board = wsk_board_new(1);
+    struct served s = {make(board, 0), 0};
+    int fd;
+
+    EXPECT(wsk_server_start(s.srv) == WSK_OK);
+    EXPECT(wsk_server_accept(s.srv, true) == WSK_OK);
+    s.port = wsk_server_port(s.srv);
+    fd = dial(&s);
+    EXPECT(say(fd, "GET / HTTP/1.1\r\n")); /* and the rest is awaited */
+    EXPECT(comes_to_count(board, 0, 1));
+    wsk_server_stop(s.srv, -1);
+    EXPECT(comes_to_state(board, 0, WSK_WORKER_DRAINING));
+    for (int i = 0; i < 20; i++) {
+        EXPECT(wsk_server_accept(s.srv, i % 2 > 0) == WSK_OK);
+        usleep(2000);
+        EXPECT(look(board, 0).state == WSK_WORKER_DRAINING);
+    }
+    EXPECT(say(fd, "Host: x\r\n\r\n"));
+    EXPECT(hear_answer(fd, NULL, 0) == 200);
+    close(fd);
+    EXPECT(wsk_server_join(s.srv, PATIENCE_MS) == WSK_OK);
+    EXPECT(look(board, 0).state == WSK_WORKER_GONE);
+    wsk_server_free(s.srv);
+    wsk_board_free(board);
+}
+
 TEST(the_state_of_a_worker_is_that_of_its_process_alone)
 {
     wsk_board *board = wsk_board_new(1);

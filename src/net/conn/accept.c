@@ -157,7 +157,8 @@ void wsk__accept_heed(struct wsk__conns *conns)
 {
     enum wsk__accepting asked = asked_of(conns);
 
-    if (asked != conns->accepting && conns->listeners_open) {
+    /* Once it leaves, the server accepts what is left, and no order counts. */
+    if (asked != conns->accepting && !conns->draining) {
         conns->accepting = asked;
         if (asked == WSK__ACCEPT_OFF)
             unwatch_all(conns);
