@@ -856,9 +856,9 @@ typedef struct wsk_drain {
  *
  * Without a successor, the connections that wait to be accepted are accepted,
  * and further clients are refused. A connection that has sent nothing yet has
- * at least a second from its accept on; every request that comes is answered,
- * with Connection: close. An upgrade gets 503. WebSockets get a Close frame, at
- * a random moment of spread_ms, after the event `draining`.
+ * 1.5 s from its accept on; every request that comes is answered, with
+ * Connection: close. An upgrade gets 503. WebSockets get a Close frame, at a
+ * random moment of spread_ms, after the event `draining`.
  *
  * how   borrowed for the call; NULL: {WSK_AUTO_MS, ...} without delay or
  *       successor

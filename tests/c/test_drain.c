@@ -873,9 +873,9 @@ TEST(how_long_a_connection_may_be_idle)
     now = conns->drain.began_ms;
     EXPECT(wsk__drain_idle_due(conns, now - 5000, true) == now + 100);
     EXPECT(wsk__drain_idle_due(conns, now - 5000, false) == now + 100);
-    EXPECT(wsk__drain_idle_due(conns, now - 300, false) == now + 700);
+    EXPECT(wsk__drain_idle_due(conns, now - 300, false) == now + 1200);
     EXPECT(wsk__drain_idle_due(conns, now + 50, true) == now + 150);
-    EXPECT(wsk__drain_idle_due(conns, now + 50, false) == now + 1050);
+    EXPECT(wsk__drain_idle_due(conns, now + 50, false) == now + 1550);
     how.successor = true;
     drain_with(conns, how);
     now = conns->drain.began_ms;

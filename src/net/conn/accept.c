@@ -69,18 +69,16 @@ static bool watch_all(struct wsk__conns *conns)
     return true;
 }
 
-/* Return true if all listeners are watched, or a pause, an order or the end
- * says otherwise. True whenever the leader waits: an idle worker therefore
+/* Assert that all listeners are watched, unless a pause, an order or the end
+ * says otherwise. So it is whenever the leader waits: an idle worker therefore
  * accepts, even if the board is wrong. */
-static bool accepts_all(const struct wsk__conns *conns)
+static void assert_accepts(const struct wsk__conns *conns)
 {
     if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
         !conns->listeners_open)
-        return true;
+        return;
     for (size_t i = 0; i < conns->places.n; i++)
-        if (!conns->listeners[i].watched)
-            return false;
-    return true;
+        assert(conns->listeners[i].watched);
 }
 
 void wsk__accept_pause(struct wsk__conns *conns)
@@ -170,7 +168,7 @@ void wsk__accept_heed(struct wsk__conns *conns)
         atomic_store(&conns->accept_again, false);
         watch_anew(conns);
     }
-    assert(accepts_all(conns));
+    assert_accepts(conns);
 }
 
 /* ----------------------------------------------------- the connections --- */

@@ -9,7 +9,8 @@
 
 enum {
     IDLE_MS = 100,      /* idle without a successor: a request on its way */
-    SPEAK_MS = 1000,    /* from an accept to the first byte */
+    SPEAK_MS = 1500,    /* from an accept to the first byte: a packet that was
+                           lost comes again after 1 s (RFC 6298 2.1) */
     PIPELINE_MS = 1000, /* for requests in a pipeline */
     CLOSES_PER_S = 250, /* of WebSockets */
 };
