@@ -216,7 +216,8 @@ PyDoc_STRVAR(stop_doc,
 
 PyDoc_STRVAR(drain_doc,
              "drain(ms=None, *, idle_ms=None, spread_ms=None, delay_ms=0, "
-             "part=0, parts=1,\n      code=None, successor=False)\n\n"
+             "part=0, parts=1,\n      code=None, successor=False, "
+             "alone=False)\n\n"
              "Ask the server to leave, and lose nothing that was accepted; "
              "returns at once.\nSee wsk_server_drain() in wsocket.h. None: "
              "what the options say. A later call\nchanges what is left of the "

@@ -185,11 +185,11 @@ static bool is_close_code(uint32_t code)
     return wsk_config_set(&cfg, "ws_stop_code", text, NULL) == WSK_OK;
 }
 
-enum drain_arg { MS, IDLE, SPREAD, DELAY, PART, PARTS, CODE, SUCCESSOR };
+enum drain_arg { MS, IDLE, SPREAD, DELAY, PART, PARTS, CODE, SUCCESSOR, ALONE };
 
-static const char *const DRAIN_ARGS[] = {"ms",       "idle_ms",  "spread_ms",
-                                         "delay_ms", "part",     "parts",
-                                         "code",     "successor"};
+static const char *const DRAIN_ARGS[] = {"ms",       "idle_ms",   "spread_ms",
+                                         "delay_ms", "part",      "parts",
+                                         "code",     "successor", "alone"};
 
 static const struct ext_signature drain_sig = {
     "drain", 0, sizeof DRAIN_ARGS / sizeof *DRAIN_ARGS, DRAIN_ARGS};
@@ -201,7 +201,7 @@ static int read_drain(PyObject *const *given, wsk_drain *how)
     uint32_t *const number[] = {&how->ms,       &how->idle_ms, &how->spread_ms,
                                 &how->delay_ms, &how->part,    &how->parts,
                                 &code};
-    int successor = 0;
+    int successor = 0, alone = 0;
 
     for (size_t i = 0; i < Py_ARRAY_LENGTH(number); i++)
         if (ms_arg(given[i], DRAIN_ARGS[i], number[i]) < 0)
@@ -220,8 +220,11 @@ static int read_drain(PyObject *const *given, wsk_drain *how)
     how->code = (uint16_t)code;
     if (given[SUCCESSOR] != NULL)
         successor = PyObject_IsTrue(given[SUCCESSOR]);
+    if (given[ALONE] != NULL && successor >= 0)
+        alone = PyObject_IsTrue(given[ALONE]);
     how->successor = successor > 0;
-    return successor < 0 ? -1 : 0;
+    how->alone = alone > 0;
+    return successor < 0 || alone < 0 ? -1 : 0;
 }
 
 PyObject *ext_server_drain(PyObject *op, PyObject *const *args,

@@ -842,12 +842,15 @@ WSK_API wsk_status wsk_server_run(wsk_server *srv);
  *            ws_stop_code
  * successor  another process accepts at the same listening sockets: those who
  *            wait there are left to it, and so are upgrades
+ * alone      no other process accepts at inherited sockets (fd:N), or will, but
+ *            others that leave together with this one: new clients are held off
+ *            there, too, while those that wait are accepted
  */
 typedef struct wsk_drain {
     uint32_t ms, idle_ms, spread_ms, delay_ms;
     uint32_t part, parts;
     uint16_t code;
-    bool successor;
+    bool successor, alone;
 } wsk_drain;
 
 /**

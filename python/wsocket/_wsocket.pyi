@@ -183,6 +183,7 @@ class Server:
         parts: int = 1,
         code: Optional[int] = None,
         successor: bool = False,
+        alone: bool = False,
     ) -> None: ...
     def join(self, timeout: Optional[float] = None) -> bool: ...
 

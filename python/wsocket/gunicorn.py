@@ -12,13 +12,14 @@ environment, ``WSOCKET_WS_MAX_SIZE=8m``, or in a subclass:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import re
 import select
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, Optional
 
@@ -92,6 +93,10 @@ UNHEEDED = {
 ATOM = re.compile(
     r"%\((\{[^{}]+\}[ioe]|[hlutrsmUqHbBfaTDMLp])\)s|%%|%"
 )
+
+# The master, which imports this module before it opens its sockets, gets them
+# from systemd, or from another master. They may outlive it.
+INHERITED = "LISTEN_FDS" in os.environ or "GUNICORN_FD" in os.environ
 
 ALL_FIELDS = 65536  # bytes of all fields together; gunicorn has no such setting
 
@@ -202,9 +207,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if self.quick:
             server.stop(0)
         else:
-            server.drain(
-                self.cfg.graceful_timeout, successor=self._is_replaced()
-            )
+            server.drain(self.cfg.graceful_timeout, **self._heirs())
         try:
             while not server.join(TICK / 2):
                 self.notify()
@@ -213,20 +216,22 @@ class Worker(base.Worker):  # type: ignore[misc]
         except TimeoutError as exc:
             self.log.warning("%s; they are abandoned", exc)
 
-    def _is_replaced(self) -> bool:
-        """Return True if other workers, now or soon, accept at the listeners.
-        gunicorn closes its own before it stops all workers, and keeps them when
-        it replaces one."""
+    def _heirs(self) -> dict[str, bool]:
+        """Return whether other processes go on to accept at the listeners, as
+        arguments of ``Server.drain()``. gunicorn keeps its own when it replaces
+        a worker, and closes them before it stops all workers."""
         ours = {
             "socket:[%d]" % os.fstat(listener.fileno()).st_ino
             for listener in self.sockets
         }
-        folder = "/proc/%d/fd" % self.ppid
         try:
-            theirs = {os.readlink(entry.path) for entry in os.scandir(folder)}
+            if ours <= files_of(self.ppid):
+                return {"successor": True}
         except OSError:  # no Linux, or a master of another user
-            return self.enough
-        return ours <= theirs
+            return {"successor": self.enough}
+        if INHERITED:
+            return {}
+        return {"alone": all(p == self.ppid for p in parents_of(ours))}
 
     def _app(self) -> Application:
         if self.cfg.max_requests > 0:
@@ -279,6 +284,25 @@ class Worker(base.Worker):  # type: ignore[misc]
             "fd:%d" % os.dup(listener.fileno()) for listener in self.sockets
         ]
         return options
+
+
+def files_of(pid: int) -> set[str]:
+    """files_of(1)  # {"socket:[123]", "/dev/null"}"""
+    files = set()
+    for entry in os.scandir("/proc/%d/fd" % pid):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            files.add(os.readlink(entry.path))
+    return files
+
+
+def parents_of(files: set[str]) -> Iterator[int]:
+    """The parents of all processes that hold one of the files and may be seen:
+    a new master that gunicorn has made by USR2, say."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if files & files_of(int(pid)):
+                with open("/proc/%s/stat" % pid) as stat:
+                    yield int(stat.read().rpartition(")")[2].split()[1])
 
 
 def is_changed(cfg: Any, name: str) -> bool:

@@ -136,6 +136,7 @@ class Server:
         parts: int = 1,
         code: Optional[int] = None,
         successor: bool = False,
+        alone: bool = False,
     ) -> None:
         """Ask the server to leave, and return at once.
 
@@ -148,7 +149,8 @@ class Server:
         all that. Of ``parts`` servers that leave together each has its
         ``part`` of ``spread``. ``code`` closes the WebSockets instead of
         ``ws_stop_code``, or ``ws_restart_code`` with a successor. With a
-        ``successor`` connections that wait to be accepted are left to it.
+        ``successor`` connections that wait to be accepted are left to it;
+        ``alone`` says that no process will accept at inherited sockets.
 
         A later call changes what is left of the way.
         """
@@ -161,6 +163,7 @@ class Server:
             parts=parts,
             code=code,
             successor=successor,
+            alone=alone,
         )
 
     def _stop_by_signal(self, number: int, again: bool) -> None:

@@ -528,6 +528,26 @@ TEST(new_clients_are_held_off_while_those_in_the_queue_are_accepted)
     refuse_new_ones(options);
 }
 
+TEST(an_inherited_listener_of_no_other_process_loses_no_client)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof(sa);
+    int fd = listen_somewhere(), copy = dup(fd), late;
+    wsk_drain how = {.ms = WSK_AUTO_MS, .alone = true};
+    char options[40];
+    struct served s;
+
+    getsockname(fd, (struct sockaddr *)&sa, &len);
+    snprintf(options, sizeof(options), "bind=fd:%d", fd);
+    s = start(options);
+    wsk_server_drain(s.srv, &how);
+    finish(&s);
+    late = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT(try_to_reach(late, &sa, len, 50) == 0); /* held off by the filter */
+    close(late);
+    close(copy);
+}
+
 TEST(an_inherited_listener_is_left_as_it_is)
 {
     int fd = listen_somewhere(), copy = dup(fd), client;

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 
 import pytest
@@ -234,6 +235,19 @@ def test_max_requests_under_load_loses_no_request(gunicorn, askers, eventually):
         asker.ends = True
         asker.join(20)
         assert asker.lost == []
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a socket filter")
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_term_under_load_loses_no_request(gunicorn, askers, workers):
+    master = gunicorn("--workers", workers).wait_started()
+    running = askers(master)
+    master.signal(signal.SIGTERM)
+    for asker in running:
+        asker.join(20)
+        assert asker.lost == []
+    assert master.wait() == 0
 
 
 @pytest.mark.heavy

@@ -365,6 +365,12 @@ void wsk__accept_close(struct wsk__conns *conns)
     wsk__loop_clear_timer(conns->loop, &conns->accept_end);
 }
 
+/* Return true if no process that stays accepts at the i-th socket. */
+static bool is_ours(const struct wsk__conns *conns, size_t i)
+{
+    return conns->drain.alone || !conns->places.at[i].inherited;
+}
+
 void wsk__accept_drain(struct wsk__conns *conns)
 {
     if (!conns->listeners_open)
@@ -375,7 +381,8 @@ void wsk__accept_drain(struct wsk__conns *conns)
     }
     stop_pausing(conns);
     for (size_t i = 0; i < conns->places.n; i++)
-        wsk__place_refuse_new(&conns->places, i);
+        if (is_ours(conns, i))
+            wsk__place_refuse_new(&conns->places, i);
     take_all(conns);
     wsk__loop_set_timer(conns->loop, &conns->accept_end,
                         wsk__now_ms() + DRAIN_MS);
@@ -394,7 +401,7 @@ bool wsk__accept_last(struct wsk__conns *conns)
 static bool one_is_left(const struct wsk__conns *conns)
 {
     for (size_t i = 0; i < conns->places.n; i++)
-        if (!conns->places.at[i].inherited &&
+        if (is_ours(conns, i) &&
             wsk__stream_wait_once(conns->places.at[i].fd, WSK__READ, 0) > 0)
             return true;
     return false;

@@ -46,6 +46,7 @@ void wsk__drain_begin(struct wsk__conns *conns, const wsk_drain *how)
 
     atomic_store(&drain->began_ms, wsk__now_ms());
     drain->successor = how->successor;
+    drain->alone = how->alone;
     drain->idle_ms = how->successor ? cfg->drain_idle_ms : IDLE_MS;
     if (how->idle_ms != WSK_AUTO_MS)
         drain->idle_ms = how->idle_ms;

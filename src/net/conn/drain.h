@@ -18,7 +18,7 @@ struct wsk__drain {
     uint32_t from_ms;       /* begin of this server's part of spread_ms, */
     uint32_t part_ms;       /* and its length */
     uint16_t code;          /* of their Close frames */
-    bool successor;
+    bool successor, alone;
     uint64_t forced_ms; /* since when the time is up; 0: it is not */
 };
 

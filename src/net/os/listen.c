@@ -145,8 +145,6 @@ void wsk__place_refuse_new(struct wsk__places *s, size_t i)
 {
     struct wsk__place *place = &s->at[i];
 
-    if (place->inherited || place->fd < 0)
-        return;
     if (place->path != NULL)
         drop_file(place, true);
     else

@@ -58,8 +58,7 @@ void wsk__send_at_once(int fd);
 /*
  * Let no new client connect to the i-th socket, while those whose connection is
  * under way still do: a client is refused when it tries again after the socket
- * has closed. A socket that was inherited stays as it is, because other
- * processes may accept at it.
+ * has closed. No other process may accept at it.
  */
 void wsk__place_refuse_new(struct wsk__places *sockets, size_t i);
 
