@@ -231,7 +231,20 @@ class Worker(base.Worker):  # type: ignore[misc]
             return {"successor": self.enough}
         if INHERITED:
             return {}
-        return {"alone": all(p == self.ppid for p in parents_of(ours))}
+        return {"alone": all(self._leaves(pid) for pid in holders_of(ours))}
+
+    def _leaves(self, pid: int) -> bool:
+        """Return True if a process that holds the listeners is stopped as well:
+        a worker of the same master, which a new master after USR2 is not."""
+        try:
+            with open("/proc/%d/stat" % pid) as stat:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+            with open("/proc/%d/environ" % pid, "rb") as environ:
+                return parent == self.ppid and b"GUNICORN_PID=" not in (
+                    environ.read()
+                )
+        except OSError:
+            return False
 
     def _app(self) -> Application:
         if self.cfg.max_requests > 0:
@@ -295,14 +308,12 @@ def files_of(pid: int) -> set[str]:
     return files
 
 
-def parents_of(files: set[str]) -> Iterator[int]:
-    """The parents of all processes that hold one of the files and may be seen:
-    a new master that gunicorn has made by USR2, say."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+def holders_of(files: set[str]) -> Iterator[int]:
+    """All processes that hold one of the files, and may be seen."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with contextlib.suppress(OSError):
-            if files & files_of(int(pid)):
-                with open("/proc/%s/stat" % pid) as stat:
-                    yield int(stat.read().rpartition(")")[2].split()[1])
+            if files & files_of(pid):
+                yield pid
 
 
 def is_changed(cfg: Any, name: str) -> bool:

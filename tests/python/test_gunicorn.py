@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import sys
+import sysconfig
 import threading
 
 import pytest
@@ -42,14 +43,14 @@ def app(environ, start_response):
 def gunicorn(program, tmp_path):
     """gunicorn(*args): its master, which serves the application above."""
 
-    def start(*args, bind="127.0.0.1:0"):
+    def start(*args, bind="127.0.0.1:0", command=("-m", "gunicorn")):
         (tmp_path / "app.py").write_text(APP)
         (tmp_path / "gunicorn.conf.py").write_text(
             "control_socket_disable = True"  # older ones do not know it
         )
         return program(
             *("-b", bind, *args, "app:app"),
-            command=("-m", "gunicorn", "-k", "wsocket.gunicorn.Worker"),
+            command=(*command, "-k", "wsocket.gunicorn.Worker"),
         )
 
     return start
@@ -248,6 +249,24 @@ def test_term_under_load_loses_no_request(gunicorn, askers, workers):
         asker.join(20)
         assert asker.lost == []
     assert master.wait() == 0
+
+
+@pytest.mark.heavy
+def test_a_new_master_takes_the_listeners_over(gunicorn, eventually):
+    # With -m the new master would import gunicorn.http for http.
+    script = os.path.join(sysconfig.get_path("scripts"), "gunicorn")
+    master = gunicorn(command=(script,)).wait_started()
+    first = worker_of(master)
+    master.signal(signal.SIGUSR2)
+    eventually(lambda: master.said.count("Booting worker") == 2)
+    new = int(re.findall(r"\[(\d+)\] \[INFO\] Starting", master.said)[1])
+    try:
+        master.signal(signal.SIGTERM)
+        eventually(lambda: "(pid: %d)" % first in master.said)
+        for _ in range(20):
+            assert worker_of(master) != first
+    finally:
+        os.kill(new, signal.SIGTERM)
 
 
 @pytest.mark.heavy
