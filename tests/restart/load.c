@@ -204,7 +204,7 @@ static void connect_failed(struct client *c, int error)
         tally_of(c)->refused++;
     else
         tally_of(c)->unconnected++;
-    finish(c, between(5, 25));
+    finish(c, between(50, 150));
 }
 
 static void connected(struct client *c)
@@ -219,14 +219,15 @@ static void connected(struct client *c)
         ask(c);
 }
 
-/* Many addresses of our own, so that ports do not run out. */
+/* Each connection has an address of its own, nearly. So ports do not run out,
+ * and none meets a TIME_WAIT, whose ACK the client's kernel answers by RST. */
 static void bind_to_one_of_many(const struct client *c)
 {
     struct sockaddr_in own = {.sin_family = AF_INET};
     int on = 1;
 
     own.sin_addr.s_addr =
-        htonl(INADDR_LOOPBACK + 1 + (uint32_t)(connections % 250));
+        htonl(INADDR_LOOPBACK + 1 + (uint32_t)(connections % OWN_ADDRESSES));
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     if (bind(c->fd, (struct sockaddr *)&own, sizeof own) != 0)
         die("bind");

@@ -20,8 +20,9 @@ enum {
     READ_SLICE = 16384,
     READ_BUFFER = 16384,
     LETTERS = 23,
-    END_MS = 10000, /* for the FIN that must follow an end */
-    DOUBT_MS = 1000 /* for the RST that proves a race */
+    OWN_ADDRESSES = 60000, /* from 127.0.0.2 on */
+    END_MS = 10000,        /* for the FIN that must follow an end */
+    DOUBT_MS = 1000        /* for the RST that proves a race */
 };
 
 /* The kind's name, and how many clients it has by default. */
