@@ -564,7 +564,8 @@ def main():
                 found = list(faults(action, result))
             notes += ["%s, %s: %s" % (name, action, text) for text in found]
             failed |= is_ours(name) and bool(found)
-    print("\n" + "\n".join("- " + note for note in notes))
+    for note in notes:
+        print("\n- " + note)
     return failed
 
 
