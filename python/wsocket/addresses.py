@@ -22,6 +22,20 @@ class Addresses:
         # Each is bound by a server that never starts: by the same code as one
         # that does, with the same options of sockets and the same errors.
         self._held: dict[str, _wsocket.Server] = {}
+        self._files: dict[str, tuple[str, int]] = {}  # of adopted Unix sockets
+
+    def adopt(self, known: Mapping[str, list[int]]) -> None:
+        """Take sockets over that the process before an upgrade has bound."""
+        for key, fds in known.items():
+            where = {"bind": ["fd:%d" % fd for fd in fds]}
+            self._held[key] = bound(where, {})
+            path = self._held[key].urls[0]
+            if key.startswith("unix:") and path.startswith("unix:"):
+                with contextlib.suppress(OSError):
+                    self._files[key] = (path[5:], os.stat(path[5:]).st_ino)
+
+    def all_fds(self) -> dict[str, list[int]]:
+        return {key: server.fds for key, server in self._held.items()}
 
     def open(self, options: Mapping[str, Any]) -> list[str]:
         """Bind what the options ask for and is not bound yet. Return the keys
@@ -45,18 +59,26 @@ class Addresses:
         wanted = set(keys)
         for key in set(self._held) - wanted:
             del self._held[key]
+            self._unlink(key)
 
     def refuse(self) -> None:
         """Let no new client connect, and leave the sockets to the workers. A
         copy that stayed open here would take in connections that nobody
         accepts."""
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        for server in self._held.values():
+        for key, server in self._held.items():
             server.refuse_new()
+            self._unlink(key)
             for fd in server.fds:
                 with contextlib.suppress(OSError):
                     os.dup2(null, fd, inheritable=False)
         os.close(null)
+
+    def _unlink(self, key: str) -> None:
+        path, inode = self._files.pop(key, ("", 0))
+        with contextlib.suppress(OSError):
+            if path and os.stat(path).st_ino == inode:
+                os.unlink(path)
 
     def fds(self, keys: Iterable[str]) -> list[int]:
         return [fd for key in keys for fd in self._held[key].fds]

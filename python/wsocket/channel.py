@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -29,6 +30,7 @@ class Channel:
 
     @classmethod
     def of(cls, fd: int) -> Channel:
+        os.set_inheritable(fd, False)
         return cls(socket.socket(fileno=fd))
 
     def fileno(self) -> int:

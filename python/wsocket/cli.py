@@ -20,7 +20,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from . import _wsocket, config, control, log, processes
+from . import _wsocket, again, config, control, log, processes
 from ._hints import hint_for
 from .config import UsageError
 from .loader import load
@@ -29,9 +29,13 @@ from .notify import Notifier
 from .processes import Processes
 from .run import serve
 from .server import Server
+from .upgrade import Upgrade
 
 # Seconds that functions of atexit may take while handlers are stuck.
 LAST_SECONDS = 5
+
+# Variables of systemd about sockets that it has opened.
+LISTEN = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 METAVARS = {
     "text": "TEXT",
@@ -80,7 +84,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         given = parse(parser, argv)
         action = given.pop("action")
         if action is None:
-            status = supervise(given)
+            status = supervise(given, words)
             if status is not None:
                 sys.exit(status)
         options, warnings = config.gather(given, os.environ)
@@ -90,9 +94,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if action == "print":
             show_config(spec, options)
             return
-        options, _ = processes.split(options)
+        options, _ = split(options)
         app = load(spec) if spec is not None else None
         server = make_server(app, options)
+        if action == "upgrade":
+            print(again.__file__)
+            return
     except UsageError as exc:
         parser.error(str(exc))
     try:
@@ -110,15 +117,19 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         leave_stuck_handlers(exc)
 
 
-def supervise(given: Mapping[str, Any]) -> Optional[int]:
+def supervise(
+    given: Mapping[str, Any], words: Sequence[str]
+) -> Optional[int]:
     """Serve with several processes, if that is asked for. Return the exit
     status; None if it is not."""
     source = Source(given)
     if not source.is_supervised():
         return None
+    listening = {k: v for k, v in os.environ.items() if k in LISTEN}
     notifier = Notifier.from_environment(os.environ)
+    upgrade = Upgrade(words, {**listening, **notifier.environ})
     try:
-        return Master(source.read, notifier).run()
+        return Master(source.read, notifier, upgrade).run()
     except OSError as exc:
         sys.exit("wsocket: error: %s" % (exc.strerror or exc))
 
@@ -133,7 +144,7 @@ class Source:
 
     def is_supervised(self) -> bool:
         options, _ = config.gather(self._given, os.environ)
-        return processes.split(options)[1] is not None
+        return split(options)[1] is not None
 
     def read(self) -> tuple[Optional[str], dict[str, Any], Processes]:
         options, warnings = config.gather(self._given, os.environ)
@@ -144,11 +155,23 @@ class Source:
         elif not {"bind", "host", "port"} & set(options) and self._inherited:
             options["bind"] = self._inherited  # of systemd, as at the start
         warn(warnings)
-        server, of_processes = processes.split(options)
+        server, of_processes = split(options)
         if of_processes is None:
             raise UsageError("workers is gone from the options")
-        make_server(None, server)  # refuses what is wrong with them
+        try:
+            Server(None, **server)
+        except (TypeError, ValueError) as exc:
+            raise UsageError(str(exc)) from None
         return spec, server, of_processes
+
+
+def split(
+    options: Mapping[str, Any],
+) -> tuple[dict[str, Any], Optional[Processes]]:
+    try:
+        return processes.split(options)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from None
 
 
 def warn(warnings: Sequence[str]) -> None:
@@ -191,6 +214,13 @@ def make_parser() -> argparse.ArgumentParser:
         const="check",
         help="check the options, addresses, logs, folders and the "
         "application, say whether a start would succeed, and exit",
+    )
+    parser.add_argument(
+        "--check-upgrade",
+        dest="action",
+        action="store_const",
+        const="upgrade",
+        help=argparse.SUPPRESS,  # for the supervisor, before it takes over
     )
     parser.add_argument(
         "--print-config",

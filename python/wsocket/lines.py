@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from .config import UsageError
 from .log import _Formatter
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -34,14 +34,17 @@ class Lines:
         if self._path in known:
             self._fd = known[self._path]
             return
-        with contextlib.suppress(OSError):
-            fd = os.open(
-                self._path,
-                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC,
-                0o666,
-            )
-            self.close()
-            self._fd = fd
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            fd = os.open(self._path, flags, 0o666)
+        except OSError as exc:
+            if self._fd is None:
+                raise UsageError(
+                    "error_logfile: %s: %s" % (self._path, exc.strerror)
+                ) from None
+            return  # go on in the old file
+        self.close()
+        self._fd = fd
 
     def close(self) -> None:
         if self._fd is not None and self._fd > 2:

@@ -24,14 +24,17 @@ from .addresses import Addresses
 from .channel import Channel
 from .config import UsageError
 from .control import Control
-from .lines import Lines
+from .deployment import Deployment, Read
+from .loader import import_module
 from .notify import Notifier
-from .processes import Processes, value
+from .report import OutOfMemory, first_line, status
+from .upgrade import Upgrade, inherited
 
 # Commands of the control socket, and the signals that do the same.
 ORDERS = {
     "reload": "SIGHUP",
     "stop": "SIGTERM",
+    "upgrade": "SIGUSR2",
     "reopen": "SIGUSR1",
     "workers +1": "SIGTTIN",
     "workers -1": "SIGTTOU",
@@ -40,16 +43,6 @@ ORDERS = {
 SIGNALS = (
     "SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2 SIGTTIN SIGTTOU SIGCHLD"
 ).split()
-
-
-@dataclass
-class Deployed:
-    """A configuration: what workers of one generation get."""
-
-    app: Optional[str]  # None: the demo
-    options: dict[str, Any]  # of the server
-    processes: Processes
-    keys: list[str]  # of the addresses
 
 
 @dataclass
@@ -62,55 +55,63 @@ class Child:
 class Master:
     """Serve ``app`` with several processes.
 
-        status = Master(read, os.environ).run()
-
-    ``read()`` returns the application's name, the options of the server and
-    those of the processes. It is called at the start and at each reload.
+        status = Master(read, notifier).run()  # see Deployment for read()
     """
 
     def __init__(
         self,
-        read: Callable[[], tuple[Optional[str], dict[str, Any], Processes]],
+        read: Read,
         notifier: Notifier,
+        upgrade: Optional[Upgrade] = None,
     ) -> None:
-        self._read = read
         self._notifier = notifier
-        self._addresses = Addresses()
-        app, options, processes = read()
-        self._now = Deployed(
-            app, options, processes, self._addresses.open(options)
-        )
-        self._next: Optional[Deployed] = None
-        self._lines = Lines(options)
+        self._upgrade = upgrade
+        self._state = inherited()
+        addresses = Addresses()
+        if self._state is not None:
+            addresses.adopt(self._state["addresses"])
+        self._deployment = Deployment(read, addresses)
+        processes = self._deployment.now.processes
+        self._hook: Optional[Callable[[worker.Info, int], None]] = None
+        if processes.master_hooks is not None:
+            hooks = import_module(processes.master_hooks)
+            self._hook = getattr(hooks, "child_exit", None)
         self._children: dict[int, Child] = {}
         self._status: Optional[int] = None
         self._control: Optional[Control] = None
-        self._board = _wsocket.Board(processes.workers)
+        self._board = self._make_board(processes.workers)
+        self._memory = OutOfMemory()
         self._queue: deque[plan.Action] = deque()
         self._is_busy = False
         self._told_threads = False
         self._is_up = False
-        self.plan = plan.Plan(self._settings())
+        self.plan = plan.Plan(self._deployment.settings())
 
-    def _settings(self) -> plan.Settings:
-        options, processes = self._now.options, self._now.processes
-        return plan.Settings(
-            workers=processes.workers,
-            boot_timeout=processes.boot_timeout,
-            worker_timeout=processes.worker_timeout,
-            graceful_timeout=(
-                1.0 if processes.reload else value("graceful_timeout", options)
-            ),
-            retire_timeout=processes.retire_timeout,
-            stop_delay=value("stop_delay", options),
-            patient=processes.reload,
-        )
+    def _make_board(self, workers: int) -> _wsocket.Board:
+        """Make a board, or take over that of the version before an upgrade, with
+        the workers that have it."""
+        if self._state is None:
+            return _wsocket.Board(workers)
+        places = True
+        try:
+            board = _wsocket.Board(fd=self._state["board"])
+        except OSError:  # its layout is another one
+            os.close(self._state["board"])
+            board, places = _wsocket.Board(workers), False
+        for known in self._state["children"]:
+            channel = None
+            if known["channel"] is not None:
+                channel = Channel.of(known["channel"])
+                channel.set_blocking(False)
+            place = known["place"] if places else -1
+            self._children[known["id"]] = Child(known["pid"], place, channel)
+        return board
 
     # ------------------------------------------------------------------ loop
 
     def run(self) -> int:
         """Serve until a signal ends it. Return the exit status."""
-        processes = self._now.processes
+        processes = self._deployment.now.processes
         if processes.pid_file is not None:
             pidfile.write(processes.pid_file)
         if processes.control is not None:
@@ -118,7 +119,7 @@ class Master:
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         before = self._heed_signals(wake)
         try:
-            self._do(self.plan.begin(time.monotonic()))
+            self._begin(time.monotonic())
             while self._status is None:
                 self._turn()
             return self._status
@@ -128,11 +129,18 @@ class Master:
                 signal.signal(number, handler)
             os.close(self._woken)
             os.close(wake)
-            self._addresses.keep([])
+            self._deployment.addresses.keep([])
             if self._control is not None:
                 self._control.close()
             if processes.pid_file is not None:
                 pidfile.remove(processes.pid_file)
+
+    def _begin(self, now: float) -> None:
+        if self._state is None:
+            self._do(self.plan.begin(now))
+        else:
+            self._do(self.plan.restore(self._state["plan"], now))
+            self._reap()
 
     def _heed_signals(self, wake: int) -> dict[int, Any]:
         """Let signals write their number to a descriptor, and do nothing else.
@@ -143,6 +151,7 @@ class Master:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, lambda n, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # after an upgrade
         return before
 
     def _turn(self) -> None:
@@ -167,6 +176,7 @@ class Master:
             self._on_signal(number)
         for command in self._commands():
             self._on_command(command)
+        self._upgrade_on()
         if self._notifier.watchdog and (self.plan.serving() or not self._is_up):
             self._notifier.alive()
         if self._status is None:
@@ -180,6 +190,8 @@ class Master:
             times.append(now + self._notifier.watchdog)
         if self._control is not None:
             times.append(self._control.next_time())
+        if self._upgrade is not None:
+            times.append(self._upgrade.next_time(now))
         due = min((at for at in times if at is not None), default=None)
         return None if due is None else max(0, int((due - now) * 1000) + 1)
 
@@ -219,13 +231,18 @@ class Master:
                 continue
             self._hear(id)
             del self._children[id]
-            self._board.clear(child.place)
+            how = spawn.ended(status)
+            if how == "by SIGKILL" and self._memory.has_struck():
+                how += ": out of memory"
+            if child.place >= 0:
+                self._board.clear(child.place)
             if status != 0:
                 # It may have been woken for a connection that it did not take.
                 self._order_all("accept")
             if child.channel is not None:
                 child.channel.close()
-            self._do(self.plan.exited(id, spawn.ended(status), time.monotonic()))
+            self._call_hook(id, child.pid, status)
+            self._do(self.plan.exited(id, how, time.monotonic()))
         while os.getpid() == 1:
             try:
                 if os.waitpid(-1, os.WNOHANG)[0] == 0:
@@ -246,7 +263,7 @@ class Master:
             self._control.answer(command, json.dumps(self._report()))
         elif command in ORDERS:
             self._on_signal(getattr(signal, ORDERS[command]))
-            if command not in ("reload", "stop"):
+            if command not in ("reload", "stop", "upgrade"):
                 self._control.answer(command, "ok: " + self.plan.state_text())
 
     def _answer(self, command: str, text: str) -> None:
@@ -254,34 +271,30 @@ class Master:
             self._control.answer(command, text)
 
     def _report(self) -> dict[str, Any]:
-        now = time.monotonic()
-        return {
-            "version": _wsocket.__version__,
-            "pid": os.getpid(),
-            "application": self._now.app,
-            "addresses": self._addresses.urls(self._now.keys),
-            "generation": self.plan.generation,
-            "workers": len(self.plan.slots),
-            "serving": self.plan.serving(),
-            "processes": [
-                {
-                    "slot": w.slot,
-                    "pid": w.pid,
-                    "generation": w.generation,
-                    "state": "hung" if w.hung else w.phase.value,
-                    "reason": w.reason,
-                    "seconds": round(now - w.started, 1),
-                    "connections": self._connections(w.id),
-                }
-                for w in self.plan.workers.values()
-            ],
-        }
+        deployment = self._deployment
+        return status(
+            deployment.now.app,
+            deployment.urls(),
+            self.plan,
+            self._connections,
+            time.monotonic(),
+        )
 
     def _connections(self, id: int) -> int:
         child = self._children.get(id)
-        if child is None:
+        if child is None or child.place < 0:
             return 0
         return int(self._board.slot(child.place)["connections"])
+
+    def _call_hook(self, id: int, pid: int, status: int) -> None:
+        gone = self.plan.workers.get(id)
+        if self._hook is None or gone is None:
+            return
+        info = worker.Info(gone.slot, gone.generation, pid, gone.reason)
+        try:
+            self._hook(info, status)
+        except Exception as exc:
+            self._say("error", "the hook child_exit has failed: %r" % exc)
 
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
@@ -298,9 +311,61 @@ class Master:
         elif number == signal.SIGTTOU:
             self._do(self.plan.fewer(now))
         elif number == signal.SIGUSR1:
-            self._lines.reopen()
+            self._deployment.now.lines.reopen()
             self._order_all("reopen")
+        elif number == signal.SIGUSR2:
+            self._begin_upgrade(now)
 
+    def _begin_upgrade(self, now: float) -> None:
+        if self._upgrade is None:
+            self._fail_upgrade("only the command wsocket can be upgraded")
+        elif not self.plan.stopping:
+            self._say("info", "upgrade: trying the new version")
+            try:
+                self._upgrade.begin(now + self.plan.settings.boot_timeout)
+            except OSError as exc:
+                self._fail_upgrade(str(exc))
+
+    def _fail_upgrade(self, why: str) -> None:
+        self._say("error", "upgrade: FAILED; nothing has changed: %s" % why)
+        last = why.rpartition("\n")[2]
+        self._answer("upgrade", "failed: " + last)
+
+    def _upgrade_on(self) -> None:
+        """Execute the new version once it is known to work, and no worker boots
+        or is being killed."""
+        if self._upgrade is None:
+            return
+        why = self._upgrade.result(time.monotonic())
+        if why is not None:
+            self._fail_upgrade(why)
+        if not self._upgrade.is_good or not self.plan.is_quiet():
+            return
+        channels = {
+            id: child.channel.fileno() if child.channel is not None else None
+            for id, child in self._children.items()
+        }
+        addresses = self._deployment.addresses.all_fds()
+        state = {
+            "addresses": addresses,
+            "board": self._board.fileno(),
+            "children": [
+                {"id": id, "pid": c.pid, "place": c.place, "channel": channels[id]}
+                for id, c in self._children.items()
+            ],
+            "plan": self.plan.state(),
+        }
+        fds = [fd for fd in channels.values() if fd is not None]
+        fds += [fd for found in addresses.values() for fd in found]
+        self._say("info", "upgrade: the new version works; it takes over")
+        self._answer("upgrade", "ok: the new version takes over")
+        try:
+            self._upgrade.execute(state, [self._board.fileno(), *fds])
+        except OSError as exc:
+            self._fail_upgrade(str(exc))
+
+    def _say(self, level: str, text: str) -> None:
+        self._deployment.now.lines.write(level, text)
     def _order_all(self, what: str) -> None:
         for child in self._children.values():
             if child.channel is not None:
@@ -321,18 +386,20 @@ class Master:
         self._is_busy = False
 
     def _do_start(self, action: plan.Start) -> None:
-        now = self._now
-        if action.generation > self.plan.generation and self._next is not None:
-            now = self._next
+        task = self._deployment.task(
+            action,
+            action.generation > self.plan.generation,
+            len(self.plan.slots),
+        )
         try:
-            place = self._free_place()
-            pid, channel = self._make_process(self._task(action, now, place))
+            task.board, task.place = self._board.fileno(), self._free_place()
+            pid, channel = self._make_process(task)
         except OSError as exc:
             why = exc.strerror or str(exc)
             self._do(self.plan.not_forked(action.id, why, time.monotonic()))
             return
         channel.set_blocking(False)
-        self._children[action.id] = Child(pid, place, channel)
+        self._children[action.id] = Child(pid, task.place, channel)
         self._do(self.plan.forked(action.id, pid, time.monotonic()))
 
     def _do_order(self, action: plan.Order) -> None:
@@ -348,34 +415,28 @@ class Master:
 
     def _do_prepare(self, action: plan.Prepare) -> None:
         try:
-            app, options, processes = self._read()
-            keys = self._addresses.open(options)
+            self._deployment.prepare()
         except (UsageError, OSError) as exc:
             why = exc.strerror if isinstance(exc, OSError) else None
             self._do(self.plan.not_prepared(why or str(exc), time.monotonic()))
             return
-        self._next = Deployed(app, options, processes, keys)
         self._do(self.plan.prepared(time.monotonic()))
 
     def _do_commit(self, action: plan.Commit) -> None:
-        if self._next is not None:
-            self._now, self._next = self._next, None
-            self.plan.settings = self._settings()
-            self._lines.close()
-            self._lines = Lines(self._now.options)
+        self._deployment.commit()
+        self.plan.settings = self._deployment.settings()
 
     def _do_settle(self, action: plan.Settle) -> None:
-        self._addresses.keep(self._now.keys)
+        self._deployment.settle()
         if not self.plan.again:
             self._answer("reload", "ok: " + self.plan.state_text())
 
     def _do_discard(self, action: plan.Discard) -> None:
-        self._next = None
         if action.why:
             self._answer("reload", "failed: " + action.why)
-            if self._now.processes.reload:
+            if self._deployment.now.processes.reload:
                 self._order_all("accept")  # it waits for the new code
-        self._addresses.keep(self._now.keys)
+        self._deployment.discard()
 
     def _do_notify(self, action: plan.Notify) -> None:
         notifier = self._notifier
@@ -384,7 +445,12 @@ class Master:
         if action.what == "ready":
             if not self._is_up:
                 self._is_up = True
-                self._tell_start()
+                line = first_line(
+                    self._deployment.now.app,
+                    self._deployment.urls(),
+                    action.text,
+                )
+                print(line, file=sys.stderr, flush=True)
             notifier.ready(action.text)
         elif action.what == "reloading":
             notifier.reloading(action.text)
@@ -394,10 +460,10 @@ class Master:
             notifier.status(action.text)
 
     def _do_refuse(self, action: plan.Refuse) -> None:
-        self._addresses.refuse()
+        self._deployment.addresses.refuse()
 
     def _do_log(self, action: plan.Log) -> None:
-        self._lines.write(action.level, action.text)
+        self._say(action.level, action.text)
 
     def _do_end(self, action: plan.End) -> None:
         self._answer("stop", "ok: stopped")
@@ -412,43 +478,11 @@ class Master:
                 return place
         raise OSError(errno.EAGAIN, "all places of the board are taken")
 
-    def _task(
-        self, action: plan.Start, now: Deployed, place: int
-    ) -> worker.Task:
-        options = {
-            k: v for k, v in now.options.items() if k not in ("host", "port")
-        }
-        options["bind"] = ["fd:%d" % fd for fd in self._addresses.fds(now.keys)]
-        processes = now.processes
-        return worker.Task(
-            app=now.app,
-            options=options,
-            slot=action.slot,
-            generation=action.generation,
-            reason=action.reason,
-            workers=len(self.plan.slots),
-            board=self._board.fileno(),
-            place=place,
-            hooks=processes.hooks,
-            max_requests=processes.max_requests,
-            max_memory=processes.max_memory,
-            max_age=processes.max_age,
-            max_jitter=processes.max_jitter,
-            watch=(
-                {
-                    "dirs": processes.reload_dirs,
-                    "patterns": processes.reload_patterns,
-                }
-                if processes.reload
-                else None
-            ),
-        )
-
     def _make_process(self, task: worker.Task) -> tuple[int, Channel]:
         others = spawn.threads_besides()
         if others and not self._told_threads:
             self._told_threads = True
-            self._lines.write(
+            self._say(
                 "warning",
                 "a thread runs in the supervisor (%s), so workers are started "
                 "as programs, which takes longer than a fork"
@@ -468,24 +502,3 @@ class Master:
         if self._control is not None:
             self._control.close(unlink=False)
         self._notifier.close()
-
-    # ------------------------------------------------------------ what it says
-
-    def _tell_start(self) -> None:
-        print(
-            "wsocket %s serves %s on %s with %s, PID %d (kill -HUP %d reloads, "
-            "Ctrl-C stops it)"
-            % (
-                _wsocket.__version__,
-                self._now.app or "a demo",
-                " and ".join(self._addresses.urls(self._now.keys)),
-                self.plan.state_text().partition(",")[0],
-                os.getpid(),
-                os.getpid(),
-            ),
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def _tell_places(self) -> None:
-        pass

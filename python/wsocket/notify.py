@@ -21,6 +21,7 @@ class Notifier:
     def __init__(self, address: Optional[str], watchdog: float = 0.0) -> None:
         self.watchdog = watchdog  # seconds between two signs of life, or 0
         self.keeps_sockets = False  # whether FDSTORE is offered
+        self.environ: dict[str, str] = {}  # what was taken out, for an upgrade
         self._address = address
         self._socket: Optional[socket.socket] = None
         if address:
@@ -31,6 +32,13 @@ class Notifier:
     def from_environment(cls, environ: MutableMapping[str, str]) -> Notifier:
         """Take the variables out of the environment: workers are not to use
         them."""
+        taken = {
+            name: environ[name]
+            for name in (
+                "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE"
+            )
+            if name in environ
+        }
         address = environ.pop("NOTIFY_SOCKET", "")
         usec = environ.pop("WATCHDOG_USEC", "")
         pid = environ.pop("WATCHDOG_PID", "")
@@ -44,6 +52,7 @@ class Notifier:
         elif address[:1] != "/":
             address = ""
         notifier = cls(address or None, watchdog if address else 0.0)
+        notifier.environ = taken
         notifier.keeps_sockets = bool(re.fullmatch("[1-9][0-9]*", store))
         return notifier
 

@@ -18,7 +18,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 STEP = 2.0  # seconds from TERM to ABRT, and from ABRT to KILL
 QUIT = 1.0  # seconds that an order to end at once may take
@@ -414,6 +414,62 @@ class Plan:
                 times.append(self._next_grant)
         self._wake = min((t for t in times if t is not None), default=None)
         return self._wake
+
+    # --------------------------------------------------------------- upgrade
+
+    def is_quiet(self) -> bool:
+        """Return True if all workers serve or drain: then another process image
+        can go on with state()."""
+        calm = (Phase.SERVING, Phase.DRAINING)
+        return (
+            self.roll is None
+            and not self.stopping
+            and all(w.phase in calm for w in self.workers.values())
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what restore() needs, to be written as JSON."""
+        return {
+            "generation": self.generation,
+            "slots": len(self.slots),
+            "last_id": self._last_id,
+            "workers": [
+                {
+                    "id": w.id,
+                    "slot": w.slot,
+                    "generation": w.generation,
+                    "reason": w.reason,
+                    "pid": w.pid,
+                    "started": w.started,
+                    "served": w.served,
+                    "left": w.left,
+                    "deadline": w.deadline,
+                    "drains": w.phase is Phase.DRAINING,
+                }
+                for w in self.workers.values()
+            ],
+        }
+
+    def restore(self, state: dict[str, Any], now: float) -> list[Action]:
+        """Go on with the workers of another process image, instead of begin(),
+        and replace them."""
+        self._began = self._now = now
+        self.generation = state["generation"]
+        self.slots = {n: Slot(n) for n in range(1, state["slots"] + 1)}
+        self._last_id = state["last_id"]
+        self.served = self.up = True
+        for known in state["workers"]:
+            drains = known.pop("drains")
+            worker = Worker(**known)
+            self.workers[worker.id] = worker
+            worker.phase = Phase.DRAINING if drains else Phase.SERVING
+            if not drains:
+                self.slots[worker.slot].holder = worker
+                worker.signs = {"loop": now, "interpreter": now}
+                if self.settings.worker_timeout:
+                    worker.probe_at = now + self.settings.worker_timeout / 3
+        self._told = self.serving()
+        return self.reload(now, "upgrade")
 
     # ------------------------------------------------------ what serves now
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import _wsocket, config
-from .config import UsageError
 
 NAMES = frozenset(_wsocket.PROCESS_OPTIONS.split())
 LEAST_TIMEOUT = 3.0  # seconds; a busy machine is silent for less
@@ -45,7 +44,8 @@ def split(
     options: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Optional[Processes]]:
     """Return the options of the server, and those of its processes, or None if
-    one process is to serve without a supervisor."""
+    one process is to serve without a supervisor. ValueError: a value is out of
+    range, or two contradict each other."""
     server = {k: v for k, v in options.items() if k not in NAMES}
     given = {k: v for k, v in options.items() if k in NAMES and v is not None}
     for name, item in given.items():
@@ -55,7 +55,7 @@ def split(
     if values["workers"] is None and not values["reload"]:
         idle = sorted(set(given) - {"reload"})
         if idle:
-            raise UsageError(
+            raise ValueError(
                 "%s takes workers: without it one process serves, and nothing "
                 "replaces it" % idle[0]
             )
@@ -69,12 +69,12 @@ def split(
 def check_together(values: Mapping[str, Any]) -> None:
     """Refuse what contradicts itself."""
     if values["reload"] and values["workers"] not in (None, "1"):
-        raise UsageError(
+        raise ValueError(
             "reload is for one worker; on a running server with several, "
             "SIGHUP or `wsocket reload` loads new code without a lost request"
         )
     if 0 < values["worker_timeout"] < LEAST_TIMEOUT:
-        raise UsageError(
+        raise ValueError(
             "worker_timeout takes 0 or at least %g seconds: on a busy machine "
             "a healthy worker may be silent for less" % LEAST_TIMEOUT
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
-import importlib
 import itertools
 import os
 import random
@@ -33,7 +32,7 @@ from . import _wsocket, log
 from .app import WSocketApp
 from .channel import Channel
 from .config import UsageError
-from .loader import load
+from .loader import import_module, load
 from .server import Server
 from .watch import Watcher, broken
 
@@ -60,8 +59,8 @@ class Task:
     generation: int
     reason: str
     workers: int
-    board: int  # its descriptor
-    place: int  # on the board
+    board: int = -1  # its descriptor
+    place: int = -1  # on the board
     hooks: Optional[str] = None
     max_requests: int = 0
     max_memory: int = 0
@@ -177,7 +176,7 @@ class Worker:
             target=self._keep, name="wsocket-keeper", daemon=True
         ).start()
         if self.task.hooks:
-            self._hooks = importlib.import_module(self.task.hooks)
+            self._hooks = import_module(self.task.hooks)
         self._call_hook("post_fork")
         log.show(
             self.task.options.get("log_level"),

@@ -127,9 +127,11 @@ class Program:
     on standard output all of it at once. Both are read, so that it may say
     more than a pipe holds."""
 
-    def __init__(self, *args, cwd, command=("-m", "wsocket")):
+    def __init__(
+        self, *args, cwd, command=("-m", "wsocket"), executable=sys.executable
+    ):
         self.process = subprocess.Popen(
-            [sys.executable, *command, *args],
+            [executable, *command, *args],
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,5 +1,7 @@
 """wsocket.plan: what the supervisor decides, case by case."""
 
+import json
+
 import pytest
 from plan_world import World
 
@@ -464,6 +466,34 @@ def test_a_worker_that_is_taken_away_during_a_reload_is_not_replaced():
     world.finish()
     assert sorted(p.slot for p in world.living.values()) == [1, 2]
     assert world.said("reload: done")
+
+
+# ------------------------------------------------------------------ upgrade
+
+
+def test_another_process_image_goes_on_with_the_workers_and_replaces_them():
+    before = up(workers=3)
+    before.ask("fewer")  # one drains
+    assert before.plan.is_quiet()
+    state = json.loads(json.dumps(before.plan.state()))
+    world = World(workers=3)  # its own workers are forgotten
+    world.plan = plan.Plan(world.settings)
+    world.now, world.living = before.now, before.living
+    world.do(world.plan.restore(state, world.now))
+    assert world.plan.state_text() == "2 workers, generation 1"
+    world.boot_all()
+    world.finish()
+    assert {p.generation for p in world.living.values()} == {2}
+    assert len(world.living) == 2 and world.said("reload (upgrade)")
+
+
+def test_there_is_no_upgrade_while_workers_boot_or_are_replaced():
+    world = World(workers=1)
+    assert not world.plan.is_quiet()
+    world.boot_all()
+    assert world.plan.is_quiet()
+    world.reload()
+    assert not world.plan.is_quiet()
 
 
 # --------------------------------------------------------------- recycling

@@ -4,7 +4,6 @@ import pytest
 
 import wsocket
 from wsocket import _wsocket, cli, processes
-from wsocket.config import UsageError
 
 
 def test_without_workers_and_reload_there_is_no_supervisor():
@@ -40,7 +39,7 @@ def test_every_such_option_has_a_value_by_default():
     ],
 )
 def test_what_contradicts_itself_is_refused(options, text):
-    with pytest.raises(UsageError, match=text):
+    with pytest.raises(ValueError, match=text):
         processes.split(options)
 
 

@@ -548,6 +548,55 @@ def test_a_hook_ready_that_fails_is_a_failed_start(site):
     assert "no database" in site.said
 
 
+def test_the_supervisor_calls_child_exit_of_master_hooks(site):
+    site.write(
+        "def child_exit(worker, status):\n"
+        "    with open('exits.log', 'a') as file:\n"
+        "        print(worker.id, worker.reason, status, file=file)\n"
+        "    raise LookupError('sorry')\n",
+        "light.py",
+    )
+    site.up("--master-hooks", "light")
+    os.kill(site.wait_workers(2)[0], signal.SIGKILL)
+    site.wait_said("(crash)")
+    assert "1 start 9\n" in (site.folder / "exits.log").read_text() or (
+        "2 start 9\n" in (site.folder / "exits.log").read_text()
+    )
+    assert "the hook child_exit has failed: LookupError('sorry')" in site.said
+    site.get()
+
+
+def test_a_kill_for_want_of_memory_is_known_by_the_counter(tmp_path):
+    from wsocket.report import OutOfMemory
+
+    path = tmp_path / "memory.events"
+    path.write_text("low 0\noom 3\noom_kill 1\n")
+    watch = OutOfMemory(str(path))
+    assert not watch.has_struck()
+    path.write_text("low 0\noom 4\noom_kill 2\n")
+    assert watch.has_struck() and not watch.has_struck()
+    assert not OutOfMemory(str(tmp_path / "none")).has_struck()
+
+
+def test_an_error_log_that_cannot_be_written_is_told_at_the_start(site):
+    site.start("--error-logfile", "/no/such/folder/log")
+    assert site.program.wait() == 2
+    assert "/no/such/folder/log" in site.said
+    assert "Traceback" not in site.said
+
+
+def test_a_reload_whose_log_cannot_be_written_fails(site):
+    path = site.folder / "site.toml"
+    text = '[wsocket]\napp = "site_app:app"\nworkers = 2\nport = 0\n'
+    path.write_text(text)
+    site.program = site._program("--config", str(path)).wait_started()
+    path.write_text(text + 'error_logfile = "/no/such/folder/log"\n')
+    site.signal("SIGHUP")
+    site.wait_said("FAILED")
+    assert "/no/such/folder/log" in site.said
+    site.get()
+
+
 def test_exactly_one_worker_is_the_first_and_another_follows_it(either):
     either.write(APP.replace(
         "import os, sys", "from wsocket import worker\nimport os, sys"
@@ -674,6 +723,91 @@ def test_nonsense_at_the_control_socket_does_no_harm(site, tmp_path):
     for client in silent:
         client.close()
     site.get()
+
+
+# ------------------------------------------------------------------- upgrade
+
+
+def test_an_upgrade_keeps_pid_and_port_and_replaces_the_workers(either, tmp_path):
+    path, unix = str(tmp_path / "control"), tmp_path / "s.sock"
+    os.chmod(tmp_path, 0o700)
+    either.program = either._program(
+        "--bind", "127.0.0.1:0", "--bind", "unix:%s" % unix, "--workers", "2",
+        "--control", path, "--access-logfile", "none", "site_app:app",
+    ).wait_started()
+    pids = either.wait_workers(2)
+    with Raw(either.program.port) as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")
+        time.sleep(0.2)
+        either.write(APP.replace("VERSION = 1", "VERSION = 2"))
+        assert command("upgrade", "--control", path).returncode == 0
+        assert client.response()[0] == 200
+    either.wait_said("reload: done")
+    assert either.get()[1] == 2
+    assert not set(either.wait_workers(2)) & set(pids)
+    report = json.loads(command("status", "--control", path).stdout)
+    assert report["pid"] == either.pid and report["generation"] == 2
+    either.signal("SIGUSR2")  # and once more
+    either.wait_said("reload: done", 2)
+    either.signal("SIGTERM")
+    assert either.program.wait() == 0
+    assert not unix.exists() and not os.path.exists(path)
+
+
+@pytest.mark.slow
+def test_an_upgrade_finds_the_release_that_a_link_points_to_now(site, tmp_path):
+    for n in "1", "2":
+        (tmp_path / n).mkdir()
+        (tmp_path / n / "site_app.py").write_text(
+            APP.replace("VERSION = 1", "VERSION = " + n)
+        )
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path / "1")
+    site.program = site._program(
+        "-c", "cd %s && exec %s -m wsocket --port 0 --workers 2 --access-logfile "
+        "none site_app:app" % (current, sys.executable),
+        command=(), cwd=tmp_path, executable="/bin/sh",
+    ).wait_started()
+    assert site.get()[1] == 1
+    current.unlink()
+    current.symlink_to(tmp_path / "2")
+    site.signal("SIGUSR2")
+    site.wait_said("reload: done")
+    assert site.get()[1] == 2
+
+
+def test_an_upgrade_whose_trial_fails_changes_nothing(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    pids = site.wait_workers(2)
+    site.write("1 / 0\n")
+    done = command("upgrade", "--control", path)
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stderr
+    assert "upgrade: FAILED; nothing has changed" in site.said
+    assert site.workers() == pids and site.get()[1] == 1
+
+
+def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
+    site, tmp_path, monkeypatch
+):
+    """Its package is there for the trial, and gone when it takes over."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'WSOCKET_AGAIN' in os.environ or 'again.py' in ' '.join(\n"
+        "        getattr(sys, 'orig_argv', [])):\n"
+        "    sys.modules['wsocket'] = None\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    site.up()
+    pids = site.wait_workers(2)
+    site.signal("SIGUSR2")
+    site.wait_said("nobody replaces them")
+    assert site.workers() == pids
+    site.get()
+    site.signal("SIGTERM")
+    assert site.program.wait() == 1
+    assert not any(is_there(pid) for pid in pids)
 
 
 # ------------------------------------------------------------------- notify

@@ -1,0 +1,111 @@
+"""What the workers of each generation get: options, and listening sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from . import plan, worker
+from .addresses import Addresses
+from .lines import Lines
+from .processes import Processes, value
+
+Read = Callable[[], tuple[Optional[str], dict[str, Any], Processes]]
+
+
+@dataclass
+class Deployed:
+    """One configuration."""
+
+    app: Optional[str]  # None: the demo
+    options: dict[str, Any]  # of the server
+    processes: Processes
+    keys: list[str]  # of its addresses
+    lines: Lines  # the log of the supervisor
+
+
+class Deployment:
+    """The configuration that holds, and during a reload the next one.
+
+    ``read()`` returns the application's name, the options of the server and
+    those of the processes: at the start, and again at each reload.
+    """
+
+    def __init__(self, read: Read, addresses: Addresses) -> None:
+        self._read = read
+        self.addresses = addresses
+        self.now = self._open()
+        self._next: Optional[Deployed] = None
+
+    def _open(self) -> Deployed:
+        app, options, processes = self._read()
+        lines = Lines(options)
+        keys = self.addresses.open(options)
+        return Deployed(app, options, processes, keys, lines)
+
+    def prepare(self) -> None:
+        """Read the next configuration and bind its addresses. UsageError or
+        OSError: nothing has changed."""
+        self._next = self._open()
+
+    def commit(self) -> None:
+        """Let the next configuration hold; addresses that it does not have stay
+        until settle()."""
+        if self._next is not None:
+            self.now.lines.close()
+            self.now, self._next = self._next, None
+
+    def discard(self) -> None:
+        if self._next is not None:
+            self._next.lines.close()
+            self._next = None
+        self.settle()
+
+    def settle(self) -> None:
+        """Close the addresses that are in no configuration."""
+        self.addresses.keep(self.now.keys)
+
+    def urls(self) -> list[str]:
+        return self.addresses.urls(self.now.keys)
+
+    def settings(self) -> plan.Settings:
+        options, processes = self.now.options, self.now.processes
+        return plan.Settings(
+            workers=processes.workers,
+            boot_timeout=processes.boot_timeout,
+            worker_timeout=processes.worker_timeout,
+            # Who develops does not wait for WebSockets of the old code.
+            graceful_timeout=(
+                1.0 if processes.reload else value("graceful_timeout", options)
+            ),
+            retire_timeout=processes.retire_timeout,
+            stop_delay=value("stop_delay", options),
+            patient=processes.reload,
+        )
+
+    def task(
+        self, start: plan.Start, is_next: bool, workers: int
+    ) -> worker.Task:
+        """Return what a worker has to do, but for its place on the board."""
+        at = self._next if is_next and self._next is not None else self.now
+        options = {
+            k: v for k, v in at.options.items() if k not in ("host", "port")
+        }
+        options["bind"] = ["fd:%d" % fd for fd in self.addresses.fds(at.keys)]
+        of = at.processes
+        watch = {"dirs": of.reload_dirs, "patterns": of.reload_patterns}
+        return worker.Task(
+            app=at.app,
+            options=options,
+            slot=start.slot,
+            generation=start.generation,
+            reason=start.reason,
+            workers=workers,
+            hooks=of.hooks,
+            max_requests=of.max_requests,
+            max_memory=of.max_memory,
+            max_age=of.max_age,
+            max_jitter=of.max_jitter,
+            watch=watch if of.reload else None,
+        )

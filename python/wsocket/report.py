@@ -1,0 +1,82 @@
+"""What a supervisor says about itself: its first line, and its status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any, Optional
+
+from . import _wsocket, plan
+
+EVENTS = "/sys/fs/cgroup/memory.events"
+
+
+def first_line(app: Optional[str], urls: list[str], state: str) -> str:
+    return (
+        "wsocket %s serves %s on %s with %s, PID %d (kill -HUP %d reloads, "
+        "Ctrl-C stops it)"
+        % (
+            _wsocket.__version__,
+            app or "a demo",
+            " and ".join(urls),
+            state.partition(",")[0],
+            os.getpid(),
+            os.getpid(),
+        )
+    )
+
+
+def status(
+    app: Optional[str],
+    urls: list[str],
+    what: plan.Plan,
+    connections: Callable[[int], int],
+    now: float,
+) -> dict[str, Any]:
+    """What `wsocket status` prints; connections() takes the id of a worker."""
+    return {
+        "version": _wsocket.__version__,
+        "pid": os.getpid(),
+        "application": app,
+        "addresses": urls,
+        "generation": what.generation,
+        "workers": len(what.slots),
+        "serving": what.serving(),
+        "code_is_bad": what.code_is_bad,
+        "processes": [
+            {
+                "slot": w.slot,
+                "pid": w.pid,
+                "generation": w.generation,
+                "state": "hung" if w.hung else w.phase.value,
+                "reason": w.reason,
+                "seconds": round(now - w.started, 1),
+                "connections": connections(w.id),
+            }
+            for w in what.workers.values()
+        ],
+    }
+
+
+class OutOfMemory:
+    """Tell whether the kernel has killed a process of this control group."""
+
+    def __init__(self, path: str = EVENTS) -> None:
+        self._path = path
+        self._before = self._read()
+
+    def has_struck(self) -> bool:
+        """Return True if there are more such kills than at the last call."""
+        now, before = self._read(), self._before
+        self._before = now
+        return now > before
+
+    def _read(self) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            with open(self._path, encoding="ascii") as file:
+                for line in file:
+                    name, _, number = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(number)
+        return 0
