@@ -63,7 +63,9 @@ class Lines:
         try:
             # A pipe that has room for PIPE_BUF takes so much without waiting.
             for start in range(0, len(data), select.PIPE_BUF):
-                if not select.select([], [self._fd], [], 0)[1]:
+                poll = select.poll()
+                poll.register(self._fd, select.POLLOUT)
+                if not poll.poll(0):
                     raise BlockingIOError
                 os.write(self._fd, data[start : start + select.PIPE_BUF])
         except OSError:

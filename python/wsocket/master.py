@@ -7,7 +7,6 @@ It has one thread, never imports the application, and decides nothing: it tells
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import select
@@ -21,7 +20,7 @@ from typing import Any, Optional
 
 from . import _wsocket, pidfile, plan, spawn, worker
 from .addresses import Addresses
-from .channel import Channel
+from .children import Children, wait_for_strangers
 from .config import UsageError
 from .control import Control
 from .deployment import Deployment, Read
@@ -43,13 +42,6 @@ ORDERS = {
 SIGNALS = (
     "SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2 SIGTTIN SIGTTOU SIGCHLD"
 ).split()
-
-
-@dataclass
-class Child:
-    pid: int
-    place: int  # on the board
-    channel: Optional[Channel]
 
 
 class Master:
@@ -76,36 +68,15 @@ class Master:
         if processes.master_hooks is not None:
             hooks = import_module(processes.master_hooks)
             self._hook = getattr(hooks, "child_exit", None)
-        self._children: dict[int, Child] = {}
+        self._children = Children(processes.workers, self._state)
         self._status: Optional[int] = None
         self._control: Optional[Control] = None
-        self._board = self._make_board(processes.workers)
         self._memory = OutOfMemory()
         self._queue: deque[plan.Action] = deque()
         self._is_busy = False
         self._told_threads = False
         self._is_up = False
         self.plan = plan.Plan(self._deployment.settings())
-
-    def _make_board(self, workers: int) -> _wsocket.Board:
-        """Make a board, or take over that of the version before an upgrade, with
-        the workers that have it."""
-        if self._state is None:
-            return _wsocket.Board(workers)
-        places = True
-        try:
-            board = _wsocket.Board(fd=self._state["board"])
-        except OSError:  # its layout is another one
-            os.close(self._state["board"])
-            board, places = _wsocket.Board(workers), False
-        for known in self._state["children"]:
-            channel = None
-            if known["channel"] is not None:
-                channel = Channel.of(known["channel"])
-                channel.set_blocking(False)
-            place = known["place"] if places else -1
-            self._children[known["id"]] = Child(known["pid"], place, channel)
-        return board
 
     # ------------------------------------------------------------------ loop
 
@@ -158,16 +129,16 @@ class Master:
         """Wait for the next event, and handle all that have come."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
-        for child in self._children.values():
-            if child.channel is not None:
-                poll.register(child.channel.fileno(), select.POLLIN)
-        for fd in self._control.filenos() if self._control else ():
+        fds = self._children.channels()
+        if self._control is not None:
+            fds += self._control.filenos()
+        for fd in fds:
             poll.register(fd, select.POLLIN)
         poll.poll(self._patience())
         # Messages come first, then ends of processes, and the clock last: who
         # has answered in time is never taken for late.
-        for id in list(self._children):
-            self._hear(id)
+        for id, message in self._children.messages():
+            self._on_message(id, message)
         numbers = b""
         with contextlib.suppress(BlockingIOError):
             numbers = os.read(self._woken, 4096)
@@ -195,20 +166,6 @@ class Master:
         due = min((at for at in times if at is not None), default=None)
         return None if due is None else max(0, int((due - now) * 1000) + 1)
 
-    def _hear(self, id: int) -> None:
-        """Take the messages of a worker."""
-        child = self._children[id]
-        while child.channel is not None:
-            try:
-                received = child.channel.receive()
-            except BlockingIOError:
-                return
-            if received is None:
-                child.channel.close()
-                child.channel = None
-                return
-            self._on_message(id, received[0])
-
     def _on_message(self, id: int, message: dict[str, Any]) -> None:
         now, what = time.monotonic(), message.get("is")
         if what == "ready":
@@ -223,32 +180,20 @@ class Master:
             self._do(self.plan.reload(now, message["text"]))
 
     def _reap(self) -> None:
-        """Wait for the children that have ended. Process 1 also gets those whose
-        parents have ended: nobody else waits for them."""
-        for id, child in list(self._children.items()):
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid == 0:
-                continue
-            self._hear(id)
-            del self._children[id]
+        """Handle the ends of children."""
+        for id, pid, status, messages in self._children.ended():
+            for message in messages:
+                self._on_message(id, message)
             how = spawn.ended(status)
             if how == "by SIGKILL" and self._memory.has_struck():
                 how += ": out of memory"
-            if child.place >= 0:
-                self._board.clear(child.place)
-            if status != 0:
-                # It may have been woken for a connection that it did not take.
-                self._order_all("accept")
-            if child.channel is not None:
-                child.channel.close()
-            self._call_hook(id, child.pid, status)
+            self._call_hook(id, pid, status)
             self._do(self.plan.exited(id, how, time.monotonic()))
-        while os.getpid() == 1:
-            try:
-                if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                    return
-            except ChildProcessError:
-                return
+        if os.getpid() == 1:
+            ours = self._children.pids()
+            if self._upgrade is not None:
+                ours.add(self._upgrade.pid)
+            wait_for_strangers(ours)
 
     def _commands(self) -> list[str]:
         if self._control is None:
@@ -276,15 +221,9 @@ class Master:
             deployment.now.app,
             deployment.urls(),
             self.plan,
-            self._connections,
+            self._children.connections,
             time.monotonic(),
         )
-
-    def _connections(self, id: int) -> int:
-        child = self._children.get(id)
-        if child is None or child.place < 0:
-            return 0
-        return int(self._board.slot(child.place)["connections"])
 
     def _call_hook(self, id: int, pid: int, status: int) -> None:
         gone = self.plan.workers.get(id)
@@ -312,7 +251,7 @@ class Master:
             self._do(self.plan.fewer(now))
         elif number == signal.SIGUSR1:
             self._deployment.now.lines.reopen()
-            self._order_all("reopen")
+            self._children.order_all("reopen")
         elif number == signal.SIGUSR2:
             self._begin_upgrade(now)
 
@@ -341,36 +280,23 @@ class Master:
             self._fail_upgrade(why)
         if not self._upgrade.is_good or not self.plan.is_quiet():
             return
-        channels = {
-            id: child.channel.fileno() if child.channel is not None else None
-            for id, child in self._children.items()
-        }
         addresses = self._deployment.addresses.all_fds()
         state = {
             "addresses": addresses,
-            "board": self._board.fileno(),
-            "children": [
-                {"id": id, "pid": c.pid, "place": c.place, "channel": channels[id]}
-                for id, c in self._children.items()
-            ],
             "plan": self.plan.state(),
+            **self._children.state(),
         }
-        fds = [fd for fd in channels.values() if fd is not None]
+        fds = self._children.fds()
         fds += [fd for found in addresses.values() for fd in found]
         self._say("info", "upgrade: the new version works; it takes over")
         self._answer("upgrade", "ok: the new version takes over")
         try:
-            self._upgrade.execute(state, [self._board.fileno(), *fds])
+            self._upgrade.execute(state, fds)
         except OSError as exc:
             self._fail_upgrade(str(exc))
 
     def _say(self, level: str, text: str) -> None:
         self._deployment.now.lines.write(level, text)
-    def _order_all(self, what: str) -> None:
-        for child in self._children.values():
-            if child.channel is not None:
-                child.channel.send({"order": what})
-
     # --------------------------------------------------------------- actions
 
     def _do(self, actions: list[plan.Action]) -> None:
@@ -391,27 +317,31 @@ class Master:
             action.generation > self.plan.generation,
             len(self.plan.slots),
         )
+        others = spawn.threads_besides()
+        if others and not self._told_threads:
+            self._told_threads = True
+            self._say(
+                "warning",
+                "a thread runs in the supervisor (%s), so workers are started "
+                "as programs, which takes longer than a fork"
+                % ", ".join(others),
+            )
+        programs = os.environ.get("WSK_TEST_WORKERS") == "exec"
         try:
-            task.board, task.place = self._board.fileno(), self._free_place()
-            pid, channel = self._make_process(task)
+            pid = self._children.start(
+                action.id, task, bool(others) or programs, self._close_ours
+            )
         except OSError as exc:
             why = exc.strerror or str(exc)
             self._do(self.plan.not_forked(action.id, why, time.monotonic()))
-            return
-        channel.set_blocking(False)
-        self._children[action.id] = Child(pid, task.place, channel)
-        self._do(self.plan.forked(action.id, pid, time.monotonic()))
+        else:
+            self._do(self.plan.forked(action.id, pid, time.monotonic()))
 
     def _do_order(self, action: plan.Order) -> None:
-        child = self._children.get(action.id)
-        if child is not None and child.channel is not None:
-            # One that reads nothing is found by its deadline.
-            child.channel.send({"order": action.what, **action.details})
+        self._children.order(action.id, action.what, **action.details)
 
     def _do_kill(self, action: plan.Kill) -> None:
-        child = self._children.get(action.id)
-        if child is not None:  # it has not been waited for
-            os.kill(child.pid, getattr(signal, "SIG" + action.signal))
+        self._children.kill(action.id, action.signal)
 
     def _do_prepare(self, action: plan.Prepare) -> None:
         try:
@@ -435,7 +365,7 @@ class Master:
         if action.why:
             self._answer("reload", "failed: " + action.why)
             if self._deployment.now.processes.reload:
-                self._order_all("accept")  # it waits for the new code
+                self._children.order_all("accept")  # it waits for the new code
         self._deployment.discard()
 
     def _do_notify(self, action: plan.Notify) -> None:
@@ -469,36 +399,10 @@ class Master:
         self._answer("stop", "ok: stopped")
         self._status = action.status
 
-    # ------------------------------------------------------------- processes
-
-    def _free_place(self) -> int:
-        taken = {child.place for child in self._children.values()}
-        for place in range(len(self._board)):
-            if place not in taken:
-                return place
-        raise OSError(errno.EAGAIN, "all places of the board are taken")
-
-    def _make_process(self, task: worker.Task) -> tuple[int, Channel]:
-        others = spawn.threads_besides()
-        if others and not self._told_threads:
-            self._told_threads = True
-            self._say(
-                "warning",
-                "a thread runs in the supervisor (%s), so workers are started "
-                "as programs, which takes longer than a fork"
-                % ", ".join(others),
-            )
-        if others or os.environ.get("WSK_TEST_WORKERS") == "exec":
-            return spawn.as_program(task)
-        return spawn.by_fork(task, self._close_ours)
-
     def _close_ours(self) -> None:
         """In a worker, close what is the supervisor's alone."""
         os.close(self._woken)
         os.close(signal.set_wakeup_fd(-1))
-        for child in self._children.values():
-            if child.channel is not None:
-                child.channel.close()
         if self._control is not None:
             self._control.close(unlink=False)
         self._notifier.close()

@@ -29,19 +29,19 @@ class Upgrade:
         self._args = args
         self._environ = environ  # what was taken out of it at the start
         self._home = home()
-        self._pid = 0
+        self.pid = 0
         self._deadline = 0.0
         self._path = ""  # of the new version's again.py
         self.is_good = False
 
     def begin(self, deadline: float) -> None:
         """Start the trial, if none is under way."""
-        if self._pid or self.is_good:
+        if self.pid or self.is_good:
             return
         self._said, self._found = (tempfile.TemporaryFile() for _ in range(2))
         self._deadline = deadline
         self._go_home()
-        self._pid = os.posix_spawn(
+        self.pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "wsocket", FLAG, *self._args],
             os.environ,
@@ -60,20 +60,20 @@ class Upgrade:
         """When result() is due, besides the end of a child."""
         if self.is_good:
             return now + WAIT
-        return self._deadline if self._pid else None
+        return self._deadline if self.pid else None
 
     def result(self, now: float) -> Optional[str]:
         """Return why the new version does not work, once that is known. If it
         works ``is_good`` becomes true."""
-        if not self._pid:
+        if not self.pid:
             return None
-        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid == 0:
             if now >= self._deadline:
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
                 self._deadline = now + WAIT
             return None
-        self._pid = 0
+        self.pid = 0
         with self._said as said, self._found as found:
             said.seek(0)
             found.seek(0)

@@ -41,7 +41,7 @@ Application = Callable[..., Iterable[bytes]]
 BOOT_FAILED = 3  # exit status of a worker that never got ready
 STUCK = 1  # handlers still ran after graceful_timeout
 LAST_SECONDS = 5  # that functions of atexit may take while handlers are stuck
-LOOK = 10.0  # seconds between two looks at memory and age
+LOOK = 10000  # milliseconds between two looks at memory and age
 
 # A worker heeds orders of its channel. These signals reach it only because a
 # terminal sends them to the whole group, or by mistake. They get an empty
@@ -270,17 +270,18 @@ class Worker:
         then drain, and leave the port to others."""
         patience = LOOK if self.task.max_age or self.task.max_memory else None
         while True:
-            waiting: list[Any] = [self._channel]
+            poll = select.poll()
+            poll.register(self._channel, select.POLLIN)
             if self._probe is not None:
-                waiting.append(self._probe)
-            found = select.select(waiting, [], [], patience)[0]
+                poll.register(self._probe, select.POLLIN)
+            found = [fd for fd, _ in poll.poll(patience)]
             if not found:
                 self._look()
-            if self._probe is not None and self._probe in found:
+            if self._probe is not None and self._probe.fileno() in found:
                 self._probe.close()
                 self._probe = None
                 self._channel.send({"is": "alive", "what": "loop"})
-            if self._channel not in found:
+            if self._channel.fileno() not in found:
                 continue
             received = self._channel.receive()
             if received is None:

@@ -1,5 +1,7 @@
 """wsocket.plan under random events: what holds whatever happens."""
 
+import os
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -198,8 +200,11 @@ class Supervised(RuleBasedStateMachine):
         assert self.world.status in (0, 1, 3)
 
 
-# Each is up to 50 events long.
+# Each is up to 50 events long. More of them find what is rare:
+# PLAN_EXAMPLES=100000 pytest tests/python/test_plan_random.py
 Supervised.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=50, deadline=None
+    max_examples=int(os.environ.get("PLAN_EXAMPLES", "60")),
+    stateful_step_count=50,
+    deadline=None,
 )
 TestRandomEvents = Supervised.TestCase

@@ -303,6 +303,48 @@ def test_a_stopped_supervisor_kills_nobody_when_it_goes_on(site):
     assert site.workers() == pids and "hangs" not in site.said
 
 
+def can_be_process_1():
+    try:
+        return subprocess.run(
+            ["unshare", "--pid", "--fork", "true"], timeout=PATIENCE
+        ).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not can_be_process_1(), reason="takes a PID namespace")
+def test_process_1_waits_for_orphans_and_heeds_signals(site):
+    """Of a container: each request leaves an orphan behind."""
+    site.write(APP.replace(
+        'path = environ["PATH_INFO"]\n',
+        'path = environ["PATH_INFO"]\n'
+        '    if path == "/orphan":\n'
+        '        import subprocess\n'
+        '        subprocess.Popen(["sh", "-c", "true & exec true"]).wait()\n',
+        1,
+    ))
+    site.program = site._program(
+        "--pid", "--fork", "--kill-child", sys.executable, "-m", "wsocket",
+        "--workers", "2", "--port", "0", "--access-logfile", "none",
+        "site_app:app", command=(), executable="unshare",
+    ).wait_started()
+    assert "PID 1 " in site.said
+    (supervisor,) = site.workers()  # of unshare
+    for _ in range(20):
+        site.get("/orphan")
+
+    def children():
+        path = "/proc/%d/task/%d/children" % (supervisor, supervisor)
+        with open(path, encoding="ascii") as file:
+            return file.read().split()
+
+    site.eventually(lambda: len(children()) == 2)
+    os.kill(supervisor, signal.SIGHUP)
+    site.wait_said("reload: done")
+    os.kill(supervisor, signal.SIGTERM)
+    assert site.program.wait() == 0
+
+
 def test_workers_of_a_killed_supervisor_drain_and_free_the_port(either):
     either.up()
     pids = either.wait_workers(2)
