@@ -493,6 +493,29 @@ def test_a_board_is_made_or_opened():
             method(None)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
+def test_boards_and_handed_connections_leave_no_descriptor_behind():
+    def round_trip():
+        board = _wsocket.Board(1)
+        again = _wsocket.Board(fd=os.dup(board.fileno()))
+        server = quiet()
+        server.set_board(again, 0)
+        server.start()
+        for _ in range(5):
+            ours, theirs = socket.socketpair()
+            server.adopt(theirs.detach())
+            assert talk(ours) == b"HTTP/1.1 200 OK"
+            ours.close()
+        server.stop(1)
+        assert server.join(PATIENCE)
+
+    round_trip()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        round_trip()
+    Service.until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
 def test_the_cpus_are_at_most_those_of_the_machine():
     assert 1 <= _wsocket.cpus() <= os.cpu_count()
 
