@@ -28,44 +28,13 @@ static int WebSocket_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-struct ext_ws_rare *ext_ws_rare(WebSocketObject *self)
-{
-    if (self->rare == NULL)
-        self->rare = PyMem_Calloc(1, sizeof(*self->rare));
-    if (self->rare == NULL)
-        PyErr_NoMemory();
-    return self->rare;
-}
-
-static void clear_rare(struct ext_ws_rare *rare)
-{
-    Py_CLEAR(rare->protocols);
-    Py_CLEAR(rare->extra);
-    Py_CLEAR(rare->on_ping);
-    Py_CLEAR(rare->on_pong);
-}
-
-/* Free them if they say nothing. */
-static void free_rare_if_unused(WebSocketObject *self)
-{
-    struct ext_ws_rare *rare = self->rare;
-
-    if (rare == NULL || rare->req != NULL || rare->protocols != NULL ||
-        rare->extra != NULL || rare->on_ping != NULL || rare->on_pong != NULL ||
-        rare->stream_lock != NULL)
-        return;
-    self->rare = NULL;
-    PyMem_Free(rare);
-}
-
 /* Keep the owner to the end: the site is its. */
 static int WebSocket_clear(PyObject *op)
 {
     WebSocketObject *self = WebSocket_CAST(op);
 
     Py_CLEAR(self->environ);
-    if (self->rare != NULL)
-        clear_rare(self->rare);
+    ext_ws_rare_clear(self);
     Py_CLEAR(self->app);
     Py_CLEAR(self->dict);
     return 0;
@@ -82,9 +51,7 @@ static void WebSocket_dealloc(PyObject *op)
     WebSocket_clear(op);
     if (self->conn != NULL)
         wsk_conn_unref(self->conn);
-    if (self->rare != NULL && self->rare->stream_lock != NULL)
-        PyThread_free_lock(self->rare->stream_lock);
-    PyMem_Free(self->rare);
+    ext_ws_rare_free(self);
     if (self->site != NULL)
         Py_DECREF(self->site->owner);
     type->tp_free(op);
@@ -180,11 +147,7 @@ void ext_websocket_end(PyObject *websocket, const PyObject *events)
 {
     WebSocketObject *self = WebSocket_CAST(websocket);
 
-    if (self->rare != NULL) {
-        self->rare->req = NULL;
-        Py_CLEAR(self->rare->extra);
-        free_rare_if_unused(self);
-    }
+    ext_ws_rare_end(self);
     /* environ and WebSocket hold each other, which ends here, unless events may
      * still ask for values that the application has put there. If it cannot
      * have put any, environ is not worth its memory: it is made again when they

@@ -46,9 +46,18 @@ typedef struct {
 
 #define WebSocket_CAST(op) ((WebSocketObject *)(op))
 
-/* Return the rare parts, made if there are none; NULL with an exception set.
- * Only ext_websocket_end() frees them, and not while a stream may need them. */
+/* Return the rare parts, made if there are none; NULL with an exception set. */
 struct ext_ws_rare *ext_ws_rare(WebSocketObject *self);
+
+/* Forget the objects in them. */
+void ext_ws_rare_clear(WebSocketObject *self);
+
+/* Free them, cleared. */
+void ext_ws_rare_free(WebSocketObject *self);
+
+/* Forget what belongs to the handler, which returns; free them if nothing is
+ * left. A stream may need them, and keeps them. */
+void ext_ws_rare_end(WebSocketObject *self);
 
 /* Return the request; NULL once the handler has returned, or for a client. */
 static inline wsk_request *ext_ws_request(const WebSocketObject *self)
