@@ -44,12 +44,13 @@
  *   race         on such a connection the FIN crossed the request: it was sent
  *                before the request reached the server, so no server could
  *                have known (RFC 9112 9.5). Shown by FIN with no octet of an
- *                answer, and either the FIN lay in our socket when send()
- *                returned, or the server's kernel answers the request by RST
- *                (it arrived after close()). A FIN without either is a loss:
- *                the request was there when the server closed. So is RST
- *                without FIN: the request lay unread in the server's socket.
- *                A new connection has no such excuse, it was never idle
+ *                answer, and either the FIN was here when send() returned and
+ *                did not acknowledge the request, or the server's kernel
+ *                answers the request by RST (it arrived after close()). A FIN
+ *                without either is a loss: the request was there when the
+ *                server closed. So is RST without FIN: the request lay unread
+ *                in the server's socket. A new connection has no such excuse,
+ *                since it was never idle
  *   unprocessed  requests pipelined behind an answer with Connection: close,
  *                which the server must not process (RFC 9112 9.6)
  *   refused      a connect that was refused; unconnected: any other failure
@@ -150,13 +151,21 @@ int socket_error(const struct client *c)
     return error;
 }
 
-uint8_t tcp_state(const struct client *c)
+static struct tcp_info tcp_info(const struct client *c)
 {
     struct tcp_info info = {0};
     socklen_t len = sizeof info;
 
     getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
-    return info.tcpi_state;
+    return info;
+}
+
+/* Return true if a FIN is here that does not acknowledge what was sent. */
+bool fin_crossed(const struct client *c)
+{
+    struct tcp_info info = tcp_info(c);
+
+    return info.tcpi_state == TCP_CLOSE_WAIT && info.tcpi_unacked > 0;
 }
 
 /* Close the connection; the client opens another after `ms`. */
@@ -276,7 +285,7 @@ static void happened(struct client *c, uint32_t events)
             connect_failed(c, error);
             return;
         }
-        if (error == 0 && tcp_state(c) == TCP_SYN_SENT)
+        if (error == 0 && tcp_info(c).tcpi_state == TCP_SYN_SENT)
             return;
         connected(c);
         /* Of a connection that was made and is gone, the error was taken. */

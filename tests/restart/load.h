@@ -85,7 +85,8 @@ struct client {
     unsigned answered; /* of these */
     unsigned served;   /* requests of the batches before, on this connection */
     size_t unsent;     /* octets of the upload that are still to be sent */
-    bool crossed;      /* the FIN was here when send() of the batch returned */
+    bool crossed;      /* a FIN from before the batch came was here when send()
+                          returned */
     bool was_reset;
     bool awaits_echo;
     /* The answer, or frame, that arrives: */
@@ -129,7 +130,7 @@ int64_t in(int64_t ms);
 int64_t timeout_ms(void);
 bool is_websocket(const struct client *c);
 int socket_error(const struct client *c);
-uint8_t tcp_state(const struct client *c);
+bool fin_crossed(const struct client *c);
 void finish(struct client *c, int64_t ms);
 
 /* talk.c: what is said on a connection, and how it ends */

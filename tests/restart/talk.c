@@ -6,7 +6,6 @@
 #include "load.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,7 +240,7 @@ void ask(struct client *c)
     c->limit = in(timeout_ms());
     c->due = c->unsent > 0 || c->kind == READER ? in(TICK_MS) : 0;
     if (c->served > 0)
-        c->crossed = tcp_state(c) == TCP_CLOSE_WAIT;
+        c->crossed = fin_crossed(c);
 }
 
 void upload_slice(struct client *c)
