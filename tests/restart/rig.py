@@ -300,7 +300,7 @@ SERVERS = {
     "uvicorn": (uvicorn(), SINGLE, ("uvicorn[standard]",)),
     "uvicorn, 2 workers": (
         uvicorn("--workers", "2"), ("hup",), ("uvicorn[standard]",)),
-    "granian": (granian(), ("alone", "last"), ("granian",)),
+    "granian": (granian(), ("alone",), ("granian",)),
     "granian, 2 workers": (
         granian("--workers", "2"), ("hup",), ("granian",)),
 }
