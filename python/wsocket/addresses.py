@@ -34,6 +34,15 @@ class Addresses:
                 with contextlib.suppress(OSError):
                     self._files[key] = (path[5:], os.stat(path[5:]).st_ino)
 
+    def to_store(self) -> dict[str, list[int]]:
+        """What may be stored with systemd, by names. It has its own anyway."""
+        found = {}
+        for key, server in self._held.items():
+            name = config.name_of_stored(key)
+            if name is not None and not key.startswith("fd:"):
+                found[name] = server.fds
+        return found
+
     def all_fds(self) -> dict[str, list[int]]:
         return {key: server.fds for key, server in self._held.items()}
 

@@ -128,8 +128,9 @@ def supervise(
     listening = {k: v for k, v in os.environ.items() if k in LISTEN}
     notifier = Notifier.from_environment(os.environ)
     upgrade = Upgrade(words, {**listening, **notifier.environ})
+    stored = config.stored(os.environ)
     try:
-        return Master(source.read, notifier, upgrade).run()
+        return Master(source.read, notifier, upgrade, stored).run()
     except OSError as exc:
         sys.exit("wsocket: error: %s" % (exc.strerror or exc))
 

@@ -23,6 +23,7 @@ from . import _wsocket
 from ._hints import hint_for
 
 PREFIX = "WSOCKET_"
+STORED = "wsocket-"  # begins the names of sockets that systemd keeps for us
 NAMES = [name for name, *_ in _wsocket.options()]
 OTHERS = ["app", "config"]  # variables of the environment, besides the options
 LONGEST = 64  # characters of an unknown name to compare and show
@@ -250,12 +251,40 @@ def inherited(environ: Any, pid: Optional[int] = None) -> list[str]:
     """
     if environ.get("LISTEN_PID") != str(pid or os.getpid()):
         return []
+    kept = {fd for fds in stored(environ, pid).values() for fd in fds}
     count = environ.get("LISTEN_FDS", "0")
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)
     if not re.fullmatch("[0-9]{1,6}", count):
         raise UsageError("LISTEN_FDS takes a number, not %r" % count)
-    return ["fd:%d" % (3 + i) for i in range(int(count))]
+    fds = range(3, 3 + int(count))
+    return ["fd:%d" % fd for fd in fds if fd not in kept]
+
+
+def stored(environ: Any, pid: Optional[int] = None) -> dict[str, list[int]]:
+    """Return the sockets that a supervisor which was killed has stored with
+    systemd (FDSTORE in sd_notify(3)), by the address that they are for.
+
+        stored({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1",
+                "LISTEN_FDNAMES": "wsocket-127.0.0.1|80"})
+        # {"127.0.0.1:80": [3]}
+    """
+    found: dict[str, list[int]] = {}
+    if environ.get("LISTEN_PID") == str(pid or os.getpid()):
+        names = environ.get("LISTEN_FDNAMES", "").split(":")
+        for fd, name in enumerate(names, 3):
+            if name.startswith(STORED):
+                key = name[len(STORED) :].replace("|", ":")
+                found.setdefault(key, []).append(fd)
+    return found
+
+
+def name_of_stored(key: str) -> Optional[str]:
+    """Return the name under which systemd stores sockets; None: it cannot. A
+    name may hold no colon."""
+    name = STORED + key.replace(":", "|")
+    fits = len(name) < 256 and name.isascii() and name.isprintable()
+    return name if fits and "|" not in key else None
 
 
 def add_inherited(options: dict[str, Any], environ: Any) -> list[str]:

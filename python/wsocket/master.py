@@ -55,14 +55,18 @@ class Master:
         read: Read,
         notifier: Notifier,
         upgrade: Optional[Upgrade] = None,
+        stored: Optional[dict[str, list[int]]] = None,
     ) -> None:
         self._notifier = notifier
         self._upgrade = upgrade
         self._state = inherited()
         addresses = Addresses()
-        if self._state is not None:
-            addresses.adopt(self._state["addresses"])
+        known = self._state["addresses"] if self._state else stored
+        addresses.adopt(known or {})
         self._deployment = Deployment(read, addresses)
+        if self._state is None:
+            self._deployment.settle()
+        notifier.store(addresses.to_store())
         processes = self._deployment.now.processes
         self._hook: Optional[Callable[[worker.Info, int], None]] = None
         if processes.master_hooks is not None:
@@ -145,8 +149,9 @@ class Master:
         self._reap()
         for number in numbers:
             self._on_signal(number)
-        for command in self._commands():
-            self._on_command(command)
+        if self._control is not None:
+            for command in self._control.commands(time.monotonic()):
+                self._on_command(command)
         self._upgrade_on()
         if self._notifier.watchdog and (self.plan.serving() or not self._is_up):
             self._notifier.alive()
@@ -195,21 +200,15 @@ class Master:
                 ours.add(self._upgrade.pid)
             wait_for_strangers(ours)
 
-    def _commands(self) -> list[str]:
-        if self._control is None:
-            return []
-        return self._control.commands(time.monotonic())
-
     def _on_command(self, command: str) -> None:
         """Do what a client of the control socket asks for. What takes time is
         answered when it is done."""
-        assert self._control is not None
         if command == "status":
-            self._control.answer(command, json.dumps(self._report()))
+            self._answer(command, json.dumps(self._report()))
         elif command in ORDERS:
             self._on_signal(getattr(signal, ORDERS[command]))
             if command not in ("reload", "stop", "upgrade"):
-                self._control.answer(command, "ok: " + self.plan.state_text())
+                self._answer(command, "ok: " + self.plan.state_text())
 
     def _answer(self, command: str, text: str) -> None:
         if self._control is not None:
@@ -358,6 +357,7 @@ class Master:
 
     def _do_settle(self, action: plan.Settle) -> None:
         self._deployment.settle()
+        self._notifier.store(self._deployment.addresses.to_store())
         if not self.plan.again:
             self._answer("reload", "ok: " + self.plan.state_text())
 
@@ -390,6 +390,7 @@ class Master:
             notifier.status(action.text)
 
     def _do_refuse(self, action: plan.Refuse) -> None:
+        self._notifier.store({})  # nobody is to accept at them any more
         self._deployment.addresses.refuse()
 
     def _do_log(self, action: plan.Log) -> None:

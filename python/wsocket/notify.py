@@ -13,14 +13,15 @@ import os
 import re
 import socket
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Optional
 
 
 class Notifier:
     def __init__(self, address: Optional[str], watchdog: float = 0.0) -> None:
         self.watchdog = watchdog  # seconds between two signs of life, or 0
-        self.keeps_sockets = False  # whether FDSTORE is offered
+        self._keeps_sockets = False  # whether FDSTORE is offered
+        self._stored: set[str] = set()  # names of what the manager keeps
         self.environ: dict[str, str] = {}  # what was taken out, for an upgrade
         self._address = address
         self._socket: Optional[socket.socket] = None
@@ -53,7 +54,7 @@ class Notifier:
             address = ""
         notifier = cls(address or None, watchdog if address else 0.0)
         notifier.environ = taken
-        notifier.keeps_sockets = bool(re.fullmatch("[1-9][0-9]*", store))
+        notifier._keeps_sockets = bool(re.fullmatch("[1-9][0-9]*", store))
         return notifier
 
     def fileno(self) -> int:
@@ -100,8 +101,15 @@ class Notifier:
     def alive(self) -> None:
         self.send("WATCHDOG=1")
 
-    def store(self, name: str, fds: Sequence[int]) -> None:
-        """Let the manager keep listening sockets: it hands them to the next
-        supervisor if this one is killed."""
-        if self.keeps_sockets:
-            self.send("FDSTORE=1", "FDNAME=" + name, fds=fds)
+    def store(self, known: Mapping[str, Sequence[int]]) -> None:
+        """Let the manager keep listening sockets, if it offers to: it hands them
+        to the next supervisor if this one is killed, so that not even the
+        connections that wait are lost. Those of another name are forgotten."""
+        if not self._keeps_sockets:
+            return
+        wanted = {name: fds for name, fds in known.items() if fds}
+        for name in set(self._stored) - set(wanted):
+            self.send("FDSTOREREMOVE=1", "FDNAME=" + name)
+        for name in set(wanted) - set(self._stored):
+            self.send("FDSTORE=1", "FDNAME=" + name, fds=wanted[name])
+        self._stored = set(wanted)

@@ -128,11 +128,13 @@ class Program:
     more than a pipe holds."""
 
     def __init__(
-        self, *args, cwd, command=("-m", "wsocket"), executable=sys.executable
+        self, *args, cwd, command=("-m", "wsocket"), executable=sys.executable,
+        **more
     ):
         self.process = subprocess.Popen(
             [executable, *command, *args],
             cwd=cwd,
+            **more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

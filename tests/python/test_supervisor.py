@@ -887,6 +887,47 @@ def test_the_service_manager_is_told_what_is_true(site, tmp_path, monkeypatch):
         assert site.program.wait() == 0
 
 
+def test_systemd_keeps_the_sockets_of_a_supervisor_that_is_killed(
+    site, tmp_path, monkeypatch
+):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("FDSTORE", "8")
+        site.up()
+        kept = name = None
+        while kept is None:
+            text, fds, _, _ = socket.recv_fds(manager, 4096, 8)
+            if b"FDSTORE=1" in text:
+                kept, name = fds[0], text.partition(b"FDNAME=")[2].decode()
+        pids = site.wait_workers(2)
+        site.program.process.kill()
+        site.eventually(lambda: not any(is_there(pid) for pid in pids))
+        with Raw(site.program.port) as client:  # waits in the queue
+            client.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            # As systemd does: LISTEN_PID is known only in the new process.
+            again = site._program(
+                "-c", "import os, sys; os.dup2(%d, 3); os.environ.update("
+                "LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', "
+                "LISTEN_FDNAMES=%r); os.execv(sys.executable, [sys.executable, "
+                "'-m', 'wsocket', '--workers', '2', '--port', '0', "
+                "'--access-logfile', 'none', 'site_app:app'])" % (kept, name),
+                command=(), pass_fds=[kept],
+            ).wait_started()
+            assert client.response()[0] == 200
+        assert again.port == site.program.port
+        site.program = again
+        site.get()
+        site.signal("SIGTERM")
+        assert again.wait() == 0
+        heard = b""
+        while b"FDSTOREREMOVE=1\nFDNAME=" + name.encode() not in heard:
+            heard = manager.recv(4096)
+        os.close(kept)
+
+
 # -------------------------------------------------------------------- reload
 
 
