@@ -13,8 +13,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any, Optional
 
-MOST = 1 << 16  # bytes of a message
-LONGEST = 12000  # characters of a text in it, however they are encoded
+MOST = 1 << 18  # bytes of a message; the system lets fewer be sent
+LONGEST = 12000  # characters of a text in it, of at most 12 bytes each
 
 
 class Channel:

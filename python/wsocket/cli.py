@@ -20,7 +20,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from . import _wsocket, again, config, control, log, processes
+from . import _wsocket, config, control, log, processes
 from ._hints import hint_for
 from .config import UsageError
 from .loader import load
@@ -29,7 +29,7 @@ from .notify import Notifier
 from .processes import Processes
 from .run import serve
 from .server import Server
-from .upgrade import Upgrade
+from .upgrade import Upgrade, again_path
 
 # Seconds that functions of atexit may take while handlers are stuck.
 LAST_SECONDS = 5
@@ -98,7 +98,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         app = load(spec) if spec is not None else None
         server = make_server(app, options)
         if action == "upgrade":
-            print(again.__file__)
+            print(again_path())
             return
     except UsageError as exc:
         parser.error(str(exc))
@@ -208,6 +208,25 @@ def make_parser() -> argparse.ArgumentParser:
         help="TOML file with a table [wsocket]; the environment "
         "(WSOCKET_PORT=80) and this command line override it",
     )
+    add_actions(parser)
+    groups = {title: parser.add_argument_group(title) for title, _ in GROUPS}
+    for name, kind, default, help in _wsocket.options():
+        if default is not None:
+            text = in_units(default) if kind == "bytes" else default
+            help = "%s (default: %s)" % (help, text or "empty")
+        title = next(t for t, p in GROUPS if re.match(p, name))
+        groups[title].add_argument(
+            "--" + name.replace("_", "-"),
+            *ALIASES.get(name, []),
+            metavar=metavar(name, kind),
+            action="append" if kind == "list" else "store",
+            help=help.replace("%", "%%"),
+        )
+    return parser
+
+
+def add_actions(parser: argparse.ArgumentParser) -> None:
+    """Add what the command does instead of serving."""
     parser.add_argument(
         "--check-config",
         dest="action",
@@ -230,20 +249,6 @@ def make_parser() -> argparse.ArgumentParser:
         const="print",
         help="print the options that are set, as a file for --config, and exit",
     )
-    groups = {title: parser.add_argument_group(title) for title, _ in GROUPS}
-    for name, kind, default, help in _wsocket.options():
-        if default is not None:
-            text = in_units(default) if kind == "bytes" else default
-            help = "%s (default: %s)" % (help, text or "empty")
-        title = next(t for t, p in GROUPS if re.match(p, name))
-        groups[title].add_argument(
-            "--" + name.replace("_", "-"),
-            *ALIASES.get(name, []),
-            metavar=metavar(name, kind),
-            action="append" if kind == "list" else "store",
-            help=help.replace("%", "%%"),
-        )
-    return parser
 
 
 def in_units(size: str) -> str:

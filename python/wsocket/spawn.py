@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -52,7 +53,8 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
     wanted = [theirs.fileno(), task.board]
     wanted += [int(text[3:]) for text in task.options["bind"]]
     try:
-        ours.send(worker.task_message(task))
+        if not ours.send(worker.task_message(task)):
+            raise OSError(errno.EMSGSIZE, "the options are too long")
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-c", PROGRAM, str(theirs.fileno())],

@@ -110,6 +110,11 @@ class Upgrade:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def again_path() -> str:
+    """Return the file that begins this version after an upgrade."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "again.py")
+
+
 def home() -> str:
     """Return the working folder by the name that the shell knows: below a link
     such as `current` another folder has that name after a deploy."""

@@ -36,8 +36,8 @@ PAGE = """\
 
 
 class Watcher:
-    """Call ``changed("a.py and 2 more")`` in a thread, once, after files whose
-    names match have changed, appeared or gone."""
+    """Call ``changed("a.py and 2 more")`` in a thread each time that files whose
+    names match have changed, appeared or gone since this was made."""
 
     def __init__(
         self, dirs: Sequence[str], patterns: Sequence[str], changed: Changed
@@ -72,13 +72,12 @@ class Watcher:
                     break
                 now = later
             self._tell(difference(self._before, now))
-            return
+            self._before = now
 
     def _be_told(self, watchfiles: Any) -> None:
         before = self._look()
         if before != self._before:  # while the application was imported
             self._tell(difference(self._before, before))
-            return
         for changes in watchfiles.watch(
             *self._dirs,
             watch_filter=lambda change, path: self._is_wanted(path),
@@ -87,7 +86,6 @@ class Watcher:
             raise_interrupt=False,
         ):
             self._tell(sorted(path for _, path in changes))
-            return
 
     def _tell(self, paths: Sequence[str]) -> None:
         self._changed(named(paths))

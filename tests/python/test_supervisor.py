@@ -401,6 +401,18 @@ def test_a_reload_finishes_what_the_old_workers_have_begun(site):
     site.wait_said("reload: done")
 
 
+def test_term_ends_a_reload_whose_first_worker_hangs_at_import(site):
+    site.up()
+    pids = site.wait_workers(2)
+    site.write("import time\ntime.sleep(999)\n")
+    site.signal("SIGHUP")
+    site.wait_workers(3)
+    site.get()
+    site.signal("SIGTERM")
+    assert site.program.wait() == 0
+    assert not any(is_there(pid) for pid in pids)
+
+
 def test_a_reload_reads_the_file_of_options_anew(site):
     path = site.folder / "site.toml"
     text = '[wsocket]\napp = "site_app:app"\nworkers = 2\nport = 0\n'
@@ -938,6 +950,16 @@ def test_an_edit_replaces_the_worker_of_reload(site):
     site.write(APP.replace("VERSION = 1", "VERSION = 2"))
     site.eventually(lambda: site.get()[1] == 2)
     assert "reload (site_app.py): " in site.said
+
+
+def test_code_that_ends_its_process_is_tried_again_after_the_next_edit(site):
+    site.workers_are_one = True
+    site.up("--reload", workers=None)
+    site.write("import os; os._exit(1)\n")
+    site.wait_said("FAILED")
+    assert site.get()[1] == 1  # the old code serves on
+    site.write(APP.replace("VERSION = 1", "VERSION = 2"))
+    site.eventually(lambda: site.get()[1] == 2)
 
 
 def test_broken_code_is_a_page_with_its_traceback_and_recovers(site):

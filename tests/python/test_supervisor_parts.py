@@ -1,0 +1,223 @@
+"""The small parts of the supervisor, each by itself."""
+
+import fcntl
+import os
+import socket
+import threading
+
+import pytest
+
+from wsocket import config
+from wsocket.channel import Channel
+from wsocket.lines import Lines
+from wsocket.notify import Notifier
+from wsocket.watch import Watcher, broken
+
+# ------------------------------------------------------------------- channel
+
+
+def test_messages_keep_their_boundaries_and_bring_descriptors():
+    ours, theirs = Channel.pair()
+    with open(os.devnull, "rb") as null:
+        assert ours.send({"n": 1}, fds=[null.fileno()])
+    assert ours.send({"n": 2})
+    message, fds = theirs.receive()
+    assert message == {"n": 1} and len(fds) == 1
+    os.close(fds[0])
+    assert theirs.receive() == ({"n": 2}, [])
+    theirs.set_blocking(False)
+    with pytest.raises(BlockingIOError):
+        theirs.receive()
+    ours.close()
+    assert theirs.receive() is None
+    assert theirs.send({"n": 3}) is False
+    theirs.close()
+
+
+def test_a_long_text_is_cut_in_the_middle():
+    ours, theirs = Channel.pair()
+    assert ours.send({"text": "a" * 100000 + "\U0001f600" * 100000})
+    text = theirs.receive()[0]["text"]
+    assert text.startswith("aaa") and text.endswith("\U0001f600")
+    assert not ours.send({"list": ["x" * 1000] * 1000})  # too long, and told
+    ours.close()
+    theirs.close()
+
+
+def test_orders_to_a_worker_that_reads_nothing_are_given_up():
+    ours, theirs = Channel.pair()
+    ours.set_blocking(False)
+    while ours.send({"order": "probe"}):
+        pass
+    ours.close()
+    theirs.close()
+
+
+# -------------------------------------------------------------------- notify
+
+
+def test_without_a_manager_nothing_is_sent():
+    notifier = Notifier.from_environment({})
+    notifier.ready("all is well")
+    assert notifier.fileno() == -1
+
+
+def test_the_variables_are_taken_out_of_the_environment(tmp_path):
+    environ = {
+        "NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "3000000",
+        "WATCHDOG_PID": "1", "FDSTORE": "5", "OTHER": "x",
+    }
+    notifier = Notifier.from_environment(environ)
+    assert environ == {"OTHER": "x"}
+    assert notifier.watchdog == 0  # of another process
+    notifier.ready("nobody listens there")
+    notifier.close()
+
+
+def test_an_abstract_address_and_lines_that_stay_lines():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(20)
+        manager.bind("\0wsocket-test-%d" % os.getpid())
+        notifier = Notifier.from_environment(
+            {"NOTIFY_SOCKET": "@wsocket-test-%d" % os.getpid(),
+             "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": str(os.getpid())}
+        )
+        assert notifier.watchdog == 1.5
+        notifier.status("two\nREADY=1")
+        assert manager.recv(4096) == b"STATUS=two READY=1"
+        notifier.extend(1.5)
+        assert manager.recv(4096) == b"EXTEND_TIMEOUT_USEC=1500000"
+        notifier.store({"wsocket-x": [0]})  # it is not offered
+        notifier.stopping("bye")
+        assert manager.recv(4096) == b"STOPPING=1\nSTATUS=bye"
+        notifier.close()
+
+
+def test_sockets_are_stored_once_and_taken_back(tmp_path):
+    path = str(tmp_path / "n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(20)
+        manager.bind(path)
+        notifier = Notifier.from_environment(
+            {"NOTIFY_SOCKET": path, "FDSTORE": "5"}
+        )
+        with open(os.devnull, "rb") as null:
+            for _ in range(2):
+                notifier.store({"wsocket-a": [null.fileno()]})
+        text, fds, _, _ = socket.recv_fds(manager, 4096, 4)
+        assert text == b"FDSTORE=1\nFDNAME=wsocket-a" and len(fds) == 1
+        os.close(fds[0])
+        notifier.store({})
+        assert manager.recv(4096) == b"FDSTOREREMOVE=1\nFDNAME=wsocket-a"
+        notifier.close()
+
+
+def test_stored_sockets_are_told_apart_from_those_of_a_socket_unit():
+    environ = {
+        "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3",
+        "LISTEN_FDNAMES": "wsocket-127.0.0.1|80:shop.socket:wsocket-unix|/s",
+    }
+    assert config.stored(environ) == {"127.0.0.1:80": [3], "unix:/s": [5]}
+    assert config.inherited(environ) == ["fd:4"]
+    assert config.stored(environ) == {}
+
+
+@pytest.mark.parametrize("key", ["127.0.0.1:80", "unix:/run/a b.sock:660"])
+def test_a_key_comes_back_from_its_name(key):
+    environ = {
+        "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1",
+        "LISTEN_FDNAMES": config.name_of_stored(key),
+    }
+    assert config.stored(environ) == {key: [3]}
+
+
+@pytest.mark.parametrize("key", ["unix:/a|b", "unix:/\u00e9", "unix:/" + "a" * 300])
+def test_what_has_no_name_is_not_stored(key):
+    assert config.name_of_stored(key) is None
+
+
+# --------------------------------------------------------------------- lines
+
+
+def test_a_log_that_takes_nothing_drops_entries_and_says_so(monkeypatch):
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    lines = Lines({"error_logfile": "stderr", "log_level": "info"})
+    monkeypatch.setattr(lines, "_fd", writer)
+    for n in range(10000):
+        lines.write("info", "entry %d" % n)
+        lines.write("debug", "unseen")
+    said = os.read(reader, 1 << 20)
+    while len(said) < fcntl.fcntl(writer, 1032):  # F_GETPIPE_SZ
+        try:
+            os.set_blocking(reader, False)
+            said += os.read(reader, 1 << 20)
+        except BlockingIOError:
+            break
+    assert said.endswith(b"\n") and b"entry 0" in said
+    assert b"unseen" not in said
+    lines.write("error", "at last")
+    said = os.read(reader, 1 << 20)
+    assert b"error: at last" in said and b"were dropped)" in said
+    os.close(reader)
+    os.close(writer)
+
+
+# --------------------------------------------------------------------- watch
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    """A folder, and what is said of its changes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("1")
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    told, come = [], threading.Event()
+
+    def changed(text):
+        told.append(text)
+        come.set()
+
+    watcher = Watcher([str(tmp_path)], ["*.py", "*.html"], changed)
+
+    def wait():
+        assert come.wait(20)
+        come.clear()
+        return told.pop(0)
+
+    watcher.wait = wait
+    return watcher
+
+
+def test_files_that_change_come_and_go_are_told_by_name(watched, tmp_path):
+    watched.start()
+    (tmp_path / "a.py").write_text("22")
+    assert watched.wait() == "a.py"
+    (tmp_path / "b.html").write_text("")
+    assert watched.wait() == "b.html"
+    (tmp_path / "a.py").unlink()
+    assert watched.wait() == "a.py"
+
+
+def test_a_change_between_the_making_and_the_start_is_told(watched, tmp_path):
+    (tmp_path / "a.py").write_text("333")
+    watched.start()
+    assert watched.wait() == "a.py"
+
+
+def test_files_of_others_are_not_looked_at(watched, tmp_path):
+    (tmp_path / "node_modules" / "x.py").write_text("")
+    (tmp_path / "env" / "x.py").write_text("")
+    (tmp_path / "notes.txt").write_text("")
+    watched.start()
+    (tmp_path / "c.py").write_text("")
+    assert watched.wait() == "c.py"
+
+
+def test_a_traceback_is_shown_as_text_of_a_page():
+    begun = []
+    (page,) = broken("<script>1 < 2")({}, lambda *args: begun.append(args))
+    assert b"&lt;script&gt;1 &lt; 2" in page
+    assert begun[0][0].startswith("500")
