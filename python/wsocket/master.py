@@ -27,7 +27,7 @@ from .deployment import Deployment, Read
 from .loader import import_module
 from .notify import Notifier
 from .report import OutOfMemory, first_line, status
-from .upgrade import Upgrade, inherited
+from .upgrade import Upgrade, inherited, taken_over
 
 # Commands of the control socket, and the signals that do the same.
 ORDERS = {
@@ -87,13 +87,14 @@ class Master:
     def run(self) -> int:
         """Serve until a signal ends it. Return the exit status."""
         processes = self._deployment.now.processes
-        if processes.pid_file is not None:
-            pidfile.write(processes.pid_file)
-        if processes.control is not None:
-            self._control = Control(processes.control)
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        before = self._heed_signals(wake)
+        before: dict[int, Any] = {}
         try:
+            if processes.pid_file is not None:
+                pidfile.write(processes.pid_file)
+            if processes.control is not None:
+                self._control = Control(processes.control)
+            before = self._heed_signals(wake)
             self._begin(time.monotonic())
             while self._status is None:
                 self._turn()
@@ -105,6 +106,8 @@ class Master:
             os.close(self._woken)
             os.close(wake)
             self._deployment.addresses.keep([])
+            if self._upgrade is not None:
+                self._upgrade.cancel()
             if self._control is not None:
                 self._control.close()
             if processes.pid_file is not None:
@@ -114,6 +117,9 @@ class Master:
         if self._state is None:
             self._do(self.plan.begin(now))
         else:
+            taken_over()
+            # The old version has blocked them before it executed this one.
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
             self._do(self.plan.restore(self._state["plan"], now))
             self._reap()
 
@@ -126,7 +132,6 @@ class Master:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, lambda n, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # after an upgrade
         return before
 
     def _turn(self) -> None:
@@ -215,14 +220,9 @@ class Master:
             self._control.answer(command, text)
 
     def _report(self) -> dict[str, Any]:
-        deployment = self._deployment
-        return status(
-            deployment.now.app,
-            deployment.urls(),
-            self.plan,
-            self._children.connections,
-            time.monotonic(),
-        )
+        app, urls = self._deployment.now.app, self._deployment.urls()
+        counts = self._children.connections
+        return status(app, urls, self.plan, counts, time.monotonic())
 
     def _call_hook(self, id: int, pid: int, status: int) -> None:
         gone = self.plan.workers.get(id)
@@ -296,6 +296,7 @@ class Master:
 
     def _say(self, level: str, text: str) -> None:
         self._deployment.now.lines.write(level, text)
+
     # --------------------------------------------------------------- actions
 
     def _do(self, actions: list[plan.Action]) -> None:
@@ -311,11 +312,8 @@ class Master:
         self._is_busy = False
 
     def _do_start(self, action: plan.Start) -> None:
-        task = self._deployment.task(
-            action,
-            action.generation > self.plan.generation,
-            len(self.plan.slots),
-        )
+        is_next = action.generation > self.plan.generation
+        task = self._deployment.task(action, is_next, len(self.plan.slots))
         others = spawn.threads_besides()
         if others and not self._told_threads:
             self._told_threads = True
@@ -369,25 +367,14 @@ class Master:
         self._deployment.discard()
 
     def _do_notify(self, action: plan.Notify) -> None:
-        notifier = self._notifier
         if action.seconds:
-            notifier.extend(action.seconds)
-        if action.what == "ready":
-            if not self._is_up:
-                self._is_up = True
-                line = first_line(
-                    self._deployment.now.app,
-                    self._deployment.urls(),
-                    action.text,
-                )
-                print(line, file=sys.stderr, flush=True)
-            notifier.ready(action.text)
-        elif action.what == "reloading":
-            notifier.reloading(action.text)
-        elif action.what == "stopping":
-            notifier.stopping(action.text)
-        else:
-            notifier.status(action.text)
+            self._notifier.extend(action.seconds)
+        if action.what == "ready" and not self._is_up:
+            self._is_up = True
+            app, urls = self._deployment.now.app, self._deployment.urls()
+            line = first_line(app, urls, action.text)
+            print(line, file=sys.stderr, flush=True)
+        self._notifier.tell(action.what, action.text)
 
     def _do_refuse(self, action: plan.Refuse) -> None:
         self._notifier.store({})  # nobody is to accept at them any more

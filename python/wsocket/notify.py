@@ -1,7 +1,7 @@
 """Tells systemd, or what else has set NOTIFY_SOCKET, how the server does.
 
     notifier = Notifier.from_environment(os.environ)
-    notifier.send("READY=1", "STATUS=4 workers, generation 1")
+    notifier.tell("ready", "4 workers, generation 1")
 
 This is the protocol of sd_notify(3). Without NOTIFY_SOCKET nothing is sent.
 """
@@ -78,21 +78,17 @@ class Notifier:
             else:
                 self._socket.sendto(text, self._address)
 
-    def ready(self, status: str) -> None:
-        self.send("READY=1", "STATUS=" + status)
-
-    def reloading(self, status: str) -> None:
-        # systemd 253 takes a reload for begun only with the time.
-        usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self.send(
-            "RELOADING=1", "MONOTONIC_USEC=%d" % usec, "STATUS=" + status
-        )
-
-    def stopping(self, status: str) -> None:
-        self.send("STOPPING=1", "STATUS=" + status)
-
-    def status(self, status: str) -> None:
-        self.send("STATUS=" + status)
+    def tell(self, what: str, status: str) -> None:
+        """Tell that the server is ready, reloading or stopping, or only its
+        status."""
+        lines = ["STATUS=" + status]
+        if what == "reloading":
+            # systemd 253 takes a reload for begun only with the time.
+            usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            lines.insert(0, "MONOTONIC_USEC=%d" % usec)
+        if what in ("ready", "reloading", "stopping"):
+            lines.insert(0, what.upper() + "=1")
+        self.send(*lines)
 
     def extend(self, seconds: float) -> None:
         """A start or a stop takes this much longer from now on."""

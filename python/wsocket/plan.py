@@ -224,7 +224,7 @@ class Plan:
     def begin(self, now: float) -> list[Action]:
         """Start the first workers."""
         self._began = self._now = now
-        self._notify("extend", "starting %d workers" % len(self.slots),
+        self._notify("extend", "starting %s" % count(len(self.slots)),
                      self.settings.boot_timeout + LATE)
         return self._result(now)
 
@@ -334,7 +334,7 @@ class Plan:
         left = self.settings.stop_delay + self.settings.graceful_timeout
         self._log(
             "info",
-            "stop: %d workers have %g s" % (len(self.slots), left),
+            "stop: %s, with %g s to end" % (count(len(self.slots)), left),
         )
         for number, worker in enumerate(list(self.workers.values())):
             if worker.hung and worker.phase is Phase.SERVING:
@@ -367,7 +367,7 @@ class Plan:
         if not self.stopping:
             number = len(self.slots) + 1
             self.slots[number] = Slot(number)
-            self._log("info", "%d workers from now on" % number)
+            self._log("info", "%s from now on" % count(number))
         return self._result(now)
 
     def fewer(self, now: float) -> list[Action]:
@@ -378,7 +378,7 @@ class Plan:
             self._log("warning", "one worker is the least")
             return self._result(now)
         slot = self.slots.pop(len(self.slots))
-        self._log("info", "%d workers from now on" % len(self.slots))
+        self._log("info", "%s from now on" % count(len(self.slots)))
         if self.roll is not None:
             if slot.number in self.roll.todo:
                 self.roll.todo.remove(slot.number)
@@ -481,14 +481,8 @@ class Plan:
     def state_text(self) -> str:
         """state_text()  # "3 of 4 workers, generation 7" """
         serving, wanted = self.serving(), len(self.slots)
-        count = "%d" % wanted if serving == wanted else (
-            "%d of %d" % (serving, wanted)
-        )
-        return "%s worker%s, generation %d" % (
-            count,
-            "s" if wanted != 1 else "",
-            self.generation,
-        )
+        some = "" if serving == wanted else "%d of " % serving
+        return "%s%s, generation %d" % (some, count(wanted), self.generation)
 
     # ------------------------------------------------------- one worker's way
 
@@ -912,3 +906,8 @@ class Plan:
             self._announce(now)
         actions, self._actions = self._actions, []
         return actions
+
+
+def count(workers: int) -> str:
+    """count(1)  # "1 worker" """
+    return "%d worker%s" % (workers, "s" if workers != 1 else "")

@@ -84,6 +84,13 @@ class Upgrade:
             return None
         return text or "the new version has ended with status %d" % status
 
+    def cancel(self) -> None:
+        """End a trial, since the supervisor ends."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+
     def execute(self, state: Mapping[str, Any], fds: Iterable[int]) -> None:
         """Replace this process by the new version. OSError: it goes on."""
         self.is_good = False
@@ -128,10 +135,15 @@ def home() -> str:
 def inherited() -> Optional[dict[str, Any]]:
     """Return the state that the old version has left, if this process is its
     successor."""
-    mark = os.environ.pop(MARK, None)
+    mark = os.environ.get(MARK)
     if mark is None:
         return None
-    with os.fdopen(int(mark), encoding="ascii") as file:
+    with os.fdopen(os.dup(int(mark)), encoding="ascii") as file:
         file.seek(0)
         state: dict[str, Any] = json.load(file)
     return state
+
+
+def taken_over() -> None:
+    """From now on again.py need not help: the state is in use."""
+    os.close(int(os.environ.pop(MARK)))

@@ -45,6 +45,7 @@ class Watcher:
         self._dirs = [os.path.realpath(d) for d in dirs]
         self._patterns = patterns
         self._changed = changed
+        self._over = threading.Event()
         self._before = self._look()
 
     def start(self) -> None:
@@ -59,9 +60,12 @@ class Watcher:
             daemon=True,
         ).start()
 
+    def stop(self) -> None:
+        """End the thread, soon."""
+        self._over.set()
+
     def _ask(self) -> None:
-        while True:
-            time.sleep(EVERY)
+        while not self._over.wait(EVERY):
             now = self._look()
             if now == self._before:
                 continue
@@ -84,6 +88,7 @@ class Watcher:
             debounce=int(QUIET * 1000),
             step=int(QUIET * 1000),
             raise_interrupt=False,
+            stop_event=self._over,
         ):
             self._tell(sorted(path for _, path in changes))
 

@@ -164,6 +164,7 @@ class Worker:
         self._channel = channel
         self._hooks: Optional[ModuleType] = None
         self._board: Optional[_wsocket.Board] = None
+        self._watcher: Optional[Watcher] = None
         self._probe: Optional[socket.socket] = None  # what the loop answers
         self._leaving = False
         self._ready = threading.Event()
@@ -222,7 +223,7 @@ class Worker:
         if self.task.watch is None:
             return self._load()
         sys.dont_write_bytecode = True  # it knows files by the second only
-        watcher = Watcher(
+        self._watcher = watcher = Watcher(
             self.task.watch["dirs"], self.task.watch["patterns"], self._changed
         )
         try:
@@ -307,15 +308,18 @@ class Worker:
         can have it as well."""
         self._channel.send({"is": "alive", "what": "interpreter"})
         if self.server is not None and self._probe is None:
-            with contextlib.suppress(OSError, RuntimeError):
+            try:
                 self._probe = asked(self.server)
+            except (OSError, RuntimeError):
+                # Out of descriptors, for example: nothing is known of the loop.
+                self._channel.send({"is": "alive", "what": "loop"})
         self._look()
 
     def _drain(self, how: dict[str, Any]) -> None:
         server = self.server
         if self._leaving or server is None:
             return
-        self._leaving = True
+        self._leave()
         threading.Thread(
             target=self._call_hook, args=("draining",), daemon=True
         ).start()
@@ -329,8 +333,13 @@ class Worker:
             successor=successor,
         )
 
-    def _quit(self) -> None:
+    def _leave(self) -> None:
         self._leaving = True
+        if self._watcher is not None:
+            self._watcher.stop()
+
+    def _quit(self) -> None:
+        self._leave()
         if self.server is None:
             os._exit(0)
         self.server.stop(0)

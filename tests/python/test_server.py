@@ -58,8 +58,8 @@ def test_an_unknown_option_names_the_nearest():
         quiet(thread=5)
     with pytest.raises(TypeError, match="unknown option 'xyzzy'$"):
         quiet(xyzzy=5)
-    with pytest.raises(TypeError, match="workers is for wsocket.run"):
-        quiet(workers=5)
+    with pytest.raises(TypeError, match="unknown option 'processes': .*--workers"):
+        quiet(processes=5)
 
 
 @pytest.mark.parametrize(

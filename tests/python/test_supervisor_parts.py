@@ -58,7 +58,7 @@ def test_orders_to_a_worker_that_reads_nothing_are_given_up():
 
 def test_without_a_manager_nothing_is_sent():
     notifier = Notifier.from_environment({})
-    notifier.ready("all is well")
+    notifier.tell("ready", "all is well")
     assert notifier.fileno() == -1
 
 
@@ -70,7 +70,7 @@ def test_the_variables_are_taken_out_of_the_environment(tmp_path):
     notifier = Notifier.from_environment(environ)
     assert environ == {"OTHER": "x"}
     assert notifier.watchdog == 0  # of another process
-    notifier.ready("nobody listens there")
+    notifier.tell("ready", "nobody listens there")
     notifier.close()
 
 
@@ -83,12 +83,12 @@ def test_an_abstract_address_and_lines_that_stay_lines():
              "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": str(os.getpid())}
         )
         assert notifier.watchdog == 1.5
-        notifier.status("two\nREADY=1")
+        notifier.tell("status", "two\nREADY=1")
         assert manager.recv(4096) == b"STATUS=two READY=1"
         notifier.extend(1.5)
         assert manager.recv(4096) == b"EXTEND_TIMEOUT_USEC=1500000"
         notifier.store({"wsocket-x": [0]})  # it is not offered
-        notifier.stopping("bye")
+        notifier.tell("stopping", "bye")
         assert manager.recv(4096) == b"STOPPING=1\nSTATUS=bye"
         notifier.close()
 
@@ -188,7 +188,8 @@ def watched(tmp_path, monkeypatch):
         return told.pop(0)
 
     watcher.wait = wait
-    return watcher
+    yield watcher
+    watcher.stop()
 
 
 def test_files_that_change_come_and_go_are_told_by_name(watched, tmp_path):
