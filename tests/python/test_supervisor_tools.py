@@ -1,0 +1,283 @@
+"""What talks to a supervisor: commands, upgrades, systemd, an editor."""
+
+import json
+import os
+import socket
+import sys
+import time
+
+import pytest
+from conftest import PATIENCE, Raw
+from supervised import APP, command, either, is_there, site
+
+# ------------------------------------------------------------------- control
+
+
+def test_commands_reach_the_supervisor_by_its_control_socket(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    report = json.loads(command("status", "--control", path).stdout)
+    assert report["pid"] == site.pid and report["serving"] == 2
+    assert sorted(p["pid"] for p in report["processes"]) == sorted(site.workers())
+    done = command("reload", "--control", path)
+    assert done.returncode == 0 and "generation 2" in done.stdout
+    site.write("1 / 0\n")
+    done = command("reload", "--control", path)
+    assert done.returncode == 1
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    assert command("workers", "+1", "--control", path).returncode == 0
+    site.write(APP)
+    assert command("stop", "--control", path).returncode == 0
+    assert site.program.wait() == 0
+    assert not os.path.exists(path)
+    assert command("status", "--control", path).returncode == 1
+
+
+def test_commands_reach_the_supervisor_by_its_pid_file(site, tmp_path):
+    path = str(tmp_path / "pid")
+    site.up("--pid-file", path)
+    assert command("reload", "--pid-file", path).returncode == 0
+    site.wait_said("reload: done")
+    assert str(site.pid) in command("status", "--pid-file", path).stdout
+    assert command("stop", "--pid-file", path).returncode == 0
+    assert site.program.wait() == 0
+    assert command("stop", "--pid-file", path).returncode == 1
+
+
+def test_a_control_socket_where_others_may_write_is_refused(site, tmp_path):
+    os.chmod(tmp_path, 0o777)
+    site.start("--control", str(tmp_path / "control"))
+    assert site.program.wait() == 2
+    assert "others may write to" in site.said
+
+
+def test_nonsense_at_the_control_socket_does_no_harm(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    for text in b"", b"\xff\n", b"x" * 1000, b"reload now\n":
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(path)
+            client.sendall(text)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1000).startswith(b"failed")
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(6)]
+    for client in silent:
+        client.connect(path)
+    assert command("status", "--control", path).returncode == 0
+    for client in silent:
+        client.close()
+    site.get()
+
+
+# ------------------------------------------------------------------- upgrade
+
+
+def test_an_upgrade_keeps_pid_and_port_and_replaces_the_workers(either, tmp_path):
+    path, unix = str(tmp_path / "control"), tmp_path / "s.sock"
+    os.chmod(tmp_path, 0o700)
+    either.program = either._program(
+        "--bind", "127.0.0.1:0", "--bind", "unix:%s" % unix, "--workers", "2",
+        "--control", path, "--access-logfile", "none", "site_app:app",
+    ).wait_started()
+    pids = either.wait_workers(2)
+    with Raw(either.program.port) as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")
+        time.sleep(0.2)
+        either.write(APP.replace("VERSION = 1", "VERSION = 2"))
+        assert command("upgrade", "--control", path).returncode == 0
+        assert client.response()[0] == 200
+    either.wait_said("reload: done")
+    assert either.get()[1] == 2
+    assert not set(either.wait_workers(2)) & set(pids)
+    report = json.loads(command("status", "--control", path).stdout)
+    assert report["pid"] == either.pid and report["generation"] == 2
+    either.signal("SIGUSR2")  # and once more
+    either.wait_said("reload: done", 2)
+    either.signal("SIGTERM")
+    assert either.program.wait() == 0
+    assert not unix.exists() and not os.path.exists(path)
+
+
+@pytest.mark.slow
+def test_an_upgrade_finds_the_release_that_a_link_points_to_now(site, tmp_path):
+    for n in "1", "2":
+        (tmp_path / n).mkdir()
+        (tmp_path / n / "site_app.py").write_text(
+            APP.replace("VERSION = 1", "VERSION = " + n)
+        )
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path / "1")
+    site.program = site._program(
+        "-c", "cd %s && exec %s -m wsocket --port 0 --workers 2 --access-logfile "
+        "none site_app:app" % (current, sys.executable),
+        command=(), cwd=tmp_path, executable="/bin/sh",
+    ).wait_started()
+    assert site.get()[1] == 1
+    current.unlink()
+    current.symlink_to(tmp_path / "2")
+    site.signal("SIGUSR2")
+    site.wait_said("reload: done")
+    assert site.get()[1] == 2
+
+
+def test_an_upgrade_whose_trial_fails_changes_nothing(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    pids = site.wait_workers(2)
+    site.write("1 / 0\n")
+    done = command("upgrade", "--control", path)
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stderr
+    assert "upgrade: FAILED; nothing has changed" in site.said
+    assert site.workers() == pids and site.get()[1] == 1
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "sys.modules['wsocket'] = None",  # it cannot be imported
+        "import wsocket.master; wsocket.master.OutOfMemory = None",  # later
+    ],
+)
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="takes sys.orig_argv")
+def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
+    site, tmp_path, monkeypatch, how
+):
+    """Its package is good in the trial, and bad when it takes over."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'again.py' in ' '.join(sys.orig_argv):\n"
+        "    %s\n" % how
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    site.up()
+    pids = site.wait_workers(2)
+    site.signal("SIGUSR2")
+    site.wait_said("nobody replaces them")
+    assert site.workers() == pids
+    site.get()
+    site.signal("SIGTERM")
+    assert site.program.wait() == 1
+    assert not any(is_there(pid) for pid in pids)
+
+
+# ------------------------------------------------------------------- notify
+
+
+def test_the_service_manager_is_told_what_is_true(site, tmp_path, monkeypatch):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        site.write(APP.replace(
+            "VERSION = 1", "VERSION = 1\nassert 'NOTIFY_SOCKET' not in os.environ"
+        ))
+        site.up()
+        heard = []
+
+        def hear(text):
+            while not any(text in message for message in heard):
+                heard.append(manager.recv(4096).decode())
+
+        hear("EXTEND_TIMEOUT_USEC=")
+        hear("READY=1\nSTATUS=2 workers, generation 1")
+        heard.clear()
+        hear("WATCHDOG=1")
+        site.signal("SIGHUP")
+        hear("RELOADING=1\nMONOTONIC_USEC=")
+        hear("READY=1\nSTATUS=2 workers, generation 2")
+        site.write("1 / 0")
+        site.signal("SIGHUP")
+        hear("READY=1\nSTATUS=reload failed: ZeroDivisionError")
+        site.signal("SIGTERM")
+        hear("STOPPING=1")
+        assert site.program.wait() == 0
+
+
+def test_systemd_keeps_the_sockets_of_a_supervisor_that_is_killed(
+    site, tmp_path, monkeypatch
+):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("FDSTORE", "8")
+        site.up()
+        kept = name = None
+        while kept is None:
+            text, fds, _, _ = socket.recv_fds(manager, 4096, 8)
+            if b"FDSTORE=1" in text:
+                kept, name = fds[0], text.partition(b"FDNAME=")[2].decode()
+        pids = site.wait_workers(2)
+        site.program.process.kill()
+        site.eventually(lambda: not any(is_there(pid) for pid in pids))
+        with Raw(site.program.port) as client:  # waits in the queue
+            client.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            # As systemd does: LISTEN_PID is known only in the new process.
+            again = site._program(
+                "-c", "import os, sys; os.dup2(%d, 3); os.environ.update("
+                "LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', "
+                "LISTEN_FDNAMES=%r); os.execv(sys.executable, [sys.executable, "
+                "'-m', 'wsocket', '--workers', '2', '--port', '0', "
+                "'--access-logfile', 'none', 'site_app:app'])" % (kept, name),
+                command=(), pass_fds=[kept],
+            ).wait_started()
+            assert client.response()[0] == 200
+        assert again.port == site.program.port
+        site.program = again
+        site.get()
+        site.signal("SIGTERM")
+        assert again.wait() == 0
+        heard = b""
+        while b"FDSTOREREMOVE=1\nFDNAME=" + name.encode() not in heard:
+            heard = manager.recv(4096)
+        os.close(kept)
+
+
+# -------------------------------------------------------------------- reload
+
+
+def test_an_edit_replaces_the_worker_of_reload(site):
+    site.workers_are_one = True
+    site.up("--reload", workers=None)
+    assert site.get()[1] == 1
+    site.write(APP.replace("VERSION = 1", "VERSION = 2"))
+    site.eventually(lambda: site.get()[1] == 2)
+    assert "reload (site_app.py): " in site.said
+
+
+def test_code_that_ends_its_process_is_tried_again_after_the_next_edit(site):
+    site.workers_are_one = True
+    site.up("--reload", workers=None)
+    site.write("import os; os._exit(1)\n")
+    site.wait_said("FAILED")
+    assert site.get()[1] == 1  # the old code serves on
+    site.write(APP.replace("VERSION = 1", "VERSION = 2"))
+    site.eventually(lambda: site.get()[1] == 2)
+
+
+def test_broken_code_is_a_page_with_its_traceback_and_recovers(site):
+    site.workers_are_one = True
+    site.write("def app(:\n")
+    site.up("--reload", workers=None)
+    with Raw(site.program.port) as client:
+        client.send(b"GET /x HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        status, _, body = client.response()
+    assert status == 500 and b"SyntaxError" in body
+    assert "SyntaxError" in site.said
+    site.write(APP)
+
+    def recovered():
+        try:
+            return site.get()[1] == 1
+        except AssertionError:
+            return False
+
+    site.eventually(recovered)
