@@ -247,8 +247,10 @@ PyDoc_STRVAR(adopt_doc,
              "on.");
 
 PyDoc_STRVAR(reopen_logs_doc,
-             "reopen_logs()\n\n"
-             "Open the log files anew, after they were moved away.");
+             "reopen_logs(access=None, error=None)\n\n"
+             "Open the log files anew, after they were moved away; or let a "
+             "log go on in\nanother file, or descriptor, which stays the "
+             "caller's.");
 
 static PyMethodDef Server_methods[] = {
     {"check", ext_options_check, METH_VARARGS | METH_STATIC,
@@ -268,7 +270,8 @@ static PyMethodDef Server_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, set_board_doc},
     {"accept", ext_server_accept, METH_O, accept_doc},
     {"adopt", ext_server_adopt, METH_O, adopt_doc},
-    {"reopen_logs", ext_server_reopen_logs, METH_NOARGS, reopen_logs_doc},
+    {"reopen_logs", EXT_METHOD(ext_server_reopen_logs),
+     METH_FASTCALL | METH_KEYWORDS, reopen_logs_doc},
     {"_work", ext_server_work, METH_NOARGS, work_doc},
     {"_keep", ext_server_keep, METH_NOARGS, keep_doc},
     {"_exit", ext_server_exit, METH_NOARGS, "The interpreter ends."},

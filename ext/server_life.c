@@ -325,16 +325,35 @@ PyObject *ext_server_exit(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyObject *ext_server_reopen_logs(PyObject *op, PyObject *unused)
+/* Read a descriptor; -1 for None. -1 with an exception set is an error. */
+static int descriptor_of(PyObject *file)
 {
+    return file == NULL || file == Py_None ? -1
+                                           : PyObject_AsFileDescriptor(file);
+}
+
+PyObject *ext_server_reopen_logs(PyObject *op, PyObject *const *args,
+                                 Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const NAMES[] = {"access", "error"};
+    static const struct ext_signature SIG = {"reopen_logs", 0, 2, NAMES};
     ServerObject *self = Server_CAST(op);
+    PyObject *files[2];
+    int access, error;
     wsk_status st;
 
-    (void)unused;
+    if (ext_args(&SIG, args, nargs, kwnames, files) < 0)
+        return NULL;
+    access = descriptor_of(files[0]);
+    error = PyErr_Occurred() ? -1 : descriptor_of(files[1]);
+    if (PyErr_Occurred())
+        return NULL;
     if (!ext_server_is_ours(self))
         Py_RETURN_NONE;
     Py_BEGIN_ALLOW_THREADS
-    st = wsk_server_reopen_logs(self->srv);
+    st = access < 0 && error < 0
+             ? wsk_server_reopen_logs(self->srv)
+             : wsk_server_move_logs(self->srv, access, error);
     Py_END_ALLOW_THREADS
     if (st != WSK_OK) {
         ext_raise_os(wsk_server_error(self->srv));

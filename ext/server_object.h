@@ -93,6 +93,7 @@ PyObject *ext_server_set_board(PyObject *op, PyObject *const *args,
 PyObject *ext_server_accept(PyObject *op, PyObject *on);
 PyObject *ext_server_adopt(PyObject *op, PyObject *fd);
 PyObject *ext_server_exit(PyObject *op, PyObject *unused);
-PyObject *ext_server_reopen_logs(PyObject *op, PyObject *unused);
+PyObject *ext_server_reopen_logs(PyObject *op, PyObject *const *args,
+                                 Py_ssize_t nargs, PyObject *kwnames);
 
 #endif

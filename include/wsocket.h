@@ -132,9 +132,9 @@ typedef struct wsk_str {
     TIME(drain_idle, 5000, "seconds for which a server that leaves its address to a successor still answers on idle connections") \
     FLAG(proxy_protocol, false, "require a PROXY protocol header, version 1 or 2, at the start of every connection; if trusted_proxies are given, accept it from them only") \
     TEXT(script_name, "", "path at which the application is mounted, such as /app; it is removed from every path and becomes SCRIPT_NAME, after what X-Forwarded-Prefix says; other paths are answered 404") \
-    TEXT(access_logfile, "-", "file of the access log; - means standard output, none turns it off") \
-    TEXT(access_log_format, "combined", "format of the access log: combined, common, json, or a text such as %h \"%r\" %s %D, with the atoms h l u t r s b B f a D T M L p U q m H, %{Field}i of the request, %{Field}o of the answer, %{VARIABLE}e of the environment, and %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
-    TEXT(error_logfile, "stderr", "file of the server's own log; - means standard output, none turns it off") \
+    TEXT(access_logfile, "-", "file of the access log; - means standard output, fd:N an inherited descriptor, none turns it off") \
+    TEXT(access_log_format, "combined", "format of the access log: combined, common, json, or a text such as %h \"%r\" %s %D, with the atoms h l u t r s b B f a D T M L p U q m H, %{Field}i of the request, %{Field}o of the answer, %{VARIABLE}e of the environment, %{worker}, and %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
+    TEXT(error_logfile, "stderr", "file of the server's own log; - means standard output, fd:N an inherited descriptor, none turns it off") \
     TEXT(log_level, "info", "least severe messages to log; from warning on the access log is off unless access_logfile is given") \
     TIME(ws_ping_interval, 20000, "seconds of silence before a WebSocket is sent a ping; 0 turns pings off") \
     TIME(ws_ping_timeout, 20000, "seconds that a peer has to show a sign of life after a ping, 0 for no limit; if pings are off, seconds that it has to read some of what waits for it") \
@@ -902,6 +902,15 @@ WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
  * signal handler. Returns WSK_OK; WSK_E_SYS when one could not be opened: that
  * log goes on in its old file, and the error log says so. */
 WSK_API wsk_status wsk_server_reopen_logs(wsk_server *srv);
+
+/** Let the logs go on in copies of the descriptors `access` and `error`, which
+ * stay the caller's: for a program that opens the files of several processes.
+ * -1 leaves a log where it is, and one that is turned off stays off. Every line
+ * that is logged later goes there, until wsk_server_reopen_logs() opens a path
+ * again. Any thread, but no signal handler. Returns WSK_OK; WSK_E_STATE before
+ * wsk_server_listen(); WSK_E_SYS with errno when one cannot be written: it
+ * goes on as before, and the error log says so. */
+WSK_API wsk_status wsk_server_move_logs(wsk_server *srv, int access, int error);
 
 /** Write one line to the error log, if `level` is at or above log_level. Never
  * blocks; control characters are escaped. An entry has at most 2 MiB in its

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
-from typing import Any, Literal, Optional, Union, overload
+from typing import IO, Any, Literal, Optional, Union, overload
 
 __version__: str
 PROCESS_OPTIONS: str
@@ -164,7 +164,11 @@ class Server:
     def can_start(self) -> None: ...
     def refuse_new(self) -> None: ...
     def pending(self) -> tuple[int, int, int]: ...
-    def reopen_logs(self) -> None: ...
+    def reopen_logs(
+        self,
+        access: Union[int, IO[Any], None] = None,
+        error: Union[int, IO[Any], None] = None,
+    ) -> None: ...
     def set_board(
         self, board: Board, slot: int, generation: int = 0
     ) -> None: ...

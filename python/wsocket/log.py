@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any, Optional, TextIO
 
 from . import _wsocket
 
@@ -87,6 +87,45 @@ class _Relay:
             )
         except Exception as exc:
             self.failure = exc
+
+
+WHOLE = 4096  # bytes that a pipe takes whole, whatever other processes write
+
+
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Write entries so that other processes may write to the same pipe: at
+    once only whole lines, and at most WHOLE bytes of them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            for lines in _pieces(self.format(record)):
+                self.stream.write(lines)
+                self.flush()
+        except Exception:
+            self.handleError(record)
+
+    def move(self, stream: TextIO) -> None:
+        """Write to another stream from now on."""
+        before = self.setStream(stream)
+        if before not in (None, sys.stderr, sys.stdout):
+            before.close()
+
+
+class _FileHandler(logging.handlers.WatchedFileHandler):
+    """The same for a file, which is opened anew if it was moved."""
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the lines of a text, several at once where they are short."""
+    piece, size = "", 0
+    for line in (text + "\n").splitlines(keepends=True):
+        length = len(line.encode("utf-8", "backslashreplace"))
+        if size and size + length > WHOLE:
+            yield piece
+            piece, size = "", 0
+        piece += line
+        size += length
+    yield piece
 
 
 def _is_none(handler: logging.Handler) -> bool:
@@ -241,14 +280,37 @@ def show(level: Any = None, path: Any = None) -> None:
         return
     handler: logging.Handler
     if path in (None, "", "stderr"):
-        handler = logging.StreamHandler()
+        handler = _Handler()
     elif path == "-":
-        handler = logging.StreamHandler(sys.stdout)
+        handler = _Handler(sys.stdout)
     elif path == "none":
         handler = logging.NullHandler()
-    else:  # it reopens the file if it was moved
-        handler = logging.handlers.WatchedFileHandler(path)
+    elif path.startswith("fd:"):
+        handler = _Handler(_stream(int(path[3:])))
+    else:
+        handler = _FileHandler(path)
+    _add(handler)
+    logger.setLevel((level or "info").upper())
+
+
+def _add(handler: logging.Handler) -> None:
     handler.setFormatter(_Formatter())
     handler.addFilter(_is_alone)
     logger.addHandler(handler)
-    logger.setLevel((level or "info").upper())
+
+
+def _stream(file: Any) -> TextIO:
+    """Return a stream for a copy of a file or descriptor."""
+    fd = file if isinstance(file, int) else file.fileno()
+    return open(os.dup(fd), "w", encoding="utf-8", errors="backslashreplace")
+
+
+def move(file: Any) -> None:
+    """Let what ``show()`` has set up go on in another file or descriptor."""
+    for handler in list(logger.handlers):
+        if isinstance(handler, _Handler):
+            handler.move(_stream(file))
+        elif isinstance(handler, _FileHandler):
+            _add(_Handler(_stream(file)))
+            logger.removeHandler(handler)
+            handler.close()

@@ -18,9 +18,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Optional, Union
+from typing import IO, Any, Optional, Union
 
-from . import _wsocket, config, processes
+from . import _wsocket, config, log, processes
 from .app import WSocketApp
 from .handshake import gated
 
@@ -199,12 +199,22 @@ class Server:
                 % (waits, limit, again)
             )
 
-    def reopen_logs(self) -> None:
-        """Reopen the log files after they have been moved.
+    def reopen_logs(
+        self,
+        access: Union[int, IO[Any], None] = None,
+        error: Union[int, IO[Any], None] = None,
+    ) -> None:
+        """Reopen the log files after they have been moved, or let a log go on
+        in another file or descriptor, which stays yours.
 
-        ``run()`` and the command do this on SIGUSR1.
+            server.reopen_logs()  # run() and the command do this on SIGUSR1
+            server.reopen_logs(access=open("/var/log/new.log", "ab"))
+
+        A log that is turned off stays off.
         """
-        self._server.reopen_logs()
+        self._server.reopen_logs(access, error)
+        if error is not None:
+            log.move(error)
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until the server has stopped.

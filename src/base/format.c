@@ -1,10 +1,11 @@
 #include "base/format.h"
 
+#include "base/ascii.h"
 #include "base/mem.h"
 
 #include <string.h>
 
-/* Read one letter, or {name} and a letter. */
+/* Read one letter, {name} and a letter, or {worker}. */
 static bool take_atom(const char **p, struct wsk__atom *atom)
 {
     const char *at = *p, *close;
@@ -14,10 +15,16 @@ static bool take_atom(const char **p, struct wsk__atom *atom)
         at++;
     if (*at == '{') {
         close = strchr(at, '}');
-        if (close == NULL || close == at + 1 || close[1] == '\0' ||
-            strchr("ioew", close[1]) == NULL)
+        if (close == NULL || close == at + 1)
             return false;
         atom->name = (wsk_str){at + 1, (size_t)(close - at - 1)};
+        if (close[1] == '\0' || strchr("ioew", close[1]) == NULL) {
+            bool known = wsk__str_is(atom->name, "worker");
+
+            *atom = (struct wsk__atom){'W', {NULL, 0}};
+            *p = close + 1;
+            return known;
+        }
         atom->what = close[1];
         *p = close + 2;
         return true;

@@ -6,7 +6,7 @@
 
 /* One piece of a format. `what` is 0 for plain text (in name), else the letter
  * of %h or of gunicorn's %(h)s. For i, o, e and w, name is the text between
- * braces: %{Host}i. */
+ * braces: %{Host}i. %{worker}, which has no letter, is 'W'. */
 struct wsk__atom {
     char what;
     wsk_str name;

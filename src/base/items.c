@@ -85,17 +85,32 @@ static bool parse_unix(wsk_str path, struct wsk__bind *bind)
     return bind->host.len > 0 && bind->host.len < 100;
 }
 
+bool wsk__fd_parse(wsk_str text, int *fd)
+{
+    unsigned number;
+
+    if (!begins(text, "fd:") ||
+        !read_digits((wsk_str){text.p + 3, text.len - 3}, 10, INT32_MAX,
+                     &number))
+        return false;
+    *fd = (int)number;
+    return true;
+}
+
 bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind)
 {
     wsk_str port;
+    int fd;
 
     if (begins(item, "unix:"))
         return parse_unix((wsk_str){item.p + 5, item.len - 5}, bind);
     if (begins(item, "fd:")) {
         bind->kind = WSK__BIND_FD;
         bind->host = (wsk_str){NULL, 0};
-        return read_digits((wsk_str){item.p + 3, item.len - 3}, 10, INT32_MAX,
-                           &bind->number);
+        if (!wsk__fd_parse(item, &fd))
+            return false;
+        bind->number = (unsigned)fd;
+        return true;
     }
     bind->kind = WSK__BIND_TCP;
     if (!split_last(item, &bind->host, &port) ||

@@ -33,6 +33,9 @@ enum { WSK__BIND_HOST_MAX = 255 };
 
 bool wsk__bind_parse(wsk_str item, struct wsk__bind *bind);
 
+/* Read "fd:N", an inherited descriptor. False for any other text. */
+bool wsk__fd_parse(wsk_str text, int *fd);
+
 /* Split "/url=folder" into the beginning of a path, without a slash at its end,
  * and the folder with its files. */
 bool wsk__static_parse(wsk_str item, wsk_str *url, wsk_str *folder);

@@ -123,6 +123,15 @@ static bool good_format(wsk_str text)
     return wsk__format_good(text.p);
 }
 
+/* Check a file of a log: what begins like a descriptor is one. */
+static bool good_log(wsk_str text)
+{
+    int fd;
+
+    return text.len < 3 || memcmp(text.p, "fd:", 3) != 0 ||
+           wsk__fd_parse(text, &fd);
+}
+
 /* Check a prefix in the form of SCRIPT_NAME: decoded, without a slash at its
  * end. */
 static bool good_script_name(wsk_str text)
@@ -250,6 +259,8 @@ static const struct rule {
     {"log_level", 0, 0, "debug info warning error critical", NULL, false},
     {"script_name", 0, 0, "a path such as /app, without a slash at its end",
      good_script_name, false},
+    {"access_logfile", 0, 0, "a file, -, none or fd:N", good_log, false},
+    {"error_logfile", 0, 0, "a file, stderr, -, none or fd:N", good_log, false},
     {"access_log_format", 0, 0,
      "combined, common, json or atoms such as %h %r %s", good_format, false},
     {"bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},

@@ -35,6 +35,8 @@ TEST(a_format_is_text_and_atoms)
     HAS("%>s", "<s>");
     HAS("%{X-Request-Id}i", "<i X-Request-Id>");
     HAS("%{a}o%{b}e%{c}w", "<o a><e b><w c>");
+    HAS("%{worker}", "<W>");
+    HAS("%{worker} %{worker}i", "<W> <i worker>");
     HAS("", "");
 }
 
@@ -42,6 +44,7 @@ TEST(gunicorns_form_is_understood)
 {
     HAS("%(h)s %(l)s", "<h> <l>");
     HAS("%({x-y}i)s", "<i x-y>");
+    HAS("%({worker})s", "<W>");
 }
 
 TEST(what_is_no_format_is_seen)
@@ -53,6 +56,7 @@ TEST(what_is_no_format_is_seen)
     HAS("%{}i", "!");
     HAS("%{x}", "!");
     HAS("%{x}h", "!");
+    HAS("%{workers}", "!");
     HAS("%(h", "!");
     HAS("%(h)d", "!");
     HAS("%()s", "!");

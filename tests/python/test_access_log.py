@@ -15,6 +15,8 @@ import unicodedata
 import pytest
 from conftest import PATIENCE
 
+from wsocket import Server
+
 late = threading.Event()
 
 
@@ -468,6 +470,129 @@ def test_a_format_longer_than_a_line_still_ends_its_line(logged):
     site.get("/", "User-Agent: me")
     site.get("/", "User-Agent: me")
     assert [line[:4] for line in lines(2)] == ["200 "] * 2
+
+
+class Pipe:
+    """A pipe for a log, and what has been read from it."""
+
+    def __init__(self):
+        self.read_end, self.fd = os.pipe()
+        self.name = "fd:%d" % self.fd
+
+    def lines(self):
+        """What is in it, once the server has stopped."""
+        os.close(self.fd)
+        os.set_blocking(self.read_end, False)
+        try:
+            return os.read(self.read_end, 1 << 20).decode().splitlines()
+        except BlockingIOError:
+            return []
+        finally:
+            os.close(self.read_end)
+
+
+def test_a_log_is_an_inherited_descriptor(serve):
+    access, error = Pipe(), Pipe()
+    site = serve(
+        app, access_logfile=access.name, error_logfile=error.name
+    )
+    site.get("/a")
+    site.server.reopen_logs()  # there is nothing to open
+    site.get("/b")
+    site.get("/b", "Expect: a lot")
+    assert site.stop()
+    lines = access.lines()
+    assert ["GET /a" in lines[0], "GET /b" in lines[1]] == [True] * 2
+    assert error.lines() == []
+
+
+@pytest.mark.parametrize("what", ["access", "error"])
+def test_a_descriptor_that_cannot_be_written_is_refused(tmp_path, what):
+    options = {"access_logfile": "none", what + "_logfile": "fd:%d"}
+    with open(os.devnull, "rb") as file:
+        for fd in file.fileno(), 9999:
+            options[what + "_logfile"] = "fd:%d" % fd
+            server = Server(app, port=0, **options)
+            with pytest.raises(
+                OSError,
+                match="cannot write the %s log fd:%d: Bad file desc"
+                % (what, fd),
+            ):
+                server.start()
+
+
+@pytest.mark.parametrize("bad", ["fd:", "fd:x", "fd:-1", "fd:3x"])
+def test_what_begins_like_a_descriptor_is_one(bad):
+    with pytest.raises(ValueError, match="access_logfile.*fd:N"):
+        Server(app, port=0, access_logfile=bad)
+
+
+def test_logs_go_on_in_other_descriptors(logged, serve, tmp_path):
+    paths = [tmp_path / name for name in ("a1", "a2", "e1", "e2")]
+    site = serve(
+        app, access_logfile=str(paths[0]), error_logfile=str(paths[2])
+    )
+    site.get("/one")
+    with open(paths[1], "ab") as access, open(paths[3], "ab") as error:
+        site.server.reopen_logs(access=access)
+        site.get("/two")
+        site.server.reopen_logs(error=error.fileno())
+    site.get("/three")
+    os.rename(paths[0], tmp_path / "old")
+    site.server.reopen_logs()  # to the path again
+    site.get("/four")
+    assert site.stop()
+    assert re.findall(r"/\w+ H", (tmp_path / "old").read_text()) == ["/one H"]
+    assert re.findall(r"/\w+ H", paths[1].read_text()) == [
+        "/two H",
+        "/three H",
+    ]
+    assert re.findall(r"/\w+ H", paths[0].read_text()) == ["/four H"]
+
+
+def test_a_descriptor_that_is_no_log_leaves_both_logs_where_they_are(
+    serve, tmp_path
+):
+    path = tmp_path / "access.log"
+    site = serve(app, access_logfile=str(path))
+    with open(tmp_path / "new", "ab") as new, open(path, "rb") as unwritable:
+        with pytest.raises(OSError, match="error log fd:.*Bad file desc"):
+            site.server.reopen_logs(access=new, error=unwritable)
+    with pytest.raises(TypeError):
+        site.server.reopen_logs(access="path")
+    site.get("/")
+    assert site.stop()
+    assert path.read_text().count("\n") == 1
+    assert (tmp_path / "new").read_text() == ""
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_a_line_for_a_pipe_is_one_that_a_pipe_takes_whole(serve, what):
+    """PIPE_BUF octets: two processes that write longer ones mix them."""
+    pipe = Pipe()
+    site = serve(
+        app, access_logfile=pipe.name, access_log_format="json"
+    )
+    status = ask_long(site, LONG[what])
+    assert site.stop()
+    (text,) = pipe.lines()
+    line = json.loads(text)
+    assert len(text.encode()) < 4096
+    assert line["status"] == status
+    assert line["agent"].endswith("...")
+
+
+def test_a_plain_line_for_a_pipe_is_cut_where_values_are(serve):
+    pipe = Pipe()
+    site = serve(
+        app,
+        access_logfile=pipe.name,
+        access_log_format="%{User-Agent}i %f %r %U %q %{Referer}i %a | %s %B|",
+    )
+    status = ask_long(site, LONG["quotes"])
+    assert site.stop()
+    (text,) = pipe.lines()
+    assert text.endswith(" | %d 5|" % status) and len(text) < 4096
 
 
 def test_what_an_application_writes_to_its_errors_forges_no_line(tmp_path):

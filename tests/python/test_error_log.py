@@ -451,3 +451,47 @@ def test_what_is_repeated_is_counted_and_due_once_an_interval(monkeypatch):
     assert refused.add() is None
     now[0] = 1.0
     assert [refused.add(), refused.add()] == [5, None]
+
+
+def test_the_loggers_records_go_to_a_descriptor(tmp_path, logger):
+    """A worker has the error log as a descriptor that its parent has opened."""
+    with open(tmp_path / "one", "ab") as one, open(tmp_path / "two", "ab") as two:
+        log.show(None, "fd:%d" % one.fileno())
+        logger.error("first")
+        log.move(two)
+        logger.error("second")
+        log.move(one.fileno())
+        logger.error("third")
+    said = re.findall(r"error: (\w+)", (tmp_path / "one").read_text())
+    assert said == ["first", "third"]
+    assert (tmp_path / "two").read_text().endswith("error: second\n")
+
+
+def test_a_log_that_moves_leaves_a_file_behind(tmp_path, logger):
+    log.show(None, str(tmp_path / "one"))
+    logger.error("first")
+    with open(tmp_path / "two", "ab") as two:
+        log.move(two)
+    logger.error("second")
+    assert (tmp_path / "one").read_text().endswith("error: first\n")
+    assert (tmp_path / "two").read_text().endswith("error: second\n")
+    log.show(None, "none")
+
+
+def test_a_long_record_is_written_in_pieces_that_a_pipe_takes_whole(logger):
+    class Stream(list):
+        def flush(self):
+            pass
+
+        write = list.append
+
+    log.show()
+    handler = logger.handlers[0]
+    pieces = Stream()
+    handler.setStream(pieces)
+    lines = ["x" * 999, "\xe9" * 1500, "y" * 5000, "z"]
+    logger.error("\n".join(lines))
+    assert "".join(pieces).split("error: ")[1] == "\n".join(lines) + "\n"
+    assert all(piece.endswith("\n") for piece in pieces)
+    assert [len(piece.encode()) <= 4096 for piece in pieces].count(False) == 1
+    assert len(pieces) == 3

@@ -12,6 +12,7 @@
 #include "net/os/clock.h"
 #include "wsocket.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,10 +44,19 @@ _Static_assert(JSON_FIXED + JSON_REMOTE + JSON_METHOD + JSON_TARGET +
                    LINE_MAX_,
                "a line of JSON is always whole");
 
+/* Texts of a line of JSON at most, and bytes that are left of each where the
+ * line is too long for its log. */
+enum { JSON_TEXTS = 12, JSON_LEAST = 64 };
+
 struct line {
     char text[LINE_MAX_];
     size_t n;
+    size_t most;  /* bytes that it may have, at most LINE_MAX_ */
     size_t later; /* bytes reserved for later pieces */
+
+    /* of JSON: how long each text is, and may be */
+    unsigned texts;
+    size_t len[JSON_TEXTS], limit[JSON_TEXTS];
 };
 
 /* Longest user name that is shown, in bytes. */
@@ -57,6 +67,7 @@ enum { USER_MAX = 2048 };
 struct subject {
     const struct wsk__access_record *r;
     const char *noted, *env;
+    unsigned worker; /* 0: none */
 };
 
 /* ------------------------------------------------------------- pieces --- */
@@ -64,7 +75,7 @@ struct subject {
 static void put_bytes(struct line *l, const char *text, size_t len)
 {
     /* Only a format longer than a line comes to this cut. */
-    len = wsk__utf8_cut((const uint8_t *)text, len, sizeof(l->text) - l->n);
+    len = wsk__utf8_cut((const uint8_t *)text, len, l->most - l->n);
     memcpy(l->text + l->n, text, len);
     l->n += len;
 }
@@ -76,7 +87,7 @@ static void put(struct line *l, const char *text)
 
 static void put_escaped(struct line *l, wsk_str s, enum wsk__escape how)
 {
-    size_t room = sizeof(l->text) - l->n;
+    size_t room = l->most - l->n;
 
     room -= l->later < room ? l->later : room;
     l->n += wsk__escape(l->text + l->n, room < PIECE_MAX ? room : PIECE_MAX,
@@ -375,6 +386,12 @@ static void put_atom(struct line *l, struct subject *s,
     case 'p':
         put_number(l, (uint64_t)getpid());
         break;
+    case 'W':
+        if (s->worker == 0)
+            put(l, "-");
+        else
+            put_number(l, s->worker);
+        break;
     case 'D':
     case 'T':
     case 'M':
@@ -398,6 +415,9 @@ static void put_atom(struct line *l, struct subject *s,
 static void put_json(struct line *l, const char *name, wsk_str value,
                      size_t most)
 {
+    unsigned i = l->texts++;
+
+    assert(i < JSON_TEXTS);
     put(l, l->n == 0 ? "{\"" : ",\"");
     put(l, name);
     if (value.p == NULL) {
@@ -405,8 +425,11 @@ static void put_json(struct line *l, const char *name, wsk_str value,
         return;
     }
     put(l, "\":\"");
-    l->n +=
+    if (most > l->limit[i])
+        most = l->limit[i];
+    l->len[i] =
         wsk__escape(l->text + l->n, most, value.p, value.len, WSK__ESCAPE_JSON);
+    l->n += l->len[i];
     put(l, "\"");
 }
 
@@ -448,7 +471,7 @@ static void put_json_end(struct line *l, const wsk_close_info *end)
     put_json(l, "sent_reason", sent, JSON_REASON);
 }
 
-static void put_json_line(struct line *l, const struct subject *s)
+static void put_json_texts(struct line *l, const struct subject *s)
 {
     const wsk_head *h = s->r->head;
     uint8_t name[USER_MAX];
@@ -478,7 +501,41 @@ static void put_json_line(struct line *l, const struct subject *s)
         put_json(l, "referer", field(s, "Referer"), JSON_FIELD);
     }
     put_json(l, "agent", field(s, "User-Agent"), JSON_FIELD);
+    if (s->worker != 0)
+        put_json_number(l, "worker", s->worker);
     put(l, "}");
+}
+
+/* Allow the longest text less, at least half of what it has, so that `over`
+ * bytes fewer are written. False: all are short. */
+static bool shorten_longest(struct line *l, size_t over)
+{
+    unsigned at = 0;
+    size_t half;
+
+    for (unsigned i = 1; i < l->texts; i++)
+        if (l->len[i] > l->len[at])
+            at = i;
+    if (l->len[at] <= JSON_LEAST)
+        return false;
+    half = l->len[at] / 2;
+    l->limit[at] = over < half ? l->len[at] - over : half;
+    return true;
+}
+
+/* Put a line that is valid JSON however long it may be. */
+static void put_json_line(struct line *l, const struct subject *s)
+{
+    size_t most = l->most;
+
+    for (unsigned i = 0; i < JSON_TEXTS; i++)
+        l->limit[i] = SIZE_MAX;
+    l->most = sizeof(l->text);
+    do {
+        memset(l->len, 0, sizeof(l->len));
+        l->n = l->texts = 0;
+        put_json_texts(l, s);
+    } while (l->n > most && shorten_longest(l, l->n - most));
 }
 
 /* -------------------------------------------------------------- lines --- */
@@ -502,12 +559,15 @@ bool wsk__access_is_on(const struct wsk__logs *logs)
 void wsk__access_write(const struct wsk__logs *logs,
                        const struct wsk__access_record *record)
 {
-    struct subject s = {record, record->noted, logs->env};
+    struct subject s = {record, record->noted, logs->env, logs->worker};
     struct line l;
 
     if (logs->access == NULL)
         return;
     l.n = l.later = 0;
+    l.most = wsk__log_longest(logs->access);
+    if (l.most > sizeof(l.text))
+        l.most = sizeof(l.text);
     if (logs->format.json)
         put_json_line(&l, &s);
     else

@@ -1,6 +1,7 @@
 #include "net/log/log.h"
 
 #include "base/escape.h"
+#include "base/items.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "net/log/writer.h"
@@ -23,6 +24,10 @@ enum { LOG_LINE = 1024 };
 /* Bytes that an escaped byte takes at most. */
 #define ESCAPED_MOST 4
 
+/* Bytes of the mark of a cut, and those that a cut before a letter may lose. */
+#define CUT (sizeof(WSK__CUT) - 1)
+#define LETTER 3
+
 /* Write time and process of an entry, and `label`. */
 static size_t put_label(char *out, size_t cap, const char *label)
 {
@@ -34,6 +39,59 @@ static size_t put_label(char *out, size_t cap, const char *label)
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
     return (size_t)snprintf(out, cap, "[%s +0000] [%ld] %s", stamp,
                             (long)getpid(), label);
+}
+
+/* Return the bytes that the longest wrapped form of a text may have. */
+static size_t wrapped_cap(size_t len, size_t most)
+{
+    return len + (len / (most - 2 * CUT - LETTER) + 1) * (2 * CUT + 1);
+}
+
+/* Copy a text of UTF-8 whose lines must have at most `most` bytes. A longer one
+ * goes on in further lines; CUT stands at both sides of the break. Returns the
+ * bytes written. */
+static size_t wrap(char *out, const char *text, size_t len, size_t most)
+{
+    const char *end = text + len;
+    size_t n = 0;
+
+    while (text < end) {
+        const char *stop = memchr(text, '\n', (size_t)(end - text));
+        size_t line = (size_t)((stop != NULL ? stop + 1 : end) - text);
+        size_t room = most;
+
+        while (line > room + (stop != NULL)) {
+            size_t piece =
+                wsk__utf8_cut((const uint8_t *)text, line, room - CUT);
+
+            memcpy(out + n, text, piece);
+            memcpy(out + n + piece, WSK__CUT "\n" WSK__CUT, 2 * CUT + 1);
+            n += piece + 2 * CUT + 1;
+            text += piece;
+            line -= piece;
+            room = most - CUT;
+        }
+        memcpy(out + n, text, line);
+        n += line;
+        text += line;
+    }
+    return n;
+}
+
+/* Write an entry. Where other processes write to the same pipe, no line is too
+ * long for it. Without memory for that, the entry is written as it is. */
+static void put_lines(struct wsk__logs *logs, const char *text, size_t len)
+{
+    size_t most = wsk__log_longest(logs->error);
+    char *block = NULL;
+
+    if (logs->worker != 0 && len > most)
+        block = wsk__alloc(wrapped_cap(len, most));
+    if (block != NULL)
+        wsk__log_line(logs->error, block, wrap(block, text, len, most));
+    else
+        wsk__log_line(logs->error, text, len);
+    wsk__free(block);
 }
 
 /* Log an entry; without memory for a long one, only its beginning. */
@@ -57,7 +115,7 @@ static void put_entry(struct wsk__logs *logs, const char *label,
     }
     n = put_label(line, cap, label);
     n += wsk__escape(line + n, cap - n, text, len, how);
-    wsk__log_line(logs->error, line, n);
+    put_lines(logs, line, n);
     wsk__free(block);
 }
 
@@ -124,14 +182,28 @@ static int try_file(const char *path, int flags)
     return fd;
 }
 
-/* Open a log by its option: `std` for itself and "-", which must not be closed,
- * or a file. Returns the descriptor; -1 with errno. */
+/* Return fd if lines can be written to it; else -1 with errno. */
+static int writable(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY)
+        return fd;
+    errno = EBADF;
+    return -1;
+}
+
+/* Open a log by its option: `std` for itself, "-" and "fd:N", which must not be
+ * closed, or a file. Returns the descriptor; -1 with errno. */
 static int open_log(const char *path, const char *name, int std, bool trial,
                     bool *ours)
 {
     const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    int fd;
 
     *ours = false;
+    if (wsk__fd_parse((wsk_str){path, strlen(path)}, &fd))
+        return writable(fd);
     if (strcmp(path, "-") == 0)
         return STDOUT_FILENO;
     if (strcmp(path, name) == 0)
@@ -143,6 +215,26 @@ static int open_log(const char *path, const char *name, int std, bool trial,
 bool wsk__log_is_off(const char *path)
 {
     return path == NULL || path[0] == '\0' || strcmp(path, "none") == 0;
+}
+
+bool wsk__log_is_inherited(const char *path)
+{
+    int fd;
+
+    return wsk__fd_parse((wsk_str){path, strlen(path)}, &fd);
+}
+
+bool wsk__log_move(struct wsk__log *log, int fd, const char *what, bool trial,
+                   char *error, size_t cap)
+{
+    bool good = writable(fd) >= 0 && (trial || wsk__log_reopen(log, fd));
+    int saved = errno;
+
+    if (!good)
+        snprintf(error, cap, "cannot write the %s fd:%d: %s", what, fd,
+                 strerror(saved));
+    errno = saved;
+    return good;
 }
 
 bool wsk__log_refresh(struct wsk__log **log, const char *path, const char *what,

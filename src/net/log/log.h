@@ -15,6 +15,9 @@ struct wsk__logs {
     const struct wsk__life *life;    /* fixed */
     struct wsk__log *access, *error; /* fixed */
     wsk_log_level level;             /* fixed: of the error log */
+    unsigned worker;                 /* fixed: number of this process among
+                                        those that share the logs, from 1; 0:
+                                        it is alone */
     bool access_by_default;          /* no option says where it goes */
     bool timed, notes;               /* the access format asks for them */
     struct wsk__format format;       /* fixed: of access lines */
@@ -41,11 +44,20 @@ bool wsk__log_parse_level(const char *name, wsk_log_level *level);
 /* Return true if the path of a log means that there is none. */
 bool wsk__log_is_off(const char *path);
 
+/* Return true if it means an inherited descriptor, "fd:N", which cannot be
+ * opened again. */
+bool wsk__log_is_inherited(const char *path);
+
 /* Make *log, or make it go on with the file that has that name now: every line
  * logged after that file was made goes to it. `trial`: only find out if that is
  * possible. False, with errno and the reason in `error`, when the file cannot
  * be written. */
 bool wsk__log_refresh(struct wsk__log **log, const char *path, const char *what,
                       bool trial, char *error, size_t cap);
+
+/* Let *log go on in a copy of `fd`. False, with errno and the reason in
+ * `error`, when that cannot be written; `trial`: only find out. */
+bool wsk__log_move(struct wsk__log *log, int fd, const char *what, bool trial,
+                   char *error, size_t cap);
 
 #endif

@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,34 +22,202 @@
 enum { QUEUE_CAP = 4 << 20 };
 
 struct wsk__log {
+    atomic_bool narrow;   /* the descriptor, or the next one, takes only
+                             WSK__LOG_WHOLE bytes as a whole */
+    atomic_ullong n_lost; /* lines dropped since the start */
+
+    /* writer */
     int fd;
+    size_t failed; /* lines that could not be written, and no line says so */
+    int why;       /* errno of the last of them */
+    bool torn;     /* the file ends within a line that will not go on */
+
     pthread_t writer;
     pthread_mutex_t lock;
     pthread_cond_t wake;    /* for the writer: lines, or stop */
     pthread_cond_t drained; /* from the writer: all written, or ended */
     struct wsk__buf queue;  /* lines not yet written */
-    size_t dropped;
-    int next_fd;  /* descriptor to go on with; -1: the same */
-    bool waiting; /* the writer waits for `wake` */
-    bool held;    /* between hold() and reopen() */
+    size_t dropped;         /* lines that found no room, and no line says so */
+    int next_fd;            /* descriptor to go on with; -1: the same */
+    bool waiting;           /* the writer waits for `wake` */
+    bool held;              /* between hold() and reopen() */
     bool stop, gone;
     bool abandoned; /* free() has stopped waiting: the writer frees the log */
 };
 
-static void write_all(int fd, const uint8_t *data, size_t len)
+/* Return true if other processes may write to the same pipe or socket, which
+ * then mixes what is longer than WSK__LOG_WHOLE. */
+static bool is_narrow(int fd)
 {
-    while (len > 0) {
+    struct stat st;
+
+    return fstat(fd, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+static bool is_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Return the length of the whole lines in data[0..len). */
+static size_t whole_lines(const uint8_t *data, size_t len)
+{
+    while (len > 0 && data[len - 1] != '\n')
+        len--;
+    return len;
+}
+
+/* Return how many bytes to write at once: whole lines that a pipe takes whole,
+ * or one that is longer. */
+static size_t piece_of(const uint8_t *data, size_t len)
+{
+    const uint8_t *end;
+    size_t n;
+
+    if (len <= WSK__LOG_WHOLE)
+        return len;
+    n = whole_lines(data, WSK__LOG_WHOLE);
+    if (n > 0)
+        return n;
+    end = memchr(data + WSK__LOG_WHOLE, '\n', len - WSK__LOG_WHOLE);
+    return end != NULL ? (size_t)(end - data) + 1 : len;
+}
+
+/* Write once. Returns -1 with errno for a failure that will not pass. */
+static ssize_t write_once(int fd, const uint8_t *data, size_t len)
+{
+    for (;;) {
         ssize_t n = write(fd, data, len);
 
-        if (n > 0) {
-            data += n;
-            len -= (size_t)n;
-        } else if (n < 0 && errno == EAGAIN) {
+        if (n > 0)
+            return n;
+        if (n < 0 && errno == EAGAIN)
             wsk__stream_wait_once(fd, WSK__WRITE, -1);
-        } else if (n < 0 && errno != EINTR) {
-            return; /* the reader is gone, and the lines are lost */
+        else if (n == 0)
+            errno = EIO;
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            return -1;
+    }
+}
+
+/* Remove the `n` bytes of a line that a short write has left at the end of a
+ * file: a disk is full. Another process may be the first to find room again,
+ * and its line would be glued to them. If the file has grown meanwhile, or
+ * cannot be cut, the next line of this process begins with a line end. */
+static void take_back(struct wsk__log *log, size_t n)
+{
+    off_t at = lseek(log->fd, 0, SEEK_CUR);
+    struct stat st;
+
+    if (at >= (off_t)n && fstat(log->fd, &st) == 0 && st.st_size == at &&
+        ftruncate(log->fd, at - (off_t)n) == 0)
+        lseek(log->fd, at - (off_t)n, SEEK_SET); /* without O_APPEND */
+    else
+        log->torn = true;
+}
+
+/* Write lines to a file. Returns the bytes of those that are there. */
+static size_t write_file(struct wsk__log *log, const uint8_t *data, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = write_once(log->fd, data + done, len - done);
+        size_t whole;
+
+        if (n < 0)
+            break;
+        whole = whole_lines(data + done, (size_t)n);
+        if (whole < (size_t)n)
+            take_back(log, (size_t)n - whole);
+        done += whole;
+        if (whole == 0) {
+            errno = ENOSPC;
+            break;
         }
     }
+    return done;
+}
+
+/* Write lines to a pipe, a socket or a terminal. */
+static size_t write_stream(int fd, bool narrow, const uint8_t *data, size_t len)
+{
+    size_t done = 0, left = 0; /* of the piece that is being written */
+
+    while (done < len) {
+        ssize_t n;
+
+        if (left == 0)
+            left = narrow ? piece_of(data + done, len - done) : len;
+        n = write_once(fd, data + done, left);
+        if (n < 0)
+            break;
+        done += (size_t)n;
+        left -= (size_t)n;
+    }
+    return done;
+}
+
+static size_t count_lines(const uint8_t *data, size_t len)
+{
+    size_t n = 0;
+
+    while (len > 0)
+        n += data[--len] == '\n';
+    return n;
+}
+
+/* Write lines, as many as can be. False: one could not be, and errno says why.
+ */
+static size_t write_lines(struct wsk__log *log, const uint8_t *data, size_t len)
+{
+    if (!is_file(log->fd))
+        return write_stream(log->fd, is_narrow(log->fd), data, len);
+    if (log->torn && write_once(log->fd, (const uint8_t *)"\n", 1) != 1)
+        return 0;
+    log->torn = false;
+    return write_file(log, data, len);
+}
+
+/* Write a batch; count what could not be written. */
+static void write_batch(struct wsk__log *log, const uint8_t *data, size_t len)
+{
+    size_t done = write_lines(log, data, len);
+
+    if (done == len)
+        return;
+    log->why = errno;
+    log->failed += count_lines(data + done, len - done);
+    atomic_fetch_add(&log->n_lost, count_lines(data + done, len - done));
+}
+
+/* Say how many lines were dropped. False: that cannot be written either. */
+static bool tell_dropped(struct wsk__log *log, size_t n, const char *why)
+{
+    char line[160];
+    int len = snprintf(line, sizeof(line),
+                       "wsocket: %zu log lines dropped, %s\n", n, why);
+
+    if (len < 0 || len >= (int)sizeof(line))
+        return true;
+    return write_lines(log, (const uint8_t *)line, (size_t)len) == (size_t)len;
+}
+
+/* Say which lines of earlier batches were dropped because a disk is full. */
+static void tell_failed(struct wsk__log *log)
+{
+    if (log->failed > 0 && tell_dropped(log, log->failed, strerror(log->why)))
+        log->failed = 0;
+}
+
+/* Say how many lines found no room while a batch was being written. */
+static void tell_late(struct wsk__log *log, size_t dropped)
+{
+    if (dropped > 0 && !tell_dropped(log, dropped, "the log is too slow"))
+        log->failed += dropped;
 }
 
 static void log_destroy(struct wsk__log *log)
@@ -63,17 +233,6 @@ static void log_destroy(struct wsk__log *log)
     wsk__free(log);
 }
 
-static void note_dropped_locked(struct wsk__log *log)
-{
-    char line[80];
-    int n = snprintf(line, sizeof(line),
-                     "wsocket: %zu log lines dropped, the log is too slow\n",
-                     log->dropped);
-
-    if (log->dropped > 0 && wsk__buf_put(&log->queue, line, (size_t)n))
-        log->dropped = 0;
-}
-
 static void *log_writer(void *arg)
 {
     struct wsk__log *log = arg;
@@ -84,6 +243,7 @@ static void *log_writer(void *arg)
     pthread_mutex_lock(&log->lock);
     for (;;) {
         struct wsk__buf empty = batch;
+        size_t dropped;
 
         while ((wsk__buf_len(&log->queue) == 0 || log->held) && !log->stop) {
             log->waiting = true;
@@ -97,12 +257,16 @@ static void *log_writer(void *arg)
             close(log->fd);
             log->fd = log->next_fd;
             log->next_fd = -1;
+            log->torn = false;
         }
         batch = log->queue;
         log->queue = empty;
-        note_dropped_locked(log);
+        dropped = log->dropped;
+        log->dropped = 0;
         pthread_mutex_unlock(&log->lock);
-        write_all(log->fd, wsk__buf_data(&batch), wsk__buf_len(&batch));
+        tell_failed(log);
+        write_batch(log, wsk__buf_data(&batch), wsk__buf_len(&batch));
+        tell_late(log, dropped);
         wsk__buf_ack(&batch, wsk__buf_len(&batch));
         pthread_mutex_lock(&log->lock);
     }
@@ -126,6 +290,7 @@ struct wsk__log *wsk__log_new(int fd)
         return NULL;
     log->next_fd = -1;
     log->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    atomic_init(&log->narrow, is_narrow(fd));
     wsk__buf_init(&log->queue, QUEUE_CAP);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
@@ -159,8 +324,10 @@ bool wsk__log_reopen(struct wsk__log *log, int fd)
 
     pthread_mutex_lock(&log->lock);
     old = copy < 0 ? -1 : log->next_fd;
-    if (copy >= 0)
+    if (copy >= 0) {
         log->next_fd = copy;
+        atomic_store(&log->narrow, is_narrow(copy));
+    }
     log->held = false;
     pthread_cond_signal(&log->wake);
     pthread_mutex_unlock(&log->lock);
@@ -215,6 +382,17 @@ void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
         log_destroy(log);
 }
 
+size_t wsk__log_longest(const struct wsk__log *log)
+{
+    return log != NULL && atomic_load(&log->narrow) ? WSK__LOG_WHOLE - 1
+                                                    : SIZE_MAX;
+}
+
+uint64_t wsk__log_dropped(const struct wsk__log *log)
+{
+    return log != NULL ? atomic_load(&log->n_lost) : 0;
+}
+
 void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
 {
     uint8_t *room;
@@ -230,6 +408,7 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
         wsk__buf_grow_tail(&log->queue, len + 1);
     } else {
         log->dropped++;
+        atomic_fetch_add(&log->n_lost, 1);
     }
     if (log->waiting) {
         log->waiting = false; /* one signal is enough */

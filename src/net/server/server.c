@@ -188,7 +188,7 @@ static wsk_status open_all(wsk_server *srv)
 {
     wsk_status st;
 
-    if (!wsk__server_refresh_logs(srv))
+    if (!wsk__server_open_logs(srv))
         return WSK_E_SYS;
     wsk__look_at_temp_dir(srv);
     if (!wsk__access_read_environment(&srv->logs))
