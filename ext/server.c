@@ -22,6 +22,11 @@ static int make_server(ServerObject *self, PyObject *kwargs)
         ext_raise(self->st, WSK_E_SYS, "no server can be made");
         goto done;
     }
+#ifdef Py_GIL_DISABLED
+    wsk_server_describe(self->srv, PY_VERSION, false);
+#else
+    wsk_server_describe(self->srv, PY_VERSION, true);
+#endif
     self->caller.hide = ext_upgrade_mode(cfg.ws_hide_upgrade);
     self->errors = ext_log_new(self->st, self->srv);
     self->caller.errors = self->errors;
@@ -146,6 +151,16 @@ static PyObject *get_port(PyObject *op, void *unused)
 {
     (void)unused;
     return PyLong_FromLong(wsk_server_port(Server_CAST(op)->srv));
+}
+
+static PyObject *get_metrics_url(PyObject *op, void *unused)
+{
+    const char *url = wsk_server_metrics_url(Server_CAST(op)->srv);
+
+    (void)unused;
+    if (url == NULL)
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeFSDefault(url);
 }
 
 /* ----------------------------------------------------------------- type --- */
@@ -284,6 +299,8 @@ static PyGetSetDef Server_getset[] = {
     {"fds", get_fds, NULL, "The descriptor of each of urls.", NULL},
     {"port", get_port, NULL, "The port it listens on; 0 before listen().",
      NULL},
+    {"metrics_url", get_metrics_url, NULL,
+     "Where metrics_bind listens; None without it.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

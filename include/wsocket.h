@@ -135,6 +135,9 @@ typedef struct wsk_str {
     TEXT(access_logfile, "-", "file of the access log; - means standard output, fd:N an inherited descriptor, none turns it off") \
     TEXT(access_log_format, "combined", "format of the access log: combined, common, json, or a text such as %h \"%r\" %s %D, with the atoms h l u t r s b B f a D T M L p U q m H, %{Field}i of the request, %{Field}o of the answer, %{VARIABLE}e of the environment, %{worker}, and %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
     TEXT(error_logfile, "stderr", "file of the server's own log; - means standard output, fd:N an inherited descriptor, none turns it off") \
+    TEXT(metrics_bind, NULL, "where to answer /metrics (numbers for Prometheus), /ready and /live, without the application: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; never the public address") \
+    TEXT(ready_path, NULL, "path at which the main addresses answer whether the server takes requests, too: 200, or 503 while it stops") \
+    TEXT(live_path, NULL, "path at which they answer 200 while the server lives") \
     TEXT(log_level, "info", "least severe messages to log; from warning on the access log is off unless access_logfile is given") \
     TIME(ws_ping_interval, 20000, "seconds of silence before a WebSocket is sent a ping; 0 turns pings off") \
     TIME(ws_ping_timeout, 20000, "seconds that a peer has to show a sign of life after a ping, 0 for no limit; if pings are off, seconds that it has to read some of what waits for it") \
@@ -802,6 +805,15 @@ WSK_API int wsk_server_fd(const wsk_server *srv, size_t i);
  * removed. For a program whose children accept there, before they leave without
  * a successor. */
 WSK_API void wsk_server_refuse_new(wsk_server *srv);
+
+/** Return the URL of metrics_bind, to which "metrics", "ready" and "live" are
+ * added: "http://127.0.0.1:9464/" or "unix:/run/metrics.sock". NULL without
+ * that option, and before wsk_server_listen(). Owned by the server. */
+WSK_API const char *wsk_server_metrics_url(const wsk_server *srv);
+
+/** Name the version of Python, and whether it has a GIL, to the metrics; texts
+ * are static. Before wsk_server_start(). */
+WSK_API void wsk_server_describe(wsk_server *srv, const char *python, bool gil);
 
 /** Return the port of the first TCP listener; 0 before wsk_server_listen(). */
 WSK_API uint16_t wsk_server_port(const wsk_server *srv);

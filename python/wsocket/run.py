@@ -164,6 +164,12 @@ def serve(server: Server, name: str) -> None:
             file=sys.stderr,
             flush=True,
         )
+        if server.metrics_url:
+            print(
+                "wsocket has metrics at %smetrics" % server.metrics_url,
+                file=sys.stderr,
+                flush=True,
+            )
         server.join()
 
 

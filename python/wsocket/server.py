@@ -107,6 +107,12 @@ class Server:
         """
         return self._server.urls
 
+    @property
+    def metrics_url(self) -> Optional[str]:
+        """The URL to which ``metrics``, ``ready`` and ``live`` are added; None
+        without ``metrics_bind``, and until the server listens."""
+        return self._server.metrics_url
+
     def listen(self) -> None:
         """Bind the port now, instead of in ``start()``."""
         self._server.listen()

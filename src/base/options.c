@@ -123,6 +123,14 @@ static bool good_format(wsk_str text)
     return wsk__format_good(text.p);
 }
 
+/* Check a path that is compared with that of requests as it is. */
+static bool good_path(wsk_str text)
+{
+    return text.len > 0 && text.p[0] == '/' &&
+           wsk__is_target(text.p, text.p + text.len) &&
+           memchr(text.p, '?', text.len) == NULL;
+}
+
 /* Check a file of a log: what begins like a descriptor is one. */
 static bool good_log(wsk_str text)
 {
@@ -257,6 +265,9 @@ static const struct rule {
     {"first_octet_timeout", 1, 0, NULL, NULL, false},
     {"buffer_body", 0, 0, "auto always never", NULL, false},
     {"log_level", 0, 0, "debug info warning error critical", NULL, false},
+    {"metrics_bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},
+    {"ready_path", 0, 0, "a path such as /ready", good_path, false},
+    {"live_path", 0, 0, "a path such as /live", good_path, false},
     {"script_name", 0, 0, "a path such as /app, without a slash at its end",
      good_script_name, false},
     {"access_logfile", 0, 0, "a file, -, none or fd:N", good_log, false},

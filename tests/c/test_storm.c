@@ -354,10 +354,9 @@ static void handler(wsk_request *req, void *user)
 
 /* ---------------------------------------------------------------- the peers */
 
-static int try_dial(unsigned *seed)
+static int try_dial_port(unsigned *seed, uint16_t port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(storm.port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct timeval patience = {0, 100000};
     int fd = socket(AF_INET, SOCK_STREAM, 0), small = 4096;
 
@@ -370,6 +369,11 @@ static int try_dial(unsigned *seed)
         return fd;
     close(fd);
     return -1;
+}
+
+static int try_dial(unsigned *seed)
+{
+    return try_dial_port(seed, storm.port);
 }
 
 static void hang_up(int fd, unsigned *seed)
@@ -605,6 +609,29 @@ static void *peer_thread(void *arg)
     return NULL;
 }
 
+/* Ask for the metrics, over and over. */
+static void *scraper_thread(void *port)
+{
+    static const char *const ASKED[] = {
+        GET("/metrics"), GET("/metrics") GET("/ready"), GET("/live"),
+        "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx",
+        "GET /metrics HT"};
+    unsigned seed = 7;
+
+    while (atomic_load(&blowing)) {
+        const char *asked = ASKED[pick(&seed, 5)];
+        int fd = try_dial_port(&seed, (uint16_t)(uintptr_t)port);
+
+        if (fd >= 0) {
+            send(fd, asked, strlen(asked), MSG_NOSIGNAL);
+            hear_some(fd, &seed);
+            hang_up(fd, &seed);
+        }
+        usleep(pick(&seed, 5000));
+    }
+    return NULL;
+}
+
 /* ----------------------------------------------------------------- a round */
 
 static void *stop_thread(void *arg)
@@ -627,14 +654,17 @@ static bool holds_nothing(wsk_server *srv)
     wsk__dispatch_unlock(&srv->dispatch);
     return nobody && atomic_load(&srv->conns.counted) == 0 &&
            atomic_load(&srv->conns.heads) == 0 &&
+           atomic_load(&srv->conns.n_silent) == 0 &&
+           atomic_load(&srv->conns.n_admin) == 0 &&
            atomic_load(&srv->site.body_file_bytes) == 0 &&
            atomic_load(&srv->site.streaming) == 0 &&
            atomic_load(&srv->sockets.deflate_bytes) == 0;
 }
 
-static void end_all(pthread_t *peers, pthread_t *users)
+static void end_all(pthread_t *peers, pthread_t *users, pthread_t scraper)
 {
     atomic_store(&blowing, false);
+    pthread_join(scraper, NULL);
     for (int i = 0; i < USERS; i++)
         pthread_join(users[i], NULL);
     for (int i = 0; i < PEERS; i++)
@@ -660,21 +690,26 @@ static void expect_nothing_held(void)
  * all have left before it is stopped. */
 static void blow(unsigned nth, const char *options, bool calm)
 {
-    pthread_t peers[PEERS], users[USERS], stopper;
+    pthread_t peers[PEERS], users[USERS], stopper, scraper;
+    uintptr_t port;
     char all[400];
 
     snprintf(all, sizeof(all),
-             "static=/s=%s access_logfile=/dev/null error_logfile=/dev/null %s",
+             "static=/s=%s access_logfile=/dev/null error_logfile=/dev/null "
+             "metrics_bind=127.0.0.1:0 %s",
              folder, options);
     storm = serve(handler, NULL, all);
+    port =
+        strtoul(strrchr(wsk_server_metrics_url(storm.srv), ':') + 1, NULL, 10);
     atomic_store(&blowing, true);
+    pthread_create(&scraper, NULL, scraper_thread, (void *)port);
     for (uintptr_t i = 0; i < PEERS; i++)
         pthread_create(&peers[i], NULL, peer_thread, (void *)(i + 100U * nth));
     for (uintptr_t i = 0; i < USERS; i++)
         pthread_create(&users[i], NULL, user_thread, (void *)(i + 100U * nth));
     usleep(ROUND_MS * 1000);
     if (calm) {
-        end_all(peers, users);
+        end_all(peers, users, scraper);
         expect_nothing_held();
     }
     pthread_create(&stopper, NULL, stop_thread, storm.srv);
@@ -683,7 +718,7 @@ static void blow(unsigned nth, const char *options, bool calm)
     wsk_server_free(storm.srv);
     usleep(20000);
     if (!calm)
-        end_all(peers, users);
+        end_all(peers, users, scraper);
     for (int i = 0; i < KEPT; i++)
         keep(NULL);
     for (int ms = 0; ms < PATIENCE_MS && atomic_load(&loans) > 0; ms++)

@@ -10,6 +10,7 @@
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
 #include "net/log/log.h"
+#include "net/log/metrics.h"
 #include "net/loop/loop.h"
 #include "net/loop/source.h"
 #include "net/os/accept.h"
@@ -92,6 +93,13 @@ void wsk__accept_pause(struct wsk__conns *conns)
                         wsk__now_ms() + ACCEPT_PAUSE_MS);
 }
 
+/* Count a pause, by its place among the reasons. */
+static void count_pause(struct wsk__conns *conns, unsigned reason)
+{
+    if (conns->metrics != NULL)
+        wsk__add(&conns->metrics->own[WSK__N_PAUSES + reason], 1);
+}
+
 /* Pause because the system has no more. */
 static void pause_for_want(struct wsk__conns *conns)
 {
@@ -100,6 +108,7 @@ static void pause_for_want(struct wsk__conns *conns)
                   "accepting pauses: out of descriptors or memory (%u "
                   "connections)",
                   conns->n);
+    count_pause(conns, 1);
     wsk__accept_pause(conns);
 }
 
@@ -185,6 +194,7 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
     conn->conns = conns;
     conn->fd = fd;
     conn->want = WSK__READ;
+    conn->admin = listener->admin;
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->source.refs, 1); /* the loop's */
     if (!wsk__opening_begin(conn, &ends))
@@ -196,6 +206,19 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
     }
     wsk__life_hold(conns->life);
     return true;
+}
+
+/* Count a connection that has come. */
+static void count(struct wsk__conns *conns, struct wsk__conn *conn)
+{
+    if (conn->admin) {
+        conns->n_admin++;
+        return;
+    }
+    conn->silent = true;
+    conns->n_silent++;
+    if (conns->metrics != NULL)
+        wsk__add(&conns->metrics->own[WSK__N_ACCEPTED], 1);
 }
 
 void wsk__accept_welcome(struct wsk__conns *conns, int fd,
@@ -210,6 +233,7 @@ void wsk__accept_welcome(struct wsk__conns *conns, int fd,
         return;
     }
     wsk__conns_add(conn);
+    count(conns, conn);
     wsk__rearm(conn);
 }
 
@@ -251,6 +275,7 @@ static bool make_place(struct wsk__conns *conns)
     if (make_room(conns, WSK__LIMIT_CONNS))
         return true;
     wsk__limit_hit(conns->logs, WSK__LIMIT_ACCEPT);
+    count_pause(conns, 0);
     wsk__accept_pause(conns);
     return false;
 }

@@ -15,6 +15,7 @@ struct wsk__listener {
     size_t i;                  /* in conns->places */
     struct wsk__address local; /* the address at which it listens */
     bool fixed;                /* every connection has `local` at this end */
+    bool admin;                /* of metrics_bind; `i` is in its places */
 
     /* leader */
     bool watched;       /* by the poller */

@@ -114,6 +114,8 @@ void wsk__conn_close(struct wsk__conn *conn)
     wsk__conn_unlock(conn);
     wsk__loop_clear_timer(conns->loop, &conn->source);
     wsk__conns_remove(conn);
+    wsk__conn_spoke(conn);
+    conns->n_admin -= conn->admin;
     conn->next = conns->graveyard;
     conns->graveyard = conn;
     wsk__conn_ops(conn)->closed(conn);

@@ -58,6 +58,8 @@ struct wsk__conn {
 
     /* leader */
     bool to_head;       /* request_timeout: the request is a HEAD */
+    bool silent;        /* no byte has come; counted in conns->n_silent */
+    bool admin;         /* fixed: it came by metrics_bind */
     uint32_t listed_ms; /* when it was made the newest of its list; wraps */
     uint32_t lingered;  /* bytes thrown away */
 

@@ -3,6 +3,7 @@
 #define WSK_NET_CONN_CONNS_H
 
 #include "net/conn/accept.h"
+#include "net/conn/admin.h"
 #include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/drain.h"
@@ -17,6 +18,7 @@ struct wsk__dispatch;
 struct wsk__life;
 struct wsk__logs;
 struct wsk__loop;
+struct wsk__metrics;
 struct wsk__offload;
 struct wsk__site;
 struct wsk__sockets;
@@ -43,6 +45,8 @@ struct wsk__conns {
     struct wsk__listener listeners[WSK__LISTENERS];
     struct wsk__places places;
     struct wsk__trust trust;
+    struct wsk__admin admin;
+    struct wsk__metrics *metrics; /* owned; NULL: nothing is counted */
     uint16_t port;
     bool listening;
 
@@ -55,6 +59,9 @@ struct wsk__conns {
     struct wsk__conn_list parted;  /* were not idle when last looked at */
     atomic_uint n;                 /* in both lists; written by the leader */
     atomic_uint n_websockets;      /* in both lists; any thread */
+    atomic_uint n_silent;          /* of which no byte has come; written by the
+                                      leader, as the next one */
+    atomic_uint n_admin;           /* by metrics_bind */
     struct wsk__conn *graveyard;   /* closed in this batch; linked by next */
     bool listeners_open;           /* of `places` */
     enum wsk__accepting accepting; /* the order that was heeded */
@@ -69,5 +76,13 @@ struct wsk__conns {
 
     struct wsk__conn_mutex locks[WSK__CONN_LOCKS];
 };
+
+/* Note that a byte has come. Leader. */
+static inline void wsk__conn_spoke(struct wsk__conn *conn)
+{
+    if (conn->silent)
+        conn->conns->n_silent--;
+    conn->silent = false;
+}
 
 #endif

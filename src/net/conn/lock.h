@@ -5,14 +5,21 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/log/limits.h"
+#include "net/log/metrics.h"
 #include "net/os/locks.h"
 #include "wsocket.h"
+
+/* Return the place of a connection's lock among them. */
+static inline size_t wsk__conn_lock_place(const struct wsk__conn *conn)
+{
+    return ((uintptr_t)conn >> 6) % WSK__CONN_LOCKS;
+}
 
 /* Return the lock of a connection. */
 static inline struct wsk__conn_mutex *
 wsk__conn_mutex_of(const struct wsk__conn *conn)
 {
-    return &conn->conns->locks[((uintptr_t)conn >> 6) % WSK__CONN_LOCKS];
+    return &conn->conns->locks[wsk__conn_lock_place(conn)];
 }
 
 /* Lock the connection's part of a WebSocket. Any thread, without another lock.
@@ -56,6 +63,20 @@ static inline void wsk__limit_hit_locked(const struct wsk__conn *conn,
     wsk__assert_conn_locked(conn);
     if (wsk__limit_due(conn->conns->logs, limit, &n))
         wsk__conn_mutex_of(conn)->limits_due |= UINT32_C(1) << limit;
+}
+
+_Static_assert((int)WSK__WS_ROWS == (int)WSK__CONN_LOCKS,
+               "a row for each lock");
+
+/* Return the numbers of WebSockets that the lock guards, less WSK__N_WS; NULL:
+ * nothing is counted. */
+static inline wsk__number *
+wsk__conn_numbers_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
+{
+    struct wsk__metrics *metrics = conn->conns->metrics;
+
+    wsk__assert_conn_locked(conn);
+    return metrics != NULL ? metrics->ws[wsk__conn_lock_place(conn)] : NULL;
 }
 
 #endif

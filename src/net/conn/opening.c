@@ -59,6 +59,7 @@ static bool receive(struct wsk__thread *th, struct wsk__conn *conn)
 
     if (n > 0 && wsk__buf_put(&conn->opening->in, th->rx, (size_t)n)) {
         conn->since_ms = wsk__now_ms();
+        wsk__conn_spoke(conn);
         return true;
     }
     if (n < 0 && wsk__stream_is_full()) {
@@ -169,7 +170,7 @@ bool wsk__opening_begin(struct wsk__conn *conn, struct wsk__ends *ends)
 
     if (!wsk__ends_open(conn->conns, ends))
         return false;
-    if (conn->conns->cfg->proxy_protocol)
+    if (conn->conns->cfg->proxy_protocol && !conn->admin)
         return begin(conn, ends);
     atomic_init(&conn->ops, protocol->ops);
     return protocol->open(conn, ends, NULL);

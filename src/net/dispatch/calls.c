@@ -6,6 +6,7 @@
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
+#include "net/log/metrics.h"
 #include "net/os/life.h"
 
 #include <pthread.h>
@@ -66,6 +67,16 @@ calls_open_locked(const struct wsk__dispatch *dispatch) WSK__DISPATCH_LOCKED
            dispatch->queue != NULL || dispatch->releases != NULL;
 }
 
+/* Observe how long a call has waited for the interpreter. */
+static void count_entry_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
+{
+    struct wsk__metrics *metrics = th->dispatch->metrics;
+
+    wsk__observe(&metrics->own[WSK__N_GIL_WAIT], wsk__bounds_short,
+                 th->entry_ns);
+    th->entry_ns = 0;
+}
+
 wsk__leads wsk__call_end(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
@@ -79,6 +90,8 @@ wsk__leads wsk__call_end(struct wsk__thread *th)
     else /* the call was left, see wsk__call_leave() */
         dispatch->n_parked--;
     dispatch->n_upgraded -= th->upgraded != NULL;
+    if (th->entry_ns != 0)
+        count_entry_locked(th);
     th->in_call = false;
     th->call = NULL;
     th->upgraded = NULL;

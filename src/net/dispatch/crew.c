@@ -4,6 +4,7 @@
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
+#include "net/log/metrics.h"
 #include "net/loop/post.h"
 #include "net/loop/source.h"
 
@@ -158,6 +159,8 @@ static void give_lead_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
     if (th->call != NULL)
         th->call->ops->late(th->call);
     th->leads = false;
+    if (dispatch->metrics != NULL)
+        wsk__add(&dispatch->metrics->own[WSK__N_HANDOVERS], 1);
     /* Without a spare, the next thread that comes takes the lead. */
     dispatch->led = spare != NULL;
     if (spare != NULL)

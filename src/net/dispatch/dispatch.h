@@ -15,6 +15,7 @@
 struct wsk__life;
 struct wsk__logs;
 struct wsk__loop;
+struct wsk__metrics;
 struct wsk__release;
 struct wsk__spare;
 struct wsk__thread;
@@ -22,10 +23,11 @@ struct wsk__call;
 
 /* The threads and calls of a server. */
 struct wsk__dispatch {
-    const wsk_server_config *cfg;                    /* fixed */
-    struct wsk__life *life;                          /* fixed */
-    struct wsk__loop *loop;                          /* fixed */
-    struct wsk__logs *logs;                          /* fixed */
+    const wsk_server_config *cfg; /* fixed */
+    struct wsk__life *life;       /* fixed */
+    struct wsk__loop *loop;       /* fixed */
+    struct wsk__logs *logs;       /* fixed */
+    struct wsk__metrics *metrics; /* fixed once listening; NULL: none */
     const struct wsk__thread_room *rooms[WSK__OWNS]; /* fixed */
     wsk_hooks hooks;                                 /* fixed */
     int steal_every; /* fixed; for tests: steal the lead at each nth call */

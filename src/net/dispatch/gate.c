@@ -15,7 +15,7 @@ enum {
 void wsk__gate_enter(struct wsk__thread *th)
 {
     struct wsk__dispatch *dispatch = th->dispatch;
-    uint64_t began;
+    uint64_t began, took;
     unsigned slow;
 
     if (dispatch->hooks.enter == NULL || th->inside)
@@ -26,7 +26,10 @@ void wsk__gate_enter(struct wsk__thread *th)
     dispatch->hooks.enter(th->user);
     atomic_store(&th->entering, false);
     th->inside = true;
-    if (wsk__now_ns() - began > SLOW_ENTRY_NS)
+    took = wsk__now_ns() - began;
+    if (dispatch->metrics != NULL)
+        th->entry_ns = took | 1;
+    if (took > SLOW_ENTRY_NS)
         atomic_store(&dispatch->slow_entries, SLOW_ENTRIES);
     else if ((slow = atomic_load(&dispatch->slow_entries)) > 0)
         atomic_compare_exchange_strong(&dispatch->slow_entries, &slow,

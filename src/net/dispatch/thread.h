@@ -57,7 +57,9 @@ struct wsk__thread {
     atomic_bool entering; /* waits for the interpreter; others read it */
 
     /* this thread only */
-    bool inside; /* between the hooks enter and leave */
+    bool inside;       /* between the hooks enter and leave */
+    uint64_t entry_ns; /* how long the call waited for the interpreter, for the
+                          metrics; 0: it did not enter */
     uint8_t *rx;
     wsk_str span;         /* input in rx that is not yet fed */
     void *own[WSK__OWNS]; /* data of the rooms above */

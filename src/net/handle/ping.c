@@ -14,14 +14,15 @@ void wsk__ping_sent(struct wsk__ping *ping, const uint8_t *data, size_t len)
     ping->asked_hash = hash;
 }
 
-void wsk__ping_answered(struct wsk__ping *ping, const wsk_ws_event *pong)
+bool wsk__ping_answered(struct wsk__ping *ping, const wsk_ws_event *pong)
 {
     uint64_t us;
 
     if (ping->asked_ns == 0 ||
         ping->asked_hash != wsk__hash(pong->data, pong->len))
-        return;
+        return false;
     us = (wsk__now_ns() - ping->asked_ns) / 1000;
     ping->latency_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX - 1;
     ping->asked_ns = 0;
+    return true;
 }

@@ -14,7 +14,7 @@ struct wsk__ping {
 /* Start the clock of a ping that was queued. */
 void wsk__ping_sent(struct wsk__ping *ping, const uint8_t *data, size_t len);
 
-/* Stop it if this pong is the answer. */
-void wsk__ping_answered(struct wsk__ping *ping, const wsk_ws_event *pong);
+/* Stop it if this pong is the answer. Returns true if it is. */
+bool wsk__ping_answered(struct wsk__ping *ping, const wsk_ws_event *pong);
 
 #endif

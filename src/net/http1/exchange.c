@@ -9,6 +9,7 @@
 #include "net/dispatch/thread.h"
 #include "net/http1/thread.h"
 #include "net/log/access.h"
+#include "net/log/metrics.h"
 #include "net/os/listen.h"
 #include "net/request/body.h"
 #include "net/request/body_file.h"
@@ -122,6 +123,10 @@ void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
                                         .sent = sent};
     wsk_head begun;
 
+    if (conn->admin)
+        return;
+    if (conn->conns->metrics != NULL)
+        wsk__count_refusal(conn->conns->metrics, status);
     if (!wsk__access_is_on(conn->conns->logs))
         return;
     if (h->head == NULL) {

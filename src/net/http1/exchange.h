@@ -33,6 +33,7 @@ struct wsk__exchange {
     uint64_t away_ms;   /* since when we do not read for the body; 0: we do */
     uint64_t backlog;   /* bytes of the answer not taken, at the last look */
     uint64_t counted;   /* bytes that conns->counted counts for it */
+    uint64_t queued_ns; /* when the call was queued, for the metrics */
     uint64_t memory_ms; /* since when it waits for memory; 0: it does not */
     uint64_t head_ms; /* when an unfinished head has begun; 0: there is none */
     bool called;      /* a handler answers the request now */

@@ -10,6 +10,7 @@
 #include "net/http1/exchange.h"
 #include "net/http1/load.h"
 #include "net/http1/thread.h"
+#include "net/log/metrics.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
 #include "net/request/admit.h"
@@ -60,6 +61,8 @@ static enum wsk__feed begin_request(struct wsk__conn *conn,
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
     wsk__ends_begin_request(conn->conns, &conn->h->ends,
                             &conn->h->http.store->head);
+    if (conn->admin) /* a body is not waited for */
+        return WSK__FEED_READY;
     if (!wsk__admits_host(conn->conns, head)) { /* RFC 9110 15.5.20 */
         wsk__http_fail(&conn->h->http, 421);
         conn->h->failed = true;
@@ -88,6 +91,8 @@ static enum wsk__feed on_event(struct wsk__conn *conn, wsk_http_event ev)
     case WSK_HTTP_DATA:
         if (conn->h->head == NULL) /* the rest of an answered request */
             return WSK__FEED_MORE;
+        if (conn->conns->metrics != NULL && !conn->admin)
+            wsk__add_any(&conn->conns->metrics->any[WSK__N_HTTP_BYTES], ev.len);
         if (!wsk__body_store(&conn->h->body, conn->h->head, ev.data, ev.len)) {
             wsk__http_out_of_memory(conn);
             return WSK__FEED_MORE;
@@ -199,7 +204,10 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk__conn *conn)
      * end that came along was seen as conn->hup.) */
     conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
     th->span = (wsk_str){(const char *)th->rx, (size_t)n};
-    conn->h->spoken = true;
+    if (!conn->h->spoken) {
+        conn->h->spoken = true;
+        wsk__conn_spoke(conn);
+    }
     conn->since_ms = wsk__now_ms();
     if (conn->h->head != NULL || wsk__http_draining(&conn->h->http))
         wsk__min_rate_moved(&conn->h->arrival, conn->since_ms, (uint64_t)n,

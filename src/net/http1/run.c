@@ -8,6 +8,7 @@
 #include "net/conn/protocol.h"
 #include "net/dispatch/call.h"
 #include "net/dispatch/calls.h"
+#include "net/dispatch/dispatch.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
 #include "net/http1/answer.h"
@@ -19,6 +20,8 @@
 #include "net/http1/thread.h"
 #include "net/log/access.h"
 #include "net/log/limits.h"
+#include "net/log/metrics.h"
+#include "net/loop/loop.h"
 #include "net/loop/source.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
@@ -105,10 +108,12 @@ static bool refuse_attempt(struct wsk__conn *conn)
     static const wsk_header UPGRADE = {{"Upgrade", 7}, {"websocket", 9}};
     static const wsk_header ALLOW = {{"Allow", 5}, {"GET", 3}};
     wsk_header headers[3] = {{{"Content-Type", 12}, {"text/plain", 10}}};
-    wsk_ws_verdict verdict =
-        wsk__upgrade_judge(conn->conns, conn->h->head, &conn->h->ends);
+    wsk_ws_verdict verdict;
     size_t n = 1;
 
+    if (conn->admin) /* there it is a request like others */
+        return false;
+    verdict = wsk__upgrade_judge(conn->conns, conn->h->head, &conn->h->ends);
     if (verdict.status == 101)
         return false;
     if (verdict.status == 426 || verdict.status == 400)
@@ -150,7 +155,17 @@ static void close_request(struct wsk__conn *conn)
     conn->since_ms = wsk__now_ms();
 }
 
-static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
+/* Return the time at which a request begins; 0: it is not asked for. */
+static uint64_t begin_clock(const struct wsk__conns *conns, bool queued)
+{
+    if (conns->metrics == NULL)
+        return wsk__access_begin(conns->logs);
+    return queued ? wsk__now_ns()
+                  : wsk__metrics_now(conns->metrics, conns->loop->turn);
+}
+
+static void open_request(struct wsk__thread *th, struct wsk__conn *conn,
+                         bool queued)
 {
     th->span.len = 0; /* another connection's */
     wsk__http1_of(th)->req =
@@ -161,7 +176,7 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn)
                              .ends = &conn->h->ends,
                              .body = &conn->h->body,
                              .head = conn->h->head,
-                             .began = wsk__access_begin(conn->conns->logs)};
+                             .began = begin_clock(conn->conns, queued)};
     conn->h->called = true;
     wsk__http_lend_out(th, conn);
 }
@@ -174,9 +189,9 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
 {
     struct wsk__conns *conns = conn->conns;
     wsk_request *req = &wsk__http1_of(th)->req;
-    bool attempt = conn->h->head->websocket;
+    bool attempt = conn->h->head->websocket && !conn->admin;
 
-    open_request(th, conn);
+    open_request(th, conn, queued);
     if (queued) /* by another thread than before */
         wsk__http_set_date(th, conn);
     wsk__request_answer(th, req, builtin, queued);
@@ -223,7 +238,7 @@ enum called {
 /* Refuse a request that memory is out for. */
 static enum called cannot_call(struct wsk__conn *conn)
 {
-    if (conn->h->head->websocket)
+    if (conn->h->head->websocket && !conn->admin)
         wsk__socket_release(conn->conns->dispatch);
     wsk__http_count_streaming(conn, false);
     wsk__http_out_of_memory(conn);
@@ -243,7 +258,10 @@ void wsk__http_refuse(struct wsk__thread *th, struct wsk__conn *conn,
 static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
                        const struct wsk__builtin **builtin)
 {
-    *builtin = wsk__builtin_for(&conn->conns->site->builtins, conn->h->head);
+    const struct wsk__site *site = conn->conns->site;
+
+    *builtin = conn->admin ? &site->admin
+                           : wsk__builtin_for(&site->builtins, conn->h->head);
     if (*builtin == NULL)
         return wsk__call_begin(th, &conn->call);
     wsk__call_begin_aside(th, &conn->call);
@@ -258,6 +276,8 @@ static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
     if (!wsk__http_retain(th, conn))
         return cannot_call(conn);
     wsk__load_account(conn);
+    if (conn->conns->metrics != NULL)
+        conn->h->queued_ns = wsk__now_ns();
     limit = wsk__call_queue(conn->conns->dispatch, &conn->call);
     if (limit != WSK__NO_LIMIT) {
         wsk__http_refuse(th, conn, limit);
@@ -265,6 +285,21 @@ static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
     }
     wsk__wait_arm(conn);
     return CALL_QUEUED;
+}
+
+/* Count the answer that this thread has given to its last request. */
+static void count_answer(struct wsk__thread *th, wsk__leads leads, bool called)
+{
+    struct wsk__metrics *metrics = th->dispatch->metrics;
+    const wsk_request *req = &wsk__http1_of(th)->req;
+
+    if (req->status == 0 || req->conn->admin) /* 0: the client is gone */
+        return;
+    if (leads)
+        wsk__count_answer(metrics, req->status, req->began, req->sent, called);
+    else
+        wsk__count_late_answer(metrics, req->status, req->began, req->sent,
+                               called);
 }
 
 /* Call the handler of a request here, or queue the call. */
@@ -290,6 +325,8 @@ static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
         return queue_call(th, conn);
     upgraded = answer_request(th, conn, builtin, false);
     leads = wsk__call_end(th);
+    if (th->dispatch->metrics != NULL && !upgraded)
+        count_answer(th, leads, builtin == NULL);
     if (leads) {
         conn->busy = false;
     } else {
@@ -514,11 +551,18 @@ wsk__leads wsk__http_run(struct wsk__thread *th, struct wsk__conn *conn)
 static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {
     struct wsk__conn *conn = wsk__conn_of_call(call);
-    bool upgraded = answer_request(th, conn, NULL, true);
+    struct wsk__metrics *metrics = conn->conns->metrics;
+    bool upgraded;
 
+    if (metrics != NULL)
+        wsk__observe_any(&metrics->any[WSK__N_HTTP_QUEUE], wsk__bounds_short,
+                         wsk__now_ns() - conn->h->queued_ns);
+    upgraded = answer_request(th, conn, NULL, true);
     if (!upgraded)
         wsk__http_flush(th, conn);
     wsk__call_end(th);
+    if (metrics != NULL && !upgraded)
+        count_answer(th, false, false);
     wsk__conn_post(conn, WSK__POST_RUN);
     if (upgraded)
         wsk__conn_unref(conn);

@@ -608,9 +608,9 @@ uint64_t wsk__access_begin(const struct wsk__logs *logs)
     return logs->timed ? wsk__now_ns() : 0;
 }
 
-uint64_t wsk__access_us(uint64_t began)
+uint64_t wsk__access_us(const struct wsk__logs *logs, uint64_t began)
 {
-    return began != 0 ? (wsk__now_ns() - began) / 1000 : 0;
+    return logs->timed ? (wsk__now_ns() - began) / 1000 : 0;
 }
 
 /* Find the next %{x}o of the format, from its atom *i on. */

@@ -37,8 +37,8 @@ bool wsk__access_is_on(const struct wsk__logs *logs);
  * long it took. */
 uint64_t wsk__access_begin(const struct wsk__logs *logs);
 
-/* Return the microseconds since then. */
-uint64_t wsk__access_us(uint64_t began);
+/* Return the microseconds since then; 0 if no line says it. */
+uint64_t wsk__access_us(const struct wsk__logs *logs, uint64_t began);
 
 /* Copy the values of those fields of an answer that the format names: each with
  * its NUL, in order, for wsk__free(). NULL: it names none, or memory is out. */

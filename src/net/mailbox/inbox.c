@@ -9,6 +9,7 @@
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
 #include "net/log/limits.h"
+#include "net/log/metrics.h"
 #include "net/mailbox/load.h"
 #include "net/mailbox/long_message.h"
 #include "net/mailbox/outbox.h"
@@ -108,6 +109,19 @@ static bool take_event(struct wsk__served *ws, const wsk_ws_event *ev,
     return ev->kind == WSK_WS_MESSAGE || item->msg.block != NULL;
 }
 
+static void count_end_locked(const struct wsk__served *ws,
+                             uint16_t code) WSK__CONN_LOCKED
+{
+    wsk__number *numbers = wsk__conn_numbers_locked(ws->conn);
+
+    if (numbers == NULL)
+        return;
+    wsk__add(
+        &numbers[WSK__N_WS_CLOSES - WSK__N_WS + wsk__close_place(code)], 1);
+    wsk__observe(&numbers[WSK__N_WS_DURATION - WSK__N_WS], wsk__bounds_long,
+                 (wsk__now_ms() - ws->opened_ms) * 1000000);
+}
+
 /* Note the end; without memory for its reason, without one. */
 static void end_locked(struct wsk__conn *conn,
                        const wsk_ws_event *ev) WSK__CONN_LOCKED
@@ -122,6 +136,7 @@ static void end_locked(struct wsk__conn *conn,
     ws->arriving = false; /* `reason` takes the place of `arrival` */
     ws->paused_ms = 0;
     ws->reason = ev->len > 0 ? wsk__memdup(ev->data, ev->len) : NULL;
+    count_end_locked(ws, ev->code);
     if (ws->reason != NULL)
         ws->reason_len = (uint8_t)ev->len;
 }
@@ -139,22 +154,32 @@ wsk_close_info wsk__ws_close_info_locked(const struct wsk__served *ws)
     return info;
 }
 
-/* Count for the access log. */
+/* Count for the access log, and for the metrics. */
 static void count_in_locked(struct wsk__served *ws,
                             const struct wsk__inbox_item *item) WSK__CONN_LOCKED
 {
+    wsk__number *numbers = wsk__conn_numbers_locked(ws->conn);
+
     if (item->kind != WSK_WS_MESSAGE)
         return;
     ws->messages_in++;
     ws->octets_in += item->msg.len;
+    if (numbers == NULL)
+        return;
+    wsk__add(&numbers[WSK__N_WS_MESSAGES - WSK__N_WS], 1);
+    wsk__add(&numbers[WSK__N_WS_BYTES - WSK__N_WS], item->msg.len);
 }
 
 static void pong_locked(struct wsk__served *ws,
                         const wsk_ws_event *ev) WSK__CONN_LOCKED
 {
+    wsk__number *numbers = wsk__conn_numbers_locked(ws->conn);
+
     if (!ws->closing)
         ws->ping_ms = 0;
-    wsk__ping_answered(&ws->ping, ev);
+    if (wsk__ping_answered(&ws->ping, ev) && numbers != NULL)
+        wsk__observe(&numbers[WSK__N_WS_PING - WSK__N_WS], wsk__bounds_short,
+                     (uint64_t)ws->ping.latency_us * 1000);
 }
 
 /* Fetch the engine's next event for the application into *item, and act on

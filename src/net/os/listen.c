@@ -27,6 +27,25 @@ void wsk__send_at_once(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+bool wsk__listen_queue(int fd, unsigned *length, unsigned *limit)
+{
+#if defined(__linux__)
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return false;
+    *length = info.tcpi_unacked; /* of a listening socket they mean that */
+    *limit = info.tcpi_sacked;
+    return true;
+#else
+    (void)fd;
+    (void)length;
+    (void)limit;
+    return false;
+#endif
+}
+
 bool wsk__listens_at(int fd, struct wsk__address *out)
 {
     struct sockaddr_storage sa = {0};

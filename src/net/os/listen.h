@@ -66,6 +66,10 @@ void wsk__place_refuse_new(struct wsk__places *sockets, size_t i);
  * `ms`. */
 void wsk__places_wait(const struct wsk__places *sockets, int ms);
 
+/* Find how many connections wait at a listening TCP socket, and how many may.
+ * False: the system does not tell. */
+bool wsk__listen_queue(int fd, unsigned *length, unsigned *limit);
+
 /* Close the i-th socket, and remove its file if `tidy`. */
 void wsk__place_close(struct wsk__places *sockets, size_t i, bool tidy);
 

@@ -3,6 +3,7 @@
 #define WSK_NET_OS_PROCESS_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 /* Number of forks: each forked child adds one, for it lacks our threads. */
 extern atomic_uint wsk__fork_count;
@@ -13,5 +14,14 @@ void wsk__watch_forks(void);
 /* Return the number of descriptors that the system permits, less some for the
  * program; at most `asked`, if that is not 0. */
 unsigned wsk__descriptor_limit(unsigned asked);
+
+/* Resources of this process. */
+struct wsk__usage {
+    uint64_t resident; /* bytes; 0: unknown */
+    uint64_t cpu_ns;   /* of user and system */
+    uint64_t fds;      /* open descriptors; 0: unknown */
+};
+
+void wsk__process_usage(struct wsk__usage *out);
 
 #endif

@@ -69,8 +69,8 @@ void wsk__request_log(wsk_request *req)
         .noted = req->noted,
     };
 
-    if (wsk__access_is_on(logs)) {
-        record.us = wsk__access_us(req->began);
+    if (wsk__access_is_on(logs) && !req->conn->admin) {
+        record.us = wsk__access_us(logs, req->began);
         wsk__access_write(logs, &record);
     }
     wsk__free(req->noted);

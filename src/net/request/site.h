@@ -21,6 +21,7 @@ struct wsk__site {
     enum wsk__buffering buffering; /* fixed: cfg.buffer_body */
     char *temp_dir;                /* fixed: for body files */
     struct wsk__builtins builtins; /* fixed once listening */
+    struct wsk__builtin admin;     /* fixed: of connections of metrics_bind */
     bool plain_files;              /* fixed; test: no sendfile() */
     atomic_ullong body_file_bytes; /* in all body files */
     atomic_uint streaming;         /* requests whose handler was called before

@@ -2,6 +2,7 @@
 
 #include "app/static.h"
 #include "net/request/builtin.h"
+#include "net/server/admin.h"
 #include "net/server/server.h"
 #include "wsocket.h"
 
@@ -25,7 +26,10 @@ bool wsk__server_open_builtins(wsk_server *srv)
     struct wsk__builtins *builtins = &srv->site.builtins;
     struct wsk__statics *statics;
 
-    if (builtins->n > 0 || srv->cfg.static_folders == NULL)
+    if (builtins->n > 0)
+        return true;
+    wsk__server_open_health(srv);
+    if (srv->cfg.static_folders == NULL)
         return true;
     statics = wsk__statics_new(srv->cfg.static_folders, srv->conns.places.error,
                                sizeof(srv->conns.places.error));

@@ -3,6 +3,7 @@
 #include "base/items.h"
 #include "base/mem.h"
 #include "net/conn/accept.h"
+#include "net/conn/admin.h"
 #include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/peer.h"
@@ -22,6 +23,7 @@
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/process.h"
+#include "net/server/admin.h"
 #include "net/server/builtins.h"
 #include "net/server/config.h"
 #include "net/server/logs.h"
@@ -40,7 +42,10 @@
 
 static void forget_places(wsk_server *srv)
 {
-    wsk__places_clear(&srv->conns.places, !wsk__forked(&srv->life));
+    bool tidy = !wsk__forked(&srv->life);
+
+    wsk__places_clear(&srv->conns.places, tidy);
+    wsk__places_clear(&srv->conns.admin.places, tidy);
 }
 
 /* Free the state of HTTP/1.1 and of WebSocket. */
@@ -73,6 +78,7 @@ static void end(struct wsk__life *life)
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_destroy(&srv->conns.locks[i].mutex);
     wsk__pool_clear(&srv->sockets.pool);
+    wsk__free(srv->conns.metrics);
     wsk__free(atomic_load(&srv->dispatch.spare));
     wsk__free(srv->site.temp_dir);
     wsk__format_close(&srv->logs.format);
@@ -195,7 +201,11 @@ static wsk_status open_all(wsk_server *srv)
         return WSK_E_NOMEM;
     if (!wsk__trust_read(&srv->conns.trust, &srv->cfg))
         return WSK_E_ARG;
+    if (!wsk__server_open_metrics(srv))
+        return WSK_E_NOMEM;
     st = open_places(srv);
+    if (st == WSK_OK)
+        st = wsk__server_open_admin(srv);
     if (st == WSK_OK && !wsk__server_open_builtins(srv))
         st = WSK_E_SYS;
     if (st != WSK_OK) {
@@ -290,7 +300,8 @@ wsk_status wsk_server_start(wsk_server *srv)
     st = wsk_server_listen(srv);
     if (st != WSK_OK)
         return st;
-    if (wsk__accept_start(&srv->conns) != WSK_OK)
+    if (wsk__accept_start(&srv->conns) != WSK_OK ||
+        wsk__admin_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))

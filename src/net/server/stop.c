@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/conn/accept.h"
+#include "net/conn/admin.h"
 #include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/drain.h"
@@ -115,6 +116,7 @@ static void end(wsk_server *srv)
         if (wsk__leader_may_work(c))
             wsk__conn_close(c);
     }
+    wsk__admin_end(&srv->conns);
     wsk__close_posts(&srv->loop);
     wsk__balance_say(&srv->conns, WSK_WORKER_GONE);
     wsk__conns_bury(&srv->conns);

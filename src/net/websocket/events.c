@@ -9,11 +9,13 @@
 #include "net/dispatch/calls.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/thread.h"
+#include "net/log/metrics.h"
 #include "net/loop/loop.h"
 #include "net/mailbox/inbox.h"
 #include "net/mailbox/outbox.h"
 #include "net/mailbox/served.h"
 #include "net/mailbox/thread.h"
+#include "net/os/clock.h"
 #include "net/os/life.h"
 #include "ws/conn.h"
 #include "wsocket.h"
@@ -201,6 +203,22 @@ static enum wsk__calls finish_locked(struct wsk__thread *th,
                : WSK__CALLS_DONE;
 }
 
+/* Observe how long the event has taken that was delivered since *began, if one
+ * was; another may begin now. */
+static void count_event_locked(const struct wsk__conn *conn, bool delivered,
+                               uint64_t *began) WSK__CONN_LOCKED
+{
+    wsk__number *numbers = wsk__conn_numbers_locked(conn);
+    uint64_t now;
+
+    if (numbers == NULL || !delivered)
+        return;
+    now = wsk__now_ns();
+    wsk__observe(&numbers[WSK__N_WS_EVENT - WSK__N_WS], wsk__bounds_short,
+                 now - *began);
+    *began = now;
+}
+
 enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                              bool in_hand)
 {
@@ -209,10 +227,12 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
                        ? DUE_ITEM
                        : DUE_NOTHING;
     enum wsk__calls calls = WSK__CALLS_MORE;
+    uint64_t began = conn->conns->metrics != NULL ? wsk__now_ns() : 0;
 
     for (int i = 0; i < CALLS_MAX && calls == WSK__CALLS_MORE; i++) {
         if (due == DUE_NOTHING) {
             wsk__conn_lock(conn);
+            count_event_locked(conn, i > 0, &began);
             if (!in_hand && ws->caller == NULL && ws->rx == WSK__RX_HANDLER) {
                 ws->caller = th;
                 wsk__websocket_of(th)->span.len = 0;
@@ -229,6 +249,7 @@ enum wsk__calls wsk__ws_call(struct wsk__thread *th, struct wsk__conn *conn,
     }
     if (calls == WSK__CALLS_MORE) {
         wsk__conn_lock(conn);
+        count_event_locked(conn, true, &began);
         stop_delivering_locked(th, conn);
         wsk__conn_unlock(conn);
     }

@@ -106,6 +106,9 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     atomic_store_explicit(&conn->ops, &wsk__websocket_protocol,
                           memory_order_release);
     atomic_fetch_add(&conns->n_websockets, 1);
+    if (wsk__conn_numbers_locked(conn) != NULL)
+        wsk__add(&wsk__conn_numbers_locked(conn)[WSK__N_WS_OPENS - WSK__N_WS],
+                 1);
     wsk__conn_unlock(conn);
     wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
     wsk__conn_post(conn, WSK__POST_LOOK); /* to set its deadlines */

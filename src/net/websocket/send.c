@@ -9,6 +9,7 @@
 #include "net/dispatch/thread.h"
 #include "net/handle/ping.h"
 #include "net/log/limits.h"
+#include "net/log/metrics.h"
 #include "net/loop/loop.h"
 #include "net/mailbox/end.h"
 #include "net/mailbox/inbox.h"
@@ -84,6 +85,10 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
     if (!keep && conn->conns->sockets->drops) {
         wsk__ws_await_drain_locked(conn);
         conn->ws->dropped = true;
+        if (wsk__conn_numbers_locked(conn) != NULL)
+            wsk__add(
+                &wsk__conn_numbers_locked(conn)[WSK__N_WS_DROPS - WSK__N_WS],
+                1);
         return WSK_E_AGAIN;
     }
     short_of_memory = wsk__ws_is_past_memory_locked(conn);
@@ -96,12 +101,18 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
     return WSK_E_CLOSED;
 }
 
-/* Count for the access log. */
+/* Count for the access log, and for the metrics. */
 static void count_out_locked(struct wsk__served *ws, size_t len,
                              bool whole) WSK__CONN_LOCKED
 {
+    wsk__number *numbers = wsk__conn_numbers_locked(ws->conn);
+
     ws->messages_out += whole;
     ws->octets_out += len;
+    if (numbers == NULL)
+        return;
+    wsk__add(&numbers[WSK__N_WS_MESSAGES - WSK__N_WS + 1], whole);
+    wsk__add(&numbers[WSK__N_WS_BYTES - WSK__N_WS + 1], len);
 }
 
 /* Send a long message from where it stands, when nothing waits before it: it
