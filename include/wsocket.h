@@ -800,10 +800,10 @@ WSK_API const char *wsk_server_address(const wsk_server *srv, size_t i);
  * -1 past the last. It is closed on exec, and belongs to the server. */
 WSK_API int wsk_server_fd(const wsk_server *srv, size_t i);
 
-/** Let no new client connect to the places that this server has bound, while the
- * connections that are under way or queued stay; the files of Unix sockets are
- * removed. For a program whose children accept there, before they leave without
- * a successor. */
+/** Let no new client connect to the places that this server has bound, while
+ * the connections that are under way or queued stay; the files of Unix sockets
+ * are removed. For a program whose children accept there, before they leave
+ * without a successor. */
 WSK_API void wsk_server_refuse_new(wsk_server *srv);
 
 /** Return the URL of metrics_bind, to which "metrics", "ready" and "live" are

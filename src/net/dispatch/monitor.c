@@ -18,7 +18,7 @@
 
 enum {
     TICK_US = 500,
-    LATE_TICKS = 1,   /* since the monitor saw the call: it has lost the lead */
+    LATE_TICKS = 1, /* since the monitor saw the call: it has lost the lead */
     AWAY_TICKS = WSK__AWAY_MS * 1000 / TICK_US,
     QUIET_TICKS = 20, /* without a call: the monitor goes to sleep */
     CALM_TICKS = 200, /* without a late call: the monitor naps */
