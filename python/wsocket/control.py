@@ -46,27 +46,22 @@ PATIENCE = 2.0  # seconds that a client has to send its command
 class Control:
     """The supervisor's side: a listening Unix socket and its clients."""
 
-    def __init__(self, path: str) -> None:
-        refuse_open_folder(path)
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.lstat(path).st_mode) and not answers(path):
-                os.unlink(path)
+    def __init__(self, path: str, fd: Optional[int] = None) -> None:
+        """Bind the socket, or take ``fd`` over from before an upgrade."""
         self._path = path
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            self._listener.bind(path)
-        except OSError as exc:
-            why = exc.strerror or str(exc)
-            self._listener.close()
-            raise UsageError("control: %s: %s" % (path, why)) from None
-        finally:
-            os.umask(before)
-        self._listener.listen(CLIENTS)
+        if fd is None:
+            self._listener = listener_at(path)
+        else:
+            os.set_inheritable(fd, False)
+            self._listener = socket.socket(fileno=fd)
         self._listener.setblocking(False)
         self._inode = os.stat(path).st_ino
         self._waiting: dict[socket.socket, float] = {}  # since when
         self._asked: dict[str, list[socket.socket]] = {}
+
+    def fileno(self) -> int:
+        """Of the listening socket, for an upgrade."""
+        return self._listener.fileno()
 
     def next_time(self) -> Optional[float]:
         """When commands() is due, because a client has said nothing."""
@@ -88,9 +83,10 @@ class Control:
     def _clients(self) -> list[socket.socket]:
         return [*self._waiting, *(c for cs in self._asked.values() for c in cs)]
 
-    def commands(self, now: float) -> list[str]:
+    def commands(self) -> list[str]:
         """Take what has come. An answer() to each command that is returned must
         follow at some time."""
+        now = time.monotonic()
         with contextlib.suppress(OSError):
             while len(self._clients()) < CLIENTS:
                 client, _ = self._listener.accept()
@@ -121,6 +117,25 @@ class Control:
         """Answer all clients that have asked for this."""
         for client in self._asked.pop(command, []):
             reply(client, text)
+
+
+def listener_at(path: str) -> socket.socket:
+    refuse_open_folder(path)
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode) and not answers(path):
+            os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+        listener.close()
+        raise UsageError("control: %s: %s" % (path, why)) from None
+    finally:
+        os.umask(before)
+    listener.listen(CLIENTS)
+    return listener
 
 
 def reply(client: socket.socket, text: str) -> None:

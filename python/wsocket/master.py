@@ -93,7 +93,9 @@ class Master:
             if processes.pid_file is not None:
                 pidfile.write(processes.pid_file)
             if processes.control is not None:
-                self._control = Control(processes.control)
+                known = (self._state or {}).get("control", {})
+                path = processes.control
+                self._control = Control(path, known.get(path))
             before = self._heed_signals(wake)
             self._begin(time.monotonic())
             while self._status is None:
@@ -154,9 +156,8 @@ class Master:
         self._reap()
         for number in numbers:
             self._on_signal(number)
-        if self._control is not None:
-            for command in self._control.commands(time.monotonic()):
-                self._on_command(command)
+        for command in self._control.commands() if self._control else ():
+            self._on_command(command)
         self._upgrade_on()
         if self._notifier.watchdog and (self.plan.serving() or not self._is_up):
             self._notifier.alive()
@@ -266,17 +267,16 @@ class Master:
 
     def _fail_upgrade(self, why: str) -> None:
         self._say("error", "upgrade: FAILED; nothing has changed: %s" % why)
-        last = why.rpartition("\n")[2]
-        self._answer("upgrade", "failed: " + last)
+        self._answer("upgrade", "failed: " + why.rpartition("\n")[2])
 
     def _upgrade_on(self) -> None:
         """Execute the new version once it is known to work, and no worker boots
         or is being killed."""
         if self._upgrade is None:
             return
-        why = self._upgrade.result(time.monotonic())
-        if why is not None:
-            self._fail_upgrade(why)
+        why_not = self._upgrade.result(time.monotonic())
+        if why_not is not None:
+            self._fail_upgrade(why_not)
         if not self._upgrade.is_good or not self.plan.is_quiet():
             return
         addresses = self._deployment.addresses.all_fds()
@@ -287,6 +287,10 @@ class Master:
         }
         fds = self._children.fds()
         fds += [fd for found in addresses.values() for fd in found]
+        if self._control is not None:
+            path = self._deployment.now.processes.control
+            state["control"] = {path: self._control.fileno()}
+            fds.append(self._control.fileno())
         self._say("info", "upgrade: the new version works; it takes over")
         self._answer("upgrade", "ok: the new version takes over")
         try:

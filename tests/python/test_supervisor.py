@@ -134,6 +134,35 @@ def test_a_killed_worker_is_replaced_and_the_others_serve(either):
     either.get()
 
 
+@pytest.mark.slow
+def test_killed_workers_take_only_their_own_requests_with_them(site):
+    site.up(workers="3")
+    failed, answered, over = [], [], threading.Event()
+
+    def ask():
+        while not over.is_set():
+            try:
+                answered.append(site.get())
+            except (OSError, ValueError, IndexError) as exc:
+                failed.append(exc)
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    kills = 15
+    for _ in range(kills):
+        os.kill(site.wait_workers(3)[0], signal.SIGKILL)
+        time.sleep(0.2)
+    site.wait_workers(3)
+    over.set()
+    for client in clients:
+        client.join(PATIENCE)
+    # At each kill a client has at most one request at the worker that died.
+    assert len(failed) <= kills * len(clients)
+    assert not any(isinstance(exc, ConnectionRefusedError) for exc in failed)
+    assert len(answered) > len(failed)
+
+
 def test_an_application_that_exits_with_status_0_is_a_crash(site):
     site.up()
     site.wait_workers(2)

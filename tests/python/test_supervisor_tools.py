@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -71,6 +73,54 @@ def test_nonsense_at_the_control_socket_does_no_harm(site, tmp_path):
     for client in silent:
         client.close()
     site.get()
+
+
+@pytest.mark.slow
+def test_a_storm_of_signals_loses_nobody_and_ends_with_n_workers(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    dice = random.Random(4711)
+    lost, over = [], threading.Event()
+
+    def ask():
+        while not over.is_set():
+            try:
+                site.get()
+            except Exception as exc:
+                lost.append(exc)
+
+    def report():
+        told = command("status", "--control", path)
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    for client in clients:
+        client.start()
+    more = 0
+    for n in range(150):
+        name = dice.choice(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU"])
+        if name in ("SIGTTIN", "SIGTTOU"):
+            name = "SIGTTIN" if more == 0 else "SIGTTOU"
+            more = 1 - more
+        site.signal(name)
+        time.sleep(dice.uniform(0, 0.05))
+        if n % 30 == 29:
+            processes = report()["processes"]
+            assert len({p["generation"] for p in processes}) <= 2
+    def is_calm():
+        now = report()
+        states = {p["state"] for p in now["processes"]}
+        return states == {"serving"} and now["serving"] == now["workers"]
+
+    site.eventually(is_calm)
+    over.set()
+    for client in clients:
+        client.join(PATIENCE)
+    assert lost == []
+    site.signal("SIGTERM")
+    assert site.program.wait() == 0
 
 
 # ------------------------------------------------------------------- upgrade
