@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from . import _wsocket, config
+
+
+METRICS = "metrics "  # begins the key of metrics_bind
 
 
 class Addresses:
@@ -30,7 +33,8 @@ class Addresses:
             where = {"bind": ["fd:%d" % fd for fd in fds]}
             self._held[key] = bound(where, {})
             path = self._held[key].urls[0]
-            if key.startswith("unix:") and path.startswith("unix:"):
+            ours = key[len(METRICS) :] if key.startswith(METRICS) else key
+            if ours.startswith("unix:") and path.startswith("unix:"):
                 with contextlib.suppress(OSError):
                     self._files[key] = (path[5:], os.stat(path[5:]).st_ino)
 
@@ -51,8 +55,12 @@ class Addresses:
         of all. OSError: one is refused, and none has been bound."""
         added: list[str] = []
         keys = []
+        wanted = places(options)
+        metrics = options.get("metrics_bind")
+        if metrics:
+            wanted.append((METRICS + str(metrics), {"bind": [metrics]}))
         try:
-            for key, where in places(options):
+            for key, where in wanted:
                 keys.append(key)
                 if key not in self._held:
                     self._held[key] = bound(where, options)
@@ -76,8 +84,9 @@ class Addresses:
         accepts."""
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for key, server in self._held.items():
-            server.refuse_new()
-            self._unlink(key)
+            if not key.startswith(METRICS):  # it tells that the workers stop
+                server.refuse_new()
+                self._unlink(key)
             for fd in server.fds:
                 with contextlib.suppress(OSError):
                     os.dup2(null, fd, inheritable=False)
@@ -90,14 +99,27 @@ class Addresses:
                 os.unlink(path)
 
     def fds(self, keys: Iterable[str]) -> list[int]:
-        return [fd for key in keys for fd in self._held[key].fds]
+        return [
+            fd
+            for key in keys
+            if not key.startswith(METRICS)
+            for fd in self._held[key].fds
+        ]
+
+    def metrics_fd(self, keys: Iterable[str]) -> Optional[int]:
+        """The descriptor of metrics_bind, if it is among the keys."""
+        for key in keys:
+            if key.startswith(METRICS):
+                return self._held[key].fds[0]
+        return None
 
     def urls(self, keys: Iterable[str]) -> list[str]:
-        return [url for key in keys for url in self._held[key].urls]
-
-    def bound_to(self, keys: Iterable[str]) -> list[str]:
-        """What each of the URLs is bound to."""
-        return [text for key in keys for text in self._held[key].addresses]
+        return [
+            url
+            for key in keys
+            if not key.startswith(METRICS)
+            for url in self._held[key].urls
+        ]
 
 
 def places(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

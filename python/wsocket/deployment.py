@@ -93,6 +93,9 @@ class Deployment:
             k: v for k, v in at.options.items() if k not in ("host", "port")
         }
         options["bind"] = ["fd:%d" % fd for fd in self.addresses.fds(at.keys)]
+        metrics = self.addresses.metrics_fd(at.keys)
+        if metrics is not None:
+            options["metrics_bind"] = "fd:%d" % metrics
         of = at.processes
         watch = {"dirs": of.reload_dirs, "patterns": of.reload_patterns}
         return worker.Task(

@@ -51,7 +51,8 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
     that threads of the supervisor may hold."""
     ours, theirs = Channel.pair()
     wanted = [theirs.fileno(), task.board]
-    wanted += [int(text[3:]) for text in task.options["bind"]]
+    places = [*task.options["bind"], task.options.get("metrics_bind")]
+    wanted += [int(place[3:]) for place in places if place]
     try:
         if not ours.send(worker.task_message(task)):
             raise OSError(errno.EMSGSIZE, "the options are too long")

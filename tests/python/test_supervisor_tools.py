@@ -75,6 +75,27 @@ def test_nonsense_at_the_control_socket_does_no_harm(site, tmp_path):
     site.get()
 
 
+def test_all_workers_answer_at_metrics_bind_through_a_reload(either, tmp_path):
+    path = tmp_path / "metrics.sock"
+    either.up("--metrics-bind", "unix:%s" % path)
+
+    def ready():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(str(path))
+            client.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
+            return client.recv(12) == b"HTTP/1.1 200"
+
+    assert ready()
+    either.signal("SIGHUP")
+    either.wait_said("reload: done")
+    assert ready()
+    either.get()
+    either.signal("SIGTERM")
+    assert either.program.wait() == 0
+    assert not path.exists()
+
+
 @pytest.mark.slow
 def test_a_storm_of_signals_loses_nobody_and_ends_with_n_workers(site, tmp_path):
     path = str(tmp_path / "control")
