@@ -250,6 +250,11 @@ PyDoc_STRVAR(set_board_doc,
              "Take a slot of the board for this process, before start(), which "
              "then does not\naccept connections: see accept().");
 
+PyDoc_STRVAR(set_worker_doc,
+             "set_worker(number)\n\n"
+             "Number this worker among those of its service, from 1: for its "
+             "logs and metrics.");
+
 PyDoc_STRVAR(accept_doc, "accept(on)\n\n"
                          "Begin to accept connections, or cease; those that "
                          "are open go on. Said\nagain, it looks again: for "
@@ -283,6 +288,7 @@ static PyMethodDef Server_methods[] = {
      join_doc},
     {"set_board", EXT_METHOD(ext_server_set_board),
      METH_FASTCALL | METH_KEYWORDS, set_board_doc},
+    {"set_worker", ext_server_set_worker, METH_O, set_worker_doc},
     {"accept", ext_server_accept, METH_O, accept_doc},
     {"adopt", ext_server_adopt, METH_O, adopt_doc},
     {"reopen_logs", EXT_METHOD(ext_server_reopen_logs),

@@ -41,6 +41,22 @@ PyObject *ext_server_set_board(PyObject *op, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
+PyObject *ext_server_set_worker(PyObject *op, PyObject *number)
+{
+    ServerObject *self = Server_CAST(op);
+    long worker = PyLong_AsLong(number);
+
+    if (worker == -1 && PyErr_Occurred())
+        return NULL;
+    if (worker < 0 || worker > INT32_MAX)
+        return PyErr_Format(PyExc_ValueError, "a worker has a number from 1");
+    if (self->phase != PHASE_NEW)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "the number comes before start()");
+    wsk_server_set_worker(self->srv, (unsigned)worker);
+    Py_RETURN_NONE;
+}
+
 PyObject *ext_server_accept(PyObject *op, PyObject *on)
 {
     ServerObject *self = Server_CAST(op);

@@ -1018,6 +1018,12 @@ WSK_API bool wsk_board_take_first(wsk_board *board, unsigned slot);
 WSK_API wsk_status wsk_server_set_board(wsk_server *srv, wsk_board *board,
                                         unsigned slot, uint32_t generation);
 
+/** Set the number of this worker among those of a service, from 1, before the
+ * start: %{worker} of the access log, and a label of metrics. Lines of a worker
+ * are made so that other processes may write to the same logs. 0, the default:
+ * it is alone. */
+WSK_API void wsk_server_set_worker(wsk_server *srv, unsigned number);
+
 /**
  * Begin to accept connections, or cease; those that are open go on, and the
  * listening sockets stay open. Without a call a server accepts from its start

@@ -9,7 +9,6 @@ from typing import Any, Optional
 
 from . import _wsocket, config
 
-
 METRICS = "metrics "  # begins the key of metrics_bind
 
 
@@ -19,6 +18,8 @@ class Addresses:
         addresses = Addresses()
         wanted = addresses.open({"port": 8000})
         addresses.fds(wanted)  # [5]
+
+    That of ``metrics_bind`` is among them, but has methods of its own.
     """
 
     def __init__(self) -> None:
@@ -55,12 +56,8 @@ class Addresses:
         of all. OSError: one is refused, and none has been bound."""
         added: list[str] = []
         keys = []
-        wanted = places(options)
-        metrics = options.get("metrics_bind")
-        if metrics:
-            wanted.append((METRICS + str(metrics), {"bind": [metrics]}))
         try:
-            for key, where in wanted:
+            for key, where in places(options) + metrics(options):
                 keys.append(key)
                 if key not in self._held:
                     self._held[key] = bound(where, options)
@@ -84,9 +81,10 @@ class Addresses:
         accepts."""
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for key, server in self._held.items():
-            if not key.startswith(METRICS):  # it tells that the workers stop
-                server.refuse_new()
-                self._unlink(key)
+            if key.startswith(METRICS):
+                continue  # to the end one can ask how it goes
+            server.refuse_new()
+            self._unlink(key)
             for fd in server.fds:
                 with contextlib.suppress(OSError):
                     os.dup2(null, fd, inheritable=False)
@@ -99,27 +97,20 @@ class Addresses:
                 os.unlink(path)
 
     def fds(self, keys: Iterable[str]) -> list[int]:
-        return [
-            fd
-            for key in keys
-            if not key.startswith(METRICS)
-            for fd in self._held[key].fds
-        ]
+        return [fd for key in _public(keys) for fd in self._held[key].fds]
 
     def metrics_fd(self, keys: Iterable[str]) -> Optional[int]:
-        """The descriptor of metrics_bind, if it is among the keys."""
-        for key in keys:
-            if key.startswith(METRICS):
-                return self._held[key].fds[0]
+        """The socket of metrics_bind; None without that option."""
+        for key in set(keys) - set(_public(keys)):
+            return self._held[key].fds[0]
         return None
 
     def urls(self, keys: Iterable[str]) -> list[str]:
-        return [
-            url
-            for key in keys
-            if not key.startswith(METRICS)
-            for url in self._held[key].urls
-        ]
+        return [url for key in _public(keys) for url in self._held[key].urls]
+
+
+def _public(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if not key.startswith(METRICS)]
 
 
 def places(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -137,6 +128,12 @@ def places(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     port = options.get("port")
     port = config.DEFAULTS["port"] if port is None else port
     return [("%s:%s" % (host, port), {"host": host, "port": port})]
+
+
+def metrics(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The same for metrics_bind."""
+    where = options.get("metrics_bind")
+    return [(METRICS + where, {"bind": [where]})] if where else []
 
 
 def bound(where: dict[str, Any], options: Mapping[str, Any]) -> _wsocket.Server:

@@ -259,6 +259,7 @@ class Worker:
             server = Server(app, **self.task.options)
         except (TypeError, ValueError) as exc:
             raise UsageError(str(exc)) from None
+        server._server.set_worker(self.task.slot)
         environ = server._server._environ
         environ["wsgi.multiprocess"] = self.task.workers > 1
         environ["wsocket.worker"] = self.task.slot

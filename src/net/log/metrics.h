@@ -75,6 +75,7 @@ enum wsk__gauge {
     WSK__G_CPU,                         /* ns */
     WSK__G_START,                       /* seconds since 1970 */
     WSK__G_FDS,                         /* 0: unknown */
+    WSK__G_NUMBER,                      /* of the worker; 0: it is alone */
     WSK__GAUGES
 };
 

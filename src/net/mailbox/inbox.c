@@ -116,8 +116,8 @@ static void count_end_locked(const struct wsk__served *ws,
 
     if (numbers == NULL)
         return;
-    wsk__add(
-        &numbers[WSK__N_WS_CLOSES - WSK__N_WS + wsk__close_place(code)], 1);
+    wsk__add(&numbers[WSK__N_WS_CLOSES - WSK__N_WS + wsk__close_place(code)],
+             1);
     wsk__observe(&numbers[WSK__N_WS_DURATION - WSK__N_WS], wsk__bounds_long,
                  (wsk__now_ms() - ws->opened_ms) * 1000000);
 }

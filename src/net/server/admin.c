@@ -81,22 +81,26 @@ static void send_page(wsk_request *req, const struct wsk__page *page)
 static void answer_metrics(wsk_request *req, wsk_server *srv)
 {
     uint64_t counters[WSK__COUNTERS];
-    struct wsk__page_worker worker = {.number = srv->logs.worker};
+    size_t most = wsk__server_most_workers(srv);
+    struct wsk__page_worker *workers = wsk__alloc(most * sizeof(*workers));
     struct wsk__page_listener listeners[WSK__LISTENERS];
     struct wsk__page page = {
         .openmetrics = wsk__page_wants_openmetrics(wsk_request_head(req)),
         .python = srv->about.python != NULL ? srv->about.python : "",
         .gil = srv->about.python != NULL ? srv->about.gil : "",
         .counters = counters,
-        .workers = &worker,
-        .n_workers = 1,
+        .workers = workers,
         .listeners = listeners,
         .n_listeners = look_at_queues(&srv->conns.places, listeners),
     };
 
-    wsk__server_counters(srv, counters);
-    wsk__server_gauges(srv, worker.gauges);
+    if (workers == NULL) {
+        answer_text(req, 503, "out of memory\n");
+        return;
+    }
+    page.n_workers = wsk__server_all(srv, counters, workers);
     send_page(req, &page);
+    wsk__free(workers);
 }
 
 /* Answer a request that came by metrics_bind. */

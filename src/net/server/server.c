@@ -78,7 +78,7 @@ static void end(struct wsk__life *life)
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_destroy(&srv->conns.locks[i].mutex);
     wsk__pool_clear(&srv->sockets.pool);
-    wsk__free(srv->conns.metrics);
+    wsk__server_close_metrics(srv);
     wsk__free(atomic_load(&srv->dispatch.spare));
     wsk__free(srv->site.temp_dir);
     wsk__format_close(&srv->logs.format);
@@ -151,6 +151,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     wsk__dispatch_open(&srv->dispatch);
     wsk__offload_open(&srv->offload, &srv->life);
     wsk__stop_init(srv);
+    wsk__server_init_metrics(srv);
     if (open_loop(srv) && wsk__server_prepare(srv))
         return srv;
     saved = errno;
@@ -303,6 +304,7 @@ wsk_status wsk_server_start(wsk_server *srv)
     if (wsk__accept_start(&srv->conns) != WSK_OK ||
         wsk__admin_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
+    wsk__server_publish(srv);
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))
         return WSK_E_SYS;

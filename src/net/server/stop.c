@@ -117,6 +117,7 @@ static void end(wsk_server *srv)
             wsk__conn_close(c);
     }
     wsk__admin_end(&srv->conns);
+    wsk__server_publish(srv);
     wsk__close_posts(&srv->loop);
     wsk__balance_say(&srv->conns, WSK_WORKER_GONE);
     wsk__conns_bury(&srv->conns);
@@ -162,6 +163,7 @@ static bool before_wait(struct wsk__loop *loop, struct wsk__thread *th)
     wsk__accept_heed(&srv->conns);
     if (!heed_stop(srv))
         return false;
+    wsk__server_publish_later(srv);
     wsk__gate_leave(th);
     return true;
 }
