@@ -141,6 +141,22 @@ static PyObject *Board_clear(PyObject *op, PyObject *number)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(count_doc, "count(what, why)\n\n"
+                        "Count for the metrics what the parent does: "
+                        "count('worker_starts', 'reload').");
+
+static PyObject *Board_count(PyObject *op, PyObject *args)
+{
+    const char *what, *why;
+
+    if (!PyArg_ParseTuple(args, "ss:count", &what, &why))
+        return NULL;
+    if (wsk_board_count(Board_CAST(op)->board, what, why) != WSK_OK)
+        return PyErr_Format(PyExc_ValueError, "nothing counts %s by %s", what,
+                            why);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(take_first_doc,
              "take_first(i) -> bool\n\n"
              "Whether the worker in this slot is the first one, which it "
@@ -178,6 +194,7 @@ static PyMethodDef Board_methods[] = {
     {"fileno", Board_fileno, METH_NOARGS, fileno_doc},
     {"slot", Board_slot, METH_O, slot_doc},
     {"clear", Board_clear, METH_O, clear_doc},
+    {"count", Board_count, METH_VARARGS, count_doc},
     {"take_first", Board_take_first, METH_O, take_first_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1005,6 +1005,16 @@ WSK_API wsk_status wsk_board_look(const wsk_board *board, unsigned slot,
  * another. Only the parent, in one thread. Returns WSK_OK; WSK_E_ARG. */
 WSK_API wsk_status wsk_board_clear(wsk_board *board, unsigned slot);
 
+/**
+ * Count what a parent does, for the metrics: "worker_starts" and "worker_exits"
+ * by their reason ("start", "reload", "requests", "memory", "age", "crash",
+ * "hung", "oom", "stop" or "more"), "reloads" by their result ("done" or
+ * "failed"). Only the parent, in the thread that clears slots. Returns WSK_OK;
+ * WSK_E_ARG (no such counter).
+ */
+WSK_API wsk_status wsk_board_count(wsk_board *board, const char *what,
+                                   const char *why);
+
 /** Return true if the worker in `slot` is the first one, which it becomes if
  * there is none, and stays until wsk_board_clear(). So work that only one
  * process must do has one, such as a scheduler. Any thread. */

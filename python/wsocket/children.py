@@ -3,6 +3,7 @@ board."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -91,7 +92,13 @@ class Children:
             pid, channel = spawn.by_fork(task, close)
         channel.set_blocking(False)
         self._known[id] = Child(pid, task.place, channel)
+        self.count("worker_starts", task.reason)
         return pid
+
+    def count(self, what: str, why: str) -> None:
+        """Count for the metrics: count("reloads", "done")."""
+        with contextlib.suppress(ValueError):  # a reason that is not shown
+            self._board.count(what, why)
 
     def _free_place(self) -> int:
         taken = {child.place for child in self._known.values()}

@@ -199,6 +199,10 @@ class Master:
             if how == "by SIGKILL" and self._memory.has_struck():
                 how += ": out of memory"
             self._call_hook(id, pid, status)
+            self._children.count(
+                "worker_exits",
+                "oom" if "memory" in how else self.plan.why_ended(id),
+            )
             self._do(self.plan.exited(id, how, time.monotonic()))
         if os.getpid() == 1:
             ours = self._children.pids()
@@ -360,11 +364,13 @@ class Master:
     def _do_settle(self, action: plan.Settle) -> None:
         self._deployment.settle()
         self._notifier.store(self._deployment.addresses.to_store())
+        self._children.count("reloads", "done")
         if not self.plan.again:
             self._answer("reload", "ok: " + self.plan.state_text())
 
     def _do_discard(self, action: plan.Discard) -> None:
         if action.why:
+            self._children.count("reloads", "failed")
             self._answer("reload", "failed: " + action.why)
             if self._deployment.now.processes.reload:
                 self._children.order_all("accept")  # it waits for the new code

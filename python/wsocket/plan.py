@@ -154,6 +154,7 @@ class Worker:
     probe_at: Optional[float] = None  # when to ask it the next time
     signs: dict[str, float] = field(default_factory=dict)
     hung: bool = False  # it is to be killed, once a successor is there
+    worn: str = ""  # the limit for which it retires: "requests"
     killed: bool = False
 
     @property
@@ -261,6 +262,19 @@ class Plan:
         if id in self.workers:
             self.workers[id].failure = text
         return self._result(now)
+
+    def why_ended(self, id: int) -> str:
+        """Return the reason for which a worker that has ended was to end."""
+        worker = self.workers[id]
+        if worker.hung:
+            return "hung"
+        if worker.phase in (Phase.BOOT, Phase.SERVING):
+            return "crash"
+        if self.stopping:
+            return "stop"
+        if worker.generation < self.generation:
+            return "reload"
+        return worker.worn or "stop"
 
     def exited(self, id: int, how: str, now: float) -> list[Action]:
         """A process has ended and was waited for. ``how`` says "with status 1"
@@ -843,6 +857,7 @@ class Plan:
         if slot.coming is not None:
             return
         self._retiring, self._next_grant = id, now + APART
+        worker.worn = why
         self._log("info", "%s is replaced: max_%s" % (worker.name, why))
         self._start(slot, why, now)
 

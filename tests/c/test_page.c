@@ -271,3 +271,13 @@ TEST(the_numbers_fit_into_a_slot_of_a_board)
 {
     EXPECT(sizeof(uint64_t) * (WSK__COUNTERS + WSK__GAUGES) <= 12 << 10);
 }
+
+TEST(a_counter_is_found_by_its_name_and_label)
+{
+    EXPECT(wsk__page_counter("worker_exits", "crash") == WSK__N_EXITS + 5);
+    EXPECT(wsk__page_counter("reloads", "failed") == WSK__N_RELOADS + 1);
+    EXPECT(wsk__page_counter("reloads", "start") == -1);
+    EXPECT(wsk__page_counter("handlers", "running") == -1); /* a gauge */
+    EXPECT(wsk__page_counter("http_requests", "200") == -1);
+    EXPECT(wsk__page_counter("refused", "") == -1);
+}

@@ -27,7 +27,7 @@ enum {
 enum {
     WSK__CODES = 500, /* status codes, from 100 */
     WSK__CLOSES = 19, /* of WebSockets: 1000 to 1015, 3xxx, 4xxx, others */
-    WSK__REASONS = 9, /* for which the supervisor starts or ends a worker */
+    WSK__REASONS = 10, /* for which the supervisor starts or ends a worker */
 };
 
 /* The first number of each group. A group has as many as the next one says. */

@@ -40,7 +40,7 @@ static const char *const CLOSES[WSK__CLOSES] = {
 
 static const char *const REASONS[WSK__REASONS] = {
     "start", "reload", "requests", "memory", "age",
-    "crash", "hung",   "oom",      "stop"};
+    "crash", "hung",   "oom",      "stop",   "more"};
 
 /* Limits at which something is refused or closed, by the option that allows
  * more; NULL: where something waits. */
@@ -403,6 +403,21 @@ size_t wsk__page_write(const struct wsk__page *page, char *out, size_t cap)
     if (page->openmetrics)
         put(&o, "# EOF\n");
     return o.n;
+}
+
+int wsk__page_counter(const char *name, const char *value)
+{
+    for (size_t i = 0; i < sizeof(FAMILIES) / sizeof(*FAMILIES); i++) {
+        const struct family *f = &FAMILIES[i];
+
+        if (f->from != FROM_COUNTERS || f->values == NULL ||
+            strcmp(f->name, name) != 0)
+            continue;
+        for (unsigned n = 0; n < f->n; n++)
+            if (f->values[n] != NULL && strcmp(f->values[n], value) == 0)
+                return (int)(f->first + n);
+    }
+    return -1;
 }
 
 /* ------------------------------------------------------------- formats --- */

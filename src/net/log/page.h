@@ -33,6 +33,10 @@ struct wsk__page {
  * it again where that is more than `cap`. */
 size_t wsk__page_write(const struct wsk__page *page, char *out, size_t cap);
 
+/* Find a counter by the name of its family, without "wsocket_" and "_total",
+ * and the value of its label. -1: there is none. */
+int wsk__page_counter(const char *name, const char *value);
+
 /* Return true if a request prefers OpenMetrics to the text format. */
 bool wsk__page_wants_openmetrics(const wsk_head *head);
 

@@ -394,6 +394,13 @@ wsk_status wsk_board_clear(wsk_board *board, unsigned slot)
     return WSK_OK;
 }
 
+void wsk__board_count(wsk_board *board, unsigned counter)
+{
+    _Atomic uint64_t *at = &board->at->sums.metrics.counters[counter];
+
+    set_number(at, number(at) + 1);
+}
+
 static void add_all(const wsk_board *board, uint64_t *sums, size_t n)
 {
     unsigned slots = wsk_board_slots(board);

@@ -48,6 +48,10 @@ unsigned wsk__board_least(const wsk_board *board);
 /* Return the metrics of a slot. */
 struct wsk__board_metrics *wsk__board_metrics(wsk_board *board, unsigned slot);
 
+/* Add one to a counter of the sums. Only the parent, in the thread that calls
+ * wsk_board_clear(). */
+void wsk__board_count(wsk_board *board, unsigned counter);
+
 /* Add up the first n counters of all workers, the living and the dead. No sum
  * is ever less than an earlier one. False: the parent was ended while it
  * cleared a slot, and the sums may count that slot twice. */

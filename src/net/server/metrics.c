@@ -236,6 +236,16 @@ size_t wsk__server_all(wsk_server *srv, uint64_t counters[WSK__COUNTERS],
     return n;
 }
 
+wsk_status wsk_board_count(wsk_board *board, const char *what, const char *why)
+{
+    int counter = wsk__page_counter(what, why);
+
+    if (counter < WSK__N_STARTS)
+        return WSK_E_ARG;
+    wsk__board_count(board, (unsigned)counter);
+    return WSK_OK;
+}
+
 void wsk_server_set_worker(wsk_server *srv, unsigned number)
 {
     srv->logs.worker = number;
