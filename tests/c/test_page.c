@@ -122,6 +122,7 @@ TEST(gauges_are_the_sum_of_the_workers_and_a_worker_has_its_own_lines)
         workers[i].gauges[WSK__G_WEBSOCKETS] = 10 + i;
         workers[i].gauges[WSK__G_RESIDENT] = i * 4096;
         workers[i].gauges[WSK__G_CPU] = 1500000000;
+        workers[i].gauges[WSK__G_START] = 1700000000;
         workers[i].gauges[WSK__G_STATE + 1] = 1;
     }
     EXPECT(has(&page, "\nwsocket_websockets 33\n"));
@@ -129,6 +130,8 @@ TEST(gauges_are_the_sum_of_the_workers_and_a_worker_has_its_own_lines)
     EXPECT(has(&page, "wsocket_worker_cpu_seconds_total{worker=\"3\"} 1.5\n"));
     EXPECT(has(&page, "memory_bytes{worker=\"3\"} 8192\n"));
     EXPECT(!has(&page, "memory_bytes{worker=\"1\"}")); /* it does not know */
+    workers[2].gauges[WSK__G_START] = 0;               /* one that boots */
+    EXPECT(!has(&page, "seconds_total{worker=\"3\"}"));
     page.n_workers = 1;
     workers[0].number = 0;
     EXPECT(has(&page, "wsocket_worker_cpu_seconds_total 1.5\n"));

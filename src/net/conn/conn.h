@@ -49,6 +49,8 @@ struct wsk__conn {
     bool hup_seen; /* the poller saw an end */
     atomic_uchar answered_by; /* request_timeout: an enum wsk__answered_by; any
                                  thread */
+    bool silent;              /* no byte has come; counted in conns->n_silent */
+    bool admin;               /* fixed: it came by metrics_bind */
     uint32_t call_ms; /* when the call began or was queued; wsk__recent_ms() */
 
     bool detached;    /* wsk__conn_lock(): the handler has a descriptor of its
@@ -58,8 +60,6 @@ struct wsk__conn {
 
     /* leader */
     bool to_head;       /* request_timeout: the request is a HEAD */
-    bool silent;        /* no byte has come; counted in conns->n_silent */
-    bool admin;         /* fixed: it came by metrics_bind */
     uint32_t listed_ms; /* when it was made the newest of its list; wraps */
     uint32_t lingered;  /* bytes thrown away */
 

@@ -339,7 +339,7 @@ static void put_workers(struct out *o, const struct wsk__page *page,
         const struct wsk__page_worker *worker = &page->workers[w];
         uint64_t value = worker->gauges[f->first];
 
-        if (worker->gauges[WSK__G_START] == 0) /* it has not started yet */
+        if (worker->gauges[WSK__G_START] == 0) /* not started yet */
             continue;
         if (value > 0 || !f->seen)
             put_number(o, f, 0, worker->number, value);
