@@ -155,28 +155,27 @@ static void close_request(struct wsk__conn *conn)
     conn->since_ms = wsk__now_ms();
 }
 
-/* Return the time at which a request begins; 0: it is not asked for. */
-static uint64_t begin_clock(const struct wsk__conns *conns, bool queued)
+/* Return the time at which a request begins; 0: it is not asked for. Leader:
+ * once the call has begun, the lead may be another thread's. */
+static uint64_t begin_clock(const struct wsk__conns *conns)
 {
-    if (conns->metrics == NULL)
-        return wsk__access_begin(conns->logs);
-    return queued ? wsk__now_ns()
-                  : wsk__metrics_now(conns->metrics, conns->loop->turn);
+    return conns->metrics != NULL
+               ? wsk__metrics_now(conns->metrics, conns->loop->turn)
+               : wsk__access_begin(conns->logs);
 }
 
 static void open_request(struct wsk__thread *th, struct wsk__conn *conn,
-                         bool queued)
+                         uint64_t began_ns)
 {
     th->span.len = 0; /* another connection's */
-    wsk__http1_of(th)->req =
-        (struct wsk_request){.ops = &wsk__http1_answer,
-                             .cfg = conn->conns->cfg,
-                             .conn = conn,
-                             .thread = th,
-                             .ends = &conn->h->ends,
-                             .body = &conn->h->body,
-                             .head = conn->h->head,
-                             .began = begin_clock(conn->conns, queued)};
+    wsk__http1_of(th)->req = (struct wsk_request){.ops = &wsk__http1_answer,
+                                                  .cfg = conn->conns->cfg,
+                                                  .conn = conn,
+                                                  .thread = th,
+                                                  .ends = &conn->h->ends,
+                                                  .body = &conn->h->body,
+                                                  .head = conn->h->head,
+                                                  .began = began_ns};
     conn->h->called = true;
     wsk__http_lend_out(th, conn);
 }
@@ -185,13 +184,14 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn,
  * the connection has become a WebSocket, and the caller has a reference to give
  * up once the loop knows. */
 static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
-                           const struct wsk__builtin *builtin, bool queued)
+                           const struct wsk__builtin *builtin,
+                           uint64_t began_ns, bool queued)
 {
     struct wsk__conns *conns = conn->conns;
     wsk_request *req = &wsk__http1_of(th)->req;
     bool attempt = conn->h->head->websocket && !conn->admin;
 
-    open_request(th, conn, queued);
+    open_request(th, conn, began_ns);
     if (queued) /* by another thread than before */
         wsk__http_set_date(th, conn);
     wsk__request_answer(th, req, builtin, queued);
@@ -269,15 +269,15 @@ static bool begin_call(struct wsk__thread *th, struct wsk__conn *conn,
 }
 
 /* Queue the call of a request: it cannot be made here. */
-static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
+static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn,
+                              uint64_t began_ns)
 {
     enum wsk__limit limit;
 
     if (!wsk__http_retain(th, conn))
         return cannot_call(conn);
     wsk__load_account(conn);
-    if (conn->conns->metrics != NULL)
-        conn->h->queued_ns = wsk__now_ns();
+    conn->h->queued_ns = began_ns;
     limit = wsk__call_queue(conn->conns->dispatch, &conn->call);
     if (limit != WSK__NO_LIMIT) {
         wsk__http_refuse(th, conn, limit);
@@ -287,8 +287,10 @@ static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn)
     return CALL_QUEUED;
 }
 
-/* Count the answer that this thread has given to its last request. */
-static void count_answer(struct wsk__thread *th, wsk__leads leads, bool called)
+/* Count the answer that this thread has given to its last request, whose head
+ * was complete then. */
+static void count_answer(struct wsk__thread *th, uint64_t head_ns,
+                         wsk__leads leads, bool called)
 {
     struct wsk__metrics *metrics = th->dispatch->metrics;
     const wsk_request *req = &wsk__http1_of(th)->req;
@@ -296,9 +298,9 @@ static void count_answer(struct wsk__thread *th, wsk__leads leads, bool called)
     if (req->status == 0 || req->conn->admin) /* 0: the client is gone */
         return;
     if (leads)
-        wsk__count_answer(metrics, req->status, req->began, req->sent, called);
+        wsk__count_answer(metrics, req->status, head_ns, req->sent, called);
     else
-        wsk__count_late_answer(metrics, req->status, req->began, req->sent,
+        wsk__count_late_answer(metrics, req->status, head_ns, req->sent,
                                called);
 }
 
@@ -306,6 +308,7 @@ static void count_answer(struct wsk__thread *th, wsk__leads leads, bool called)
 static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 {
     const struct wsk__builtin *builtin;
+    uint64_t began_ns;
     wsk__leads leads;
     bool upgraded;
 
@@ -321,12 +324,13 @@ static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
         wsk__http_count_streaming(conn, true);
     }
     wsk__overdue_arm(conn, conn->h->http.to_head);
+    began_ns = begin_clock(conn->conns);
     if (!begin_call(th, conn, &builtin))
-        return queue_call(th, conn);
-    upgraded = answer_request(th, conn, builtin, false);
+        return queue_call(th, conn, began_ns);
+    upgraded = answer_request(th, conn, builtin, began_ns, false);
     leads = wsk__call_end(th);
     if (th->dispatch->metrics != NULL && !upgraded)
-        count_answer(th, leads, builtin == NULL);
+        count_answer(th, began_ns, leads, builtin == NULL);
     if (leads) {
         conn->busy = false;
     } else {
@@ -552,17 +556,20 @@ static void run_call(struct wsk__thread *th, struct wsk__call *call)
 {
     struct wsk__conn *conn = wsk__conn_of_call(call);
     struct wsk__metrics *metrics = conn->conns->metrics;
+    uint64_t queued_ns = conn->h->queued_ns, began_ns;
     bool upgraded;
 
+    began_ns = metrics != NULL ? wsk__now_ns()
+                               : wsk__access_begin(conn->conns->logs);
     if (metrics != NULL)
         wsk__observe_any(&metrics->any[WSK__N_HTTP_QUEUE], wsk__bounds_short,
-                         wsk__now_ns() - conn->h->queued_ns);
-    upgraded = answer_request(th, conn, NULL, true);
+                         began_ns - queued_ns);
+    upgraded = answer_request(th, conn, NULL, began_ns, true);
     if (!upgraded)
         wsk__http_flush(th, conn);
     wsk__call_end(th);
     if (metrics != NULL && !upgraded)
-        count_answer(th, false, false);
+        count_answer(th, queued_ns, false, false);
     wsk__conn_post(conn, WSK__POST_RUN);
     if (upgraded)
         wsk__conn_unref(conn);

@@ -25,8 +25,8 @@ enum {
 };
 
 enum {
-    WSK__CODES = 500, /* status codes, from 100 */
-    WSK__CLOSES = 19, /* of WebSockets: 1000 to 1015, 3xxx, 4xxx, others */
+    WSK__CODES = 500,  /* status codes, from 100 */
+    WSK__CLOSES = 19,  /* of WebSockets: 1000 to 1015, 3xxx, 4xxx, others */
     WSK__REASONS = 10, /* for which the supervisor starts or ends a worker */
 };
 
@@ -172,14 +172,15 @@ static inline uint64_t wsk__metrics_now(struct wsk__metrics *metrics,
 void wsk__count_unusual_answer(struct wsk__metrics *metrics, int status,
                                uint64_t ns, bool called);
 
-/* Count an answer, with the bytes of its body, to a request that began then.
- * `called`: by a handler of the application, which was called at once. Leader.
+/* Count an answer, with the bytes of its body, to a request whose head was
+ * complete then. `called`: by a handler of the application, which was called at
+ * once. Leader.
  */
 static inline void wsk__count_answer(struct wsk__metrics *metrics, int status,
-                                     uint64_t began_ns, uint64_t sent,
+                                     uint64_t head_ns, uint64_t sent,
                                      bool called)
 {
-    uint64_t now = wsk__now_ns(), ns = now - began_ns;
+    uint64_t now = wsk__now_ns(), ns = now - head_ns;
 
     metrics->now_ns = now;
     wsk__add(&metrics->sent, sent);
@@ -192,7 +193,7 @@ static inline void wsk__count_answer(struct wsk__metrics *metrics, int status,
 
 /* The same on a thread that does not lead. */
 void wsk__count_late_answer(struct wsk__metrics *metrics, int status,
-                            uint64_t began_ns, uint64_t sent, bool called);
+                            uint64_t head_ns, uint64_t sent, bool called);
 
 /* Count a refusal of the server's own. Any thread. */
 void wsk__count_refusal(struct wsk__metrics *metrics, int status);
