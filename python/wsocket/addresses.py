@@ -44,7 +44,8 @@ class Addresses:
         found = {}
         for key, server in self._held.items():
             name = config.name_of_stored(key)
-            if name is not None and not key.startswith("fd:"):
+            where = key.replace(METRICS, "")
+            if name is not None and not where.startswith("fd:"):
                 found[name] = server.fds
         return found
 
@@ -103,6 +104,11 @@ class Addresses:
         """The socket of metrics_bind; None without that option."""
         for key in set(keys) - set(_public(keys)):
             return self._held[key].fds[0]
+        return None
+
+    def metrics_url(self, keys: Iterable[str]) -> Optional[str]:
+        for key in set(keys) - set(_public(keys)):
+            return self._held[key].urls[0]
         return None
 
     def urls(self, keys: Iterable[str]) -> list[str]:

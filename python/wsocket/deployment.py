@@ -69,6 +69,9 @@ class Deployment:
     def urls(self) -> list[str]:
         return self.addresses.urls(self.now.keys)
 
+    def metrics_url(self) -> Optional[str]:
+        return self.addresses.metrics_url(self.now.keys)
+
     def settings(self) -> plan.Settings:
         options, processes = self.now.options, self.now.processes
         return plan.Settings(

@@ -384,6 +384,10 @@ class Master:
             app, urls = self._deployment.now.app, self._deployment.urls()
             line = first_line(app, urls, action.text)
             print(line, file=sys.stderr, flush=True)
+            url = self._deployment.metrics_url()
+            if url is not None:
+                line = "wsocket answers /metrics at " + url
+                print(line, file=sys.stderr, flush=True)
         self._notifier.tell(action.what, action.text)
 
     def _do_refuse(self, action: plan.Refuse) -> None:

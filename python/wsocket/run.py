@@ -166,7 +166,7 @@ def serve(server: Server, name: str) -> None:
         )
         if server.metrics_url:
             print(
-                "wsocket has metrics at %smetrics" % server.metrics_url,
+                "wsocket answers /metrics at " + server.metrics_url,
                 file=sys.stderr,
                 flush=True,
             )

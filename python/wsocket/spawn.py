@@ -16,6 +16,9 @@ PROGRAM = (
     "import sys; from wsocket.worker import attend; attend(int(sys.argv[1]))"
 )
 
+# Options that may name a descriptor, besides bind.
+INHERITED = ("metrics_bind", "access_logfile", "error_logfile")
+
 
 def by_fork(
     task: worker.Task, close_ours: Callable[[], None]
@@ -51,8 +54,10 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
     that threads of the supervisor may hold."""
     ours, theirs = Channel.pair()
     wanted = [theirs.fileno(), task.board]
-    places = [*task.options["bind"], task.options.get("metrics_bind")]
-    wanted += [int(place[3:]) for place in places if place]
+    inherited = [task.options.get(name) for name in INHERITED]
+    for text in task.options["bind"] + inherited:
+        if str(text).startswith("fd:"):
+            wanted.append(int(text[3:]))
     try:
         if not ours.send(worker.task_message(task)):
             raise OSError(errno.EMSGSIZE, "the options are too long")

@@ -1,27 +1,16 @@
 """The metrics and logs of several workers, real processes."""
 
+import functools
 import os
 import signal
 import socket
+import sys
 
-import pytest
 from conftest import PATIENCE
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
-from test_supervisor import Supervised
+from supervised import either, site
 from websockets.sync.client import connect
-
-
-@pytest.fixture
-def site(program, tmp_path, eventually):
-    return Supervised(program, tmp_path, eventually)
-
-
-@pytest.fixture(params=["fork", "exec"])
-def either(request, site, monkeypatch):
-    """Workers that are forked, and workers that are programs."""
-    monkeypatch.setenv("WSK_TEST_WORKERS", request.param)
-    return site
 
 
 def asked(path, target="/metrics", accept="text/plain"):
@@ -101,6 +90,7 @@ def test_one_page_has_the_numbers_of_all_workers_dead_ones_too(either, tmp_path)
 def test_starts_and_ends_of_workers_are_counted_by_their_reason(site, tmp_path):
     path = str(tmp_path / "metrics")
     site.up("--metrics-bind", "unix:" + path, "--ws-drain", "0")
+    site.wait_said("wsocket answers /metrics at unix:" + path)
     site.wait_workers(2)
 
     def count(key, n):
@@ -131,5 +121,25 @@ def test_a_line_of_the_access_log_has_the_number_of_its_worker(site, tmp_path):
     slots = [site.get()[2] for _ in range(30)]
     site.signal("SIGTERM")
     assert site.program.wait() == 0
+    lines = log.read_text().splitlines()
+    assert sorted(lines) == sorted("%d 200" % slot for slot in slots)
+
+
+SHELL = 'exec 9>>"$LOG"; exec "$PYTHON" -m wsocket "$@"'
+
+
+def test_workers_write_to_a_descriptor_that_a_shell_has_opened(
+    either, tmp_path, monkeypatch
+):
+    log = tmp_path / "access.log"
+    monkeypatch.setenv("LOG", str(log))
+    monkeypatch.setenv("PYTHON", sys.executable)
+    either._program = functools.partial(
+        either._program, executable="/bin/sh", command=("-c", SHELL, "sh")
+    )
+    either.up("--access-log-format=%{worker} %s", "--access-logfile=fd:9")
+    slots = [either.get()[2] for _ in range(30)]
+    either.signal("SIGTERM")
+    assert either.program.wait() == 0
     lines = log.read_text().splitlines()
     assert sorted(lines) == sorted("%d 200" % slot for slot in slots)
