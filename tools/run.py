@@ -668,7 +668,7 @@ def main():
                 "parked": functools.partial(with_package,
                                             "tests/soak/parked.py"),
                 "restarts": functools.partial(with_package,
-                                              "tests/restart/rig.py",
+                                              "tests/restart/restarts.py",
                                               "--rounds"),
                 "faults": functools.partial(with_package,
                                             "tests/faults/run.py"),

@@ -12,7 +12,7 @@ from conftest import PATIENCE
 RESTART = os.path.join(os.path.dirname(__file__), "..", "restart")
 sys.path.insert(0, RESTART)
 
-import rig  # noqa: E402
+import restarts  # noqa: E402
 
 from wsocket import _wsocket  # noqa: E402
 
@@ -34,7 +34,7 @@ def lossy():
         servers.append(server)
         port = server.stdout.readline().strip()
         said = subprocess.run(
-            [rig.build_load(), port, "seconds=30", *words],
+            [restarts.build_load(), port, "seconds=30", *words],
             stdout=subprocess.PIPE,
             timeout=3 * PATIENCE,
             check=True,
@@ -48,11 +48,11 @@ def lossy():
 
 
 def lost(said):
-    return rig.by_kind([said], "lost")
+    return restarts.by_kind([said], "lost")
 
 
 def violations(said):
-    return dict(rig.merged([said], "websockets", "violations"))
+    return dict(restarts.merged([said], "websockets", "violations"))
 
 
 ONCE = "connect=10", "connections=10"
@@ -113,7 +113,7 @@ def test_what_is_pipelined_behind_the_last_answer_is_no_loss(lossy):
 
 def test_a_port_without_a_server_refuses_and_loses_nothing():
     said = subprocess.check_output(
-        [rig.build_load(), "1", "connect=5", "connections=50"]
+        [restarts.build_load(), "1", "connect=5", "connections=50"]
     )
     said = json.loads(said)
     assert (said["refused"], said["lost"], said["sent"]) == (50, 0, 0)
@@ -157,7 +157,7 @@ def restarts(server, action, rounds):
     """The exit status of the rig, and what it said."""
     said = subprocess.run(
         [
-            *(sys.executable, os.path.join(RESTART, "rig.py")),
+            *(sys.executable, os.path.join(RESTART, "restarts.py")),
             *("--server", server, "--action", action),
             *("--rounds", str(rounds)),
         ],
@@ -180,7 +180,7 @@ def test_stops_of_a_single_process_lose_nothing(action):
 
 @pytest.mark.slow
 def test_reloads_of_workers_lose_nothing():
-    why = rig.prepare("wsocket, 2 workers")
+    why = restarts.prepare("wsocket, 2 workers")
     if why:
         pytest.skip(why)
     status, said = restarts("wsocket, 2 workers", "hup", 3)

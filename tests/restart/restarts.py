@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Restarts under load, of our server and of others: what is lost in them.
 
-    tests/restart/rig.py [--rounds N] [--server NAME]... [--action NAME]...
+    tests/restart/restarts.py [--rounds N] [--server NAME]... [--action NAME]...
                          [--load "NAME=NUMBER ..."]
 
 A server runs under the load of load.c, in a network namespace of its own where
