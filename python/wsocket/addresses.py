@@ -91,6 +91,10 @@ class Addresses:
                     os.dup2(null, fd, inheritable=False)
         os.close(null)
 
+    def are_ours(self, keys: Iterable[str]) -> bool:
+        """Return True if no other program has the sockets."""
+        return not any(key.startswith("fd:") for key in keys)
+
     def _unlink(self, key: str) -> None:
         path, inode = self._files.pop(key, ("", 0))
         with contextlib.suppress(OSError):

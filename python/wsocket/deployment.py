@@ -66,6 +66,10 @@ class Deployment:
         """Close the addresses that are in no configuration."""
         self.addresses.keep(self.now.keys)
 
+    def are_ours(self) -> bool:
+        """Return True if no other program has the listening sockets."""
+        return self.addresses.are_ours(self.now.keys)
+
     def urls(self) -> list[str]:
         return self.addresses.urls(self.now.keys)
 

@@ -39,9 +39,7 @@ ORDERS = {
     "workers -1": "SIGTTOU",
 }
 
-SIGNALS = (
-    "SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2 SIGTTIN SIGTTOU SIGCHLD"
-).split()
+NAMES = "TERM INT QUIT HUP USR1 USR2 TTIN TTOU CHLD"
 
 
 class Master:
@@ -129,8 +127,8 @@ class Master:
         """Let signals write their number to a descriptor, and do nothing else.
         One that is ignored, as in a background job of a shell, is left alone."""
         before: dict[int, Any] = {}
-        for name in SIGNALS:
-            number = getattr(signal, name)
+        for name in NAMES.split():
+            number = getattr(signal, "SIG" + name)
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, lambda n, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -343,7 +341,9 @@ class Master:
             self._do(self.plan.forked(action.id, pid, time.monotonic()))
 
     def _do_order(self, action: plan.Order) -> None:
-        self._children.order(action.id, action.what, **action.details)
+        alone = self._deployment.are_ours()
+        details = {**action.details, "alone": alone}
+        self._children.order(action.id, action.what, **details)
 
     def _do_kill(self, action: plan.Kill) -> None:
         self._children.kill(action.id, action.signal)

@@ -332,6 +332,7 @@ class Worker:
             part=how.get("part", 0),
             parts=how.get("parts", 1),
             successor=successor,
+            alone=bool(how.get("alone")),
         )
 
     def _leave(self) -> None:

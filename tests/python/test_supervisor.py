@@ -410,6 +410,25 @@ def test_ten_reloads_lose_nobody_who_connects(site):
 # ---------------------------------------------------------- stop, more, fewer
 
 
+def test_a_stop_leaves_a_socket_that_others_have_as_it_is(site):
+    """Of systemd, for example: the next server accepts there."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        place = "fd:%d" % listener.fileno()
+        for _ in range(2):
+            site.program = site._program(
+                "--bind", place, "--workers", "2", "site_app:app",
+                pass_fds=[listener.fileno()],
+            ).wait_started()
+            site.get()
+            site.signal("SIGTERM")
+            assert site.program.wait() == 0
+        with socket.socket() as client:
+            client.settimeout(PATIENCE)
+            client.connect(listener.getsockname())
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_stop_finishes_what_has_begun(site, name):
     site.up()

@@ -284,7 +284,8 @@ int wsk_server_fd(const wsk_server *srv, size_t i)
 void wsk_server_refuse_new(wsk_server *srv)
 {
     for (size_t i = 0; i < srv->conns.places.n; i++)
-        wsk__place_refuse_new(&srv->conns.places, i);
+        if (!srv->conns.places.at[i].inherited)
+            wsk__place_refuse_new(&srv->conns.places, i);
 }
 
 uint16_t wsk_server_port(const wsk_server *srv)
