@@ -125,11 +125,13 @@ class Master:
 
     def _heed_signals(self, wake: int) -> dict[int, Any]:
         """Let signals write their number to a descriptor, and do nothing else.
-        One that is ignored, as in a background job of a shell, is left alone."""
+        A shell's background job ignores SIGINT, because Ctrl-C is meant for
+        another, and goes on so. That nohup ignores SIGHUP does not count."""
         before: dict[int, Any] = {}
         for name in NAMES.split():
             number = getattr(signal, "SIG" + name)
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            ignored = signal.getsignal(number) is signal.SIG_IGN
+            if name != "INT" or not ignored:
                 before[number] = signal.signal(number, lambda n, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         return before

@@ -308,6 +308,23 @@ def test_hup_replaces_all_workers_by_new_code(either):
     assert re.search(r"reload: done in .* s: 2 workers, generation 2", either.said)
 
 
+def test_a_supervisor_that_nohup_started_heeds_its_signals(site):
+    before = {
+        number: signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGHUP, signal.SIGQUIT)
+    }
+    try:
+        site.up()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    site.wait_workers(2)
+    site.signal("SIGHUP")
+    site.wait_said("reload: done")
+    site.signal("SIGQUIT")
+    assert site.program.wait() == 0
+
+
 def test_code_that_does_not_compile_changes_nothing_and_is_shown(site):
     site.up()
     pids = site.wait_workers(2)
