@@ -153,7 +153,7 @@ def test_a_fair_server_loses_nothing(lossy):
 # ------------------------------------------------------------ the server ---
 
 
-def restarts(server, action, rounds):
+def restart(server, action, rounds):
     """The exit status of the rig, and what it said."""
     said = subprocess.run(
         [
@@ -174,7 +174,7 @@ def restarts(server, action, rounds):
 )
 @pytest.mark.parametrize("action", ["held", "alone", "queue", "last"])
 def test_stops_of_a_single_process_lose_nothing(action):
-    status, said = restarts("wsocket", action, 3)
+    status, said = restart("wsocket", action, 3)
     assert status == 0, said
 
 
@@ -183,5 +183,5 @@ def test_reloads_of_workers_lose_nothing():
     why = restarts.prepare("wsocket, 2 workers")
     if why:
         pytest.skip(why)
-    status, said = restarts("wsocket, 2 workers", "hup", 3)
+    status, said = restart("wsocket, 2 workers", "hup", 3)
     assert status == 0, said
