@@ -157,6 +157,26 @@ static PyObject *Board_count(PyObject *op, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(set_doc, "set(what, value)\n\n"
+                      "Set a value of the parent's for the metrics: "
+                      "set('generation', 2).");
+
+static PyObject *Board_set(PyObject *op, PyObject *args)
+{
+    const char *what;
+    PyObject *number;
+    unsigned long long value;
+
+    if (!PyArg_ParseTuple(args, "sO!:set", &what, &PyLong_Type, &number))
+        return NULL;
+    value = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred())
+        return NULL;
+    if (wsk_board_set(Board_CAST(op)->board, what, value) != WSK_OK)
+        return PyErr_Format(PyExc_ValueError, "nothing shows %s", what);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(take_first_doc,
              "take_first(i) -> bool\n\n"
              "Whether the worker in this slot is the first one, which it "
@@ -195,6 +215,7 @@ static PyMethodDef Board_methods[] = {
     {"slot", Board_slot, METH_O, slot_doc},
     {"clear", Board_clear, METH_O, clear_doc},
     {"count", Board_count, METH_VARARGS, count_doc},
+    {"set", Board_set, METH_VARARGS, set_doc},
     {"take_first", Board_take_first, METH_O, take_first_doc},
     {NULL, NULL, 0, NULL},
 };

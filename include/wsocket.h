@@ -1015,6 +1015,14 @@ WSK_API wsk_status wsk_board_clear(wsk_board *board, unsigned slot);
 WSK_API wsk_status wsk_board_count(wsk_board *board, const char *what,
                                    const char *why);
 
+/**
+ * Set a value of a parent's own, for the metrics: "generation", or
+ * "last_reload_success_timestamp_seconds" (since 1970). The page leaves out
+ * what is 0. Only the parent. Returns WSK_OK; WSK_E_ARG (no such value).
+ */
+WSK_API wsk_status wsk_board_set(wsk_board *board, const char *what,
+                                 uint64_t value);
+
 /** Return true if the worker in `slot` is the first one, which it becomes if
  * there is none, and stays until wsk_board_clear(). So work that only one
  * process must do has one, such as a scheduler. Any thread. */

@@ -100,6 +100,10 @@ class Children:
         with contextlib.suppress(ValueError):  # a reason that is not shown
             self._board.count(what, why)
 
+    def show(self, what: str, value: int) -> None:
+        """Set a value for the metrics: show("generation", 2)."""
+        self._board.set(what, value)
+
     def _free_place(self) -> int:
         taken = {child.place for child in self._known.values()}
         for place in range(len(self._board)):

@@ -6,7 +6,6 @@ It has one thread, never imports the application, and decides nothing: it tells
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -27,6 +26,7 @@ from .deployment import Deployment, Read
 from .loader import import_module
 from .notify import Notifier
 from .report import OutOfMemory, first_line, status
+from .signals import Signals
 from .upgrade import Upgrade, inherited, taken_over
 
 # Commands of the control socket, and the signals that do the same.
@@ -38,8 +38,6 @@ ORDERS = {
     "workers +1": "SIGTTIN",
     "workers -1": "SIGTTOU",
 }
-
-NAMES = "TERM INT QUIT HUP USR1 USR2 TTIN TTOU CHLD"
 
 
 class Master:
@@ -85,8 +83,7 @@ class Master:
     def run(self) -> int:
         """Serve until a signal ends it. Return the exit status."""
         processes = self._deployment.now.processes
-        self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        before: dict[int, Any] = {}
+        self._signals = Signals()
         try:
             if processes.pid_file is not None:
                 pidfile.write(processes.pid_file)
@@ -94,17 +91,12 @@ class Master:
                 known = (self._state or {}).get("control", {})
                 path = processes.control
                 self._control = Control(path, known.get(path))
-            before = self._heed_signals(wake)
             self._begin(time.monotonic())
             while self._status is None:
                 self._turn()
             return self._status
         finally:
-            signal.set_wakeup_fd(-1)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            os.close(self._woken)
-            os.close(wake)
+            self._signals.close()
             self._deployment.addresses.keep([])
             if self._upgrade is not None:
                 self._upgrade.cancel()
@@ -122,24 +114,12 @@ class Master:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             self._do(self.plan.restore(self._state["plan"], now))
             self._reap()
-
-    def _heed_signals(self, wake: int) -> dict[int, Any]:
-        """Let signals write their number to a descriptor, and do nothing else.
-        A shell's background job ignores SIGINT, because Ctrl-C is meant for
-        another, and goes on so. That nohup ignores SIGHUP does not count."""
-        before: dict[int, Any] = {}
-        for name in NAMES.split():
-            number = getattr(signal, "SIG" + name)
-            ignored = signal.getsignal(number) is signal.SIG_IGN
-            if name != "INT" or not ignored:
-                before[number] = signal.signal(number, lambda n, frame: None)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        return before
+        self._children.show("generation", self.plan.generation)
 
     def _turn(self) -> None:
         """Wait for the next event, and handle all that have come."""
         poll = select.poll()
-        poll.register(self._woken, select.POLLIN)
+        poll.register(self._signals, select.POLLIN)
         fds = self._children.channels()
         if self._control is not None:
             fds += self._control.filenos()
@@ -150,9 +130,7 @@ class Master:
         # has answered in time is never taken for late.
         for id, message in self._children.messages():
             self._on_message(id, message)
-        numbers = b""
-        with contextlib.suppress(BlockingIOError):
-            numbers = os.read(self._woken, 4096)
+        numbers = self._signals.read()
         self._reap()
         for number in numbers:
             self._on_signal(number)
@@ -361,12 +339,16 @@ class Master:
 
     def _do_commit(self, action: plan.Commit) -> None:
         self._deployment.commit()
+        self._children.show("generation", self.plan.generation)
         self.plan.settings = self._deployment.settings()
 
     def _do_settle(self, action: plan.Settle) -> None:
         self._deployment.settle()
         self._notifier.store(self._deployment.addresses.to_store())
         self._children.count("reloads", "done")
+        self._children.show(
+            "last_reload_success_timestamp_seconds", int(time.time())
+        )
         if not self.plan.again:
             self._answer("reload", "ok: " + self.plan.state_text())
 
@@ -405,8 +387,7 @@ class Master:
 
     def _close_ours(self) -> None:
         """In a worker, close what is the supervisor's alone."""
-        os.close(self._woken)
-        os.close(signal.set_wakeup_fd(-1))
+        self._signals.close_in_child()
         if self._control is not None:
             self._control.close(unlink=False)
         self._notifier.close()

@@ -110,6 +110,19 @@ TEST(the_least_is_that_of_the_workers_that_serve)
     wsk_board_free(board);
 }
 
+TEST(values_of_the_parent_stay_when_a_slot_is_cleared)
+{
+    wsk_board *board = wsk_board_new(1);
+
+    EXPECT(wsk_board_set(board, "generation", 3) == WSK_OK);
+    EXPECT(wsk_board_set(board, "workers", 3) == WSK_E_ARG);
+    EXPECT(wsk__board_enter(board, 0, 1) == WSK_OK);
+    wsk__board_metrics(board, 0)->gauges[0] = 5;
+    EXPECT(wsk_board_clear(board, 0) == WSK_OK);
+    EXPECT(wsk__board_get(board, 0) == 3);
+    wsk_board_free(board);
+}
+
 TEST(a_cleared_slot_leaves_its_counters_and_not_its_gauges)
 {
     wsk_board *board = wsk_board_new(2);

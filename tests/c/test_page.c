@@ -275,6 +275,26 @@ TEST(the_numbers_fit_into_a_slot_of_a_board)
     EXPECT(sizeof(uint64_t) * (WSK__COUNTERS + WSK__GAUGES) <= 12 << 10);
 }
 
+TEST(values_of_the_parent_are_shown_once_they_are_set)
+{
+    struct wsk__page page = page_of(false);
+
+    clear();
+    page.n_workers = 3;
+    EXPECT(has(&page, "# TYPE wsocket_generation gauge\n#"));
+    page.parent[WSK__P_GENERATION] = 7;
+    page.parent[WSK__P_RELOADED] = 1800000000;
+    EXPECT(has(&page, "\nwsocket_generation 7\n"));
+    EXPECT(has(&page, "\nwsocket_last_reload_success_timestamp_seconds "
+                      "1800000000\n"));
+    page.openmetrics = true;
+    EXPECT(has(&page, "# UNIT wsocket_last_reload_success_timestamp_seconds "
+                      "seconds\n"));
+    EXPECT(wsk__page_parent_value("generation") == WSK__P_GENERATION);
+    EXPECT(wsk__page_parent_value("workers") == -1);
+    EXPECT(wsk__page_parent_value("") == -1);
+}
+
 TEST(a_counter_is_found_by_its_name_and_label)
 {
     EXPECT(wsk__page_counter("worker_exits", "crash") == WSK__N_EXITS + 5);

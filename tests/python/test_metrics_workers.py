@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 from conftest import PATIENCE
 from prometheus_client import parser
@@ -96,10 +97,17 @@ def test_starts_and_ends_of_workers_are_counted_by_their_reason(site, tmp_path):
     def count(key, n):
         return numbers(path).get(key) == n
 
+    page = numbers(path)
+    assert page["wsocket_generation",] == 1
+    assert ("wsocket_last_reload_success_timestamp_seconds",) not in page
+    began = int(time.time())
     site.signal("SIGHUP")
     site.wait_said("reload: done")
     page = numbers(path)
     assert page["wsocket_reloads_total", "done"] == 1
+    assert page["wsocket_generation",] == 2
+    reloaded = page["wsocket_last_reload_success_timestamp_seconds",]
+    assert began <= reloaded <= time.time()
     assert page["wsocket_worker_starts_total", "start"] == 2
     assert page["wsocket_worker_starts_total", "reload"] == 2
     assert page["wsocket_worker_exits_total", "reload"] == 2
@@ -111,6 +119,9 @@ def test_starts_and_ends_of_workers_are_counted_by_their_reason(site, tmp_path):
     site.write("def app(:\n")
     site.signal("SIGHUP")
     site.eventually(lambda: count(("wsocket_reloads_total", "failed"), 1))
+    page = numbers(path)
+    assert page["wsocket_generation",] == 2
+    assert page["wsocket_last_reload_success_timestamp_seconds",] == reloaded
 
 
 def test_a_line_of_the_access_log_has_the_number_of_its_worker(site, tmp_path):

@@ -79,6 +79,13 @@ enum wsk__gauge {
     WSK__GAUGES
 };
 
+/* Values that a supervisor sets, on the board. 0: not set. */
+enum wsk__parent_value {
+    WSK__P_GENERATION,
+    WSK__P_RELOADED, /* seconds since 1970 */
+    WSK__PARENT_VALUES
+};
+
 enum { WSK__WS_ROWS = 64 }; /* one for each lock of connections */
 
 typedef _Atomic uint64_t wsk__number;

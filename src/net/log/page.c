@@ -15,6 +15,7 @@ enum from {
     FROM_COUNTERS,
     FROM_GAUGES,  /* the sum of all workers */
     FROM_WORKERS, /* of each worker by itself */
+    FROM_PARENT,  /* set by the supervisor */
 };
 
 /* Metrics of one name. */
@@ -79,6 +80,11 @@ static const struct family FAMILIES[] = {
      NULL},
     {"reloads", "Reloads by their result", COUNTER, PLAIN, FROM_COUNTERS,
      WSK__N_RELOADS, 2, "result", VALUES("done", "failed"), true, NULL},
+    {"last_reload_success_timestamp_seconds",
+     "End of the last reload that was done, since 1970", GAUGE, WHOLE_SECONDS,
+     FROM_PARENT, WSK__P_RELOADED, 1, NULL, NULL, true, NULL},
+    {"generation", "Generation of the workers, 1 at the start", GAUGE, PLAIN,
+     FROM_PARENT, WSK__P_GENERATION, 1, NULL, NULL, true, NULL},
     {"worker_resident_memory_bytes", "Resident memory", GAUGE, BYTES,
      FROM_WORKERS, WSK__G_RESIDENT, 1, NULL, NULL, true, NULL},
     {"worker_cpu_seconds", "CPU time, of user and system", COUNTER, SECONDS,
@@ -318,13 +324,26 @@ static uint64_t gauge_of(const struct wsk__page *page, unsigned i)
     return sum;
 }
 
+static uint64_t value_of(const struct wsk__page *page, enum from from,
+                         unsigned i)
+{
+    switch (from) {
+    case FROM_COUNTERS:
+        return page->counters[i];
+    case FROM_PARENT:
+        return page->parent[i];
+    case FROM_GAUGES:
+    case FROM_WORKERS:
+        break;
+    }
+    return gauge_of(page, i);
+}
+
 static void put_numbers(struct out *o, const struct wsk__page *page,
                         const struct family *f)
 {
     for (unsigned i = 0; i < f->n; i++) {
-        uint64_t value = f->from == FROM_COUNTERS
-                             ? page->counters[f->first + i]
-                             : gauge_of(page, f->first + i);
+        uint64_t value = value_of(page, f->from, f->first + i);
 
         if ((value > 0 || !f->seen) &&
             (f->values == NULL || f->values[i] != NULL))
@@ -417,6 +436,15 @@ int wsk__page_counter(const char *name, const char *value)
             if (f->values[n] != NULL && strcmp(f->values[n], value) == 0)
                 return (int)(f->first + n);
     }
+    return -1;
+}
+
+int wsk__page_parent_value(const char *name)
+{
+    for (size_t i = 0; i < sizeof(FAMILIES) / sizeof(*FAMILIES); i++)
+        if (FAMILIES[i].from == FROM_PARENT &&
+            strcmp(FAMILIES[i].name, name) == 0)
+            return (int)FAMILIES[i].first;
     return -1;
 }
 

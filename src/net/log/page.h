@@ -25,6 +25,7 @@ struct wsk__page {
     const uint64_t *counters; /* WSK__COUNTERS, of all workers together */
     const struct wsk__page_worker *workers;
     size_t n_workers;
+    uint64_t parent[WSK__PARENT_VALUES]; /* those that are 0 are left out */
     const struct wsk__page_listener *listeners;
     size_t n_listeners;
 };
@@ -36,6 +37,9 @@ size_t wsk__page_write(const struct wsk__page *page, char *out, size_t cap);
 /* Find a counter by the name of its family, without "wsocket_" and "_total",
  * and the value of its label. -1: there is none. */
 int wsk__page_counter(const char *name, const char *value);
+
+/* Find a value of the parent's by the name of its family. -1: there is none. */
+int wsk__page_parent_value(const char *name);
 
 /* Return true if a request prefers OpenMetrics to the text format. */
 bool wsk__page_wants_openmetrics(const wsk_head *head);

@@ -401,6 +401,16 @@ void wsk__board_count(wsk_board *board, unsigned counter)
     set_number(at, number(at) + 1);
 }
 
+void wsk__board_set(wsk_board *board, unsigned gauge, uint64_t value)
+{
+    set_number(&board->at->sums.metrics.gauges[gauge], value);
+}
+
+uint64_t wsk__board_get(const wsk_board *board, unsigned gauge)
+{
+    return number(&board->at->sums.metrics.gauges[gauge]);
+}
+
 static void add_all(const wsk_board *board, uint64_t *sums, size_t n)
 {
     unsigned slots = wsk_board_slots(board);

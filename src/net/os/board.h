@@ -52,6 +52,11 @@ struct wsk__board_metrics *wsk__board_metrics(wsk_board *board, unsigned slot);
  * wsk_board_clear(). */
 void wsk__board_count(wsk_board *board, unsigned counter);
 
+/* Set and read a value of the parent's own. The gauges of the sums have no
+ * other use, since those of the dead are forgotten. Only the parent sets. */
+void wsk__board_set(wsk_board *board, unsigned gauge, uint64_t value);
+uint64_t wsk__board_get(const wsk_board *board, unsigned gauge);
+
 /* Add up the first n counters of all workers, the living and the dead. No sum
  * is ever less than an earlier one. False: the parent was ended while it
  * cleared a slot, and the sums may count that slot twice. */

@@ -99,6 +99,7 @@ static void answer_metrics(wsk_request *req, wsk_server *srv)
         return;
     }
     page.n_workers = wsk__server_all(srv, counters, workers);
+    wsk__server_parent_values(srv, page.parent);
     send_page(req, &page);
     wsk__free(workers);
 }

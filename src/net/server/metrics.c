@@ -113,6 +113,7 @@ static void store(wsk__number *at, const uint64_t *values, size_t n)
 }
 
 _Static_assert((int)WSK__COUNTERS <= (int)WSK__BOARD_COUNTERS, "they fit");
+_Static_assert((int)WSK__PARENT_VALUES <= (int)WSK__BOARD_GAUGES, "they fit");
 _Static_assert((int)WSK__GAUGES <= (int)WSK__BOARD_GAUGES, "they fit");
 
 void wsk__server_publish(wsk_server *srv)
@@ -244,6 +245,25 @@ wsk_status wsk_board_count(wsk_board *board, const char *what, const char *why)
         return WSK_E_ARG;
     wsk__board_count(board, (unsigned)counter);
     return WSK_OK;
+}
+
+wsk_status wsk_board_set(wsk_board *board, const char *what, uint64_t value)
+{
+    int gauge = wsk__page_parent_value(what);
+
+    if (gauge < 0)
+        return WSK_E_ARG;
+    wsk__board_set(board, (unsigned)gauge, value);
+    return WSK_OK;
+}
+
+void wsk__server_parent_values(const wsk_server *srv,
+                               uint64_t out[WSK__PARENT_VALUES])
+{
+    const wsk_board *board = board_of(srv);
+
+    for (unsigned i = 0; i < WSK__PARENT_VALUES; i++)
+        out[i] = board != NULL ? wsk__board_get(board, i) : 0;
 }
 
 void wsk_server_set_worker(wsk_server *srv, unsigned number)

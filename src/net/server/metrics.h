@@ -47,6 +47,10 @@ size_t wsk__server_all(wsk_server *srv, uint64_t counters[WSK__COUNTERS],
                        struct wsk__page_worker *workers);
 size_t wsk__server_most_workers(const wsk_server *srv);
 
+/* Read what the supervisor has set; 0 without one. */
+void wsk__server_parent_values(const wsk_server *srv,
+                               uint64_t out[WSK__PARENT_VALUES]);
+
 /* Return true if the server takes requests, and does not stop. */
 bool wsk__server_is_ready(const wsk_server *srv);
 
