@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional
 
+from . import log
+
 Changed = Callable[[str], None]
 
 EVERY = 0.5  # seconds between two looks
@@ -49,20 +51,25 @@ class Watcher:
         self._before = self._look()
 
     def start(self) -> None:
-        try:
-            import watchfiles  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            watchfiles = None
         threading.Thread(
-            target=self._ask if watchfiles is None else self._be_told,
-            args=() if watchfiles is None else (watchfiles,),
-            name="wsocket-watch",
-            daemon=True,
+            target=self._watch, name="wsocket-watch", daemon=True
         ).start()
 
     def stop(self) -> None:
         """End the thread, soon."""
         self._over.set()
+
+    def _watch(self) -> None:
+        try:
+            import watchfiles  # type: ignore[import-not-found, unused-ignore]
+
+            self._be_told(watchfiles)
+        except ImportError:
+            self._ask()
+        except Exception as exc:
+            # The system watches no more files, or a folder is missing.
+            log.warn("watchfiles has failed: %s; files are looked at" % exc)
+            self._ask()
 
     def _ask(self) -> None:
         while not self._over.wait(EVERY):
@@ -79,25 +86,38 @@ class Watcher:
             self._before = now
 
     def _be_told(self, watchfiles: Any) -> None:
-        before = self._look()
-        if before != self._before:  # while the application was imported
-            self._tell(difference(self._before, before))
+        is_first = True
         for changes in watchfiles.watch(
             *self._dirs,
             watch_filter=lambda change, path: self._is_wanted(path),
             debounce=int(QUIET * 1000),
             step=int(QUIET * 1000),
+            rust_timeout=int(EVERY * 1000),
+            yield_on_timeout=True,
             raise_interrupt=False,
             stop_event=self._over,
         ):
-            self._tell(sorted(path for _, path in changes))
+            paths = sorted(path for _, path in changes)
+            if is_first and not paths:
+                # A change before the system began to watch is seen by a look.
+                paths = difference(self._before, self._look())
+            is_first = False
+            if paths:
+                self._tell(paths)
 
     def _tell(self, paths: Sequence[str]) -> None:
         self._changed(named(paths))
 
     def _is_wanted(self, path: str) -> bool:
-        names = path.split(os.sep)
-        return not SKIPPED & set(names) and self._matches(names[-1])
+        folder, name = os.path.split(path)
+        if not self._matches(name):
+            return False
+        while folder not in self._dirs:  # the folders above do not count
+            above, name = os.path.split(folder)
+            if name in SKIPPED or is_venv(folder) or above == folder:
+                return False
+            folder = above
+        return True
 
     def _matches(self, name: str) -> bool:
         return any(fnmatch.fnmatch(name, p) for p in self._patterns)

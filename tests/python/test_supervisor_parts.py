@@ -3,9 +3,11 @@
 import fcntl
 import os
 import socket
+import sys
 import threading
 
 import pytest
+from conftest import PATIENCE
 
 from wsocket import config
 from wsocket.channel import Channel
@@ -166,9 +168,16 @@ def test_a_log_that_takes_nothing_drops_entries_and_says_so(monkeypatch):
 # --------------------------------------------------------------------- watch
 
 
-@pytest.fixture
-def watched(tmp_path, monkeypatch):
+@pytest.fixture(params=["watchfiles", "looks"])
+def watched(request, tmp_path, monkeypatch):
     """A folder, and what is said of its changes."""
+    if request.param == "watchfiles":
+        pytest.importorskip("watchfiles")
+    else:
+        monkeypatch.setitem(sys.modules, "watchfiles", None)
+    # The name of a folder above does not count.
+    tmp_path = tmp_path / "node_modules"
+    tmp_path.mkdir()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.py").write_text("1")
     (tmp_path / "node_modules").mkdir()
@@ -187,34 +196,50 @@ def watched(tmp_path, monkeypatch):
         come.clear()
         return told.pop(0)
 
-    watcher.wait = wait
+    watcher.wait, watcher.folder = wait, tmp_path
     yield watcher
     watcher.stop()
 
 
-def test_files_that_change_come_and_go_are_told_by_name(watched, tmp_path):
+def test_files_that_change_come_and_go_are_told_by_name(watched):
     watched.start()
-    (tmp_path / "a.py").write_text("22")
+    (watched.folder / "a.py").write_text("22")
     assert watched.wait() == "a.py"
-    (tmp_path / "b.html").write_text("")
+    (watched.folder / "b.html").write_text("")
     assert watched.wait() == "b.html"
-    (tmp_path / "a.py").unlink()
+    (watched.folder / "a.py").unlink()
     assert watched.wait() == "a.py"
 
 
-def test_a_change_between_the_making_and_the_start_is_told(watched, tmp_path):
-    (tmp_path / "a.py").write_text("333")
+def test_a_change_between_the_making_and_the_start_is_told(watched):
+    (watched.folder / "a.py").write_text("333")
     watched.start()
     assert watched.wait() == "a.py"
 
 
-def test_files_of_others_are_not_looked_at(watched, tmp_path):
-    (tmp_path / "node_modules" / "x.py").write_text("")
-    (tmp_path / "env" / "x.py").write_text("")
-    (tmp_path / "notes.txt").write_text("")
+def test_files_of_others_are_not_looked_at(watched):
+    (watched.folder / "node_modules" / "x.py").write_text("")
+    (watched.folder / "env" / "x.py").write_text("")
+    (watched.folder / "notes.txt").write_text("")
     watched.start()
-    (tmp_path / "c.py").write_text("")
+    (watched.folder / "c.py").write_text("")
     assert watched.wait() == "c.py"
+
+
+def test_without_a_watch_of_the_system_files_are_looked_at(
+    tmp_path, monkeypatch, caplog
+):
+    """Where a folder is missing, or the limit of inotify is reached."""
+    pytest.importorskip("watchfiles")
+    monkeypatch.chdir(tmp_path)
+    come = threading.Event()
+    dirs = [str(tmp_path / "none"), str(tmp_path)]
+    watcher = Watcher(dirs, ["*.py"], lambda text: come.set())
+    watcher.start()
+    (tmp_path / "a.py").write_text("1")
+    assert come.wait(PATIENCE)
+    watcher.stop()
+    assert "watchfiles has failed" in caplog.text
 
 
 def test_a_traceback_is_shown_as_text_of_a_page():
