@@ -23,7 +23,7 @@ from typing import Any, Optional
 from . import _wsocket, config, control, log, processes
 from ._hints import hint_for
 from .config import UsageError
-from .loader import load
+from .loader import load, why_not_loaded
 from .master import Master
 from .notify import Notifier
 from .processes import Processes
@@ -95,7 +95,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             show_config(spec, options)
             return
         options, _ = split(options)
-        app = load(spec) if spec is not None else None
+        app = load_or_exit(spec) if spec is not None else None
         server = make_server(app, options)
         if action == "upgrade":
             print(again_path())
@@ -115,6 +115,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         serve(server, spec or "a demo")
     except TimeoutError as exc:
         leave_stuck_handlers(exc)
+
+
+def load_or_exit(spec: str) -> Any:
+    try:
+        return load(spec)
+    except UsageError:
+        raise
+    except Exception as exc:
+        sys.exit(why_not_loaded(exc).rstrip("\n"))
 
 
 def supervise(

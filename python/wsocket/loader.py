@@ -10,11 +10,19 @@ import difflib
 import importlib
 import os
 import sys
-from types import ModuleType
-from typing import Any
+import traceback
+from types import ModuleType, TracebackType
+from typing import Any, Optional
 
 from .config import UsageError
 from .server import why_not_wsgi
+
+
+# Folders of what calls an application while it is imported.
+OURS = tuple(
+    os.path.join(os.path.dirname(path), "")
+    for path in (__file__, importlib.__file__)
+)
 
 
 def load(spec: str) -> Any:
@@ -99,3 +107,27 @@ def attribute_of(owner: object, name: str, where: str) -> Any:
             "module %s has no %s%s"
             % (where, name, "; near: " + ", ".join(near) if near else "")
         ) from None
+
+
+def why_not_loaded(exc: BaseException) -> str:
+    """Return the traceback of what an application has raised while it was
+    imported, from its own first frame on. An error without such a frame keeps
+    all, unless it is a SyntaxError, which has a place of its own."""
+    if isinstance(exc, UsageError):
+        return str(exc)  # the text says it all
+    own = _of_application(exc.__traceback__)
+    if own is None and not isinstance(exc, SyntaxError):
+        own = exc.__traceback__
+    lines = traceback.format_exception(type(exc), exc, own)
+    if own is None:
+        lines.insert(0, "Traceback (most recent call last):\n")
+    return "".join(lines)
+
+
+def _of_application(tb: Optional[TracebackType]) -> Optional[TracebackType]:
+    while tb is not None:
+        path = tb.tb_frame.f_code.co_filename
+        if not path.startswith(("<frozen importlib", *OURS)):
+            break
+        tb = tb.tb_next
+    return tb

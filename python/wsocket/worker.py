@@ -22,7 +22,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from types import ModuleType
@@ -32,7 +31,7 @@ from . import _wsocket, log
 from .app import WSocketApp
 from .channel import Channel
 from .config import UsageError
-from .loader import import_module, load
+from .loader import import_module, load, why_not_loaded
 from .server import Server
 from .watch import Watcher, broken
 
@@ -118,9 +117,9 @@ def main(task: Task, channel: Channel) -> None:
     try:
         status = _running.run()
     except BaseException as exc:
-        # Errors of the usage need no traceback: the text says it all.
-        usage = isinstance(exc, UsageError)
-        text = "error: %s" % exc if usage else traceback.format_exc()
+        text = why_not_loaded(exc)
+        if isinstance(exc, UsageError):
+            text = "error: " + text
         channel.send({"is": "failed", "text": text})
     finally:
         _leave(status)
@@ -229,11 +228,7 @@ class Worker:
         try:
             return self._load()
         except (Exception, SystemExit) as exc:
-            text = (
-                str(exc)
-                if isinstance(exc, UsageError)
-                else traceback.format_exc()
-            )
+            text = why_not_loaded(exc)
             log.logger.error("the application cannot be imported: %s", text)
             return broken(text)
         finally:

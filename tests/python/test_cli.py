@@ -293,6 +293,7 @@ def test_an_error_inside_the_module_shows_its_traceback(program, tmp_path):
     started = program("broken:app")
     assert started.wait() == 1
     assert "Traceback" in started.said and "missing_module" in started.said
+    assert started.said.count("File ") == 1  # the application's own
 
 
 def test_an_os_error_inside_the_module_shows_its_traceback(program, tmp_path):

@@ -59,6 +59,12 @@ def test_an_application_that_cannot_be_imported_ends_the_start_with_status_3(sit
     assert site.program.wait() == 3
     assert site.said.count("No module named 'missing_module'") == 1
     assert site.said.count("Traceback") == 1
+    assert frames(site.said) == ["site_app.py"]
+
+
+def frames(text):
+    """The files of a traceback, as far as they are not the interpreter's own."""
+    return [os.path.basename(p) for p in re.findall('File "([^"]+)"', text)]
 
 
 def test_a_wrong_name_ends_the_start_with_a_line_and_no_traceback(site):
@@ -333,6 +339,11 @@ def test_code_that_does_not_compile_changes_nothing_and_is_shown(site):
     site.wait_said("reload: FAILED; generation 1 serves on")
     assert site.wait_workers(2) == pids
     assert "SyntaxError" in site.said
+    assert frames(site.said) == ["site_app.py"]
+    site.write("def app():\n    return 1 / 0\napp = app()\n")
+    site.signal("SIGHUP")
+    site.wait_said("ZeroDivisionError")
+    assert frames(site.said) == ["site_app.py"] * 3
     assert site.get()[1] == 1
     site.write(APP.replace("VERSION = 1", "VERSION = 3"))
     site.signal("SIGHUP")
@@ -569,6 +580,7 @@ def test_a_hook_ready_that_fails_is_a_failed_start(site):
     site.start("--hooks", "site_hooks")
     assert site.program.wait() == 3
     assert "no database" in site.said
+    assert frames(site.said) == ["site_hooks.py"]
 
 
 def test_the_supervisor_calls_child_exit_of_master_hooks(site):

@@ -342,6 +342,9 @@ def test_broken_code_is_a_page_with_its_traceback_and_recovers(site):
         client.send(b"GET /x HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
         status, _, body = client.response()
     assert status == 500 and b"SyntaxError" in body
+    for text in body.decode(), site.said:
+        assert text.count("File ") == 1 and "site_app.py" in text
+        assert "importlib" not in text and "loader.py" not in text
     assert "SyntaxError" in site.said
     site.write(APP)
 
