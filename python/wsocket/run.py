@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union, overload
 
 from . import _wsocket, log, processes
+from .alone import Manager
 from .app import WSocketApp
 from .classic import make_server
 from .loader import load
@@ -154,16 +155,27 @@ def serve(server: Server, name: str) -> None:
 
     Raise ``TimeoutError`` if handlers still run at the end.
     """
-    with _stop_on_signals(
-        server._stop_by_signal, server.reopen_logs, server._tell_wait
+    manager = Manager(server)
+
+    def stop(number: int, again: bool) -> None:
+        manager.stopping()
+        server._stop_by_signal(number, again)
+
+    with manager, _stop_on_signals(
+        stop,
+        server.reopen_logs,
+        server._tell_wait,
+        manager.reload if manager.listens else None,
     ):
         server.start()
+        what = "%s on %s" % (name, " and ".join(_places(server)))
         print(
-            "wsocket %s serves %s on %s (Ctrl-C stops it)"
-            % (_wsocket.__version__, name, " and ".join(_places(server))),
+            "wsocket %s serves %s (Ctrl-C stops it)"
+            % (_wsocket.__version__, what),
             file=sys.stderr,
             flush=True,
         )
+        manager.ready(what)
         if server.metrics_url:
             print(
                 "wsocket answers /metrics at " + server.metrics_url,
@@ -200,9 +212,10 @@ def _stop_on_signals(
     stop_it: Callable[[int, bool], None],
     reopen_logs: Optional[Callable[[], None]],
     tell_wait: Optional[Callable[[str], None]] = None,
+    reload_it: Optional[Callable[[], None]] = None,
 ) -> Iterator[None]:
-    """Stop a server on SIGINT and SIGTERM, and reopen its logs on SIGUSR1. The
-    first signal prints what the stop waits for. ``stop_it`` gets the number of
+    """Stop a server on SIGINT and SIGTERM, and reopen its logs on SIGUSR1; a
+    service manager may reload it by SIGHUP. The first signal prints what the stop waits for. ``stop_it`` gets the number of
     the signal, and whether it came after another. Only the main thread can set
     handlers. A signal that is ignored, as in a background job of a shell, or
     handled outside Python, is left alone."""
@@ -220,15 +233,22 @@ def _stop_on_signals(
         with contextlib.suppress(OSError):  # the server has logged it
             reopen_logs()
 
+    def reload(number: int, frame: object) -> None:
+        reload_it()
+
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, stop)
-        number = getattr(signal, "SIGUSR1", None)
-        if reopen_logs and number and (
-            signal.getsignal(number) == signal.SIG_DFL
+        for name, action, handler in (
+            ("SIGUSR1", reopen_logs, reopen),
+            ("SIGHUP", reload_it, reload),
         ):
-            before[number] = signal.signal(number, reopen)
+            number = getattr(signal, name, None)
+            if action and number and (
+                signal.getsignal(number) == signal.SIG_DFL
+            ):
+                before[number] = signal.signal(number, handler)
     try:
         yield
     finally:

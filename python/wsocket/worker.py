@@ -32,7 +32,7 @@ from .app import WSocketApp
 from .channel import Channel
 from .config import UsageError
 from .loader import import_module, load, why_not_loaded
-from .server import Server
+from .server import Server, asked
 from .watch import Watcher, broken
 
 Application = Callable[..., Iterable[bytes]]
@@ -391,21 +391,6 @@ class Worker:
         return self._board is not None and self._board.take_first(
             self.task.place
         )
-
-
-def asked(server: Server) -> socket.socket:
-    """Ask the event loop for a sign of life: it closes a connection that its
-    client has closed. That is no request, so it is not counted or logged."""
-    ours, theirs = socket.socketpair()
-    try:
-        server._server.adopt(theirs.fileno())
-        theirs.detach()
-        ours.shutdown(socket.SHUT_WR)
-    except BaseException:
-        ours.close()
-        theirs.close()
-        raise
-    return ours
 
 
 def rss() -> int:

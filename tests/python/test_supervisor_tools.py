@@ -271,6 +271,41 @@ def test_the_service_manager_is_told_what_is_true(site, tmp_path, monkeypatch):
         assert site.program.wait() == 0
 
 
+def test_a_single_process_tells_the_service_manager_as_well(
+    site, tmp_path, monkeypatch
+):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        site.program = site._program(
+            "--port", "0", "--graceful-timeout", "30", "site_app:app"
+        ).wait_started()
+
+        def hear(text):
+            heard = ""
+            while text not in heard:
+                heard = manager.recv(4096).decode()
+            return heard
+
+        assert "STATUS=site_app:app on http://" in hear("READY=1\n")
+        hear("WATCHDOG=1")
+        hear("WATCHDOG=1")
+        site.signal("SIGHUP")
+        hear("RELOADING=1\nMONOTONIC_USEC=")
+        hear("READY=1\n")
+        site.wait_said("a reload takes workers")
+        with Raw(site.program.port) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n")
+            time.sleep(0.2)
+            site.signal("SIGTERM")
+            hear("STOPPING=1")
+            hear("EXTEND_TIMEOUT_USEC=40000000")
+        assert site.program.wait() == 0
+
+
 def test_systemd_keeps_the_sockets_of_a_supervisor_that_is_killed(
     site, tmp_path, monkeypatch
 ):
