@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Optional
 
 from . import _wsocket, config
@@ -94,6 +94,15 @@ class Addresses:
     def are_ours(self, keys: Iterable[str]) -> bool:
         """Return True if no other program has the sockets."""
         return not any(key.startswith("fd:") for key in keys)
+
+    def close_except(self, wanted: Collection[object]) -> None:
+        """In a worker: close the sockets that are not in ["fd:5", ...]. The
+        servers that hold them live as long as the process, so that none closes
+        a descriptor twice."""
+        for server in self._held.values():
+            for fd in server.fds:
+                if "fd:%d" % fd not in wanted:
+                    os.close(fd)
 
     def _unlink(self, key: str) -> None:
         path, inode = self._files.pop(key, ("", 0))

@@ -312,7 +312,10 @@ class Master:
         programs = os.environ.get("WSK_TEST_WORKERS") == "exec"
         try:
             pid = self._children.start(
-                action.id, task, bool(others) or programs, self._close_ours
+                action.id,
+                task,
+                bool(others) or programs,
+                lambda: self._close_ours(task),
             )
         except OSError as exc:
             why = exc.strerror or str(exc)
@@ -385,8 +388,14 @@ class Master:
         self._answer("stop", "ok: stopped")
         self._status = action.status
 
-    def _close_ours(self) -> None:
-        """In a worker, close what is the supervisor's alone."""
+    def _close_ours(self, task: worker.Task) -> None:
+        """In a worker, close what is the supervisor's alone, and the sockets
+        at which this worker does not listen. A copy that stayed open would
+        take in connections that nobody accepts."""
+        options = task.options
+        self._deployment.addresses.close_except(
+            [*options["bind"], options.get("metrics_bind")]
+        )
         self._signals.close_in_child()
         if self._control is not None:
             self._control.close(unlink=False)

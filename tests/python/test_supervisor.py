@@ -396,6 +396,23 @@ def test_a_reload_reads_the_file_of_options_anew(site):
     site.get()
 
 
+def test_a_port_that_a_reload_removes_refuses_clients(either):
+    path = either.folder / "site.toml"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    text = '[wsocket]\napp = "site_app:app"\nworkers = 2\nbind = [%s]\n'
+    path.write_text(text % ('"127.0.0.1:0", "127.0.0.1:%d"' % port))
+    either.program = either._program("--config", str(path)).wait_started()
+    socket.create_connection(("127.0.0.1", port)).close()
+    path.write_text(text % '"127.0.0.1:0"')
+    either.signal("SIGHUP")
+    either.wait_said("reload: done")
+    either.get()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
 def test_a_reload_adds_and_removes_addresses(site):
     path, old, new = (site.folder / n for n in ("site.toml", "old", "new"))
     text = '[wsocket]\napp = "site_app:app"\nworkers = 2\nbind = [%s]\n'
