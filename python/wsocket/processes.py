@@ -54,6 +54,8 @@ def split(
     values["reload_dirs"] = values["reload_dirs"] or [os.getcwd()]
     if values["workers"] is None and not values["reload"]:
         idle = sorted(set(given) - {"reload"})
+        if idle and idle[0].startswith("reload_"):
+            raise ValueError("%s takes reload" % idle[0])
         if idle:
             raise ValueError(
                 "%s takes workers: without it one process serves, and nothing "

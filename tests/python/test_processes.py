@@ -36,6 +36,7 @@ def test_every_such_option_has_a_value_by_default():
         ({"workers": 2, "worker_timeout": 2.9}, "at least 3 seconds"),
         ({"max_requests": 5}, "max_requests takes workers"),
         ({"pid_file": "x"}, "pid_file takes workers"),
+        ({"reload_dirs": ["x"]}, "reload_dirs takes reload"),
     ],
 )
 def test_what_contradicts_itself_is_refused(options, text):
