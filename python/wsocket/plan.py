@@ -608,8 +608,8 @@ class Plan:
             why = "was not ready after boot_timeout, %g s" % (
                 self.settings.boot_timeout
             )
+            self._end(worker, FROM_ABRT, now)  # it shows where it hangs
             self._lost(worker, why, now)
-            self._end(worker, FROM_TERM, now)
         elif worker.phase is Phase.DRAINING:
             self._log(
                 "error",

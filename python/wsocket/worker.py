@@ -22,10 +22,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
-from typing import Any, Optional
+from typing import IO, Any, Optional
 
 from . import _wsocket, log
 from .app import WSocketApp
@@ -79,6 +80,7 @@ class Info:
 
 
 _running: Optional[Worker] = None
+_stacks: Optional[IO[bytes]] = None  # where SIGABRT shows them, if not stderr
 
 
 def current() -> Optional[Info]:
@@ -108,7 +110,7 @@ def task_message(task: Task) -> dict[str, Any]:
 def main(task: Task, channel: Channel) -> None:
     """Serve until the supervisor says otherwise, and end the process."""
     global _running
-    faulthandler.enable()  # SIGABRT shows where each thread is
+    _show_stacks(task.options)
     _heed_signals()
     os.environ["WSOCKET_WORKER"] = str(task.slot)
     os.environ.pop("NOTIFY_SOCKET", None)
@@ -123,6 +125,21 @@ def main(task: Task, channel: Channel) -> None:
         channel.send({"is": "failed", "text": text})
     finally:
         _leave(status)
+
+
+def _show_stacks(options: Mapping[str, Any]) -> None:
+    """Let SIGABRT show where each thread is, in the error log."""
+    global _stacks
+    path = options.get("error_logfile")
+    if path in (None, "", "stderr", "-", "none"):
+        faulthandler.enable()
+        return
+    try:
+        file = open(str(path), "ab", buffering=0)
+    except OSError:  # told by the start, or by the reopening
+        return
+    faulthandler.enable(file)
+    _stacks = file  # which closes the one before
 
 
 def _heed_signals() -> None:
@@ -345,6 +362,7 @@ class Worker:
         if self.server is not None:
             with contextlib.suppress(OSError):  # the server has logged it
                 self.server.reopen_logs()
+        _show_stacks(self.task.options)
 
     # ----------------------------------------------------------------- limits
 

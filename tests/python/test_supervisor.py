@@ -94,6 +94,20 @@ def test_a_worker_that_hangs_at_import_ends_the_first_start(site):
     site.start("--boot-timeout", "0.5")
     assert site.program.wait() == 3
     assert "was not ready after boot_timeout, 0.5 s" in site.said
+    assert re.search('site_app.py", line 3 in <module>', site.said)
+
+
+def test_a_reload_that_hangs_at_import_says_where_in_the_error_log(site):
+    path = site.folder / "error.log"
+    site.up("--boot-timeout", "5", "--error-logfile", str(path))
+    path.rename(site.folder / "error.log.1")
+    site.signal("SIGUSR1")
+    site.eventually(path.exists)
+    site.write("import time\nwhile True:\n    time.sleep(1)\n")
+    site.signal("SIGHUP")
+    site.eventually(lambda: 'site_app.py", line 3' in path.read_text())
+    assert "was not ready after boot_timeout" in path.read_text()
+    site.get()
 
 
 def test_a_port_in_use_is_told_before_any_worker_starts(site, serve):
