@@ -11,6 +11,8 @@ from .addresses import Addresses
 from .lines import Lines
 from .processes import Processes, value
 
+FIXED = "workers", "pid_file", "control"  # a reload cannot change them
+
 Read = Callable[[], tuple[Optional[str], dict[str, Any], Processes]]
 
 
@@ -36,6 +38,7 @@ class Deployment:
         self._read = read
         self.addresses = addresses
         self.now = self._open()
+        self._at_start = self.now.processes
         self._next: Optional[Deployed] = None
 
     def _open(self) -> Deployed:
@@ -61,6 +64,12 @@ class Deployment:
             self._next.lines.close()
             self._next = None
         self.settle()
+
+    def kept(self) -> list[str]:
+        """Return the options that stay as they were at the start, though the
+        configuration has others now."""
+        before, now = self._at_start, self.now.processes
+        return [n for n in FIXED if getattr(before, n) != getattr(now, n)]
 
     def settle(self) -> None:
         """Close the addresses that are in no configuration."""

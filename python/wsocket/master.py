@@ -343,6 +343,8 @@ class Master:
     def _do_commit(self, action: plan.Commit) -> None:
         self._deployment.commit()
         self._children.show("generation", self.plan.generation)
+        for name in self._deployment.kept():
+            self._say("warning", "a reload cannot change %s" % name)
         self.plan.settings = self._deployment.settings()
 
     def _do_settle(self, action: plan.Settle) -> None:

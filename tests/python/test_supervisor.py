@@ -403,6 +403,10 @@ def test_a_reload_reads_the_file_of_options_anew(site):
     with Raw(site.program.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
         assert "server" not in client.response()[1]
+    path.write_text(text.replace("workers = 2", "workers = 3"))
+    site.signal("SIGHUP")
+    site.wait_said("reload: done", 2)
+    assert "a reload cannot change workers" in site.said
     path.write_text(text + "threads = 'many'\n")
     site.signal("SIGHUP")
     site.wait_said("FAILED")
