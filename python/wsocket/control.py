@@ -211,6 +211,9 @@ def ask(path: str, command: str) -> int:
             server.connect(path)
             server.sendall(command.encode() + b"\n")
             text = b"".join(iter(lambda: server.recv(4096), b"")).decode()
+        except (FileNotFoundError, ConnectionRefusedError):
+            print("wsocket: no server runs: %s" % path, file=sys.stderr)
+            return 1
         except OSError as exc:
             print("wsocket: %s: %s" % (path, exc.strerror), file=sys.stderr)
             return 1
