@@ -63,6 +63,8 @@ def test_one_page_has_the_numbers_of_all_workers_dead_ones_too(either, tmp_path)
     page = seen[-1]
     assert page["wsocket_workers", "ready"] == 2
     assert page["wsocket_http_requests_total", "101"] == 10
+    # Not those by which the supervisor looks for signs of life.
+    assert page["wsocket_connections_accepted_total",] == 60
     assert page["wsocket_handlers_limit",] == 128
     for worker in "1", "2":
         assert page["wsocket_worker_start_time_seconds", worker] > 1e9

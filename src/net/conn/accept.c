@@ -217,8 +217,6 @@ static void count(struct wsk__conns *conns, struct wsk__conn *conn)
     }
     conn->silent = true;
     conns->n_silent++;
-    if (conns->metrics != NULL)
-        wsk__add(&conns->metrics->own[WSK__N_ACCEPTED], 1);
 }
 
 void wsk__accept_welcome(struct wsk__conns *conns, int fd,
@@ -309,6 +307,10 @@ static enum took take_one(struct wsk__listener *listener, bool waits)
         return NO_ROOM;
     fd = wsk__accept(conns->places.at[listener->i].fd, &peer);
     if (fd >= 0) {
+        /* Not those that the program hands over: a supervisor looks for signs
+         * of life with them. */
+        if (conns->metrics != NULL)
+            wsk__add(&conns->metrics->own[WSK__N_ACCEPTED], 1);
         wsk__accept_welcome(conns, fd, &peer, listener);
         return TOOK_ONE;
     }
