@@ -10,7 +10,7 @@ ROUNDS ?= 12
 
 run = $(PYTHON) tools/run.py
 
-.PHONY: help run test check fuzz replay analyze soak slow peers endings parked restarts faults bench conformance install uninstall clean
+.PHONY: help run test check fuzz replay analyze soak slow peers endings parked workers restarts faults bench conformance install uninstall clean
 
 help:
 	@echo 'make run          build and serve the demo on http://127.0.0.1:8080'
@@ -24,6 +24,7 @@ help:
 	@echo 'make peers        as many slow peers as threads, SECONDS=60 for each kind'
 	@echo 'make endings      10,000 connections of each ending; nothing is left behind'
 	@echo 'make parked       2,000 handlers that block in receive() at once'
+	@echo 'make workers      worker processes that are killed, hang, leak or break'
 	@echo 'make restarts     ROUNDS=12 stops and reloads under load, of us and of others'
 	@echo 'make faults       system calls that fail, one kind after the other'
 	@echo 'make bench        CPU beside other servers, BENCH=http, ws or framework'
@@ -76,6 +77,10 @@ endings:
 parked:
 	@PYTHON=$(PYTHON) tools/bootstrap build
 	@$(run) parked
+
+workers:
+	@PYTHON=$(PYTHON) tools/bootstrap build
+	@$(run) workers
 
 restarts:
 	@PYTHON=$(PYTHON) tools/bootstrap build

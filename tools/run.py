@@ -667,6 +667,8 @@ def main():
                                              "tests/soak/endings.py"),
                 "parked": functools.partial(with_package,
                                             "tests/soak/parked.py"),
+                "workers": functools.partial(with_package, "-m", "pytest", "-q",
+                                             "-m", "workers", "tests/python"),
                 "restarts": functools.partial(with_package,
                                               "tests/restart/restarts.py",
                                               "--rounds"),

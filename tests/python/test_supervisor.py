@@ -53,6 +53,7 @@ def test_workers_serve_a_unix_socket_that_goes_with_the_supervisor(site):
     assert not path.exists()
 
 
+@pytest.mark.workers
 def test_an_application_that_cannot_be_imported_ends_the_start_with_status_3(site):
     site.write("import missing_module\n")
     site.start()
@@ -74,6 +75,7 @@ def test_a_wrong_name_ends_the_start_with_a_line_and_no_traceback(site):
     assert "Traceback" not in site.said
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize(
     "text, how",
     [
@@ -89,6 +91,7 @@ def test_a_worker_that_dies_at_once_ends_the_first_start(site, text, how):
     assert how in site.said
 
 
+@pytest.mark.workers
 def test_a_worker_that_hangs_at_import_ends_the_first_start(site):
     site.write("import time\nwhile True:\n    time.sleep(1)\n")
     site.start("--boot-timeout", "0.5")
@@ -143,6 +146,7 @@ def test_a_thread_in_the_supervisor_makes_workers_programs(site, tmp_path, progr
 # ------------------------------------------------------------------ crashes
 
 
+@pytest.mark.workers
 def test_a_killed_worker_is_replaced_and_the_others_serve(either):
     either.up()
     victim, other = either.wait_workers(2)
@@ -154,6 +158,7 @@ def test_a_killed_worker_is_replaced_and_the_others_serve(either):
     either.get()
 
 
+@pytest.mark.workers
 @pytest.mark.slow
 def test_killed_workers_take_only_their_own_requests_with_them(site):
     site.up(workers="3")
@@ -183,6 +188,7 @@ def test_killed_workers_take_only_their_own_requests_with_them(site):
     assert len(answered) > len(failed)
 
 
+@pytest.mark.workers
 def test_an_application_that_exits_with_status_0_is_a_crash(site):
     site.up()
     site.wait_workers(2)
@@ -194,6 +200,7 @@ def test_an_application_that_exits_with_status_0_is_a_crash(site):
     site.get()
 
 
+@pytest.mark.workers
 def test_a_worker_that_is_told_to_end_by_hand_drains_and_is_replaced(site):
     site.up()
     victim = site.wait_workers(2)[0]
@@ -212,6 +219,7 @@ def test_signals_of_a_terminal_are_nothing_to_a_worker(site):
     assert site.workers() == pids
 
 
+@pytest.mark.workers
 @pytest.mark.slow
 def test_a_stopped_worker_is_replaced_and_killed(site):
     site.up("--worker-timeout", "3")
@@ -224,6 +232,7 @@ def test_a_stopped_worker_is_replaced_and_killed(site):
     site.get()
 
 
+@pytest.mark.workers
 @pytest.mark.slow
 def test_a_stopped_supervisor_kills_nobody_when_it_goes_on(site):
     site.up("--worker-timeout", "3")
@@ -278,6 +287,7 @@ def test_process_1_waits_for_orphans_and_heeds_signals(site):
     assert site.program.wait() == 0
 
 
+@pytest.mark.workers
 @pytest.mark.slow
 def test_a_worker_without_descriptors_does_not_hang(site, tmp_path):
     site.workers_are_one = True
@@ -298,6 +308,79 @@ def test_a_worker_without_descriptors_does_not_hang(site, tmp_path):
     site.get()
 
 
+@pytest.mark.workers
+@pytest.mark.slow
+def test_each_worker_in_turn_is_killed_and_stopped(site):
+    """Others serve meanwhile, and all four are there again."""
+    site.up("--worker-timeout", "3", workers="4")
+    for number in signal.SIGKILL, signal.SIGSTOP:
+        for victim in site.wait_workers(4):
+            os.kill(victim, number)
+            for _ in range(20):
+                with Raw(site.program.port) as client:
+                    client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+                    if number == signal.SIGSTOP:
+                        assert client.response()[0] == 200
+            site.eventually(lambda: not is_there(victim))
+            site.eventually(lambda: len(site.workers()) == 4)
+        site.eventually(lambda: len({site.get()[2] for _ in range(40)}) == 4)
+
+
+def can_mount():
+    try:
+        return subprocess.run(
+            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"],
+            timeout=PATIENCE, stderr=subprocess.DEVNULL,
+        ).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.workers
+@pytest.mark.skipif(not can_mount(), reason="takes a mount namespace")
+def test_workers_serve_on_a_full_disk_and_no_line_of_a_log_is_torn(site):
+    folder = site.folder / "logs"
+    folder.mkdir()
+    site.program = site._program(
+        "-c", "mount -t tmpfs -o size=64k none logs && exec %s -m wsocket "
+        "--port 0 --workers 2 --access-logfile logs/access --access-log-format "
+        "'%%{worker} %%s %%U end' --error-logfile logs/error site_app:app"
+        % sys.executable, command=("-m", "sh"), executable="unshare",
+    ).wait_started()
+    inside = "/proc/%d/root%s/" % (site.pid, folder)
+
+    def lines(name):
+        with open(inside + name, encoding="ascii") as file:
+            return file.read()
+
+    site.get("/before")
+    site.eventually(lambda: "/before" in lines("access"))
+    with open(inside + "filler", "wb", 0) as file:
+        with pytest.raises(OSError):
+            while True:
+                file.write(b"x" * 512)
+    for _ in range(500):
+        site.get("/meanwhile")
+    os.unlink(inside + "filler")
+
+    def nothing_is_missing():
+        """A worker tells with its next line what it has dropped."""
+        site.get("/after")
+        text = lines("access")
+        dropped = sum(map(int, re.findall(r"(\d+) log lines? dropped", text)))
+        return dropped > 0 and text.count("/meanwhile") + dropped == 500
+
+    site.eventually(nothing_is_missing)
+    for line in lines("access").splitlines():
+        assert re.fullmatch(
+            r"[12] 200 /\w+ end|wsocket: \d+ log lines? dropped, No space left .*",
+            line,
+        ), line
+    site.signal("SIGHUP")
+    site.eventually(lambda: "reload: done" in lines("error"))
+
+
+@pytest.mark.workers
 def test_workers_of_a_killed_supervisor_drain_and_free_the_port(either):
     either.up()
     pids = either.wait_workers(2)
@@ -345,6 +428,7 @@ def test_a_supervisor_that_nohup_started_heeds_its_signals(site):
     assert site.program.wait() == 0
 
 
+@pytest.mark.workers
 def test_code_that_does_not_compile_changes_nothing_and_is_shown(site):
     site.up()
     pids = site.wait_workers(2)
@@ -376,6 +460,7 @@ def test_a_reload_finishes_what_the_old_workers_have_begun(site):
     site.wait_said("reload: done")
 
 
+@pytest.mark.workers
 def test_term_ends_a_reload_whose_first_worker_hangs_at_import(site):
     site.up()
     pids = site.wait_workers(2)
@@ -572,6 +657,7 @@ def test_a_worker_is_replaced_after_max_requests(site):
     site.eventually(lambda: site.get()[0] != first)
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("name, value", [("age", "0.5"), ("memory", "1m")])
 def test_a_worker_is_replaced_after_max_age_or_max_memory(site, name, value):
     site.workers_are_one = True

@@ -307,6 +307,7 @@ def test_a_single_process_tells_the_service_manager_as_well(
         assert site.program.wait() == 0
 
 
+@pytest.mark.workers
 def test_systemd_keeps_the_sockets_of_a_supervisor_that_is_killed(
     site, tmp_path, monkeypatch
 ):
@@ -360,6 +361,7 @@ def test_an_edit_replaces_the_worker_of_reload(site):
     assert "reload (site_app.py): " in site.said
 
 
+@pytest.mark.workers
 def test_code_that_ends_its_process_is_tried_again_after_the_next_edit(site):
     site.workers_are_one = True
     site.up("--reload", workers=None)
@@ -370,6 +372,7 @@ def test_code_that_ends_its_process_is_tried_again_after_the_next_edit(site):
     site.eventually(lambda: site.get()[1] == 2)
 
 
+@pytest.mark.workers
 def test_broken_code_is_a_page_with_its_traceback_and_recovers(site):
     site.workers_are_one = True
     site.write("def app(:\n")

@@ -236,6 +236,7 @@ def test_where_every_worker_is_woken_the_spread_holds(folder):
         close_all(held)
 
 
+@pytest.mark.workers
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no /proc")
 @pytest.mark.parametrize("poller", ["", "poll"])
 def test_a_worker_that_is_stopped_delays_nobody(folder, poller):
@@ -253,6 +254,7 @@ def test_a_worker_that_is_stopped_delays_nobody(folder, poller):
         close_all(held)
 
 
+@pytest.mark.workers
 def test_a_worker_that_is_killed_takes_only_its_own_connections(folder):
     with Service(folder) as service:
         held = service.hold(40)
