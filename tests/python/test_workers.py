@@ -249,8 +249,13 @@ def test_a_worker_that_is_stopped_delays_nobody(folder, poller):
         answered = [service.get() for _ in range(100)]
         assert stopped not in answered
         os.kill(stopped, signal.SIGCONT)
-        held = [service.connect() for _ in range(40)]
-        assert stopped in {service.ask(client) for client in held}
+        held = []
+
+        def goes_on():
+            held.append(service.connect())
+            return service.ask(held[-1]) == stopped
+
+        service.until(goes_on)
         close_all(held)
 
 
