@@ -79,7 +79,13 @@ int ext_timeout_arg(const struct ext_signature *sig, PyObject *const *args,
 
 long ext_small_number(PyObject *number)
 {
+    PyObject *index =
+        PyNumber_Index(number); /* no float: Python 3.9 took one */
+    long value = -1;
     int overflow;
 
-    return PyLong_AsLongAndOverflow(number, &overflow);
+    if (index != NULL)
+        value = PyLong_AsLongAndOverflow(index, &overflow);
+    Py_XDECREF(index);
+    return value;
 }
