@@ -133,6 +133,9 @@ def _show_stacks(options: Mapping[str, Any]) -> None:
     if path in (None, "", "stderr", "-", "none"):
         faulthandler.enable()
         return
+    if str(path).startswith("fd:"):
+        faulthandler.enable(int(str(path)[3:]))
+        return
     try:
         file = open(str(path), "ab", buffering=0)
     except OSError:  # told by the start, or by the reopening
