@@ -61,7 +61,7 @@ class Manager:
         graceful = self._server._graceful
         if graceful is None:
             graceful = config.DEFAULTS["graceful_timeout"]
-        seconds = float(self._server._stop_delay or 0) + float(graceful)
+        seconds = float(self._server._stop_delay or 0) + float(str(graceful))
         self._notifier.tell("stopping", "stopping")
         self._notifier.extend(seconds + SPARE)
 

@@ -231,10 +231,12 @@ def _stop_on_signals(
 
     def reopen(number: int, frame: object) -> None:
         with contextlib.suppress(OSError):  # the server has logged it
-            reopen_logs()
+            if reopen_logs is not None:
+                reopen_logs()
 
     def reload(number: int, frame: object) -> None:
-        reload_it()
+        if reload_it is not None:
+            reload_it()
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -244,11 +246,9 @@ def _stop_on_signals(
             ("SIGUSR1", reopen_logs, reopen),
             ("SIGHUP", reload_it, reload),
         ):
-            number = getattr(signal, name, None)
-            if action and number and (
-                signal.getsignal(number) == signal.SIG_DFL
-            ):
-                before[number] = signal.signal(number, handler)
+            known: Optional[signal.Signals] = getattr(signal, name, None)
+            if action and known and signal.getsignal(known) == signal.SIG_DFL:
+                before[known] = signal.signal(known, handler)
     try:
         yield
     finally:

@@ -230,10 +230,15 @@ def test_without_balance_the_kernel_decides(folder):
 
 def test_where_every_worker_is_woken_the_spread_holds(folder):
     with Service(folder, env={"WSK_TEST_POLLER": "poll"}) as service:
-        held = service.hold(200)
-        assert max(service.counts()) <= 80, service.counts()
-        assert min(service.counts()) >= 25, service.counts()
-        close_all(held)
+        seen = []
+        for _ in range(3):  # the machine may keep a worker from running
+            held = service.hold(200)
+            seen.append(service.counts())
+            close_all(held)
+            if max(seen[-1]) <= 80 and min(seen[-1]) >= 25:
+                return
+            service.until(lambda: sum(service.counts()) == 0)
+        raise AssertionError(seen)
 
 
 @pytest.mark.workers
@@ -479,6 +484,13 @@ def test_a_board_is_made_or_opened():
     assert not again.take_first(5)
     again.clear(4)
     assert again.take_first(5)
+    board.set("generation", 1 << 63)
+    with pytest.raises(ValueError, match="nothing shows workers"):
+        board.set("workers", 1)
+    with pytest.raises(OverflowError):
+        board.set("generation", -1)
+    with pytest.raises(TypeError):
+        board.set("generation", 1.5)
     for bad in (0, -1, 1001):
         with pytest.raises(ValueError, match="from 1 to 1000"):
             _wsocket.Board(bad)
