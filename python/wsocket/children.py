@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -99,6 +100,11 @@ class Children:
         """Count for the metrics: count("reloads", "done")."""
         with contextlib.suppress(ValueError):  # a reason that is not shown
             self._board.count(what, why)
+
+    def count_reload(self) -> None:
+        """Count a reload that is done, and show when."""
+        self.count("reloads", "done")
+        self.show("last_reload_success_timestamp_seconds", int(time.time()))
 
     def show(self, what: str, value: int) -> None:
         """Set a value for the metrics: show("generation", 2)."""

@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from .control import Control
 from .deployment import Deployment, Read
 from .loader import import_module
 from .notify import Notifier
-from .report import OutOfMemory, first_line, status
+from .report import OutOfMemory, announce, status
 from .signals import Signals
 from .upgrade import Upgrade, inherited, taken_over
 
@@ -350,10 +349,7 @@ class Master:
     def _do_settle(self, action: plan.Settle) -> None:
         self._deployment.settle()
         self._notifier.store(self._deployment.addresses.to_store())
-        self._children.count("reloads", "done")
-        self._children.show(
-            "last_reload_success_timestamp_seconds", int(time.time())
-        )
+        self._children.count_reload()
         if not self.plan.again:
             self._answer("reload", "ok: " + self.plan.state_text())
 
@@ -371,12 +367,7 @@ class Master:
         if action.what == "ready" and not self._is_up:
             self._is_up = True
             app, urls = self._deployment.now.app, self._deployment.urls()
-            line = first_line(app, urls, action.text)
-            print(line, file=sys.stderr, flush=True)
-            url = self._deployment.metrics_url()
-            if url is not None:
-                line = "wsocket answers /metrics at " + url
-                print(line, file=sys.stderr, flush=True)
+            announce(app, urls, action.text, self._deployment.metrics_url())
         self._notifier.tell(action.what, action.text)
 
     def _do_refuse(self, action: plan.Refuse) -> None:

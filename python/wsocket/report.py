@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -12,8 +13,11 @@ from . import _wsocket, plan
 EVENTS = "/sys/fs/cgroup/memory.events"
 
 
-def first_line(app: Optional[str], urls: list[str], state: str) -> str:
-    return (
+def announce(
+    app: Optional[str], urls: list[str], state: str, metrics: Optional[str]
+) -> None:
+    """Print what serves, and where."""
+    line = (
         "wsocket %s serves %s on %s with %s, PID %d (kill -HUP %d reloads, "
         "Ctrl-C stops it)"
         % (
@@ -25,6 +29,10 @@ def first_line(app: Optional[str], urls: list[str], state: str) -> str:
             os.getpid(),
         )
     )
+    print(line, file=sys.stderr, flush=True)
+    if metrics is not None:
+        line = "wsocket answers /metrics at " + metrics
+        print(line, file=sys.stderr, flush=True)
 
 
 def status(
