@@ -81,7 +81,7 @@ def test_a_wrong_name_ends_the_start_with_a_line_and_no_traceback(site):
     [
         ("import sys; sys.exit(7)", "SystemExit: 7"),
         ("import os; os._exit(0)", "ended with status 0"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
     ],
 )
 def test_a_worker_that_dies_at_once_ends_the_first_start(site, text, how):

@@ -165,13 +165,14 @@ def handshake(sock):
 
 
 def frame(sock):
-    """Opcode and payload of the next frame; load sends them whole."""
-    octets = sock.recv(4096)
-    if not octets:
+    """Opcode and payload of the next frame, which is masked and short."""
+    head = sock.recv(6, socket.MSG_WAITALL)
+    if not head:
         return None, b""
-    mask, payload = octets[2:6], octets[6:]
-    return octets[0] & 15, bytes(byte ^ mask[i % 4]
-                                 for i, byte in enumerate(payload))
+    mask, length = head[2:], head[1] & 127
+    payload = sock.recv(length, socket.MSG_WAITALL) if length else b""
+    return head[0] & 15, bytes(byte ^ mask[i % 4]
+                               for i, byte in enumerate(payload))
 
 
 def send(sock, opcode, payload):
