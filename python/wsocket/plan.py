@@ -718,8 +718,10 @@ class Plan:
         slot.fails += 1
         slot.retry_at = now + delay
         when = "at once" if delay == 0 else "in %.1f s" % delay
-        self._log("error", "%s\nworker %d starts again %s"
-                  % (text, slot.number, when))
+        # The first line of the record is the one with the time.
+        first, line_end, rest = text.partition("\n")
+        self._log("error", "%s; worker %d starts again %s%s%s"
+                  % (first, slot.number, when, line_end, rest))
 
     def _fail(self, now: float) -> None:
         """End, since no worker has ever been ready."""

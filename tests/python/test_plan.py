@@ -110,6 +110,28 @@ def test_a_delay_varies_by_a_quarter_and_never_passes_the_longest(rand):
         world.plan.slots[1].holder.served = world.now  # it has just begun
 
 
+def test_the_end_of_a_worker_and_its_restart_are_one_line_of_the_log():
+    world = up(workers=2)
+    world.crash(1)
+    assert world.logs[-1] == (
+        "error",
+        "worker 1 (PID 1001) ended by SIGSEGV; worker 1 starts again at once",
+    )
+
+
+def test_when_a_worker_starts_again_is_said_before_its_traceback():
+    world = up(workers=2)
+    world.crash(1)
+    world.advance(0)
+    world.fail(3, "Traceback\nImportError: no module\n")
+    first, _, rest = world.logs[-1][1].partition("\n")
+    assert first == (
+        "worker 1 (PID 1003) ended with status 3; "
+        "worker 1 starts again in 0.1 s"
+    )
+    assert rest == "Traceback\nImportError: no module"
+
+
 def test_crashes_are_forgotten_after_a_minute_of_life():
     world = up(workers=1)
     world.crash(1)
