@@ -85,8 +85,9 @@ class Deployment:
     def metrics_url(self) -> Optional[str]:
         return self.addresses.metrics_url(self.now.keys)
 
-    def settings(self) -> plan.Settings:
-        options, processes = self.now.options, self.now.processes
+    def settings(self, is_next: bool = False) -> plan.Settings:
+        at = self._at(is_next)
+        options, processes = at.options, at.processes
         return plan.Settings(
             workers=processes.workers,
             boot_timeout=processes.boot_timeout,
@@ -100,11 +101,14 @@ class Deployment:
             patient=processes.reload,
         )
 
+    def _at(self, is_next: bool) -> Deployed:
+        return self._next if is_next and self._next is not None else self.now
+
     def task(
         self, start: plan.Start, is_next: bool, workers: int
     ) -> worker.Task:
         """Return what a worker has to do, but for its place on the board."""
-        at = self._next if is_next and self._next is not None else self.now
+        at = self._at(is_next)
         options = {
             k: v for k, v in at.options.items() if k not in ("host", "port")
         }

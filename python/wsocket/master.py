@@ -337,14 +337,14 @@ class Master:
             why = exc.strerror if isinstance(exc, OSError) else None
             self._do(self.plan.not_prepared(why or str(exc), time.monotonic()))
             return
-        self._do(self.plan.prepared(time.monotonic()))
+        settings = self._deployment.settings(is_next=True)
+        self._do(self.plan.prepared(settings, time.monotonic()))
 
     def _do_commit(self, action: plan.Commit) -> None:
         self._deployment.commit()
         self._children.show("generation", self.plan.generation)
         for name in self._deployment.kept():
             self._say("warning", "a reload cannot change %s" % name)
-        self.plan.settings = self._deployment.settings()
 
     def _do_settle(self, action: plan.Settle) -> None:
         self._deployment.settle()

@@ -151,6 +151,7 @@ class Worker:
     served: float = 0.0  # since when it is ready
     left: float = 0.0  # since when it drains or ends
     failure: str = ""  # the traceback with which it says that it failed
+    boot_timeout: float = 0.0  # of the configuration with which it started
     probe_at: Optional[float] = None  # when to ask it the next time
     signs: dict[str, float] = field(default_factory=dict)
     hung: bool = False  # it is to be killed, once a successor is there
@@ -180,6 +181,7 @@ class Roll:
     cause: str
     began: float
     phase: str = "prepare"  # then clear, canary, roll, drain
+    settings: Optional[Settings] = None  # of the next configuration
     canary: Optional[Worker] = None
     todo: list[int] = field(default_factory=list)
     active: set[int] = field(default_factory=set)  # slots under replacement
@@ -250,9 +252,7 @@ class Plan:
         if worker is None or worker.phase is not Phase.BOOT:
             return self._result(now)
         worker.phase, worker.served, worker.deadline = Phase.SERVING, now, None
-        worker.signs = {"loop": now, "interpreter": now}
-        if self.settings.worker_timeout:
-            worker.probe_at = now + self.settings.worker_timeout / 3
+        self._watch(worker, now)
         self.served = True
         self._take_over(worker, now)
         return self._result(now)
@@ -324,10 +324,14 @@ class Plan:
         self._begin_reload(cause, now)
         return self._result(now)
 
-    def prepared(self, now: float) -> list[Action]:
-        """The configuration of a reload has been read, its addresses bound."""
+    def prepared(self, settings: Settings, now: float) -> list[Action]:
+        """The configuration of a reload has been read, its addresses bound.
+        From the first worker of the next generation on its settings count."""
         if self.roll is not None and self.roll.phase == "prepare":
-            self.roll.phase = "clear"
+            self.roll.phase, self.roll.settings = "clear", settings
+            self._notify(
+                "extend", "reloading", settings.boot_timeout + LATE
+            )
             for worker in list(self.workers.values()):
                 if worker.generation < self.generation:
                     self._log("warning", "%s still drains; it is ended, as two "
@@ -479,9 +483,7 @@ class Plan:
             worker.phase = Phase.DRAINING if drains else Phase.SERVING
             if not drains:
                 self.slots[worker.slot].holder = worker
-                worker.signs = {"loop": now, "interpreter": now}
-                if self.settings.worker_timeout:
-                    worker.probe_at = now + self.settings.worker_timeout / 3
+                self._watch(worker, now)
         self._told = self.serving()
         return self.reload(now, "upgrade")
 
@@ -510,7 +512,11 @@ class Plan:
     ) -> Worker:
         self._last_id += 1
         worker = Worker(self._last_id, slot, generation, reason, now)
-        worker.deadline = now + self.settings.boot_timeout
+        settings, roll = self.settings, self.roll
+        if generation > self.generation and roll is not None:
+            settings = roll.settings or settings
+        worker.boot_timeout = settings.boot_timeout
+        worker.deadline = now + worker.boot_timeout
         self.workers[worker.id] = worker
         self._do(Start(worker.id, slot, generation, reason))
         return worker
@@ -605,9 +611,7 @@ class Plan:
 
     def _overdue(self, worker: Worker, now: float) -> None:
         if worker.phase is Phase.BOOT:
-            why = "was not ready after boot_timeout, %g s" % (
-                self.settings.boot_timeout
-            )
+            why = "was not ready after boot_timeout, %g s" % worker.boot_timeout
             self._end(worker, FROM_ABRT, now)  # it shows where it hangs
             self._lost(worker, why, now)
         elif worker.phase is Phase.DRAINING:
@@ -619,6 +623,13 @@ class Plan:
             self._end(worker, FROM_ABRT, now)
         else:
             self._step(worker, now)
+
+    def _watch(self, worker: Worker, now: float) -> None:
+        """Take a worker for alive now, and ask it for signs of life later."""
+        worker.signs = {"loop": now, "interpreter": now}
+        worker.probe_at = None
+        if self.settings.worker_timeout:
+            worker.probe_at = now + self.settings.worker_timeout / 3
 
     def _probe(self, worker: Worker, now: float) -> None:
         """Ask a worker for signs of life; find out if it hangs."""
@@ -813,6 +824,7 @@ class Plan:
         self.generation += 1
         self.code_is_bad = False
         roll.phase, roll.canary = "roll", None
+        self._settle_on(roll.settings or self.settings, now)
         roll.todo = [n for n in self.slots if n != 1]
         roll.active = {1}
         roll.parts = len(self.slots)
@@ -825,6 +837,14 @@ class Plan:
             "reload: the first worker of generation %d is ready after %.1f s"
             % (self.generation, now - roll.began),
         )
+
+    def _settle_on(self, settings: Settings, now: float) -> None:
+        """Go by the settings of another configuration. Signs of life that were
+        asked for by the old ones may be too old for the new."""
+        self.settings = settings
+        for worker in self.workers.values():
+            if worker.phase is Phase.SERVING and not worker.hung:
+                self._watch(worker, now)
 
     def _roll_failed(self, why: str, now: float) -> None:
         self.roll = None

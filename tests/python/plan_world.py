@@ -22,6 +22,8 @@ class Process:
 
 class World:
     def __init__(self, rand=lambda: 0.5, no_forks=False, **settings):
+        self.given = settings
+        self.following = {}  # settings that the next reload changes
         self.settings = plan.Settings(**settings)
         self.plan = plan.Plan(self.settings, rand)
         self.now = 0.0
@@ -78,7 +80,8 @@ class World:
         if self.bad_config:
             self.do(self.plan.not_prepared("no such file", self.now))
         else:
-            self.do(self.plan.prepared(self.now))
+            following = plan.Settings(**{**self.given, **self.following})
+            self.do(self.plan.prepared(following, self.now))
 
     def do_commit(self, action):
         pass

@@ -301,6 +301,82 @@ def test_a_reload_that_hangs_fails_after_boot_timeout():
     assert world.said("FAILED")
 
 
+@pytest.mark.parametrize("before, after", [(5, 60), (60, 5)])
+def test_the_boot_timeout_of_a_reload_is_the_one_that_it_brings(before, after):
+    world = up(boot_timeout=before)
+    world.following = {"boot_timeout": after}
+    world.reload()
+    (canary,) = world.ids(generation=2)
+    world.living[canary].is_deaf = True
+    world.advance(after - 0.1)
+    assert world.living[canary].signals == []
+    world.advance(0.2)
+    assert world.living[canary].signals == ["ABRT"]
+    assert world.said("boot_timeout, %d s" % after)
+    # The reload has failed, so the settings are those of before.
+    world.advance(20)
+    world.crash(1)
+    world.advance(0)
+    (id,) = world.ids(is_serving=False)
+    world.living[id].is_deaf = True
+    world.advance(before - 0.1)
+    assert world.living[id].signals == []
+    world.advance(0.2)
+    assert world.living[id].signals == ["ABRT"]
+    assert world.said("boot_timeout, %d s" % before)
+
+
+@pytest.mark.parametrize("before, after", [(5, 60), (60, 5)])
+def test_those_that_follow_the_first_of_a_reload_have_its_boot_timeout(
+    before, after
+):
+    world = up(boot_timeout=before)
+    world.following = {"boot_timeout": after}
+    world.reload()
+    world.boot(world.ids(generation=2)[0])
+    (second,) = world.ids(generation=2, is_serving=False)
+    world.living[second].is_deaf = True
+    world.advance(after - 0.1)
+    assert world.living[second].signals == []
+    world.advance(0.2)
+    assert world.living[second].signals == ["ABRT"]
+
+
+def test_a_worker_that_boots_has_the_boot_timeout_of_its_start():
+    world = up(boot_timeout=60)
+    world.following = {"boot_timeout": 5}
+    world.reload()
+    canary = world.ids(generation=2)[0]
+    world.crash(2)
+    world.advance(0)  # a successor with the old settings boots
+    (id,) = [n for n in world.ids(generation=1, is_serving=False)]
+    world.living[id].is_deaf = True
+    world.advance(4)
+    world.boot(canary)
+    assert not world.said("boot_timeout")
+
+
+@pytest.mark.parametrize("before, after", [(30, 0), (30, 3), (0, 30), (3, 30)])
+def test_a_reload_that_changes_worker_timeout_takes_no_worker_for_hung(
+    before, after
+):
+    world = up(worker_timeout=before)
+    world.advance(8)
+    world.following = {"worker_timeout": after}
+    world.reload()
+    world.boot(world.ids(generation=2)[0])
+    world.advance(50)  # the others wait for their successors
+    assert not world.said("hangs")
+    world.boot_all()
+    world.finish()
+    world.advance(100)
+    assert not world.said("hangs")
+    for process in world.living.values():
+        process.is_silent = True
+    world.advance(100)
+    assert world.said("hangs") == bool(after)
+
+
 def test_hup_while_the_first_worker_boots_begins_anew():
     world = up()
     world.reload()
