@@ -104,9 +104,7 @@ class Deployment:
     def _at(self, is_next: bool) -> Deployed:
         return self._next if is_next and self._next is not None else self.now
 
-    def task(
-        self, start: plan.Start, is_next: bool, workers: int
-    ) -> worker.Task:
+    def task(self, start: plan.Start, is_next: bool) -> worker.Task:
         """Return what a worker has to do, but for its place on the board."""
         at = self._at(is_next)
         options = {
@@ -124,7 +122,6 @@ class Deployment:
             slot=start.slot,
             generation=start.generation,
             reason=start.reason,
-            workers=workers,
             hooks=of.hooks,
             max_requests=of.max_requests,
             max_memory=of.max_memory,

@@ -298,7 +298,7 @@ class Master:
 
     def _do_start(self, action: plan.Start) -> None:
         is_next = action.generation > self.plan.generation
-        task = self._deployment.task(action, is_next, len(self.plan.slots))
+        task = self._deployment.task(action, is_next)
         others = spawn.threads_besides()
         if others and not self._told_threads:
             self._told_threads = True

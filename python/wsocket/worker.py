@@ -57,7 +57,6 @@ class Task:
     slot: int
     generation: int
     reason: str
-    workers: int
     board: int = -1  # its descriptor
     place: int = -1  # on the board
     hooks: Optional[str] = None
@@ -275,7 +274,9 @@ class Worker:
             raise UsageError(str(exc)) from None
         server._server.set_worker(self.task.slot)
         environ = server._server._environ
-        environ["wsgi.multiprocess"] = self.task.workers > 1
+        # Even one worker serves beside its successor during a reload. That of
+        # --reload accepts nothing once there is new code.
+        environ["wsgi.multiprocess"] = self.task.watch is None
         environ["wsocket.worker"] = self.task.slot
         return server
 

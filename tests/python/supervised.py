@@ -46,7 +46,7 @@ def is_there(pid):
 class Supervised:
     """A supervisor, started as a program, and its site."""
 
-    workers_are_one = False
+    is_reloader = False  # with --reload one process serves at a time
 
     def __init__(self, program, folder, eventually):
         self.edits = 0
@@ -99,7 +99,7 @@ class Supervised:
         assert status == 200, body
         pid, version, slot, variable, several = body.decode().split()
         assert slot == variable
-        assert several == str(int(not self.workers_are_one))
+        assert several == str(int(not self.is_reloader))
         return int(pid), int(version), int(slot)
 
     def wait_said(self, text, times=1):

@@ -30,8 +30,7 @@ def test_workers_serve_and_the_first_line_says_how_to_reload(either):
     assert not any(is_there(pid) for pid in pids)
 
 
-def test_one_worker_is_supervised_too(site):
-    site.workers_are_one = True
+def test_one_worker_is_supervised_too_and_may_have_another_beside_it(site):
     site.up(workers="1")
     assert site.get()[0] != site.pid
 
@@ -290,7 +289,6 @@ def test_process_1_waits_for_orphans_and_heeds_signals(site):
 @pytest.mark.workers
 @pytest.mark.slow
 def test_a_worker_without_descriptors_does_not_hang(site, tmp_path):
-    site.workers_are_one = True
     site.program = site._program(
         "-c", "ulimit -n 64 && exec %s -m wsocket --port 0 --workers 1 "
         "--worker-timeout 3 --access-logfile none site_app:app" % sys.executable,
@@ -648,7 +646,6 @@ def test_usr1_reopens_the_logs_of_supervisor_and_workers(site):
 
 
 def test_a_worker_is_replaced_after_max_requests(site):
-    site.workers_are_one = True
     site.up("--max-requests", "5", "--max-jitter", "0", workers="1")
     first = site.get()[0]
     for _ in range(4):
@@ -660,7 +657,6 @@ def test_a_worker_is_replaced_after_max_requests(site):
 @pytest.mark.workers
 @pytest.mark.parametrize("name, value", [("age", "0.5"), ("memory", "1m")])
 def test_a_worker_is_replaced_after_max_age_or_max_memory(site, name, value):
-    site.workers_are_one = True
     site.up("--max-" + name, value, "--worker-timeout", "3", workers="1")
     first = site.get()[0]
     site.wait_said("is replaced: max_" + name)
@@ -683,7 +679,6 @@ def test_hooks_are_called_in_the_worker(site):
         "def exit(worker): note('exit', worker); 1 / 0\n",
         "site_hooks.py",
     )
-    site.workers_are_one = True
     site.up("--hooks", "site_hooks", workers="1")
     site.signal("SIGTERM")
     assert site.program.wait() == 0

@@ -353,7 +353,7 @@ def test_systemd_keeps_the_sockets_of_a_supervisor_that_is_killed(
 
 
 def test_an_edit_replaces_the_worker_of_reload(site):
-    site.workers_are_one = True
+    site.is_reloader = True
     site.up("--reload", workers=None)
     assert site.get()[1] == 1
     site.write(APP.replace("VERSION = 1", "VERSION = 2"))
@@ -363,7 +363,7 @@ def test_an_edit_replaces_the_worker_of_reload(site):
 
 @pytest.mark.workers
 def test_code_that_ends_its_process_is_tried_again_after_the_next_edit(site):
-    site.workers_are_one = True
+    site.is_reloader = True
     site.up("--reload", workers=None)
     site.write("import os; os._exit(1)\n")
     site.wait_said("FAILED")
@@ -374,7 +374,7 @@ def test_code_that_ends_its_process_is_tried_again_after_the_next_edit(site):
 
 @pytest.mark.workers
 def test_broken_code_is_a_page_with_its_traceback_and_recovers(site):
-    site.workers_are_one = True
+    site.is_reloader = True
     site.write("def app(:\n")
     site.up("--reload", workers=None)
     with Raw(site.program.port) as client:
