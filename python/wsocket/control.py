@@ -225,8 +225,12 @@ def ask(path: str, command: str) -> int:
 
 
 def send_signal(path: str, command: str, change: Optional[str]) -> int:
-    pid = pidfile.read(path)
-    if pid is None or not pidfile.is_alive(pid):
+    try:
+        pid = pidfile.running(path)
+    except OSError as exc:
+        print("wsocket: %s: %s" % (path, exc.strerror), file=sys.stderr)
+        return 1
+    if pid is None:
         print("wsocket: no server runs: %s" % path, file=sys.stderr)
         return 1
     if command == "status":
@@ -239,9 +243,10 @@ def send_signal(path: str, command: str, change: Optional[str]) -> int:
         print("wsocket: PID %d: %s" % (pid, exc.strerror), file=sys.stderr)
         return 1
     if command == "stop":
-        # The file goes with the server; its process may be a zombie for long.
-        while pidfile.read(path) == pid and pidfile.is_alive(pid):
-            time.sleep(0.05)
+        # The lock goes with the server; its process may be a zombie for long.
+        with contextlib.suppress(OSError):
+            while pidfile.running(path) == pid:
+                time.sleep(0.05)
         print("ok: stopped")
     else:
         print("ok: %s was sent to PID %d; its log has the result" % (name, pid))

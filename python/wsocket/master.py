@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from . import _wsocket, pidfile, plan, spawn, worker
+from . import _wsocket, plan, spawn, worker
 from .addresses import Addresses
 from .children import Children, wait_for_strangers
 from .config import UsageError
@@ -24,6 +24,7 @@ from .control import Control
 from .deployment import Deployment, Read
 from .loader import import_module
 from .notify import Notifier
+from .pidfile import PidFile, give_back
 from .report import OutOfMemory, announce, status
 from .signals import Signals
 from .upgrade import Upgrade, inherited, taken_over
@@ -70,6 +71,7 @@ class Master:
         self._children = Children(processes.workers, self._state)
         self._status: Optional[int] = None
         self._control: Optional[Control] = None
+        self._pid_file: Optional[PidFile] = None
         self._memory = OutOfMemory()
         self._queue: deque[plan.Action] = deque()
         self._is_busy = False
@@ -84,8 +86,7 @@ class Master:
         processes = self._deployment.now.processes
         self._signals = Signals()
         try:
-            if processes.pid_file is not None:
-                pidfile.write(processes.pid_file)
+            self._lock(processes.pid_file)
             if processes.control is not None:
                 known = (self._state or {}).get("control", {})
                 path = processes.control
@@ -101,8 +102,16 @@ class Master:
                 self._upgrade.cancel()
             if self._control is not None:
                 self._control.close()
-            if processes.pid_file is not None:
-                pidfile.remove(processes.pid_file)
+            if self._pid_file is not None:
+                self._pid_file.close()
+
+    def _lock(self, path: Optional[str]) -> None:
+        """Hold the PID file, from before an upgrade if it is the same one."""
+        known: dict[str, int] = dict((self._state or {}).get("pid_file", {}))
+        if path is not None:
+            self._pid_file = PidFile(path, known.pop(path, None))
+        for other, fd in known.items():
+            give_back(fd, other)
 
     def _begin(self, now: float) -> None:
         if self._state is None:
@@ -272,6 +281,9 @@ class Master:
             path = self._deployment.now.processes.control
             state["control"] = {path: self._control.fileno()}
             fds.append(self._control.fileno())
+        if self._pid_file is not None:
+            state["pid_file"] = {self._pid_file.path: self._pid_file.fileno()}
+            fds.append(self._pid_file.fileno())
         self._say("info", "upgrade: the new version works; it takes over")
         self._answer("upgrade", "ok: the new version takes over")
         try:
@@ -392,4 +404,6 @@ class Master:
         self._signals.close_in_child()
         if self._control is not None:
             self._control.close(unlink=False)
+        if self._pid_file is not None:
+            self._pid_file.close(unlink=False)
         self._notifier.close()

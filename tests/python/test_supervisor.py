@@ -1,5 +1,6 @@
 """wsocket --workers: real processes, and what an operator sees of them."""
 
+import fcntl
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import time
 
 import pytest
 from conftest import PATIENCE, Raw
-from supervised import APP, either, is_there, site
+from supervised import APP, command, either, is_there, site
 from websockets.sync.client import connect
 
 # ------------------------------------------------------------------- start
@@ -797,10 +798,87 @@ def test_the_pid_file_names_the_supervisor_and_goes_with_it(site):
     assert not path.exists()
 
 
-def test_a_pid_file_of_a_dead_supervisor_is_replaced(site):
+@pytest.fixture
+def stranger():
+    """A process that has the PID of a supervisor which was killed."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_pid_file_of_a_dead_supervisor_is_replaced(site, stranger, is_alive):
     path = site.folder / "pid"
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    path.write_text("%d\n" % dead.pid)
+    path.write_text("%d and more text than the next one\n" % stranger.pid)
+    if is_alive:
+        path.write_text("%d\n" % stranger.pid)
     site.up("--pid-file", str(path))
-    assert int(path.read_text()) == site.pid
+    assert path.read_text() == "%d\n" % site.pid
+
+
+COMMANDS = "status", "reload", "reopen", "upgrade", "workers +1", "stop"
+
+
+def test_no_command_reaches_a_stranger_with_the_pid_of_the_file(site, stranger):
+    path = site.folder / "pid"
+    path.write_text("%d\n" % stranger.pid)
+    for words in COMMANDS:
+        done = command(*words.split(), "--pid-file", str(path))
+        assert done.returncode == 1
+        assert done.stderr == "wsocket: no server runs: %s\n" % path
+    assert stranger.poll() is None and path.exists()
+
+
+def test_workers_that_outlive_their_supervisor_do_not_hold_the_pid_file(either):
+    path = either.folder / "pid"
+    either.up("--pid-file", str(path))
+    workers = either.wait_workers(2)
+    with Raw(either.program.port) as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")
+        time.sleep(0.2)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        either.signal("SIGKILL")
+        either.program.wait()
+        done = command("status", "--pid-file", str(path))
+        assert "no server runs" in done.stderr
+        assert all(is_there(pid) for pid in workers)
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    either.up("--pid-file", str(path))
+    assert int(path.read_text()) == either.pid
+
+
+def test_a_pid_file_that_was_replaced_is_left_alone(site):
+    path = site.folder / "pid"
+    site.up("--pid-file", str(path))
+    path.unlink()
+    path.write_text("%d\n" % site.pid)
+    assert command("reload", "--pid-file", str(path)).returncode == 1
+    site.signal("SIGTERM")
+    assert site.program.wait() == 0
+    assert path.exists()
+
+
+def test_a_lock_for_reading_is_no_server(site):
+    path = site.folder / "pid"
+    path.write_text("%d\n" % os.getpid())
+    with path.open() as file:
+        fcntl.lockf(file, fcntl.LOCK_SH)
+        done = command("status", "--pid-file", str(path))
+        assert done.returncode == 1 and "no server runs" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "missing/pid"])
+def test_a_pid_file_that_cannot_be_one_is_refused(site, kind):
+    path = site.folder / kind
+    if kind == "link":
+        (site.folder / "target").write_text("precious\n")
+        path.symlink_to(site.folder / "target")
+    elif kind == "folder":
+        path.mkdir()
+    site.start("--pid-file", str(path))
+    assert site.program.wait() == 2
+    assert "pid_file: %s: " % path in site.said
+    if kind == "link":
+        assert path.read_text() == "precious\n"

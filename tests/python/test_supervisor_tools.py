@@ -175,6 +175,42 @@ def test_an_upgrade_keeps_pid_and_port_and_replaces_the_workers(either, tmp_path
 
 
 @pytest.mark.slow
+def test_an_upgrade_keeps_the_lock_of_the_pid_file(either, tmp_path):
+    path = str(tmp_path / "pid")
+    either.up("--pid-file", path)
+    for times in 1, 2:
+        assert command("upgrade", "--pid-file", path).returncode == 0
+        either.wait_said("reload: done", times)
+        assert str(either.pid) in command("status", "--pid-file", path).stdout
+    other = either._program(
+        "--workers", "2", "--port", "0", "--pid-file", path, "site_app:app"
+    )
+    assert other.wait() == 2 and "runs already" in other.said
+    assert command("stop", "--pid-file", path).returncode == 0
+    assert either.program.wait() == 0 and not os.path.exists(path)
+
+
+@pytest.mark.parametrize("kind", ["moved", "removed"])
+def test_an_upgrade_follows_a_pid_file_that_has_moved(site, tmp_path, kind):
+    old, new, config = (tmp_path / name for name in ("old", "new", "w.toml"))
+    config.write_text("[wsocket]\npid_file = '%s'\n" % old)
+    site.up("--config", str(config))
+    if kind == "moved":
+        config.write_text("[wsocket]\npid_file = '%s'\n" % new)
+        site.signal("SIGHUP")  # which cannot change it
+        site.wait_said("a reload cannot change pid_file")
+        site.wait_said("reload: done")
+        assert old.exists() and not new.exists()
+    else:
+        old.unlink()
+        new = old
+    site.signal("SIGUSR2")
+    site.wait_said("reload: done", 2 if kind == "moved" else 1)
+    assert new.read_text() == "%d\n" % site.pid
+    assert new == old or not old.exists()
+    assert command("stop", "--config", str(config)).returncode == 0
+
+
 def test_an_upgrade_finds_the_release_that_a_link_points_to_now(site, tmp_path):
     for n in "1", "2":
         (tmp_path / n).mkdir()
