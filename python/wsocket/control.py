@@ -48,7 +48,10 @@ class Control:
 
     def __init__(self, path: str, fd: Optional[int] = None) -> None:
         """Bind the socket, or take ``fd`` over from before an upgrade."""
-        self._path = path
+        self.path = path
+        if fd is not None and not os.path.exists(path):
+            os.close(fd)  # somebody has removed the socket
+            fd = None
         if fd is None:
             self._listener = listener_at(path)
         else:
@@ -77,8 +80,8 @@ class Control:
             client.close()
         self._listener.close()
         with contextlib.suppress(OSError):
-            if unlink and os.stat(self._path).st_ino == self._inode:
-                os.unlink(self._path)
+            if unlink and os.stat(self.path).st_ino == self._inode:
+                os.unlink(self.path)
 
     def _clients(self) -> list[socket.socket]:
         return [*self._waiting, *(c for cs in self._asked.values() for c in cs)]
@@ -121,9 +124,7 @@ class Control:
 
 def listener_at(path: str) -> socket.socket:
     refuse_open_folder(path)
-    with contextlib.suppress(OSError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode) and not answers(path):
-            os.unlink(path)
+    clear(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
@@ -136,6 +137,13 @@ def listener_at(path: str) -> socket.socket:
         os.umask(before)
     listener.listen(CLIENTS)
     return listener
+
+
+def clear(path: str) -> None:
+    """Remove a socket at which nobody listens any more."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode) and not answers(path):
+            os.unlink(path)
 
 
 def reply(client: socket.socket, text: str) -> None:

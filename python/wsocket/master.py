@@ -20,7 +20,7 @@ from . import _wsocket, plan, spawn, worker
 from .addresses import Addresses
 from .children import Children, wait_for_strangers
 from .config import UsageError
-from .control import Control
+from .control import Control, clear
 from .deployment import Deployment, Read
 from .loader import import_module
 from .notify import Notifier
@@ -87,10 +87,7 @@ class Master:
         self._signals = Signals()
         try:
             self._lock(processes.pid_file)
-            if processes.control is not None:
-                known = (self._state or {}).get("control", {})
-                path = processes.control
-                self._control = Control(path, known.get(path))
+            self._listen(processes.control)
             self._begin(time.monotonic())
             while self._status is None:
                 self._turn()
@@ -112,6 +109,15 @@ class Master:
             self._pid_file = PidFile(path, known.pop(path, None))
         for other, fd in known.items():
             give_back(fd, other)
+
+    def _listen(self, path: Optional[str]) -> None:
+        """Open the control socket, or that from before an upgrade."""
+        known: dict[str, int] = dict((self._state or {}).get("control", {}))
+        if path is not None:
+            self._control = Control(path, known.pop(path, None))
+        for other, fd in known.items():
+            os.close(fd)
+            clear(other)
 
     def _begin(self, now: float) -> None:
         if self._state is None:
@@ -278,8 +284,7 @@ class Master:
         fds = self._children.fds()
         fds += [fd for found in addresses.values() for fd in found]
         if self._control is not None:
-            path = self._deployment.now.processes.control
-            state["control"] = {path: self._control.fileno()}
+            state["control"] = {self._control.path: self._control.fileno()}
             fds.append(self._control.fileno())
         if self._pid_file is not None:
             state["pid_file"] = {self._pid_file.path: self._pid_file.fileno()}

@@ -211,6 +211,25 @@ def test_an_upgrade_follows_a_pid_file_that_has_moved(site, tmp_path, kind):
     assert command("stop", "--config", str(config)).returncode == 0
 
 
+@pytest.mark.parametrize("kind", ["moved", "removed"])
+def test_an_upgrade_follows_a_control_socket_that_has_moved(site, tmp_path, kind):
+    os.chmod(tmp_path, 0o700)
+    old, new, config = (tmp_path / name for name in ("old", "new", "w.toml"))
+    config.write_text("[wsocket]\ncontrol = '%s'\n" % old)
+    site.up("--config", str(config))
+    if kind == "moved":
+        config.write_text("[wsocket]\ncontrol = '%s'\n" % new)
+        assert command("reload", "--control", str(old)).returncode == 0
+        assert old.exists() and not new.exists()
+    else:
+        old.unlink()
+        new = old
+    site.signal("SIGUSR2")
+    site.wait_said("reload: done", 2 if kind == "moved" else 1)
+    assert new == old or not old.exists()
+    assert command("status", "--control", str(new)).returncode == 0
+
+
 def test_an_upgrade_finds_the_release_that_a_link_points_to_now(site, tmp_path):
     for n in "1", "2":
         (tmp_path / n).mkdir()
