@@ -215,10 +215,11 @@ def _stop_on_signals(
     reload_it: Optional[Callable[[], None]] = None,
 ) -> Iterator[None]:
     """Stop a server on SIGINT and SIGTERM, and reopen its logs on SIGUSR1; a
-    service manager may reload it by SIGHUP. The first signal prints what the stop waits for. ``stop_it`` gets the number of
-    the signal, and whether it came after another. Only the main thread can set
-    handlers. A signal that is ignored, as in a background job of a shell, or
-    handled outside Python, is left alone."""
+    service manager may reload it by SIGHUP. The first signal prints what the
+    stop waits for. ``stop_it`` gets the number of the signal, and whether it
+    came after another. Only the main thread can set handlers. SIGINT and SIGTERM
+    that are ignored, as in a background job of a shell, or handled outside
+    Python, are left alone."""
     before: dict[signal.Signals, Any] = {}
     asked: list[int] = []
 
@@ -247,7 +248,8 @@ def _stop_on_signals(
             ("SIGHUP", reload_it, reload),
         ):
             known: Optional[signal.Signals] = getattr(signal, name, None)
-            if action and known and signal.getsignal(known) == signal.SIG_DFL:
+            free = (signal.SIG_DFL, signal.SIG_IGN)
+            if action and known and signal.getsignal(known) in free:
                 before[known] = signal.signal(known, handler)
     try:
         yield

@@ -309,8 +309,11 @@ def test_the_service_manager_is_told_what_is_true(site, tmp_path, monkeypatch):
         heard = []
 
         def hear(text):
-            while not any(text in message for message in heard):
+            for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
+                if any(text in message for message in heard):
+                    return
                 heard.append(manager.recv(4096).decode())
+            raise AssertionError("nothing was told of " + text)
 
         hear("EXTEND_TIMEOUT_USEC=")
         hear("READY=1\nSTATUS=2 workers, generation 1")
@@ -341,10 +344,11 @@ def test_a_single_process_tells_the_service_manager_as_well(
         ).wait_started()
 
         def hear(text):
-            heard = ""
-            while text not in heard:
+            for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
                 heard = manager.recv(4096).decode()
-            return heard
+                if text in heard:
+                    return heard
+            raise AssertionError("nothing was told of " + text)
 
         assert "STATUS=site_app:app on http://" in hear("READY=1\n")
         hear("WATCHDOG=1")
