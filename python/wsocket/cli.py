@@ -60,7 +60,9 @@ SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0"}
 # The groups of --help: an option stands in the first whose pattern it matches.
 GROUPS = [
     ("where to listen", r"host|port|bind|backlog"),
-    ("worker processes", "|".join(sorted(processes.NAMES))),
+    ("worker processes", "|".join(["accept_", *sorted(processes.NAMES)])),
+    ("stops and restarts", r"stop_|drain_|graceful_"),
+    ("metrics and health", r"metrics_|ready_|live_"),
     ("limits", r"(?!ws_)(max_|.*_limit|.*_memory|threads)"),
     ("timeouts and rates", r"(?!ws_)(.*_timeout|keep_alive|.*_rate)"),
     ("behind a proxy", r"trusted_|forwarded_|proxy_|script_"),

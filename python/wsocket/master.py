@@ -208,7 +208,8 @@ class Master:
         if command == "status":
             self._answer(command, json.dumps(self._report()))
         elif command in ORDERS:
-            self._on_signal(getattr(signal, ORDERS[command]))
+            if command != "stop" or not self.plan.stopping:  # else it joins
+                self._on_signal(getattr(signal, ORDERS[command]))
             if command not in ("reload", "stop", "upgrade"):
                 self._answer(command, "ok: " + self.plan.state_text())
 

@@ -38,6 +38,27 @@ def test_commands_reach_the_supervisor_by_its_control_socket(site, tmp_path):
     assert done.returncode == 1 and "no server runs" in done.stderr
 
 
+def test_a_second_stop_by_the_control_socket_waits_with_the_first(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    stops = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    with Raw(site.program.port) as client, stops[0], stops[1]:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n")
+        time.sleep(0.2)  # until a worker has it
+        for stop in stops:
+            stop.settimeout(PATIENCE)
+            stop.connect(path)
+            stop.sendall(b"stop\n")
+            site.wait_said("stop: 2 workers")
+        assert command("status", "--control", path).returncode == 0
+        client.send(b"\r\n")
+        assert client.response()[0] == 200
+        assert [stop.recv(100) for stop in stops] == [b"ok: stopped\n"] * 2
+    assert site.program.wait() == 0
+
+
+
 def test_commands_reach_the_supervisor_by_its_pid_file(site, tmp_path):
     path = str(tmp_path / "pid")
     site.up("--pid-file", path)
