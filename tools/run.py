@@ -348,7 +348,7 @@ def c_counts(log):
     return passed, failed
 
 
-def python_tests(inside, paths, limit=600, setup=(), **more):
+def python_tests(inside, paths, limit=900, setup=(), **more):
     """pytest in an environment, with the package freshly installed."""
     if not install(inside, *setup):
         return 0, 1
