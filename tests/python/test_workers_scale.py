@@ -45,7 +45,7 @@ class Count(collections.Counter):
 
     def add(self, *key, n=1):
         with self.lock:
-            self["wsocket_" + key[0], *key[1:]] += n
+            self[("wsocket_" + key[0], *key[1:])] += n
 
 
 def ask(port, count, first, n):
