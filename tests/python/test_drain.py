@@ -347,7 +347,7 @@ def test_an_object_may_lack_ondraining(serve):
             client.recv()
 
 
-def test_a_blocking_handler_sees_that_the_server_leaves(serve):
+def test_a_blocking_handler_sees_that_the_server_leaves(serve, eventually):
     seen = []
     go_on = threading.Event()
 
@@ -365,6 +365,7 @@ def test_a_blocking_handler_sees_that_the_server_leaves(serve):
     site = serve(app, ws_drain=5)
     with site.ws() as client:
         assert client.recv() == "x"
+        eventually(lambda: len(seen) == 2)
         # In the last of many parts: it has time.
         site.server.drain(part=9, parts=10)
         time.sleep(0.2)
