@@ -70,13 +70,19 @@ static bool watch_all(struct wsk__conns *conns)
     return true;
 }
 
+/* Return true unless a pause, an order or the end says that none is watched. */
+static bool is_to_watch(const struct wsk__conns *conns)
+{
+    return conns->accepting == WSK__ACCEPT_ON && !conns->accept_paused &&
+           conns->listeners_open;
+}
+
 /* Assert that all listeners are watched, unless a pause, an order or the end
  * says otherwise. So it is whenever the leader waits: an idle worker therefore
  * accepts, even if the board is wrong. */
 static void assert_accepts(const struct wsk__conns *conns)
 {
-    if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
-        !conns->listeners_open)
+    if (!is_to_watch(conns))
         return;
     for (size_t i = 0; i < conns->places.n; i++)
         assert(conns->listeners[i].watched);
@@ -140,8 +146,7 @@ void wsk__accept_resume(struct wsk__conns *conns)
  * the place of others, by one that it has never accepted from. */
 static void watch_anew(struct wsk__conns *conns)
 {
-    if (conns->accepting != WSK__ACCEPT_ON || conns->accept_paused ||
-        !conns->listeners_open)
+    if (!is_to_watch(conns))
         return;
     unwatch_all(conns);
     go_on(conns);
