@@ -52,12 +52,12 @@ static wsk__leads on_listener(struct wsk__thread *th,
 
         if (fd >= 0) {
             wsk__accept_welcome(conns, fd, &peer, listener);
-            continue;
-        }
-        if (wsk__accept_is_out())
+        } else if (wsk__accept_is_out()) {
             make_room(conns);
-        if (errno == EAGAIN || errno == EWOULDBLOCK || wsk__accept_is_out())
             break;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        }
     }
     return true;
 }
