@@ -316,117 +316,113 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
 # ------------------------------------------------------------------- notify
 
 
-def test_the_service_manager_is_told_what_is_true(site, tmp_path, monkeypatch):
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    """The socket at which a service manager hears."""
     path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        manager.settimeout(PATIENCE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(path)
+        heard.settimeout(PATIENCE)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
-        monkeypatch.setenv("WATCHDOG_USEC", "400000")
-        site.write(APP.replace(
-            "VERSION = 1", "VERSION = 1\nassert 'NOTIFY_SOCKET' not in os.environ"
-        ))
-        site.up()
-        heard = []
+        yield heard
 
-        def hear(text):
-            for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
-                if any(text in message for message in heard):
-                    return
-                heard.append(manager.recv(4096).decode())
-            raise AssertionError("nothing was told of " + text)
 
-        hear("EXTEND_TIMEOUT_USEC=")
-        hear("READY=1\nSTATUS=2 workers, generation 1")
-        heard.clear()
-        hear("WATCHDOG=1")
-        site.signal("SIGHUP")
-        hear("RELOADING=1\nMONOTONIC_USEC=")
-        hear("READY=1\nSTATUS=2 workers, generation 2")
-        site.write("1 / 0")
-        site.signal("SIGHUP")
-        hear("READY=1\nSTATUS=reload failed: ZeroDivisionError")
-        site.signal("SIGTERM")
-        hear("STOPPING=1")
-        assert site.program.wait() == 0
+def test_the_service_manager_is_told_what_is_true(site, manager, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    site.write(APP.replace(
+        "VERSION = 1", "VERSION = 1\nassert 'NOTIFY_SOCKET' not in os.environ"
+    ))
+    site.up()
+    heard = []
+
+    def hear(text):
+        for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
+            if any(text in message for message in heard):
+                return
+            heard.append(manager.recv(4096).decode())
+        raise AssertionError("nothing was told of " + text)
+
+    hear("EXTEND_TIMEOUT_USEC=")
+    hear("READY=1\nSTATUS=2 workers, generation 1")
+    heard.clear()
+    hear("WATCHDOG=1")
+    site.signal("SIGHUP")
+    hear("RELOADING=1\nMONOTONIC_USEC=")
+    hear("READY=1\nSTATUS=2 workers, generation 2")
+    site.write("1 / 0")
+    site.signal("SIGHUP")
+    hear("READY=1\nSTATUS=reload failed: ZeroDivisionError")
+    site.signal("SIGTERM")
+    hear("STOPPING=1")
+    assert site.program.wait() == 0
 
 
 def test_a_single_process_tells_the_service_manager_as_well(
-    site, tmp_path, monkeypatch
+    site, manager, monkeypatch
 ):
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        manager.settimeout(PATIENCE)
-        monkeypatch.setenv("NOTIFY_SOCKET", path)
-        monkeypatch.setenv("WATCHDOG_USEC", "400000")
-        site.program = site._program(
-            "--port", "0", "--graceful-timeout", "30", "site_app:app"
-        ).wait_started()
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    site.program = site._program(
+        "--port", "0", "--graceful-timeout", "30", "site_app:app"
+    ).wait_started()
 
-        def hear(text):
-            for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
-                heard = manager.recv(4096).decode()
-                if text in heard:
-                    return heard
-            raise AssertionError("nothing was told of " + text)
+    def hear(text):
+        for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
+            heard = manager.recv(4096).decode()
+            if text in heard:
+                return heard
+        raise AssertionError("nothing was told of " + text)
 
-        assert "STATUS=site_app:app on http://" in hear("READY=1\n")
-        hear("WATCHDOG=1")
-        hear("WATCHDOG=1")
-        site.signal("SIGHUP")
-        hear("RELOADING=1\nMONOTONIC_USEC=")
-        hear("READY=1\n")
-        site.wait_said("a reload takes workers")
-        with Raw(site.program.port) as client:
-            client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n")
-            time.sleep(0.2)
-            site.signal("SIGTERM")
-            hear("STOPPING=1")
-            hear("EXTEND_TIMEOUT_USEC=40000000")
-        assert site.program.wait() == 0
+    assert "STATUS=site_app:app on http://" in hear("READY=1\n")
+    hear("WATCHDOG=1")
+    hear("WATCHDOG=1")
+    site.signal("SIGHUP")
+    hear("RELOADING=1\nMONOTONIC_USEC=")
+    hear("READY=1\n")
+    site.wait_said("a reload takes workers")
+    with Raw(site.program.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n")
+        time.sleep(0.2)
+        site.signal("SIGTERM")
+        hear("STOPPING=1")
+        hear("EXTEND_TIMEOUT_USEC=40000000")
+    assert site.program.wait() == 0
 
 
 @pytest.mark.workers
 def test_systemd_keeps_the_sockets_of_a_supervisor_that_is_killed(
-    site, tmp_path, monkeypatch
+    site, manager, monkeypatch
 ):
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        manager.settimeout(PATIENCE)
-        monkeypatch.setenv("NOTIFY_SOCKET", path)
-        monkeypatch.setenv("FDSTORE", "8")
-        site.up()
-        kept = name = None
-        while kept is None:
-            text, fds, _, _ = socket.recv_fds(manager, 4096, 8)
-            if b"FDSTORE=1" in text:
-                kept, name = fds[0], text.partition(b"FDNAME=")[2].decode()
-        pids = site.wait_workers(2)
-        site.program.process.kill()
-        site.eventually(lambda: not any(is_there(pid) for pid in pids))
-        with Raw(site.program.port) as client:  # waits in the queue
-            client.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-            # As systemd does: LISTEN_PID is known only in the new process.
-            again = site._program(
-                "-c", "import os, sys; os.dup2(%d, 3); os.environ.update("
-                "LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', "
-                "LISTEN_FDNAMES=%r); os.execv(sys.executable, [sys.executable, "
-                "'-m', 'wsocket', '--workers', '2', '--port', '0', "
-                "'--access-logfile', 'none', 'site_app:app'])" % (kept, name),
-                command=(), pass_fds=[kept],
-            ).wait_started()
-            assert client.response()[0] == 200
-        assert again.port == site.program.port
-        site.program = again
-        site.get()
-        site.signal("SIGTERM")
-        assert again.wait() == 0
-        heard = b""
-        while b"FDSTOREREMOVE=1\nFDNAME=" + name.encode() not in heard:
-            heard = manager.recv(4096)
-        os.close(kept)
+    monkeypatch.setenv("FDSTORE", "8")
+    site.up()
+    kept = name = None
+    while kept is None:
+        text, fds, _, _ = socket.recv_fds(manager, 4096, 8)
+        if b"FDSTORE=1" in text:
+            kept, name = fds[0], text.partition(b"FDNAME=")[2].decode()
+    pids = site.wait_workers(2)
+    site.program.process.kill()
+    site.eventually(lambda: not any(is_there(pid) for pid in pids))
+    with Raw(site.program.port) as client:  # waits in the queue
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        # As systemd does: LISTEN_PID is known only in the new process.
+        again = site._program(
+            "-c", "import os, sys; os.dup2(%d, 3); os.environ.update("
+            "LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', "
+            "LISTEN_FDNAMES=%r); os.execv(sys.executable, [sys.executable, "
+            "'-m', 'wsocket', '--workers', '2', '--port', '0', "
+            "'--access-logfile', 'none', 'site_app:app'])" % (kept, name),
+            command=(), pass_fds=[kept],
+        ).wait_started()
+        assert client.response()[0] == 200
+    assert again.port == site.program.port
+    site.program = again
+    site.get()
+    site.signal("SIGTERM")
+    assert again.wait() == 0
+    heard = b""
+    while b"FDSTOREREMOVE=1\nFDNAME=" + name.encode() not in heard:
+        heard = manager.recv(4096)
+    os.close(kept)
 
 
 # -------------------------------------------------------------------- reload
