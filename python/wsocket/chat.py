@@ -22,6 +22,7 @@ from typing import Any
 
 from .client import connect
 from .exceptions import WebSocketError
+from .parser import Parser
 
 NORMAL = (1000, 1001, 1005)
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wsocket connect",
         description="Send each line of standard input as a message, and print "
         "each message that comes as a line. At the end of the input, close the "

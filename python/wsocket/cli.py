@@ -26,6 +26,7 @@ from .config import UsageError
 from .loader import load, why_not_loaded
 from .master import Master
 from .notify import Notifier
+from .parser import Parser, mistaken
 from .processes import Processes
 from .run import serve
 from .server import Server
@@ -83,7 +84,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         sys.exit(control.main(words))
     parser = make_parser()
     try:
+        refuse_mistaken(words[:1])
         given = parse(parser, argv)
+        refuse_mistaken([given["app"] or ""])
         action = given.pop("action")
         if action is None:
             status = supervise(given, words)
@@ -117,6 +120,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         serve(server, spec or "a demo")
     except TimeoutError as exc:
         leave_stuck_handlers(exc)
+
+
+def refuse_mistaken(words: Sequence[str]) -> None:
+    for word in words:
+        why = mistaken(word, control.COMMANDS)
+        if why is not None:
+            raise UsageError(why)
 
 
 def load_or_exit(spec: str) -> Any:
@@ -192,7 +202,7 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wsocket",
         usage="wsocket [options] [module:app]\n"
         "       wsocket connect [options] URL\n"

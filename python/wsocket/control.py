@@ -9,7 +9,6 @@ Commands and answers are lines of text. The first word of an answer is ``ok`` or
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -22,6 +21,7 @@ from typing import Optional
 
 from . import config, pidfile
 from .config import UsageError
+from .parser import Parser
 
 COMMANDS = {
     "status": "print what runs, as JSON",
@@ -185,20 +185,25 @@ def answers(path: str) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Run ``wsocket reload`` and the like. Return the exit status: 0, or 1 if
     the supervisor says that it failed or cannot be reached."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wsocket",
         description="Talk to a running `wsocket --workers ...`.",
         epilog="; ".join("%s: %s" % item for item in COMMANDS.items()),
     )
     parser.add_argument("command", choices=sorted(COMMANDS))
-    parser.add_argument("change", nargs="?", choices=["+1", "-1"])
+    parser.add_argument(
+        "change", nargs="*", metavar="+1|-1", help="of workers"
+    )
     parser.add_argument("--control", metavar="PATH", help="its control socket")
     parser.add_argument("--pid-file", "--pid", metavar="FILE")
     parser.add_argument("--config", metavar="FILE", help="its options")
     given = vars(parser.parse_args(argv))
-    command, change = given.pop("command"), given.pop("change")
-    if (command == "workers") != (change is not None):
-        parser.error("workers takes +1 or -1, other commands nothing")
+    command, words = given.pop("command"), given.pop("change")
+    if command == "workers" and words not in (["+1"], ["-1"]):
+        parser.error("workers takes +1 or -1")
+    if command != "workers" and words:
+        parser.error("%s takes no word behind it" % command)
+    change = words[0] if words else None
     try:
         options, _ = config.gather(given, os.environ)
     except UsageError as exc:

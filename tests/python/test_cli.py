@@ -278,6 +278,40 @@ def test_mistakes_are_told_in_a_line(program, args, text):
     assert started.wait() == 2
     assert text in started.said
     assert "Traceback" not in started.said
+    assert started.said.replace("atexit ran\n", "").count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "args, text",
+    [
+        (["restart"], "restart is no command; near: reload"),
+        (["start", "--workers", "2"], "start is no command; wsocket module:app"),
+        (["quit"], "quit is no command; near: stop"),
+        (["restart", "now"], "restart is no command; near: reload"),
+        (["--control", "x", "restart"], "restart is no command; near: reload"),
+        (["relaod", "--pid-file", "x"], "relaod is no command; near: reload"),
+        (["--pid-file", "x", "reload"], "reload comes first: wsocket reload"),
+        (["workers"], "workers takes +1 or -1"),
+        (["workers", "4", "--pid-file", "x"], "workers takes +1 or -1"),
+        (["workers", "+2"], "workers takes +1 or -1"),
+        (["stop", "now"], "stop takes no word behind it"),
+        (["reload"], "give --control PATH or --pid-file FILE"),
+        (["reload", "--controll", "x"], "unrecognized arguments"),
+        (["connect"], "required: url"),
+    ],
+)
+def test_mistakes_with_a_command_are_told_in_a_line(program, args, text):
+    started = program(*args)
+    assert started.wait() == 2
+    assert text in started.said
+    assert started.said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["restart", "quit", "star"])
+def test_an_application_may_be_called_like_a_command(program, site, name):
+    (site / (name + ".py")).write_text(APP)
+    started = program(name, "--port", "0").wait_started()
+    assert ask(started, "/")[0] == 200
 
 
 def test_a_port_in_use_is_told_in_a_line(program, serve):
