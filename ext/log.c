@@ -294,8 +294,10 @@ static PyGetSetDef Log_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* Log an entry of our own. False: the server is gone. */
-static PyObject *log_own(LogObject *self, PyObject *text, bool warning)
+/* Log an entry of our own, or a text without a level. False: the server is
+ * gone. */
+static PyObject *log_own(LogObject *self, PyObject *text,
+                         const wsk_log_level *level)
 {
     PyObject *utf8;
 
@@ -306,8 +308,8 @@ static PyObject *log_own(LogObject *self, PyObject *text, bool warning)
     utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     if (utf8 == NULL)
         return NULL;
-    if (warning)
-        wsk_server_log(self->srv, WSK_LOG_WARNING, PyBytes_AS_STRING(utf8),
+    if (level != NULL)
+        wsk_server_log(self->srv, *level, PyBytes_AS_STRING(utf8),
                        (size_t)PyBytes_GET_SIZE(utf8));
     else
         wsk_server_log_text(self->srv, PyBytes_AS_STRING(utf8),
@@ -318,12 +320,21 @@ static PyObject *log_own(LogObject *self, PyObject *text, bool warning)
 
 static PyObject *Log_entry(PyObject *op, PyObject *text)
 {
-    return log_own(Log_CAST(op), text, false);
+    return log_own(Log_CAST(op), text, NULL);
 }
 
 static PyObject *Log_warn(PyObject *op, PyObject *text)
 {
-    return log_own(Log_CAST(op), text, true);
+    const wsk_log_level level = WSK_LOG_WARNING;
+
+    return log_own(Log_CAST(op), text, &level);
+}
+
+static PyObject *Log_info(PyObject *op, PyObject *text)
+{
+    const wsk_log_level level = WSK_LOG_INFO;
+
+    return log_own(Log_CAST(op), text, &level);
 }
 
 static void Log_dealloc(PyObject *op)
@@ -363,6 +374,7 @@ static PyMethodDef Log_methods[] = {
      "Log a str of several lines as one entry; False: the server is gone."},
     {"warn", Log_warn, METH_O,
      "Log a line as a warning, if log_level lets it; False as with entry()."},
+    {"info", Log_info, METH_O, "The same for what is no warning."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .config import UsageError
-from .log import _Formatter
+from .log import _Formatter, is_apart
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -21,6 +21,7 @@ class Lines:
     def __init__(self, options: Mapping[str, Any]) -> None:
         path = options.get("error_logfile")
         self._path = "stderr" if path in (None, "") else str(path)
+        self._is_ours = False  # to be closed
         level = options.get("log_level")
         self._least = LEVELS.index("info" if level is None else str(level))
         self._format = _Formatter()
@@ -28,15 +29,19 @@ class Lines:
         self._dropped = 0
         self.reopen()
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether it is another file than standard error."""
+        return is_apart(self._path)
+
     def reopen(self) -> None:
         """Open the file anew, after it has been moved."""
         known = {"stderr": 2, "-": 1, "none": None}
         if self._path in known:
             self._fd = known[self._path]
             return
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            fd = os.open(self._path, flags, 0o666)
+            fd = self._open()
         except OSError as exc:
             if self._fd is None:
                 raise UsageError(
@@ -46,8 +51,18 @@ class Lines:
         self.close()
         self._fd = fd
 
+    def _open(self) -> int:
+        """Open the file, or take an inherited descriptor, as the server does."""
+        self._is_ours = not self._path.startswith("fd:")
+        if self._is_ours:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            return os.open(self._path, flags | os.O_NOCTTY, 0o640)
+        fd = int(self._path[3:])
+        os.fstat(fd)
+        return fd
+
     def close(self) -> None:
-        if self._fd is not None and self._fd > 2:
+        if self._fd is not None and self._is_ours:
             os.close(self._fd)
             self._fd = None
 

@@ -293,6 +293,19 @@ def show(level: Any = None, path: Any = None) -> None:
     logger.setLevel((level or "info").upper())
 
 
+def is_apart(path: Any) -> bool:
+    """Return True if the option ``error_logfile`` names a log that is not
+    standard error: what is printed there is not in the log."""
+    if path in (None, "", "none", "stderr"):
+        return False
+    number = str(path)[3:] if str(path).startswith("fd:") else ""
+    file = 1 if path == "-" else int(number) if number.isdecimal() else path
+    try:
+        return not os.path.samestat(os.stat(file), os.fstat(2))
+    except OSError:
+        return True
+
+
 def _add(handler: logging.Handler) -> None:
     handler.setFormatter(_Formatter())
     handler.addFilter(_is_alone)

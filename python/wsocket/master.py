@@ -384,8 +384,13 @@ class Master:
             self._notifier.extend(action.seconds)
         if action.what == "ready" and not self._is_up:
             self._is_up = True
-            app, urls = self._deployment.now.app, self._deployment.urls()
-            announce(app, urls, action.text, self._deployment.metrics_url())
+            announce(
+                self._deployment.now.app,
+                self._deployment.urls(),
+                action.text,
+                self._deployment.metrics_url(),
+                self._deployment.now.lines,
+            )
         self._notifier.tell(action.what, action.text)
 
     def _do_refuse(self, action: plan.Refuse) -> None:

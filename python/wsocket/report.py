@@ -9,15 +9,20 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from . import _wsocket, plan
+from .lines import Lines
 
 EVENTS = "/sys/fs/cgroup/memory.events"
 
 
 def announce(
-    app: Optional[str], urls: list[str], state: str, metrics: Optional[str]
+    app: Optional[str],
+    urls: list[str],
+    state: str,
+    metrics: Optional[str],
+    lines: Lines,
 ) -> None:
-    """Print what serves, and where."""
-    line = (
+    """Print what serves, and where; log it, if the log is another file."""
+    told = [
         "wsocket %s serves %s on %s with %s, PID %d (kill -HUP %d reloads, "
         "Ctrl-C stops it)"
         % (
@@ -28,11 +33,13 @@ def announce(
             os.getpid(),
             os.getpid(),
         )
-    )
-    print(line, file=sys.stderr, flush=True)
+    ]
     if metrics is not None:
-        line = "wsocket answers /metrics at " + metrics
+        told.append("wsocket answers /metrics at " + metrics)
+    for line in told:
         print(line, file=sys.stderr, flush=True)
+        if lines.is_apart:
+            lines.write("info", line)
 
 
 def status(

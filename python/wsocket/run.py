@@ -157,7 +157,12 @@ def serve(server: Server, name: str) -> None:
     """
     manager = Manager(server)
 
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+        server._tell_log(line)
+
     def stop(number: int, again: bool) -> None:
+        server._tell_log("stop: %s" % signal.Signals(number).name)
         manager.stopping()
         server._stop_by_signal(number, again)
 
@@ -169,19 +174,13 @@ def serve(server: Server, name: str) -> None:
     ):
         server.start()
         what = "%s on %s" % (name, " and ".join(_places(server)))
-        print(
+        tell(
             "wsocket %s serves %s (Ctrl-C stops it)"
-            % (_wsocket.__version__, what),
-            file=sys.stderr,
-            flush=True,
+            % (_wsocket.__version__, what)
         )
         manager.ready(what)
         if server.metrics_url:
-            print(
-                "wsocket answers /metrics at " + server.metrics_url,
-                file=sys.stderr,
-                flush=True,
-            )
+            tell("wsocket answers /metrics at " + server.metrics_url)
         server.join()
 
 

@@ -75,6 +75,7 @@ class Server:
         self._graceful = options.get("graceful_timeout")
         self._stop_delay: Any = options.get("stop_delay")
         self._serves_on = False  # for stop_delay
+        self._error_log = options.get("error_logfile")
         kind = type(served)
         self._server._events_only = (
             issubclass(kind, WSocketApp)
@@ -205,6 +206,11 @@ class Server:
                 "wsocket: waiting for %s, at most %s s; %s ends it now"
                 % (waits, limit, again)
             )
+
+    def _tell_log(self, text: str) -> None:
+        """Log what is printed on standard error, if the log is another file."""
+        if log.is_apart(self._error_log):
+            self._server._environ["wsgi.errors"].info(text)
 
     def reopen_logs(
         self,

@@ -96,6 +96,34 @@ def test_it_says_where_it_serves_what(program):
     )
 
 
+def test_an_error_log_in_a_file_has_start_and_stop_as_well(program, site):
+    path = site / "error.log"
+    started = program(
+        "site_app:app", "--port", "0", "--metrics-bind", "127.0.0.1:0",
+        "--error-logfile", str(path),
+    ).wait_started()
+    ask(started, "/")
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    entry = "[%d] info: %%s\n" % started.process.pid
+    for line in started.said.splitlines()[:2]:
+        assert entry % line in path.read_text()
+    assert entry % "stop: SIGTERM" in path.read_text()
+
+
+@pytest.mark.parametrize("place", ["/dev/stderr", "-", "fd:2"])
+def test_an_error_log_beside_stderr_says_the_start_once(program, place):
+    started = program(
+        "-c", 'exec "$0" -m wsocket "$@" >&2', sys.executable,
+        "site_app:app", "--port", "0", "--error-logfile", place,
+        command=(), executable="/bin/sh",
+    )
+    started.wait_started()
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert (started.said + started.printed).count("serves site_app:app") == 1
+
+
 def test_without_an_application_it_serves_the_demo(program):
     started = program("--port", "0").wait_started()
     status, headers, page = ask(started)

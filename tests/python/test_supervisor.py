@@ -120,6 +120,44 @@ def test_a_port_in_use_is_told_before_any_worker_starts(site, serve):
     assert "in use" in started.said and "Traceback" not in started.said
 
 
+def test_an_error_log_in_a_file_has_the_start_as_well(either):
+    path = either.folder / "error.log"
+    either.up("--metrics-bind", "127.0.0.1:0", "--error-logfile", str(path))
+    either.wait_said("/metrics at")
+    for line in either.said.splitlines()[:2]:
+        assert "[%d] info: %s\n" % (either.pid, line) in path.read_text()
+
+
+def test_an_error_log_on_stderr_says_the_start_once(site):
+    site.up("--error-logfile", "/dev/stderr")
+    site.signal("SIGTERM")
+    assert site.program.wait() == 0
+    assert site.said.count("serves site_app:app") == 1
+
+
+def test_the_supervisor_logs_to_an_inherited_descriptor(either):
+    path = either.folder / "error.log"
+    with open(path, "a", encoding="utf-8") as file:
+        place = "fd:%d" % file.fileno()
+        either.program = either._program(
+            "--port", "0", "--workers", "2", "--error-logfile", place,
+            "site_app:app", pass_fds=[file.fileno()],
+        ).wait_started()
+    either.signal("SIGUSR1")
+    either.signal("SIGHUP")
+    either.eventually(lambda: "reload: done" in path.read_text())
+    either.signal("SIGTERM")
+    assert either.program.wait() == 0
+    assert "stop: 2 workers" in path.read_text()
+    assert not (either.folder / place).exists()
+
+
+def test_an_error_log_in_no_open_descriptor_is_refused(site):
+    site.start("--error-logfile", "fd:999")
+    assert site.program.wait() == 2
+    assert "error_logfile: fd:999: Bad file descriptor" in site.said
+
+
 def test_run_serves_several_processes_of_a_named_application(
     site, tmp_path, program
 ):
