@@ -25,13 +25,13 @@ from .deployment import Deployment, Read
 from .loader import import_module
 from .notify import Notifier
 from .pidfile import PidFile, give_back
+from .reasons import brief
 from .report import OutOfMemory, announce, status
 from .signals import Signals
 from .upgrade import Upgrade, inherited, taken_over
 
 # Commands of the control socket, and the signals that do the same.
 ORDERS = {
-    "reload": "SIGHUP",
     "stop": "SIGTERM",
     "upgrade": "SIGUSR2",
     "reopen": "SIGUSR1",
@@ -207,10 +207,15 @@ class Master:
         answered when it is done."""
         if command == "status":
             self._answer(command, json.dumps(self._report()))
-        elif command in ORDERS:
-            if command != "stop" or not self.plan.stopping:  # else it joins
-                self._on_signal(getattr(signal, ORDERS[command]))
-            if command not in ("reload", "stop", "upgrade"):
+            return
+        why_not = self.plan.why_not(command)
+        if why_not is not None:
+            self._answer(command, "failed: " + why_not)
+        elif command == "reload":
+            self._do(self.plan.reload(time.monotonic(), "wsocket reload"))
+        elif command != "stop" or not self.plan.stopping:  # else it joins
+            self._on_signal(getattr(signal, ORDERS[command]))
+            if command not in ("stop", "upgrade"):
                 self._answer(command, "ok: " + self.plan.state_text())
 
     def _answer(self, command: str, text: str) -> None:
@@ -264,7 +269,7 @@ class Master:
 
     def _fail_upgrade(self, why: str) -> None:
         self._say("error", "upgrade: FAILED; nothing has changed: %s" % why)
-        self._answer("upgrade", "failed: " + why.rpartition("\n")[2])
+        self._answer("upgrade", "failed: " + brief(why))
 
     def _upgrade_on(self) -> None:
         """Execute the new version once it is known to work, and no worker boots

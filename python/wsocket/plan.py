@@ -20,6 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional, Union
 
+from .reasons import brief
+
 STEP = 2.0  # seconds from TERM to ABRT, and from ABRT to KILL
 QUIT = 1.0  # seconds that an order to end at once may take
 LATE = 5.0  # seconds beyond its time before a draining worker is killed
@@ -29,6 +31,7 @@ GOOD_LIFE = 60.0  # seconds alive after which earlier crashes are forgotten
 WINDOW = 10.0  # seconds in which at most 2 N crashed workers are restarted
 APART = 10.0  # seconds between the starts of two successors of worn workers
 STALL = 1.0  # seconds of delay that are taken for a stop of this process
+LEAST = "one worker is the least"
 
 # Signals and the seconds after each, for a worker that must end.
 FROM_TERM = [("TERM", STEP), ("ABRT", STEP), ("KILL", None)]
@@ -191,6 +194,14 @@ class Roll:
     killed: int = 0
 
 
+class Failure(NamedTuple):
+    """Why the last reload has failed."""
+
+    what: str  # options; application: it says so itself; worker
+    why: str  # in a line
+    at: float
+
+
 class Plan:
     """The state machine; every public method but next_time() returns the
     actions to carry out, in order."""
@@ -206,7 +217,7 @@ class Plan:
         self.again = ""  # the cause of a reload that waits for this one
         self.stopping = ""  # "stop", "quit" or "failed"
         self.status = 0
-        self.code_is_bad = False
+        self.failure: Optional[Failure] = None  # of the last reload
         self.served = False  # at least one worker has been ready
         self.up = False  # readiness has been announced
         self._rand = rand
@@ -341,7 +352,7 @@ class Plan:
 
     def not_prepared(self, why: str, now: float) -> list[Action]:
         if self.roll is not None:
-            self._roll_failed(why, now)
+            self._roll_failed("options", why, now)
         return self._result(now)
 
     def stop(self, now: float, spread: bool = True) -> list[Action]:
@@ -393,7 +404,7 @@ class Plan:
         if self.stopping:
             return self._result(now)
         if len(self.slots) == 1:
-            self._log("warning", "one worker is the least")
+            self._log("warning", LEAST)
             return self._result(now)
         slot = self.slots.pop(len(self.slots))
         self._log("info", "%s from now on" % count(len(self.slots)))
@@ -432,6 +443,14 @@ class Plan:
                 times.append(self._next_grant)
         self._wake = min((t for t in times if t is not None), default=None)
         return self._wake
+
+    def why_not(self, command: str) -> Optional[str]:
+        """Return why a command would change nothing; None if it would."""
+        if self.stopping and command not in ("stop", "reopen"):
+            return "the server stops"
+        if command == "workers -1" and len(self.slots) == 1:
+            return LEAST
+        return None
 
     # --------------------------------------------------------------- upgrade
 
@@ -687,7 +706,8 @@ class Plan:
             text = "%s\n%s" % (text, worker.failure.rstrip("\n"))
         if self.roll is not None and worker is self.roll.canary:
             self.roll.canary = None
-            self._roll_failed(text, now)
+            what = "application" if worker.pid and worker.failure else "worker"
+            self._roll_failed(what, text, now)
             return
         booted = worker.served > 0
         if not booted and not self.served and not self.settings.patient:
@@ -822,7 +842,7 @@ class Plan:
 
     def _canary_is_ready(self, roll: Roll, now: float) -> None:
         self.generation += 1
-        self.code_is_bad = False
+        self.failure = None
         roll.phase, roll.canary = "roll", None
         self._settle_on(roll.settings or self.settings, now)
         roll.todo = [n for n in self.slots if n != 1]
@@ -846,17 +866,16 @@ class Plan:
             if worker.phase is Phase.SERVING and not worker.hung:
                 self._watch(worker, now)
 
-    def _roll_failed(self, why: str, now: float) -> None:
+    def _roll_failed(self, what: str, why: str, now: float) -> None:
         self.roll = None
-        self.code_is_bad = True
-        last = why.rstrip("\n").rpartition("\n")[2]
-        self._do(Discard(last))
+        self.failure = Failure(what, brief(why), now)
+        self._do(Discard(self.failure.why))
         self._log(
             "error",
             "reload: FAILED; generation %d serves on: %s"
             % (self.generation, why),
         )
-        self._notify("ready", "reload failed: %s" % last)
+        self._notify("ready", "reload failed: %s" % self.failure.why)
 
     # -------------------------------------------------------------- worn ones
 
@@ -866,7 +885,7 @@ class Plan:
             and self._retiring is None
             and self.roll is None
             and not self.stopping
-            and not self.code_is_bad
+            and self.failure is None
             and self.serving() == len(self.slots)
         )
 

@@ -58,7 +58,12 @@ def status(
         "generation": what.generation,
         "workers": len(what.slots),
         "serving": what.serving(),
-        "code_is_bad": what.code_is_bad,
+        "failed_reload": what.failure
+        and {
+            "what": what.failure.what,
+            "why": what.failure.why,
+            "seconds": round(now - what.failure.at, 1),
+        },
         "processes": [
             {
                 "slot": w.slot,

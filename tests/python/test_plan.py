@@ -272,10 +272,19 @@ def test_a_failed_reload_changes_nothing():
     world.fail(world.ids(generation=2)[0], "Traceback\nSyntaxError: bad")
     assert len(world.ids(generation=1, is_serving=True)) == 4
     assert not any(process.drains for process in world.living.values())
-    assert world.plan.generation == 1 and world.plan.code_is_bad
+    assert world.plan.generation == 1
+    assert world.plan.failure[:2] == ("application", "SyntaxError: bad")
     assert world.noted("ready")[-1] == "reload failed: SyntaxError: bad"
     assert plan.Discard("SyntaxError: bad") in world.actions
     assert len(world.started) == 5
+
+
+def test_a_reload_that_never_gets_ready_is_no_fault_of_a_traceback():
+    world = up(boot_timeout=5.0)
+    world.reload()
+    world.advance(20)
+    assert world.plan.failure.what == "worker"
+    assert "was not ready after boot_timeout" in world.plan.failure.why
 
 
 def test_a_reload_whose_configuration_is_bad_starts_nobody():
@@ -283,6 +292,7 @@ def test_a_reload_whose_configuration_is_bad_starts_nobody():
     world.bad_config = True
     world.reload()
     assert len(world.started) == 4 and world.said("no such file")
+    assert world.plan.failure[:2] == ("options", "no such file")
     world.bad_config = False
     world.reload()
     world.boot_all()
@@ -389,7 +399,7 @@ def test_hup_while_the_first_worker_boots_begins_anew():
     assert second != first
     world.boot_all()
     world.finish()
-    assert world.plan.generation == 2 and not world.plan.code_is_bad
+    assert world.plan.generation == 2 and world.plan.failure is None
 
 
 def test_hup_while_workers_are_replaced_is_remembered():
@@ -635,7 +645,7 @@ def test_no_worn_worker_is_replaced_during_a_reload_or_by_bad_code():
     world.reload()
     world.boot_all()
     world.finish()
-    assert world.plan.generation == 2 and not world.plan.code_is_bad
+    assert world.plan.generation == 2 and world.plan.failure is None
 
 
 def test_a_worn_worker_serves_on_if_its_successor_fails():

@@ -184,7 +184,7 @@ class Supervised(RuleBasedStateMachine):
 
     @invariant()
     def a_failed_reload_keeps_the_generation(self):
-        if self.world is not None and self.world.plan.code_is_bad:
+        if self.world is not None and self.world.plan.failure:
             committed = sum(
                 isinstance(action, plan.Commit) for action in self.world.actions
             )

@@ -1,6 +1,7 @@
 """The small parts of the supervisor, each by itself."""
 
 import fcntl
+import json
 import os
 import socket
 import sys
@@ -9,7 +10,7 @@ import threading
 import pytest
 from conftest import PATIENCE
 
-from wsocket import config
+from wsocket import config, reasons
 from wsocket.channel import Channel
 from wsocket.lines import Lines
 from wsocket.notify import Notifier
@@ -247,3 +248,47 @@ def test_a_traceback_is_shown_as_text_of_a_page():
     (page,) = broken("<script>1 < 2")({}, lambda *args: begun.append(args))
     assert b"&lt;script&gt;1 &lt; 2" in page
     assert begun[0][0].startswith("500")
+
+
+# ------------------------------------------------------------------ reasons
+
+OWN = """worker 1 (PID 9) ended with status 3
+Traceback (most recent call last):
+  File "/srv/shop/site.py", line 3, in <module>
+    import shop
+  File "/srv/shop/shop.py", line 14, in <module>
+    json.loads("x")
+"""
+
+
+@pytest.mark.parametrize(
+    "text, brief",
+    [
+        ("error: module site has no ap", "error: module site has no ap"),
+        (OWN + "ValueError: bad", "ValueError: bad (/srv/shop/shop.py, line 14)"),
+        (
+            OWN + '  File "%s", line 99, in loads\n    raise\nValueError: bad\n'
+            % json.__file__,
+            "ValueError: bad (/srv/shop/shop.py, line 14)",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 2\n'
+            "    1 +\n       ^\nSyntaxError: invalid syntax",
+            "SyntaxError: invalid syntax (a.py, line 2)",
+        ),
+        (
+            OWN + "KeyError: 1\n\nDuring handling of the above exception, another "
+            "exception occurred:\n\nTraceback (most recent call last):\n"
+            '  File "b.py", line 7, in f\n    x\nRuntimeError: y',
+            "RuntimeError: y (b.py, line 7)",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "%s", line 99, in loads\n'
+            "    raise\nValueError: bad\n" % json.__file__,
+            "ValueError: bad (%s, line 99)" % json.__file__,
+        ),
+        ("", ""),
+    ],
+)
+def test_a_reason_in_a_line_names_the_place_in_the_application(text, brief):
+    assert reasons.brief(text) == brief

@@ -25,10 +25,15 @@ def test_commands_reach_the_supervisor_by_its_control_socket(site, tmp_path):
     assert sorted(p["pid"] for p in report["processes"]) == sorted(site.workers())
     done = command("reload", "--control", path)
     assert done.returncode == 0 and "generation 2" in done.stdout
-    site.write("1 / 0\n")
+    assert "reload (wsocket reload)" in site.said and "SIGHUP)" not in site.said
+    assert json.loads(status(path))["failed_reload"] is None
+    site.write("\n1 / 0\n")
     done = command("reload", "--control", path)
     assert done.returncode == 1
-    assert "ZeroDivisionError: division by zero" in done.stderr
+    why = "ZeroDivisionError: division by zero (%s/site_app.py, line 2)" % tmp_path
+    assert done.stderr == "failed: %s\n" % why
+    failed = json.loads(status(path))["failed_reload"]
+    assert (failed["what"], failed["why"]) == ("application", why)
     assert command("workers", "+1", "--control", path).returncode == 0
     site.write(APP)
     assert command("stop", "--control", path).returncode == 0
@@ -36,6 +41,42 @@ def test_commands_reach_the_supervisor_by_its_control_socket(site, tmp_path):
     assert not os.path.exists(path)
     done = command("status", "--control", path)
     assert done.returncode == 1 and "no server runs" in done.stderr
+
+
+def status(path):
+    return command("status", "--control", path).stdout
+
+
+def test_a_bad_option_at_a_reload_is_told_as_such(site, tmp_path):
+    path, config = str(tmp_path / "control"), tmp_path / "w.toml"
+    os.chmod(tmp_path, 0o700)
+    config.write_text("[wsocket]\nthreads = 4\n")
+    site.up("--control", path, "--config", str(config))
+    config.write_text("[wsocket]\nthreads = 'many'\n")
+    done = command("reload", "--control", path)
+    assert done.returncode == 1 and "line 2" in done.stderr
+    failed = json.loads(status(path))["failed_reload"]
+    assert failed["what"] == "options" and failed["why"] in done.stderr
+    config.unlink()
+    assert "No such file" in command("reload", "--control", path).stderr
+
+
+def test_an_order_that_changes_nothing_is_an_error(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path, workers="1")
+    done = command("workers", "-1", "--control", path)
+    assert done.returncode == 1
+    assert done.stderr == "failed: one worker is the least\n"
+    with Raw(site.program.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n")
+        time.sleep(0.2)  # until the worker has it
+        site.signal("SIGTERM")
+        site.wait_said("stop: 1 worker")
+        for order in ("reload",), ("upgrade",), ("workers", "+1"):
+            done = command(*order, "--control", path)
+            assert done.returncode == 1
+            assert done.stderr == "failed: the server stops\n"
 
 
 def test_a_second_stop_by_the_control_socket_waits_with_the_first(site, tmp_path):
