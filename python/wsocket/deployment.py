@@ -56,7 +56,7 @@ class Deployment:
         """Let the next configuration hold; addresses that it does not have stay
         until settle()."""
         if self._next is not None:
-            self.now.lines.close()
+            self._next.lines.follow(self.now.lines)
             self.now, self._next = self._next, None
 
     def discard(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
+import sys
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -26,8 +28,16 @@ class Lines:
         self._least = LEVELS.index("info" if level is None else str(level))
         self._format = _Formatter()
         self._fd: Optional[int] = None
-        self._dropped = 0
+        self._dropped = 0  # since the last entry
+        self.lost = 0  # in all
         self.reopen()
+
+    def follow(self, before: Lines) -> None:
+        """Go on instead of the lines of an earlier configuration."""
+        self.lost = before.lost
+        if self._path == before._path:
+            self._dropped = before._dropped
+        before.close()
 
     @property
     def is_apart(self) -> bool:
@@ -83,7 +93,16 @@ class Lines:
                 if not poll.poll(0):
                     raise BlockingIOError
                 os.write(self._fd, data[start : start + select.PIPE_BUF])
-        except OSError:
+        except OSError as exc:
+            if not self._dropped and self.is_apart:
+                self._tell(exc.strerror or "nobody reads it")
             self._dropped += 1
+            self.lost += 1
         else:
             self._dropped = 0
+
+    def _tell(self, why: str) -> None:
+        """Say on standard error that the log cannot be written."""
+        text = "wsocket: the log %s cannot be written: %s" % (self._path, why)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(text, file=sys.stderr, flush=True)

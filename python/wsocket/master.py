@@ -224,8 +224,8 @@ class Master:
 
     def _report(self) -> dict[str, Any]:
         app, urls = self._deployment.now.app, self._deployment.urls()
-        counts = self._children.connections
-        return status(app, urls, self.plan, counts, time.monotonic())
+        counts, lost = self._children.connections, self._deployment.now.lines.lost
+        return status(app, urls, self.plan, counts, lost, time.monotonic())
 
     def _call_hook(self, id: int, pid: int, status: int) -> None:
         gone = self.plan.workers.get(id)

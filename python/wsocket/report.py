@@ -47,9 +47,11 @@ def status(
     urls: list[str],
     what: plan.Plan,
     connections: Callable[[int], int],
+    lost: int,
     now: float,
 ) -> dict[str, Any]:
-    """What `wsocket status` prints; connections() takes the id of a worker."""
+    """What `wsocket status` prints; connections() takes the id of a worker, and
+    ``lost`` entries of the supervisor are not in its log."""
     return {
         "version": _wsocket.__version__,
         "pid": os.getpid(),
@@ -64,6 +66,7 @@ def status(
             "why": what.failure.why,
             "seconds": round(now - what.failure.at, 1),
         },
+        "log_entries_dropped": lost,
         "processes": [
             {
                 "slot": w.slot,

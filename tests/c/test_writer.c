@@ -455,6 +455,70 @@ TEST(lines_that_a_device_does_not_take_are_counted)
     close(fd);
 }
 
+/* Let standard error be `fd`, or as it was. */
+static void redirect_stderr(int fd)
+{
+    static int before = -1;
+
+    if (before < 0)
+        before = dup(STDERR_FILENO);
+    dup2(fd >= 0 ? fd : before, STDERR_FILENO);
+}
+
+/* Log lines to a device that takes none, while stderr is `fd`. */
+static void log_to_full(int fd, int lines)
+{
+    int full = open("/dev/full", O_WRONLY);
+    struct wsk__log *log = wsk__log_new(full);
+
+    redirect_stderr(fd);
+    for (int i = 0; i < lines; i++) {
+        wsk__log_line(log, "line", 4);
+        wsk__log_flush(log, 60000);
+    }
+    redirect_stderr(-1);
+    wsk__log_free(log, 5000);
+    close(full);
+}
+
+TEST(a_log_that_cannot_be_written_is_told_on_stderr_once)
+{
+    char got[200] = {0};
+    int fds[2];
+
+    if (access("/dev/full", W_OK) != 0)
+        return;
+    EXPECT(pipe(fds) == 0);
+    log_to_full(fds[1], 5);
+    EXPECT(fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0);
+    EXPECT(read(fds[0], got, sizeof(got) - 1) > 0);
+    EXPECT(strstr(got, strerror(ENOSPC)) != NULL);
+#ifdef __linux__
+    EXPECT(strstr(got, "/dev/full") != NULL);
+#endif
+    EXPECT(strchr(got, '\n') == got + strlen(got) - 1); /* one line */
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST(a_log_that_cannot_be_written_waits_for_no_room_on_stderr)
+{
+    char most[4096];
+    int fds[2], null;
+
+    EXPECT(pipe(fds) == 0 && fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
+    memset(most, 'x', sizeof(most));
+    while (write(fds[1], most, sizeof(most)) > 0)
+        continue;
+    EXPECT(fcntl(fds[1], F_SETFL, 0) == 0);
+    log_to_full(fds[1], 1); /* and does not hang */
+    null = open("/dev/null", O_RDONLY);
+    log_to_full(null, 1); /* nor where it cannot be written */
+    close(null);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ----------------------------------------------------------- one reader --- */
 
 TEST(a_worker_has_its_number_in_the_line)

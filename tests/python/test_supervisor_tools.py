@@ -61,6 +61,19 @@ def test_a_bad_option_at_a_reload_is_told_as_such(site, tmp_path):
     assert "No such file" in command("reload", "--control", path).stderr
 
 
+def test_logs_that_cannot_be_written_are_told_on_stderr_once(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path, "--error-logfile", "/dev/full")
+    command("reload", "--control", path)
+    command("reload", "--control", path)
+    assert json.loads(status(path))["log_entries_dropped"] > 8
+    site.signal("SIGTERM")
+    assert site.program.wait() == 0
+    told = "wsocket: the log /dev/full cannot be written: No space left"
+    assert site.said.count(told) == 1
+
+
 def test_an_order_that_changes_nothing_is_an_error(site, tmp_path):
     path = str(tmp_path / "control")
     os.chmod(tmp_path, 0o700)

@@ -31,6 +31,7 @@ struct wsk__log {
     size_t failed; /* lines that could not be written, and no line says so */
     int why;       /* errno of the last of them */
     bool torn;     /* the file ends within a line that will not go on */
+    bool told;     /* stderr knows of the failure that lasts */
 
     pthread_t writer;
     pthread_mutex_t lock;
@@ -182,6 +183,40 @@ static size_t write_lines(struct wsk__log *log, const uint8_t *data, size_t len)
     return write_file(log, data, len);
 }
 
+/* Return true if both are the same file, or one is not open. */
+static bool is_same(int a, int b)
+{
+    struct stat one, other;
+
+    return fstat(a, &one) != 0 || fstat(b, &other) != 0 ||
+           (one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+}
+
+/* Say on standard error, unless that is the log or takes nothing now, that
+ * lines cannot be written: no log may be left that could say so. */
+static void tell_stderr(struct wsk__log *log)
+{
+    char link[32], path[160], line[320];
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    ssize_t n;
+    int len;
+
+    if (log->told || flags < 0 || (flags & O_ACCMODE) == O_RDONLY ||
+        is_same(log->fd, STDERR_FILENO))
+        return;
+    log->told = true;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", log->fd);
+    n = readlink(link, path, sizeof(path) - 1);
+    path[n > 0 ? n : 0] = '\0';
+    len = snprintf(line, sizeof(line),
+                   "wsocket: the log %s cannot be written: %s; lines are "
+                   "dropped and counted\n",
+                   path, strerror(log->why));
+    if (wsk__stream_wait_once(STDERR_FILENO, WSK__WRITE, 0) > 0 &&
+        write(STDERR_FILENO, line, (size_t)len) < 0)
+        return; /* nobody is left to tell */
+}
+
 /* Write a batch; count what could not be written. */
 static void write_batch(struct wsk__log *log, const uint8_t *data, size_t len)
 {
@@ -192,6 +227,7 @@ static void write_batch(struct wsk__log *log, const uint8_t *data, size_t len)
     log->why = errno;
     log->failed += count_lines(data + done, len - done);
     atomic_fetch_add(&log->n_lost, count_lines(data + done, len - done));
+    tell_stderr(log);
 }
 
 /* Say how many lines were dropped. False: that cannot be written either. */
@@ -209,8 +245,10 @@ static bool tell_dropped(struct wsk__log *log, size_t n, const char *why)
 /* Say which lines of earlier batches were dropped because a disk is full. */
 static void tell_failed(struct wsk__log *log)
 {
-    if (log->failed > 0 && tell_dropped(log, log->failed, strerror(log->why)))
+    if (log->failed > 0 && tell_dropped(log, log->failed, strerror(log->why))) {
         log->failed = 0;
+        log->told = false;
+    }
 }
 
 /* Say how many lines found no room while a batch was being written. */
