@@ -234,12 +234,12 @@ TEST(what_several_tables_have_is_added_up)
     uint64_t now = wsk__now_ns();
 
     memset(&metrics, 0, sizeof(metrics));
-    wsk__count_answer(&metrics, 200, now, 5, true);
-    wsk__count_answer(&metrics, 200, now, 5, false);
-    wsk__count_late_answer(&metrics, 404, now, 2, true);
-    wsk__count_late_answer(&metrics, 200, now, 2, false);
+    wsk__count_answer(&metrics, 200, now, now + 9, 5, true);
+    wsk__count_answer(&metrics, 200, now, now + 9, 5, false);
+    wsk__count_late_answer(&metrics, 404, 9, 2, true);
+    wsk__count_late_answer(&metrics, 200, 9, 2, false);
     wsk__count_refusal(&metrics, 400);
-    wsk__count_answer(&metrics, 1, now, 1, false); /* is none */
+    wsk__count_answer(&metrics, 1, now, now + 9, 1, false); /* is none */
     wsk__count_refusal(&metrics, 999);
     wsk__observe_any(&metrics.any[WSK__N_HTTP_QUEUE], wsk__bounds_short, 2e6);
     wsk__add(&metrics.ws[3][WSK__N_WS_OPENS - WSK__N_WS], 2);
@@ -254,6 +254,7 @@ TEST(what_several_tables_have_is_added_up)
     EXPECT(counters[WSK__N_HTTP_BYTES + 1] == 15);
     EXPECT(counters[WSK__N_HTTP_QUEUE] == 2);
     EXPECT(counters[WSK__N_HTTP_QUEUE + 2] == 1);
+    EXPECT(counters[WSK__N_HTTP_DURATION + WSK__HISTOGRAM - 1] == 5 * 9);
 }
 
 TEST(a_request_begins_where_the_one_before_it_in_that_turn_has_ended)
@@ -264,8 +265,8 @@ TEST(a_request_begins_where_the_one_before_it_in_that_turn_has_ended)
     memset(&metrics, 0, sizeof(metrics));
     first = wsk__metrics_now(&metrics, 1);
     EXPECT(first != 0 && wsk__metrics_now(&metrics, 1) == first);
-    wsk__count_answer(&metrics, 200, first, 0, false);
-    EXPECT(wsk__metrics_now(&metrics, 1) > first);
+    wsk__count_answer(&metrics, 200, first, first + 7, 0, false);
+    EXPECT(wsk__metrics_now(&metrics, 1) == first + 7);
     first = wsk__metrics_now(&metrics, 1);
     EXPECT(wsk__metrics_now(&metrics, 2) > first);
 }

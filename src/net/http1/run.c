@@ -292,16 +292,18 @@ static enum called queue_call(struct wsk__thread *th, struct wsk__conn *conn,
 static void count_answer(struct wsk__thread *th, uint64_t head_ns,
                          wsk__leads leads, bool called)
 {
+    uint64_t now_ns = wsk__now_ns(); /* first: few values outlive the call */
     struct wsk__metrics *metrics = th->dispatch->metrics;
     const wsk_request *req = &wsk__http1_of(th)->req;
 
     if (req->status == 0 || req->conn->admin) /* 0: the client is gone */
         return;
     if (leads)
-        wsk__count_answer(metrics, req->status, head_ns, req->sent, called);
+        wsk__count_answer(metrics, req->status, head_ns, now_ns, req->sent,
+                          called);
     else
-        wsk__count_late_answer(metrics, req->status, head_ns, req->sent,
-                               called);
+        wsk__count_late_answer(metrics, req->status, now_ns - head_ns,
+                               req->sent, called);
 }
 
 /* Call the handler of a request here, or queue the call. */

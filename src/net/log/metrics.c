@@ -30,13 +30,12 @@ void wsk__count_unusual_answer(struct wsk__metrics *metrics, int status,
 }
 
 void wsk__count_late_answer(struct wsk__metrics *metrics, int status,
-                            uint64_t head_ns, uint64_t sent, bool called)
+                            uint64_t ns, uint64_t sent, bool called)
 {
     wsk__number *any = metrics->any;
 
     wsk__add_any(&any[wsk__code_place(status)], 1);
-    wsk__observe_any(&any[WSK__N_HTTP_DURATION], wsk__bounds_short,
-                     wsk__now_ns() - head_ns);
+    wsk__observe_any(&any[WSK__N_HTTP_DURATION], wsk__bounds_short, ns);
     wsk__add_any(&any[WSK__N_HTTP_BYTES + 1], sent);
     if (called)
         wsk__add_any(&any[WSK__N_HTTP_QUEUE], 1);

@@ -179,17 +179,17 @@ static inline uint64_t wsk__metrics_now(struct wsk__metrics *metrics,
 void wsk__count_unusual_answer(struct wsk__metrics *metrics, int status,
                                uint64_t ns, bool called);
 
-/* Count an answer, with the bytes of its body, to a request whose head was
- * complete then. `called`: by a handler of the application, which was called at
- * once. Leader.
+/* Count an answer of now, with the bytes of its body, to a request whose head
+ * was complete then. `called`: by a handler of the application, which was
+ * called at once. Leader.
  */
 static inline void wsk__count_answer(struct wsk__metrics *metrics, int status,
-                                     uint64_t head_ns, uint64_t sent,
-                                     bool called)
+                                     uint64_t head_ns, uint64_t now_ns,
+                                     uint64_t sent, bool called)
 {
-    uint64_t now = wsk__now_ns(), ns = now - head_ns;
+    uint64_t ns = now_ns - head_ns;
 
-    metrics->now_ns = now;
+    metrics->now_ns = now_ns;
     wsk__add(&metrics->sent, sent);
     wsk__add(&metrics->ns, ns);
     if (status == 200 && called && ns <= wsk__bounds_short[0])
@@ -200,7 +200,7 @@ static inline void wsk__count_answer(struct wsk__metrics *metrics, int status,
 
 /* The same on a thread that does not lead. */
 void wsk__count_late_answer(struct wsk__metrics *metrics, int status,
-                            uint64_t head_ns, uint64_t sent, bool called);
+                            uint64_t ns, uint64_t sent, bool called);
 
 /* Count a refusal of the server's own. Any thread. */
 void wsk__count_refusal(struct wsk__metrics *metrics, int status);

@@ -214,7 +214,7 @@ static void tell_stderr(struct wsk__log *log)
                    path, strerror(log->why));
     if (wsk__stream_wait_once(STDERR_FILENO, WSK__WRITE, 0) > 0 &&
         write(STDERR_FILENO, line, (size_t)len) < 0)
-        return; /* nobody is left to tell */
+        return; /* this log and stderr have both failed */
 }
 
 /* Write a batch; count what could not be written. */

@@ -3,10 +3,19 @@
 #define WSK_NET_OS_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 uint64_t wsk__now_ms(void); /* monotonic, coarse: a few ns, up to 4 ms late */
-uint64_t wsk__now_ns(void); /* monotonic, exact */
 int64_t wsk__wall_s(void);  /* wall clock, since 1970 */
+
+/* Monotonic, exact. */
+static inline uint64_t wsk__now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
 
 /* Return the moment within the last 49 days whose lower half is `low`. */
 static inline uint64_t wsk__recent_ms(uint32_t low)
