@@ -31,14 +31,15 @@ ARROWS = {
     "src/base": {"src/base", PUBLIC},
     "src/http": {"src/http", "src/base", PUBLIC},
     "src/ws": {"src/ws", "src/base", PUBLIC},
-    "src/net": {"src/net", "src/app", "src/http", "src/ws", "src/base",
-                PUBLIC},
+    "src/tls": {"src/tls", "src/base", PUBLIC},
+    "src/net": {"src/net", "src/app", "src/http", "src/ws", "src/tls",
+                "src/base", PUBLIC},
     "src/app": {"src/app", "src/net", "src/http", "src/base", PUBLIC},
     "ext": {"ext", PUBLIC},
     "examples/c": {PUBLIC},
     "tests/c": {"tests/c", "src/net", "src/app", "src/http", "src/ws",
-                "src/base", PUBLIC},
-    "fuzz": {"fuzz", "src/http", "src/ws", "src/base", PUBLIC},
+                "src/tls", "src/base", PUBLIC},
+    "fuzz": {"fuzz", "src/http", "src/ws", "src/tls", "src/base", PUBLIC},
     "bench": {"src/http", PUBLIC},
 }
 PURE = {"assert.h", "limits.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
@@ -48,6 +49,9 @@ SYSTEM = {  # rooms that may see only these headers of the system
     "src/base": PURE,
     "src/http": PURE,
     "src/ws": PURE | {"stdatomic.h", "zlib.h"},
+    "src/tls": PURE | {"stdatomic.h", "openssl/bio.h", "openssl/err.h",
+                       "openssl/ssl.h", "openssl/x509.h",
+                       "openssl/x509v3.h"},
 }
 NET = "src/net"
 SOCKETS = {"src/net/os"}  # descriptors of connections, and who waits for them

@@ -86,9 +86,9 @@ void wsk__tls_free(struct wsk__tls *tls);
  * A server picks the first of them that the client offers; offers it others
  * only, the handshake fails with no_application_protocol. Without names, or
  * without an offer, none is picked. A client offers all. The names are
- * borrowed while the engine lives.
+ * borrowed while the engine lives. False: memory is out.
  */
-void wsk__tls_speak(struct wsk__tls *tls, const wsk_str *names, size_t n);
+bool wsk__tls_speak(struct wsk__tls *tls, const wsk_str *names, size_t n);
 
 /*
  * Say whom a client wants to reach, before the first wsk__tls_shake(): a DNS

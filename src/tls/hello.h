@@ -3,6 +3,7 @@
 #ifndef WSK_TLS_HELLO_H
 #define WSK_TLS_HELLO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@ enum wsk__tls_hello_is {
 struct wsk__tls_hello {
     size_t at;   /* octets up to the first record that is not yet whole */
     size_t have; /* octets of the handshake message in the records before */
-    size_t want; /* its length; 0 while its head is not whole */
+    size_t want; /* its length, of which the first `have` octets tell */
 };
 
 /*
