@@ -384,12 +384,25 @@ static void begin(struct wsk__tls *tls, wsk_str *ct,
     ERR_clear_error();
 }
 
+/* Return the error that says most: the last one, which names the alert, if it
+ * is one of TLS. Else it only says which part of OpenSSL has failed, and the
+ * first one why. */
+static unsigned long find_error(void)
+{
+    unsigned long last = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(last);
+    bool says = ERR_GET_LIB(last) == ERR_LIB_SSL && reason >= 100 &&
+                reason < 2 * SSL_AD_REASON_OFFSET;
+
+    return says ? last : ERR_peek_error();
+}
+
 /* The connection has failed, unless it already had. */
 static void fail(struct wsk__tls *tls, const char *otherwise)
 {
     if (tls->state == FAILED)
         return;
-    tls->error = ERR_peek_error(); /* the first one: the cause of the others */
+    tls->error = find_error();
     if (tls->error == 0)
         fail_because(tls, otherwise);
     tls->state = FAILED;
