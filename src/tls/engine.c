@@ -409,9 +409,15 @@ static void fail(struct wsk__tls *tls, const char *otherwise)
     ERR_clear_error();
 }
 
-/* The meaning of a call of OpenSSL that read and did not succeed. */
+/* The meaning of a call of OpenSSL that has not read what it wanted. A failure
+ * of the BIO counts even if OpenSSL goes on: it does after a warning that could
+ * not be sent. */
 static enum wsk__tls_got no_success(struct wsk__tls *tls, int result)
 {
+    if (tls->why != NULL) {
+        fail(tls, tls->why);
+        return WSK__TLS_BAD;
+    }
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return WSK__TLS_NONE;
@@ -458,7 +464,7 @@ enum wsk__tls_got wsk__tls_shake(struct wsk__tls *tls, wsk_str *ct,
         return WSK__TLS_BAD;
     begin(tls, ct, out, false);
     result = SSL_do_handshake(tls->ssl);
-    if (result == 1)
+    if (result == 1 && tls->why == NULL)
         got = WSK__TLS_DONE;
     else if (no_success(tls, result) == WSK__TLS_NONE)
         got = WSK__TLS_MORE;

@@ -101,7 +101,7 @@ bool wsk__tls_reach(struct wsk__tls *tls, const char *name, bool check);
 /*
  * Go on with the handshake: DONE, MORE, BAD. A client begins with an empty
  * span. `ct` is read up to the end of the handshake: what follows stays in it,
- * for wsk__tls_feed(). Whatever the result, bytes may be left. A call computes
+ * for wsk__tls_feed(). With any result bytes may be left. A call computes
  * up to 5 ms. BAD stays.
  */
 enum wsk__tls_got wsk__tls_shake(struct wsk__tls *tls, wsk_str *ct,

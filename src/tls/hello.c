@@ -65,7 +65,7 @@ enum wsk__tls_hello_is wsk__tls_hello_whole(struct wsk__tls_hello *hello,
                    there < record ? there : record))
             return WSK__TLS_HELLO_BAD;
         /* The engine reads whole records only, so the last one has to be
-         * there, whatever stands in it behind the message. */
+         * there with all that stands in it behind the message. */
         if (there < record)
             break;
         part.at += RECORD_HEAD + record;

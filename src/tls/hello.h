@@ -25,13 +25,13 @@ enum wsk__tls_hello_is {
 struct wsk__tls_hello {
     size_t at;   /* octets up to the first record that is not yet whole */
     size_t have; /* octets of the handshake message in the records before */
-    size_t want; /* its length, of which the first `have` octets tell */
+    size_t want; /* length of the message, as far as its head was read */
 };
 
 /*
  * Look at the octets of a connection from its first one on: `len` grows from
  * call to call, the octets seen before stand unchanged (they may have moved).
- * All calls together take linear time, whatever the records and segments. The
+ * All calls together take linear time for any records and segments. The
  * answer is WHOLE or BAD after at most WSK__TLS_HELLO_RAW octets; what stands
  * behind a whole hello does not count.
  */

@@ -110,6 +110,14 @@ static inline void trust(SSL_CTX *ctx, const struct identity *id)
 
 static struct identity server_id, client_id;
 
+__attribute__((destructor)) static inline void free_identities(void)
+{
+    EVP_PKEY_free(server_id.key);
+    EVP_PKEY_free(client_id.key);
+    X509_free(server_id.certificate);
+    X509_free(client_id.certificate);
+}
+
 /* Contexts of an engine and of the other side. */
 static inline SSL_CTX *server_context(void)
 {
