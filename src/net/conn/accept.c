@@ -197,7 +197,7 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
         wsk__listens_at(fd, &ends.local); /* this end of the connection */
     conn->source.ops = &wsk__conn_source;
     conn->conns = conns;
-    conn->fd = fd;
+    conn->stream = (struct wsk__stream){.fd = fd};
     conn->want = WSK__READ;
     conn->admin = listener->admin;
     conn->since_ms = wsk__now_ms();
@@ -232,7 +232,7 @@ void wsk__accept_welcome(struct wsk__conns *conns, int fd,
 
     if (conn == NULL || !conn_init(conn, conns, fd, peer, listener)) {
         wsk__free(conn);
-        wsk__stream_close(fd);
+        wsk__stream_close(&(struct wsk__stream){.fd = fd});
         return;
     }
     wsk__conns_add(conn);

@@ -30,7 +30,7 @@ static wsk__leads on_posted(struct wsk__thread *th, struct wsk__source *source,
     (void)what;
     handed->fd = -1;
     if (handed->conns->draining)
-        wsk__stream_close(fd);
+        wsk__stream_close(&(struct wsk__stream){.fd = fd});
     else
         wsk__accept_welcome(handed->conns, fd, &handed->peer, &UNKNOWN);
     return true;
@@ -43,7 +43,7 @@ static void drop(struct wsk__source *source)
     if (atomic_fetch_sub(&source->refs, 1) != 1)
         return;
     if (handed->fd >= 0) /* the loop has ended */
-        wsk__stream_close(handed->fd);
+        wsk__stream_close(&(struct wsk__stream){.fd = handed->fd});
     wsk__free(handed);
 }
 

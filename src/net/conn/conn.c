@@ -27,14 +27,15 @@ void wsk__watch(struct wsk__conn *conn, unsigned want)
     struct wsk__loop *loop = conn->conns->loop;
 
     wsk__assert_leads(wsk__self);
-    if (conn->fd < 0)
+    if (conn->stream.fd < 0)
         return;
     if (loop->edge) /* no other change needs a system call */
         want = want & WSK__BY_ITSELF ? 0 : WSK__READ;
     want &= ~(unsigned)WSK__BY_ITSELF;
     if (want == conn->want)
         return;
-    wsk__poller_want(loop->poller, conn->fd, conn, conn->want, want, false);
+    wsk__poller_want(loop->poller, conn->stream.fd, conn, conn->want, want,
+                     false);
     conn->want = (uint8_t)want;
 }
 
@@ -74,8 +75,7 @@ void wsk__conn_unref(struct wsk__conn *conn)
 {
     if (atomic_fetch_sub(&conn->source.refs, 1) != 1)
         return;
-    if (conn->fd >= 0)
-        wsk__stream_close(conn->fd);
+    wsk__stream_close(&conn->stream);
     conn->conns->protocol->release(conn);
     wsk__life_drop(conn->conns->life);
     wsk__free(conn);
@@ -91,14 +91,13 @@ static void close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     wsk__assert_conn_locked(conn);
     conn->phase = WSK__DEAD;
     conn->eof = true;
-    if (conn->fd < 0)
+    if (conn->stream.fd < 0)
         return;
     if (used || conn->detached) /* the handler's duplicate would keep it open */
-        wsk__stream_shut(conn->fd);
+        wsk__stream_shut(&conn->stream);
     if (used)
         return;
-    wsk__stream_close(conn->fd);
-    conn->fd = -1;
+    wsk__stream_close(&conn->stream);
 }
 
 void wsk__conn_close(struct wsk__conn *conn)
@@ -109,7 +108,7 @@ void wsk__conn_close(struct wsk__conn *conn)
     if (conn->phase == WSK__DEAD)
         return;
     wsk__conn_lock(conn);
-    wsk__poller_remove(conns->loop->poller, conn->fd);
+    wsk__poller_remove(conns->loop->poller, conn->stream.fd);
     close_locked(conn);
     wsk__conn_unlock(conn);
     wsk__loop_clear_timer(conns->loop, &conn->source);
@@ -165,7 +164,7 @@ static void discard(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__conn_post(conn, WSK__POST_LOOK);
             return;
         }
-        n = wsk__stream_recv(conn->fd, th->rx, WSK__RX_SIZE);
+        n = wsk__stream_recv(&conn->stream, th->rx, WSK__RX_SIZE);
         if (n < 0 && wsk__stream_is_full()) {
             wsk__watch(conn, WSK__READ);
             wsk__rearm(conn);
@@ -185,7 +184,7 @@ void wsk__conn_linger(struct wsk__conn *conn)
     wsk__assert_leads(wsk__self);
     if (!wsk__conn_is_open(conn))
         return;
-    if (!wsk__stream_end(conn->fd)) {
+    if (!wsk__stream_end(&conn->stream)) {
         wsk__conn_close(conn);
         return;
     }

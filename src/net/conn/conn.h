@@ -8,6 +8,7 @@
 #include "net/loop/source.h"
 #include "net/loop/timer.h"
 #include "net/os/locks.h"
+#include "net/os/stream.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -44,14 +45,14 @@ struct wsk__conn {
     /* leader */
     struct wsk__conn *prev, *next; /* in conns->resting or conns->parted */
     uint8_t want;
-    bool busy;     /* a handler owns the state, or the call is queued */
-    bool parted;   /* in conns->parted */
-    bool hup_seen; /* the poller saw an end */
+    bool busy;        /* a handler owns the state, or the call is queued */
+    bool hup_seen;    /* the poller saw an end */
+    bool parted : 1;  /* in conns->parted */
+    bool silent : 1;  /* no byte has come; counted in conns->n_silent */
+    bool to_head : 1; /* request_timeout: the request is a HEAD */
     atomic_uchar answered_by; /* request_timeout: an enum wsk__answered_by; any
                                  thread */
-    bool silent;              /* no byte has come; counted in conns->n_silent */
     bool admin;               /* fixed: it came by metrics_bind */
-    uint32_t call_ms; /* when the call began or was queued; wsk__recent_ms() */
 
     bool detached;    /* wsk__conn_lock(): the handler has a descriptor of its
                          own */
@@ -59,9 +60,15 @@ struct wsk__conn {
                        */
 
     /* leader */
-    bool to_head;       /* request_timeout: the request is a HEAD */
+    uint32_t call_ms; /* when the call began or was queued; wsk__recent_ms() */
     uint32_t listed_ms; /* when it was made the newest of its list; wraps */
     uint32_t lingered;  /* bytes thrown away */
+
+    /* owner */
+    uint8_t phase; /* an enum wsk__phase; changes under wsk__conn_lock() */
+    bool eof;      /* the peer's end was read */
+    bool drained;  /* nothing to read before the next event */
+    bool hup;      /* an end is near: read until it shows */
 
     struct wsk__call call; /* of the open request, or of the WebSocket */
 
@@ -70,14 +77,10 @@ struct wsk__conn {
         struct wsk__opening *opening; /* before its protocol is spoken */
         struct wsk__exchange *h;
     };
-    struct wsk__served *ws; /* NULL until the 101 has left */
-    uint64_t since_ms;      /* last progress in the present phase; the last
-                               byte from a WebSocket's peer */
-    int fd;
-    uint8_t phase; /* an enum wsk__phase; changes under wsk__conn_lock() */
-    bool eof;      /* the peer's end was read */
-    bool drained;  /* nothing to read before the next event */
-    bool hup;      /* an end is near: read until it shows */
+    struct wsk__served *ws;    /* NULL until the 101 has left */
+    uint64_t since_ms;         /* last progress in the present phase; the last
+                                  byte from a WebSocket's peer */
+    struct wsk__stream stream; /* the connection's bytes */
 };
 
 /* A lock that many WebSockets share. A thread holds it for a feed, a send or a

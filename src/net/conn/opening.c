@@ -55,7 +55,7 @@ static wsk__leads complete(struct wsk__thread *th, struct wsk__conn *conn)
 /* Read once. False: nothing has come, or the connection has closed. */
 static bool receive(struct wsk__thread *th, struct wsk__conn *conn)
 {
-    ssize_t n = wsk__stream_recv(conn->fd, th->rx, WSK__RX_SIZE);
+    ssize_t n = wsk__stream_recv(&conn->stream, th->rx, WSK__RX_SIZE);
 
     if (n > 0 && wsk__buf_put(&conn->opening->in, th->rx, (size_t)n)) {
         conn->since_ms = wsk__now_ms();
@@ -117,7 +117,7 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
 {
     if (!may_leave(conn))
         wsk__limit_hit(conn->conns->logs, WSK__LIMIT_PROXY);
-    else if (wsk__stream_peek(conn->fd)) /* the poller has not told yet */
+    else if (wsk__stream_peek(&conn->stream)) /* the poller has not told yet */
         return take_header(th, conn);
     wsk__conn_close(conn);
     return true;
@@ -134,7 +134,8 @@ static uint64_t due_ms(struct wsk__conn *conn)
 
 static bool is_idle(const struct wsk__conn *conn)
 {
-    return wsk__buf_len(&conn->opening->in) == 0 && !wsk__stream_peek(conn->fd);
+    return wsk__buf_len(&conn->opening->in) == 0 &&
+           !wsk__stream_peek(&conn->stream);
 }
 
 static const struct wsk__protocol_ops OPENING = {

@@ -73,7 +73,7 @@ static wsk_status wait_for_body(wsk_request *req)
     wsk__arrival_resume(conn);
     wsk__call_park(req->thread);
     came = wsk__stream_wait(
-        conn->fd, WSK__READ,
+        &conn->stream, WSK__READ,
         wsk__min_rate_due_ms(&h->arrival, req->cfg->body_rate));
     wsk__call_unpark(req->thread);
     if (!came) {
@@ -106,7 +106,8 @@ static bool is_followed(const struct wsk__conn *conn)
     const struct wsk__exchange *h = conn->h;
 
     return h->body.done && wsk__drain_spares_pipelines(conn->conns) &&
-           (wsk__buf_len(&h->in) > h->in_fed || wsk__stream_peek(conn->fd));
+           (wsk__buf_len(&h->in) > h->in_fed ||
+            wsk__stream_peek(&conn->stream));
 }
 
 static wsk_status start_answer(wsk_request *req, int status, const char *reason,
@@ -134,7 +135,7 @@ static wsk_status write_beside(wsk_request *req, const uint8_t *data,
 
     if (!wsk__may_answer(conn, WSK__BY_HANDLER))
         return WSK_E_CLOSED;
-    sent = wsk__stream_sendv(conn->fd, pieces, 2, false);
+    sent = wsk__stream_sendv(&conn->stream, pieces, 2, false);
     if (sent < 0 && !wsk__stream_is_full())
         return WSK_E_CLOSED;
     if (sent < 0)
@@ -274,7 +275,7 @@ static wsk_status drain_answer(wsk_request *req)
         if (wsk__http_owed(conn) <= LOW_WATER)
             return WSK_OK;
         due = wsk__min_rate_due_ms(&conn->h->departure, req->cfg->write_rate);
-        if (!wsk__stream_wait(conn->fd, WSK__WRITE, due) &&
+        if (!wsk__stream_wait(&conn->stream, WSK__WRITE, due) &&
             wsk__stall_is_too_long(conn))
             return WSK_E_CLOSED;
     }
@@ -348,8 +349,8 @@ static wsk_status upgrade(wsk_request *req, const char *protocol,
 /* Let the application's reads find an end. Its last words still leave. */
 static void end_input_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
-    if (conn->fd >= 0)
-        wsk__stream_end_input(conn->fd);
+    if (conn->stream.fd >= 0)
+        wsk__stream_end_input(&conn->stream);
 }
 
 static wsk_status detach(wsk_request *req, int *fd, const uint8_t **data,
@@ -358,7 +359,7 @@ static wsk_status detach(wsk_request *req, int *fd, const uint8_t **data,
     struct wsk__conn *conn = req->conn;
     const struct wsk__exchange *h = conn->h;
 
-    *fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
+    *fd = fcntl(conn->stream.fd, F_DUPFD_CLOEXEC, 0);
     if (*fd < 0)
         return WSK_E_SYS;
     wsk__http_let_block(conn);
@@ -399,18 +400,18 @@ static void answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
     wsk__date_refresh(&wsk__http1_of(th)->date);
     wsk__reply_refusal(&out, &refusal);
     if (wsk__buf_len(&out) > 0 &&
-        wsk__stream_send(conn->fd, wsk__buf_data(&out), wsk__buf_len(&out),
+        wsk__stream_send(&conn->stream, wsk__buf_data(&out), wsk__buf_len(&out),
                          false) < 0)
-        wsk__stream_end_input(conn->fd);
+        wsk__stream_end_input(&conn->stream);
     wsk__buf_free(&out);
-    wsk__stream_end(conn->fd);
+    wsk__stream_end(&conn->stream);
 }
 
 static void timed_out(struct wsk__thread *th, struct wsk__conn *conn,
                       bool begun)
 {
     if (begun)
-        wsk__stream_shut(conn->fd);
+        wsk__stream_shut(&conn->stream);
     else
         answer_503(th, conn);
 }

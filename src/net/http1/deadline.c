@@ -50,7 +50,7 @@ void wsk__arrival_resume(struct wsk__conn *conn)
 
 static uint64_t backlog(const struct wsk__conn *conn)
 {
-    return wsk__http_owed(conn) + wsk__stream_backlog(conn->fd);
+    return wsk__http_owed(conn) + wsk__stream_backlog(&conn->stream);
 }
 
 void wsk__stall_begin(struct wsk__conn *conn)

@@ -191,7 +191,7 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk__conn *conn)
         return WSK__FEED_ENDED;
     if (conn->drained)
         return WSK__FEED_MORE;
-    n = wsk__stream_recv(conn->fd, th->rx, WSK__RX_SIZE);
+    n = wsk__stream_recv(&conn->stream, th->rx, WSK__RX_SIZE);
     if (n < 0 && wsk__stream_is_full())
         return WSK__FEED_MORE;
     if (n <= 0) {

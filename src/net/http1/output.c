@@ -71,7 +71,7 @@ static enum wsk__io flush_queue(struct wsk__conn *conn, bool more)
     const uint8_t *data;
 
     while ((data = wsk_http_out_buf(&conn->h->http, &len)) != NULL) {
-        ssize_t n = wsk__stream_send(conn->fd, data, len, more);
+        ssize_t n = wsk__stream_send(&conn->stream, data, len, more);
 
         if (n < 0 && wsk__stream_is_full())
             return WSK__IO_WAIT;
@@ -104,17 +104,17 @@ static ssize_t send_file(struct wsk__conn *conn,
                          const struct wsk__segment *file, size_t n)
 {
     if (conn->conns->site->plain_files)
-        return wsk__stream_copyfile(conn->fd, file->fd, file->offset, n);
+        return wsk__stream_copyfile(&conn->stream, file->fd, file->offset, n);
     if (!conn->h->nonblocking)
-        wsk__stream_block(conn->fd, false);
+        wsk__stream_block(&conn->stream, false);
     conn->h->nonblocking = true;
-    return wsk__stream_sendfile(conn->fd, file->fd, file->offset, n);
+    return wsk__stream_sendfile(&conn->stream, file->fd, file->offset, n);
 }
 
 void wsk__http_let_block(struct wsk__conn *conn)
 {
     if (conn->h->nonblocking)
-        wsk__stream_block(conn->fd, true);
+        wsk__stream_block(&conn->stream, true);
     conn->h->nonblocking = false;
 }
 
@@ -122,7 +122,7 @@ void wsk__http_let_block(struct wsk__conn *conn)
 static enum wsk__io cut(struct wsk__conn *conn, const struct wsk__segment *file)
 {
     if (file->ends_by_close)
-        wsk__stream_reset(conn->fd);
+        wsk__stream_reset(&conn->stream);
     wsk__logf(conn->conns->logs, WSK_LOG_WARNING,
               "a file ended before all of it was sent that was "
               "announced: the answer is cut");
@@ -196,7 +196,7 @@ static ssize_t send_memory(const struct wsk__conn *conn)
     }
     if (at == NULL)
         pieces[n++] = (wsk_str){queue, behind};
-    return wsk__stream_sendv(conn->fd, pieces, n, at != NULL);
+    return wsk__stream_sendv(&conn->stream, pieces, n, at != NULL);
 }
 
 /* Note that `n` bytes of the queue and of lent memory have left. */
@@ -243,7 +243,7 @@ static enum wsk__io flush_segments(struct wsk__conn *conn)
      * read: a thousand of them exhaust what it has for TCP. */
     if (h->segments.owed > UNSENT && !h->limits_unsent) {
         h->limits_unsent = true;
-        wsk__stream_limit_unsent(conn->fd, UNSENT);
+        wsk__stream_limit_unsent(&conn->stream, UNSENT);
     }
     while (h->segments.first != NULL) {
         const struct wsk__segment *first = h->segments.first;

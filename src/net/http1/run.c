@@ -76,7 +76,7 @@ wsk__leads wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__rearm(conn);
     } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
         refuse(th, conn, 408);
-    } else if (wsk__stream_peek(conn->fd)) {
+    } else if (wsk__stream_peek(&conn->stream)) {
         /* A request has come of which the poller has not told yet. */
         wsk__conn_expect_input(conn);
         return wsk__http_run(th, conn);
@@ -350,7 +350,7 @@ static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
 static bool input_is_left(const struct wsk__conn *conn)
 {
     return conn->h->failed || wsk__buf_len(&conn->h->in) > 0 ||
-           wsk__stream_peek(conn->fd);
+           wsk__stream_peek(&conn->stream);
 }
 
 /* Close: everything has been sent. Unread input would turn a plain close into a
@@ -358,7 +358,7 @@ static bool input_is_left(const struct wsk__conn *conn)
 static void finish_connection(struct wsk__conn *conn)
 {
     if (conn->h->reset) /* only this shows the client that its answer is cut */
-        wsk__stream_reset(conn->fd);
+        wsk__stream_reset(&conn->stream);
     if (!conn->h->reset && !conn->eof && input_is_left(conn)) {
         wsk__conn_linger(conn);
         return;
@@ -366,7 +366,7 @@ static void finish_connection(struct wsk__conn *conn)
     /* Input that comes until close() makes that a reset, which forgets what
      * MSG_MORE holds back. The half-close sends it first. */
     if (!conn->h->reset && !conn->eof)
-        wsk__stream_end(conn->fd);
+        wsk__stream_end(&conn->stream);
     wsk__conn_close(conn);
 }
 

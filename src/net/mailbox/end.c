@@ -92,7 +92,7 @@ void wsk__ws_shut_locked(struct wsk__conn *conn)
 {
     wsk__assert_conn_locked(conn);
     if (!conn->ws->shut && conn->ws->pins > 0) {
-        wsk__stream_end_input(conn->fd);
+        wsk__stream_end_input(&conn->stream);
         conn->ws->shut = true;
     }
 }

@@ -387,7 +387,7 @@ static size_t receive_locked(struct wsk__thread *th,
         wsk__ws_owed_locked(conn) > conn->conns->cfg->ws_send_limit)
         return 0;
     room = wsk__long_message_room_locked(conn, &size);
-    n = wsk__stream_recv(conn->fd, room != NULL ? room : th->rx, size);
+    n = wsk__stream_recv(&conn->stream, room != NULL ? room : th->rx, size);
     if (n < 0 && wsk__stream_is_full()) {
         conn->drained = true;
         return 0;

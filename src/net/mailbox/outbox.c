@@ -33,9 +33,9 @@ static enum wsk__io flush_buf_locked(struct wsk__conn *conn,
     while (*sent < len) {
         ssize_t n;
 
-        if (conn->fd < 0)
+        if (conn->stream.fd < 0)
             return WSK__IO_GONE;
-        n = wsk__stream_send(conn->fd, data + *sent, len - *sent, false);
+        n = wsk__stream_send(&conn->stream, data + *sent, len - *sent, false);
         if (n < 0 && wsk__stream_is_full()) {
             wsk__ws_stall_begin_locked(conn);
             return WSK__IO_WAIT;

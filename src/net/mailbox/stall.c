@@ -30,7 +30,7 @@ void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
     if (ws->stalled)
         return;
     ws->stalled = true;
-    ws->unread = wsk__stream_backlog(conn->fd);
+    ws->unread = wsk__stream_backlog(&conn->stream);
     ws->sent_ms = (uint32_t)wsk__now_ms();
     /* The leader must know the deadline, unless it looks before that anyway. */
     if (cfg->ws_ping_interval_ms == 0 ||
@@ -51,7 +51,8 @@ uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn,
 static void look_at_kernel_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
-    uint32_t left = ws->stalled ? wsk__stream_backlog(conn->fd) : UINT32_MAX;
+    uint32_t left = ws->stalled ? wsk__stream_backlog(&conn->stream)
+                                : UINT32_MAX;
 
     if (left >= ws->unread)
         return;

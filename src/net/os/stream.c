@@ -25,7 +25,8 @@
 
 enum { COPY = 64 << 10 }; /* bytes of a file in one wsk__stream_copyfile() */
 
-ssize_t wsk__stream_sendv(int fd, const wsk_str *pieces, size_t n, bool more)
+ssize_t wsk__stream_sendv(const struct wsk__stream *s, const wsk_str *pieces,
+                          size_t n, bool more)
 {
     struct iovec iov[WSK__STREAM_PIECES];
     struct msghdr msg = {.msg_iov = iov};
@@ -39,13 +40,14 @@ ssize_t wsk__stream_sendv(int fd, const wsk_str *pieces, size_t n, bool more)
     if (msg.msg_iovlen == 0)
         return 0;
     do
-        sent = sendmsg(fd, &msg,
+        sent = sendmsg(s->fd, &msg,
                        MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     while (sent < 0 && errno == EINTR);
     return sent;
 }
 
-ssize_t wsk__stream_copyfile(int fd, int file, uint64_t offset, size_t n)
+ssize_t wsk__stream_copyfile(const struct wsk__stream *s, int file,
+                             uint64_t offset, size_t n)
 {
     char data[COPY];
     ssize_t got = pread(file, data, n < COPY ? n : COPY, (off_t)offset);
@@ -54,13 +56,14 @@ ssize_t wsk__stream_copyfile(int fd, int file, uint64_t offset, size_t n)
         errno = got < 0 ? EIO : 0;
         return got;
     }
-    return wsk__stream_send(fd, data, (size_t)got, false);
+    return wsk__stream_send(s, data, (size_t)got, false);
 }
 
 #if defined(__linux__)
 /* Block SIGPIPE around the call, because sendfile() knows no MSG_NOSIGNAL, and
  * take the signal back if the call has raised it. */
-ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
+ssize_t wsk__stream_sendfile(const struct wsk__stream *s, int file,
+                             uint64_t offset, size_t n)
 {
     static const struct timespec NOW;
     off_t at = (off_t)offset;
@@ -72,7 +75,7 @@ ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, &old);
     do
-        sent = sendfile(fd, file, &at, n);
+        sent = sendfile(s->fd, file, &at, n);
     while (sent < 0 && errno == EINTR);
     saved = errno;
     /* A call that had sent something before raises SIGPIPE, too. */
@@ -81,20 +84,21 @@ ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
         sigtimedwait(&pipe, NULL, &NOW);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (sent < 0 && (saved == EINVAL || saved == ENOSYS))
-        return wsk__stream_copyfile(fd, file, offset, n);
+        return wsk__stream_copyfile(s, file, offset, n);
     errno = saved;
     return sent;
 }
 #else
-ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n)
+ssize_t wsk__stream_sendfile(const struct wsk__stream *s, int file,
+                             uint64_t offset, size_t n)
 {
-    return wsk__stream_copyfile(fd, file, offset, n);
+    return wsk__stream_copyfile(s, file, offset, n);
 }
 #endif
 
-void wsk__stream_block(int fd, bool blocks)
+void wsk__stream_block(const struct wsk__stream *s, bool blocks)
 {
-    fcntl(fd, F_SETFL, blocks ? 0 : O_NONBLOCK);
+    fcntl(s->fd, F_SETFL, blocks ? 0 : O_NONBLOCK);
 }
 
 int wsk__stream_wait_once(int fd, unsigned what, int ms)
@@ -106,62 +110,63 @@ int wsk__stream_wait_once(int fd, unsigned what, int ms)
     return poll(&p, 1, ms);
 }
 
-bool wsk__stream_wait(int fd, unsigned what, uint64_t until_ms)
+bool wsk__stream_wait(const struct wsk__stream *s, unsigned what,
+                      uint64_t until_ms)
 {
     for (;;) {
         uint64_t now = wsk__now_ms();
         uint64_t left = now < until_ms ? until_ms - now : 0;
         int n =
-            wsk__stream_wait_once(fd, what, left < INT_MAX ? (int)left : -1);
+            wsk__stream_wait_once(s->fd, what, left < INT_MAX ? (int)left : -1);
 
         if (n >= 0 || errno != EINTR)
             return n > 0;
     }
 }
 
-bool wsk__stream_has_ended(int fd)
+bool wsk__stream_has_ended(const struct wsk__stream *s)
 {
 #if defined(POLLRDHUP)
-    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    struct pollfd p = {.fd = s->fd, .events = POLLRDHUP};
 
     return poll(&p, 1, 0) > 0;
 #else
     char one;
-    ssize_t n = recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = recv(s->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT);
 
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 #endif
 }
 
-uint32_t wsk__stream_backlog(int fd)
+uint32_t wsk__stream_backlog(const struct wsk__stream *s)
 {
     int held = 0;
 
 #if defined(SIOCOUTQ)
-    if (ioctl(fd, SIOCOUTQ, &held) != 0 || held < 0)
+    if (ioctl(s->fd, SIOCOUTQ, &held) != 0 || held < 0)
         held = 0;
 #elif defined(FIONWRITE)
-    if (ioctl(fd, FIONWRITE, &held) != 0 || held < 0)
+    if (ioctl(s->fd, FIONWRITE, &held) != 0 || held < 0)
         held = 0;
 #else
-    (void)fd; /* this system does not tell */
+    (void)s; /* this system does not tell */
 #endif
     return (uint32_t)held;
 }
 
-void wsk__stream_limit_unsent(int fd, int most)
+void wsk__stream_limit_unsent(const struct wsk__stream *s, int most)
 {
 #if defined(TCP_NOTSENT_LOWAT)
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
+    setsockopt(s->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
 #else
-    (void)fd;
+    (void)s;
     (void)most;
 #endif
 }
 
-void wsk__stream_reset(int fd)
+void wsk__stream_reset(const struct wsk__stream *s)
 {
     static const struct linger RESET = {.l_onoff = 1};
 
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+    setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
 }

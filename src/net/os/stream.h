@@ -17,8 +17,16 @@
 #define MSG_MORE 0
 #endif
 
+struct wsk__stream_tls;
+
 /* Most pieces of one wsk__stream_sendv(). */
 enum { WSK__STREAM_PIECES = 20 };
+
+/* The descriptor of a connection, and the TLS on it. */
+struct wsk__stream {
+    int fd;                      /* -1: closed */
+    struct wsk__stream_tls *tls; /* NULL: the bytes are plain */
+};
 
 /* Result of sending. */
 enum wsk__io {
@@ -35,103 +43,112 @@ static inline bool wsk__stream_is_full(void)
 }
 
 /* Read the bytes that have come, at most `cap`. 0: the peer's end. */
-static inline ssize_t wsk__stream_recv(int fd, void *data, size_t cap)
+static inline ssize_t wsk__stream_recv(const struct wsk__stream *s, void *data,
+                                       size_t cap)
 {
     ssize_t n;
 
     do
-        n = recv(fd, data, cap, MSG_DONTWAIT);
+        n = recv(s->fd, data, cap, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     return n;
 }
 
 /* Wait for bytes and read them; returns -1 with EINTR after a signal. No lock
  * may be held. */
-static inline ssize_t wsk__stream_await(int fd, void *data, size_t cap)
+static inline ssize_t wsk__stream_await(const struct wsk__stream *s, void *data,
+                                        size_t cap)
 {
-    return recv(fd, data, cap, 0);
+    return recv(s->fd, data, cap, 0);
 }
 
 /* Send as much as the kernel takes; `more`: other bytes follow at once. */
-static inline ssize_t wsk__stream_send(int fd, const void *data, size_t len,
-                                       bool more)
+static inline ssize_t wsk__stream_send(const struct wsk__stream *s,
+                                       const void *data, size_t len, bool more)
 {
     ssize_t n;
 
     do
-        n = send(fd, data, len,
+        n = send(s->fd, data, len,
                  MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     while (n < 0 && errno == EINTR);
     return n;
 }
 
 /* The same of n pieces, at most WSK__STREAM_PIECES, in one call. */
-ssize_t wsk__stream_sendv(int fd, const wsk_str *pieces, size_t n, bool more);
+ssize_t wsk__stream_sendv(const struct wsk__stream *s, const wsk_str *pieces,
+                          size_t n, bool more);
 
-/* Send `n` bytes of a file from `offset` on; `fd` must not block, see
+/* Send `n` bytes of a file from `offset` on; the descriptor must not block, see
  * wsk__stream_block(). 0: the file ends there; -1 with EIO: it cannot be read.
  */
-ssize_t wsk__stream_sendfile(int fd, int file, uint64_t offset, size_t n);
+ssize_t wsk__stream_sendfile(const struct wsk__stream *s, int file,
+                             uint64_t offset, size_t n);
 
 /* The same through a buffer, for files that sendfile() refuses. May send less
  * than the kernel would take. */
-ssize_t wsk__stream_copyfile(int fd, int file, uint64_t offset, size_t n);
+ssize_t wsk__stream_copyfile(const struct wsk__stream *s, int file,
+                             uint64_t offset, size_t n);
 
 /* Let the descriptor itself block in send() and recv(), or not. */
-void wsk__stream_block(int fd, bool blocks);
+void wsk__stream_block(const struct wsk__stream *s, bool blocks);
 
-/* Wait until `fd` is ready for `what` (WSK__READ, WSK__WRITE), or has failed;
- * false if it is not by until_ms of wsk__now_ms(). */
-bool wsk__stream_wait(int fd, unsigned what, uint64_t until_ms);
+/* Wait until the stream is ready for `what` (WSK__READ, WSK__WRITE), or has
+ * failed; false if it is not by until_ms of wsk__now_ms(). */
+bool wsk__stream_wait(const struct wsk__stream *s, unsigned what,
+                      uint64_t until_ms);
 
-/* The same for at most `ms`, and only until a signal: poll()'s result. */
+/* The same of any descriptor for at most `ms`, and only until a signal:
+ * poll()'s result. */
 int wsk__stream_wait_once(int fd, unsigned what, int ms);
 
 /* Return true if a read would find bytes. */
-static inline bool wsk__stream_peek(int fd)
+static inline bool wsk__stream_peek(const struct wsk__stream *s)
 {
     char one;
 
-    return recv(fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return recv(s->fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* Return true if the peer's end has come: behind unread bytes, too, where the
  * system tells that. Any thread. */
-bool wsk__stream_has_ended(int fd);
+bool wsk__stream_has_ended(const struct wsk__stream *s);
 
 /* Return the bytes that the peer has not acknowledged. Those in the kernel
  * count, because it reports room only when a third of its buffer is free, which
  * a slow but honest reader may not reach for minutes. */
-uint32_t wsk__stream_backlog(int fd);
+uint32_t wsk__stream_backlog(const struct wsk__stream *s);
 
 /* Let the kernel hold at most `most` bytes beyond the peer's window. */
-void wsk__stream_limit_unsent(int fd, int most);
+void wsk__stream_limit_unsent(const struct wsk__stream *s, int most);
 
 /* Half-close: no more is sent. False: the connection is gone. */
-static inline bool wsk__stream_end(int fd)
+static inline bool wsk__stream_end(const struct wsk__stream *s)
 {
-    return shutdown(fd, SHUT_WR) == 0;
+    return shutdown(s->fd, SHUT_WR) == 0;
 }
 
 /* Let reads find an end. */
-static inline void wsk__stream_end_input(int fd)
+static inline void wsk__stream_end_input(const struct wsk__stream *s)
 {
-    shutdown(fd, SHUT_RD);
+    shutdown(s->fd, SHUT_RD);
 }
 
 /* End both directions: threads that wait on the descriptor wake. */
-static inline void wsk__stream_shut(int fd)
+static inline void wsk__stream_shut(const struct wsk__stream *s)
 {
-    shutdown(fd, SHUT_RDWR);
+    shutdown(s->fd, SHUT_RDWR);
 }
 
 /* Let the close be a reset, which tells the peer that something is missing. */
-void wsk__stream_reset(int fd);
+void wsk__stream_reset(const struct wsk__stream *s);
 
-/* Close the descriptor. */
-static inline void wsk__stream_close(int fd)
+/* Close the descriptor, unless it is closed. */
+static inline void wsk__stream_close(struct wsk__stream *s)
 {
-    close(fd);
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
 }
 
 #endif

@@ -93,7 +93,7 @@ bool wsk_request_is_gone(const wsk_request *req)
     if (ws != NULL)
         return wsk_conn_closed(ws, NULL);
     return atomic_load(&conn->gone) || wsk__is_overdue(conn) ||
-           wsk__stream_has_ended(conn->fd);
+           wsk__stream_has_ended(&conn->stream);
 }
 
 /* ------------------------------------------------------------- the body --- */

@@ -99,7 +99,7 @@ static void force(wsk_server *srv)
     for (struct wsk__conn *c = srv->conns.resting.oldest; c != NULL; c = next) {
         next = c->next;
         if (!wsk__leader_may_work(c))
-            wsk__stream_shut(c->fd);
+            wsk__stream_shut(&c->stream);
         else
             wsk__conn_ops(c)->end(c);
     }

@@ -47,7 +47,7 @@ struct wsk__thread *wsk__handler_thread(const struct wsk__conn *conn)
 static int wait_own(const struct wsk__conn *conn, uint64_t until_ms,
                     enum wait wait)
 {
-    int fd = wait == WAIT_MEMORY ? -1 : conn->fd;
+    int fd = wait == WAIT_MEMORY ? -1 : conn->stream.fd;
     unsigned what = wait == WAIT_BACKLOG ? WSK__WRITE : WSK__READ;
     uint64_t now = wsk__now_ms();
     uint64_t left = until_ms > now ? until_ms - now : 0;
@@ -75,8 +75,8 @@ static ssize_t read_own(struct wsk__conn *conn, uint8_t *rx, size_t size,
             return -1;
         }
     }
-    n = blocks ? wsk__stream_await(conn->fd, rx, size)
-               : wsk__stream_recv(conn->fd, rx, size);
+    n = blocks ? wsk__stream_await(&conn->stream, rx, size)
+               : wsk__stream_recv(&conn->stream, rx, size);
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         return 0; /* a reset is an end */
     return n;
@@ -133,8 +133,7 @@ void wsk__ws_unpin_locked(struct wsk__conn *conn)
 {
     wsk__assert_conn_locked(conn);
     if (--conn->ws->pins == 0 && conn->ws->close_due) {
-        wsk__stream_close(conn->fd);
-        conn->fd = -1;
+        wsk__stream_close(&conn->stream);
     }
 }
 
@@ -176,7 +175,8 @@ static void end_wanting_locked(struct wsk__served *ws, wsk_status st,
         wsk__ws_take_whole_again(&ws->engine);
 }
 
-/* Look without waiting. WSK_E_AGAIN: conn->fd is this thread's to read from. */
+/* Look without waiting. WSK_E_AGAIN: conn->stream.fd is this thread's to read
+ * from. */
 static wsk_status begin_receive(struct wsk__conn *conn, bool pieces,
                                 uint8_t *lend, wsk_message *msg)
 {
@@ -188,7 +188,7 @@ static wsk_status begin_receive(struct wsk__conn *conn, bool pieces,
         if (wsk__ws_fetch_locked(conn, lend, msg))
             st = WSK_OK;
         else
-            st = ws->ended || conn->fd < 0 ? WSK_E_CLOSED : WSK_E_AGAIN;
+            st = ws->ended || conn->stream.fd < 0 ? WSK_E_CLOSED : WSK_E_AGAIN;
         wsk__ws_flush_locked(conn); /* the pongs */
         if (st == WSK_E_AGAIN) {
             ws->receiving = true;

@@ -131,7 +131,9 @@ static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
 
     if (st != WSK_OK)
         return st;
-    done = conn->fd < 0 ? -1 : wsk__stream_sendv(conn->fd, pieces, 2, false);
+    done = conn->stream.fd < 0
+               ? -1
+               : wsk__stream_sendv(&conn->stream, pieces, 2, false);
     if (done > 0) {
         sent = (size_t)done;
         wsk__ws_sent_locked(conn->ws);
@@ -264,7 +266,7 @@ static wsk_status await_queue(struct wsk__conn *conn, uint64_t ms)
 
     wsk__conn_lock(conn);
     st = look_at_queue_locked(conn);
-    fd = conn->fd;
+    fd = conn->stream.fd;
     conn->ws->pins = (uint16_t)(conn->ws->pins + (st == WSK_E_AGAIN));
     wsk__conn_unlock(conn);
     if (st != WSK_E_AGAIN)
