@@ -1090,6 +1090,28 @@ WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 WSK_API const char *wsk_request_scheme(const wsk_request *req);
 WSK_API const char *wsk_request_prefix(const wsk_request *req);
 
+/** What TLS says of a connection. */
+typedef struct wsk_tls_info {
+    const char *version; /* "TLSv1.2", "TLSv1.3" */
+    const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
+    const char *sni;     /* host that the client asked for, in lower case; "":
+                            none */
+    bool resumed;        /* from a ticket, without a full handshake */
+    wsk_str certificate; /* DER of the client's certificate, which was verified;
+                            empty if it has shown none */
+} wsk_tls_info;
+
+/** Write what TLS says of the request's connection; false, and *info is
+ * unchanged, if it has none (a proxy may have). Valid until the handler
+ * returns. */
+WSK_API bool wsk_request_tls(const wsk_request *req, wsk_tls_info *info);
+
+/** Return the same as *n variables with the names of mod_ssl: HTTPS,
+ * SSL_PROTOCOL, SSL_CLIENT_S_DN and the like. NULL, and *n is 0, without TLS.
+ * Valid until the handler returns. */
+WSK_API const wsk_header *wsk_request_tls_variables(const wsk_request *req,
+                                                    size_t *n);
+
 /**
  * Read body bytes. Never waits for the peer, but for the disk where the body is
  * complete and wsk_request_body() does not have it: leave the interpreter then.

@@ -5,23 +5,17 @@
 
 #include "wsocket.h"
 
-struct ssl_st;
-
-/* A variable of mod_ssl: "SSL_PROTOCOL" and "TLSv1.3". Both NUL-terminated. */
-struct wsk__tls_variable {
-    wsk_str name, value;
-};
+struct wsk__tls;
 
 struct wsk__tls_peer {
     wsk_tls_info info;
-    size_t n; /* HTTPS is the first; the order is fixed */
-    struct wsk__tls_variable variables[]; /* UTF-8 as far as the certificate's
-                                             texts are */
+    size_t n;               /* variables; HTTPS is the first */
+    wsk_header variables[]; /* with the names of mod_ssl; all NUL-terminated */
 };
 
-/* Make the facts about a connection whose handshake is done: one block of
- * memory, that the caller owns. NULL when memory is out. */
-struct wsk__tls_peer *wsk__tls_peer_new(const struct ssl_st *ssl);
+/* Make the facts about a connection whose handshake is done. The caller owns
+ * them; they do not need the engine. NULL when memory is out. */
+struct wsk__tls_peer *wsk__tls_peer_new(const struct wsk__tls *tls);
 void wsk__tls_peer_free(struct wsk__tls_peer *peer); /* NULL is legal */
 
 /* Return the value of a variable; {NULL, 0} if there is none. */

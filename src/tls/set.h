@@ -9,6 +9,7 @@
 #include "wsocket.h"
 
 struct ssl_ctx_st;
+struct wsk__tls;
 struct wsk__tls_set;
 
 /* Octets of a PEM file, or of a file of ticket keys. A NULL path: not given. */
@@ -58,7 +59,8 @@ struct wsk__tls_config {
 /* Why there is no set. */
 struct wsk__tls_fault {
     char text[480]; /* one sentence with the file; without a full stop */
-    bool torn; /* a chain and a key may be of two moments: worth a second look */
+    bool
+        torn; /* a chain and a key may be of two moments: worth a second look */
 };
 
 /* What is known of one certificate of a set. */
@@ -84,13 +86,18 @@ void wsk__tls_set_unref(struct wsk__tls_set *set);
  * its name. Lives as long as the set. */
 struct ssl_ctx_st *wsk__tls_set_context(const struct wsk__tls_set *set);
 
+/* Make the engine of a connection that was accepted; it holds the set. NULL
+ * when memory is out. */
+struct wsk__tls *wsk__tls_accept(struct wsk__tls_set *set);
+
 /* Return what is known of certificate `i`, in the order of config.pairs; NULL
  * past the last. Lives as long as the set. */
 const struct wsk__tls_certificate *
 wsk__tls_set_certificate(const struct wsk__tls_set *set, size_t i);
 
 /* Return the warning `i` about a file that is no certificate, such as a list of
- * revoked ones that has run out; NULL past the last. Lives as long as the set. */
+ * revoked ones that has run out; NULL past the last. Lives as long as the set.
+ */
 const char *wsk__tls_set_warning(const struct wsk__tls_set *set, size_t i);
 
 #endif
