@@ -125,12 +125,22 @@ typedef struct wsk_str {
     BYTES(write_rate, 240, "minimum rate in bytes per second at which a client reads an answer, after the first 10 seconds; 0 means no minimum") \
     TIME(request_timeout, 0, "seconds that a handler may take before its client is answered 503, or cut off if the answer has begun; 0 means no limit") \
     TIME(head_timeout, 10000, "seconds from the first byte of a request to the end of its head") \
+    TIME(tls_handshake_timeout, 10000, "seconds from accepting a connection to the end of its TLS handshake, a PROXY header before it included") \
     TIME(first_octet_timeout, 30000, "seconds from accepting a connection to its first byte; then it is closed without an answer") \
     TIME(keep_alive, 75000, "seconds that a connection may be idle between requests; then it is closed without an answer") \
     TIME(graceful_timeout, 30000, "seconds that a stop waits for running handlers and for WebSockets") \
     TIME(stop_delay, 0, "seconds that a server serves on after SIGTERM, with Connection: close in its answers, before it stops; for balancers that still send clients") \
     TIME(drain_idle, 5000, "seconds for which a server that leaves its address to a successor still answers on idle connections") \
     FLAG(proxy_protocol, false, "require a PROXY protocol header, version 1 or 2, at the start of every connection; if trusted_proxies are given, accept it from them only") \
+    TEXT(keyfile_password, NULL, "password of encrypted keys: file:PATH, env:NAME, or, in a file of options only, the password itself") \
+    TEXT(ca_certs, NULL, "PEM file with the authorities that sign certificates of clients") \
+    TEXT(crl, NULL, "PEM file with the lists of client certificates that are revoked; each authority of ca_certs needs one") \
+    TEXT(cert_reqs, "none", "which certificate a client must have: none, optional (a bad one is refused, none is not) or required; 0, 1 and 2 mean the same") \
+    TEXT(tls_min, "1.2", "least version of TLS: 1.2 or 1.3") \
+    TEXT(ciphers, "ECDHE+AESGCM:ECDHE+CHACHA20", "ciphers of TLS 1.2, as OpenSSL names them; those of TLS 1.3 are the library's") \
+    TEXT(tls_groups, "X25519MLKEM768:X25519:P-256:P-384", "groups for the key exchange of TLS, of which those count that the library has") \
+    TEXT(redirect_https, "off", "answer plain HTTP 308, to the same URL with https: on (at the port of the first place with TLS), a port, or off; paths below /.well-known/acme-challenge/ are served") \
+    COUNT(hsts, 0, "seconds for which browsers are told to use https only (Strict-Transport-Security), in answers by https that do not say it themselves; 0 means that they are not told") \
     TEXT(script_name, "", "path at which the application is mounted, such as /app; it is removed from every path and becomes SCRIPT_NAME, after what X-Forwarded-Prefix says; other paths are answered 404") \
     TEXT(access_logfile, "-", "file of the access log; - means standard output, fd:N an inherited descriptor, none turns it off") \
     TEXT(access_log_format, "combined", "format of the access log: combined, common, json, or a text such as %h \"%r\" %s %D, with the atoms h l u t r s b B f a D T M L p U q m H, %{Field}i of the request, %{Field}o of the answer, %{VARIABLE}e of the environment, %{worker}, and %{messages_in}w, %{sent_code}w and the like of a WebSocket that has ended") \
@@ -158,6 +168,10 @@ typedef struct wsk_str {
 
 #define WSK_LIST_OPTIONS(LIST)                                                 \
     LIST(bind, bind, NULL, "where to listen, instead of host and port: host:port, [v6]:port, unix:path, unix:path:mode or fd:N; may be repeated") \
+    LIST(certfile, certfile, NULL, "PEM file with a certificate and those of its issuers, which turns TLS on at every place of bind, host and port; or dev, which makes one for localhost; may be repeated: the client's server name chooses, and the first is for all others") \
+    LIST(keyfile, keyfile, NULL, "PEM file with the key of a certfile, in the same order; without one the key stands in certfile; may be repeated") \
+    LIST(tls_ticket_keys, tls_ticket_keys, NULL, "files of 80 random bytes from which the keys of TLS session tickets are made, for several machines behind one name; the first encrypts; without one they are made at the start; may be repeated") \
+    LIST(insecure_bind, insecure_bind, NULL, "where to listen without TLS as well, in the forms of bind; may be repeated") \
     LIST(trusted_proxies, trusted_proxies, NULL, "proxies whose forwarded_fields count: addresses, networks such as 10.0.0.0/8, * for every peer, or unix for Unix sockets; may be repeated") \
     LIST(forwarded_fields, forwarded_fields, "x-forwarded-for,x-forwarded-proto", "header fields that trusted_proxies set or remove in every request: x-forwarded-for, -proto, -host, -port and -prefix, or forwarded alone; the others come from the client and are ignored; may be repeated") \
     LIST(allowed_hosts, allowed_hosts, NULL, "hosts that a request may name: names, .example.com for a domain and all below it, addresses, or *; ports are ignored; other hosts, or none, are answered 421; without this option every host is allowed; may be repeated") \

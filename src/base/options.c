@@ -155,6 +155,24 @@ static bool good_script_name(wsk_str text)
     return true;
 }
 
+/* Check "on", "off" or a port to lead to. */
+static bool good_redirect(wsk_str text)
+{
+    unsigned port;
+
+    return wsk__str_is(text, "on") || wsk__str_is(text, "off") ||
+           (wsk__read_decimal(text, 5, UINT16_MAX, &port) && port > 0);
+}
+
+/* Check a list of words that OpenSSL reads: it is one line. */
+static bool good_words(wsk_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] < ' ' || text.p[i] > '~')
+            return false;
+    return text.len > 0;
+}
+
 static bool good_block(wsk_str item)
 {
     struct wsk__block block;
@@ -262,12 +280,22 @@ static const struct rule {
     {"max_header_bytes", 1, 0, NULL, NULL, false},
     {"max_headers", 1, UINT32_MAX, NULL, NULL, false},
     {"head_timeout", 1, 0, NULL, NULL, false},
+    {"tls_handshake_timeout", 1, 0, NULL, NULL, false},
     {"first_octet_timeout", 1, 0, NULL, NULL, false},
     {"buffer_body", 0, 0, "auto always never", NULL, false},
     {"log_level", 0, 0, "debug info warning error critical", NULL, false},
     {"metrics_bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},
     {"ready_path", 0, 0, "a path such as /ready", good_path, false},
     {"live_path", 0, 0, "a path such as /live", good_path, false},
+    {"cert_reqs", 0, 0, "none optional required 0 1 2", NULL, false},
+    {"tls_min", 0, 0, "1.2 1.3", NULL, false},
+    {"ciphers", 0, 0, "names such as ECDHE+AESGCM, with colons between",
+     good_words, false},
+    {"tls_groups", 0, 0, "names such as X25519:P-256, with colons between",
+     good_words, false},
+    {"redirect_https", 0, 0, "on, off or a port such as 443", good_redirect,
+     false},
+    {"insecure_bind", 0, 0, "host:port, unix:path or fd:N", good_bind, false},
     {"script_name", 0, 0, "a path such as /app, without a slash at its end",
      good_script_name, false},
     {"access_logfile", 0, 0, "a file, -, none or fd:N", good_log, false},
@@ -648,8 +676,62 @@ wsk_status wsk_config_set(wsk_server_config *cfg, const char *name,
     return unknown(name, error);
 }
 
+/* Count the items of a list; *dev: one of them is "dev". */
+static size_t count_items(const char *list, bool *dev)
+{
+    size_t n = 0, pos = 0;
+    wsk_str item;
+
+    while (wsk__items_next(list, &pos, &item)) {
+        n++;
+        *dev |= wsk__str_is(item, "dev");
+    }
+    return n;
+}
+
+/* Return what is wrong with the options of TLS; NULL: nothing is. An option
+ * that protects must not be without effect. */
+static const char *tls_clash(const wsk_server_config *cfg)
+{
+    bool dev = false, no_matter;
+    size_t certificates = count_items(cfg->certfile, &dev);
+    size_t keys = count_items(cfg->keyfile, &no_matter);
+    bool asks = strcmp(cfg->cert_reqs, "none") != 0 &&
+                strcmp(cfg->cert_reqs, "0") != 0;
+
+    if (dev && (certificates > 1 || keys > 0))
+        return "certfile dev makes a certificate and its key: it takes no "
+               "other certfile, and no keyfile";
+    if (certificates > 0) {
+        if (keys > 0 && keys != certificates)
+            return "there must be as many keyfiles as certfiles, or none: a "
+                   "key may stand in its certfile";
+        if (asks && cfg->ca_certs == NULL)
+            return "cert_reqs asks clients for certificates, and there are no "
+                   "ca_certs that sign them";
+        return NULL;
+    }
+    return keys > 0                ? "keyfile takes a certfile, too"
+           : asks                  ? "cert_reqs takes a certfile, too"
+           : cfg->ca_certs != NULL ? "ca_certs takes a certfile, too"
+           : cfg->crl != NULL      ? "crl takes a certfile, too"
+           : count_items(cfg->tls_ticket_keys, &no_matter) > 0
+               ? "tls_ticket_keys takes a certfile, too"
+           : count_items(cfg->insecure_bind, &no_matter) > 0
+               ? "insecure_bind takes a certfile, too: all other places are "
+                 "without TLS, as it is"
+               : NULL;
+}
+
 wsk_status wsk_config_check(const wsk_server_config *cfg, char error[160])
 {
+    const char *clash = tls_clash(cfg);
+
+    if (clash != NULL) {
+        if (error != NULL)
+            snprintf(error, 160, "%s", clash);
+        return WSK_E_ARG;
+    }
     if (!wsk__is_close_code(cfg->ws_stop_code) ||
         !wsk__is_close_code(cfg->ws_restart_code)) {
         if (error != NULL)

@@ -390,6 +390,68 @@ TEST(the_error_text_may_be_unwanted)
     EXPECT(wsk_config_set(&cfg, "port", "x", NULL) == WSK_E_ARG);
 }
 
+TEST(options_of_tls_that_contradict_each_other_are_refused)
+{
+    static const struct {
+        const char *names[3], *values[3], *error;
+    } CASES[] = {
+        {{"certfile"}, {"a.pem"}, NULL},
+        {{"certfile", "keyfile"}, {"a.pem,b.pem", "a.key\nb.key"}, NULL},
+        {{"certfile", "keyfile"}, {"a.pem,b.pem", "a.key"}, "as many keyfiles"},
+        {{"keyfile"}, {"a.key"}, "keyfile takes a certfile"},
+        {{"certfile", "cert_reqs"}, {"a.pem", "required"}, "no ca_certs"},
+        {{"certfile", "cert_reqs"}, {"a.pem", "0"}, NULL},
+        {{"certfile", "cert_reqs", "ca_certs"}, {"a.pem", "2", "ca.pem"}, NULL},
+        {{"cert_reqs", "ca_certs"},
+         {"optional", "ca.pem"},
+         "cert_reqs takes a"},
+        {{"ca_certs"}, {"ca.pem"}, "ca_certs takes a certfile"},
+        {{"crl"}, {"crl.pem"}, "crl takes a certfile"},
+        {{"tls_ticket_keys"}, {"k"}, "tls_ticket_keys takes a certfile"},
+        {{"insecure_bind"}, {":80"}, "insecure_bind takes a certfile"},
+        {{"certfile"}, {"dev"}, NULL},
+        {{"certfile"}, {"a.pem,dev"}, "certfile dev makes"},
+        {{"certfile", "keyfile"}, {"dev", "a.key"}, "certfile dev makes"},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        wsk_server_config cfg;
+        char error[160] = "";
+        wsk_status st;
+
+        wsk_config_init(&cfg);
+        for (int k = 0; k < 3 && CASES[i].names[k] != NULL; k++)
+            EXPECT(wsk_config_set(&cfg, CASES[i].names[k], CASES[i].values[k],
+                                  error) == WSK_OK);
+        st = wsk_config_check(&cfg, error);
+        EXPECT(st == (CASES[i].error != NULL ? WSK_E_ARG : WSK_OK));
+        EXPECT(CASES[i].error == NULL || strstr(error, CASES[i].error) != NULL);
+    }
+}
+
+TEST(values_of_tls_options_are_checked)
+{
+    static const struct {
+        const char *name, *good, *bad;
+    } CASES[] = {
+        {"cert_reqs", "optional", "maybe"}, {"tls_min", "1.3", "1.1"},
+        {"redirect_https", "8443", "0"},    {"redirect_https", "on", "yes"},
+        {"insecure_bind", ":80", "80:x"},   {"ciphers", "ECDHE+AESGCM", ""},
+        {"tls_groups", "X25519", "\n"},     {"hsts", "63072000", "1 year"},
+    };
+
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        wsk_server_config cfg;
+        char error[160];
+
+        wsk_config_init(&cfg);
+        EXPECT(wsk_config_set(&cfg, CASES[i].name, CASES[i].good, error) ==
+               WSK_OK);
+        EXPECT(wsk_config_set(&cfg, CASES[i].name, CASES[i].bad, error) ==
+               WSK_E_ARG);
+    }
+}
+
 TEST(every_status_has_its_text)
 {
     EXPECT(strcmp(wsk_status_text(WSK_OK), "no error") == 0);
