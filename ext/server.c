@@ -266,6 +266,11 @@ PyDoc_STRVAR(adopt_doc,
              "of a socketpair().\nThe descriptor is the server's from then "
              "on.");
 
+PyDoc_STRVAR(reload_tls_doc,
+             "reload_tls()\n\n"
+             "Read the files of certfile and the like again: all are used for "
+             "new\nconnections, or none, and an OSError says why.");
+
 PyDoc_STRVAR(reopen_logs_doc,
              "reopen_logs(access=None, error=None)\n\n"
              "Open the log files anew, after they were moved away; or let a "
@@ -291,6 +296,7 @@ static PyMethodDef Server_methods[] = {
     {"set_worker", ext_server_set_worker, METH_O, set_worker_doc},
     {"accept", ext_server_accept, METH_O, accept_doc},
     {"adopt", ext_server_adopt, METH_O, adopt_doc},
+    {"reload_tls", ext_server_reload_tls, METH_NOARGS, reload_tls_doc},
     {"reopen_logs", EXT_METHOD(ext_server_reopen_logs),
      METH_FASTCALL | METH_KEYWORDS, reopen_logs_doc},
     {"_work", ext_server_work, METH_NOARGS, work_doc},

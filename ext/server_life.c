@@ -4,6 +4,8 @@
 #include "args.h"
 #include "errors.h"
 
+#include <errno.h>
+
 /* How long the interpreter's exit waits for handlers; the sockets are closed by
  * then. */
 #define EXIT_WAIT_MS 1000
@@ -360,4 +362,24 @@ PyObject *ext_server_reopen_logs(PyObject *op, PyObject *const *args,
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+PyObject *ext_server_reload_tls(PyObject *op, PyObject *unused)
+{
+    ServerObject *self = Server_CAST(op);
+    char error[WSK_TLS_ERROR];
+    wsk_status st;
+
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_server_reload_tls(self->srv, error);
+    Py_END_ALLOW_THREADS
+    if (st == WSK_OK)
+        Py_RETURN_NONE;
+    if (st == WSK_E_STATE)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "there are no certificates to reload: the server "
+                            "does not listen, or has no certfile");
+    errno = EINVAL;
+    return ext_raise_os(error);
 }

@@ -94,6 +94,7 @@ PyObject *ext_server_set_worker(PyObject *op, PyObject *number);
 PyObject *ext_server_accept(PyObject *op, PyObject *on);
 PyObject *ext_server_adopt(PyObject *op, PyObject *fd);
 PyObject *ext_server_exit(PyObject *op, PyObject *unused);
+PyObject *ext_server_reload_tls(PyObject *op, PyObject *unused);
 PyObject *ext_server_reopen_logs(PyObject *op, PyObject *const *args,
                                  Py_ssize_t nargs, PyObject *kwnames);
 

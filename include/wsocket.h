@@ -929,6 +929,25 @@ WSK_API wsk_status wsk_server_join(wsk_server *srv, int timeout_ms);
  * log goes on in its old file, and the error log says so. */
 WSK_API wsk_status wsk_server_reopen_logs(wsk_server *srv);
 
+enum { WSK_TLS_ERROR = 512 };
+
+/**
+ * Read the files of certfile, keyfile, ca_certs, crl, tls_ticket_keys and
+ * keyfile_password again, and use them for new connections if they are good:
+ * all of them, or none. The server does the same by itself within some seconds
+ * after a file has changed. Connections keep what they began with.
+ *
+ * error    at least WSK_TLS_ERROR bytes, or NULL; receives a sentence that says
+ *          which file is wrong, and why
+ *
+ * May take half a second: a certificate and a key that do not fit are read
+ * again, as something may be replacing them. Any thread, but no signal handler.
+ * Returns WSK_OK; WSK_E_SYS with `error`: all stays as it was, and the error log
+ * says so; WSK_E_STATE: there is no TLS, or the server does not listen.
+ */
+WSK_API wsk_status wsk_server_reload_tls(wsk_server *srv,
+                                         char error[WSK_TLS_ERROR]);
+
 /** Let the logs go on in copies of the descriptors `access` and `error`, which
  * stay the caller's: for a program that opens the files of several processes.
  * -1 leaves a log where it is, and one that is turned off stays off. Every line

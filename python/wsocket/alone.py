@@ -32,7 +32,8 @@ class Manager:
         self._stops = False
         self._over = threading.Event()
         self._thread: Optional[threading.Thread] = None
-        self.listens = self._notifier.fileno() >= 0
+        # Without either, SIGHUP means that the terminal has gone.
+        self.listens = server._has_tls or self._notifier.fileno() >= 0
 
     def __enter__(self) -> Manager:
         return self
@@ -68,7 +69,11 @@ class Manager:
     def reload(self) -> None:
         """Answer an order to reload, which would end the process otherwise."""
         self._notifier.tell("reloading", self._status)
-        log.warn("SIGHUP: a reload takes workers, such as --workers 1")
+        if self._server._has_tls:
+            with contextlib.suppress(OSError, RuntimeError):  # it is logged
+                self._server.reload_tls()
+        else:
+            log.warn("SIGHUP: a reload takes workers, such as --workers 1")
         self._notifier.tell("ready", self._status)
 
     def _live(self) -> None:

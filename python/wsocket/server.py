@@ -72,6 +72,7 @@ class Server:
         self._server = _wsocket.Server(
             served, host=host, port=port, **options
         )
+        self._has_tls = bool(options.get("certfile"))
         self._graceful = options.get("graceful_timeout")
         self._stop_delay: Any = options.get("stop_delay")
         self._serves_on = False  # for stop_delay
@@ -99,7 +100,8 @@ class Server:
             host = "127.0.0.1"
         if ":" in host:
             host = "[%s]" % host
-        return "http://%s:%d/" % (host, self.port)
+        scheme = "https" if self._has_tls else "http"
+        return "%s://%s:%d/" % (scheme, host, self.port)
 
     @property
     def urls(self) -> list[str]:
@@ -211,6 +213,15 @@ class Server:
         """Log what is printed on standard error, if the log is another file."""
         if log.is_apart(self._error_log):
             self._server._environ["wsgi.errors"].info(text)
+
+    def reload_tls(self) -> None:
+        """Use the certificates that the files of ``certfile``, ``keyfile``,
+        ``ca_certs`` and ``crl`` have now, for new connections.
+
+        The server does this by itself within some seconds after a file has
+        changed. ``OSError``: one of them is wrong, and all stays as it was.
+        """
+        self._server.reload_tls()
 
     def reopen_logs(
         self,

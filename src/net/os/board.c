@@ -1,6 +1,7 @@
 #include "net/os/board.h"
 
 #include "base/mem.h"
+#include "net/os/machine.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -36,8 +37,9 @@ struct header {
         char head[WSK__BOARD_HEAD];
     };
     atomic_uint load[WSK__BOARD_SLOTS]; /* count << STATE_BITS | state */
+    uint8_t seed[WSK__BOARD_SEED];      /* fixed */
     char rest[WSK__BOARD_BLOCK - WSK__BOARD_HEAD -
-              WSK__BOARD_SLOTS * sizeof(atomic_uint)];
+              WSK__BOARD_SLOTS * sizeof(atomic_uint) - WSK__BOARD_SEED];
 };
 
 /* A slot; or, as the second block, the sums of the slots that were cleared. */
@@ -170,6 +172,12 @@ wsk_board *wsk_board_new(unsigned workers)
         errno = saved;
         return NULL;
     }
+    if (!wsk__random(board->at->header.seed, WSK__BOARD_SEED)) {
+        saved = errno;
+        wsk_board_free(board);
+        errno = saved;
+        return NULL;
+    }
     memcpy(board->at->header.magic, MAGIC, sizeof(MAGIC));
     board->at->header.version = WSK__BOARD_VERSION;
     board->at->header.block = WSK__BOARD_BLOCK;
@@ -228,6 +236,11 @@ void wsk_board_free(wsk_board *board)
     if (board->fd >= 0)
         close(board->fd);
     wsk__free(board);
+}
+
+const uint8_t *wsk__board_seed(const wsk_board *board)
+{
+    return board->at->header.seed;
 }
 
 int wsk_board_fd(const wsk_board *board)

@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 enum {
-    WSK__BOARD_VERSION = 1,
+    WSK__BOARD_VERSION = 2,
+    WSK__BOARD_SEED = 32,
     WSK__BOARD_BLOCK = 16384,  /* bytes of a slot, of the header, of the sums */
     WSK__BOARD_HEAD = 256,     /* bytes of a block before its metrics */
     WSK__BOARD_WORKERS = 1000, /* most that a board is made for */
@@ -30,6 +31,10 @@ struct wsk__board_metrics {
 
 /* Take and give back a reference; wsk_board_free() gives back one as well. */
 wsk_board *wsk__board_ref(wsk_board *board);
+
+/* Return WSK__BOARD_SEED random octets, which never change: what processes
+ * agree on without a word is made of them. */
+const uint8_t *wsk__board_seed(const wsk_board *board);
 
 /* Take a slot for this process, in the state BOOT. WSK_E_ARG: there is no such
  * slot; WSK_E_STATE: a process has it. */

@@ -107,7 +107,11 @@ static wsk_status add(struct wsk__places *s, int fd, const char *url,
     struct wsk__place *place = &s->at[s->n];
 
     *place = (struct wsk__place){
-        .fd = fd, .url = copy_text(url), .address = copy_text(address)};
+        .fd = fd,
+        .url = copy_text(url),
+        .address = copy_text(address),
+        .tls = s->tls,
+    };
     if (place->url == NULL || place->address == NULL) {
         wsk__free(place->url);
         wsk__free(place->address);
@@ -222,6 +226,18 @@ static uint16_t port_of(int fd)
     return a.port;
 }
 
+bool wsk__place_is_local(const struct wsk__place *place)
+{
+    struct sockaddr_storage sa;
+    struct wsk__address a;
+
+    if (!family_of(place->fd, &sa))
+        return false;
+    wsk__address_of(&sa, &a);
+    return sa.ss_family == AF_UNIX || strncmp(a.text, "127.", 4) == 0 ||
+           strcmp(a.text, "::1") == 0;
+}
+
 uint16_t wsk__places_port(const struct wsk__places *s)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -306,7 +322,7 @@ static bool is_v6_alone(int fd)
 }
 
 /* Describe a socket that listens at `host`; NULL: at its own address. */
-static void describe_tcp(int fd, const char *host, struct texts *out)
+static void describe_tcp(int fd, const char *host, bool tls, struct texts *out)
 {
     struct sockaddr_storage sa;
     struct wsk__address a = {.text = ""};
@@ -318,8 +334,8 @@ static void describe_tcp(int fd, const char *host, struct texts *out)
     else if (host == NULL)
         host = a.text;
     snprintf(out->url, sizeof(out->url),
-             strchr(host, ':') ? "http://[%s]:%u/" : "http://%s:%u/", host,
-             (unsigned)a.port);
+             strchr(host, ':') ? "http%s://[%s]:%u/" : "http%s://%s:%u/",
+             tls ? "s" : "", host, (unsigned)a.port);
     snprintf(out->address, sizeof(out->address),
              strchr(a.text, ':') ? "[%s]:%u" : "%s:%u", a.text,
              (unsigned)a.port);
@@ -348,7 +364,7 @@ static wsk_status listen_all(struct wsk__places *s, const char *host,
             continue;
         }
         port = port != 0 ? port : port_of(fd);
-        describe_tcp(fd, host, &text);
+        describe_tcp(fd, host, s->tls, &text);
         if (add(s, fd, text.url, text.address) != WSK_OK) {
             saved = ENOMEM;
             break;
@@ -512,14 +528,14 @@ static wsk_status listen_unix(struct wsk__places *s, const char *path,
 
 /* --------------------------------------------- inherited descriptors --- */
 
-static void describe_fd(int fd, const struct sockaddr_storage *sa,
+static void describe_fd(int fd, const struct sockaddr_storage *sa, bool tls,
                         struct texts *out)
 {
     struct texts bound = {"", ""};
     struct sockaddr_un un;
 
     if (sa->ss_family == AF_INET || sa->ss_family == AF_INET6) {
-        describe_tcp(fd, NULL, &bound);
+        describe_tcp(fd, NULL, tls, &bound);
     } else if (sa->ss_family == AF_UNIX) {
         memcpy(&un, sa, sizeof(un));
         snprintf(bound.url, sizeof(bound.url), "unix:%s%.*s",
@@ -552,7 +568,7 @@ static wsk_status inherit_fd(struct wsk__places *s, int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (!s->trial)
         fcntl(fd, F_SETFL, O_NONBLOCK);
-    describe_fd(fd, &sa, &text);
+    describe_fd(fd, &sa, s->tls, &text);
     if (add(s, fd, text.url, text.address) != WSK_OK)
         return WSK_E_NOMEM;
     s->at[s->n - 1].inherited = true;

@@ -31,9 +31,11 @@ struct wsk__places {
         dev_t dev;
         ino_t ino;
         bool inherited; /* other processes may accept at it */
+        bool tls;       /* its connections begin with a handshake of TLS */
     } at[WSK__LISTENERS];
     size_t n;
     bool trial; /* only bind: no listen(), and no file is left */
+    bool tls;   /* of the sockets that are added next */
     char error[WSK__LISTEN_ERROR]; /* error message, for a person */
 };
 
@@ -75,6 +77,9 @@ void wsk__place_close(struct wsk__places *sockets, size_t i, bool tidy);
 
 /* Close all sockets, and forget them. */
 void wsk__places_clear(struct wsk__places *sockets, bool tidy);
+
+/* Return true if a socket can be reached from this machine only. */
+bool wsk__place_is_local(const struct wsk__place *place);
 
 /* Return the port of the first TCP socket; 0: there is none. */
 uint16_t wsk__places_port(const struct wsk__places *sockets);

@@ -11,6 +11,7 @@
 #if defined(__linux__)
 #include <sched.h>
 #elif defined(__APPLE__)
+#include <sys/random.h>
 #include <sys/sysctl.h>
 #endif
 
@@ -286,4 +287,14 @@ unsigned wsk_cpus(void)
     n = limit < n ? limit : n;
 #endif
     return n > 0 ? (unsigned)n : 1;
+}
+
+bool wsk__random(uint8_t *to, size_t n)
+{
+    enum { MOST = 256 }; /* of one call */
+
+    for (size_t at = 0; at < n; at += MOST)
+        if (getentropy(to + at, n - at < MOST ? n - at : MOST) != 0)
+            return false;
+    return true;
 }

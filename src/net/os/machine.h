@@ -1,7 +1,10 @@
-/* net/os/machine: the memory and the CPUs that this process may use. */
+/* net/os/machine: the memory and the CPUs that this process may use, and random
+ * octets. */
 #ifndef WSK_NET_OS_MACHINE_H
 #define WSK_NET_OS_MACHINE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Return the bytes of memory of the machine, or, if that is less, of the
@@ -15,5 +18,9 @@ uint64_t wsk__cgroup_memory(const char *self, const char *root);
 
 /* The same for CPUs, as wsk_cpus() rounds them. */
 uint64_t wsk__cgroup_cpus(const char *self, const char *root);
+
+/* Fill with octets that nobody can foretell. False with errno: the system has
+ * none. */
+bool wsk__random(uint8_t *to, size_t n);
 
 #endif

@@ -25,6 +25,7 @@
 #include "net/os/process.h"
 #include "net/server/admin.h"
 #include "net/server/builtins.h"
+#include "net/server/certs.h"
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
@@ -69,6 +70,7 @@ static void end(struct wsk__life *life)
     wsk__balance_leave(&srv->conns);
     forget_places(srv);
     wsk__server_close_builtins(srv);
+    wsk__certs_close(srv);
     wsk__trust_clear(&srv->conns.trust);
     wsk__loop_close(&srv->loop);
     wsk__log_free(srv->logs.access, WSK__LOG_FLUSH_MS);
@@ -151,6 +153,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     wsk__dispatch_open(&srv->dispatch);
     wsk__offload_open(&srv->offload, &srv->life);
     wsk__stop_init(srv);
+    wsk__certs_init(srv);
     wsk__server_init_metrics(srv);
     if (open_loop(srv) && wsk__server_prepare(srv))
         return srv;
@@ -171,22 +174,34 @@ void wsk_server_free(wsk_server *srv)
     wsk__life_drop(&srv->life);
 }
 
-static wsk_status open_places(wsk_server *srv)
+/* Listen at the places of a list. */
+static wsk_status open_list(wsk_server *srv, const char *list)
 {
-    struct wsk__bind bind = {
-        WSK__BIND_TCP, {srv->cfg.host, strlen(srv->cfg.host)}, srv->cfg.port};
+    wsk_status st = WSK_OK;
+    struct wsk__bind bind;
     size_t pos = 0;
-    wsk_status st;
     wsk_str item;
 
-    if (!wsk__items_next(srv->cfg.bind, &pos, &item))
-        return wsk__listen(&srv->conns.places, &bind, srv->cfg.backlog);
-    do
+    while (st == WSK_OK && wsk__items_next(list, &pos, &item))
         st = wsk__bind_parse(item, &bind)
                  ? wsk__listen(&srv->conns.places, &bind, srv->cfg.backlog)
                  : WSK_E_ARG;
-    while (st == WSK_OK && wsk__items_next(srv->cfg.bind, &pos, &item));
     return st;
+}
+
+static wsk_status open_places(wsk_server *srv)
+{
+    const struct wsk__bind usual = {
+        WSK__BIND_TCP, {srv->cfg.host, strlen(srv->cfg.host)}, srv->cfg.port};
+    struct wsk__places *places = &srv->conns.places;
+    wsk_status st;
+
+    places->tls = srv->certs.set != NULL;
+    st = open_list(srv, srv->cfg.bind);
+    if (st == WSK_OK && places->n == 0)
+        st = wsk__listen(places, &usual, srv->cfg.backlog);
+    places->tls = false;
+    return st == WSK_OK ? open_list(srv, srv->cfg.insecure_bind) : st;
 }
 
 /* Open all that the system, or another program, may refuse. With places.trial
@@ -204,6 +219,8 @@ static wsk_status open_all(wsk_server *srv)
         return WSK_E_ARG;
     if (!wsk__server_open_metrics(srv))
         return WSK_E_NOMEM;
+    if (!wsk__certs_open(srv))
+        return WSK_E_SYS;
     st = open_places(srv);
     if (st == WSK_OK)
         st = wsk__server_open_admin(srv);
@@ -254,6 +271,7 @@ wsk_status wsk_server_can_start(wsk_server *srv)
     saved = errno;
     forget_places(srv);
     wsk__server_close_builtins(srv);
+    wsk__certs_forget(srv);
     wsk__trust_clear(&srv->conns.trust);
     srv->conns.places.trial = false;
     wsk__log_flush(srv->logs.error, WSK__LOG_FLUSH_MS);
@@ -306,6 +324,7 @@ wsk_status wsk_server_start(wsk_server *srv)
         wsk__admin_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
     wsk__server_publish(srv);
+    wsk__certs_watch(srv);
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))
         return WSK_E_SYS;

@@ -21,6 +21,7 @@
 #include "net/mailbox/sockets.h"
 #include "net/os/life.h"
 #include "net/request/site.h"
+#include "net/server/certs.h"
 #include "net/server/metrics.h"
 #include "net/server/stop.h"
 #include "wsocket.h"
@@ -36,6 +37,7 @@ struct wsk_server {
     struct wsk__conns conns;
     struct wsk__sockets sockets;
     struct wsk__site site;
+    struct wsk__certs certs;
     struct wsk__stop stop;
     struct wsk__about about; /* fixed once started */
 };
