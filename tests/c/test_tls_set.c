@@ -4,7 +4,9 @@
 
 #ifdef WSK_TLS
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "tls/dev.h"
 #include "tls/engine.h"
 #include "tls/peer.h"
 #include "tls/set.h"
@@ -1295,6 +1297,113 @@ TEST(files_of_ticket_keys_make_machines_agree_and_the_first_encrypts)
         wsk__tls_set_unref(young);
     }
     site_close(&site);
+}
+
+/* ------------------------------------------------------- development --- */
+
+static struct wsk__tls_file buf_file(const char *path,
+                                     const struct wsk__buf *buf)
+{
+    return (struct wsk__tls_file){
+        path, {(const char *)wsk__buf_data(buf), wsk__buf_len(buf)}};
+}
+
+static bool verifies(const struct wsk__tls_file *authority,
+                     const struct wsk__tls_file *leaf, const char *host)
+{
+    BIO *one = BIO_new_mem_buf(authority->text.p, (int)authority->text.len);
+    BIO *other = BIO_new_mem_buf(leaf->text.p, (int)leaf->text.len);
+    X509 *root = PEM_read_bio_X509(one, NULL, NULL, NULL);
+    X509 *x509 = PEM_read_bio_X509(other, NULL, NULL, NULL);
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    X509_VERIFY_PARAM *how;
+    bool good;
+
+    must(X509_STORE_add_cert(store, root) == 1);
+    must(X509_STORE_CTX_init(ctx, store, x509, NULL) == 1);
+    how = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_purpose(how, X509_PURPOSE_SSL_SERVER);
+    if (X509_VERIFY_PARAM_set1_ip_asc(how, host) != 1)
+        must(X509_VERIFY_PARAM_set1_host(how, host, 0) == 1);
+    good = X509_verify_cert(ctx) == 1;
+    X509_STORE_CTX_free(ctx);
+    X509_STORE_free(store);
+    X509_free(root);
+    X509_free(x509);
+    BIO_free(one);
+    BIO_free(other);
+    ERR_clear_error();
+    return good;
+}
+
+TEST(a_certificate_of_development_is_good_for_this_machine_alone)
+{
+    struct wsk__buf certificate, key, both, other;
+    struct wsk__tls_pair authority,
+        pair = {{NULL, {NULL, 0}}, {NULL, {NULL, 0}}};
+    struct wsk__tls_config config = config_of(&pair, 1);
+    struct wsk__tls_fault fault;
+    struct wsk__tls_set *set;
+    struct authority evil, by;
+    struct text forged = {NULL, 0};
+    int64_t today = now(NULL);
+    BIO *bio;
+
+    wsk__buf_init(&certificate, 1 << 16);
+    wsk__buf_init(&key, 1 << 16);
+    wsk__buf_init(&both, 1 << 16);
+    wsk__buf_init(&other, 1 << 16);
+    EXPECT(wsk__tls_dev_authority(today, &certificate, &key));
+    authority = (struct wsk__tls_pair){buf_file("authority.pem", &certificate),
+                                       buf_file("authority.key", &key)};
+    EXPECT(wsk__tls_dev_signs(&authority, today));
+    EXPECT(!wsk__tls_dev_signs(&authority, today + 3640LL * DAY));
+    EXPECT(wsk__tls_dev_certificate(&authority, today, &both, &fault));
+    pair =
+        (struct wsk__tls_pair){buf_file("dev.pem", &both), {NULL, {NULL, 0}}};
+    EXPECT(wsk__tls_dev_serves(&authority, &pair.chain, today));
+    EXPECT(!wsk__tls_dev_serves(&authority, &pair.chain, today + 24 * DAY));
+    set = set_of(&config);
+    EXPECT(strcmp(wsk__tls_set_certificate(set, 0)->names,
+                  "localhost *.localhost 127.0.0.1 ::1") == 0);
+    EXPECT(wsk__tls_set_certificate(set, 0)->warning == NULL);
+    wsk__tls_set_unref(set);
+    EXPECT(verifies(&authority.chain, &pair.chain, "localhost"));
+    EXPECT(verifies(&authority.chain, &pair.chain, "127.0.0.1"));
+    EXPECT(verifies(&authority.chain, &pair.chain, "::1"));
+    EXPECT(!verifies(&authority.chain, &pair.chain, "example.com"));
+    /* Whoever has the authority's key signs nothing for other hosts. */
+    bio = BIO_new_mem_buf(authority.key.text.p, (int)authority.key.text.len);
+    by.key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    bio =
+        BIO_new_mem_buf(authority.chain.text.p, (int)authority.chain.text.len);
+    by.x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    evil = make((struct wanted){
+        .name = "e", .san = "DNS:example.com,IP:192.0.2.1", .by = &by});
+    add_x509(&forged, &evil);
+    pair.chain = as_file("forged.pem", forged);
+    EXPECT(!verifies(&authority.chain, &pair.chain, "example.com"));
+    EXPECT(!verifies(&authority.chain, &pair.chain, "192.0.2.1"));
+    /* Another authority has not signed it. */
+    pair.chain = buf_file("dev.pem", &both);
+    certificate.tail = certificate.head = key.tail = key.head = 0;
+    EXPECT(wsk__tls_dev_authority(today, &certificate, &key));
+    authority = (struct wsk__tls_pair){buf_file("authority.pem", &certificate),
+                                       buf_file("authority.key", &key)};
+    EXPECT(!wsk__tls_dev_serves(&authority, &pair.chain, today));
+    authority.key = pair.chain;
+    EXPECT(!wsk__tls_dev_certificate(&authority, today, &other, &fault));
+    EXPECT(strstr(fault.text, "does not fit") != NULL);
+    free(forged.p);
+    forget(&evil);
+    forget(&by);
+    wsk__buf_free(&certificate);
+    wsk__buf_free(&key);
+    wsk__buf_free(&both);
+    wsk__buf_free(&other);
 }
 
 /* ------------------------------------------------------------ memory --- */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FILE_MOST = 4 << 20, NONE = 0 };
+enum { FILE_MOST = 4 << 20 };
 
 /* The contents of all files while a set is made of them. */
 struct contents {
@@ -80,7 +80,7 @@ static const char *password_file(const wsk_server_config *cfg)
 }
 
 bool wsk__cert_files_open(struct wsk__cert_files *files,
-                          const wsk_server_config *cfg,
+                          const wsk_server_config *cfg, const char *certfile,
                           struct wsk__tls_fault *fault)
 {
     enum { OTHERS = 3 };
@@ -88,13 +88,13 @@ bool wsk__cert_files_open(struct wsk__cert_files *files,
 
     *files = (struct wsk__cert_files){
         .cfg = cfg,
-        .n_chains = count(cfg->certfile),
+        .n_chains = count(certfile),
         .n_keys = count(cfg->keyfile),
         .n_tickets = count(cfg->tls_ticket_keys),
     };
     n = files->n_chains + files->n_keys + files->n_tickets + OTHERS;
     files->at = wsk__calloc(n * sizeof(*files->at));
-    if (files->at != NULL && add_list(files, cfg->certfile) &&
+    if (files->at != NULL && add_list(files, certfile) &&
         add_list(files, cfg->keyfile) &&
         add_list(files, cfg->tls_ticket_keys) &&
         add_one(files, cfg->ca_certs, &files->ca_certs) &&

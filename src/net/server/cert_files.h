@@ -19,9 +19,10 @@ struct wsk__cert_files {
     size_t ca_certs, crl, password; /* their places; SIZE_MAX: not given */
 };
 
-/* Read the names from the options. False with a sentence in *fault. */
+/* Read the names from the options, and from `certfile` in place of that one.
+ * False with *fault: memory is out. */
 bool wsk__cert_files_open(struct wsk__cert_files *files,
-                          const wsk_server_config *cfg,
+                          const wsk_server_config *cfg, const char *certfile,
                           struct wsk__tls_fault *fault);
 void wsk__cert_files_close(struct wsk__cert_files *files);
 

@@ -1,5 +1,6 @@
 #include "net/server/certs.h"
 
+#include "base/ascii.h"
 #include "base/items.h"
 #include "base/mem.h"
 #include "net/conn/conns.h"
@@ -11,10 +12,12 @@
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/machine.h"
+#include "net/server/dev_cert.h"
 #include "net/server/server.h"
 #include "tls/set.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +91,24 @@ static struct wsk__tls_set *load(struct wsk__certs *certs,
 
 /* --------------------------------------------------------- the log --- */
 
+/* Write a line. Of several workers one does, for all read the same files. */
+__attribute__((format(printf, 3, 4))) static void
+tell(wsk_server *srv, wsk_log_level level, const char *format, ...)
+{
+    char text[WSK_TLS_ERROR + 160];
+    va_list args;
+    int n;
+
+    if (srv->logs.worker > 1)
+        return;
+    va_start(args, format);
+    n = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (n > 0)
+        wsk__log_entry(&srv->logs, level, text,
+                       (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+}
+
 static void date_of(int64_t seconds, char text[32])
 {
     time_t at = (time_t)seconds;
@@ -112,18 +133,18 @@ static void tell_ends(wsk_server *srv, const struct wsk__tls_set *set)
 
         date_of(left < 0 ? about->end : about->start, day);
         if (left < 0)
-            wsk__logf(&srv->logs, WSK_LOG_WARNING,
-                      "the certificate in %s expired on %s: clients refuse it",
-                      about->path, day);
+            tell(srv, WSK_LOG_WARNING,
+                 "the certificate in %s expired on %s: clients refuse it",
+                 about->path, day);
         else if (about->start > today)
-            wsk__logf(&srv->logs, WSK_LOG_WARNING,
-                      "the certificate in %s counts from %s only: clients "
-                      "refuse it until then",
-                      about->path, day);
+            tell(srv, WSK_LOG_WARNING,
+                 "the certificate in %s counts from %s only: clients "
+                 "refuse it until then",
+                 about->path, day);
         else if (left < SOON_DAYS * DAY_S)
-            wsk__logf(&srv->logs, WSK_LOG_WARNING,
-                      "the certificate in %s expires in %d days", about->path,
-                      (int)(left / DAY_S));
+            tell(srv, WSK_LOG_WARNING,
+                 "the certificate in %s expires in %d days", about->path,
+                 (int)(left / DAY_S));
     }
 }
 
@@ -133,13 +154,13 @@ static void tell_warnings(wsk_server *srv, const struct wsk__tls_set *set)
     const struct wsk__tls_certificate *about;
 
     if (exposed != NULL)
-        wsk__logf(&srv->logs, WSK_LOG_WARNING,
-                  "every user of this machine may read the key in %s", exposed);
+        tell(srv, WSK_LOG_WARNING,
+             "every user of this machine may read the key in %s", exposed);
     for (size_t i = 0; (about = wsk__tls_set_certificate(set, i)) != NULL; i++)
         if (about->warning != NULL)
-            wsk__logf(&srv->logs, WSK_LOG_WARNING, "%s", about->warning);
+            tell(srv, WSK_LOG_WARNING, "%s", about->warning);
     for (size_t i = 0; (text = wsk__tls_set_warning(set, i)) != NULL; i++)
-        wsk__logf(&srv->logs, WSK_LOG_WARNING, "%s", text);
+        tell(srv, WSK_LOG_WARNING, "%s", text);
     tell_ends(srv, set);
 }
 
@@ -152,10 +173,10 @@ static void tell_new(wsk_server *srv, const struct wsk__tls_set *set)
         char end[32];
 
         date_of(about->end, end);
-        wsk__logf(&srv->logs, WSK_LOG_INFO,
-                  "new certificate for %.400s: serial %.80s, expires %s",
-                  about->names[0] != '\0' ? about->names : about->path,
-                  about->serial, end);
+        tell(srv, WSK_LOG_INFO,
+             "new certificate for %.400s: serial %.80s, expires %s",
+             about->names[0] != '\0' ? about->names : about->path,
+             about->serial, end);
     }
     tell_warnings(srv, set);
 }
@@ -167,8 +188,8 @@ static void tell_fault(wsk_server *srv, const struct wsk__tls_fault *fault)
     if (strcmp(certs->told.text, fault->text) == 0)
         return;
     certs->told = *fault;
-    wsk__logf(&srv->logs, WSK_LOG_WARNING,
-              "the certificates stay as they are: %s", fault->text);
+    tell(srv, WSK_LOG_WARNING, "the certificates stay as they are: %s",
+         fault->text);
 }
 
 /* ------------------------------------------------------- the start --- */
@@ -194,6 +215,43 @@ static bool choose_seed(wsk_server *srv)
 
 _Static_assert((int)WSK__TLS_SEED == (int)WSK__BOARD_SEED, "one seed");
 
+/* Find the certificate of `certfile dev`. */
+static bool find_dev(wsk_server *srv, char certfile[WSK__DEV_PATH + 1],
+                     struct wsk__tls_fault *fault)
+{
+    char authority[WSK__DEV_PATH];
+
+    srv->certs.is_dev = true;
+    if (!wsk__dev_certificate(certfile, authority, fault))
+        return false;
+    strcat(certfile, "\n"); /* a path may hold commas */
+    tell(srv, WSK_LOG_INFO,
+         "certfile dev: a certificate for localhost; clients that trust "
+         "%s trust it",
+         authority);
+    return true;
+}
+
+/* Read all files for the first time. */
+static bool begin(wsk_server *srv, struct wsk__tls_fault *fault)
+{
+    struct wsk__certs *certs = &srv->certs;
+    char dev[WSK__DEV_PATH + 1];
+    const char *certfile = srv->cfg.certfile;
+
+    if (wsk__str_is(wsk__str_trim((wsk_str){certfile, strlen(certfile)}),
+                    "dev")) {
+        if (!find_dev(srv, dev, fault))
+            return false;
+        certfile = dev;
+    }
+    wsk__cert_files_close(&certs->files);
+    if (!wsk__cert_files_open(&certs->files, &srv->cfg, certfile, fault))
+        return false;
+    certs->set = load(certs, fault);
+    return certs->set != NULL;
+}
+
 bool wsk__certs_open(wsk_server *srv)
 {
     struct wsk__certs *certs = &srv->certs;
@@ -205,13 +263,26 @@ bool wsk__certs_open(wsk_server *srv)
         return true;
     if (!choose_seed(srv))
         return refuse(srv, &(struct wsk__tls_fault){"no random bytes", false});
-    wsk__cert_files_close(&certs->files);
-    if (!wsk__cert_files_open(&certs->files, &srv->cfg, &fault))
-        return refuse(srv, &fault);
-    certs->set = load(certs, &fault);
-    if (certs->set == NULL)
+    if (!begin(srv, &fault))
         return refuse(srv, &fault);
     tell_warnings(srv, certs->set);
+    return true;
+}
+
+bool wsk__certs_fit_places(wsk_server *srv)
+{
+    const struct wsk__places *places = &srv->conns.places;
+    struct wsk__tls_fault fault = {"", false};
+
+    for (size_t i = 0; srv->certs.is_dev && i < places->n; i++) {
+        if (wsk__place_is_local(&places->at[i]))
+            continue;
+        snprintf(fault.text, sizeof(fault.text),
+                 "certfile dev is for this machine only, and others can reach "
+                 "%.300s",
+                 places->at[i].address);
+        return refuse(srv, &fault);
+    }
     return true;
 }
 

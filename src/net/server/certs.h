@@ -28,6 +28,7 @@ struct wsk__certs {
     unsigned tries; /* reading: readings of files that did not fit together */
 
     uint8_t seed[WSK__TLS_SEED]; /* fixed once listening */
+    bool is_dev;                 /* fixed once listening: certfile dev */
 
     /* The watch. */
     struct wsk__source timer; /* leader */
@@ -44,6 +45,9 @@ void wsk__certs_init(wsk_server *srv);
 /* Read the certificates, if there are any. False: srv->conns.places.error says
  * why; errno is set. Twice does nothing. */
 bool wsk__certs_open(wsk_server *srv);
+
+/* Check that the places that were opened are fit for them; the same result. */
+bool wsk__certs_fit_places(wsk_server *srv);
 
 /* Forget them: the server was only tried. */
 void wsk__certs_forget(wsk_server *srv);

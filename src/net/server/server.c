@@ -222,6 +222,8 @@ static wsk_status open_all(wsk_server *srv)
     if (!wsk__certs_open(srv))
         return WSK_E_SYS;
     st = open_places(srv);
+    if (st == WSK_OK && !wsk__certs_fit_places(srv))
+        st = WSK_E_SYS;
     if (st == WSK_OK)
         st = wsk__server_open_admin(srv);
     if (st == WSK_OK && !wsk__server_open_builtins(srv))
