@@ -52,6 +52,7 @@ static int prepare(struct ext_caller *c, struct call *k, wsk_request *req)
     source.local = wsk_request_local(req, &source.local_port);
     source.scheme = wsk_request_scheme(req);
     source.prefix = wsk_request_prefix(req);
+    source.tls = wsk_request_tls_variables(req, &source.n_tls);
     k->input = ext_input_new(k->here, st, req);
     k->hints = ext_hints_new(k->here, st, req);
     k->disconnected = ext_disconnected_new(k->here, st, req);

@@ -198,6 +198,10 @@ void ext_environ_clear(struct ext_environ *e)
     Py_CLEAR(e->template);
     for (size_t i = 0; i < EXT_SLOT_COUNT; i++)
         Py_CLEAR(e->last[i]);
+    for (size_t i = 0; i < EXT_TLS_USUAL; i++) {
+        Py_CLEAR(e->tls[i].key);
+        Py_CLEAR(e->tls[i].last);
+    }
     ext_keys_clear(&e->keys);
 }
 
@@ -362,25 +366,54 @@ static int set_host(const struct ext_state *st, PyObject *environ,
         PyUnicode_DecodeLatin1(head->host.p, (Py_ssize_t)head->host.len, NULL));
 }
 
-static int set_text(PyObject *environ, const char *key, const char *text)
+static bool is_https(const struct ext_source *source)
 {
-    PyObject *name = PyUnicode_InternFromString(key);
-    int rc = name == NULL ? -1
-                          : set_take(environ, name, PyUnicode_FromString(text));
+    return source->scheme != NULL && strcmp(source->scheme, "https") == 0;
+}
 
-    Py_XDECREF(name);
+/* Set a variable of TLS. The values of the usual ones are mostly those of the
+ * request before. */
+static int set_tls_variable(struct ext_environ *e, PyObject *environ,
+                            const struct ext_source *source, size_t i)
+{
+    const wsk_header *h = &source->tls[i];
+    PyObject *key = i < EXT_TLS_USUAL ? e->tls[i].key : NULL, *value;
+    int rc;
+
+    key = key != NULL ? ext_ref(key) : PyUnicode_InternFromString(h->name.p);
+    if (key == NULL)
+        return -1;
+    if (i < EXT_TLS_USUAL && e->tls[i].key == NULL)
+        e->tls[i].key = ext_ref(key);
+    value = i < EXT_TLS_USUAL
+                ? remember(&e->tls[i].last, h->value.p, h->value.len)
+                : PyUnicode_DecodeLatin1(h->value.p, (Py_ssize_t)h->value.len,
+                                         NULL);
+    rc = set_take(environ, key, value);
+    Py_DECREF(key);
     return rc;
 }
 
-/* Set scheme and SCRIPT_NAME where a proxy has given others than the template
- * has. */
-static int set_via(PyObject *environ, const struct ext_source *source)
+/* Set what TLS tells, with the names of mod_ssl. HTTPS and wsgi.url_scheme are
+ * of one mind: a trusted proxy may say that its client came by http. */
+static int set_tls(struct ext_environ *e, PyObject *environ,
+                   const struct ext_source *source)
+{
+    for (size_t i = is_https(source) ? 0 : 1; i < source->n_tls; i++)
+        if (set_tls_variable(e, environ, source, i) < 0)
+            return -1;
+    return 0;
+}
+
+/* Set scheme and SCRIPT_NAME where they are others than the template has. */
+static int set_via(const struct ext_state *st, PyObject *environ,
+                   const struct ext_source *source)
 {
     PyObject *name;
     int rc;
 
-    if (source->scheme != NULL && strcmp(source->scheme, "http") != 0 &&
-        set_text(environ, "wsgi.url_scheme", source->scheme) < 0)
+    if (is_https(source) &&
+        PyDict_SetItem(environ, st->names.url_scheme, st->names.https) < 0)
         return -1;
     if (source->prefix == NULL || source->prefix[0] == '\0')
         return 0;
@@ -410,7 +443,8 @@ PyObject *ext_environ_new(struct ext_environ *e, const struct ext_state *st,
     for (size_t i = 0; i < head->n_headers; i++)
         if (set_header(st, &e->keys, environ, &head->headers[i]) < 0)
             goto failed;
-    if (set_host(st, environ, head) < 0 || set_via(environ, source) < 0)
+    if (set_host(st, environ, head) < 0 || set_via(st, environ, source) < 0 ||
+        set_tls(e, environ, source) < 0)
         goto failed;
     return environ;
 

@@ -12,9 +12,15 @@ struct ext_source {
     const char *local;
     uint16_t peer_port;
     uint16_t local_port;
-    const char *scheme; /* NULL: http */
-    const char *prefix; /* SCRIPT_NAME; NULL: none */
+    const char *scheme;    /* NULL: http */
+    const char *prefix;    /* SCRIPT_NAME; NULL: none */
+    const wsk_header *tls; /* variables of TLS; NULL: there is none */
+    size_t n_tls;
 };
+
+/* Variables that each connection with TLS has, in this order: HTTPS,
+ * SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI, SSL_CLIENT_VERIFY. */
+enum { EXT_TLS_USUAL = 5 };
 
 /* The environs of one thread: a copy of the template, with the values seen last
  * in it, for the next request often repeats them. Zeroed at first. */
@@ -23,6 +29,9 @@ struct ext_environ {
     PyObject *last[EXT_SLOT_COUNT];
     uint16_t last_port[EXT_SLOT_COUNT]; /* of those that are ports */
     struct ext_key_cache keys;
+    struct {
+        PyObject *key, *last;
+    } tls[EXT_TLS_USUAL];
 };
 
 void ext_environ_clear(struct ext_environ *e);

@@ -36,6 +36,8 @@
     X(content_length, "CONTENT_LENGTH")                                        \
     X(transfer_encoding, "HTTP_TRANSFER_ENCODING")                             \
     X(http_host, "HTTP_HOST")                                                  \
+    X(url_scheme, "wsgi.url_scheme")                                           \
+    X(https, "https")                                                          \
     X(http_upgrade, "HTTP_UPGRADE")                                            \
     X(http_connection, "HTTP_CONNECTION")                                      \
     X(request_method, "REQUEST_METHOD")                                        \

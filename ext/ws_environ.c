@@ -73,6 +73,7 @@ static PyObject *make_environ(WebSocketObject *self)
     source.local = wsk_conn_local(self->conn, &source.local_port);
     source.scheme = wsk_conn_scheme(self->conn);
     source.prefix = wsk_conn_prefix(self->conn);
+    source.tls = wsk_conn_tls_variables(self->conn, &source.n_tls);
     environ = environ_from(self, &source);
     if (environ != NULL &&
         (PyDict_SetItem(environ, self->site->st->names.input, input) < 0 ||

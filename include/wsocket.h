@@ -1360,6 +1360,12 @@ WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_scheme(const wsk_conn *conn);
 WSK_API const char *wsk_conn_prefix(const wsk_conn *conn);
 
+/** Write what TLS says of the connection, as wsk_request_tls() and
+ * wsk_request_tls_variables() do; valid while it is referenced. */
+WSK_API bool wsk_conn_tls(const wsk_conn *conn, wsk_tls_info *info);
+WSK_API const wsk_header *wsk_conn_tls_variables(const wsk_conn *conn,
+                                                 size_t *n);
+
 /** Return the chosen subprotocol, or NULL; valid while the connection is
  * referenced. */
 WSK_API const char *wsk_conn_protocol(const wsk_conn *conn);

@@ -16,6 +16,20 @@ void wsk__tls_peer_free(struct wsk__tls_peer *peer)
     wsk__free(peer);
 }
 
+bool wsk__tls_peer_info(const struct wsk__tls_peer *peer, wsk_tls_info *info)
+{
+    if (peer != NULL)
+        *info = peer->info;
+    return peer != NULL;
+}
+
+const wsk_header *wsk__tls_peer_variables(const struct wsk__tls_peer *peer,
+                                          size_t *n)
+{
+    *n = peer != NULL ? peer->n : 0;
+    return peer != NULL ? peer->variables : NULL;
+}
+
 wsk_str wsk__tls_peer_get(const struct wsk__tls_peer *peer, wsk_str name)
 {
     for (size_t i = 0; i < peer->n; i++)

@@ -18,6 +18,12 @@ struct wsk__tls_peer {
 struct wsk__tls_peer *wsk__tls_peer_new(const struct wsk__tls *tls);
 void wsk__tls_peer_free(struct wsk__tls_peer *peer); /* NULL is legal */
 
+/* Write, and return, what wsk_request_tls() and wsk_request_tls_variables() do;
+ * `peer` may be NULL. */
+bool wsk__tls_peer_info(const struct wsk__tls_peer *peer, wsk_tls_info *info);
+const wsk_header *wsk__tls_peer_variables(const struct wsk__tls_peer *peer,
+                                          size_t *n);
+
 /* Return the value of a variable; {NULL, 0} if there is none. */
 wsk_str wsk__tls_peer_get(const struct wsk__tls_peer *peer, wsk_str name);
 

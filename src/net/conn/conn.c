@@ -15,6 +15,7 @@
 #include "net/os/life.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
+#include "tls/peer.h"
 
 #include <stdatomic.h>
 
@@ -77,6 +78,7 @@ void wsk__conn_unref(struct wsk__conn *conn)
         return;
     wsk__stream_close(&conn->stream);
     conn->conns->protocol->release(conn);
+    wsk__tls_peer_free(conn->tls);
     wsk__life_drop(conn->conns->life);
     wsk__free(conn);
 }

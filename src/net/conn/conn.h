@@ -20,6 +20,7 @@ struct wsk__exchange;
 struct wsk__opening;
 struct wsk__served;
 struct wsk__thread;
+struct wsk__tls_peer;
 
 /* The life of the transport. */
 enum wsk__phase {
@@ -78,6 +79,8 @@ struct wsk__conn {
         struct wsk__exchange *h;
     };
     struct wsk__served *ws;    /* NULL until the 101 has left */
+    struct wsk__tls_peer *tls; /* what TLS says; owned; NULL: there is none;
+                                  fixed once a protocol is spoken */
     uint64_t since_ms;         /* last progress in the present phase; the last
                                   byte from a WebSocket's peer */
     struct wsk__stream stream; /* the connection's bytes */

@@ -9,6 +9,7 @@
 struct wsk__conns;
 struct wsk__block;
 struct wsk__buf;
+struct wsk__tls_peer;
 
 /* Room for a prefix that a proxy tells. */
 enum { WSK__PREFIX_SAID = 128 };
@@ -39,6 +40,8 @@ struct wsk__ends {
     struct wsk__address peer, local;
     /* NULL: no proxy is trusted, and none must speak. */
     struct wsk__proxy_info *proxy;
+    /* What TLS says; the connection keeps it. NULL: there is none. */
+    const struct wsk__tls_peer *tls;
 };
 
 /* Return true if the client of the open request speaks https. */

@@ -2,6 +2,7 @@
 #include "net/conn/conn.h"
 #include "net/handle/handle.h"
 #include "net/handle/handshake.h"
+#include "tls/peer.h"
 #include "wsocket.h"
 
 wsk_conn *wsk_conn_ref(wsk_conn *conn)
@@ -37,6 +38,21 @@ const char *wsk_conn_prefix(const wsk_conn *conn)
 {
     return wsk__handshake_text(conn->ops->handshake(conn),
                                WSK__HANDSHAKE_PREFIX);
+}
+
+static const struct wsk__tls_peer *tls_of(const wsk_conn *conn)
+{
+    return conn->ops->tls != NULL ? conn->ops->tls(conn) : NULL;
+}
+
+bool wsk_conn_tls(const wsk_conn *conn, wsk_tls_info *info)
+{
+    return wsk__tls_peer_info(tls_of(conn), info);
+}
+
+const wsk_header *wsk_conn_tls_variables(const wsk_conn *conn, size_t *n)
+{
+    return wsk__tls_peer_variables(tls_of(conn), n);
 }
 
 const char *wsk_conn_peer(const wsk_conn *conn, uint16_t *port)

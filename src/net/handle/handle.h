@@ -6,6 +6,7 @@
 #include "wsocket.h"
 
 struct wsk__handshake;
+struct wsk__tls_peer;
 
 /* How receive() wants a message: unmasked and owned, maybe masked, or in
  * pieces. */
@@ -45,6 +46,7 @@ struct wsk__websocket_ops {
     wsk_status (*finish)(wsk_conn *handle, bool at_once);
     const struct wsk__handshake *(*handshake)(const wsk_conn *handle);
     wsk_head *(*head)(const wsk_conn *handle);
+    const struct wsk__tls_peer *(*tls)(const wsk_conn *handle);
     void (*ref)(wsk_conn *handle);
     void (*unref)(wsk_conn *handle);
 };

@@ -118,6 +118,7 @@ void wsk__http_log_refusal(const struct wsk__conn *conn, int status,
 {
     const struct wsk__exchange *h = conn->h;
     struct wsk__access_record record = {.peer = h->ends.peer.text,
+                                        .tls = h->ends.tls,
                                         .head = h->head,
                                         .status = status,
                                         .sent = sent};

@@ -10,6 +10,7 @@
 #include "net/log/log.h"
 #include "net/log/writer.h"
 #include "net/os/clock.h"
+#include "tls/peer.h"
 #include "wsocket.h"
 
 #include <assert.h>
@@ -272,6 +273,18 @@ static const char *next_text(const char **texts)
     return text;
 }
 
+/* Put a variable of TLS, which a request's environ has and ours has not. */
+static bool put_tls(struct line *l, const struct subject *s, wsk_str name)
+{
+    wsk_str value = {NULL, 0};
+
+    if (s->r->tls != NULL)
+        value = wsk__tls_peer_get(s->r->tls, name);
+    if (value.p != NULL)
+        put_or_dash(l, value);
+    return value.p != NULL;
+}
+
 static void put_named(struct line *l, struct subject *s,
                       const struct wsk__atom *atom)
 {
@@ -288,6 +301,8 @@ static void put_named(struct line *l, struct subject *s,
         return;
     case 'e':
         value = next_text(&s->env);
+        if (put_tls(l, s, atom->name))
+            return;
         break;
     case 'o':
         value = next_text(&s->noted);

@@ -7,6 +7,7 @@
 #include "wsocket.h"
 
 struct wsk__logs;
+struct wsk__tls_peer;
 
 /* How a WebSocket has ended, and what it has carried. */
 struct wsk__access_end {
@@ -23,6 +24,7 @@ struct wsk__access_record {
     uint64_t sent;     /* bytes of the answer's body */
     uint64_t us;       /* duration; 0 where wsk__access_begin() said 0 */
     const char *noted; /* from wsk__access_note(), or NULL */
+    const struct wsk__tls_peer *tls;   /* NULL: there is no TLS */
     const struct wsk__access_end *end; /* NULL: the line tells of an answer */
 };
 

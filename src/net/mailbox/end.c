@@ -119,7 +119,7 @@ note_end_locked(const struct wsk__served *ws) WSK__CONN_LOCKED
 void wsk__ws_log_end(struct wsk__conn *conn)
 {
     struct wsk__access_record record = {
-        .peer = wsk_conn_peer(&conn->ws->handle, NULL)};
+        .peer = wsk_conn_peer(&conn->ws->handle, NULL), .tls = conn->tls};
     struct wsk__access_end end;
     wsk_head *head;
 

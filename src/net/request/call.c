@@ -67,6 +67,7 @@ void wsk__request_log(wsk_request *req)
         .status = req->status,
         .sent = req->sent,
         .noted = req->noted,
+        .tls = req->ends->tls,
     };
 
     if (wsk__access_is_on(logs) && !req->conn->admin) {

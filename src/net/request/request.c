@@ -15,6 +15,7 @@
 #include "net/request/mount.h"
 #include "net/request/site.h"
 #include "net/request/timeout.h"
+#include "tls/peer.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -79,6 +80,16 @@ const char *wsk_request_peer(const wsk_request *req, uint16_t *port)
 const char *wsk_request_local(const wsk_request *req, uint16_t *port)
 {
     return address(&req->ends->local, port);
+}
+
+bool wsk_request_tls(const wsk_request *req, wsk_tls_info *info)
+{
+    return wsk__tls_peer_info(req->ends->tls, info);
+}
+
+const wsk_header *wsk_request_tls_variables(const wsk_request *req, size_t *n)
+{
+    return wsk__tls_peer_variables(req->ends->tls, n);
 }
 
 bool wsk_request_is_gone(const wsk_request *req)

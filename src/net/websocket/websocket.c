@@ -37,6 +37,11 @@ static wsk_head *served_head(const wsk_conn *handle)
     return wsk__handshake_head(served_handshake(handle), &cfg->limits);
 }
 
+static const struct wsk__tls_peer *served_tls(const wsk_conn *handle)
+{
+    return wsk__conn_of(handle)->tls;
+}
+
 static bool served_deflates(const wsk_conn *handle)
 {
     return wsk__ws_deflates(
@@ -205,6 +210,7 @@ const struct wsk__websocket_ops wsk__websocket_served = {
     .attach = served_attach,
     .handshake = served_handshake,
     .head = served_head,
+    .tls = served_tls,
     .ref = served_ref,
     .unref = served_unref,
 };
