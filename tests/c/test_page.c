@@ -305,3 +305,35 @@ TEST(a_counter_is_found_by_its_name_and_label)
     EXPECT(wsk__page_counter("http_requests", "200") == -1);
     EXPECT(wsk__page_counter("refused", "") == -1);
 }
+
+TEST(handshakes_and_certificates_are_shown_where_there_is_tls)
+{
+    static const struct wsk__page_certificate CERTIFICATES[] = {
+        {"a.example", "/etc/a \"1\".pem", 1900000000},
+        {"a.example", "/etc/b.pem", 1900000001}};
+    static struct wsk__metrics metrics;
+    const wsk_tls_info full = {"TLSv1.3", "", "", false, {NULL, 0}};
+    const wsk_tls_info resumed = {"TLSv1.2", "", "", true, {NULL, 0}};
+    struct wsk__page page = page_of(false);
+
+    clear();
+    EXPECT(!has(&page, "wsocket_tls"));
+    memset(&metrics, 0, sizeof(metrics));
+    wsk__count_handshake(&metrics, &full, 2000000);
+    wsk__count_handshake(&metrics, &full, 3000000);
+    wsk__count_handshake(&metrics, &resumed, 1);
+    wsk__count_handshake(&metrics, NULL, 5);
+    wsk__metrics_sum(&metrics, counters);
+    page.certificates = CERTIFICATES;
+    page.n_certificates = 2;
+    EXPECT(has(&page, "\nwsocket_tls_handshakes_total{result=\"full\","
+                      "version=\"TLSv1.3\"} 2\n"));
+    EXPECT(has(&page, "\nwsocket_tls_handshakes_total{result=\"resumed\","
+                      "version=\"TLSv1.2\"} 1\n"));
+    EXPECT(has(&page, "\nwsocket_tls_handshakes_total{result=\"failed\","
+                      "version=\"\"} 1\n"));
+    EXPECT(has(&page, "\nwsocket_tls_handshake_seconds_count 3\n"));
+    EXPECT(has(&page, "\nwsocket_tls_certificate_end_seconds{name=\"a.example\""
+                      ",file=\"/etc/a \\\"1\\\".pem\"} 1900000000\n"));
+    clear();
+}

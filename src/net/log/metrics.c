@@ -46,6 +46,19 @@ void wsk__count_refusal(struct wsk__metrics *metrics, int status)
     wsk__add_any(&metrics->any[wsk__code_place(status)], 1);
 }
 
+void wsk__count_handshake(struct wsk__metrics *metrics,
+                          const wsk_tls_info *info, uint64_t ns)
+{
+    enum wsk__shaken how = WSK__SHAKEN_FAILED;
+
+    if (info != NULL) {
+        how = info->resumed ? WSK__SHAKEN_RESUMED_12 : WSK__SHAKEN_FULL_12;
+        how += strcmp(info->version, "TLSv1.3") == 0;
+        wsk__observe(&metrics->own[WSK__N_HANDSHAKE], wsk__bounds_short, ns);
+    }
+    wsk__add(&metrics->own[WSK__N_HANDSHAKES + how], 1);
+}
+
 unsigned wsk__close_place(unsigned code)
 {
     enum { KNOWN = 16, PRIVATE = 2 };

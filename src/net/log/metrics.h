@@ -30,6 +30,16 @@ enum {
     WSK__REASONS = 10, /* for which the supervisor starts or ends a worker */
 };
 
+/* How a handshake of TLS has ended. */
+enum wsk__shaken {
+    WSK__SHAKEN_FULL_12,
+    WSK__SHAKEN_FULL_13,
+    WSK__SHAKEN_RESUMED_12,
+    WSK__SHAKEN_RESUMED_13,
+    WSK__SHAKEN_FAILED,
+    WSK__SHAKEN /* their number */
+};
+
 /* The first number of each group. A group has as many as the next one says. */
 enum wsk__counter {
     WSK__N_ACCEPTED,
@@ -41,10 +51,12 @@ enum wsk__counter {
     WSK__N_HTTP_QUEUE = WSK__N_HTTP_DURATION + WSK__HISTOGRAM,
     WSK__N_GIL_WAIT = WSK__N_HTTP_QUEUE + WSK__HISTOGRAM,
     WSK__N_HANDOVERS = WSK__N_GIL_WAIT + WSK__HISTOGRAM,
-    WSK__N_LOG_DROPS = WSK__N_HANDOVERS + 1, /* access, error */
+    WSK__N_LOG_DROPS = WSK__N_HANDOVERS + 1,  /* access, error */
+    WSK__N_HANDSHAKES = WSK__N_LOG_DROPS + 2, /* of TLS: by enum wsk__shaken */
+    WSK__N_HANDSHAKE = WSK__N_HANDSHAKES + WSK__SHAKEN, /* their duration */
 
     /* under the lock of a connection */
-    WSK__N_WS = WSK__N_LOG_DROPS + 2,
+    WSK__N_WS = WSK__N_HANDSHAKE + WSK__HISTOGRAM,
     WSK__N_WS_OPENS = WSK__N_WS,
     WSK__N_WS_CLOSES = WSK__N_WS_OPENS + 1,
     WSK__N_WS_MESSAGES = WSK__N_WS_CLOSES + WSK__CLOSES, /* in, out */
@@ -152,6 +164,11 @@ static inline void wsk__observe_any(wsk__number *histogram,
     wsk__add_any(&histogram[wsk__bucket_of(bounds, ns)], 1);
     wsk__add_any(&histogram[WSK__HISTOGRAM - 1], ns);
 }
+
+/* Count a handshake of TLS that has ended, `ns` after its connection was
+ * accepted; NULL: it has failed. Leader. */
+void wsk__count_handshake(struct wsk__metrics *metrics,
+                          const wsk_tls_info *info, uint64_t ns);
 
 /* Return the place of a status among the counters; of what is no status, the
  * first. */

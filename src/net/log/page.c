@@ -408,6 +408,56 @@ static void put_listeners(struct out *o, const struct wsk__page *page,
     }
 }
 
+static void put_handshakes(struct out *o, const struct wsk__page *page)
+{
+    static const char *const LABELS[WSK__SHAKEN][2] = {
+        [WSK__SHAKEN_FULL_12] = {"full", "TLSv1.2"},
+        [WSK__SHAKEN_FULL_13] = {"full", "TLSv1.3"},
+        [WSK__SHAKEN_RESUMED_12] = {"resumed", "TLSv1.2"},
+        [WSK__SHAKEN_RESUMED_13] = {"resumed", "TLSv1.3"},
+        [WSK__SHAKEN_FAILED] = {"failed", ""},
+    };
+
+    put_head(o, page->openmetrics, "tls_handshakes", COUNTER, PLAIN,
+             "Handshakes of TLS, by result and version");
+    for (unsigned i = 0; i < WSK__SHAKEN; i++) {
+        bool any = false;
+
+        put_name(o, "tls_handshakes", "_total");
+        put_label(o, &any, "result", LABELS[i][0]);
+        put_label(o, &any, "version", LABELS[i][1]);
+        put(o, "} ");
+        put_value(o, PLAIN, page->counters[WSK__N_HANDSHAKES + i]);
+    }
+}
+
+static void put_tls(struct out *o, const struct wsk__page *page)
+{
+    static const struct family DURATION = {
+        .name = "tls_handshake_seconds",
+        .help = "From accepting a connection to the end of its handshake",
+        .type = HISTOGRAM,
+        .unit = SECONDS,
+        .first = WSK__N_HANDSHAKE,
+        .bounds = wsk__bounds_short,
+    };
+
+    put_handshakes(o, page);
+    put_family(o, page, &DURATION);
+    put_head(o, page->openmetrics, "tls_certificate_end_seconds", GAUGE,
+             WHOLE_SECONDS, "End of a certificate, since 1970");
+    for (size_t i = 0; i < page->n_certificates; i++) {
+        const struct wsk__page_certificate *c = &page->certificates[i];
+        bool any = false;
+
+        put_name(o, "tls_certificate_end_seconds", "");
+        put_label(o, &any, "name", c->name);
+        put_label(o, &any, "file", c->file);
+        put(o, "} ");
+        put_value(o, WHOLE_SECONDS, c->end);
+    }
+}
+
 size_t wsk__page_write(const struct wsk__page *page, char *out, size_t cap)
 {
     struct out o = {out, cap, 0};
@@ -419,6 +469,8 @@ size_t wsk__page_write(const struct wsk__page *page, char *out, size_t cap)
                   "Connections that wait to be accepted", false);
     put_listeners(&o, page, "listen_queue_limit",
                   "Connections that may wait to be accepted", true);
+    if (page->n_certificates > 0)
+        put_tls(&o, page);
     if (page->openmetrics)
         put(&o, "# EOF\n");
     return o.n;

@@ -17,6 +17,12 @@ struct wsk__page_listener {
     unsigned length, limit;
 };
 
+/* A certificate of TLS. */
+struct wsk__page_certificate {
+    const char *name, *file;
+    uint64_t end; /* seconds since 1970 */
+};
+
 /* The content of a page. All is borrowed. */
 struct wsk__page {
     bool openmetrics;         /* OpenMetrics 1.0, else the text format 0.0.4 */
@@ -28,6 +34,8 @@ struct wsk__page {
     uint64_t parent[WSK__PARENT_VALUES]; /* those that are 0 are left out */
     const struct wsk__page_listener *listeners;
     size_t n_listeners;
+    const struct wsk__page_certificate *certificates;
+    size_t n_certificates; /* 0: there is no TLS */
 };
 
 /* Write the page to out[0..cap), as far as it fits. Returns its length: write

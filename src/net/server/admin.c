@@ -6,8 +6,10 @@
 #include "net/log/page.h"
 #include "net/os/listen.h"
 #include "net/request/builtin.h"
+#include "net/server/certs.h"
 #include "net/server/metrics.h"
 #include "net/server/server.h"
+#include "tls/set.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -84,6 +86,8 @@ static void answer_metrics(wsk_request *req, wsk_server *srv)
     size_t most = wsk__server_most_workers(srv);
     struct wsk__page_worker *workers = wsk__alloc(most * sizeof(*workers));
     struct wsk__page_listener listeners[WSK__LISTENERS];
+    struct wsk__page_certificate *certificates;
+    struct wsk__tls_set *set;
     struct wsk__page page = {
         .openmetrics = wsk__page_wants_openmetrics(wsk_request_head(req)),
         .python = srv->about.python != NULL ? srv->about.python : "",
@@ -100,7 +104,11 @@ static void answer_metrics(wsk_request *req, wsk_server *srv)
     }
     page.n_workers = wsk__server_all(srv, counters, workers);
     wsk__server_parent_values(srv, page.parent);
+    certificates = wsk__certs_list(srv, &page.n_certificates, &set);
+    page.certificates = certificates;
     send_page(req, &page);
+    wsk__free(certificates);
+    wsk__tls_set_unref(set);
     wsk__free(workers);
 }
 

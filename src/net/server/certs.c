@@ -7,6 +7,7 @@
 #include "net/dispatch/offload.h"
 #include "net/dispatch/thread.h"
 #include "net/log/log.h"
+#include "net/log/page.h"
 #include "net/loop/loop.h"
 #include "net/os/board.h"
 #include "net/os/clock.h"
@@ -55,6 +56,26 @@ static struct wsk__tls_set *hold(struct wsk__certs *certs)
 struct wsk__tls_set *wsk__certs_current(struct wsk__conns *conns)
 {
     return hold(&WSK__OWNER(conns, struct wsk_server, conns)->certs);
+}
+
+struct wsk__page_certificate *wsk__certs_list(wsk_server *srv, size_t *n,
+                                              struct wsk__tls_set **set)
+{
+    const struct wsk__tls_certificate *about;
+    struct wsk__page_certificate *list = NULL;
+
+    *n = 0;
+    *set = hold(&srv->certs);
+    if (*set != NULL)
+        list = wsk__calloc(srv->certs.files.n_chains * sizeof(*list));
+    while (list != NULL && *n < srv->certs.files.n_chains &&
+           (about = wsk__tls_set_certificate(*set, *n)) != NULL) {
+        list[*n] = (struct wsk__page_certificate){
+            about->name, about->path,
+            about->end > 0 ? (uint64_t)about->end : 0};
+        ++*n;
+    }
+    return list;
 }
 
 /* Give the set to connections from now on; takes the reference. */

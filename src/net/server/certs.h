@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct wsk__conns;
+struct wsk__page_certificate;
 
 struct wsk__certs {
     pthread_mutex_t lock;     /* innermost: held for a few instructions */
@@ -57,6 +58,12 @@ void wsk__certs_watch(wsk_server *srv);
 
 /* Forget all; no other thread has the server. */
 void wsk__certs_close(wsk_server *srv);
+
+/* List the certificates in use for a page of metrics; *n is their number. The
+ * list, for wsk__free(), and the texts are valid as long as *set, which is held
+ * for the caller. NULL: there are none, or memory is out. */
+struct wsk__page_certificate *wsk__certs_list(wsk_server *srv, size_t *n,
+                                              struct wsk__tls_set **set);
 
 /* Return the certificates for a new connection, with a reference; NULL: there
  * are none. Any thread. */
