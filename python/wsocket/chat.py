@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .client import connect
+from .client_tls import Insecure
 from .exceptions import WebSocketError
 from .parser import Parser
 
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     given = make_parser().parse_args(argv)
     headers = [tuple(text.split(":", 1)) for text in given.header]
+    insecure: Any = Insecure() if given.insecure else None
     try:
         ws = connect(
             given.url,
@@ -40,6 +42,11 @@ def main(argv: Sequence[str]) -> int:
             compression=not given.no_compression,
             timeout=given.timeout,
             max_size=given.max_size,
+            ssl=insecure,
+            ca_certs=given.ca_certs,
+            server_hostname=given.server_hostname,
+            certfile=given.certfile,
+            keyfile=given.keyfile,
         )
     except (OSError, ValueError) as exc:
         print("wsocket: %s" % exc, file=sys.stderr)
@@ -112,7 +119,34 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-compression", action="store_true", help="offer no compression"
     )
+    add_tls(parser.add_argument_group("TLS, for wss://"))
     return parser
+
+
+def add_tls(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--ca-certs",
+        metavar="PATH",
+        help="file or folder with the certificates of the authorities to "
+        "trust, instead of the system's",
+    )
+    group.add_argument(
+        "--insecure",
+        action="store_true",
+        help="take every certificate: whoever is between may read and change "
+        "everything",
+    )
+    group.add_argument(
+        "--certfile", metavar="FILE", help="certificate of this client, in PEM"
+    )
+    group.add_argument(
+        "--keyfile", metavar="FILE", help="its key, if not in the same file"
+    )
+    group.add_argument(
+        "--server-hostname",
+        metavar="NAME",
+        help="name that the certificate must be for, instead of the URL's",
+    )
 
 
 def header(text: str) -> str:

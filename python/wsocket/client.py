@@ -23,6 +23,7 @@ from typing import Any, Optional, Union
 
 from . import _wsocket
 from ._wsocket import WebSocket, WebSocketError
+from .client_tls import Path, Security, explained, secured
 from .middleware import kind_of
 
 Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
@@ -30,6 +31,7 @@ Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 LATE = "connect: the server has not answered in time"
 HEAD_MAX = 65536  # bytes of the head of an answer
 COMPRESSIONS = (True, False, None, "off", "no-takeover", "takeover")
+TLS_ALERT = b"\x15\x03"  # begins what a server of TLS answers plain HTTP with
 EXCERPT = 500  # bytes of the body of a refusal that an error shows
 
 
@@ -59,6 +61,10 @@ def connect(
     timeout: Optional[float] = 10,
     max_size: Union[int, str, None] = None,
     ssl: Optional[tls.SSLContext] = None,
+    ca_certs: Optional[Path] = None,
+    server_hostname: Optional[str] = None,
+    certfile: Optional[Path] = None,
+    keyfile: Optional[Path] = None,
     proxy: None = None,
     sock: Optional[socket.socket] = None,
     **options: Any,
@@ -69,45 +75,35 @@ def connect(
             for message in ws:
                 print(message)
 
-    ``url``
-        a name and password in it (``ws://me:secret@host/``) are sent as
-        Basic authorization, unless ``headers`` have an ``Authorization``.
-    ``timeout``
-        seconds for TCP, TLS and the handshake together, then
-        ``TimeoutError``; ``None`` means no limit.
-    ``compression``
-        ``True`` offers compression with context takeover, ``"no-takeover"``
-        without; ``False`` offers none.
-    ``max_size``
-        maximum size in bytes of a received message, by default that of
-        ``ws_max_size``; a larger one closes with 1009.
-    ``ssl``
-        a context, instead of ``ssl.create_default_context()``.
-    ``sock``
-        a connected socket to use, such as a tunnel or ``socket.AF_UNIX``; for
-        ``wss:`` TLS is added. Proxies are not supported: ``proxy`` may only be
-        ``None``.
-    ``options``
-        options of a server that begin with ``ws_``, such as
-        ``ws_ping_interval=0``.
+    A name and password in ``url`` (``wss://me:secret@host/``) are sent as Basic
+    authorization, unless ``headers`` have an ``Authorization``. ``timeout``
+    limits TCP, TLS and the handshake together, in seconds; None: nothing does.
+    ``compression``: True offers it with context takeover, ``"no-takeover"``
+    without, False none. A message of more than ``max_size`` bytes (by default
+    ``ws_max_size``) closes with 1009. ``options`` are those of a server that
+    begin with ``ws_``.
 
-    Raise ``HandshakeError`` if the server refuses, with its status and text;
-    a redirection is an error as well, and its text names the target. Raise
-    ``OSError`` if there is no connection, ``ValueError`` for a bad URL.
+    For ``wss:``, ``ca_certs`` is a file or folder with the authorities to trust
+    instead of the system's, ``server_hostname`` the name to send and to find in
+    the certificate, if not the URL's; ``certfile`` and ``keyfile`` are a
+    certificate of one's own (files in PEM). ``ssl`` is a context that has all
+    of this. ``sock`` is a connected socket, such as a tunnel: ``proxy`` may
+    only be None.
+
+    Raise ``HandshakeError`` if the server refuses, or redirects, with its
+    status and text; ``ssl.SSLCertVerificationError`` if it is not trusted, and
+    another ``OSError`` if there is no connection; ``ValueError`` for a bad URL
+    or contradictory arguments.
     """
     _check(proxy, compression)
     parts, secure = _split(url)
-    if max_size is not None:
-        options["ws_max_size"] = max_size
-    fields = _fields(headers, origin)
-    if parts.username is not None and not _has(fields, "authorization"):
-        fields.append(("Authorization", _basic(parts)))
-    ask = _ask(parts, subprotocols, fields, compression)
-    if secure and ssl is None:
-        ssl = tls.create_default_context()
-    return _open(
-        ask, _foreign(options, compression), _Way(parts, sock, ssl), timeout
+    own = (ca_certs, server_hostname, certfile, keyfile)
+    security = secured(secure, ssl, *own)
+    ask = _ask(
+        parts, subprotocols, _fields(parts, headers, origin), compression
     )
+    foreign = _foreign(options, compression, max_size)
+    return _open(ask, foreign, _Way(parts, sock, security), timeout)
 
 
 def _check(proxy: object, compression: object) -> None:
@@ -129,18 +125,22 @@ class _Way:
         self,
         parts: urllib.parse.SplitResult,
         sock: Optional[socket.socket],
-        ssl: Optional[tls.SSLContext],
+        security: Optional[Security],
     ) -> None:
-        self.ssl = ssl if parts.scheme == "wss" else None
+        self.security = security
         self.host = parts.hostname or ""
-        usual = 80 if self.ssl is None else 443
+        usual = 80 if security is None else 443
         self.port = usual if parts.port is None else parts.port
         self.sock = sock
 
 
 def _foreign(
-    options: dict[str, Any], compression: Union[bool, str, None]
+    options: dict[str, Any],
+    compression: Union[bool, str, None],
+    max_size: Union[int, str, None],
 ) -> _wsocket.Foreign:
+    if max_size is not None:
+        options["ws_max_size"] = max_size
     if compression in (True, "takeover"):
         options.setdefault("ws_compression", "takeover")
     return _wsocket.Foreign(**options)
@@ -193,13 +193,16 @@ def _open_until(
         sock.settimeout(_left(deadline))
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if way.ssl is not None:
-            sock = way.ssl.wrap_socket(sock, server_hostname=way.host)
+        if way.security is not None:
+            sock = way.security.wrap(sock, way.host)
         data = _shake_hands(sock, ask, deadline)
         kind = kind_of(sock) or "green"
         ws = foreign.open(
             ask, data, sock, kind, way.host, way.port, os.urandom(32)
         )
+    except tls.SSLError as exc:
+        sock.close()
+        raise explained(exc) from None
     except BaseException:
         sock.close()
         raise
@@ -243,7 +246,9 @@ def _listed(subprotocols: Iterable[str]) -> list[str]:
 
 
 def _fields(
-    headers: Optional[Headers], origin: Optional[str]
+    parts: urllib.parse.SplitResult,
+    headers: Optional[Headers],
+    origin: Optional[str],
 ) -> list[tuple[str, str]]:
     fields: list[tuple[str, str]] = []
     if isinstance(headers, Mapping):
@@ -252,6 +257,8 @@ def _fields(
         fields += headers
     if origin is not None:
         fields.append(("Origin", origin))
+    if parts.username is not None and not _has(fields, "authorization"):
+        fields.append(("Authorization", _basic(parts)))
     return fields
 
 
@@ -279,7 +286,9 @@ def _shake_hands(
     sock: socket.socket, ask: _wsocket.Ask, deadline: Optional[float]
 ) -> bytes:
     """Send the request. Return the bytes received up to a complete answer."""
-    sock.sendall(ask.head)
+    # A server that has ended the connection may have said why before.
+    with contextlib.suppress(ConnectionError, tls.SSLEOFError):
+        sock.sendall(ask.head)
     data = b""
     skipped = 0
     while True:
@@ -296,18 +305,20 @@ def _shake_hands(
         if answer is not None:
             break
         if not piece:
-            raise HandshakeError(
-                "connect: the server has closed the connection without an "
-                "answer"
-                if not data
-                else "connect: the answer of the server was cut short",
-                head=data,
-            )
+            raise HandshakeError("connect: " + _why_cut(data), head=data)
     status, why, location, used = answer
     if not why:
         return data
     body = _body(sock, data, deadline) if used and status >= 200 else b""
     raise _refusal(status, why, location, data[:used] or data, body)
+
+
+def _why_cut(data: bytes) -> str:
+    if data.startswith(TLS_ALERT):
+        return "the server speaks TLS there; use wss://"
+    if data:
+        return "the answer of the server was cut short"
+    return "the server has closed the connection without an answer"
 
 
 def _is_interim(answer: tuple[int, str, str, int]) -> bool:
@@ -365,6 +376,8 @@ def _body(
 def _refusal(
     status: int, why: str, location: str, head: bytes, body: bytes
 ) -> HandshakeError:
+    if head.startswith(TLS_ALERT):
+        why = _why_cut(head)
     text = "connect: %s" % why
     if 300 <= status <= 399 and location:
         text = "connect: the server redirects to %s, which is not followed" % (
