@@ -108,6 +108,7 @@ static void fail(struct wsk_http *h, int status)
         .status = status,
         .date = h->limits->date_header ? h->date : NULL,
         .server = h->limits->server_header,
+        .hsts = h->hsts,
         .to_head = h->to_head,
     };
 
@@ -438,6 +439,7 @@ wsk_status wsk_http_send_head(wsk_http *h, int status, const char *reason,
         .length = length,
         .date = h->limits->date_header ? h->date : NULL,
         .server = h->limits->server_header,
+        .hsts = h->hsts,
         .to_head = h->to_head,
     };
     wsk_status st;

@@ -33,6 +33,7 @@ struct wsk_http {
         };
     };
     uint32_t drain;  /* octets that may still be discarded of an unread body */
+    uint32_t hsts;   /* seconds that answers tell; 0: none */
     uint16_t status; /* status of the failure; 0: none */
     uint8_t input;   /* an enum input of conn.c */
     uint8_t answer;  /* an enum answer */
@@ -96,6 +97,13 @@ size_t wsk__http_admit_body(struct wsk_http *h, size_t len);
 /* Release the head, which an embedded engine keeps past wsk_http_send_end() for
  * a handler that goes on after its answer. The next request may then come. */
 void wsk__http_release(struct wsk_http *h);
+
+/* Tell clients in every answer from now on, which leaves by https, to use
+ * https for so many seconds (RFC 6797); 0: no more. */
+static inline void wsk__http_set_hsts(struct wsk_http *h, uint32_t seconds)
+{
+    h->hsts = seconds;
+}
 
 /* Make the open request the connection's last, before its answer begins. */
 void wsk__http_last(struct wsk_http *h);

@@ -4,16 +4,22 @@
 #include "base/ascii.h"
 #include "base/items.h"
 
+wsk_str wsk__host_name(wsk_str authority)
+{
+    size_t n = authority.len;
+
+    while (n > 0 && wsk__is_digit(authority.p[n - 1]))
+        n--;
+    if (n > 0 && authority.p[n - 1] == ':')
+        authority.len = n - 1;
+    return authority;
+}
+
 /* Return the host of an authority, without its port and the dot of the root. */
 static wsk_str host_of(wsk_str authority)
 {
-    wsk_str host = authority;
-    size_t n = host.len;
+    wsk_str host = wsk__host_name(authority);
 
-    while (n > 0 && wsk__is_digit(host.p[n - 1]))
-        n--;
-    if (n > 0 && host.p[n - 1] == ':')
-        host.len = n - 1;
     if (host.len > 1 && host.p[host.len - 1] == '.')
         host.len--;
     return host;

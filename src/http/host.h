@@ -1,4 +1,4 @@
-/* http/host: the option allowed_hosts. No I/O. */
+/* http/host: hosts of requests, and the option allowed_hosts. No I/O. */
 #ifndef WSK_HTTP_HOST_H
 #define WSK_HTTP_HOST_H
 
@@ -11,5 +11,8 @@
  * is every host, and a request without one. A NULL list allows all.
  */
 bool wsk__host_allowed(wsk_str host, const char *list);
+
+/* Return the host of an authority: without its port, if it has one. */
+wsk_str wsk__host_name(wsk_str authority);
 
 #endif

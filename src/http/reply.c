@@ -91,6 +91,7 @@ enum field {
     FIELD_LENGTH,
     FIELD_DATE,
     FIELD_SERVER,
+    FIELD_HSTS,
     FIELD_UPGRADE,
     FIELD_REFUSED, /* a field of this hop, which the application must not set:
                       RFC 9110 7.6.1, and those that PEP 3333 has from RFC
@@ -117,10 +118,12 @@ static enum field field_of(wsk_str name)
         {"transfer-encoding", FIELD_REFUSED},
         {"proxy-authenticate", FIELD_REFUSED},
         {"proxy-authorization", FIELD_REFUSED},
+        {"strict-transport-security", FIELD_HSTS},
     };
     /* First name of each length, and behind the last name of it. */
-    static const uint8_t FROM[] = {0, 0, 0, 1, 1,  2,  2,  3,  5,  6, 6,
-                                   8, 8, 9, 9, 10, 10, 11, 12, 13, 14};
+    static const uint8_t FROM[] = {0,  0,  0,  1,  1,  2,  2,  3,  5,
+                                   6,  6,  8,  8,  9,  9,  10, 10, 11,
+                                   12, 13, 14, 14, 14, 14, 14, 14, 15};
 
     if (name.len + 1 < sizeof FROM)
         for (size_t i = FROM[name.len]; i < FROM[name.len + 1]; i++)
@@ -133,7 +136,7 @@ static enum field field_of(wsk_str name)
 struct survey {
     size_t octets; /* bytes of the fields when they are written */
     wsk_str length;
-    bool close, date, server, upgrade;
+    bool close, date, server, hsts, upgrade;
     bool leaves_out; /* some fields are not written */
 };
 
@@ -169,6 +172,9 @@ static bool survey_field(struct survey *s, int status, const wsk_header *h)
         return true;
     case FIELD_SERVER:
         s->server = true;
+        return true;
+    case FIELD_HSTS:
+        s->hsts = true;
         return true;
     case FIELD_UPGRADE: /* 9110 15.2.2, 15.5.22 */
         s->upgrade = true;
@@ -268,6 +274,14 @@ static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned base)
     return put(to, digits + at, sizeof digits - at);
 }
 
+/* Append what RFC 6797 7.1 wants of an answer that came by https. */
+static uint8_t *put_hsts(uint8_t *to, uint32_t seconds)
+{
+    to = put_text(to, "Strict-Transport-Security: max-age=");
+    to = put_number(to, seconds, 10);
+    return put_text(to, "\r\n");
+}
+
 static bool is_left_out(const struct wsk__reply *r, wsk_str name)
 {
     enum field field = field_of(name);
@@ -298,6 +312,7 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
     static const char WORST[] =
         "HTTP/1.1 200 \r\nServer: wsocket\r\n"
         "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+        "Strict-Transport-Security: max-age=4294967295\r\n"
         "Content-Length: 18446744073709551615\r\n"
         "Transfer-Encoding: chunked\r\nConnection: Upgrade, close\r\n\r\n";
     struct survey s = {0};
@@ -325,6 +340,8 @@ wsk_status wsk__reply_head(struct wsk__buf *out, struct wsk__reply *r)
         to = put(to, r->date, 29);
         to = put_text(to, "\r\n");
     }
+    if (r->hsts > 0 && !s.hsts)
+        to = put_hsts(to, r->hsts);
     to = put_fields(to, r, &s);
     if (announce != WSK_LENGTH_UNKNOWN) {
         to = put_text(to, "Content-Length: ");

@@ -24,6 +24,7 @@ struct wsk__reply {
 
     const char *date; /* 29 bytes; NULL: none */
     bool server;      /* add a Server field */
+    uint32_t hsts;    /* seconds for Strict-Transport-Security; 0: none */
     bool http10;      /* the client speaks HTTP/1.0 */
     bool to_head;     /* the request is a HEAD */
 
@@ -57,8 +58,8 @@ bool wsk__reply_chunk_close(struct wsk__buf *out);
 bool wsk__reply_last_chunk(struct wsk__buf *out);
 
 /* Append the engine's own refusal, one line of text, and announce the close. Of
- * *reply, status, date, server and to_head are read. If memory is out, the peer
- * sees only the close. */
+ * *reply, status, date, server, hsts and to_head are read. If memory is out,
+ * the peer sees only the close. */
 void wsk__reply_refusal(struct wsk__buf *out, struct wsk__reply *reply);
 
 /* Return the length of that line. */

@@ -88,6 +88,41 @@ TEST(date_and_server_are_added_unless_they_are_there) /* RFC 9110 6.6.1 */
                    "Content-Length: 0\r\n");
 }
 
+TEST(https_is_told_unless_the_application_says_how) /* RFC 6797 7.1 */
+{
+    wsk_header header = field("STRICT-Transport-Security", "max-age=0");
+    struct wsk__reply r = answer(200, 0);
+
+    r.hsts = 31536000;
+    EXPECT_HEAD(r, "HTTP/1.1 200 OK\r\n"
+                   "Strict-Transport-Security: max-age=31536000\r\n"
+                   "Content-Length: 0\r\n");
+    r.hsts = UINT32_MAX;
+    r.headers = &header;
+    r.n = 1;
+    EXPECT_HEAD(r, "HTTP/1.1 200 OK\r\n"
+                   "STRICT-Transport-Security: max-age=0\r\n"
+                   "Content-Length: 0\r\n");
+}
+
+TEST(the_longest_head_has_room)
+{
+    struct wsk__reply r = answer(426, UINT64_MAX - 1);
+    wsk_header header = field("Upgrade", "x");
+    struct wsk__buf out;
+
+    r.date = "Thu, 01 Jan 1970 00:00:00 GMT";
+    r.server = true;
+    r.hsts = UINT32_MAX;
+    r.headers = &header;
+    r.n = 1;
+    r.keep_alive = false;
+    wsk__buf_init(&out, 100000);
+    EXPECT(wsk__reply_head(&out, &r) == WSK_OK);
+    EXPECT(out.tail <= out.size);
+    wsk__buf_free(&out);
+}
+
 TEST(a_reason_is_free_text) /* RFC 9112 4 */
 {
     struct wsk__reply r = answer(299, 0);

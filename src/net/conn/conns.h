@@ -48,6 +48,7 @@ struct wsk__conns {
     struct wsk__admin admin;
     struct wsk__metrics *metrics; /* owned; NULL: nothing is counted */
     uint16_t port;
+    uint16_t https_port; /* to which redirect_https leads; 0: it is off */
     bool listening;
 
     struct wsk__balance balance;

@@ -392,6 +392,7 @@ static void answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
         .status = 503,
         .date = limits->date_header ? wsk__http1_of(th)->date.text : NULL,
         .server = limits->server_header,
+        .hsts = conn->h->http.hsts,
         .to_head = conn->to_head,
     };
     struct wsk__buf out;

@@ -40,6 +40,7 @@ struct wsk__exchange {
     bool streams;     /* and was called before the body had come; site.streaming
                          counts it */
     bool stalled;     /* the kernel takes no more of the answer */
+    bool redirected;  /* the open request is led to https */
     bool reset;       /* an answer that ends with the connection was cut */
     bool failed;      /* nothing more is read: a refusal, or an unread body */
     bool told;        /* the access log has a line of the engine's refusal */

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "http/conn.h"
+#include "http/host.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/min_rate.h"
@@ -17,6 +18,7 @@
 #include "net/request/body.h"
 #include "net/request/body_file.h"
 #include "net/request/mount.h"
+#include "net/request/redirect.h"
 #include "net/request/site.h"
 #include "wsocket.h"
 
@@ -52,28 +54,39 @@ void wsk__http_count_streaming(struct wsk__conn *conn, bool streams)
         atomic_fetch_sub(&conn->conns->site->streaming, 1);
 }
 
+/* Refuse the request that begins. */
+static enum wsk__feed refuse(struct wsk__conn *conn, int status)
+{
+    wsk__http_fail(&conn->h->http, status);
+    conn->h->failed = true;
+    return WSK__FEED_ENDED;
+}
+
 static enum wsk__feed begin_request(struct wsk__conn *conn,
                                     const wsk_head *head)
 {
+    const wsk_server_config *cfg = conn->conns->cfg;
+
     conn->h->head = head;
     conn->h->failed = false;
     wsk__body_begin(&conn->h->body);
     wsk__min_rate_begin(&conn->h->arrival, conn->since_ms);
     wsk__ends_begin_request(conn->conns, &conn->h->ends,
                             &conn->h->http.store->head);
+    wsk__http_set_hsts(&conn->h->http,
+                       wsk__ends_https(&conn->h->ends) ? cfg->hsts : 0);
     if (conn->admin) /* a body is not waited for */
         return WSK__FEED_READY;
-    if (!wsk__admits_host(conn->conns, head)) { /* RFC 9110 15.5.20 */
-        wsk__http_fail(&conn->h->http, 421);
-        conn->h->failed = true;
-        return WSK__FEED_ENDED;
-    }
-    if (!wsk__mount_request(conn->conns->cfg->script_name, &conn->h->ends,
-                            &conn->h->http.store->head)) {
-        wsk__http_fail(&conn->h->http, 404);
-        conn->h->failed = true;
-        return WSK__FEED_ENDED;
-    }
+    if (!wsk__admits_host(conn->conns, head)) /* RFC 9110 15.5.20 */
+        return refuse(conn, 421);
+    conn->h->redirected = wsk__redirects(conn->conns, &conn->h->ends, head);
+    if (conn->h->redirected && wsk__host_name(head->host).len == 0)
+        return refuse(conn, 400);
+    if (conn->h->redirected) /* a body is never read */
+        return WSK__FEED_READY;
+    if (!wsk__mount_request(cfg->script_name, &conn->h->ends,
+                            &conn->h->http.store->head))
+        return refuse(conn, 404);
     if (!head->expect_continue)
         return WSK__FEED_MORE;
     if (may_stream(conn->conns))

@@ -32,6 +32,7 @@
 #include "net/request/body_file.h"
 #include "net/request/builtin.h"
 #include "net/request/call.h"
+#include "net/request/redirect.h"
 #include "net/request/request.h"
 #include "net/request/segments.h"
 #include "net/request/site.h"
@@ -98,6 +99,21 @@ static wsk_str retry_after(const struct wsk__conn *conn)
         DIGITS + (conn->conns->draining ? wsk__drain_retry_s(conn) - 1 : 0), 1};
 }
 
+/* Queue an answer of ours that is a text. */
+static bool answer_text(struct wsk__conn *conn, int status,
+                        const wsk_header *headers, size_t n, const char *text)
+{
+    struct wsk_http *http = &conn->h->http;
+    size_t len = strlen(text);
+
+    if (wsk_http_send_head(http, status, NULL, headers, n, len) != WSK_OK ||
+        wsk_http_send_body(http, (const uint8_t *)text, len) != WSK_OK ||
+        wsk_http_send_end(http) != WSK_OK)
+        return false;
+    wsk__http_log_refusal(conn, status, http->to_head ? 0 : len);
+    return true;
+}
+
 /* Answer an attempt that can be no WebSocket: no handler needs to know why.
  * Name our versions where its own may be wrong (RFC 6455 4.2.2, 4.4). */
 static bool refuse_attempt(struct wsk__conn *conn)
@@ -111,7 +127,8 @@ static bool refuse_attempt(struct wsk__conn *conn)
     wsk_ws_verdict verdict;
     size_t n = 1;
 
-    if (conn->admin) /* there it is a request like others */
+    if (!conn->h->head->websocket ||
+        conn->admin) /* there it is a request like others */
         return false;
     verdict = wsk__upgrade_judge(conn->conns, conn->h->head, &conn->h->ends);
     if (verdict.status == 101)
@@ -124,15 +141,32 @@ static bool refuse_attempt(struct wsk__conn *conn)
         headers[n++] = ALLOW;
     if (verdict.status == 503)
         headers[n++] = (wsk_header){{"Retry-After", 11}, retry_after(conn)};
-    if (wsk_http_send_head(&conn->h->http, verdict.status, NULL, headers, n,
-                           strlen(verdict.reason)) != WSK_OK ||
-        wsk_http_send_body(&conn->h->http, (const uint8_t *)verdict.reason,
-                           strlen(verdict.reason)) != WSK_OK ||
-        wsk_http_send_end(&conn->h->http) != WSK_OK)
+    if (!answer_text(conn, verdict.status, headers, n, verdict.reason))
         wsk__http_fail(&conn->h->http, 503);
-    else
-        wsk__http_log_refusal(conn, verdict.status, strlen(verdict.reason));
     conn->h->failed = true;
+    return true;
+}
+
+/* Lead the request to https (RFC 9110 15.4.9: with its method and body), and
+ * end the connection, which will not be needed again. */
+static bool redirect(struct wsk__conn *conn)
+{
+    struct wsk__buf url;
+    wsk_header fields[] = {{{"Location", 8}, {NULL, 0}},
+                           {{"Content-Type", 12}, {"text/plain", 10}}};
+
+    if (!conn->h->redirected)
+        return false;
+    wsk__buf_init(&url, SIZE_MAX / 4);
+    wsk__http_last(&conn->h->http);
+    if (wsk__redirect_location(&url, conn->h->head, conn->conns->https_port)) {
+        fields[0].value.p = (const char *)wsk__buf_data(&url);
+        fields[0].value.len = wsk__buf_len(&url);
+    }
+    if (fields[0].value.len == 0 ||
+        !answer_text(conn, 308, fields, 2, "308 use https\n"))
+        wsk__http_fail(&conn->h->http, 503);
+    wsk__buf_free(&url);
     return true;
 }
 
@@ -516,7 +550,7 @@ static wsk__leads run(struct wsk__thread *th, struct wsk__conn *conn)
             continue;
         case WSK__FEED_DATA:
         case WSK__FEED_READY:
-            if (conn->h->head->websocket && refuse_attempt(conn)) {
+            if (redirect(conn) || refuse_attempt(conn)) {
                 close_request(conn);
                 continue;
             }

@@ -1,5 +1,6 @@
 #include "net/server/server.h"
 
+#include "base/ascii.h"
 #include "base/items.h"
 #include "base/mem.h"
 #include "net/conn/accept.h"
@@ -237,6 +238,19 @@ static wsk_status open_all(wsk_server *srv)
     return st;
 }
 
+/* Return the port that redirect_https leads to; 0: it is off. */
+static uint16_t find_https_port(const wsk_server *srv)
+{
+    const char *text = srv->cfg.redirect_https;
+    unsigned port;
+
+    if (text == NULL || strcmp(text, "off") == 0)
+        return 0;
+    if (wsk__read_decimal((wsk_str){text, strlen(text)}, 5, UINT16_MAX, &port))
+        return (uint16_t)port;
+    return 443;
+}
+
 wsk_status wsk_server_listen(wsk_server *srv)
 {
     wsk_status st;
@@ -257,6 +271,7 @@ wsk_status wsk_server_listen(wsk_server *srv)
         l->fixed = wsk__listens_at(srv->conns.places.at[i].fd, &l->local);
     }
     srv->conns.port = wsk__places_port(&srv->conns.places);
+    srv->conns.https_port = find_https_port(srv);
     srv->conns.listening = true;
     return WSK_OK;
 }
