@@ -11,7 +11,12 @@ PRELOAD = (
     "replaces one after the other; without --workers the application is loaded "
     "before anything is served"
 )
-TLS = "there is no TLS here; let a proxy do it (docs/guide/deploy.md)"
+TLS = "use --certfile and --keyfile (docs/guide/tls.md)"
+CONTEXT = (
+    "TLS is not Python's here, so a context of its ssl has no place; use "
+    "certfile, keyfile and the like (docs/guide/tls.md)"
+)
+ALWAYS = "it is always so; leave it out"
 MANAGER = "that is left to a process manager such as systemd"
 FOLDER = "start it in that folder, or set PYTHONPATH"
 MODULE = "give the application as module:app"
@@ -24,7 +29,7 @@ TIMEOUT = (
 # The hint, and the options it is given for: short ones, and long ones with
 # underscores.
 ANSWERS: dict[str, str] = {
-    BIND: "-b listen http http_socket socket unix_socket uds fd insecure_bind",
+    BIND: "-b listen http http_socket socket unix_socket uds fd",
     "use --port": "-p",
     "use --host": "-h -a address",
     "use --config": "-c ini",
@@ -34,8 +39,14 @@ ANSWERS: dict[str, str] = {
     TIMEOUT: "timeout harakiri channel_timeout",
     RELOAD: "-r -R reload_include reload_exclude reload_engine "
     "reload_extra_file reloader py_autoreload reload_paths",
-    TLS: "certfile keyfile cert key ca_certs cert_reqs ciphers https "
-    "keyfile_password do_handshake_on_connect suppress_ragged_eofs",
+    TLS: "cert key https https2 ssl_certificate ssl_private_key",
+    CONTEXT: "ssl_context ssl_context_factory",
+    ALWAYS: "do_handshake_on_connect suppress_ragged_eofs",
+    "use --ca-certs": "ssl_ca",
+    "put them behind the certificate, in certfile": "ssl_certificate_chain",
+    "use --crl": "ssl_crl",
+    "use --cert-reqs": "verify_mode ssl_client_verify",
+    "use --tls-min": "ssl_version ssl_protocol_min",
     MANAGER: "-D -u -g -m -n daemon daemonize user group uid gid umask "
     "name proc_name master vacuum die_on_term",
     "use --pid-file": "pidfile pid",
@@ -91,6 +102,6 @@ def hint_for(name: str) -> Optional[str]:
 
     hint_for("workers"), hint_for("-w"), hint_for("ssl_keyfile")
     """
-    if re.fullmatch(r"(ssl|tls)(_\w{1,40})?", name):
+    if name not in HINTS and re.fullmatch(r"(ssl|tls)(_\w{1,40})?", name):
         return TLS
     return HINTS.get(name)

@@ -52,6 +52,10 @@ ALIASES = {
     "workers": ["-w"],
     "pid_file": ["--pid"],
     "reload_dirs": ["--reload-dir"],
+    **{
+        ours: ["--" + theirs.replace("_", "-")]
+        for theirs, ours in config.SPELLINGS.items()
+    },
 }
 
 # Words that may be meant as the value of a switch. Any other word behind one,
@@ -61,6 +65,11 @@ SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0"}
 # The groups of --help: an option stands in the first whose pattern it matches.
 GROUPS = [
     ("where to listen", r"host|port|bind|backlog"),
+    (
+        "TLS",
+        r"certfile|keyfile|ca_certs|crl|cert_reqs|tls_|ciphers|insecure_bind"
+        r"|redirect_https|hsts",
+    ),
     ("worker processes", "|".join(["accept_", *sorted(processes.NAMES)])),
     ("stops and restarts", r"stop_|drain_|graceful_"),
     ("metrics and health", r"metrics_|ready_|live_"),

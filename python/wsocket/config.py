@@ -26,6 +26,16 @@ PREFIX = "WSOCKET_"
 STORED = "wsocket-"  # begins the names of sockets that systemd keeps for us
 NAMES = [name for name, *_ in _wsocket.options()]
 OTHERS = ["app", "config"]  # variables of the environment, besides the options
+# uvicorn's names of options, which are taken everywhere.
+SPELLINGS = {
+    "ssl_certfile": "certfile",
+    "ssl_keyfile": "keyfile",
+    "ssl_keyfile_password": "keyfile_password",
+    "ssl_ca_certs": "ca_certs",
+    "ssl_cert_reqs": "cert_reqs",
+    "ssl_ciphers": "ciphers",
+}
+SECRETS = {"keyfile_password"}  # their values are not shown
 LONGEST = 64  # characters of an unknown name to compare and show
 DEFAULTS = {name: default for name, _, default, _ in _wsocket.options()}
 KINDS = {name: kind for name, kind, *_ in _wsocket.options()}
@@ -130,7 +140,7 @@ def from_environment(
             continue
         if is_link(name, environ[variable]):
             links.append(variable)
-        elif name.lower() in NAMES + OTHERS:
+        elif name.lower() in NAMES + OTHERS or name.lower() in SPELLINGS:
             options[name.lower()] = environ[variable]
         else:
             text = "%s in the environment is no option" % shown(variable)
@@ -146,7 +156,32 @@ def from_environment(
             "%s in the environment: written by Kubernetes or Docker for a "
             "service called wsocket, and no option" % ", ".join(links)
         )
-    return options, warnings
+    return spelled(options, "the environment"), warnings
+
+
+def spelled(options: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return options under their names here; UsageError if two are the same.
+
+    spelled({"ssl_certfile": "a.pem"}, "a.toml")  # {"certfile": "a.pem"}
+    """
+    found = {}
+    for name, value in options.items():
+        ours = SPELLINGS.get(name, name)
+        if ours != name and ours in options:
+            raise UsageError(
+                "%s gives %s and %s, which are the same" % (source, ours, name)
+            )
+        found[ours] = value
+    return found
+
+
+def keywords(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a call under their names here. TypeError: one is
+    given twice."""
+    try:
+        return spelled(options, "the call")
+    except UsageError as exc:
+        raise TypeError(str(exc)) from None
 
 
 def from_file(path: str) -> Layer:
@@ -162,9 +197,10 @@ def from_file(path: str) -> Layer:
     options = tables.get("wsocket")
     if not isinstance(options, dict):
         raise UsageError("%s has no table [wsocket]" % path)
-    layer = Layer(path, options)
-    for name, value in options.items():
-        layer.places[name] = path + line_of(text, name)
+    layer = Layer(path, spelled(options, path))
+    for written, value in options.items():
+        name = SPELLINGS.get(written, written)
+        layer.places[name] = path + line_of(text, written)
         if name not in NAMES and name != "app":
             check(name, value, layer.places[name])
     return layer
@@ -323,6 +359,9 @@ def as_toml(options: Mapping[str, Any]) -> str:
     """
     lines = ["[wsocket]"]
     for name, value in options.items():
+        if name in SECRETS and not str(value).startswith(("file:", "env:")):
+            lines.append("# %s = (set, and not shown)" % name)
+            continue
         if isinstance(value, dict):
             value = ["%s=%s" % item for item in value.items()]
         if isinstance(value, bool):

@@ -44,6 +44,12 @@ SAME = {
     "loglevel": "log_level",
 }
 
+# Those of TLS, which count if there is a certfile or a keyfile.
+SAME_OF_TLS = ("certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers")
+
+# Options that would let each worker listen at addresses of its own.
+PLACES = ("host", "port", "bind", "insecure_bind")
+
 # Settings for which gunicorn takes 0 as "no limit".
 LIMITS = {
     "limit_request_line": "max_request_line",
@@ -73,6 +79,9 @@ UNHEEDED = {
     "proxy_allow_ips": "has no effect: forwarded_allow_ips counts",
     "tmp_upload_dir": "has no effect: TMPDIR counts",
     "sendfile": "has no effect: the server decides",
+    "ssl_version": "has no effect; WSOCKET_TLS_MIN has",
+    "do_handshake_on_connect": "has no effect: a handshake never stops others",
+    "suppress_ragged_eofs": "has no effect: an end of TLS is an end",
     "protocol": "has no effect: HTTP is spoken",
     "uwsgi_allow_ips": "has no effect: HTTP is spoken",
     "http_protocols": "has no effect: HTTP/1.1 is spoken",
@@ -113,9 +122,11 @@ class Worker(base.Worker):  # type: ignore[misc]
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Warn, before the first fork, about settings that have no effect."""
-        if cfg.is_ssl:
+        if is_changed(cfg, "ssl_context"):
             raise RuntimeError(
-                "wsocket's worker speaks no TLS; let a proxy do that"
+                "ssl_context: TLS is not Python's in wsocket's worker, so there "
+                "is no context to change; certfile, keyfile, ca_certs, "
+                "cert_reqs and ciphers count, and WSOCKET_TLS_MIN and the like"
             )
         for theirs, ours in LIMITS.items():
             if getattr(cfg, theirs) == 0:
@@ -125,7 +136,7 @@ class Worker(base.Worker):  # type: ignore[misc]
                     *(theirs, ours.upper()),
                 )
         for name, what in UNHEEDED.items():
-            if name in cfg.settings and is_changed(cfg, name):
+            if is_changed(cfg, name):
                 log.warning("%s %s in wsocket's worker", name, what)
         others = [
             "%s: %s" % item
@@ -152,7 +163,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     @classmethod
     def _check_environment(cls, log: Any) -> None:
         options, warnings = config.gather({}, os.environ)
-        for name in ("app", "host", "port", "bind"):
+        for name in ("app", *PLACES):
             if name in options:
                 warnings.append(
                     "%s of the environment has no effect: gunicorn has its own"
@@ -288,15 +299,24 @@ class Worker(base.Worker):  # type: ignore[misc]
         options["trusted_proxies"] = [t for t in trusted.split(",") if t]
         if SCHEME_FIELD not in cfg.secure_scheme_headers.items():
             options["forwarded_fields"] = ["x-forwarded-for"]
+        options.update(self._of_tls())
         options.update(self.options)
         options.update(config.gather({}, os.environ)[0])
-        for name in ("app", "host", "port", *processes.NAMES):
+        for name in ("app", *PLACES, *processes.NAMES):
             options.pop(name, None)
         # The server closes its descriptors, and so does gunicorn.
         options["bind"] = [
             "fd:%d" % os.dup(listener.fileno()) for listener in self.sockets
         ]
         return options
+
+    def _of_tls(self) -> dict[str, Any]:
+        """Return the options of TLS; none if gunicorn is to speak none."""
+        if not self.cfg.is_ssl:
+            return {}
+        given = {name: getattr(self.cfg, name) for name in SAME_OF_TLS}
+        given["cert_reqs"] = int(given["cert_reqs"])  # ssl.CERT_REQUIRED
+        return {k: v for k, v in given.items() if v not in (None, "")}
 
 
 def files_of(pid: int) -> set[str]:
@@ -317,7 +337,9 @@ def holders_of(files: set[str]) -> Iterator[int]:
 
 
 def is_changed(cfg: Any, name: str) -> bool:
-    """Return True if a setting differs from its default."""
+    """Return True if a setting is there and differs from its default."""
+    if name not in cfg.settings:
+        return False
     setting = cfg.settings[name]
     return bool(setting.get() != type(setting)().get())
 

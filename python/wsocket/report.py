@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Optional
@@ -33,13 +34,23 @@ def announce(
             os.getpid(),
             os.getpid(),
         )
+        *also(urls, metrics),
     ]
-    if metrics is not None:
-        told.append("wsocket answers /metrics at " + metrics)
     for line in told:
         print(line, file=sys.stderr, flush=True)
         if lines.is_apart:
             lines.write("info", line)
+
+
+def also(urls: list[str], metrics: Optional[str]) -> list[str]:
+    """Say where else something is to be found, behind the first line."""
+    told = []
+    wss = [re.sub("^https:", "wss:", u) for u in urls if u.startswith("https:")]
+    if wss:
+        told.append("wsocket takes WebSockets at " + " and ".join(wss))
+    if metrics is not None:
+        told.append("wsocket answers /metrics at " + metrics)
+    return told
 
 
 def status(

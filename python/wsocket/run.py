@@ -16,12 +16,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union, overload
 
-from . import _wsocket, log, processes
+from . import _wsocket, config, log, processes
 from .alone import Manager
 from .app import WSocketApp
 from .classic import make_server
 from .loader import load
 from .notify import Notifier
+from .report import also
 from .server import Application, Server
 
 # Hosts that stand for every address of their family.
@@ -73,6 +74,7 @@ def run(*args: Any, **options: Any) -> None:
         if name in options:
             raise TypeError("run() got %s twice" % name)
         options[name] = value
+    options = config.keywords(options)
     app = options.pop("app", None)
     host = options.pop("host", "127.0.0.1")
     port = options.pop("port", 8080)
@@ -135,10 +137,11 @@ def _run_classes(
     thread.start()
     with server, _stop_on_signals(lambda *_: server.shutdown(), None):
         print(
-            "wsocket %s serves %s on http://%s:%d/%s (Ctrl-C stops it)"
+            "wsocket %s serves %s on http%s://%s:%d/%s (Ctrl-C stops it)"
             % (
                 _wsocket.__version__,
                 _name_of(app),
+                "s" if options.get("certfile") else "",
                 "127.0.0.1" if every else host,
                 server.server_address[1],
                 " (every IPv4 address)" if every else "",
@@ -179,8 +182,8 @@ def serve(server: Server, name: str) -> None:
             % (_wsocket.__version__, what)
         )
         manager.ready(what)
-        if server.metrics_url:
-            tell("wsocket answers /metrics at " + server.metrics_url)
+        for line in also(list(dict.fromkeys(server.urls)), server.metrics_url):
+            tell(line)
         server.join()
 
 

@@ -59,6 +59,7 @@ class Server:
             set(self.app.SUPPORTED_VERSIONS) - {"13"}
         ):
             options.setdefault("ws_allow_drafts", True)
+        options = config.keywords(options)
         served = gated(self.app, options)
         of_processes = sorted(processes.NAMES & set(options))
         if of_processes:

@@ -152,7 +152,7 @@ class Program:
     def read(self):
         for line in self.process.stderr:
             self.said += line
-            found = re.search(r"http://[^ ]+:(\d+)", line)
+            found = re.search(r"https?://[^ ]+:(\d+)", line)
             if found and self.port is None:
                 self.port = int(found[1])
                 self.started.set()

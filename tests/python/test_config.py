@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import wsocket
 from wsocket import config
 from wsocket.config import UsageError
 
@@ -170,6 +171,64 @@ def test_every_kind_of_value_can_be_written_in_a_file(file):
         "max_headers = 50\nkeep_alive = 0.5\nstatic = {'/a' = '.'}\n"
     )
     assert gather({}, {}, path)["static"] == {"/a": "."}
+
+
+def test_the_names_of_uvicorn_are_taken(file):
+    path = file("[wsocket]\nssl_certfile = 'a'\nssl_ca_certs = 'b'\n")
+    environ = {"WSOCKET_SSL_CERTFILE": "c", "WSOCKET_SSL_CIPHERS": "x"}
+    assert gather({}, environ, path) == {
+        "certfile": "c",
+        "ca_certs": "b",
+        "ciphers": "x",
+    }
+    assert gather({"certfile": ["d"]}, environ, path)["certfile"] == ["d"]
+
+
+def test_one_option_under_two_names_is_an_error(file):
+    path = file("[wsocket]\nssl_certfile = 'a'\ncertfile = 'b'\n")
+    with pytest.raises(UsageError, match="gives certfile and ssl_certfile"):
+        gather({}, {}, path)
+    environ = {"WSOCKET_SSL_KEYFILE": "a", "WSOCKET_KEYFILE": "b"}
+    with pytest.raises(UsageError, match="the environment gives keyfile and"):
+        gather({}, environ)
+    with pytest.raises(TypeError, match="gives keyfile and ssl_keyfile"):
+        wsocket.Server(None, keyfile="a", ssl_keyfile="b")
+    with pytest.raises(TypeError, match="gives keyfile and ssl_keyfile"):
+        wsocket.run(keyfile="a", ssl_keyfile="b")
+
+
+def test_a_fault_of_another_name_has_its_line(file):
+    path = file("[wsocket]\n\nssl_cert_reqs = 'all'\n")
+    with pytest.raises(UsageError, match="line 3: cert_reqs takes"):
+        gather({}, {}, path)
+
+
+def test_a_password_may_only_stand_in_a_file(file):
+    plain = "[wsocket]\ncertfile = 'a'\nkeyfile_password = 'secret'\n"
+    options = gather({}, {}, file(plain))
+    assert options["keyfile_password"] == "secret"
+    assert "secret" not in config.as_toml(options)
+    assert "keyfile_password" in config.as_toml(options)
+    for wrong in ({"keyfile_password": "secret"}, {}):
+        environ = {} if wrong else {"WSOCKET_KEYFILE_PASSWORD": "secret"}
+        with pytest.raises(UsageError, match="file:PATH or env:NAME") as told:
+            gather(wrong, environ)
+        assert "secret" not in str(told.value)
+    for right in ("file:/run/secret", "env:SECRET"):
+        options = gather({"keyfile_password": right})
+        assert options == {"keyfile_password": right}
+        assert right in config.as_toml(options)
+
+
+def test_a_socket_of_systemd_may_be_without_tls():
+    def environ():
+        return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
+
+    options = {"insecure_bind": "fd:4"}
+    assert config.add_inherited(options, environ()) == []
+    assert options["bind"] == ["fd:3"]
+    options = {"bind": "fd:3", "insecure_bind": ["fd:4"]}
+    assert config.add_inherited(options, environ()) == []
 
 
 def test_what_is_printed_is_read_again(file):

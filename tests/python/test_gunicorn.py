@@ -14,6 +14,8 @@ from websockets.sync.client import connect
 
 pytest.importorskip("gunicorn")
 
+from wsocket.gunicorn import Worker  # noqa: E402
+
 APP = """
 import os, time
 
@@ -345,12 +347,60 @@ def test_options_of_the_environment(gunicorn, monkeypatch):
         assert client.close_code == 1009
 
 
-def test_tls_is_refused_by_name(gunicorn, tmp_path):
-    pem = tmp_path / "key.pem"
-    pem.write_text("")
-    master = gunicorn("--certfile", str(pem), "--keyfile", str(pem))
+def test_a_context_of_python_is_refused_by_name(gunicorn, tmp_path):
+    (tmp_path / "tls.py").write_text(
+        "def ssl_context(config, default):\n    return default()\n"
+    )
+    (tmp_path / "x.pem").write_text("")
+    files = ("--certfile", "x.pem", "--keyfile", "x.pem")
+    master = gunicorn("-c", "tls.py", *files)
     assert master.wait() != 0
-    assert "wsocket's worker speaks no TLS" in master.said
+    assert "ssl_context: TLS is not Python's in wsocket's" in master.said
+
+
+class Settings:
+    """gunicorn's, as far as a worker needs them for TLS."""
+
+    def __init__(self, **settings):
+        from gunicorn.config import Config
+
+        self.cfg = Config()
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def of_tls(self):
+        return Worker._of_tls(self)
+
+
+def test_settings_of_tls_become_options():
+    assert Settings(ca_certs="ca.pem").of_tls() == {}
+    given = {"certfile": "a.pem", "keyfile": "a.key", "ca_certs": "ca.pem"}
+    more = {"cert_reqs": 2, "ciphers": "ECDHE+AESGCM"}
+    assert Settings(**given, **more).of_tls() == {**given, **more}
+    assert Settings(certfile="a.pem").of_tls() == {
+        "certfile": "a.pem",
+        "cert_reqs": 0,
+    }
+
+
+def test_what_has_no_effect_on_tls_is_warned_of():
+    import ssl
+
+    said = []
+
+    class Log:
+        def warning(self, text, *args):
+            said.append(text % args)
+
+    settings = Settings(
+        certfile="a.pem",
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        do_handshake_on_connect=True,
+        suppress_ragged_eofs=False,
+    )
+    Worker.check_config(settings.cfg, Log())
+    for name in ("ssl_version", "do_handshake", "suppress_ragged_eofs"):
+        assert [text for text in said if name in text], name
 
 
 @pytest.mark.heavy
