@@ -2,12 +2,12 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
 
 import pytest
+import secure
 from websockets.sync.client import connect
 
 import wsocket
@@ -15,11 +15,23 @@ import wsocket
 PATIENCE = 20  # seconds until something that must happen counts as lost
 
 
-class Raw:
-    """A client that sends exactly what it is told."""
+def pytest_collection_modifyitems(config, items):
+    """Over TLS only those run that can."""
+    if not secure.IS_ON:
+        return
+    kept = [i for i in items if i.path.stem in secure.SUITES]
+    config.hook.pytest_deselected([i for i in items if i not in kept])
+    items[:] = kept
+    for item in items:
+        if item.get_closest_marker("plain"):
+            item.add_marker(pytest.mark.skip(reason="it needs plain TCP"))
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+
+class Raw:
+    """A client that sends exactly what it is told; over TLS if that is on."""
+
+    def __init__(self, port, tls=False):
+        self.socket = secure.connected(port, tls, PATIENCE)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):
@@ -69,12 +81,14 @@ class Raw:
 class Site:
     """A server in this process and the ways to reach it."""
 
-    def __init__(self, server):
+    def __init__(self, server, tls=False):
         self.server = server
         self.port = server.port
+        self.tls = tls
+        self.scheme = "https" if tls else "http"
 
     def raw(self):
-        return Raw(self.port)
+        return Raw(self.port, self.tls)
 
     def get(self, target="/", *headers, method="GET", body=b""):
         """One request on its own connection: (status, headers, body)."""
@@ -90,15 +104,15 @@ class Site:
     def ws(self, target="/", **options):
         options.setdefault("proxy", None)
         options.setdefault("compression", None)
+        url = "ws://127.0.0.1:%d%s" % (self.port, target)
+        if self.tls:
+            url = "wss" + url[2:]
+            options.setdefault("ssl", secure.context())
         try:
-            return connect(
-                "ws://127.0.0.1:%d%s" % (self.port, target), **options
-            )
+            return connect(url, **options)
         except TypeError:  # before version 15 there was no proxy
             del options["proxy"]
-            return connect(
-                "ws://127.0.0.1:%d%s" % (self.port, target), **options
-            )
+            return connect(url, **options)
 
     def stop(self):
         self.server.stop()
@@ -110,11 +124,13 @@ def serve():
     """serve(app, **options): a Site; at the end it must stop cleanly."""
     sites = []
 
-    def start(app=None, **options):
+    def start(app=None, tls=secure.IS_ON, **options):
         options.setdefault("access_logfile", "none")
         options.setdefault("graceful_timeout", 5)
+        if tls:
+            options = {**secure.options(), **options}
         server = wsocket.Server(app, port=0, **options).start()
-        sites.append(Site(server))
+        sites.append(Site(server, tls))
         return sites[-1]
 
     yield start

@@ -1,0 +1,174 @@
+"""TLS for the tests: a client whose every octet the test decides, and the switch
+that lets the suites of HTTP and WebSocket run once more over TLS.
+
+    WSOCKET_TEST_TLS=1 python -m pytest tests/python
+"""
+
+import functools
+import io
+import os
+import pathlib
+import socket
+import ssl
+import tempfile
+import threading
+
+IS_ON = os.environ.get("WSOCKET_TEST_TLS", "") not in ("", "0")
+
+# The files whose tests know nothing of TLS and hold over it all the same. A test
+# that needs plain TCP is marked `plain`.
+SUITES = """
+    test_access_log test_app test_compression test_ecosystem test_environ
+    test_error_log test_file_wrapper test_flows test_framework test_frameworks
+    test_guide_websocket test_handshake test_http_vectors test_input
+    test_pep3333 test_plain_request test_refusals test_response test_static
+    test_streaming test_websocket test_websocket_object test_werkzeug
+    test_ws_ends test_ws_limits test_ws_octets test_tls
+""".split()
+
+
+@functools.lru_cache(maxsize=None)
+def authority():
+    """One authority for all tests of a process, and a certificate of it."""
+    from authority import Authority
+
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="wsocket-tls-"))
+    ca = Authority(folder)
+    return ca, ca.issue("localhost", "127.0.0.1", "::1")
+
+
+def options():
+    """Options of a server that speaks TLS."""
+    _, pair = authority()
+    return {"certfile": pair.certfile, "keyfile": pair.keyfile}
+
+
+def context(**settings):
+    """A context of a client that trusts the authority of the tests."""
+    ca, _ = authority()
+    made = ssl.create_default_context(cafile=ca.certfile)
+    for name, value in settings.items():
+        setattr(made, name, value)
+    return made
+
+
+class TlsSocket:
+    """Like a socket, with TLS on it. Unlike ssl.SSLSocket it can end its own
+    direction alone (RFC 8446 6.1), and put records together or apart."""
+
+    def __init__(self, sock, made=None, name="localhost", shake=True):
+        self.socket = sock
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.tls = (made or context()).wrap_bio(
+            self.incoming, self.outgoing, server_hostname=name
+        )
+        self.lock = threading.Lock()  # of the engine
+        self.has_ended = False
+        if shake:
+            self.do_handshake()
+
+    def __getattr__(self, name):
+        return getattr(self.socket, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    def _step(self, call, *args):
+        """Call the engine, and send what it has for the server. None: it needs
+        more of the server."""
+        with self.lock:
+            try:
+                return call(*args)
+            except ssl.SSLWantReadError:
+                return None
+            finally:
+                data = self.outgoing.read()
+                if data:
+                    self.socket.sendall(data)
+
+    def _receive(self):
+        """Feed the engine with what comes; False at the end."""
+        data = self.socket.recv(65536)
+        with self.lock:
+            if data:
+                self.incoming.write(data)
+            else:
+                self.incoming.write_eof()
+        return bool(data)
+
+    def do_handshake(self):
+        def shake():
+            self.tls.do_handshake()
+            return True
+
+        while not self._step(shake):
+            self._receive()
+
+    def sendall(self, data):
+        """Each call makes records of its own."""
+        data = memoryview(data).cast("B")
+        while data:
+            data = data[self._step(self.tls.write, data[:16384]) :]
+
+    send = sendall
+
+    def records(self, *parts):
+        """Return the ciphertext of parts, a record each, without sending it."""
+        with self.lock:
+            for part in parts:
+                self.tls.write(part)
+            return self.outgoing.read()
+
+    def recv(self, size, flags=0):
+        """b"" at the server's close_notify. ssl.SSLEOFError: the connection has
+        ended without one."""
+        while not self.has_ended:
+            try:
+                data = self._step(self.tls.read, size)
+            except ssl.SSLZeroReturnError:
+                data = b""
+            if data is not None:
+                self.has_ended = not data
+                return data
+            self._receive()
+        return b""
+
+    def recv_into(self, buffer):
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def shutdown(self, how):
+        if how != socket.SHUT_RD:
+            self._step(self.tls.unwrap)  # close_notify
+        self.socket.shutdown(how)
+
+    def makefile(self, mode="rb", *args):
+        return io.BufferedReader(_Reader(self))
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sock):
+        self.sock = sock
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self.sock.recv_into(buffer)
+
+
+def connected(port, tls=IS_ON, timeout=20, **settings):
+    """A connection to 127.0.0.1, over TLS if that is on."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout)
+    if not tls:
+        return sock
+    try:
+        return TlsSocket(sock, **settings)
+    except BaseException:
+        sock.close()
+        raise
