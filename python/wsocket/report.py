@@ -33,7 +33,7 @@ def announce(
             state.partition(",")[0],
             os.getpid(),
             os.getpid(),
-        )
+        ),
         *also(urls, metrics),
     ]
     for line in told:
