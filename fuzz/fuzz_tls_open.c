@@ -5,6 +5,8 @@
 
 #include "tls/engine.h"
 #include "tls/hello.h"
+#define WSK__TLS_PLAIN_NAMES
+#include "tls/lib.h"
 
 /* ---------------------------------------------------------------- hello --- */
 
@@ -15,11 +17,13 @@ static void check_hello(const uint8_t *data, size_t len)
     enum wsk__tls_hello_is is = wsk__tls_hello_whole(&whole, data, len);
     enum wsk__tls_hello_is was = WSK__TLS_HELLO_NO;
 
-    for (size_t n = 0; n <= len && was == WSK__TLS_HELLO_NO;
-         n += n < 40 || len - n < 20 ? 1 : 50) {
+    for (size_t n = 0, step = 0; was == WSK__TLS_HELLO_NO && step <= len - n;) {
         struct wsk__tls_hello alone = {0};
-        uint8_t *block = malloc(n + 1);
+        uint8_t *block;
 
+        n += step;
+        block = malloc(n + 1);
+        step = n < 40 || len - n < 50 ? 1 : 50;
         REQUIRE(block != NULL);
         memcpy(block, data, n);
         was = wsk__tls_hello_whole(&grown, block, n);
@@ -44,7 +48,9 @@ static void make_contexts(void)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
+    char why[WSK__TLS_LIB_WHY];
 
+    REQUIRE(wsk__tls_lib_open(why));
     server = SSL_CTX_new(TLS_server_method());
     client = SSL_CTX_new(TLS_client_method());
     REQUIRE(key != NULL && x != NULL && server != NULL && client != NULL);

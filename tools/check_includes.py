@@ -49,7 +49,7 @@ SYSTEM = {  # rooms that may see only these headers of the system
     "src/base": PURE,
     "src/http": PURE,
     "src/ws": PURE | {"stdatomic.h", "zlib.h"},
-    "src/tls": PURE | {"stdatomic.h", "stdarg.h",
+    "src/tls": PURE | {"stdatomic.h", "stdarg.h", "dlfcn.h",
                        "time.h",  # struct tm; no clock is asked
                        "openssl/bio.h", "openssl/core_names.h",
                        "openssl/err.h", "openssl/evp.h", "openssl/hmac.h",

@@ -540,6 +540,18 @@ def asan():
     return c_tests(sanitized("asan", "address,undefined"))
 
 
+def other_tls():
+    """The C tests of TLS where OpenSSL is loaded, and where there is none."""
+    passed = failed = 0
+    for kind in "runtime", "disabled":
+        folder = build("tls-" + kind, "clang", "-Dpython=disabled",
+                       "-Doptimization=0", "-Ddebug=false", "-Dtls=" + kind)
+        counted = c_tests(folder, only="tls_")
+        passed += counted[0]
+        failed += counted[1]
+    return passed, failed
+
+
 # The C tests in which threads of the server meet.
 THREADED = ("board", "dispatch", "drain", "long_message", "peers", "standalone",
             "storm", "worker")
@@ -563,6 +575,7 @@ def test():
     tally.stage("gcc, C tests under ASan and UBSan", asan)
     tally.stage("clang", compiles, "clang", "clang")
     tally.stage("guards", guards, "build/clang/libwsocket.so")
+    tally.stage("TLS that is loaded, and none", other_tls)
     tally.stage("threads under TSan", tsan)
     tally.stage("fuzzers over their corpora", fuzz_briefly)
     inside = environment(VENV, requirements=TO_TEST)

@@ -9,7 +9,8 @@
  * forgotten.
  *
  * Without TLS (-Dtls=disabled) all functions are there, but no engine can be
- * made: wsk__tls_new() returns NULL.
+ * made: wsk__tls_new() returns NULL. With TLS, wsk__tls_lib_open() comes before
+ * everything else.
  */
 #ifndef WSK_TLS_ENGINE_H
 #define WSK_TLS_ENGINE_H

@@ -5,8 +5,10 @@
 
 #include "harness.h"
 
+#define WSK__TLS_PLAIN_NAMES
 #include "base/mem.h"
 #include "tls/engine.h"
+#include "tls/lib.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -45,8 +47,14 @@ static inline void plain_free(void *p, const char *file, int line)
 /* Before OpenSSL allocates anything. */
 __attribute__((constructor)) static void watch_memory(void)
 {
+    char why[WSK__TLS_LIB_WHY];
+
     if (!CRYPTO_set_mem_functions(try_malloc, try_realloc, plain_free))
         abort();
+    if (!wsk__tls_lib_open(why)) {
+        printf("%s\n", why);
+        abort();
+    }
     wsk__mem_set_gate(gate);
 }
 
