@@ -6,6 +6,8 @@
 
 #include "tls.h"
 
+#include "tls/hello.h"
+
 static const int VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 /* The alert that the client has got; -1: none. */
@@ -220,6 +222,48 @@ TEST(a_hello_in_records_of_any_size_is_read)
         pair_give(&p, hello.p, hello.len);
         clear(&hello);
         EXPECT(pair_connect(&p));
+        pair_close(&p);
+    }
+}
+
+/* Offer names without a meaning, so that the hello has some `size` octets. */
+static void offer_much(struct pair *p, size_t size)
+{
+    static uint8_t list[20000];
+    size_t at = 0;
+
+    while (at < size) {
+        list[at] = 200;
+        memset(list + at + 1, 'z', 200);
+        at += 201;
+    }
+    memcpy(list + at, "\10http/1.1", 9);
+    offer(p, (const char *)list, at + 9);
+}
+
+/* In segments of any size: those with ML-KEM have some 1,800 octets. */
+TEST(long_hellos_are_read)
+{
+    static const size_t SIZES[] = {1600, 15000};
+    static const size_t PIECES[] = {1, 1460, SIZE_MAX};
+
+    for (size_t i = 0; i < 6; i++) {
+        struct wsk__tls_hello hello = {0};
+        struct pair p;
+
+        pair_open(&p, TLS1_3_VERSION);
+        EXPECT(wsk__tls_speak(p.tls, SPOKEN, 2));
+        offer_much(&p, SIZES[i / 3]);
+        p.piece = PIECES[i % 3];
+        other_shakes(&p);
+        pair_collect(&p);
+        EXPECT(p.up.len > SIZES[i / 3]);
+        EXPECT(wsk__tls_hello_whole(&hello, p.up.p, p.up.len - 1) ==
+               WSK__TLS_HELLO_NO);
+        EXPECT(wsk__tls_hello_whole(&hello, p.up.p, p.up.len) ==
+               WSK__TLS_HELLO_WHOLE);
+        pair_carry(&p);
+        EXPECT(pair_connect(&p) && protocol_is(&p, "http/1.1"));
         pair_close(&p);
     }
 }
