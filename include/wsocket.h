@@ -1123,7 +1123,7 @@ WSK_API const char *wsk_request_local(const wsk_request *req, uint16_t *port);
 WSK_API const char *wsk_request_scheme(const wsk_request *req);
 WSK_API const char *wsk_request_prefix(const wsk_request *req);
 
-/** What TLS says of a connection. */
+/** The facts of a connection with TLS. */
 typedef struct wsk_tls_info {
     const char *version; /* "TLSv1.2", "TLSv1.3" */
     const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
@@ -1134,7 +1134,7 @@ typedef struct wsk_tls_info {
                             empty if it has shown none */
 } wsk_tls_info;
 
-/** Write what TLS says of the request's connection; false, and *info is
+/** Write the facts of TLS about the request's connection; false, and *info is
  * unchanged, if it has none (a proxy may have). Valid until the handler
  * returns. */
 WSK_API bool wsk_request_tls(const wsk_request *req, wsk_tls_info *info);
@@ -1360,7 +1360,7 @@ WSK_API const char *wsk_conn_local(const wsk_conn *conn, uint16_t *port);
 WSK_API const char *wsk_conn_scheme(const wsk_conn *conn);
 WSK_API const char *wsk_conn_prefix(const wsk_conn *conn);
 
-/** Write what TLS says of the connection, as wsk_request_tls() and
+/** Write the facts of TLS about the connection, as wsk_request_tls() and
  * wsk_request_tls_variables() do; valid while it is referenced. */
 WSK_API bool wsk_conn_tls(const wsk_conn *conn, wsk_tls_info *info);
 WSK_API const wsk_header *wsk_conn_tls_variables(const wsk_conn *conn,

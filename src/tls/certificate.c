@@ -52,13 +52,13 @@ BIO *wsk__tls_open_text(const struct wsk__tls_file *file,
     return bio;
 }
 
-/* What the callback for passwords is to say, and whether it was asked. */
+/* The answer of the callback for passwords, and whether it was asked. */
 struct password {
     const char *text;
     bool asked;
 };
 
-/* Nobody is asked on a terminal. */
+/* OpenSSL's own callback asks on a terminal. */
 static int tell_password(char *to, int size, int writes, void *user)
 {
     struct password *password = user;

@@ -15,7 +15,7 @@ struct x509_st;
 enum { WSK__TLS_NAME = 255 };
 
 struct wsk__tls_identity {
-    struct wsk__tls_certificate about; /* its texts are owned */
+    struct wsk__tls_certificate about; /* with owned texts */
     struct x509_st *leaf;
     struct stack_st_X509 *chain; /* without the leaf */
     struct evp_pkey_st *key;

@@ -1,6 +1,6 @@
 /* tls/dev: certificates for development on one machine, and an authority that
  * signs them. It can sign for names of this machine only (RFC 5280 4.2.1.10),
- * so that whoever takes its key can pretend to be nobody else. */
+ * so a thief of its key can pretend to be no other host. */
 #ifndef WSK_TLS_DEV_H
 #define WSK_TLS_DEV_H
 

@@ -174,7 +174,7 @@ static size_t gather(const struct wsk__tls_set *set, const struct claim *claims,
     return i;
 }
 
-/* Give clients that name none, or one that nobody has, what clients of the
+/* Give clients that name no host, or one of no certificate, what clients of the
  * first certificate's first name get. */
 static bool make_default(struct wsk__tls_set *set, const struct claim *claims,
                          size_t n, const struct wsk__tls_config *config,

@@ -1,8 +1,8 @@
 /* tls/set: the contexts of all names of a server, made whole or not at all.
  *
  * A set is immutable. Its owner replaces it by another one; a connection keeps
- * the one with which it began. Whoever reads files and clocks is above: a set
- * is made of the octets of files, and asks config.now for the time. */
+ * the one with which it began. A set is made of the octets of files, and asks
+ * config.now for the time: files and clocks are read above. */
 #ifndef WSK_TLS_SET_H
 #define WSK_TLS_SET_H
 
@@ -63,10 +63,10 @@ struct wsk__tls_fault {
         torn; /* a chain and a key may be of two moments: worth a second look */
 };
 
-/* What is known of one certificate of a set. */
+/* Facts about one certificate of a set. */
 struct wsk__tls_certificate {
     const char *path;    /* of its chain */
-    const char *name;    /* its first name; the path if it has none */
+    const char *name;    /* the first name; the path if there is none */
     const char *names;   /* all of them, with blanks between */
     const char *serial;  /* in hexadecimal */
     const char *warning; /* NULL: none; else a sentence with the file */
@@ -90,7 +90,7 @@ struct ssl_ctx_st *wsk__tls_set_context(const struct wsk__tls_set *set);
  * when memory is out. */
 struct wsk__tls *wsk__tls_accept(struct wsk__tls_set *set);
 
-/* Return what is known of certificate `i`, in the order of config.pairs; NULL
+/* Return the facts about certificate `i`, in the order of config.pairs; NULL
  * past the last. Lives as long as the set. */
 const struct wsk__tls_certificate *
 wsk__tls_set_certificate(const struct wsk__tls_set *set, size_t i);

@@ -21,7 +21,7 @@ struct wsk__tls_tickets {
     void *to;
     uint8_t trust[DIGEST];
     size_t n;                  /* files; 0: the seed, by periods */
-    uint8_t secrets[][DIGEST]; /* what is left of the seed, or of each file */
+    uint8_t secrets[][DIGEST]; /* extracted from the seed, or from each file */
 };
 
 /* Three parts of what RFC 5869 expands: a name and two keys. */

@@ -79,7 +79,7 @@ struct wsk__conn {
         struct wsk__exchange *h;
     };
     struct wsk__served *ws;    /* NULL until the 101 has left */
-    struct wsk__tls_peer *tls; /* what TLS says; owned; NULL: there is none;
+    struct wsk__tls_peer *tls; /* facts of TLS; owned; NULL: there is none;
                                   fixed once a protocol is spoken */
     uint64_t since_ms;         /* last progress in the present phase; the last
                                   byte from a WebSocket's peer */

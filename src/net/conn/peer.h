@@ -40,7 +40,7 @@ struct wsk__ends {
     struct wsk__address peer, local;
     /* NULL: no proxy is trusted, and none must speak. */
     struct wsk__proxy_info *proxy;
-    /* What TLS says; the connection keeps it. NULL: there is none. */
+    /* The facts of TLS, which the connection keeps; NULL: there is none. */
     const struct wsk__tls_peer *tls;
 };
 

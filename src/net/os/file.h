@@ -12,7 +12,8 @@
  * the system does not tell. */
 bool wsk__file_is_cached(int fd, uint64_t offset);
 
-/* What tells two versions of a file apart; all zero: there is none. */
+/* Facts by which two versions of a file are told apart; all zero: there is no
+ * file. */
 struct wsk__file_stamp {
     dev_t dev;
     ino_t ino;

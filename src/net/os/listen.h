@@ -31,7 +31,7 @@ struct wsk__places {
         dev_t dev;
         ino_t ino;
         bool inherited; /* other processes may accept at it */
-        bool tls;       /* its connections begin with a handshake of TLS */
+        bool tls;       /* connections begin with a handshake of TLS */
     } at[WSK__LISTENERS];
     size_t n;
     bool trial; /* only bind: no listen(), and no file is left */

@@ -19,7 +19,7 @@ uint64_t wsk__cgroup_memory(const char *self, const char *root);
 /* The same for CPUs, as wsk_cpus() rounds them. */
 uint64_t wsk__cgroup_cpus(const char *self, const char *root);
 
-/* Fill with octets that nobody can foretell. False with errno: the system has
+/* Fill with unpredictable octets. False with errno: the system has
  * none. */
 bool wsk__random(uint8_t *to, size_t n);
 

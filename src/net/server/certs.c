@@ -237,7 +237,7 @@ static bool choose_seed(wsk_server *srv)
 _Static_assert((int)WSK__TLS_SEED == (int)WSK__BOARD_SEED, "one seed");
 
 /* Find the certificate of `certfile dev`. */
-static bool find_dev(wsk_server *srv, char certfile[WSK__DEV_PATH + 1],
+static bool find_dev(wsk_server *srv, char certfile[WSK__DEV_PATH],
                      struct wsk__tls_fault *fault)
 {
     char authority[WSK__DEV_PATH];
@@ -245,7 +245,6 @@ static bool find_dev(wsk_server *srv, char certfile[WSK__DEV_PATH + 1],
     srv->certs.is_dev = true;
     if (!wsk__dev_certificate(certfile, authority, fault))
         return false;
-    strcat(certfile, "\n"); /* a path may hold commas */
     tell(srv, WSK_LOG_INFO,
          "certfile dev: a certificate for localhost; clients that trust "
          "%s trust it",
@@ -257,14 +256,15 @@ static bool find_dev(wsk_server *srv, char certfile[WSK__DEV_PATH + 1],
 static bool begin(wsk_server *srv, struct wsk__tls_fault *fault)
 {
     struct wsk__certs *certs = &srv->certs;
-    char dev[WSK__DEV_PATH + 1];
+    char dev[WSK__DEV_PATH], list[WSK__DEV_PATH + 1];
     const char *certfile = srv->cfg.certfile;
 
     if (wsk__str_is(wsk__str_trim((wsk_str){certfile, strlen(certfile)}),
                     "dev")) {
         if (!find_dev(srv, dev, fault))
             return false;
-        certfile = dev;
+        snprintf(list, sizeof(list), "%s\n", dev); /* commas are no ends then */
+        certfile = list;
     }
     wsk__cert_files_close(&certs->files);
     if (!wsk__cert_files_open(&certs->files, &srv->cfg, certfile, fault))
@@ -367,7 +367,7 @@ wsk_status wsk_server_reload_tls(wsk_server *srv, char error[WSK_TLS_ERROR])
     }
     if (!good)
         tell_fault(srv, &fault);
-    /* What is torn may still be whole soon: the watch goes on. */
+    /* A torn pair may still be whole soon: the watch goes on. */
     certs->tries = !good && fault.torn ? QUICK_TRIES + 1 : 0;
     pthread_mutex_unlock(&certs->reading);
     if (error != NULL)

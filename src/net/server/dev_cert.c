@@ -19,7 +19,7 @@ enum { MOST = 1 << 20 };
 /* The files of an authority, and their contents. */
 struct authority {
     char certificate[WSK__DEV_PATH], key[WSK__DEV_PATH];
-    struct wsk__tls_pair pair; /* its texts are owned */
+    struct wsk__tls_pair pair; /* with owned texts */
 };
 
 static bool fail(struct wsk__tls_fault *fault, const char *what,
