@@ -16,6 +16,11 @@ from . import _wsocket, spawn, worker
 from .channel import Channel
 
 
+# Workers for whom a board has room at least, so that a reload may want more of
+# them. What nobody uses takes no memory.
+ROOM = 32
+
+
 @dataclass
 class Child:
     pid: int
@@ -30,14 +35,17 @@ class Children:
         """Make a board, or take over what state() was before an upgrade."""
         self._known: dict[int, Child] = {}
         if state is None:
-            self._board = _wsocket.Board(workers)
+            self._board = _wsocket.Board(max(workers, ROOM))
             return
         is_same = True
         try:
             self._board = _wsocket.Board(fd=state["board"])
-        except OSError:  # its layout is another one
+            is_same = self._board.workers >= workers
+        except (OSError, ValueError):  # its layout is another one
             os.close(state["board"])
-            self._board, is_same = _wsocket.Board(workers), False
+            is_same = False
+        if not is_same:
+            self._board = _wsocket.Board(max(workers, ROOM))
         for known in state["children"]:
             channel = None
             if known["channel"] is not None:
@@ -45,6 +53,11 @@ class Children:
                 channel.set_blocking(False)
             place = known["place"] if is_same else -1
             self._known[known["id"]] = Child(known["pid"], place, channel)
+
+    @property
+    def most(self) -> int:
+        """Workers for whom there is room, each with its replacement."""
+        return self._board.workers
 
     def state(self) -> dict[str, Any]:
         """Return what a successor of this process needs, for JSON."""

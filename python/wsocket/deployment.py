@@ -11,7 +11,7 @@ from .addresses import Addresses
 from .lines import Lines
 from .processes import Processes, value
 
-FIXED = "workers", "pid_file", "control"  # a reload cannot change them
+FIXED = "pid_file", "control"  # a reload cannot change them
 
 Read = Callable[[], tuple[Optional[str], dict[str, Any], Processes]]
 

@@ -77,7 +77,9 @@ class Master:
         self._is_busy = False
         self._told_threads = False
         self._is_up = False
-        self.plan = plan.Plan(self._deployment.settings())
+        self.plan = plan.Plan(
+            self._deployment.settings(), most=self._children.most
+        )
 
     # ------------------------------------------------------------------ loop
 
@@ -361,6 +363,11 @@ class Master:
             self._do(self.plan.not_prepared(why or str(exc), time.monotonic()))
             return
         settings = self._deployment.settings(is_next=True)
+        if settings.workers > self.plan.most:
+            why = "workers: %d are the most here; an upgrade allows more"
+            why %= self.plan.most
+            self._do(self.plan.not_prepared(why, time.monotonic()))
+            return
         self._do(self.plan.prepared(settings, time.monotonic()))
 
     def _do_commit(self, action: plan.Commit) -> None:

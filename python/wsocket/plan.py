@@ -17,7 +17,7 @@ import enum
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Optional, Union
 
 from .reasons import brief
@@ -31,7 +31,6 @@ GOOD_LIFE = 60.0  # seconds alive after which earlier crashes are forgotten
 WINDOW = 10.0  # seconds in which at most 2 N crashed workers are restarted
 APART = 10.0  # seconds between the starts of two successors of worn workers
 STALL = 1.0  # seconds of delay that are taken for a stop of this process
-LEAST = "one worker is the least"
 
 # Signals and the seconds after each, for a worker that must end.
 FROM_TERM = [("TERM", STEP), ("ABRT", STEP), ("KILL", None)]
@@ -188,7 +187,7 @@ class Roll:
     canary: Optional[Worker] = None
     todo: list[int] = field(default_factory=list)
     active: set[int] = field(default_factory=set)  # slots under replacement
-    parts: int = 1
+    parts: int = 1  # workers that leave
     part: int = 0  # orders to drain that were given
     leaving: set[int] = field(default_factory=set)  # ids of the old workers
     killed: int = 0
@@ -207,9 +206,13 @@ class Plan:
     actions to carry out, in order."""
 
     def __init__(
-        self, settings: Settings, rand: Callable[[], float] = random.random
+        self,
+        settings: Settings,
+        rand: Callable[[], float] = random.random,
+        most: int = 1000,
     ) -> None:
         self.settings = settings
+        self.most = most  # workers for whom there is room
         self.generation = 1
         self.workers: dict[int, Worker] = {}
         self.slots = {n: Slot(n) for n in range(1, settings.workers + 1)}
@@ -393,29 +396,20 @@ class Plan:
 
     def more(self, now: float) -> list[Action]:
         """One worker more."""
-        if not self.stopping:
-            number = len(self.slots) + 1
-            self.slots[number] = Slot(number)
-            self._log("info", "%s from now on" % count(number))
+        why_not = self.why_not("workers +1")
+        if why_not is None:
+            self._resize(len(self.slots) + 1, now)
+        elif not self.stopping:
+            self._log("warning", why_not)
         return self._result(now)
 
     def fewer(self, now: float) -> list[Action]:
         """One worker less, but at least one."""
-        if self.stopping:
-            return self._result(now)
-        if len(self.slots) == 1:
-            self._log("warning", LEAST)
-            return self._result(now)
-        slot = self.slots.pop(len(self.slots))
-        self._log("info", "%s from now on" % count(len(self.slots)))
-        if self.roll is not None:
-            if slot.number in self.roll.todo:
-                self.roll.todo.remove(slot.number)
-            self.roll.active.discard(slot.number)
-        if slot.coming is not None:
-            self._end(slot.coming, FROM_TERM, now)
-        if slot.holder is not None:
-            self._leave_to_others(slot.holder, now)
+        why_not = self.why_not("workers -1")
+        if why_not is None:
+            self._resize(len(self.slots) - 1, now)
+        elif not self.stopping:
+            self._log("warning", why_not)
         return self._result(now)
 
     def tick(self, now: float) -> list[Action]:
@@ -449,7 +443,9 @@ class Plan:
         if self.stopping and command not in ("stop", "reopen"):
             return "the server stops"
         if command == "workers -1" and len(self.slots) == 1:
-            return LEAST
+            return "one worker is the least"
+        if command == "workers +1" and len(self.slots) >= self.most:
+            return "%s are the most here" % count(self.most)
         return None
 
     # --------------------------------------------------------------- upgrade
@@ -469,6 +465,7 @@ class Plan:
         return {
             "generation": self.generation,
             "slots": len(self.slots),
+            "wanted": self.settings.workers,  # by the options
             "last_id": self._last_id,
             "workers": [
                 {
@@ -494,6 +491,9 @@ class Plan:
         self.generation = state["generation"]
         self.slots = {n: Slot(n) for n in range(1, state["slots"] + 1)}
         self._last_id = state["last_id"]
+        # What the options want now is compared with what they wanted then.
+        wanted = state.get("wanted", self.settings.workers)
+        self.settings = replace(self.settings, workers=wanted)
         self.served = self.up = True
         for known in state["workers"]:
             drains = known.pop("drains")
@@ -556,8 +556,8 @@ class Plan:
                 "info",
                 "reload: %s is ready: %d of %d" % (
                     worker.name,
-                    roll.parts - len(roll.active) - len(roll.todo),
-                    roll.parts,
+                    len(self.slots) - len(roll.active) - len(roll.todo),
+                    len(self.slots),
                 ),
             )
         elif worker.reason != "start":
@@ -593,6 +593,23 @@ class Plan:
         worker.deadline = now + details["seconds"] + LATE
         self._worn.pop(worker.id, None)
         self._do(Order(worker.id, "drain", dict(details)))
+
+    def _resize(self, wanted: int, now: float) -> None:
+        """Add slots, which _fill_slots() fills, or take the last ones away."""
+        if wanted != len(self.slots):
+            self._log("info", "%s from now on" % count(wanted))
+        for number in range(len(self.slots) + 1, wanted + 1):
+            self.slots[number] = Slot(number)
+        while len(self.slots) > wanted:
+            slot = self.slots.pop(len(self.slots))
+            if self.roll is not None:
+                if slot.number in self.roll.todo:
+                    self.roll.todo.remove(slot.number)
+                self.roll.active.discard(slot.number)
+            if slot.coming is not None:
+                self._end(slot.coming, FROM_TERM, now)
+            if slot.holder is not None:
+                self._leave_to_others(slot.holder, now)
 
     def _quit(self, worker: Worker, now: float) -> None:
         """End a worker at once; it may still send Close frames."""
@@ -844,10 +861,13 @@ class Plan:
         self.generation += 1
         self.failure = None
         roll.phase, roll.canary = "roll", None
-        self._settle_on(roll.settings or self.settings, now)
+        before, settings = self.settings, roll.settings or self.settings
+        self._settle_on(settings, now)
+        roll.parts = len(self.slots)
+        if settings.workers != before.workers:  # else TTIN and TTOU decide
+            self._resize(settings.workers, now)
         roll.todo = [n for n in self.slots if n != 1]
         roll.active = {1}
-        roll.parts = len(self.slots)
         retiring = self.workers.get(self._retiring or 0)
         if retiring is not None and retiring.phase is Phase.SERVING:
             self._retiring = None  # its successor comes with the reload

@@ -34,13 +34,18 @@ def app(environ, start_response):
 """
 
 
-def is_there(pid):
-    """Whether a process runs; one that only waits for its parent does not."""
+def state_of(pid):
+    """The letter of ps(1) for a process; Z also if there is none."""
     try:
         with open("/proc/%d/stat" % pid, encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+            return file.read().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "Z"
+
+
+def is_there(pid):
+    """Whether a process runs; one that only waits for its parent does not."""
+    return state_of(pid) != "Z"
 
 
 class Supervised:

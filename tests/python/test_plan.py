@@ -576,7 +576,74 @@ def test_a_worker_that_is_taken_away_during_a_reload_is_not_replaced():
     assert world.said("reload: done")
 
 
+@pytest.mark.parametrize("before, after", [(4, 2), (2, 4), (1, 3), (3, 1)])
+def test_a_reload_changes_the_number_of_workers(before, after):
+    world = up(workers=before)
+    world.following = {"workers": after}
+    world.reload()
+    assert len(world.plan.slots) == before  # the canary may fail
+    world.boot(world.ids(generation=2)[0])
+    assert len(world.plan.slots) == after
+    while not world.said("reload: done"):
+        assert world.plan.serving() >= min(before, after)
+        world.boot_all()
+        world.finish()
+    assert sorted(p.slot for p in world.living.values()) == [*range(1, after + 1)]
+    orders = [o for a in world.actions if isinstance(a, plan.Order)
+              for o in [a.details] if a.what == "drain"]
+    assert sorted(o["part"] for o in orders) == [*range(before)]
+    assert all(o["part"] < o["parts"] for o in orders)
+
+
+def test_a_reload_that_fails_leaves_the_number_of_workers():
+    world = up(workers=2)
+    world.following = {"workers": 5}
+    world.reload()
+    world.fail(world.ids(generation=2)[0])
+    assert len(world.plan.slots) == 2
+
+
+def test_a_reload_keeps_what_ttin_has_added():
+    world = up(workers=2)
+    world.ask("more")
+    world.boot_all()
+    world.reload()
+    world.boot_all()
+    world.finish()
+    assert len(world.plan.slots) == 3
+    world.following = {"workers": 4}
+    world.reload()
+    world.boot_all()
+    world.finish()
+    assert len(world.plan.slots) == 4
+
+
+def test_no_more_workers_are_added_than_there_is_room_for():
+    world = up(workers=2)
+    world.plan.most = 3
+    world.ask("more")
+    assert world.plan.why_not("workers +1") == "3 workers are the most here"
+    world.ask("more")
+    assert len(world.plan.slots) == 3
+    assert world.said("3 workers are the most here")
+
+
 # ------------------------------------------------------------------ upgrade
+
+
+def test_an_upgrade_changes_the_number_of_workers_if_the_options_do():
+    before = up(workers=2)
+    before.ask("more")
+    before.boot_all()
+    state = json.loads(json.dumps(before.plan.state()))
+    for wanted, found in (2, 3), (5, 5):
+        world = World(workers=wanted)
+        world.plan = plan.Plan(world.settings)
+        world.now, world.living = before.now, dict(before.living)
+        world.do(world.plan.restore(json.loads(json.dumps(state)), world.now))
+        world.boot_all()
+        world.finish()
+        assert len(world.living) == len(world.plan.slots) == found
 
 
 def test_another_process_image_goes_on_with_the_workers_and_replaces_them():

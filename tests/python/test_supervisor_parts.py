@@ -10,8 +10,9 @@ import threading
 import pytest
 from conftest import PATIENCE
 
-from wsocket import config, reasons
+from wsocket import _wsocket, config, reasons
 from wsocket.channel import Channel
+from wsocket.children import Children
 from wsocket.lines import Lines
 from wsocket.notify import Notifier
 from wsocket.watch import Watcher, broken
@@ -248,6 +249,30 @@ def test_a_traceback_is_shown_as_text_of_a_page():
     (page,) = broken("<script>1 < 2")({}, lambda *args: begun.append(args))
     assert b"&lt;script&gt;1 &lt; 2" in page
     assert begun[0][0].startswith("500")
+
+
+# ----------------------------------------------------------------- children
+
+
+def test_a_board_has_room_for_more_workers_than_the_first():
+    assert Children(2, None).most == 32 and Children(40, None).most == 40
+
+
+@pytest.mark.parametrize("kind", ["of another layout", "too small", "good"])
+def test_children_of_a_version_whose_board_does_not_do_are_kept(tmp_path, kind):
+    if kind == "of another layout":
+        path = tmp_path / "board"
+        path.write_bytes(bytes(1 << 16))
+        fd = os.open(path, os.O_RDWR)
+    else:
+        board = _wsocket.Board(3 if kind == "too small" else 40)
+        fd = os.dup(board.fileno())
+    known = {"id": 7, "pid": 4711, "place": 2, "channel": None}
+    children = Children(33, {"board": fd, "children": [known]})
+    assert children.pids() == {4711}
+    assert children.most == (40 if kind == "good" else 33)
+    place = children.state()["children"][0]["place"]
+    assert place == (2 if kind == "good" else -1)
 
 
 # ------------------------------------------------------------------ reasons
