@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 
 from . import worker
+from .again import interpreter
 from .channel import Channel
 
 PROGRAM = (
@@ -63,7 +64,7 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
             raise OSError(errno.EMSGSIZE, "the options are too long")
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
+            [*interpreter(), "-c", PROGRAM, str(theirs.fileno())],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd) for fd in wanted],
             setsigmask=[],

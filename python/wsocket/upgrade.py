@@ -17,7 +17,8 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-MARK = "WSOCKET_AGAIN"
+from .again import MARK, interpreter
+
 FLAG = "--check-upgrade"
 WAIT = 0.5  # seconds until the next look whether workers boot or end
 
@@ -43,7 +44,7 @@ class Upgrade:
         self._go_home()
         self.pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "wsocket", FLAG, *self._args],
+            [*interpreter(), "-m", "wsocket", FLAG, *self._args],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, self._found.fileno(), 1),
@@ -107,7 +108,7 @@ class Upgrade:
                 os.set_inheritable(number, True)
             os.execve(
                 sys.executable,
-                [sys.executable, self._path, str(fd), *self._args],
+                [*interpreter(), self._path, str(fd), *self._args],
                 {**os.environ, **self._environ},
             )
         finally:  # it has failed

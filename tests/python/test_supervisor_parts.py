@@ -10,7 +10,7 @@ import threading
 import pytest
 from conftest import PATIENCE
 
-from wsocket import _wsocket, config, reasons
+from wsocket import _wsocket, again, config, reasons
 from wsocket.channel import Channel
 from wsocket.children import Children
 from wsocket.lines import Lines
@@ -273,6 +273,36 @@ def test_children_of_a_version_whose_board_does_not_do_are_kept(tmp_path, kind):
     assert children.most == (40 if kind == "good" else 33)
     place = children.state()["children"][0]["place"]
     assert place == (2 if kind == "good" else -1)
+
+
+# ------------------------------------------------------------------ upgrade
+
+
+@pytest.mark.parametrize(
+    "words, found",
+    [
+        ("-m wsocket -X dev app", ""),
+        ("/venv/bin/wsocket -X dev", ""),
+        ("-X dev -Werror -OO -m wsocket", "-X dev -Werror -OO"),
+        ("-Im wsocket", "-I"),
+        ("-IXdev -W error again.py 7 -X", "-IXdev -W error"),
+        ("-OX dev -x -ux wsocket.py", "-OX dev -u"),
+        ("-Wdefault::xyz.Warning -c x", "-Wdefault::xyz.Warning"),
+        ("--check-hash-based-pycs never -B -", "--check-hash-based-pycs never -B"),
+        ("-X", "-X"),
+        ("", ""),
+    ],
+)
+def test_flags_of_the_interpreter_are_told_from_what_it_runs(words, found):
+    assert again.flags(["python", *words.split()]) == found.split()
+
+
+def test_flags_are_found_without_the_original_arguments(monkeypatch):
+    monkeypatch.delattr(sys, "orig_argv", raising=False)
+    monkeypatch.setattr(sys, "_xoptions", {"dev": True, "site": "shop"})
+    words = again.interpreter()
+    assert words[0] == sys.executable
+    assert words[-4:] == ["-X", "dev", "-X", "site=shop"]
 
 
 # ------------------------------------------------------------------ reasons

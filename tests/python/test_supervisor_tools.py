@@ -249,6 +249,35 @@ def test_an_upgrade_keeps_pid_and_port_and_replaces_the_workers(either, tmp_path
     assert not unix.exists() and not os.path.exists(path)
 
 
+def test_an_upgrade_and_its_workers_keep_the_flags_of_the_interpreter(either):
+    either.write(
+        "import sys\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    told = [sys._xoptions, sys.warnoptions, sys.flags.optimize,\n"
+        "            sys.flags.isolated]\n"
+        "    return [repr(told).encode()]\n"
+    )
+    either.program = either._program(
+        "-I", "-O", "-X", "dev", "-X", "site=shop", "-Wdefault::ImportWarning",
+        "-m", "wsocket", "--port", "0", "--workers", "1", "--access-logfile",
+        "none", "site_app:app", command=(),
+    ).wait_started()
+
+    def told():
+        with Raw(either.program.port) as client:
+            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            return client.response()[2]
+
+    first = told()
+    assert b"'site': 'shop'" in first and b"ImportWarning" in first
+    assert first.endswith(b"1, 1]")
+    for times in 1, 2:
+        either.signal("SIGUSR2")
+        either.wait_said("reload: done", times)
+        assert told() == first
+
+
 @pytest.mark.slow
 def test_an_upgrade_keeps_the_lock_of_the_pid_file(either, tmp_path):
     path = str(tmp_path / "pid")
