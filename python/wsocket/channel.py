@@ -2,7 +2,7 @@
 
     ours, theirs = Channel.pair()
     ours.send({"order": "probe"})
-    theirs.receive()  # [{"order": "probe"}]
+    theirs.receive()  # {"order": "probe"}
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Sequence
 from typing import Any, Optional
 
 MOST = 1 << 18  # bytes of a message; the system lets fewer be sent
@@ -42,7 +41,7 @@ class Channel:
     def set_blocking(self, blocks: bool) -> None:
         self._socket.setblocking(blocks)
 
-    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> bool:
+    def send(self, message: dict[str, Any]) -> bool:
         """Send a message. Return False if it cannot be sent: the other side has
         gone, or has been stopped and reads nothing."""
         for name, value in message.items():
@@ -51,22 +50,19 @@ class Channel:
                 message[name] = value[:half] + "\n...\n" + value[-half:]
         data = json.dumps(message).encode("ascii")
         try:
-            if fds:
-                socket.send_fds(self._socket, [data], list(fds))
-            else:
-                self._socket.send(data)
+            self._socket.send(data)
         except OSError:
             return False
         return True
 
-    def receive(self) -> Optional[tuple[dict[str, Any], list[int]]]:
-        """Return the next message and the descriptors that came with it; None
-        once the other side has gone. BlockingIOError: there is none now."""
+    def receive(self) -> Optional[dict[str, Any]]:
+        """Return the next message; None once the other side has gone.
+        BlockingIOError: there is none now."""
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, MOST, 8)
+            data = self._socket.recv(MOST)
         except ConnectionError:
             return None
         if not data:
             return None
         message: dict[str, Any] = json.loads(data)
-        return message, list(fds)
+        return message

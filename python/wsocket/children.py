@@ -166,7 +166,7 @@ class Children:
                 child.channel.close()
                 child.channel = None
                 return
-            yield id, received[0]
+            yield id, received
 
     def ended(self) -> Iterator[tuple[int, int, int, list[dict[str, Any]]]]:
         """Wait for those that have ended. Yield id, PID, status and the last

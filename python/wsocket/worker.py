@@ -95,9 +95,8 @@ def first() -> bool:
 def attend(fd: int) -> None:
     """Be a worker in a process of its own: its task is the first message."""
     channel = Channel.of(fd)
-    received = channel.receive()
-    if received is not None:
-        message, _ = received
+    message = channel.receive()
+    if message is not None:
         main(Task(**message), channel)
 
 
@@ -184,6 +183,7 @@ class Worker:
         self._watcher: Optional[Watcher] = None
         self._probe: Optional[socket.socket] = None  # what the loop answers
         self._leaving = False
+        self._reopen_due = False
         self._ready = threading.Event()
         self._began = time.monotonic()
         self._limits = self._varied()
@@ -212,7 +212,7 @@ class Worker:
             raise UsageError(exc.strerror or str(exc)) from None
         with asked(server) as answer:
             answer.recv(1)  # the loop has closed a connection: it turns
-        self.server = server
+        self._attend(server)
         ready = getattr(self._hooks, "ready", None)
         if ready is not None:
             ready(self.info)  # an exception here is a failed start
@@ -303,9 +303,9 @@ class Worker:
             received = self._channel.receive()
             if received is None:
                 break
-            order = received[0].get("order")
+            order = received.get("order")
             if order == "drain":
-                self._drain(received[0])
+                self._drain(received)
             elif order == "quit":
                 self._quit()
             elif order == "probe":
@@ -361,7 +361,15 @@ class Worker:
             os._exit(0)
         self.server.stop(0)
 
+    def _attend(self, server: Server) -> None:
+        """From now on orders reach the server. One to reopen the logs may have
+        come after it has opened them."""
+        self.server = server
+        if self._reopen_due:
+            self._reopen()
+
     def _reopen(self) -> None:
+        self._reopen_due = True  # before the look, as _attend() looks at it
         if self.server is not None:
             with contextlib.suppress(OSError):  # the server has logged it
                 self.server.reopen_logs()

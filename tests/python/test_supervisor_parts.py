@@ -10,7 +10,7 @@ import threading
 import pytest
 from conftest import PATIENCE
 
-from wsocket import _wsocket, again, config, reasons
+from wsocket import _wsocket, again, config, reasons, worker
 from wsocket.channel import Channel
 from wsocket.children import Children
 from wsocket.lines import Lines
@@ -20,15 +20,12 @@ from wsocket.watch import Watcher, broken
 # ------------------------------------------------------------------- channel
 
 
-def test_messages_keep_their_boundaries_and_bring_descriptors():
+def test_messages_keep_their_boundaries():
     ours, theirs = Channel.pair()
-    with open(os.devnull, "rb") as null:
-        assert ours.send({"n": 1}, fds=[null.fileno()])
+    assert ours.send({"n": 1})
     assert ours.send({"n": 2})
-    message, fds = theirs.receive()
-    assert message == {"n": 1} and len(fds) == 1
-    os.close(fds[0])
-    assert theirs.receive() == ({"n": 2}, [])
+    assert theirs.receive() == {"n": 1}
+    assert theirs.receive() == {"n": 2}
     theirs.set_blocking(False)
     with pytest.raises(BlockingIOError):
         theirs.receive()
@@ -41,7 +38,7 @@ def test_messages_keep_their_boundaries_and_bring_descriptors():
 def test_a_long_text_is_cut_in_the_middle():
     ours, theirs = Channel.pair()
     assert ours.send({"text": "a" * 100000 + "\U0001f600" * 100000})
-    text = theirs.receive()[0]["text"]
+    text = theirs.receive()["text"]
     assert text.startswith("aaa") and text.endswith("\U0001f600")
     assert not ours.send({"list": ["x" * 1000] * 1000})  # too long, and told
     ours.close()
@@ -273,6 +270,28 @@ def test_children_of_a_version_whose_board_does_not_do_are_kept(tmp_path, kind):
     assert children.most == (40 if kind == "good" else 33)
     place = children.state()["children"][0]["place"]
     assert place == (2 if kind == "good" else -1)
+
+
+# ------------------------------------------------------------------- worker
+
+
+class Reopened:
+    times = 0
+
+    def reopen_logs(self):
+        self.times += 1
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_worker_that_boots_reopens_its_logs_as_well(is_early):
+    task = worker.Task(None, {"error_logfile": "none"}, 1, 1, "start")
+    one, server = worker.Worker(task, Channel.pair()[0]), Reopened()
+    if is_early:
+        one._reopen()  # the server may have opened them
+    one._attend(server)
+    if not is_early:
+        one._reopen()
+    assert server.times == 1
 
 
 # ------------------------------------------------------------------ upgrade
