@@ -942,8 +942,8 @@ enum { WSK_TLS_ERROR = 512 };
  *
  * May take half a second: a certificate and a key that do not fit are read
  * again, as something may be replacing them. Any thread, but no signal handler.
- * Returns WSK_OK; WSK_E_SYS with `error`: all stays as it was, and the error log
- * says so; WSK_E_STATE: there is no TLS, or the server does not listen.
+ * Returns WSK_OK; WSK_E_SYS with `error`: all stays as it was, and the error
+ * log says so; WSK_E_STATE: there is no TLS, or the server does not listen.
  */
 WSK_API wsk_status wsk_server_reload_tls(wsk_server *srv,
                                          char error[WSK_TLS_ERROR]);
