@@ -9,8 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import worker
-from .again import interpreter
+from . import interpreter, worker
 from .channel import Channel
 
 PROGRAM = (
@@ -64,7 +63,7 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
             raise OSError(errno.EMSGSIZE, "the options are too long")
         pid = os.posix_spawn(
             sys.executable,
-            [*interpreter(), "-c", PROGRAM, str(theirs.fileno())],
+            [*interpreter.command(), "-c", PROGRAM, str(theirs.fileno())],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd) for fd in wanted],
             setsigmask=[],

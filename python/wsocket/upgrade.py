@@ -17,8 +17,9 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from .again import MARK, interpreter
+from . import interpreter
 
+MARK = "WSOCKET_AGAIN"  # names the descriptor of the state; as in again.py
 FLAG = "--check-upgrade"
 WAIT = 0.5  # seconds until the next look whether workers boot or end
 
@@ -44,7 +45,7 @@ class Upgrade:
         self._go_home()
         self.pid = os.posix_spawn(
             sys.executable,
-            [*interpreter(), "-m", "wsocket", FLAG, *self._args],
+            [*interpreter.command(), "-m", "wsocket", FLAG, *self._args],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, self._found.fileno(), 1),
@@ -97,7 +98,8 @@ class Upgrade:
         self.is_good = False
         self._go_home()
         fd = os.memfd_create("wsocket", 0)
-        os.write(fd, json.dumps(state).encode("ascii"))
+        known = {**state, "interpreter": interpreter.command()}
+        os.write(fd, json.dumps(known).encode("ascii"))
         kept = [fd, *fds]
         # A signal that comes now waits until the new version heeds it.
         before = signal.pthread_sigmask(
@@ -108,7 +110,7 @@ class Upgrade:
                 os.set_inheritable(number, True)
             os.execve(
                 sys.executable,
-                [*interpreter(), self._path, str(fd), *self._args],
+                [*interpreter.command(), self._path, str(fd), *self._args],
                 {**os.environ, **self._environ},
             )
         finally:  # it has failed

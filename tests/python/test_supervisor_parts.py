@@ -10,7 +10,7 @@ import threading
 import pytest
 from conftest import PATIENCE
 
-from wsocket import _wsocket, again, config, reasons, worker
+from wsocket import _wsocket, config, interpreter, reasons, worker
 from wsocket.channel import Channel
 from wsocket.children import Children
 from wsocket.lines import Lines
@@ -313,13 +313,13 @@ def test_a_worker_that_boots_reopens_its_logs_as_well(is_early):
     ],
 )
 def test_flags_of_the_interpreter_are_told_from_what_it_runs(words, found):
-    assert again.flags(["python", *words.split()]) == found.split()
+    assert interpreter.flags(["python", *words.split()]) == found.split()
 
 
 def test_flags_are_found_without_the_original_arguments(monkeypatch):
     monkeypatch.delattr(sys, "orig_argv", raising=False)
     monkeypatch.setattr(sys, "_xoptions", {"dev": True, "site": "shop"})
-    words = again.interpreter()
+    words = interpreter.command()
     assert words[0] == sys.executable
     assert words[-4:] == ["-X", "dev", "-X", "site=shop"]
 
