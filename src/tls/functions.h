@@ -48,6 +48,7 @@
     F(GENERAL_NAME_get0_value) \
     F(HMAC) \
     F(OPENSSL_cleanse) \
+    F(OPENSSL_init_ssl) \
     F(OPENSSL_sk_new_null) \
     F(OPENSSL_sk_num) \
     F(OPENSSL_sk_pop_free) \
@@ -213,6 +214,7 @@ struct wsk__tls_functions {
 #define GENERAL_NAME_get0_value (*wsk__tls_lib()->GENERAL_NAME_get0_value)
 #define HMAC (*wsk__tls_lib()->HMAC)
 #define OPENSSL_cleanse (*wsk__tls_lib()->OPENSSL_cleanse)
+#define OPENSSL_init_ssl (*wsk__tls_lib()->OPENSSL_init_ssl)
 #define OPENSSL_sk_new_null (*wsk__tls_lib()->OPENSSL_sk_new_null)
 #define OPENSSL_sk_num (*wsk__tls_lib()->OPENSSL_sk_num)
 #define OPENSSL_sk_pop_free (*wsk__tls_lib()->OPENSSL_sk_pop_free)

@@ -3,6 +3,23 @@
 
 #include <stdio.h>
 
+#ifdef WSK_TLS
+
+/* Judge OPENSSL_init_ssl(). */
+static bool has_started(int result, char why[WSK__TLS_LIB_WHY])
+{
+    why[0] = '\0';
+    if (result != 1)
+        snprintf(why, WSK__TLS_LIB_WHY, "OpenSSL cannot start");
+    return result == 1;
+}
+
+/* OpenSSL's cleanup at the end of the process would free what a handler that
+ * was given up still uses. The first call in a process decides. */
+enum { START = OPENSSL_INIT_NO_ATEXIT };
+
+#endif
+
 #ifdef WSK_TLS_RUNTIME
 
 #include "base/mem.h"
@@ -46,8 +63,7 @@ static const char *fill(void *library, struct wsk__tls_functions *table)
     return NULL;
 }
 
-/* Load OpenSSL from one place, for good: the functions that it registers for
- * the end of the process must stay. */
+/* Load OpenSSL from one place, for good: it does not bear to be unloaded. */
 static bool load(const char *place, struct wsk__tls_functions *table,
                  char why[WSK__TLS_LIB_WHY])
 {
@@ -59,7 +75,8 @@ static bool load(const char *place, struct wsk__tls_functions *table,
     else if (missing != NULL)
         snprintf(why, WSK__TLS_LIB_WHY, "TLS needs OpenSSL 3: %s lacks %s",
                  place, missing);
-    return library != NULL && missing == NULL;
+    return library != NULL && missing == NULL &&
+           has_started(table->OPENSSL_init_ssl(START, NULL), why);
 }
 
 static bool load_one(struct wsk__tls_functions *table,
@@ -98,17 +115,19 @@ bool wsk__tls_lib_open(char why[WSK__TLS_LIB_WHY])
     return wsk__tls_lib() != NULL;
 }
 
+#elif defined(WSK_TLS)
+
+bool wsk__tls_lib_open(char why[WSK__TLS_LIB_WHY])
+{
+    return has_started(OPENSSL_init_ssl(START, NULL), why);
+}
+
 #else
 
 bool wsk__tls_lib_open(char why[WSK__TLS_LIB_WHY])
 {
-    why[0] = '\0';
-#ifdef WSK_TLS
-    return true;
-#else
     snprintf(why, WSK__TLS_LIB_WHY, "this build has no TLS");
     return false;
-#endif
 }
 
 #endif
