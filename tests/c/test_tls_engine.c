@@ -235,6 +235,29 @@ TEST(plaintext_that_finds_no_place_waits_inside)
     pair_close(&p);
 }
 
+/* That of a part of a record is WSK__TLS_INSIDE. */
+TEST(an_idle_connection_holds_little)
+{
+    for (int i = 0; i < 2; i++) {
+        struct pair p;
+        size_t held, idle;
+
+        pair_open(&p, VERSIONS[i]);
+        EXPECT(pair_connect(&p));
+        other_writes(&p, noise, 30000);
+        pair_carry(&p);
+        EXPECT(pair_write(&p, noise, 30000) == 1);
+        idle = live;
+        pair_give(&p, (const uint8_t *)"\x17", 1);
+        EXPECT(live > idle && live - idle <= WSK__TLS_INSIDE);
+        held = live;
+        wsk__tls_free(p.tls);
+        p.tls = NULL;
+        EXPECT(held - live < 16384 + WSK__TLS_INSIDE);
+        pair_close(&p);
+    }
+}
+
 /* A record that was changed on its way. */
 TEST(a_broken_record_is_bad_and_answered_with_an_alert)
 {

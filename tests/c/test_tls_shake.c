@@ -466,6 +466,25 @@ TEST(a_client_checks_whom_it_reaches)
     }
 }
 
+/* A server of TLS 1.2 asks for another handshake. */
+TEST(a_client_does_not_shake_again)
+{
+    struct pair p;
+    size_t had;
+
+    start_client(&p, true, "localhost");
+    SSL_set_max_proto_version(p.other, TLS1_2_VERSION);
+    EXPECT(pair_connect(&p));
+    had = p.seen.len;
+    SSL_clear_options(p.other, SSL_OP_NO_RENEGOTIATION);
+    EXPECT(SSL_renegotiate(p.other) == 1);
+    other_shakes(&p);
+    pair_carry(&p);
+    EXPECT(p.last == WSK__TLS_NONE);
+    EXPECT(p.seen.len > had && p.seen.len - had < 50); /* only an alert */
+    pair_close(&p);
+}
+
 TEST(a_client_reaches_names_only)
 {
     static char too_long[300];

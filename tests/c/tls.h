@@ -10,6 +10,7 @@
 #include "tls/engine.h"
 #include "tls/lib.h"
 
+#include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
@@ -26,21 +27,32 @@ static inline int gate(void)
     return !armed || allowed < 0 || allowed-- != 0;
 }
 
+static size_t live; /* bytes that OpenSSL holds */
+
 static inline void *try_malloc(size_t n, const char *file, int line)
 {
+    void *p = gate() ? malloc(n) : NULL;
+
     (void)file, (void)line;
-    return gate() ? malloc(n) : NULL;
+    live += malloc_usable_size(p);
+    return p;
 }
 
 static inline void *try_realloc(void *p, size_t n, const char *file, int line)
 {
+    size_t had = malloc_usable_size(p);
+    void *grown = gate() ? realloc(p, n) : NULL;
+
     (void)file, (void)line;
-    return gate() ? realloc(p, n) : NULL;
+    if (grown != NULL)
+        live += malloc_usable_size(grown) - had;
+    return grown;
 }
 
-static inline void plain_free(void *p, const char *file, int line)
+static inline void counted_free(void *p, const char *file, int line)
 {
     (void)file, (void)line;
+    live -= malloc_usable_size(p);
     free(p);
 }
 
@@ -49,7 +61,7 @@ __attribute__((constructor)) static void watch_memory(void)
 {
     char why[WSK__TLS_LIB_WHY];
 
-    if (!CRYPTO_set_mem_functions(try_malloc, try_realloc, plain_free))
+    if (!CRYPTO_set_mem_functions(try_malloc, try_realloc, counted_free))
         abort();
     if (!wsk__tls_lib_open(why)) {
         printf("%s\n", why);
