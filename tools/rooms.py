@@ -20,7 +20,7 @@ OS = {"src/net/os", "src/tls"} | BASE
 LOG = OS | {"src/net/log", "src/http"}
 LOOP = OS | {"src/net/loop"}
 DISPATCH = LOOP | {"src/net/log", "src/net/dispatch"}
-CONN = DISPATCH | {"src/net/conn", "src/http"}
+CONN = DISPATCH | {"src/net/board", "src/net/conn", "src/http"}
 HANDLE = CONN | {"src/net/handle", "src/ws"}
 MAILBOX = HANDLE | {"src/net/mailbox", "src/topic"}
 WEBSOCKET = MAILBOX | {"src/net/websocket"}
@@ -40,6 +40,7 @@ ROOMS = {
     "src/topic": BASE | {"src/topic"},
     "src/app": OS | {"src/http", "src/app"},
     "src/net/os": OS,
+    "src/net/board": OS | {"src/net/board"},
     "src/net/log": LOG,
     "src/net/loop": LOOP,
     "src/net/dispatch": DISPATCH,

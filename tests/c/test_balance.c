@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include "base/mem.h"
+#include "net/board/board.h"
 #include "net/conn/accept.h"
 #include "net/conn/balance.h"
 #include "net/conn/conn.h"
@@ -16,7 +17,6 @@
 #include "net/loop/loop.h"
 #include "net/loop/timer.h"
 #include "net/os/accept.h"
-#include "net/os/board.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"
 

@@ -2,7 +2,7 @@
  * counters ever falls. */
 #include "harness.h"
 
-#include "net/os/board.h"
+#include "net/board/board.h"
 #include "wsocket.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 #include "net/conn/balance.h"
 
+#include "net/board/board.h"
 #include "net/conn/accept.h"
 #include "net/conn/conns.h"
 #include "net/dispatch/calls.h"
 #include "net/loop/loop.h"
-#include "net/os/board.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"

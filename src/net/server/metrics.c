@@ -1,12 +1,12 @@
 #include "net/server/metrics.h"
 
 #include "base/mem.h"
+#include "net/board/board.h"
 #include "net/conn/balance.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
-#include "net/os/board.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/process.h"

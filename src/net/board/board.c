@@ -1,4 +1,4 @@
-#include "net/os/board.h"
+#include "net/board/board.h"
 
 #include "base/mem.h"
 #include "net/os/machine.h"

@@ -1,4 +1,4 @@
-/* net/os/board: memory that the worker processes of one service share. Each
+/* net/board/board: memory that the worker processes of one service share. Each
  * number in it has one writer, so that none needs an atomic read-modify-write:
  * docs/internals/workers.md has the layout, and who writes what. */
 #ifndef WSK_NET_OS_BOARD_H
