@@ -368,12 +368,12 @@ static void count_end(struct wsk__job *job)
 static void pretend_thread(struct wsk__offload *offload,
                            bool runs) WSK__NO_ANALYSIS
 {
-    offload->runs = runs;
+    offload->n_threads = runs;
 }
 
 static bool is_done(const struct wsk__offload *offload) WSK__NO_ANALYSIS
 {
-    return offload->first == NULL && !offload->runs;
+    return offload->first == NULL && offload->n_threads == 0;
 }
 
 TEST(what_others_asked_of_a_disk_thread_that_could_not_be_made_is_done)

@@ -2,9 +2,12 @@
 
 #include "net/os/life.h"
 #include "net/os/locks.h"
+#include "net/os/process.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 
 static void lock_jobs(struct wsk__offload *offload)
     WSK__ACQUIRE(wsk__cap_offload) WSK__NO_ANALYSIS
@@ -20,50 +23,112 @@ static void unlock_jobs(struct wsk__offload *offload)
 
 /* No other thread knows the lock yet. */
 WSK__NO_ANALYSIS void wsk__offload_open(struct wsk__offload *offload,
-                                        struct wsk__life *life)
+                                        struct wsk__life *life,
+                                        const struct wsk__offload_kind *kind)
 {
     offload->life = life;
+    offload->kind = *kind;
     offload->last = &offload->first;
     pthread_mutex_init(&offload->lock, NULL);
+    pthread_cond_init(&offload->wake, NULL);
+    pthread_cond_init(&offload->left, NULL);
+}
+
+void wsk__offload_end(struct wsk__offload *offload)
+{
+    lock_jobs(offload);
+    offload->ended = true;
+    pthread_cond_broadcast(&offload->wake);
+    unlock_jobs(offload);
+}
+
+void wsk__offload_join(struct wsk__offload *offload)
+{
+    lock_jobs(offload);
+    while (offload->n_alive > 0)
+        pthread_cond_wait(&offload->left, &offload->lock);
+    unlock_jobs(offload);
 }
 
 void wsk__offload_close(struct wsk__offload *offload)
 {
     pthread_mutex_destroy(&offload->lock);
+    pthread_cond_destroy(&offload->wake);
+    pthread_cond_destroy(&offload->left);
+}
+
+/* Wait a moment for a job. */
+static void await_job_locked(struct wsk__offload *offload)
+    WSK__REQUIRES(wsk__cap_offload)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += offload->kind.idle_ms / 1000;
+    until.tv_nsec += (long)(offload->kind.idle_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    offload->n_idle++;
+    while (offload->first == NULL && !offload->ended &&
+           pthread_cond_timedwait(&offload->wake, &offload->lock, &until) !=
+               ETIMEDOUT)
+        ;
+    offload->n_idle--;
 }
 
 /* Take the oldest job. NULL: there is none, and the calling thread serves the
- * queue no more. */
-static struct wsk__job *next_job(struct wsk__offload *offload)
+ * queue no more. `waits`: for a moment, first. */
+static struct wsk__job *next_job(struct wsk__offload *offload, bool waits)
 {
     struct wsk__job *job;
 
     lock_jobs(offload);
+    if (waits && offload->first == NULL && offload->kind.idle_ms > 0)
+        await_job_locked(offload);
     job = offload->first;
-    if (job != NULL)
+    if (job != NULL) {
         offload->first = job->next;
+        offload->n--;
+    }
     if (offload->first == NULL)
         offload->last = &offload->first;
-    offload->runs = job != NULL;
+    offload->n_threads -= job == NULL;
     unlock_jobs(offload);
     return job;
 }
 
-static void do_jobs(struct wsk__offload *offload)
+static void do_jobs(struct wsk__offload *offload, bool waits)
 {
     struct wsk__job *job;
 
-    while ((job = next_job(offload)) != NULL) {
+    while ((job = next_job(offload, waits)) != NULL) {
         job->run(job);
         job->done(job);
     }
+}
+
+/* Count a thread that is being made (+1), or that leaves (-1). */
+static void count_alive(struct wsk__offload *offload, int change)
+{
+    lock_jobs(offload);
+    offload->n_alive += (unsigned)change;
+    if (offload->n_alive == 0)
+        pthread_cond_broadcast(&offload->left);
+    unlock_jobs(offload);
 }
 
 static void *work(void *arg)
 {
     struct wsk__offload *offload = arg;
 
-    do_jobs(offload);
+    if (offload->kind.nice > 0)
+        wsk__thread_be_nice(offload->kind.nice);
+    do_jobs(offload, true);
+    if (offload->kind.leave != NULL)
+        offload->kind.leave();
+    count_alive(offload, -1);
     wsk__life_drop(offload->life);
     return NULL;
 }
@@ -76,51 +141,67 @@ static bool start_thread(struct wsk__offload *offload)
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* to make a thread may take long */
     wsk__life_hold(offload->life);
+    count_alive(offload, 1);
     sigfillset(&all); /* signals are for the program's own threads */
     pthread_sigmask(SIG_BLOCK, &all, &old);
     failed = pthread_create(&thread, NULL, work, offload);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (failed)
+    if (failed) {
+        count_alive(offload, -1);
         wsk__life_drop(offload->life);
-    else
+    } else {
         pthread_detach(thread);
+    }
     return !failed;
 }
 
-/* Queue a job. True: the caller must make the thread. */
+/* Queue a job. True: the caller must make a thread. */
 static bool queue_job(struct wsk__offload *offload, struct wsk__job *job)
 {
-    bool first;
+    bool start = false;
 
     lock_jobs(offload);
     job->next = NULL;
     *offload->last = job;
     offload->last = &job->next;
-    first = !offload->runs;
-    offload->runs = true;
+    if (offload->n_idle > offload->n)
+        pthread_cond_signal(&offload->wake);
+    else
+        start = offload->n_threads < offload->kind.threads;
+    offload->n++;
+    offload->n_threads += start;
     unlock_jobs(offload);
-    return first;
+    return start;
 }
 
-/* Take back a job that no thread will do. */
-static void unqueue_job(struct wsk__offload *offload, struct wsk__job *job)
+/* Forget the thread that could not be made. True: others are there; else the
+ * job is taken back, and the calling thread has the place of one. */
+static bool others_come(struct wsk__offload *offload, struct wsk__job *job)
 {
     struct wsk__job **at = &offload->first;
+    bool others;
 
     lock_jobs(offload);
-    while (*at != job)
-        at = &(*at)->next;
-    *at = job->next;
-    if (*at == NULL)
-        offload->last = at;
+    others = offload->n_threads > 1;
+    if (others) {
+        offload->n_threads--;
+    } else {
+        while (*at != job)
+            at = &(*at)->next;
+        *at = job->next;
+        if (*at == NULL)
+            offload->last = at;
+        offload->n--;
+    }
     unlock_jobs(offload);
+    return others;
 }
 
 bool wsk__offload_ask(struct wsk__offload *offload, struct wsk__job *job)
 {
-    if (!queue_job(offload, job) || start_thread(offload))
+    if (!queue_job(offload, job) || start_thread(offload) ||
+        others_come(offload, job))
         return true;
-    unqueue_job(offload, job);
-    do_jobs(offload); /* other threads may have queued some since */
+    do_jobs(offload, false); /* other threads may have queued some since */
     return false;
 }

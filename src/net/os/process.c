@@ -51,6 +51,15 @@ unsigned wsk__descriptor_limit(unsigned asked)
     return asked && asked < free_fds ? asked : (unsigned)free_fds;
 }
 
+void wsk__thread_be_nice(int by)
+{
+#if defined(__linux__) /* elsewhere it is the process's */
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + by);
+#else
+    (void)by;
+#endif
+}
+
 static uint64_t ns_of(struct timeval time)
 {
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;

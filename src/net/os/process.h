@@ -15,6 +15,10 @@ void wsk__watch_forks(void);
  * program; at most `asked`, if that is not 0. */
 unsigned wsk__descriptor_limit(unsigned asked);
 
+/* Let the calling thread yield to others: add to its nice value, where the
+ * system knows one for each thread. */
+void wsk__thread_be_nice(int by);
+
 /* Resources of this process. */
 struct wsk__usage {
     uint64_t resident; /* bytes; 0: unknown */

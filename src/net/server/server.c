@@ -63,6 +63,8 @@ static const struct wsk__protocol PROTOCOL = {
     .release = release,
 };
 
+static const struct wsk__offload_kind DISKS = {.threads = 1};
+
 /* Free a server whose last reference is gone. */
 static void end(struct wsk__life *life)
 {
@@ -152,7 +154,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         pthread_mutex_init(&srv->conns.locks[i].mutex, NULL);
     connect_rooms(srv);
     wsk__dispatch_open(&srv->dispatch);
-    wsk__offload_open(&srv->offload, &srv->life);
+    wsk__offload_open(&srv->offload, &srv->life, &DISKS);
     wsk__stop_init(srv);
     wsk__certs_init(srv);
     wsk__server_init_metrics(srv);
