@@ -693,7 +693,7 @@ static size_t count_items(const char *list, bool *dev)
  * that protects must not be without effect. */
 static const char *tls_clash(const wsk_server_config *cfg)
 {
-    bool dev = false, no_matter;
+    bool dev = false, no_matter = false;
     size_t certificates = count_items(cfg->certfile, &dev);
     size_t keys = count_items(cfg->keyfile, &no_matter);
     bool asks = strcmp(cfg->cert_reqs, "none") != 0 &&
