@@ -21,14 +21,17 @@ LOG = OS | {"src/net/log", "src/http"}
 LOOP = OS | {"src/net/loop"}
 DISPATCH = LOOP | {"src/net/log", "src/net/dispatch"}
 CONN = DISPATCH | {"src/net/board", "src/net/conn", "src/http"}
+OPENING = CONN | {"src/net/opening"}
+BRIDGE = CONN | {"src/net/bridge"}
 HANDLE = CONN | {"src/net/handle", "src/ws"}
 MAILBOX = HANDLE | {"src/net/mailbox", "src/topic"}
 WEBSOCKET = MAILBOX | {"src/net/websocket"}
 REQUEST = WEBSOCKET | {"src/net/request"}
-HTTP1 = (REQUEST - {"src/net/websocket", "src/net/mailbox"}) | {"src/net/http1"}
+HTTP1 = ((REQUEST - {"src/net/websocket", "src/net/mailbox"}) | BRIDGE |
+         {"src/net/http1"})
 STANDALONE = OS | {"src/net/standalone", "src/net/request",
                    "src/net/handle", "src/http", "src/ws"}
-SERVER = REQUEST | {"src/net/http1", "src/net/http2", "src/net/standalone",
+SERVER = REQUEST | OPENING | {"src/net/http1", "src/net/http2", "src/net/standalone",
                     "src/net/bus", "src/net/server", "src/app"}
 
 # A room, and the rooms that it may know.
@@ -45,6 +48,8 @@ ROOMS = {
     "src/net/loop": LOOP,
     "src/net/dispatch": DISPATCH,
     "src/net/conn": CONN,
+    "src/net/opening": OPENING,
+    "src/net/bridge": BRIDGE,
     "src/net/handle": HANDLE,
     "src/net/mailbox": MAILBOX,
     "src/net/websocket": WEBSOCKET,

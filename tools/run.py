@@ -554,12 +554,14 @@ def other_tls():
 
 # The C tests in which threads of the server meet.
 THREADED = ("board", "dispatch", "drain", "long_message", "peers", "standalone",
-            "storm", "worker")
+            "storm", "tls_server", "worker", "dispatch_over_tls",
+            "long_message_over_tls", "peers_over_tls", "storm_over_tls")
 
 
 def tsan():
     gone = [name for name in THREADED
-            if not os.path.exists("tests/c/test_%s.c" % name)]
+            if not os.path.exists("tests/c/test_%s.c" %
+                                  name.removesuffix("_over_tls"))]
     if gone:
         print("no such C tests: %s" % ", ".join(gone))
         return 0, len(gone)

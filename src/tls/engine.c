@@ -704,7 +704,16 @@ void wsk__tls_reason(const struct wsk__tls *tls, char text[WSK__TLS_REASON_MAX])
              what ? what : "an error without a name");
 }
 
+void wsk__tls_leave_thread(void)
+{
+    OPENSSL_thread_stop();
+}
+
 #else /* No engine can be made; the linker wants the rest. */
+
+void wsk__tls_leave_thread(void)
+{
+}
 
 bool wsk__tls_prepare(struct ssl_ctx_st *ctx, enum wsk__tls_role role)
 {

@@ -82,6 +82,10 @@ struct wsk__tls *wsk__tls_new(struct ssl_ctx_st *ctx, enum wsk__tls_role role,
  * fork ends no connection of its parent. */
 void wsk__tls_free(struct wsk__tls *tls);
 
+/* Free what the library keeps for the calling thread, which is about to end and
+ * calls no engine any more. */
+void wsk__tls_leave_thread(void);
+
 /*
  * Say which protocols are spoken (RFC 7301), before the first wsk__tls_shake().
  * A server picks the first of them that the client offers; offers it others

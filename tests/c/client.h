@@ -25,6 +25,11 @@ struct served {
     uint16_t port;
 };
 
+/* Called for each server before it starts, and for each descriptor that a
+ * client has; for tests over TLS. */
+static void (*prepare_server)(wsk_server *srv);
+static int (*prepare_client)(int fd);
+
 /* `options`: "name=value name=value", over quiet test defaults. */
 static inline struct served serve(wsk_handler *handler, void *user,
                                   const char *options)
@@ -46,6 +51,8 @@ static inline struct served serve(wsk_handler *handler, void *user,
             abort();
     }
     s.srv = wsk_server_new(&cfg, handler, user, NULL);
+    if (s.srv != NULL && prepare_server != NULL)
+        prepare_server(s.srv);
     if (s.srv == NULL || wsk_server_start(s.srv) != WSK_OK)
         abort();
     s.port = wsk_server_port(s.srv);
@@ -64,7 +71,7 @@ static inline int dial(const struct served *s)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
         abort();
-    return fd;
+    return prepare_client != NULL ? prepare_client(fd) : fd;
 }
 
 static inline bool say_octets(int fd, const void *data, size_t len)
@@ -223,5 +230,16 @@ static inline bool hears_end(int fd)
         continue;
     return n == 0;
 }
+
+/* Built so, a test's clients and servers speak TLS, and it need not know. */
+#if defined(OVER_TLS) && defined(WSK_TLS)
+#include "tls_peer.h"
+
+__attribute__((constructor)) static void speak_tls(void)
+{
+    prepare_server = use_tls;
+    prepare_client = tunnel;
+}
+#endif
 
 #endif

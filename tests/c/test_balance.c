@@ -219,15 +219,6 @@ static int take_events(struct worker *w, void *out[LISTENERS])
 
 /* ----------------------------------------------------------- a worker --- */
 
-static bool open_protocol(struct wsk__conn *conn, struct wsk__ends *ends,
-                          struct wsk__buf *early)
-{
-    (void)conn;
-    (void)ends;
-    (void)early;
-    return true;
-}
-
 static uint64_t never(struct wsk__conn *conn)
 {
     (void)conn;
@@ -239,10 +230,17 @@ static void nothing(struct wsk__conn *conn)
     (void)conn;
 }
 
-static const struct wsk__protocol_ops SILENT = {.due_ms = never,
-                                                .closed = nothing};
-static const struct wsk__protocol PROTOCOL = {
-    .ops = &SILENT, .open = open_protocol, .release = nothing};
+static const struct wsk__protocol_ops SILENT = {
+    .due_ms = never, .closed = nothing, .release = nothing};
+
+static bool begin_conn(struct wsk__conn *conn, struct wsk__ends *ends,
+                       bool plain)
+{
+    (void)ends;
+    (void)plain;
+    atomic_init(&conn->ops, &SILENT);
+    return true;
+}
 
 static void no_end(struct wsk__life *life)
 {
@@ -280,7 +278,7 @@ static void begin(struct worker *w)
     conns->logs = &w->logs;
     conns->loop = &w->loop;
     conns->dispatch = &w->dispatch;
-    conns->protocol = &PROTOCOL;
+    conns->begin = begin_conn;
     conns->places.n = LISTENERS;
     for (int l = 0; l < LISTENERS; l++) {
         conns->places.at[l].fd = FAR_FD + l;

@@ -744,6 +744,8 @@ TEST(without_threads_for_the_queue_websockets_go_on_and_requests_get_503)
     cfg.log_level = "critical";
     atomic_store(&scarce.left, 3);
     s.srv = scarce.srv = wsk_server_new(&cfg, echo_or_respond, NULL, &hooks);
+    if (prepare_server != NULL)
+        prepare_server(s.srv);
     EXPECT(wsk_server_start(s.srv) == WSK_OK);
     s.port = wsk_server_port(s.srv);
     await_threads(s.srv, 2, 0);

@@ -5,7 +5,6 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/idle.h"
-#include "net/conn/opening.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
@@ -202,11 +201,11 @@ static bool conn_init(struct wsk__conn *conn, struct wsk__conns *conns, int fd,
     conn->admin = listener->admin;
     conn->since_ms = wsk__now_ms();
     atomic_init(&conn->source.refs, 1); /* the loop's */
-    if (!wsk__opening_begin(conn, &ends))
+    if (!conns->begin(conn, &ends, listener->plain))
         return false;
     if (!wsk__poller_add(conns->loop->poller, fd, conn, false)) {
         wsk__conn_ops(conn)->closed(conn);
-        conns->protocol->release(conn);
+        wsk__conn_release(conn);
         return false;
     }
     wsk__life_hold(conns->life);

@@ -16,6 +16,7 @@ struct wsk__listener {
     struct wsk__address local; /* the address at which it listens */
     bool fixed;                /* every connection has `local` at this end */
     bool admin;                /* of metrics_bind; `i` is in its places */
+    bool plain;                /* without TLS, where others have it */
 
     /* leader */
     bool watched;       /* by the poller */

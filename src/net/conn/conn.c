@@ -72,12 +72,22 @@ struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn)
     return conn;
 }
 
+void wsk__conn_release(struct wsk__conn *conn)
+{
+    const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
+
+    if (ops->release != NULL)
+        ops->release(conn);
+    else
+        conn->conns->protocol->release(conn);
+}
+
 void wsk__conn_unref(struct wsk__conn *conn)
 {
     if (atomic_fetch_sub(&conn->source.refs, 1) != 1)
         return;
     wsk__stream_close(&conn->stream);
-    conn->conns->protocol->release(conn);
+    wsk__conn_release(conn);
     wsk__tls_peer_free(conn->tls);
     wsk__life_drop(conn->conns->life);
     wsk__free(conn);
@@ -102,6 +112,16 @@ static void close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     wsk__stream_close(&conn->stream);
 }
 
+/* Let an idle peer of TLS know that nothing was cut (RFC 8446 6.1). */
+static void say_goodbye(struct wsk__conn *conn)
+{
+    const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
+
+    if (wsk__stream_is_tls(&conn->stream) && wsk__conn_is_open(conn) &&
+        !conn->busy && ops->is_idle != NULL && ops->is_idle(conn))
+        wsk__stream_end(&conn->stream);
+}
+
 void wsk__conn_close(struct wsk__conn *conn)
 {
     struct wsk__conns *conns = conn->conns;
@@ -109,6 +129,7 @@ void wsk__conn_close(struct wsk__conn *conn)
     wsk__assert_leads(wsk__self);
     if (conn->phase == WSK__DEAD)
         return;
+    say_goodbye(conn);
     wsk__conn_lock(conn);
     wsk__poller_remove(conns->loop->poller, conn->stream.fd);
     close_locked(conn);
@@ -159,6 +180,11 @@ void wsk__conn_orphan(struct wsk__conn *conn)
 
 static void discard(struct wsk__thread *th, struct wsk__conn *conn)
 {
+    if (wsk__stream_owed(&conn->stream) > 0 &&
+        !wsk__stream_end(&conn->stream)) {
+        wsk__conn_close(conn);
+        return;
+    }
     for (int reads = 0;; reads++) {
         ssize_t n;
 
@@ -166,9 +192,11 @@ static void discard(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__conn_post(conn, WSK__POST_LOOK);
             return;
         }
-        n = wsk__stream_recv(&conn->stream, th->rx, WSK__RX_SIZE);
+        n = wsk__stream_discard(&conn->stream, th->rx, WSK__RX_SIZE);
         if (n < 0 && wsk__stream_is_full()) {
-            wsk__watch(conn, WSK__READ);
+            wsk__watch(conn, wsk__stream_owed(&conn->stream) > 0
+                                 ? WSK__READ | WSK__WRITE
+                                 : WSK__READ);
             wsk__rearm(conn);
             return;
         }

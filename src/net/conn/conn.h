@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+struct wsk__bridge;
 struct wsk__conns;
 struct wsk__exchange;
 struct wsk__opening;
@@ -78,7 +79,10 @@ struct wsk__conn {
         struct wsk__opening *opening; /* before its protocol is spoken */
         struct wsk__exchange *h;
     };
-    struct wsk__served *ws;    /* NULL until the 101 has left */
+    union {
+        struct wsk__served *ws;     /* NULL until the 101 has left */
+        struct wsk__bridge *bridge; /* of a handler that has detached it */
+    };
     struct wsk__tls_peer *tls; /* facts of TLS; owned; NULL: there is none;
                                   fixed once a protocol is spoken */
     uint64_t since_ms;         /* last progress in the present phase; the last
@@ -186,6 +190,9 @@ void wsk__conns_bury(struct wsk__conns *conns);
 
 /* Take a reference; returns conn. */
 struct wsk__conn *wsk__conn_ref(struct wsk__conn *conn);
+
+/* Free the state of what the connection speaks. No other thread knows it. */
+void wsk__conn_release(struct wsk__conn *conn);
 
 /* Give a reference back; the last one frees the connection. */
 void wsk__conn_unref(struct wsk__conn *conn);

@@ -20,8 +20,10 @@ struct wsk__logs;
 struct wsk__loop;
 struct wsk__metrics;
 struct wsk__offload;
+struct wsk__openings;
 struct wsk__site;
 struct wsk__sockets;
+struct wsk__tls_set;
 
 /* The connections of a server. */
 struct wsk__conns {
@@ -31,11 +33,25 @@ struct wsk__conns {
     struct wsk__logs *logs;
     struct wsk__loop *loop;
     struct wsk__dispatch *dispatch;
-    struct wsk__offload *offload;
-    struct wsk__sockets *sockets; /* of the room mailbox */
-    struct wsk__site *site;       /* of the room request */
+    struct wsk__offload *offload;   /* for disks */
+    struct wsk__offload *shakes;    /* for handshakes */
+    struct wsk__sockets *sockets;   /* of the room mailbox */
+    struct wsk__site *site;         /* of the room request */
+    struct wsk__openings *openings; /* of the room opening */
 
-    const struct wsk__protocol *protocol; /* fixed: of new connections */
+    /* Let a new connection take over `ends`, and begin its opening or a
+       protocol. `plain`: it came by a place without TLS. False: memory is out;
+       `ends` is freed all the same. Fixed. */
+    bool (*begin)(struct wsk__conn *conn, struct wsk__ends *ends, bool plain);
+    /* fixed: the rows of protocols and their names; without a name, a client
+       speaks the first */
+    const struct wsk__protocol *protocol;
+    const wsk_str *alpn;
+    size_t n_protocols;
+    /* Return the certificates for new connections, with a reference. Fixed once
+       listening; NULL: there is no TLS. Any thread. */
+    struct wsk__tls_set *(*tls)(struct wsk__conns *conns);
+
     atomic_size_t counted; /* bytes of buffered input and output, against
                               memory_limit */
     atomic_size_t heads;   /* bytes of handshakes that WebSockets keep, against

@@ -175,12 +175,13 @@ void wsk__ends_begin_request(const struct wsk__conns *conns,
         return;
     ends->peer = proxy->peer;
     ends->local = proxy->local;
-    proxy->https = false;
+    proxy->https = ends->tls != NULL;
     proxy->prefix[0] = proxy->host[0] = '\0';
     if (!proxy->trusted || !wsk__forwarded_read(head, trust->blocks, trust->n,
                                                 trust->fields, &said))
         return;
-    proxy->https = said.https;
+    if (said.https || said.http)
+        proxy->https = said.https;
     if (said.known)
         show(&ends->peer, &said.ip, said.ip_port);
     else if (said.hidden)

@@ -47,7 +47,7 @@ struct wsk__ends {
 /* Return true if the client of the open request speaks https. */
 static inline bool wsk__ends_https(const struct wsk__ends *ends)
 {
-    return ends->proxy != NULL && ends->proxy->https;
+    return ends->proxy != NULL ? ends->proxy->https : ends->tls != NULL;
 }
 
 /* Read the options. False: memory is out, or an item is no address. */

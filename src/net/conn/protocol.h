@@ -48,9 +48,13 @@ struct wsk__protocol_ops {
     bool (*close_locked)(struct wsk__conn *conn);
     /* Finish a connection that has closed. Leader. */
     void (*closed)(struct wsk__conn *conn);
+    /* Free the state. Any thread, with the last reference. NULL: as the row
+     * says (struct wsk__protocol). */
+    void (*release)(struct wsk__conn *conn);
 };
 
-/* A row of the protocols that a listener offers. */
+/* A row of the protocols that a listener offers. Beside it stands the name by
+ * which ALPN knows it (RFC 7301), in conns->alpn. */
 struct wsk__protocol {
     const struct wsk__protocol_ops *ops;
     /* Give a connection its state and its call. `ends` become its own, and so

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "http/conn.h"
 #include "http/reply.h"
+#include "net/bridge/bridge.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/drain.h"
@@ -287,8 +288,11 @@ static wsk_status end_answer(wsk_request *req, bool cut)
     wsk_status st;
 
     if (cut) {
-        /* HTTP/1.0: only a reset tells the client that something is missing. */
-        h->reset = req->cut && req->status != 0 && req->head->http10;
+        /* HTTP/1.0: only a reset tells the client that something is missing.
+         * TLS: it tells a client that does not look at the end. */
+        h->reset =
+            req->cut && req->status != 0 &&
+            (req->head->http10 || wsk__stream_is_tls(&req->conn->stream));
         wsk__http_cut(&h->http);
         return WSK_E_CLOSED;
     }
@@ -353,18 +357,32 @@ static void end_input_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
         wsk__stream_end_input(&conn->stream);
 }
 
+/* The same over TLS, of which the handler's library knows nothing. */
+static wsk_status detach_bridge(struct wsk__conn *conn, int *fd,
+                                const uint8_t **data, size_t *len)
+{
+    wsk_str early = {(const char *)*data, *len};
+
+    if (!wsk__bridge_open(conn, early, fd))
+        return WSK_E_SYS;
+    *len = 0; /* the bridge has it */
+    return WSK_OK;
+}
+
 static wsk_status detach(wsk_request *req, int *fd, const uint8_t **data,
                          size_t *len)
 {
     struct wsk__conn *conn = req->conn;
     const struct wsk__exchange *h = conn->h;
 
+    *data = wsk__buf_data(&h->in) + h->in_fed;
+    *len = wsk__buf_len(&h->in) - h->in_fed;
+    if (wsk__stream_is_tls(&conn->stream))
+        return detach_bridge(conn, fd, data, len);
     *fd = fcntl(conn->stream.fd, F_DUPFD_CLOEXEC, 0);
     if (*fd < 0)
         return WSK_E_SYS;
     wsk__http_let_block(conn);
-    *data = wsk__buf_data(&h->in) + h->in_fed;
-    *len = wsk__buf_len(&h->in) - h->in_fed;
     wsk__conn_lock(conn);
     conn->detached = true;
     if (conn->conns->draining) /* the stop came before there was a socket */

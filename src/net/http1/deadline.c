@@ -17,6 +17,12 @@ enum {
     MEMORY_MS = 500, /* for other connections to give memory back */
 };
 
+bool wsk__head_has_begun(const struct wsk__conn *conn)
+{
+    return wsk__http_head_begun(&conn->h->http) ||
+           (conn->h->head == NULL && wsk__stream_is_partial(&conn->stream));
+}
+
 uint64_t wsk__http_deadline(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = conn->conns->cfg;
@@ -31,7 +37,7 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn)
         return wsk__min_rate_due_ms(&h->departure, cfg->write_rate);
     if (h->head != NULL || wsk__http_draining(&h->http))
         return wsk__min_rate_due_ms(&h->arrival, cfg->body_rate);
-    if (wsk__http_head_begun(&h->http))
+    if (wsk__head_has_begun(conn))
         return h->head_ms + cfg->head_timeout_ms;
     due = conn->since_ms +
           (h->spoken ? cfg->keep_alive_ms : cfg->first_octet_timeout_ms);

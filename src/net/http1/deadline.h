@@ -11,6 +11,12 @@ struct wsk__conn;
 /* Return the deadline of the connection's phase; UINT64_MAX: there is none. */
 uint64_t wsk__http_deadline(const struct wsk__conn *conn);
 
+/* ---- owner ---- */
+
+/* Return true if a part of a head has come, in a record of TLS perhaps that is
+ * not whole. */
+bool wsk__head_has_begun(const struct wsk__conn *conn);
+
 /* ---- owner: minimum data rates ---- */
 
 /* Read for the body again: the time in which we did not was not the peer's. */

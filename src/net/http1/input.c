@@ -11,6 +11,7 @@
 #include "net/http1/exchange.h"
 #include "net/http1/load.h"
 #include "net/http1/thread.h"
+#include "net/log/limits.h"
 #include "net/log/metrics.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
@@ -20,6 +21,7 @@
 #include "net/request/mount.h"
 #include "net/request/redirect.h"
 #include "net/request/site.h"
+#include "tls/hello.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -187,6 +189,14 @@ static enum fed feed_waiting(struct wsk__thread *th, struct wsk__conn *conn)
     return used > 0 || st == WSK_E_NOMEM ? FED_SOME : FED_NOTHING;
 }
 
+/* Tell of a client that speaks TLS where there is none: what HTTP answers to
+ * that is no sentence to it. */
+static void meet_tls(struct wsk__conn *conn, wsk_str first)
+{
+    if (first.p[0] == WSK__TLS_HELLO_FIRST && first.len > 1 && first.p[1] == 3)
+        wsk__limit_hit(conn->conns->logs, WSK__LIMIT_TLS);
+}
+
 /* Read once from the descriptor. */
 static enum wsk__feed receive(struct wsk__thread *th, struct wsk__conn *conn)
 {
@@ -215,10 +225,12 @@ static enum wsk__feed receive(struct wsk__thread *th, struct wsk__conn *conn)
     }
     /* A short read has emptied the descriptor: later bytes are a new event. (An
      * end that came along was seen as conn->hup.) */
-    conn->drained = (size_t)n < WSK__RX_SIZE && !conn->hup;
+    conn->drained = wsk__stream_is_dry(&conn->stream, n, WSK__RX_SIZE) &&
+                    !conn->hup;
     th->span = (wsk_str){(const char *)th->rx, (size_t)n};
     if (!conn->h->spoken) {
         conn->h->spoken = true;
+        meet_tls(conn, th->span);
         wsk__conn_spoke(conn);
     }
     conn->since_ms = wsk__now_ms();

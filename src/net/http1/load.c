@@ -16,7 +16,8 @@ void wsk__load_account(struct wsk__conn *conn)
 
     if (conn->conns->cfg->memory_limit == 0)
         return;
-    bytes = h->in.size + h->body.buf.size + wsk__http_partial_size(&h->http);
+    bytes = h->in.size + h->body.buf.size + wsk__http_partial_size(&h->http) +
+            wsk__stream_held(&conn->stream);
     if (bytes == h->counted) /* most requests buffer nothing */
         return;
     atomic_fetch_add(&conn->conns->counted,

@@ -77,7 +77,9 @@ static bool is_idle(const struct wsk__conn *conn)
      * request's. */
     return h->head == NULL && wsk__http_idle(&h->http) &&
            wsk__buf_len(&h->in) == 0 && wsk__http_owed(conn) == 0 &&
-           !atomic_load(&h->at_disk) && !wsk__stream_peek(&conn->stream);
+           !atomic_load(&h->at_disk) &&
+           !wsk__stream_is_partial(&conn->stream) &&
+           !wsk__stream_peek(&conn->stream);
 }
 
 static void drain(struct wsk__conn *conn)

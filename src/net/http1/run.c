@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "http/conn.h"
+#include "net/bridge/bridge.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/drain.h"
@@ -75,7 +76,7 @@ wsk__leads wsk__http_expired(struct wsk__thread *th, struct wsk__conn *conn)
             wsk__conn_close(conn);
         else
             wsk__rearm(conn);
-    } else if (h->head != NULL || wsk__http_head_begun(&h->http)) {
+    } else if (h->head != NULL || wsk__head_has_begun(conn)) {
         refuse(th, conn, 408);
     } else if (wsk__stream_peek(&conn->stream)) {
         /* A request has come of which the poller has not told yet. */
@@ -214,6 +215,20 @@ static void open_request(struct wsk__thread *th, struct wsk__conn *conn,
     wsk__http_lend_out(th, conn);
 }
 
+/* Give back HTTP's share of a connection that speaks another protocol now, and
+ * whose handler has returned. */
+static void leave_http(struct wsk__conn *conn, wsk_request *req)
+{
+    wsk__http_count_streaming(conn, false);
+    if (req->ws != NULL)
+        wsk__upgrade_done(req);
+    wsk__load_forget(conn);
+    wsk__exchange_free(conn->h, conn->conns->dispatch);
+    conn->h = NULL;
+    if (req->ws == NULL)
+        wsk__bridge_handler_done(conn);
+}
+
 /* Answer the open request; the caller flushes what is left of the answer. True:
  * the connection has become a WebSocket, and the caller has a reference to give
  * up once the loop knows. */
@@ -233,12 +248,8 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
         return false;
     if (attempt)
         wsk__socket_release(conns->dispatch);
-    if (req->ws != NULL) {
-        wsk__http_count_streaming(conn, false);
-        wsk__upgrade_done(req);
-        wsk__load_forget(conn);
-        wsk__exchange_free(conn->h, conns->dispatch);
-        conn->h = NULL;
+    if (req->ws != NULL || wsk__conn_ops(conn) == &wsk__bridge_protocol) {
+        leave_http(conn, req);
         return true;
     }
     if (!req->finished)
@@ -399,15 +410,18 @@ static void finish_connection(struct wsk__conn *conn)
     }
     /* Input that comes until close() makes that a reset, which forgets what
      * MSG_MORE holds back. The half-close sends it first. */
-    if (!conn->h->reset && !conn->eof)
+    if (!conn->h->reset && (!conn->eof || wsk__stream_is_tls(&conn->stream)))
         wsk__stream_end(&conn->stream);
-    wsk__conn_close(conn);
+    if (!conn->h->reset && wsk__stream_owed(&conn->stream) > 0)
+        wsk__conn_linger(conn); /* until the end has left */
+    else
+        wsk__conn_close(conn);
 }
 
 /* Wait for input: there is none now. */
 static void await_input(struct wsk__conn *conn)
 {
-    bool begun = wsk__http_head_begun(&conn->h->http);
+    bool begun = wsk__head_has_begun(conn);
 
     if (!begun)
         conn->h->head_ms = 0;

@@ -7,6 +7,14 @@
 
 enum { TELL_MS = 1000 }; /* interval between two lines about a limit */
 
+static const char FILES[] = "idle connections closed for new ones, for "
+                            "descriptors or memory are out";
+static const char INBOX[] = "times that reading from a WebSocket paused, for "
+                            "its handler takes no message";
+static const char TLS[] = "connections that speak TLS to a port that does not";
+static const char PROXY[] = "connections closed, for they do not begin with "
+                            "the header of the PROXY protocol";
+
 /* Return what happened, the option that would allow more, if any, and its
  * value. */
 static const char *limit_text(const wsk_server_config *cfg,
@@ -33,8 +41,7 @@ static const char *limit_text(const wsk_server_config *cfg,
         return "requests that have waited a second, for all threads are busy";
     case WSK__LIMIT_INBOX:
         *option = "ws_max_queue", *value = cfg->ws_max_queue;
-        return "times that reading from a WebSocket paused, for its handler "
-               "takes no message";
+        return INBOX;
     case WSK__LIMIT_WS_MEMORY:
         *option = "memory_limit", *value = cfg->memory_limit;
         return "WebSockets closed with 1013";
@@ -48,22 +55,23 @@ static const char *limit_text(const wsk_server_config *cfg,
         *option = "max_connections", *value = cfg->max_connections;
         return "idle connections closed for new ones";
     case WSK__LIMIT_FILES:
-        return "idle connections closed for new ones, for descriptors or "
-               "memory are out";
+        return FILES;
     case WSK__LIMIT_ACCEPT:
         *option = "max_connections", *value = cfg->max_connections;
         return "pauses in accepting, for no open connection is idle";
     case WSK__LIMIT_PROXY:
-        return "connections closed, for they do not begin with the header of "
-               "the PROXY protocol";
+        return PROXY;
     case WSK__LIMIT_BODY_FILES:
         *option = "spill_limit", *value = cfg->spill_limit;
         return "requests answered 507";
     case WSK__LIMIT_WS_RATE:
         *option = "body_rate", *value = cfg->body_rate;
         return "WebSockets closed with 1008, for a message was too slow";
-    case WSK__LIMIT_ORIGINS: /* told by request/admit */
+    case WSK__LIMIT_TLS:
+        return TLS;
+    case WSK__LIMIT_ORIGINS: /* the caller tells */
     case WSK__LIMIT_HOSTS:
+    case WSK__LIMIT_HANDSHAKES:
     case WSK__LIMITS:
         break;
     }

@@ -29,6 +29,8 @@ enum wsk__limit {
     WSK__LIMIT_ORIGINS,    /* ws_origins: a WebSocket is refused */
     WSK__LIMIT_HOSTS,      /* allowed_hosts: a request is refused */
     WSK__LIMIT_PROXY,      /* proxy_protocol: a connection is closed */
+    WSK__LIMIT_HANDSHAKES, /* of TLS: one has failed */
+    WSK__LIMIT_TLS,        /* of plain places: a client speaks TLS */
     WSK__LIMITS,           /* their number */
     WSK__NO_LIMIT = WSK__LIMITS /* as a result */
 };

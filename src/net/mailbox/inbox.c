@@ -390,6 +390,8 @@ static size_t receive_locked(struct wsk__thread *th,
     n = wsk__stream_recv(&conn->stream, room != NULL ? room : th->rx, size);
     if (n < 0 && wsk__stream_is_full()) {
         conn->drained = true;
+        if (wsk__stream_has_heard(&conn->stream)) /* part of a record */
+            conn->since_ms = wsk__now_ms();
         return 0;
     }
     if (n <= 0) {
@@ -397,7 +399,7 @@ static size_t receive_locked(struct wsk__thread *th,
         return 0;
     }
     /* A short read has emptied the descriptor: no second one is needed. */
-    conn->drained = (size_t)n < size && !conn->hup;
+    conn->drained = wsk__stream_is_dry(&conn->stream, n, size) && !conn->hup;
     conn->since_ms = wsk__now_ms();
     if (room == NULL)
         return (size_t)n;

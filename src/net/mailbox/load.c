@@ -28,7 +28,8 @@ void wsk__ws_count_locked(struct wsk__conn *conn)
         return;
     bytes = wsk__ws_held(&ws->engine) + ws->inbox_bytes +
             (ws->in != NULL ? ws->in->size : 0) +
-            (ws->aside != NULL ? ws->aside->size : 0);
+            (ws->aside != NULL ? ws->aside->size : 0) +
+            wsk__stream_held(&conn->stream);
     if (bytes != ws->counted)
         atomic_fetch_add(&conn->conns->counted,
                          bytes - ws->counted); /* wraps to subtract */

@@ -50,6 +50,8 @@ uint8_t *wsk__long_message_room_locked(struct wsk__conn *conn, size_t *size)
     ahead = wsk__buf_len(msg) * (AHEAD - 1);
     if (ahead > left)
         ahead = left;
+    if (ahead < WSK__STREAM_ROOM && wsk__stream_is_tls(&conn->stream))
+        return NULL;
     take_spare(conn->conns, msg, ahead);
     *size = ahead < AT_ONCE ? ahead : AT_ONCE;
     return wsk__buf_room(msg, ahead);

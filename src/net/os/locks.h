@@ -29,7 +29,7 @@
 #define WSK__EXCLUDES(...) WSK__CLANG(locks_excluded(__VA_ARGS__))
 #define WSK__EXCLUDES_ALL                                                      \
     WSK__EXCLUDES(wsk__cap_dispatch, wsk__cap_conn, wsk__cap_offload,          \
-                  wsk__cap_posts)
+                  wsk__cap_posts, wsk__cap_tls)
 /* Of functions that end in _locked. */
 #define WSK__DISPATCH_LOCKED WSK__REQUIRES(wsk__cap_dispatch)
 #define WSK__CONN_LOCKED WSK__REQUIRES(wsk__cap_conn)
@@ -42,6 +42,7 @@ extern struct wsk__capability wsk__cap_dispatch; /* dispatch->lock */
 extern struct wsk__capability wsk__cap_conn;     /* wsk__conn_lock() */
 extern struct wsk__capability wsk__cap_offload;  /* offload->lock */
 extern struct wsk__capability wsk__cap_posts;    /* loop->post_lock */
+extern struct wsk__capability wsk__cap_tls;      /* a stream's */
 
 /* A thread holds at most one of the first two locks, and takes the others last,
  * in this order. */
@@ -50,11 +51,12 @@ enum wsk__lock {
     WSK__LOCK_CONN = 2,     /* wsk__conn_lock() */
     WSK__LOCK_OFFLOAD = 4,  /* offload->lock */
     WSK__LOCK_POSTS = 8,    /* loop->post_lock */
+    WSK__LOCK_TLS = 16,     /* of a wsk__stream_tls; no other is taken then */
 };
 
 enum {
     WSK__LOCK_ANY = WSK__LOCK_DISPATCH | WSK__LOCK_CONN | WSK__LOCK_OFFLOAD |
-                    WSK__LOCK_POSTS
+                    WSK__LOCK_POSTS | WSK__LOCK_TLS
 };
 
 #if defined(NDEBUG)

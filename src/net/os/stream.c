@@ -33,6 +33,8 @@ ssize_t wsk__stream_sendv(const struct wsk__stream *s, const wsk_str *pieces,
     ssize_t sent;
 
     assert(n <= WSK__STREAM_PIECES);
+    if (wsk__stream_is_tls(s))
+        return wsk__stream_tls_sendv(s->tls, pieces, n, more);
     for (size_t i = 0; i < n; i++)
         if (pieces[i].len > 0)
             iov[msg.msg_iovlen++] =
@@ -71,6 +73,8 @@ ssize_t wsk__stream_sendfile(const struct wsk__stream *s, int file,
     ssize_t sent;
     int saved;
 
+    if (wsk__stream_is_tls(s))
+        return wsk__stream_copyfile(s, file, offset, n);
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, &old);
@@ -98,7 +102,8 @@ ssize_t wsk__stream_sendfile(const struct wsk__stream *s, int file,
 
 void wsk__stream_block(const struct wsk__stream *s, bool blocks)
 {
-    fcntl(s->fd, F_SETFL, blocks ? 0 : O_NONBLOCK);
+    if (!wsk__stream_is_tls(s)) /* which never sends by the descriptor's way */
+        fcntl(s->fd, F_SETFL, blocks ? 0 : O_NONBLOCK);
 }
 
 int wsk__stream_wait_once(int fd, unsigned what, int ms)
@@ -169,4 +174,22 @@ void wsk__stream_reset(const struct wsk__stream *s)
     static const struct linger RESET = {.l_onoff = 1};
 
     setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &RESET, sizeof(RESET));
+}
+
+bool wsk__stream_pair(struct wsk__stream *ours, int *other)
+{
+    int fds[2] = {-1, -1};
+
+    *ours = (struct wsk__stream){.fd = -1};
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
+        return false;
+    for (int i = 0; i < 2; i++) { /* not in one call everywhere */
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+#if defined(SO_NOSIGPIPE)
+        setsockopt(fds[i], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
+    }
+    ours->fd = fds[0];
+    *other = fds[1];
+    return true;
 }

@@ -1,11 +1,13 @@
-/* net/os/stream: the bytes of a connection. Every system call on its descriptor
- * goes through one of these functions. A function waits only if its comment
- * says so, and calls again after EINTR unless its comment says otherwise. With
- * -1, errno tells why; wsk__stream_is_full() knows the errors of a full buffer.
+/* net/os/stream: the bytes of a connection, plain or by way of TLS. Every
+ * system call on its descriptor goes through one of these functions. A function
+ * waits only if its comment says so, and calls again after EINTR unless its
+ * comment says otherwise. With -1, errno tells why; wsk__stream_is_full() knows
+ * the errors of a full buffer.
  */
 #ifndef WSK_NET_OS_STREAM_H
 #define WSK_NET_OS_STREAM_H
 
+#include "net/os/stream_tls.h"
 #include "wsocket.h"
 
 #include <errno.h>
@@ -17,8 +19,6 @@
 #define MSG_MORE 0
 #endif
 
-struct wsk__stream_tls;
-
 /* Most pieces of one wsk__stream_sendv(). */
 enum { WSK__STREAM_PIECES = 20 };
 
@@ -27,6 +27,9 @@ struct wsk__stream {
     int fd;                      /* -1: closed */
     struct wsk__stream_tls *tls; /* NULL: the bytes are plain */
 };
+
+/* The least room of a read: TLS opens whole records. */
+enum { WSK__STREAM_ROOM = WSK__TLS_ROOM };
 
 /* Result of sending. */
 enum wsk__io {
@@ -42,9 +45,15 @@ static inline bool wsk__stream_is_full(void)
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
 }
 
-/* Read the bytes that have come, at most `cap`. 0: the peer's end. */
-static inline ssize_t wsk__stream_recv(const struct wsk__stream *s, void *data,
-                                       size_t cap)
+/* Return true if there is TLS between the bytes and the descriptor. */
+static inline bool wsk__stream_is_tls(const struct wsk__stream *s)
+{
+    return __builtin_expect(s->tls != NULL, 0);
+}
+
+/* Read octets as they are, to throw them away. */
+static inline ssize_t wsk__stream_discard(const struct wsk__stream *s,
+                                          void *data, size_t cap)
 {
     ssize_t n;
 
@@ -54,20 +63,59 @@ static inline ssize_t wsk__stream_recv(const struct wsk__stream *s, void *data,
     return n;
 }
 
-/* Wait for bytes and read them; returns -1 with EINTR after a signal. No lock
- * may be held. */
+/* Read the bytes that have come, at most `cap`, which is WSK__STREAM_ROOM or
+ * more. 0: the peer's end. With TLS, a part of a record is read, and is
+ * nothing. */
+static inline ssize_t wsk__stream_recv(const struct wsk__stream *s, void *data,
+                                       size_t cap)
+{
+    if (wsk__stream_is_tls(s))
+        return wsk__stream_tls_recv(s->tls, data, cap, false);
+    return wsk__stream_discard(s, data, cap);
+}
+
+/* Return true if a read of `cap` bytes, which got n > 0, has emptied the
+ * descriptor: later bytes are a new event. The reader. */
+static inline bool wsk__stream_is_dry(const struct wsk__stream *s, ssize_t n,
+                                      size_t cap)
+{
+    return wsk__stream_is_tls(s) ? s->tls->dry : (size_t)n < cap;
+}
+
+/* Return true if octets came in a read that found no bytes: part of a record.
+ * The reader. */
+static inline bool wsk__stream_has_heard(const struct wsk__stream *s)
+{
+    return wsk__stream_is_tls(s) && s->tls->heard;
+}
+
+/* Return true if part of a record is inside. Any thread. */
+static inline bool wsk__stream_is_partial(const struct wsk__stream *s)
+{
+    return wsk__stream_is_tls(s) &&
+           atomic_load_explicit(&s->tls->partial, memory_order_relaxed);
+}
+
+/* Wait for bytes and read them; returns -1 with EINTR after a signal, and with
+ * EAGAIN after a part of a record. No lock may be held. */
 static inline ssize_t wsk__stream_await(const struct wsk__stream *s, void *data,
                                         size_t cap)
 {
+    if (wsk__stream_is_tls(s))
+        return wsk__stream_tls_recv(s->tls, data, cap, true);
     return recv(s->fd, data, cap, 0);
 }
 
-/* Send as much as the kernel takes; `more`: other bytes follow at once. */
+/* Send as much as the kernel takes; `more`: other bytes follow at once. TLS
+ * takes the rest of a record, too: see wsk__stream_owed(). */
 static inline ssize_t wsk__stream_send(const struct wsk__stream *s,
                                        const void *data, size_t len, bool more)
 {
     ssize_t n;
 
+    if (wsk__stream_is_tls(s))
+        return wsk__stream_tls_sendv(
+            s->tls, &(wsk_str){(const char *)data, len}, 1, more);
     do
         n = send(s->fd, data, len,
                  MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
@@ -78,6 +126,31 @@ static inline ssize_t wsk__stream_send(const struct wsk__stream *s,
 /* The same of n pieces, at most WSK__STREAM_PIECES, in one call. */
 ssize_t wsk__stream_sendv(const struct wsk__stream *s, const wsk_str *pieces,
                           size_t n, bool more);
+
+/* Return the bytes that were taken and have not left: records that wait for the
+ * kernel. None is taken meanwhile. Any thread. */
+static inline size_t wsk__stream_owed(const struct wsk__stream *s)
+{
+    return wsk__stream_is_tls(s)
+               ? atomic_load_explicit(&s->tls->owed, memory_order_relaxed)
+               : 0;
+}
+
+/* Send those. */
+static inline enum wsk__io wsk__stream_flush(const struct wsk__stream *s)
+{
+    if (wsk__stream_owed(s) == 0 || wsk__stream_tls_flush(s->tls) == 0)
+        return WSK__IO_DONE;
+    return wsk__stream_is_full() ? WSK__IO_WAIT : WSK__IO_GONE;
+}
+
+/* Return the memory that the records take of which only a part has come, or has
+ * left. Any thread. */
+static inline size_t wsk__stream_held(const struct wsk__stream *s)
+{
+    return wsk__stream_owed(s) +
+           (wsk__stream_is_partial(s) ? WSK__TLS_INSIDE : 0);
+}
 
 /* Send `n` bytes of a file from `offset` on; the descriptor must not block, see
  * wsk__stream_block(). 0: the file ends there; -1 with EIO: it cannot be read.
@@ -122,9 +195,12 @@ uint32_t wsk__stream_backlog(const struct wsk__stream *s);
 /* Let the kernel hold at most `most` bytes beyond the peer's window. */
 void wsk__stream_limit_unsent(const struct wsk__stream *s, int most);
 
-/* Half-close: no more is sent. False: the connection is gone. */
+/* Half-close: no more is sent. False: the connection is gone. While bytes are
+ * owed, it has to be called again. */
 static inline bool wsk__stream_end(const struct wsk__stream *s)
 {
+    if (wsk__stream_is_tls(s) && wsk__stream_tls_end(s->tls) != 0)
+        return wsk__stream_is_full();
     return shutdown(s->fd, SHUT_WR) == 0;
 }
 
@@ -143,12 +219,18 @@ static inline void wsk__stream_shut(const struct wsk__stream *s)
 /* Let the close be a reset, which tells the peer that something is missing. */
 void wsk__stream_reset(const struct wsk__stream *s);
 
-/* Close the descriptor, unless it is closed. */
+/* Make a pair of sockets that are joined: ours, and one of the caller's, which
+ * blocks. False with errno. */
+bool wsk__stream_pair(struct wsk__stream *ours, int *other);
+
+/* Close the descriptor, unless it is closed. No other thread uses it. */
 static inline void wsk__stream_close(struct wsk__stream *s)
 {
     if (s->fd >= 0)
         close(s->fd);
-    s->fd = -1;
+    if (wsk__stream_is_tls(s))
+        wsk__stream_tls_free(s->tls);
+    *s = (struct wsk__stream){.fd = -1};
 }
 
 #endif

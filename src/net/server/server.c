@@ -21,6 +21,7 @@
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
 #include "net/mailbox/thread.h"
+#include "net/opening/opening.h"
 #include "net/os/life.h"
 #include "net/os/listen.h"
 #include "net/os/process.h"
@@ -31,6 +32,7 @@
 #include "net/server/logs.h"
 #include "net/server/stop.h"
 #include "net/websocket/open.h"
+#include "tls/engine.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
 
@@ -41,6 +43,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum {
+    SHAKERS = 4,      /* threads for handshakes, at most */
+    SHAKERS_NICE = 5, /* and how far they stand back */
+};
 
 static void forget_places(wsk_server *srv)
 {
@@ -57,13 +64,30 @@ static void release(struct wsk__conn *conn)
     wsk__http1_release(conn);
 }
 
-static const struct wsk__protocol PROTOCOL = {
+static const struct wsk__protocol PROTOCOLS[] = {{
     .ops = &wsk__http1_protocol,
     .open = wsk__http1_open,
     .release = release,
-};
+}};
+static const wsk_str ALPN[] = {{"http/1.1", 8}};
 
-static const struct wsk__offload_kind DISKS = {.threads = 1};
+/* Make the queues of long work. Handshakes compute: one core is left to those
+ * who have come already, and on a full core they go first. */
+static void open_offloads(wsk_server *srv)
+{
+    static const struct wsk__offload_kind DISKS = {.threads = 1};
+    unsigned cores = wsk_cpus();
+    unsigned threads = cores > 2 ? cores - 1 : 1;
+    const struct wsk__offload_kind shakes = {
+        .threads = threads < SHAKERS ? threads : SHAKERS,
+        .nice = SHAKERS_NICE,
+        .idle_ms = 1000,
+        .leave = wsk__tls_leave_thread,
+    };
+
+    wsk__offload_open(&srv->offload, &srv->life, &DISKS);
+    wsk__offload_open(&srv->shakes, &srv->life, &shakes);
+}
 
 /* Free a server whose last reference is gone. */
 static void end(struct wsk__life *life)
@@ -80,6 +104,7 @@ static void end(struct wsk__life *life)
     wsk__log_free(srv->logs.error, WSK__LOG_FLUSH_MS);
     wsk__dispatch_close(&srv->dispatch);
     wsk__offload_close(&srv->offload);
+    wsk__offload_close(&srv->shakes);
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_destroy(&srv->conns.locks[i].mutex);
     wsk__pool_clear(&srv->sockets.pool);
@@ -121,7 +146,12 @@ static void connect_rooms(wsk_server *srv)
     conns->offload = &srv->offload;
     conns->sockets = &srv->sockets;
     conns->site = &srv->site;
-    conns->protocol = &PROTOCOL;
+    conns->openings = &srv->openings;
+    conns->begin = wsk__opening_begin;
+    conns->shakes = &srv->shakes;
+    conns->protocol = PROTOCOLS;
+    conns->alpn = ALPN;
+    conns->n_protocols = sizeof(PROTOCOLS) / sizeof(*PROTOCOLS);
     atomic_init(&conns->accept_asked, WSK__ACCEPT_ON);
     srv->site.srv = srv;
 }
@@ -154,7 +184,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
         pthread_mutex_init(&srv->conns.locks[i].mutex, NULL);
     connect_rooms(srv);
     wsk__dispatch_open(&srv->dispatch);
-    wsk__offload_open(&srv->offload, &srv->life, &DISKS);
+    open_offloads(srv);
     wsk__stop_init(srv);
     wsk__certs_init(srv);
     wsk__server_init_metrics(srv);
@@ -250,7 +280,8 @@ static uint16_t find_https_port(const wsk_server *srv)
         return 0;
     if (wsk__read_decimal((wsk_str){text, strlen(text)}, 5, UINT16_MAX, &port))
         return (uint16_t)port;
-    return 443;
+    return srv->certs.set != NULL && srv->conns.port != 0 ? srv->conns.port
+                                                          : 443;
 }
 
 wsk_status wsk_server_listen(wsk_server *srv)
@@ -268,12 +299,17 @@ wsk_status wsk_server_listen(wsk_server *srv)
     for (size_t i = 0; i < srv->conns.places.n; i++) {
         struct wsk__listener *l = &srv->conns.listeners[i];
 
-        *l = (struct wsk__listener){.i = i, .batch = 1};
+        *l = (struct wsk__listener){.i = i,
+                                    .batch = 1,
+                                    .plain = srv->certs.set != NULL &&
+                                             !srv->conns.places.at[i].tls};
         wsk__send_at_once(srv->conns.places.at[i].fd);
         l->fixed = wsk__listens_at(srv->conns.places.at[i].fd, &l->local);
     }
     srv->conns.port = wsk__places_port(&srv->conns.places);
     srv->conns.https_port = find_https_port(srv);
+    if (srv->certs.set != NULL)
+        srv->conns.tls = wsk__certs_current;
     srv->conns.listening = true;
     return WSK_OK;
 }

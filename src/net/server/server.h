@@ -19,6 +19,7 @@
 #include "net/log/log.h"
 #include "net/loop/loop.h"
 #include "net/mailbox/sockets.h"
+#include "net/opening/opening.h"
 #include "net/os/life.h"
 #include "net/request/site.h"
 #include "net/server/certs.h"
@@ -33,8 +34,10 @@ struct wsk_server {
     struct wsk__logs logs;
     struct wsk__loop loop;
     struct wsk__dispatch dispatch;
-    struct wsk__offload offload;
+    struct wsk__offload offload; /* for disks */
+    struct wsk__offload shakes;  /* for handshakes of TLS */
     struct wsk__conns conns;
+    struct wsk__openings openings;
     struct wsk__sockets sockets;
     struct wsk__site site;
     struct wsk__certs certs;

@@ -11,6 +11,7 @@
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/gate.h"
 #include "net/dispatch/lock.h"
+#include "net/dispatch/offload.h"
 #include "net/dispatch/thread.h"
 #include "net/log/writer.h"
 #include "net/loop/loop.h"
@@ -121,6 +122,7 @@ static void end(wsk_server *srv)
     wsk__close_posts(&srv->loop);
     wsk__balance_say(&srv->conns, WSK_WORKER_GONE);
     wsk__conns_bury(&srv->conns);
+    wsk__offload_end(&srv->shakes);
     wsk__dispatch_end(&srv->dispatch);
 }
 
@@ -269,7 +271,10 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
         }
     }
     wsk__dispatch_unlock(&srv->dispatch);
-    if (st != WSK_E_TIMEOUT) { /* before the program prints anything else */
+    if (st != WSK_E_TIMEOUT) {
+        if (!wsk__forked(&srv->life))
+            wsk__offload_join(&srv->shakes);
+        /* before the program prints anything else */
         wsk__log_flush(srv->logs.access, WSK__LOG_FLUSH_MS);
         wsk__log_flush(srv->logs.error, WSK__LOG_FLUSH_MS);
     }
