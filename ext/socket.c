@@ -27,15 +27,33 @@ typedef struct {
 
 #define Socket_CAST(op) ((SocketObject *)(op))
 
-/* Call wsocket._detached.make(fd, bytes received before). */
-static PyObject *make_socket(int fd, const uint8_t *data, size_t len)
+/* Return the ends of a connection over TLS, of which the descriptor knows
+ * nothing; else None. */
+static PyObject *ends_of(const wsk_request *req)
+{
+    const char *peer, *local;
+    uint16_t peer_port, local_port;
+    wsk_tls_info info;
+
+    if (!wsk_request_tls(req, &info))
+        return ext_ref(Py_None);
+    peer = wsk_request_peer(req, &peer_port);
+    local = wsk_request_local(req, &local_port);
+    return Py_BuildValue("((sH)(sH))", peer, peer_port, local, local_port);
+}
+
+/* Call wsocket._detached.make(fd, bytes received before, ends). */
+static PyObject *make_socket(const wsk_request *req, int fd,
+                             const uint8_t *data, size_t len)
 {
     PyObject *module = PyImport_ImportModule("wsocket._detached");
+    PyObject *ends = module != NULL ? ends_of(req) : NULL;
     PyObject *made = NULL;
 
-    if (module != NULL)
-        made = PyObject_CallMethod(module, "make", "iy#", fd, data,
-                                   (Py_ssize_t)len);
+    if (ends != NULL)
+        made = PyObject_CallMethod(module, "make", "iy#O", fd, data,
+                                   (Py_ssize_t)len, ends);
+    Py_XDECREF(ends);
     Py_XDECREF(module);
     if (made == NULL)
         close(fd);
@@ -65,7 +83,7 @@ static int detach(SocketObject *self)
     else if (st != WSK_OK)
         ext_raise(self->st, st, "the socket of the request");
     else
-        self->socket = make_socket(fd, data, len);
+        self->socket = make_socket(self->req, fd, data, len);
     return self->socket == NULL ? -1 : 0;
 }
 

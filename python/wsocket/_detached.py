@@ -12,9 +12,15 @@ PIECE = 65536
 DRAIN = 5.0  # seconds that the end of a handler waits for its output to leave
 
 
-def make(fd: int, received: bytes) -> socket.socket:
+def make(
+    fd: int, received: bytes, ends: tuple[Any, Any] | None = None
+) -> socket.socket:
     """Return a socket over ``fd`` that gives ``received`` first. The socket
-    owns ``fd``; after an exception the caller does."""
+    owns ``fd``; after an exception the caller does. ``ends``: ``fd`` is one end
+    of a pair, whose other one the server joins with a connection over TLS;
+    addresses and ports of the peer and of the connection's own end."""
+    if ends is not None:
+        return _Joined(fd, *ends)
     real = socket.socket(fileno=fd)
     if not received:
         return real
@@ -23,6 +29,43 @@ def make(fd: int, received: bytes) -> socket.socket:
     except BaseException:
         real.detach()
         raise
+
+
+class _Joined(socket.socket):
+    """One end of a pair that stands for a connection over TLS: libraries see
+    the bytes without TLS, and the addresses of the connection."""
+
+    def __init__(
+        self, fd: int, peer: tuple[str, int], local: tuple[str, int]
+    ) -> None:
+        super().__init__(fileno=fd)
+        self._peer, self._local = peer, local
+
+    @property
+    def family(self) -> Any:  # type: ignore[override]
+        address = self._local[0]
+        if not address:
+            return socket.AF_UNIX
+        return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    def _name(self, end: tuple[str, int]) -> Any:
+        if self.family == socket.AF_UNIX:
+            return ""
+        return (*end, 0, 0) if self.family == socket.AF_INET6 else end
+
+    def getpeername(self) -> Any:
+        return self._name(self._peer)
+
+    def getsockname(self) -> Any:
+        return self._name(self._local)
+
+    def setsockopt(self, level: int, *args: Any) -> None:
+        if level == socket.SOL_SOCKET:
+            super().setsockopt(level, *args)
+        # The server looks after the options of TCP.
+
+    def getsockopt(self, level: int, *args: Any) -> Any:
+        return super().getsockopt(level, *args) if level == socket.SOL_SOCKET else 0
 
 
 class _Bridged(socket.socket):
