@@ -92,25 +92,33 @@ static bool put_key(struct wsk__buf *to, EVP_PKEY *key)
 }
 
 bool wsk__tls_dev_authority(int64_t now, struct wsk__buf *certificate,
-                            struct wsk__buf *key)
+                            struct wsk__buf *key, struct wsk__tls_fault *fault)
 {
-    EVP_PKEY *pair = EVP_EC_gen("P-256");
-    X509 *x509 = X509_new();
-    bool good =
-        pair != NULL && x509 != NULL &&
-        fill(x509, pair, "wsocket development authority", now,
-             AUTHORITY_DAYS) &&
-        X509_set_issuer_name(x509, X509_get_subject_name(x509)) == 1 &&
-        extend(x509, x509, NID_basic_constraints,
-               "critical,CA:TRUE,pathlen:0") &&
-        extend(x509, x509, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-        extend(x509, x509, NID_name_constraints, PERMITTED) &&
-        extend(x509, x509, NID_subject_key_identifier, "hash") &&
-        X509_sign(x509, pair, EVP_sha256()) > 0 &&
-        put_x509(certificate, x509) && put_key(key, pair);
+    EVP_PKEY *pair;
+    X509 *x509;
+    bool good;
+
+    if (!wsk__tls_ready(fault))
+        return false;
+    pair = EVP_EC_gen("P-256");
+    x509 = X509_new();
+    good = pair != NULL && x509 != NULL &&
+           fill(x509, pair, "wsocket development authority", now,
+                AUTHORITY_DAYS) &&
+           X509_set_issuer_name(x509, X509_get_subject_name(x509)) == 1 &&
+           extend(x509, x509, NID_basic_constraints,
+                  "critical,CA:TRUE,pathlen:0") &&
+           extend(x509, x509, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+           extend(x509, x509, NID_name_constraints, PERMITTED) &&
+           extend(x509, x509, NID_subject_key_identifier, "hash") &&
+           X509_sign(x509, pair, EVP_sha256()) > 0 &&
+           put_x509(certificate, x509) && put_key(key, pair);
 
     X509_free(x509);
     EVP_PKEY_free(pair);
+    if (!good)
+        wsk__tls_fail(fault, false, "no authority can be made: %s",
+                      wsk__tls_why());
     ERR_clear_error();
     return good;
 }
@@ -153,7 +161,7 @@ bool wsk__tls_dev_certificate(const struct wsk__tls_pair *authority,
     X509 *x509;
     bool good;
 
-    if (!read_pair(&by, authority, now, fault))
+    if (!wsk__tls_ready(fault) || !read_pair(&by, authority, now, fault))
         return false;
     key = EVP_EC_gen("P-256");
     x509 = X509_new();
@@ -173,9 +181,12 @@ bool wsk__tls_dev_signs(const struct wsk__tls_pair *authority, int64_t now)
 {
     struct wsk__tls_identity by;
     struct wsk__tls_fault fault;
-    bool good = read_pair(&by, authority, now, &fault) &&
-                by.about.end > now + (int64_t)DAYS * DAY;
+    bool good;
 
+    if (!wsk__tls_ready(&fault))
+        return false;
+    good = read_pair(&by, authority, now, &fault) &&
+           by.about.end > now + (int64_t)DAYS * DAY;
     wsk__tls_identity_free(&by);
     ERR_clear_error();
     return good;
@@ -187,11 +198,13 @@ bool wsk__tls_dev_serves(const struct wsk__tls_pair *authority,
     const struct wsk__tls_pair pair = {*both, {NULL, {NULL, 0}}};
     struct wsk__tls_identity by, id = {.type = 0};
     struct wsk__tls_fault fault;
-    bool good = read_pair(&by, authority, now, &fault) &&
-                read_pair(&id, &pair, now, &fault) &&
-                id.about.end > now + 7 * DAY &&
-                X509_verify(id.leaf, X509_get0_pubkey(by.leaf)) == 1;
+    bool good;
 
+    if (!wsk__tls_ready(&fault))
+        return false;
+    good = read_pair(&by, authority, now, &fault) &&
+           read_pair(&id, &pair, now, &fault) && id.about.end > now + 7 * DAY &&
+           X509_verify(id.leaf, X509_get0_pubkey(by.leaf)) == 1;
     wsk__tls_identity_free(&by);
     wsk__tls_identity_free(&id);
     ERR_clear_error();
@@ -200,10 +213,14 @@ bool wsk__tls_dev_serves(const struct wsk__tls_pair *authority,
 
 #else
 
+static const struct wsk__tls_fault NONE = {
+    "wsocket was built without TLS: certfile cannot be used", false};
+
 bool wsk__tls_dev_authority(int64_t now, struct wsk__buf *certificate,
-                            struct wsk__buf *key)
+                            struct wsk__buf *key, struct wsk__tls_fault *fault)
 {
     (void)now, (void)certificate, (void)key;
+    *fault = NONE;
     return false;
 }
 
@@ -212,7 +229,7 @@ bool wsk__tls_dev_certificate(const struct wsk__tls_pair *authority,
                               struct wsk__tls_fault *fault)
 {
     (void)authority, (void)now, (void)both;
-    fault->text[0] = '\0';
+    *fault = NONE;
     return false;
 }
 

@@ -8,10 +8,10 @@
 
 struct wsk__buf;
 
-/* Make an authority for ten years, as PEM: certificate, and key. False: memory
- * is out. `now`: seconds since 1970. */
+/* Make an authority for ten years, as PEM: certificate, and key. False with
+ * *fault. `now`: seconds since 1970. */
 bool wsk__tls_dev_authority(int64_t now, struct wsk__buf *certificate,
-                            struct wsk__buf *key);
+                            struct wsk__buf *key, struct wsk__tls_fault *fault);
 
 /* Make a certificate for localhost, *.localhost, 127.0.0.1 and ::1 for 30 days,
  * signed by an authority; certificate and key as PEM, one behind the other.

@@ -19,6 +19,14 @@ bool wsk__tls_fail(struct wsk__tls_fault *fault, bool torn, const char *format,
     return false;
 }
 
+bool wsk__tls_ready(struct wsk__tls_fault *fault)
+{
+    char why[WSK__TLS_LIB_WHY];
+
+    *fault = (struct wsk__tls_fault){"", false};
+    return wsk__tls_lib_open(why) || wsk__tls_fail(fault, false, "%s", why);
+}
+
 bool wsk__tls_no_memory(struct wsk__tls_fault *fault)
 {
     return wsk__tls_fail(fault, false, "out of memory");

@@ -9,6 +9,10 @@
 bool wsk__tls_fail(struct wsk__tls_fault *fault, bool torn, const char *format,
                    ...) __attribute__((format(printf, 3, 4)));
 
+/* Make OpenSSL ready, and *fault empty. False with *fault: there is no OpenSSL.
+ */
+bool wsk__tls_ready(struct wsk__tls_fault *fault);
+
 bool wsk__tls_no_memory(struct wsk__tls_fault *fault);
 
 /* Return what OpenSSL says of the first failure, and forget all; a static text.

@@ -287,9 +287,11 @@ static void destroy(struct wsk__tls_set *set)
 struct wsk__tls_set *wsk__tls_set_new(const struct wsk__tls_config *config,
                                       struct wsk__tls_fault *fault)
 {
-    struct wsk__tls_set *set = wsk__calloc(sizeof(*set));
+    struct wsk__tls_set *set;
 
-    *fault = (struct wsk__tls_fault){"", false};
+    if (!wsk__tls_ready(fault))
+        return NULL;
+    set = wsk__calloc(sizeof(*set));
     if (set == NULL) {
         wsk__tls_no_memory(fault);
         return NULL;

@@ -57,7 +57,8 @@ static void dev_open(struct dev *dev)
     wsk__buf_init(&dev->certificate, 1 << 16);
     wsk__buf_init(&dev->key, 1 << 16);
     wsk__buf_init(&dev->both, 1 << 16);
-    must(wsk__tls_dev_authority(now(NULL), &dev->certificate, &dev->key));
+    must(wsk__tls_dev_authority(now(NULL), &dev->certificate, &dev->key,
+                                &fault));
     dev->authority =
         (struct wsk__tls_pair){buf_file("authority.pem", &dev->certificate),
                                buf_file("authority.key", &dev->key)};

@@ -170,12 +170,12 @@ static bool authority_make(struct authority *by, const char *folder,
 
     wsk__buf_init(&certificate, MOST);
     wsk__buf_init(&key, MOST);
-    good = wsk__tls_dev_authority(wsk__wall_s(), &certificate, &key) &&
+    good = wsk__tls_dev_authority(wsk__wall_s(), &certificate, &key, fault) &&
            write_file(by->key, &key, fault) &&
            write_file(by->certificate, &certificate, fault);
     wsk__buf_free(&certificate);
     forget_buf(&key);
-    if (good && authority_read(by, folder, "authority.pem", "authority.key"))
+    if (good && authority_read(by, folder, "ca.pem", "ca.key"))
         return true;
     if (fault->text[0] == '\0')
         snprintf(fault->text, sizeof(fault->text),
@@ -242,7 +242,7 @@ bool wsk__dev_certificate(char file[WSK__DEV_PATH],
         return false;
     good = join(file, folder, "localhost.pem") &&
            (mkcert_read(&by) ||
-            authority_read(&by, folder, "authority.pem", "authority.key") ||
+            authority_read(&by, folder, "ca.pem", "ca.key") ||
             authority_make(&by, folder, fault)) &&
            renew(file, &by, fault);
     memcpy(authority, by.certificate, WSK__DEV_PATH);
