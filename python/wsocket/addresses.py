@@ -10,6 +10,7 @@ from typing import Any, Optional
 from . import _wsocket, config
 
 METRICS = "metrics "  # begins the key of metrics_bind
+INSECURE = "insecure "  # may begin one of insecure_bind
 
 
 class Addresses:
@@ -17,7 +18,7 @@ class Addresses:
 
         addresses = Addresses()
         wanted = addresses.open({"port": 8000})
-        addresses.fds(wanted)  # [5]
+        addresses.fds(wanted)  # ["fd:5"]
 
     That of ``metrics_bind`` is among them, but has methods of its own.
     """
@@ -110,8 +111,10 @@ class Addresses:
             if path and os.stat(path).st_ino == inode:
                 os.unlink(path)
 
-    def fds(self, keys: Iterable[str]) -> list[int]:
-        return [fd for key in _public(keys) for fd in self._held[key].fds]
+    def fds(self, keys: Iterable[str]) -> list[str]:
+        """Return the public sockets as items of bind, ["fd:5", ...]."""
+        fds = [fd for key in _public(keys) for fd in self._held[key].fds]
+        return ["fd:%d" % fd for fd in fds]
 
     def metrics_fd(self, keys: Iterable[str]) -> Optional[int]:
         """The socket of metrics_bind; None without that option."""
@@ -137,16 +140,36 @@ def places(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
     places({"port": 80})  # [("127.0.0.1:80", {"host": ..., "port": 80})]
     """
-    bind = options.get("bind")
-    if isinstance(bind, str):
-        bind = config.items(bind.replace("\n", ","))
-    if bind:
-        return [(str(item), {"bind": [item]}) for item in bind]
-    host = options.get("host")
-    host = config.DEFAULTS["host"] if host is None else host
-    port = options.get("port")
-    port = config.DEFAULTS["port"] if port is None else port
-    return [("%s:%s" % (host, port), {"host": host, "port": port})]
+    found = []
+    bind = config.listed(options.get("bind"))
+    if not bind:
+        host = options.get("host")
+        host = config.DEFAULTS["host"] if host is None else host
+        port = options.get("port")
+        port = config.DEFAULTS["port"] if port is None else port
+        found = [("%s:%s" % (host, port), {"host": host, "port": port})]
+    found += [(item, {"bind": [item]}) for item in bind]
+    keys = insecure(options)
+    both = sorted({key for key, _ in found} & set(keys))
+    if both:
+        raise config.UsageError(
+            "%s is without TLS by insecure_bind, and another place has it"
+            % both[0]
+        )
+    listed = config.listed(options.get("insecure_bind"))
+    return found + [(k, {"bind": [item]}) for k, item in zip(keys, listed)]
+
+
+def insecure(options: Mapping[str, Any]) -> list[str]:
+    """Return the keys of insecure_bind. An address has the same one in bind, so
+    that it may be moved, unless it is any free port.
+
+    insecure({"insecure_bind": ":80, :0"})  # [":80", "insecure :0"]
+    """
+    return [
+        INSECURE + item if item.endswith(":0") else item
+        for item in config.listed(options.get("insecure_bind"))
+    ]
 
 
 def metrics(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

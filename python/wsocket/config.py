@@ -35,7 +35,7 @@ SPELLINGS = {
     "ssl_cert_reqs": "cert_reqs",
     "ssl_ciphers": "ciphers",
 }
-SECRETS = {"keyfile_password"}  # their values are not shown
+SECRETS = {"keyfile_password"}  # the values may be no one else's to see
 LONGEST = 64  # characters of an unknown name to compare and show
 DEFAULTS = {name: default for name, _, default, _ in _wsocket.options()}
 KINDS = {name: kind for name, kind, *_ in _wsocket.options()}
@@ -56,6 +56,8 @@ def gather(
     """
     given = {k: v for k, v in command_line.items() if v is not None}
     outer, warnings = from_environment(environ)
+    refuse_secrets(given, "the command line")
+    refuse_secrets(outer, "the environment")
     path = given.pop("config", None) or outer.get("config")
     outer.pop("config", None)
     layers = [Layer("the command line", given), Layer("the environment", outer)]
@@ -184,6 +186,17 @@ def keywords(options: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(str(exc)) from None
 
 
+def refuse_secrets(options: Mapping[str, Any], source: str) -> None:
+    """Raise UsageError for a password where others may see it, as in the list
+    of processes."""
+    for name in SECRETS & set(options):
+        if not str(options[name]).startswith(("file:", "env:")):
+            raise UsageError(
+                "%s: %s takes file:PATH or env:NAME; the password itself may "
+                "only stand in a file of options" % (source, name)
+            )
+
+
 def from_file(path: str) -> Layer:
     """Return the table ``[wsocket]`` of a TOML file. An unknown name in it is
     always an error."""
@@ -259,6 +272,13 @@ def refuse_foreign(names: Iterable[str]) -> None:
             raise TypeError("unknown option '%s': %s" % (name, hint))
 
 
+def listed(value: object) -> list[str]:
+    """listed("a, b")  # ["a", "b"]; so are ["a", "b"] and "a\\nb" """
+    if isinstance(value, (list, tuple)):
+        return [str(item) for item in value]
+    return items(str(value or "").replace("\n", ","))
+
+
 def items(text: str) -> list[str]:
     """items("a, b,")  # ["a", "b"]"""
     return [item.strip() for item in text.split(",") if item.strip()]
@@ -327,15 +347,13 @@ def add_inherited(options: dict[str, Any], environ: Any) -> list[str]:
     """Listen on the sockets that systemd has opened, unless ``options`` say
     where to listen. Then close the sockets that they leave out, so that clients
     are refused instead of waiting, and return a warning."""
-    found = inherited(environ)
+    insecure = listed(options.get("insecure_bind"))
+    found = [fd for fd in inherited(environ) if fd not in insecure]
     if not {"bind", "host", "port"} & set(options):
         if found:
             options["bind"] = found
         return []
-    bind = options.get("bind", [])
-    if isinstance(bind, str):
-        bind = items(bind.replace("\n", ","))
-    left = [fd for fd in found if fd not in bind]
+    left = [fd for fd in found if fd not in listed(options.get("bind"))]
     for fd in left:
         with contextlib.suppress(OSError):
             if stat.S_ISSOCK(os.fstat(int(fd[3:])).st_mode):

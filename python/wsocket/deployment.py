@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import plan, worker
-from .addresses import Addresses
+from .addresses import Addresses, insecure
 from .lines import Lines
 from .processes import Processes, value
 
@@ -25,6 +26,15 @@ class Deployed:
     processes: Processes
     keys: list[str]  # of its addresses
     lines: Lines  # the log of the supervisor
+
+    def insecure(self) -> list[str]:
+        """Return the keys of the addresses that are without TLS all the same."""
+        without = insecure(self.options)
+        return [key for key in self.keys if key in without]
+
+    def secure(self) -> list[str]:
+        without = self.insecure()
+        return [key for key in self.keys if key not in without]
 
 
 class Deployment:
@@ -80,7 +90,11 @@ class Deployment:
         return self.addresses.are_ours(self.now.keys)
 
     def urls(self) -> list[str]:
-        return self.addresses.urls(self.now.keys)
+        """Return the URLs of all addresses: the sockets know of no TLS."""
+        urls = self.addresses.urls(self.now.secure())
+        if self.now.options.get("certfile"):
+            urls = [re.sub("^http:", "https:", url) for url in urls]
+        return urls + self.addresses.urls(self.now.insecure())
 
     def metrics_url(self) -> Optional[str]:
         return self.addresses.metrics_url(self.now.keys)
@@ -110,7 +124,8 @@ class Deployment:
         options = {
             k: v for k, v in at.options.items() if k not in ("host", "port")
         }
-        options["bind"] = ["fd:%d" % fd for fd in self.addresses.fds(at.keys)]
+        options["bind"] = self.addresses.fds(at.secure())
+        options["insecure_bind"] = self.addresses.fds(at.insecure())
         metrics = self.addresses.metrics_fd(at.keys)
         if metrics is not None:
             options["metrics_bind"] = "fd:%d" % metrics

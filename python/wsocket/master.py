@@ -422,7 +422,11 @@ class Master:
         take in connections that nobody accepts."""
         options = task.options
         self._deployment.addresses.close_except(
-            [*options["bind"], options.get("metrics_bind")]
+            [
+                *options["bind"],
+                *options["insecure_bind"],
+                options.get("metrics_bind"),
+            ]
         )
         self._signals.close_in_child()
         if self._control is not None:

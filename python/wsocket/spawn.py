@@ -55,7 +55,8 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
     ours, theirs = Channel.pair()
     wanted = [theirs.fileno(), task.board]
     inherited = [task.options.get(name) for name in INHERITED]
-    for text in task.options["bind"] + inherited:
+    sockets = task.options["bind"] + task.options["insecure_bind"]
+    for text in sockets + inherited:
         if str(text).startswith("fd:"):
             wanted.append(int(text[3:]))
     try:

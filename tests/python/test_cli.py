@@ -290,7 +290,7 @@ def test_run_takes_nothing_twice():
         (["--verify-mode=x", "site_app:app"], "--verify-mode: use --cert-reqs"),
         (["--keyfile-password=x", "--certfile=x"], "password itself may only"),
         (["--ssl-keyfile-password=x"], "takes file:PATH or env:NAME"),
-        (["-w1", "--bind=:9", "--insecure-bind=:9", "--certfile=x"], "in bind"),
+        (["-w1", "--bind=:9", "--insecure-bind=:9", "--certfile=x"], ":9 is without"),
         (["-b", "127.0.0.1:0", "site_app:app"], "-b: use --bind"),
         (["-p8000", "site_app:app"], "-p: use --port"),
         (["-w", "none", "site_app:app"], "workers takes auto or a number"),

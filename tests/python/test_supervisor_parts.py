@@ -11,10 +11,14 @@ import pytest
 from conftest import PATIENCE
 
 from wsocket import _wsocket, config, interpreter, reasons, worker
+from wsocket.addresses import Addresses, places
 from wsocket.channel import Channel
 from wsocket.children import Children
+from wsocket.deployment import Deployment
 from wsocket.lines import Lines
 from wsocket.notify import Notifier
+from wsocket.plan import Start
+from wsocket.processes import split
 from wsocket.watch import Watcher, broken
 
 # ------------------------------------------------------------------- channel
@@ -366,3 +370,39 @@ Traceback (most recent call last):
 )
 def test_a_reason_in_a_line_names_the_place_in_the_application(text, brief):
     assert reasons.brief(text) == brief
+
+
+def test_addresses_without_tls_are_told_apart():
+    given = {"port": 0, "insecure_bind": ["127.0.0.1:0"], "certfile": "a.pem"}
+    server, of_processes = split({**given, "workers": 1})
+    made = Deployment(lambda: (None, server, of_processes), Addresses())
+    urls = made.urls()
+    assert [url.partition("://")[0] for url in urls] == ["https", "http"]
+    assert len({url.partition("://")[2] for url in urls}) == 2
+    task = made.task(Start(1, 1, 1, "boot"), False)
+    (secure,), (insecure,) = task.options["bind"], task.options["insecure_bind"]
+    assert secure != insecure
+    made.addresses.keep([])
+
+
+def test_an_address_may_lose_its_tls_at_a_reload():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    before = {"bind": ["127.0.0.1:%d" % port]}
+    after = {"port": 0, "insecure_bind": before["bind"], "certfile": "a.pem"}
+    readings = [split({**options, "workers": 1}) for options in (before, after)]
+    made = Deployment(lambda: (None, *readings.pop(0)), Addresses())
+    (fd,) = made.task(Start(1, 1, 1, "boot"), False).options["bind"]
+    made.prepare()
+    task = made.task(Start(1, 1, 1, "reload"), True)
+    assert task.options["insecure_bind"] == [fd]
+    assert task.options["bind"] != [fd]
+    made.commit()
+    made.addresses.keep([])
+
+
+def test_an_address_is_either_with_or_without_tls():
+    for item in ("127.0.0.1:8080", "127.0.0.1:2"):
+        bind = {"bind": "127.0.0.1:1, 127.0.0.1:2"} if item[-1] == "2" else {}
+        with pytest.raises(config.UsageError, match="%s is without" % item):
+            places({**bind, "insecure_bind": item})

@@ -238,10 +238,10 @@ bool wsk__place_is_local(const struct wsk__place *place)
            strcmp(a.text, "::1") == 0;
 }
 
-uint16_t wsk__places_port(const struct wsk__places *s)
+uint16_t wsk__places_port(const struct wsk__places *s, bool tls)
 {
     for (size_t i = 0; i < s->n; i++) {
-        uint16_t port = port_of(s->at[i].fd);
+        uint16_t port = !tls || s->at[i].tls ? port_of(s->at[i].fd) : 0;
 
         if (port != 0)
             return port;

@@ -81,7 +81,8 @@ void wsk__places_clear(struct wsk__places *sockets, bool tidy);
 /* Return true if a socket can be reached from this machine only. */
 bool wsk__place_is_local(const struct wsk__place *place);
 
-/* Return the port of the first TCP socket; 0: there is none. */
-uint16_t wsk__places_port(const struct wsk__places *sockets);
+/* Return the port of the first TCP socket, or of the first with TLS; 0: there
+ * is none. */
+uint16_t wsk__places_port(const struct wsk__places *sockets, bool tls);
 
 #endif

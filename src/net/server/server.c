@@ -280,8 +280,8 @@ static uint16_t find_https_port(const wsk_server *srv)
         return 0;
     if (wsk__read_decimal((wsk_str){text, strlen(text)}, 5, UINT16_MAX, &port))
         return (uint16_t)port;
-    return srv->certs.set != NULL && srv->conns.port != 0 ? srv->conns.port
-                                                          : 443;
+    port = wsk__places_port(&srv->conns.places, true);
+    return port != 0 ? (uint16_t)port : 443;
 }
 
 wsk_status wsk_server_listen(wsk_server *srv)
@@ -306,7 +306,7 @@ wsk_status wsk_server_listen(wsk_server *srv)
         wsk__send_at_once(srv->conns.places.at[i].fd);
         l->fixed = wsk__listens_at(srv->conns.places.at[i].fd, &l->local);
     }
-    srv->conns.port = wsk__places_port(&srv->conns.places);
+    srv->conns.port = wsk__places_port(&srv->conns.places, false);
     srv->conns.https_port = find_https_port(srv);
     if (srv->certs.set != NULL)
         srv->conns.tls = wsk__certs_current;
