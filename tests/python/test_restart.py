@@ -21,12 +21,14 @@ pytestmark = pytest.mark.heavy
 
 @pytest.fixture
 def lossy():
-    """lossy(way, *words): what the load counts with a server of lossy.py."""
+    """lossy(way, *words): what the load counts with a server of lossy.py; with
+    `path`, at a Unix socket."""
     servers = []
 
-    def play(way, *words):
+    def play(way, *words, path=None):
         server = subprocess.Popen(
-            [sys.executable, os.path.join(RESTART, "lossy.py"), way],
+            [sys.executable, os.path.join(RESTART, "lossy.py"), way,
+             *([str(path)] if path else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -80,6 +82,47 @@ def test_each_way_to_lose_a_request_is_found(lossy, way, words, counts):
     assert lost(said) == counts
     assert said["lost"] == sum(counts.values())
     assert said["balanced"]
+
+
+@pytest.mark.parametrize(
+    "way, words, counts",
+    [
+        ("closed", ONCE, {"closed": 10}),
+        ("truncated", ONCE, {"truncated": 10}),
+        ("silent", (*ONCE, "timeout=1"), {"timeout": 10}),
+        ("wrong", ONCE, {"wrong": 10}),
+        ("used", KEPT, {"closed": 10}),
+        ("used_unread", KEPT, {"reset": 10}),
+        ("cuts_pipeline", PIPELINED, {"closed": 2}),
+        ("unspoken", ("hesitate=10", "connections=10"), {"unspoken": 10}),
+        ("fair", ("keep=4", "pause=4", "seconds=1"), {}),
+    ],
+)
+def test_a_loss_at_a_unix_socket_is_found(lossy, tmp_path, way, words, counts):
+    said = lossy(way, *words, path=tmp_path / "sock")
+    assert lost(said) == counts
+    assert said["balanced"]
+
+
+def test_a_websocket_of_a_unix_socket_that_just_ends_is_found(lossy, tmp_path):
+    said = lossy("ws_closed", "echo=10", "connections=10", "timeout=1",
+                 path=tmp_path / "sock")
+    assert violations(said) == {"closed": 10}
+
+
+def test_a_unix_socket_without_a_server_refuses_and_loses_nothing(tmp_path):
+    said = subprocess.check_output([
+        restarts.build_load(), str(tmp_path / "sock"), "connect=5",
+        "connections=50",
+    ])
+    said = json.loads(said)
+    assert (said["refused"], said["lost"], said["sent"]) == (50, 0, 0)
+
+
+def test_a_supervisor_that_grows_is_found():
+    sizes = [(5 << 20, 20), (6 << 20, 24), (6 << 20, 24), (8 << 20, 25)]
+    assert restarts.grown(sizes) == (2 << 20, 1)
+    assert restarts.grown(sizes[:2]) is None
 
 
 def test_what_waits_in_the_queue_of_a_closed_listener_is_lost(lossy):

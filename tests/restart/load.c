@@ -1,7 +1,7 @@
 /*
  * load: clients of many kinds at once, and what became of each request.
  *
- *   load PORT [NAME=NUMBER]...
+ *   load PORT|PATH [NAME=NUMBER]...
  *
  * The kinds, and how many clients of each; without any, the numbers in KINDS:
  *
@@ -59,6 +59,13 @@
  * The peek for a FIN just before send() and the look just after it are exact on
  * loopback, where a FIN is in our socket when the server's close() returns.
  *
+ * At a Unix socket, /PATH, there is neither RST nor a time on the way. A
+ * request that is sent after close() fails, and the connection was idle; one
+ * that lay unread then ends by an error, which counts as a reset; and a FIN
+ * that is here just after send(), and was not just before it, has crossed the
+ * request. A queue that is full counts as unconnected, a missing file as
+ * refused.
+ *
  * A WebSocket is OPENED, ECHOED, and closed with a code (1005: without one). An
  * end of TCP without a Close frame is a VIOLATION (RFC 6455 7.1.1, 1006), and
  * so are an echo that differs or does not come, and a Close of ours that is not
@@ -81,6 +88,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +104,7 @@ bool stopping;
 static char rx[65536];
 static int epoll_fd;
 static uint16_t port;
+static const char *path; /* of a Unix socket; or NULL */
 static volatile sig_atomic_t stop_asked, report_asked;
 
 void die(const char *what)
@@ -164,7 +173,10 @@ static struct tcp_info tcp_info(const struct client *c)
 bool fin_crossed(const struct client *c)
 {
     struct tcp_info info = tcp_info(c);
+    char peeked;
 
+    if (path != NULL)
+        return recv(c->fd, &peeked, 1, MSG_PEEK) == 0;
     return info.tcpi_state == TCP_CLOSE_WAIT && info.tcpi_unacked > 0;
 }
 
@@ -209,7 +221,7 @@ static bool may_open(void)
 
 static void connect_failed(struct client *c, int error)
 {
-    if (error == ECONNREFUSED)
+    if (error == ECONNREFUSED || error == ENOENT)
         tally_of(c)->refused++;
     else
         tally_of(c)->unconnected++;
@@ -242,14 +254,12 @@ static void bind_to_one_of_many(const struct client *c)
         die("bind");
 }
 
-static void open_connection(struct client *c)
+/* Make a socket and begin to connect it. Returns the result of connect(). */
+static int dial_tcp(struct client *c)
 {
     struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                {.ptr = c}};
     int on = 1, small = READ_BUFFER;
 
-    connections++;
     peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
@@ -258,6 +268,26 @@ static void open_connection(struct client *c)
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (c->kind == READER)
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    return connect(c->fd, (struct sockaddr *)&peer, sizeof peer);
+}
+
+static int dial_unix(struct client *c)
+{
+    struct sockaddr_un peer = {.sun_family = AF_UNIX};
+
+    memcpy(peer.sun_path, path, strlen(path)); /* main() has measured it */
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        die("socket");
+    return connect(c->fd, (struct sockaddr *)&peer, sizeof peer);
+}
+
+static void open_connection(struct client *c)
+{
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                {.ptr = c}};
+
+    connections++;
     c->state = CONNECTING;
     c->opened_at = now;
     c->due = 0;
@@ -265,7 +295,7 @@ static void open_connection(struct client *c)
     c->served = c->asked = c->answered = 0;
     c->was_reset = c->in_body = c->awaits_echo = false;
     c->unsent = c->head_len = 0;
-    if (connect(c->fd, (struct sockaddr *)&peer, sizeof peer) != 0 &&
+    if ((path != NULL ? dial_unix(c) : dial_tcp(c)) != 0 &&
         errno != EINPROGRESS) {
         connect_failed(c, errno);
         return;
@@ -467,9 +497,13 @@ int main(int argc, char **argv)
     static const unsigned long defaults[] = {KINDS(KIND_CLIENTS)};
     struct sigaction action = {.sa_handler = on_signal};
 
-    port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
-    if (port == 0) {
-        fprintf(stderr, "load PORT [NAME=NUMBER]...\n");
+    if (argc > 1 && argv[1][0] == '/' &&
+        strlen(argv[1]) < sizeof(((struct sockaddr_un *)0)->sun_path))
+        path = argv[1];
+    else
+        port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
+    if (path == NULL && port == 0) {
+        fprintf(stderr, "load PORT|PATH [NAME=NUMBER]...\n");
         return EXIT_FAILURE;
     }
     for (int i = 2; i < argc; i++)

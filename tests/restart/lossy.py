@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Servers that lose on purpose, each in one way: lossy.py WAY.
+"""Servers that lose on purpose, each in one way: lossy.py WAY [PATH].
 
-It prints its port. What load must find in each of them stands in
+It prints its port, or the path of its Unix socket. What load must find in each of them stands in
 tests/python/test_restart.py.
 """
 
@@ -255,11 +255,12 @@ def serve(sock, way):
 
 
 def main():
-    listener = socket.socket()
+    path = sys.argv[2] if len(sys.argv) > 2 else None
+    listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
+    listener.bind(path or ("127.0.0.1", 0))
     listener.listen(128)
-    print(listener.getsockname()[1], flush=True)
+    print(path or listener.getsockname()[1], flush=True)
     way = globals()[sys.argv[1]]
     if way is listener_first:
         listener_first(listener)

@@ -13,7 +13,8 @@ that is permitted. N times an action is done to it:
     queue   as `held`, and 100 connections wait in its queue (SIGSTOP)
     last    100 connections wait in the queue of a server that bound the port
             for itself; SIGTERM, and no other comes before its end
-    hup     SIGHUP to a supervisor; over when all its workers are new
+    hup     SIGHUP to a supervisor; over when all its workers are new. Its
+            memory and its descriptors must not grow
 
 Three counts must agree: the clients', the kernel's (RST and the counters of its
 listeners), and the server's own of handlers that ran. One line of a Markdown
@@ -30,6 +31,7 @@ import http.client
 import json
 import os
 import random
+import resource
 import shlex
 import signal
 import socket
@@ -55,6 +57,9 @@ COUNTERS = ("OutRsts", "ListenDrops", "ListenOverflows", "TCPAbortOnClose",
 FORGOTTEN = "TCPTimeWaitOverflow"
 TIME_WAITS = "/proc/sys/net/ipv4/tcp_max_tw_buckets", b"4194304"
 LISTENING = "0A"  # in /proc/net/tcp
+ACCEPTS = 0x10000  # in /proc/net/unix
+# What a supervisor may grow by in all rounds but the first two.
+GROWTH = 1 << 20
 # A SYN to a port without a listener may meet a TIME_WAIT of before. That is
 # answered by ACK, and the client's kernel resets what it did not ask for: so one
 # RST more in that many refused connects is no loss.
@@ -112,6 +117,24 @@ def listening(port):
     return False
 
 
+def listening_at(path):
+    """Whether a Unix socket has a listener."""
+    with open("/proc/self/net/unix", encoding="utf-8") as file:
+        next(file)
+        for line in file:
+            words = line.split()
+            if words[7:] == [path] and int(words[3], 16) & ACCEPTS:
+                return True
+    return False
+
+
+def size_of(pid):
+    """The resident bytes of a process, and its descriptors."""
+    with open("/proc/%d/statm" % pid, encoding="ascii") as file:
+        pages = int(file.read().split()[1])
+    return pages * resource.getpagesize(), len(os.listdir("/proc/%d/fd" % pid))
+
+
 def workers(pid):
     """The children of a supervisor, without the helper of multiprocessing."""
     found = set()
@@ -162,8 +185,8 @@ def build_load():
 class Clients:
     """load, which runs."""
 
-    def __init__(self, port, *words):
-        self.process = subprocess.Popen([build_load(), str(port), *words],
+    def __init__(self, place, *words):
+        self.process = subprocess.Popen([build_load(), str(place), *words],
                                         stdout=subprocess.PIPE, text=True)
 
     def now(self):
@@ -193,21 +216,25 @@ class Clients:
 
 class Server:
     """The process that serves, and those that came before. `listener`: they
-    inherit it; else each binds the port for itself."""
+    inherit it; else each binds the port, or the path, for itself."""
 
-    def __init__(self, name, command, folder, listener=None):
+    def __init__(self, name, command, folder, path=None, listener=None):
         self.name = name
         self.command = command
         self.listener = listener
         self.handled = os.path.join(folder, "handled")
         self.log = open(os.path.join(folder, "log"), "w+", encoding="utf-8")
+        self.path = path
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.port = (listener or probe).getsockname()[1]
+            bound = probe if path or not listener else listener
+            self.port = bound.getsockname()[1]
+        self.place = path or self.port  # of the clients
         self.process = None
 
     def start(self):
-        where = {"port": self.port, "fd": -1}
+        where = {"fd": -1, "bind": "unix:%s" % self.path if self.path else
+                 "127.0.0.1:%d" % self.port, "port": self.port}
         if self.listener:
             where["fd"] = self.listener.fileno()
         self.process = subprocess.Popen(
@@ -222,10 +249,14 @@ class Server:
         refusal is added to the kernel's count."""
         if self.process.poll() is not None:
             raise RuntimeError("%s has ended\n%s" % (self.name, self.said()))
-        if not listening(self.port):
+        if not (listening_at(self.path) if self.path else listening(self.port)):
             return False
         asks = http.client.HTTPConnection("127.0.0.1", self.port,
                                           timeout=PATIENCE)
+        if self.path:
+            asks.sock = socket.socket(socket.AF_UNIX)
+            asks.sock.settimeout(PATIENCE)
+            asks.sock.connect(self.path)
         with contextlib.closing(asks):
             asks.request("GET", "/pid", headers={"Connection": "close"})
             answer = asks.getresponse()
@@ -260,7 +291,7 @@ class Server:
 
 def wsocket(*more):
     def command(listener):
-        bind = "fd:{fd}" if listener else "127.0.0.1:{port}"
+        bind = "fd:{fd}" if listener else "{bind}"
         return [sys.executable, "-m", "wsocket", "--bind", bind,
                 "--access-logfile", "none", *more, "service:app"]
     return command
@@ -298,6 +329,9 @@ SERVERS = {
     "wsocket": (wsocket(), SINGLE, ()),
     "wsocket, 2 workers": (
         wsocket("--workers", "2"), ("held", "alone", "hup"), ()),
+    "wsocket, Unix socket": (wsocket(), SINGLE, ()),
+    "wsocket, 2 workers, Unix socket": (
+        wsocket("--workers", "2"), ("held", "alone", "hup"), ()),
     "gunicorn gthread": (gunicorn(*GTHREAD), SINGLE, ()),
     "gunicorn gthread, 2 workers": (
         gunicorn(*GTHREAD, "-w", "2"), ("hup",), ()),
@@ -320,7 +354,7 @@ def is_ours(name):
 def prepare(name):
     """None if the server can be run, else why not."""
     packages = SERVERS[name][2]
-    if name == "wsocket, 2 workers":
+    if name.startswith("wsocket, 2 workers"):
         said = subprocess.run([sys.executable, "-m", "wsocket", "--help"],
                               stdout=subprocess.PIPE, text=True).stdout
         return None if "--workers" in said else "wsocket has no --workers"
@@ -347,7 +381,7 @@ def restart(server):
 def stop_with_a_queue(server, then=None):
     """A crowd of its own waits in the queue; what became of it."""
     server.signal_all(signal.SIGSTOP)
-    crowd = Clients(server.port, "connect=50", "hesitate=50",
+    crowd = Clients(server.place, "connect=50", "hesitate=50",
                     "connections=%d" % QUEUED)
     wait_until(lambda: crowd.connected() == QUEUED,
                "%d wait in the queue" % QUEUED)
@@ -389,19 +423,23 @@ def play(name, action, rounds, words):
     """What the clients, the kernel and the server have counted."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
+        path = None
+        if name.endswith("Unix socket"):
+            path = os.path.join(folder, "sock")
         listener = None
         if action in HOLDS:
-            listener = stack.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
+            family = socket.AF_UNIX if path else socket.AF_INET
+            listener = stack.enter_context(socket.socket(family))
+            listener.bind(path or ("127.0.0.1", 0))
             listener.listen(BACKLOG)
-        server = Server(name, SERVERS[name][0], folder, listener)
+        server = Server(name, SERVERS[name][0], folder, path, listener)
         stack.callback(server.kill)
         server.start()
         before = counters()
-        reports, seconds = [], []
+        reports, seconds, sizes = [], [], []
         clients = None
         if action != "last":
-            clients = Clients(server.port, "seconds=86400",
+            clients = Clients(server.place, "seconds=86400",
                               "connections=99999999", *words)
             stack.callback(clients.kill)
         for _ in range(rounds):
@@ -410,13 +448,23 @@ def play(name, action, rounds, words):
             began = time.monotonic()
             reports.append(ACTIONS[action](server))
             seconds.append(time.monotonic() - began)
+            sizes.append(size_of(server.process.pid))
         if clients:
             time.sleep(BREATH[1])
             reports.append(clients.end())
         after = counters()
         return {"reports": [report for report in reports if report],
                 "seconds": max(seconds), "handled": server.counted(),
+                "grown": grown(sizes) if action == "hup" else None,
                 "kernel": {key: after[key] - before[key] for key in after}}
+
+
+def grown(sizes):
+    """By how many bytes and descriptors a supervisor has grown since the second
+    round, after which it has seen everything once; None: there was no third."""
+    if len(sizes) < 3:
+        return None
+    return sizes[-1][0] - sizes[1][0], sizes[-1][1] - sizes[1][1]
 
 
 # -------------------------------------------------------------- the verdict ---
@@ -480,6 +528,10 @@ def faults(action, result):
             yield "%s grew by %d" % (key, kernel[key])
     if not all(report["balanced"] for report in reports):
         yield "the clients' counts do not add up"
+    memory, descriptors = result["grown"] or (0, 0)
+    if memory > GROWTH or descriptors > 0:
+        yield "the supervisor grew by %d KiB and %d descriptors" % (
+            memory >> 10, descriptors)
     yield from disagreements(reports, result["handled"])
 
 
@@ -513,7 +565,7 @@ def words_of(counts):
 
 COLUMNS = ("server", "action", "rounds", "answered", "lost", "race", "refused",
            "RST", "drops", "aborts", "WebSockets", "closed", "violations",
-           "longest")
+           "longest", "grown")
 
 
 def row(name, action, rounds, result):
@@ -528,7 +580,9 @@ def row(name, action, rounds, result):
             " ".join("%d × %s" % (n, code) for code, n in merged(
                 reports, "websockets", "codes").items()) or "-",
             sum(merged(reports, "websockets", "violations").values()),
-            "%.1f s" % result["seconds"])
+            "%.1f s" % result["seconds"],
+            "%+d KiB, %+d" % (result["grown"][0] >> 10, result["grown"][1])
+            if result["grown"] else "-")
 
 
 def print_row(cells):
