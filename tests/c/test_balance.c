@@ -10,6 +10,7 @@
 #include "net/conn/balance.h"
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
+#include "net/conn/listeners.h"
 #include "net/conn/protocol.h"
 #include "net/dispatch/dispatch.h"
 #include "net/dispatch/thread.h"

@@ -5,6 +5,7 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/idle.h"
+#include "net/conn/listeners.h"
 #include "net/conn/peer.h"
 #include "net/dispatch/thread.h"
 #include "net/log/limits.h"
@@ -25,8 +26,7 @@
 #include <stdatomic.h>
 
 enum {
-    ACCEPT_MAX = 64,       /* connections accepted before others have a turn */
-    ACCEPT_PAUSE_MS = 250, /* when descriptors or memory are out */
+    ACCEPT_MAX = 64, /* connections accepted before others have a turn */
     DRAIN_MS = 100 - WSK__WHEEL_TICK_MS, /* for handshakes that are under way */
     LAST_MS = 10,        /* the same, if there is nothing else to wait for */
     DRAIN_MAX = 1 << 16, /* connections accepted at the end; no queue is
@@ -35,38 +35,28 @@ enum {
 
 /* ------------------------------------------------------- the listeners --- */
 
-static bool watch(struct wsk__conns *conns, struct wsk__listener *listener)
+static struct wsk__listening listening_of(struct wsk__conns *conns)
 {
-    if (!listener->watched)
-        listener->watched = wsk__poller_listen(
-            conns->loop->poller, conns->places.at[listener->i].fd, listener,
-            conns->balance.board != NULL);
-    return listener->watched;
-}
-
-static void unwatch(struct wsk__conns *conns, struct wsk__listener *listener)
-{
-    if (listener->watched)
-        wsk__poller_unlisten(conns->loop->poller,
-                             conns->places.at[listener->i].fd);
-    listener->watched = false;
+    return (struct wsk__listening){
+        .places = &conns->places,
+        .listeners = conns->listeners,
+        .shared = conns->balance.board != NULL,
+    };
 }
 
 static void unwatch_all(struct wsk__conns *conns)
 {
-    for (size_t i = 0; i < conns->places.n; i++)
-        unwatch(conns, &conns->listeners[i]);
+    const struct wsk__listening listening = listening_of(conns);
+
+    wsk__listeners_unwatch(conns->loop, &listening);
 }
 
 /* False: the system refuses, and none is watched. */
 static bool watch_all(struct wsk__conns *conns)
 {
-    for (size_t i = 0; i < conns->places.n; i++)
-        if (!watch(conns, &conns->listeners[i])) {
-            unwatch_all(conns);
-            return false;
-        }
-    return true;
+    const struct wsk__listening listening = listening_of(conns);
+
+    return wsk__listeners_watch(conns->loop, &listening);
 }
 
 /* Return true unless a pause, an order or the end says that none is watched. */
@@ -89,13 +79,13 @@ static void assert_accepts(const struct wsk__conns *conns)
 
 void wsk__accept_pause(struct wsk__conns *conns)
 {
-    if (conns->listeners_open) {
-        conns->accept_paused = true;
-        unwatch_all(conns);
-    }
+    const struct wsk__listening listening = listening_of(conns);
+
     conns->accept_due = false;
-    wsk__loop_set_timer(conns->loop, &conns->accept_pause,
-                        wsk__now_ms() + ACCEPT_PAUSE_MS);
+    if (!conns->listeners_open)
+        return;
+    conns->accept_paused = true;
+    wsk__listeners_pause(conns->loop, &listening, &conns->accept_pause);
 }
 
 /* Count a pause, by its place among the reasons. */

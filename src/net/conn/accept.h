@@ -2,30 +2,11 @@
 #ifndef WSK_NET_CONN_ACCEPT_H
 #define WSK_NET_CONN_ACCEPT_H
 
-#include "net/loop/source.h"
-#include "net/os/listen.h"
+#include "net/os/accept.h"
 #include "wsocket.h"
 
 struct wsk__conns;
-
-/* A listening socket as a source of the loop. */
-struct wsk__listener {
-    struct wsk__source source;
-    struct wsk__conns *conns;  /* fixed */
-    size_t i;                  /* in conns->places */
-    struct wsk__address local; /* the address at which it listens */
-    bool fixed;                /* every connection has `local` at this end */
-    bool admin;                /* of metrics_bind; `i` is in its places */
-    bool plain;                /* without TLS, where others have it */
-
-    /* leader */
-    bool watched;       /* by the poller */
-    uint64_t turn;      /* loop->turn in which connections came last */
-    unsigned batch;     /* most accept() calls of that turn */
-    bool more;          /* more connections may have been waiting then */
-    uint64_t passed;    /* loop->turn in which one was left to others last */
-    uint64_t passed_ms; /* when that began */
-};
+struct wsk__listener;
 
 /* An order to accept. */
 enum wsk__accepting {

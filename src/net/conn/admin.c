@@ -3,39 +3,35 @@
 #include "net/conn/conn.h"
 #include "net/conn/conns.h"
 #include "net/conn/idle.h"
+#include "net/conn/listeners.h"
 #include "net/dispatch/thread.h"
 #include "net/loop/loop.h"
 #include "net/os/accept.h"
-#include "net/os/clock.h"
-#include "net/os/poller.h"
 
 #include <errno.h>
 
-enum {
-    BATCH = 8,      /* connections accepted before others have a turn */
-    PAUSE_MS = 250, /* when descriptors or memory are out */
-};
+enum { BATCH = 8 }; /* connections accepted before others have a turn */
 
-static void watch(struct wsk__conns *conns, bool on)
+/* Not as shared: all workers are woken, which is rare here, so none that dies
+ * takes a wake-up with it. */
+static struct wsk__listening listening_of(struct wsk__admin *admin)
 {
-    for (size_t i = 0; i < conns->admin.places.n; i++)
-        wsk__poller_want(conns->loop->poller, conns->admin.places.at[i].fd,
-                         &conns->admin.listeners[i], on ? 0 : WSK__READ,
-                         on ? WSK__READ : 0, true);
+    return (struct wsk__listening){
+        .places = &admin->places,
+        .listeners = admin->listeners,
+    };
 }
 
 /* Let an idle connection go, if there is one; else look again later. */
 static void make_room(struct wsk__conns *conns)
 {
+    const struct wsk__listening listening = listening_of(&conns->admin);
     struct wsk__conn *conn = wsk__conns_idlest(conns);
 
-    if (conn != NULL) {
+    if (conn != NULL)
         wsk__conn_close(conn);
-        return;
-    }
-    watch(conns, false);
-    wsk__loop_set_timer(conns->loop, &conns->admin.pause,
-                        wsk__now_ms() + PAUSE_MS);
+    else
+        wsk__listeners_pause(conns->loop, &listening, &conns->admin.pause);
 }
 
 static wsk__leads on_listener(struct wsk__thread *th,
@@ -64,8 +60,13 @@ static wsk__leads on_listener(struct wsk__thread *th,
 
 static wsk__leads end_pause(struct wsk__thread *th, struct wsk__source *source)
 {
+    struct wsk__admin *admin = WSK__OWNER(source, struct wsk__admin, pause);
+    const struct wsk__listening listening = listening_of(admin);
+    struct wsk__loop *loop = admin->conns->loop;
+
     wsk__assert_leads(th);
-    watch(WSK__OWNER(source, struct wsk__admin, pause)->conns, true);
+    if (!wsk__listeners_watch(loop, &listening))
+        wsk__listeners_pause(loop, &listening, source);
     return true;
 }
 
@@ -74,6 +75,7 @@ wsk_status wsk__admin_start(struct wsk__conns *conns)
     static const struct wsk__source_ops LISTENER = {.ready = on_listener};
     static const struct wsk__source_ops PAUSE = {.expired = end_pause};
     struct wsk__admin *admin = &conns->admin;
+    const struct wsk__listening listening = listening_of(admin);
 
     admin->conns = conns;
     admin->pause.ops = &PAUSE;
@@ -85,17 +87,16 @@ wsk_status wsk__admin_start(struct wsk__conns *conns)
             .source.ops = &LISTENER, .conns = conns, .i = i, .admin = true};
         wsk__send_at_once(fd);
         listener->fixed = wsk__listens_at(fd, &listener->local);
-        if (!wsk__poller_add(conns->loop->poller, fd, listener, true))
-            return WSK_E_SYS;
     }
-    return WSK_OK;
+    return wsk__listeners_watch(conns->loop, &listening) ? WSK_OK : WSK_E_SYS;
 }
 
 void wsk__admin_end(struct wsk__conns *conns)
 {
+    const struct wsk__listening listening = listening_of(&conns->admin);
+
     wsk__loop_clear_timer(conns->loop, &conns->admin.pause);
-    for (size_t i = 0; i < conns->admin.places.n; i++) {
-        wsk__poller_remove(conns->loop->poller, conns->admin.places.at[i].fd);
+    wsk__listeners_unwatch(conns->loop, &listening);
+    for (size_t i = 0; i < conns->admin.places.n; i++)
         wsk__place_close(&conns->admin.places, i, true);
-    }
 }

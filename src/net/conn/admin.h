@@ -3,7 +3,7 @@
 #ifndef WSK_NET_CONN_ADMIN_H
 #define WSK_NET_CONN_ADMIN_H
 
-#include "net/conn/accept.h"
+#include "net/conn/listeners.h"
 #include "net/loop/source.h"
 #include "net/os/listen.h"
 #include "wsocket.h"

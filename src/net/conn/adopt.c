@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "net/conn/accept.h"
 #include "net/conn/conns.h"
+#include "net/conn/listeners.h"
 #include "net/dispatch/thread.h"
 #include "net/loop/post.h"
 #include "net/loop/source.h"

@@ -3,6 +3,7 @@
 #include "net/board/board.h"
 #include "net/conn/accept.h"
 #include "net/conn/conns.h"
+#include "net/conn/listeners.h"
 #include "net/dispatch/calls.h"
 #include "net/loop/loop.h"
 #include "net/os/clock.h"

@@ -8,6 +8,7 @@
 #include "net/conn/conn.h"
 #include "net/conn/drain.h"
 #include "net/conn/idle.h"
+#include "net/conn/listeners.h"
 #include "net/conn/peer.h"
 #include "net/loop/timer.h"
 #include "net/os/listen.h"

@@ -7,6 +7,7 @@
 #include "net/conn/admin.h"
 #include "net/conn/balance.h"
 #include "net/conn/conn.h"
+#include "net/conn/listeners.h"
 #include "net/conn/peer.h"
 #include "net/conn/protocol.h"
 #include "net/dispatch/calls.h"
