@@ -55,6 +55,7 @@
     F(OPENSSL_sk_push) \
     F(OPENSSL_sk_shift) \
     F(OPENSSL_sk_value) \
+    F(OPENSSL_thread_stop) \
     F(OSSL_PARAM_construct_end) \
     F(OSSL_PARAM_construct_octet_string) \
     F(OSSL_PARAM_construct_utf8_string) \
@@ -221,6 +222,7 @@ struct wsk__tls_functions {
 #define OPENSSL_sk_push (*wsk__tls_lib()->OPENSSL_sk_push)
 #define OPENSSL_sk_shift (*wsk__tls_lib()->OPENSSL_sk_shift)
 #define OPENSSL_sk_value (*wsk__tls_lib()->OPENSSL_sk_value)
+#define OPENSSL_thread_stop (*wsk__tls_lib()->OPENSSL_thread_stop)
 #define OSSL_PARAM_construct_end (*wsk__tls_lib()->OSSL_PARAM_construct_end)
 #define OSSL_PARAM_construct_octet_string (*wsk__tls_lib()->OSSL_PARAM_construct_octet_string)
 #define OSSL_PARAM_construct_utf8_string (*wsk__tls_lib()->OSSL_PARAM_construct_utf8_string)
