@@ -20,8 +20,8 @@ import rooms
 HEADER = "src/tls/functions.h"
 OPENSSL = re.compile(r"[A-Z]\w*\Z|(?:d2i|i2d)_\w+\Z")
 TOP = """\
-/* tls/functions: the functions of OpenSSL that src/tls calls, for a library that
- * is not linked with it. Written by tools/check_functions.py --write. */
+/* tls/functions: the functions of OpenSSL that src/tls calls, for a library
+ * that is not linked with it. Written by tools/check_functions.py --write. */
 #ifndef WSK_TLS_FUNCTIONS_H
 #define WSK_TLS_FUNCTIONS_H
 

@@ -1,5 +1,5 @@
-/* tls/functions: the functions of OpenSSL that src/tls calls, for a library that
- * is not linked with it. Written by tools/check_functions.py --write. */
+/* tls/functions: the functions of OpenSSL that src/tls calls, for a library
+ * that is not linked with it. Written by tools/check_functions.py --write. */
 #ifndef WSK_TLS_FUNCTIONS_H
 #define WSK_TLS_FUNCTIONS_H
 
