@@ -252,6 +252,15 @@ static bool find_dev(wsk_server *srv, char certfile[WSK__DEV_PATH],
     return true;
 }
 
+/* Return true if a list names dev, which stands alone. */
+static bool names_dev(const char *certfile)
+{
+    size_t pos = 0;
+    wsk_str item;
+
+    return wsk__items_next(certfile, &pos, &item) && wsk__str_is(item, "dev");
+}
+
 /* Read all files for the first time. */
 static bool begin(wsk_server *srv, struct wsk__tls_fault *fault)
 {
@@ -259,8 +268,7 @@ static bool begin(wsk_server *srv, struct wsk__tls_fault *fault)
     char dev[WSK__DEV_PATH], list[WSK__DEV_PATH + 1];
     const char *certfile = srv->cfg.certfile;
 
-    if (wsk__str_is(wsk__str_trim((wsk_str){certfile, strlen(certfile)}),
-                    "dev")) {
+    if (names_dev(certfile)) {
         if (!find_dev(srv, dev, fault))
             return false;
         snprintf(list, sizeof(list), "%s\n", dev); /* commas are no ends then */
