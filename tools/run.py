@@ -553,7 +553,7 @@ def other_tls():
 
 
 # The C tests in which threads of the server meet.
-THREADED = ("board", "dispatch", "drain", "long_message", "peers", "standalone",
+THREADED = ("board", "certs", "dispatch", "drain", "long_message", "peers", "standalone",
             "storm", "tls_server", "worker", "dispatch_over_tls",
             "long_message_over_tls", "peers_over_tls", "storm_over_tls")
 

@@ -340,6 +340,27 @@ def test_a_websocket_has_the_variables_of_its_handshake(ca, serve):
         assert ws.receive() == "on localhost"
 
 
+def test_same_origins_are_those_of_https(ca, serve):
+    def echo(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        ws.send("hello")
+        return []
+
+    server = serve(echo, **options(ca.issue("localhost")))
+    for scheme, status in ("https", 101), ("http", 403):
+        with dial(server.port, context(ca)) as sock:
+            sock.sendall(
+                (
+                    "GET / HTTP/1.1\r\nHost: shop.example\r\n"
+                    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                    "Sec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+                    "Origin: %s://shop.example\r\n\r\n" % scheme
+                ).encode()
+            )
+            assert int(sock.recv(100).split()[1]) == status
+
+
 def test_https_and_the_scheme_are_of_one_mind(ca, serve):
     server = serve(
         app, trusted_proxies="127.0.0.1", **options(ca.issue("localhost"))
