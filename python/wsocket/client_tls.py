@@ -268,8 +268,9 @@ def explained(exc: tls.SSLError) -> tls.SSLError:
     """Return an error of TLS with a text that says what to do, if known."""
     if isinstance(exc, tls.SSLCertVerificationError):
         return exc
+    said = str(exc).upper().replace(" ", "_")  # if Python has no name for it
     for word, text in REASONS.items():
-        if word in (exc.reason or "") or word in str(exc):
+        if word in (exc.reason or "") or word in said:
             return with_text(exc, text)
     return exc
 

@@ -7,6 +7,7 @@
 
 import datetime
 import itertools
+import os
 
 import trustme
 
@@ -30,6 +31,7 @@ class Pair:
             (self.bothfile, key + chain),
         ):
             with open(path, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
                 file.write(data)
 
 

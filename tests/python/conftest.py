@@ -30,8 +30,8 @@ def pytest_collection_modifyitems(config, items):
 class Raw:
     """A client that sends exactly what it is told; over TLS if that is on."""
 
-    def __init__(self, port, tls=False):
-        self.socket = secure.connected(port, tls, PATIENCE)
+    def __init__(self, port, tls=False, **settings):
+        self.socket = secure.connected(port, tls, PATIENCE, **settings)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):
