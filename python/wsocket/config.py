@@ -26,6 +26,7 @@ PREFIX = "WSOCKET_"
 STORED = "wsocket-"  # begins the names of sockets that systemd keeps for us
 NAMES = [name for name, *_ in _wsocket.options()]
 OTHERS = ["app", "config"]  # variables of the environment, besides the options
+OURS = ["AGAIN", "WORKER"]  # what the server itself puts there
 # uvicorn's names of options, which are taken everywhere.
 SPELLINGS = {
     "ssl_certfile": "certfile",
@@ -138,7 +139,7 @@ def from_environment(
     warnings, links = [], []
     for variable in sorted(environ):
         name = variable[len(PREFIX) :]
-        if not variable.startswith(PREFIX):
+        if not variable.startswith(PREFIX) or name in OURS:
             continue
         if is_link(name, environ[variable]):
             links.append(variable)

@@ -77,6 +77,9 @@ class Master:
         self._is_busy = False
         self._told_threads = False
         self._is_up = False
+        # Until an upgrade has, what it took over is not to be closed: again.py
+        # would have nothing left to keep.
+        self._has_begun = self._state is None
         self.plan = plan.Plan(
             self._deployment.settings(), most=self._children.most
         )
@@ -96,36 +99,49 @@ class Master:
             return self._status
         finally:
             self._signals.close()
-            self._deployment.addresses.keep([])
-            if self._upgrade is not None:
-                self._upgrade.cancel()
-            if self._control is not None:
-                self._control.close()
-            if self._pid_file is not None:
-                self._pid_file.close()
+            if self._has_begun:
+                self._end()
+
+    def _end(self) -> None:
+        """Close what workers and clients use."""
+        self._deployment.addresses.keep([])
+        if self._upgrade is not None:
+            self._upgrade.cancel()
+        if self._control is not None:
+            self._control.close()
+        if self._pid_file is not None:
+            self._pid_file.close()
 
     def _lock(self, path: Optional[str]) -> None:
         """Hold the PID file, from before an upgrade if it is the same one."""
-        known: dict[str, int] = dict((self._state or {}).get("pid_file", {}))
+        known = (self._state or {}).get("pid_file", {})
         if path is not None:
-            self._pid_file = PidFile(path, known.pop(path, None))
-        for other, fd in known.items():
-            give_back(fd, other)
+            self._pid_file = PidFile(path, known.get(path))
 
     def _listen(self, path: Optional[str]) -> None:
         """Open the control socket, or that from before an upgrade."""
-        known: dict[str, int] = dict((self._state or {}).get("control", {}))
+        known = (self._state or {}).get("control", {})
         if path is not None:
-            self._control = Control(path, known.pop(path, None))
-        for other, fd in known.items():
-            os.close(fd)
-            clear(other)
+            self._control = Control(path, known.get(path))
+
+    def _leave_others(self, state: dict[str, Any]) -> None:
+        """Give up what was there before an upgrade and has moved since."""
+        processes = self._deployment.now.processes
+        for path, fd in state.get("pid_file", {}).items():
+            if path != processes.pid_file:
+                give_back(fd, path)
+        for path, fd in state.get("control", {}).items():
+            if path != processes.control:
+                os.close(fd)
+                clear(path)
 
     def _begin(self, now: float) -> None:
         if self._state is None:
             self._do(self.plan.begin(now))
         else:
             taken_over()
+            self._leave_others(self._state)
+            self._has_begun = True
             # The old version has blocked them before it executed this one.
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             self._do(self.plan.restore(self._state["plan"], now))

@@ -141,7 +141,8 @@ def inherited() -> Optional[dict[str, Any]]:
     mark = os.environ.get(MARK)
     if mark is None:
         return None
-    with os.fdopen(os.dup(int(mark)), encoding="ascii") as file:
+    state_fd = int(mark.split()[0])
+    with os.fdopen(os.dup(state_fd), encoding="ascii") as file:
         file.seek(0)
         state: dict[str, Any] = json.load(file)
     return state
@@ -149,4 +150,5 @@ def inherited() -> Optional[dict[str, Any]]:
 
 def taken_over() -> None:
     """From now on again.py need not help: the state is in use."""
-    os.close(int(os.environ.pop(MARK)))
+    for fd in os.environ.pop(MARK).split():
+        os.close(int(fd))

@@ -385,15 +385,60 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
         "    %s\n" % how
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    site.up()
+    site.program = site._program(
+        "-X", "site=shop", "-m", "wsocket", "--port", "0", "--workers", "2",
+        "--access-logfile", "none", "site_app:app", command=(),
+    ).wait_started()
     pids = site.wait_workers(2)
     site.signal("SIGUSR2")
     site.wait_said("nobody replaces them")
     assert site.workers() == pids
     site.get()
+    if how.startswith("sys"):
+        site.signal("SIGTERM")
+        assert site.program.wait() == 1
+        assert not any(is_there(pid) for pid in pids)
+        return
+    (tmp_path / "sitecustomize.py").unlink()
+    site.signal("SIGUSR2")  # it works again
+    site.wait_said("reload: done")
+    site.get()
+    assert "AGAIN in the environment" not in site.said
+    assert not set(site.wait_workers(2)) & set(pids)
+    with open("/proc/%d/cmdline" % site.pid, "rb") as file:
+        assert file.read().split(b"\0")[1:3] == [b"-X", b"site=shop"]
+
+
+def test_an_upgrade_whose_control_socket_is_bad_keeps_port_and_workers(
+    site, tmp_path
+):
+    """Its trial does not look at it."""
+    os.chmod(tmp_path, 0o700)
+    config, control = tmp_path / "w.toml", tmp_path / "control"
+    pid_file, unix = tmp_path / "pid", tmp_path / "s.sock"
+    text = "[wsocket]\npid_file = '%s'\ncontrol = '%s'\n"
+    config.write_text(text % (pid_file, control))
+    site.program = site._program(
+        "--bind", "127.0.0.1:0", "--bind", "unix:%s" % unix, "--workers", "2",
+        "--config", str(config), "--access-logfile", "none", "site_app:app",
+    ).wait_started()
+    pids = site.wait_workers(2)
+    for times, name in (1, "pid"), (2, "other"):  # kept, and moved
+        config.write_text(text % (tmp_path / name, tmp_path / "none" / "x"))
+        site.signal("SIGUSR2")
+        site.wait_said("error: control: ", times)
+        site.wait_said("nobody replaces them", times)
+    assert site.workers() == pids and unix.exists()
+    site.get()
+    config.write_text(text % (pid_file, control))
+    site.signal("SIGUSR2")
+    site.wait_said("reload: done")
+    site.get()
+    assert command("status", "--control", str(control)).returncode == 0
+    assert pid_file.read_text() == "%d\n" % site.pid
     site.signal("SIGTERM")
-    assert site.program.wait() == 1
-    assert not any(is_there(pid) for pid in pids)
+    assert site.program.wait() == 0
+    assert not unix.exists() and not control.exists() and not pid_file.exists()
 
 
 # ------------------------------------------------------------------- notify
