@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from . import plan, worker
+from . import worker
+from .actions import Start
 from .addresses import Addresses, insecure
+from .fleet import Settings
 from .lines import Lines
 from .processes import Processes, value
 
@@ -99,10 +101,10 @@ class Deployment:
     def metrics_url(self) -> Optional[str]:
         return self.addresses.metrics_url(self.now.keys)
 
-    def settings(self, is_next: bool = False) -> plan.Settings:
+    def settings(self, is_next: bool = False) -> Settings:
         at = self._at(is_next)
         options, processes = at.options, at.processes
-        return plan.Settings(
+        return Settings(
             workers=processes.workers,
             boot_timeout=processes.boot_timeout,
             worker_timeout=processes.worker_timeout,
@@ -118,7 +120,7 @@ class Deployment:
     def _at(self, is_next: bool) -> Deployed:
         return self._next if is_next and self._next is not None else self.now
 
-    def task(self, start: plan.Start, is_next: bool) -> worker.Task:
+    def task(self, start: Start, is_next: bool) -> worker.Task:
         """Return what a worker has to do, but for its place on the board."""
         at = self._at(is_next)
         options = {

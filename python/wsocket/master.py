@@ -13,10 +13,9 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Optional
 
-from . import _wsocket, plan, spawn, worker
+from . import actions, plan, spawn, worker
 from .addresses import Addresses
 from .children import Children, wait_for_strangers
 from .config import UsageError
@@ -73,7 +72,7 @@ class Master:
         self._control: Optional[Control] = None
         self._pid_file: Optional[PidFile] = None
         self._memory = OutOfMemory()
-        self._queue: deque[plan.Action] = deque()
+        self._queue: deque[actions.Action] = deque()
         self._is_busy = False
         self._told_threads = False
         self._is_up = False
@@ -325,9 +324,9 @@ class Master:
 
     # --------------------------------------------------------------- actions
 
-    def _do(self, actions: list[plan.Action]) -> None:
+    def _do(self, wanted: list[actions.Action]) -> None:
         """Carry out actions, and those that follow from them, in order."""
-        self._queue.extend(actions)
+        self._queue.extend(wanted)
         if self._is_busy:
             return
         self._is_busy = True
@@ -337,7 +336,7 @@ class Master:
             getattr(self, name)(action)
         self._is_busy = False
 
-    def _do_start(self, action: plan.Start) -> None:
+    def _do_start(self, action: actions.Start) -> None:
         is_next = action.generation > self.plan.generation
         task = self._deployment.task(action, is_next)
         others = spawn.threads_besides()
@@ -363,15 +362,15 @@ class Master:
         else:
             self._do(self.plan.forked(action.id, pid, time.monotonic()))
 
-    def _do_order(self, action: plan.Order) -> None:
+    def _do_order(self, action: actions.Order) -> None:
         alone = self._deployment.are_ours()
         details = {**action.details, "alone": alone}
         self._children.order(action.id, action.what, **details)
 
-    def _do_kill(self, action: plan.Kill) -> None:
+    def _do_kill(self, action: actions.Kill) -> None:
         self._children.kill(action.id, action.signal)
 
-    def _do_prepare(self, action: plan.Prepare) -> None:
+    def _do_prepare(self, action: actions.Prepare) -> None:
         try:
             self._deployment.prepare()
         except (UsageError, OSError) as exc:
@@ -386,20 +385,20 @@ class Master:
             return
         self._do(self.plan.prepared(settings, time.monotonic()))
 
-    def _do_commit(self, action: plan.Commit) -> None:
+    def _do_commit(self, action: actions.Commit) -> None:
         self._deployment.commit()
         self._children.show("generation", self.plan.generation)
         for name in self._deployment.kept():
             self._say("warning", "a reload cannot change %s" % name)
 
-    def _do_settle(self, action: plan.Settle) -> None:
+    def _do_settle(self, action: actions.Settle) -> None:
         self._deployment.settle()
         self._notifier.store(self._deployment.addresses.to_store())
         self._children.count_reload()
         if not self.plan.again:
             self._answer("reload", "ok: " + self.plan.state_text())
 
-    def _do_discard(self, action: plan.Discard) -> None:
+    def _do_discard(self, action: actions.Discard) -> None:
         if action.why:
             self._children.count("reloads", "failed")
             self._answer("reload", "failed: " + action.why)
@@ -407,7 +406,7 @@ class Master:
                 self._children.order_all("accept")  # it waits for the new code
         self._deployment.discard()
 
-    def _do_notify(self, action: plan.Notify) -> None:
+    def _do_notify(self, action: actions.Notify) -> None:
         if action.seconds:
             self._notifier.extend(action.seconds)
         if action.what == "ready" and not self._is_up:
@@ -421,14 +420,14 @@ class Master:
             )
         self._notifier.tell(action.what, action.text)
 
-    def _do_refuse(self, action: plan.Refuse) -> None:
+    def _do_refuse(self, action: actions.Refuse) -> None:
         self._notifier.store({})  # nobody is to accept at them any more
         self._deployment.addresses.refuse()
 
-    def _do_log(self, action: plan.Log) -> None:
+    def _do_log(self, action: actions.Log) -> None:
         self._say(action.level, action.text)
 
-    def _do_end(self, action: plan.End) -> None:
+    def _do_end(self, action: actions.End) -> None:
         self._answer("stop", "ok: stopped")
         self._status = action.status
 

@@ -13,13 +13,28 @@ own; several workers may have the same slot, one after the other.
 
 from __future__ import annotations
 
-import enum
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Optional, Union
+from dataclasses import replace
+from typing import Any, Optional
 
+from .actions import (
+    Action,
+    Commit,
+    Details,
+    Discard,
+    End,
+    Kill,
+    Log,
+    Notify,
+    Order,
+    Prepare,
+    Refuse,
+    Settle,
+    Start,
+)
+from .fleet import Failure, Phase, Roll, Settings, Slot, Worker, count
 from .reasons import brief
 
 STEP = 2.0  # seconds from TERM to ABRT, and from ABRT to KILL
@@ -36,169 +51,6 @@ STALL = 1.0  # seconds of delay that are taken for a stop of this process
 FROM_TERM = [("TERM", STEP), ("ABRT", STEP), ("KILL", None)]
 FROM_ABRT = FROM_TERM[1:]
 AT_ONCE = FROM_TERM[2:]
-
-
-@dataclass
-class Settings:
-    """The options that the plan depends on; times are seconds."""
-
-    workers: int = 1
-    boot_timeout: float = 60.0
-    worker_timeout: float = 30.0  # 0: workers are not asked for signs of life
-    graceful_timeout: float = 30.0
-    retire_timeout: float = 300.0
-    stop_delay: float = 0.0
-    patient: bool = False  # serve on although the first start has failed
-
-
-Details = dict[str, Union[float, bool]]
-
-# ------------------------------------------------------------------ actions
-
-
-class Start(NamedTuple):
-    """Make a process; then call forked() or not_forked()."""
-
-    id: int
-    slot: int
-    generation: int
-    reason: str
-
-
-class Order(NamedTuple):
-    """Send an order through the worker's channel: drain, quit or probe."""
-
-    id: int
-    what: str
-    details: Details
-
-
-class Kill(NamedTuple):
-    """Send a signal to a process that has not been waited for."""
-
-    id: int
-    signal: str
-
-
-class Prepare(NamedTuple):
-    """Read the configuration anew and bind new addresses; then call prepared()
-    or not_prepared()."""
-
-
-class Commit(NamedTuple):
-    """The new configuration holds; the old one serves until Settle."""
-
-
-class Settle(NamedTuple):
-    """No worker of the old configuration is left: close its addresses."""
-
-
-class Discard(NamedTuple):
-    """The new configuration has failed: close the addresses that it added.
-    Without ``why``, the reload begins anew."""
-
-    why: str = ""
-
-
-class Refuse(NamedTuple):
-    """Let no new client connect: the workers accept the rest and drain."""
-
-
-class Notify(NamedTuple):
-    """Tell the service manager: ready, reloading, stopping, status or extend
-    (what is under way may take ``seconds`` more)."""
-
-    what: str
-    text: str
-    seconds: float = 0.0
-
-
-class Log(NamedTuple):
-    level: str
-    text: str
-
-
-class End(NamedTuple):
-    """No process is left: exit with this status."""
-
-    status: int
-
-
-Action = Union[
-    Start, Order, Kill, Prepare, Commit, Settle, Discard, Refuse, Notify, Log, End
-]
-
-
-# -------------------------------------------------------------------- state
-
-
-class Phase(enum.Enum):
-    BOOT = "booting"
-    SERVING = "serving"
-    DRAINING = "draining"
-    ENDING = "ending"  # a signal or the order to quit has been sent
-
-
-@dataclass
-class Worker:
-    id: int
-    slot: int
-    generation: int
-    reason: str  # start, reload, crash, hung, requests, memory, age, more
-    started: float
-    phase: Phase = Phase.BOOT
-    pid: int = 0
-    deadline: Optional[float] = None  # of the phase, or of the step
-    steps: list[tuple[str, Optional[float]]] = field(default_factory=list)
-    served: float = 0.0  # since when it is ready
-    left: float = 0.0  # since when it drains or ends
-    failure: str = ""  # the traceback with which it says that it failed
-    boot_timeout: float = 0.0  # of the configuration with which it started
-    probe_at: Optional[float] = None  # when to ask it the next time
-    signs: dict[str, float] = field(default_factory=dict)
-    hung: bool = False  # it is to be killed, once a successor is there
-    worn: str = ""  # the limit for which it retires: "requests"
-    killed: bool = False
-
-    @property
-    def name(self) -> str:
-        return "worker %d (PID %d)" % (self.slot, self.pid)
-
-
-@dataclass
-class Slot:
-    """One of the N places of workers, from 1 on."""
-
-    number: int
-    holder: Optional[Worker] = None  # it serves, or hangs
-    coming: Optional[Worker] = None  # it boots, and will be the holder
-    retry_at: Optional[float] = None
-    fails: int = 0  # restarts in a row
-
-
-@dataclass
-class Roll:
-    """A reload that is under way."""
-
-    cause: str
-    began: float
-    phase: str = "prepare"  # then clear, canary, roll, drain
-    settings: Optional[Settings] = None  # of the next configuration
-    canary: Optional[Worker] = None
-    todo: list[int] = field(default_factory=list)
-    active: set[int] = field(default_factory=set)  # slots under replacement
-    parts: int = 1  # workers that leave
-    part: int = 0  # orders to drain that were given
-    leaving: set[int] = field(default_factory=set)  # ids of the old workers
-    killed: int = 0
-
-
-class Failure(NamedTuple):
-    """Why the last reload has failed."""
-
-    what: str  # options; application: it says so itself; worker
-    why: str  # in a line
-    at: float
 
 
 class Plan:
@@ -982,8 +834,3 @@ class Plan:
             self._announce(now)
         actions, self._actions = self._actions, []
         return actions
-
-
-def count(workers: int) -> str:
-    """count(1)  # "1 worker" """
-    return "%d worker%s" % (workers, "s" if workers != 1 else "")
