@@ -15,6 +15,7 @@
 #include "net/os/machine.h"
 #include "net/server/dev_cert.h"
 #include "net/server/server.h"
+#include "tls/engine.h"
 #include "tls/set.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ enum {
     QUICK_TRIES = 5, /* of which so many come before a warning */
     SLOW_MS = 1000,  /* and so many after it */
     SLOW_TRIES = 30,
+    NICE = 5, /* of the thread that reads: it computes, too */
     DAY_S = 86400,
     SOON_DAYS = 14, /* before the end of a certificate it is warned of */
 };
@@ -317,6 +319,10 @@ bool wsk__certs_fit_places(wsk_server *srv)
 
 void wsk__certs_init(wsk_server *srv)
 {
+    static const struct wsk__offload_kind KIND = {
+        .threads = 1, .nice = NICE, .leave = wsk__tls_leave_thread};
+
+    wsk__offload_open(&srv->certs.offload, &srv->life, &KIND);
     pthread_mutex_init(&srv->certs.lock, NULL);
     pthread_mutex_init(&srv->certs.reading, NULL);
 }
@@ -330,6 +336,7 @@ void wsk__certs_forget(wsk_server *srv)
 void wsk__certs_close(wsk_server *srv)
 {
     wsk__certs_forget(srv);
+    wsk__offload_close(&srv->certs.offload);
     pthread_mutex_destroy(&srv->certs.lock);
     pthread_mutex_destroy(&srv->certs.reading);
 }
@@ -385,6 +392,16 @@ wsk_status wsk_server_reload_tls(wsk_server *srv, char error[WSK_TLS_ERROR])
 
 /* ------------------------------------------------------- the watch --- */
 
+/* Make the certificate of `certfile dev` anew in time. */
+static void renew_dev(const struct wsk__certs *certs)
+{
+    char file[WSK__DEV_PATH], authority[WSK__DEV_PATH];
+    struct wsk__tls_fault fault;
+
+    if (certs->is_dev) /* a failure shows by the certificate's end */
+        wsk__dev_certificate(file, authority, &fault);
+}
+
 /* Look at the files, and read them if they have changed, or did not fit
  * together. Return the time until the next look. Reading. */
 static uint32_t look(wsk_server *srv)
@@ -392,8 +409,10 @@ static uint32_t look(wsk_server *srv)
     struct wsk__certs *certs = &srv->certs;
     struct wsk__tls_fault fault = {"", false};
 
-    if (wsk__wall_s() - certs->told_end_s >= DAY_S)
+    if (wsk__wall_s() - certs->told_end_s >= DAY_S) {
+        renew_dev(certs);
         tell_ends(srv, certs->set);
+    }
     if (wsk__cert_files_changed(&certs->files))
         certs->tries = 0;
     else if (certs->tries == 0)
@@ -445,7 +464,7 @@ static bool ask(wsk_server *srv)
     certs->job.done = end_job;
     atomic_store(&certs->busy, true);
     wsk__life_hold(&srv->life);
-    if (wsk__offload_ask(&srv->offload, &certs->job))
+    if (wsk__offload_ask(&certs->offload, &certs->job))
         return true;
     atomic_store(&certs->busy, false);
     wsk__life_drop(&srv->life);

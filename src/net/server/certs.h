@@ -34,10 +34,11 @@ struct wsk__certs {
     /* The watch. */
     struct wsk__source timer; /* leader */
     struct wsk__job job;
-    bool asked;          /* leader: for the job */
-    atomic_bool busy;    /* the job is asked for, and not done */
-    atomic_uint wait_ms; /* until the next look, as the job has found */
-    uint32_t look_ms;    /* fixed: between two looks at files that are good */
+    struct wsk__offload offload; /* for the job, which may take a second */
+    bool asked;                  /* leader: for the job */
+    atomic_bool busy;            /* the job is asked for, and not done */
+    atomic_uint wait_ms;         /* until the next look, as the job has found */
+    uint32_t look_ms; /* fixed: between two looks at files that are good */
 };
 
 /* Make the locks. */

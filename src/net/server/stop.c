@@ -123,6 +123,7 @@ static void end(wsk_server *srv)
     wsk__balance_say(&srv->conns, WSK_WORKER_GONE);
     wsk__conns_bury(&srv->conns);
     wsk__offload_end(&srv->shakes);
+    wsk__offload_end(&srv->certs.offload);
     wsk__dispatch_end(&srv->dispatch);
 }
 
@@ -272,8 +273,10 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
     }
     wsk__dispatch_unlock(&srv->dispatch);
     if (st != WSK_E_TIMEOUT) {
-        if (!wsk__forked(&srv->life))
+        if (!wsk__forked(&srv->life)) {
             wsk__offload_join(&srv->shakes);
+            wsk__offload_join(&srv->certs.offload);
+        }
         /* before the program prints anything else */
         wsk__log_flush(srv->logs.access, WSK__LOG_FLUSH_MS);
         wsk__log_flush(srv->logs.error, WSK__LOG_FLUSH_MS);
