@@ -1,7 +1,7 @@
 """TLS for the tests: a client whose every octet the test decides, and the switch
 that lets the suites of HTTP and WebSocket run once more over TLS.
 
-    WSOCKET_TEST_TLS=1 python -m pytest tests/python
+    WSK_TEST_TLS=1 python -m pytest tests/python
 """
 
 import functools
@@ -13,7 +13,7 @@ import ssl
 import tempfile
 import threading
 
-IS_ON = os.environ.get("WSOCKET_TEST_TLS", "") not in ("", "0")
+IS_ON = os.environ.get("WSK_TEST_TLS", "") not in ("", "0")
 
 # The files whose tests know nothing of TLS and hold over it all the same. A test
 # that needs plain TCP is marked `plain`.
@@ -54,7 +54,11 @@ def context(**settings):
 
 class TlsSocket:
     """Like a socket, with TLS on it. Unlike ssl.SSLSocket it can end its own
-    direction alone (RFC 8446 6.1), and put records together or apart."""
+    direction alone (RFC 8446 6.1), put records together or apart, and be read
+    by one thread while another writes."""
+
+    #: How the server has ended: by "close_notify", "FIN" or "reset".
+    ended = None
 
     def __init__(self, sock, made=None, name="localhost", shake=True):
         self.socket = sock
@@ -64,7 +68,6 @@ class TlsSocket:
             self.incoming, self.outgoing, server_hostname=name
         )
         self.lock = threading.Lock()  # of the engine
-        self.has_ended = False
         if shake:
             self.do_handshake()
 
@@ -124,17 +127,18 @@ class TlsSocket:
             return self.outgoing.read()
 
     def recv(self, size, flags=0):
-        """b"" at the server's close_notify. ssl.SSLEOFError: the connection has
-        ended without one."""
-        while not self.has_ended:
+        while self.ended is None:
             try:
                 data = self._step(self.tls.read, size)
+                if data:
+                    return data
+                if data is None and self._receive():
+                    continue
+                self.ended = "FIN" if data is None else "close_notify"
             except ssl.SSLZeroReturnError:
-                data = b""
-            if data is not None:
-                self.has_ended = not data
-                return data
-            self._receive()
+                self.ended = "close_notify"
+            except (ConnectionResetError, BrokenPipeError):
+                self.ended = "reset"
         return b""
 
     def recv_into(self, buffer):
@@ -162,8 +166,13 @@ class _Reader(io.RawIOBase):
         return self.sock.recv_into(buffer)
 
 
-def connected(port, tls=IS_ON, timeout=20, **settings):
-    """A connection to 127.0.0.1, over TLS if that is on."""
+def wrapped(sock, tls):
+    """The same socket, or TLS on it."""
+    return TlsSocket(sock) if tls else sock
+
+
+def connected(port, tls=True, timeout=20, **settings):
+    """A connection to 127.0.0.1, over TLS unless that is off."""
     sock = socket.create_connection(("127.0.0.1", port), timeout)
     if not tls:
         return sock

@@ -247,6 +247,7 @@ def test_a_compressed_stream_can_be_read_piece_by_piece(serve):  # 7692 6.1
         assert read_frame(client) == (0x81, b"after")
 
 
+@pytest.mark.plain
 def test_a_client_streams_compressed_messages_too(serve):
     site = serve(echo)
     with wsocket.connect("ws://127.0.0.1:%d/" % site.port) as client:

@@ -359,6 +359,7 @@ def test_a_flask_sock_client_that_vanishes_leaves_nothing(serve, eventually):
     )
 
 
+@pytest.mark.plain
 def test_the_example_of_simple_websocket(serve):
     simple_websocket = pytest.importorskip("simple_websocket")
 
@@ -439,6 +440,7 @@ class Member:
         self.client.disconnect()
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     "transports", [["polling"], ["websocket"], ["polling", "websocket"]]
 )

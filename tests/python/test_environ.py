@@ -244,7 +244,7 @@ def test_a_name_too_long_for_the_cache_works_too(site):
 def test_the_constants_of_pep_3333(site):
     environ = environ_of(site)
     assert environ["wsgi.version"] == (1, 0)
-    assert environ["wsgi.url_scheme"] == "http"
+    assert environ["wsgi.url_scheme"] == site.scheme
     assert environ["wsgi.multithread"] is True
     assert environ["wsgi.multiprocess"] is False
     assert environ["wsgi.run_once"] is False
@@ -296,7 +296,8 @@ def test_a_chunked_body_still_to_come_keeps_its_coding(site):
 
 def test_an_application_may_change_its_environ(serve):
     def app(environ, start_response):
-        fresh = "mine" not in environ and environ["wsgi.url_scheme"] == "http"
+        scheme = environ["wsgi.url_scheme"]
+        fresh = "mine" not in environ and scheme == site.scheme
         environ["mine"] = 1
         environ["wsgi.url_scheme"] = "gopher"
         start_response("200 OK" if fresh else "500 Stale", [])

@@ -9,6 +9,7 @@ import tempfile
 import threading
 
 import pytest
+import secure
 
 DATA = bytes(range(256)) * 400
 LARGE = 16 << 20
@@ -258,6 +259,7 @@ class Slow:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(20)
         self.socket.connect(("127.0.0.1", site.port))
+        self.socket = secure.wrapped(self.socket, site.tls)
         self.socket.sendall(
             b"GET /large HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
         )

@@ -8,6 +8,7 @@ import threading
 from wsgiref.simple_server import make_server
 
 import pytest
+import secure
 
 import wsocket
 from conftest import PATIENCE
@@ -83,7 +84,7 @@ def ports():
         if key not in servers:
             servers[key] = wsocket.Server(
                 app, port=0, access_logfile="none", log_level="critical",
-                **options
+                **(secure.options() if secure.IS_ON else {}), **options
             ).start()
         return servers[key].port
 
@@ -96,7 +97,7 @@ def ports():
 def play(port, block, piece):
     """The answers of a server: status, fields by lower-case name, body. It has
     closed, or answers one more request, as the block has it."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+    with secure.connected(port, secure.IS_ON, PATIENCE) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = block.input
         stays = block.log[-1:] == ["end"] and not block.eof
@@ -195,6 +196,7 @@ def handlers():
         thread.join(PATIENCE)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
 def test_the_classes_of_wsgiref_read_by_the_same_rules(block, handlers):
     if not all(hasattr(wsocket.FixedHandler, limit) for limit in block.limits):

@@ -97,6 +97,7 @@ def test_a_line_of_json_names_what_was_refused(serve, tmp_path, eventually):
     assert (said["target"], said["version"]) == ('/"a?b', "HTTP/1.1")
 
 
+@pytest.mark.plain
 def test_a_connection_without_its_proxy_header_is_counted(serve, server_log):
     site = serve(None, proxy_protocol=True)
     with site.raw() as client:

@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+import secure
 from conftest import PATIENCE
 
 PAGE = b"<h1>hello</h1>"
@@ -280,7 +281,7 @@ def test_the_longest_mount_wins(serve, folder):
 
 def test_a_slow_reader_holds_no_thread_and_no_slot(serve, folder):
     site = serve(app, static="/assets=%s" % folder, threads=1)
-    slow = [socket.create_connection(("127.0.0.1", site.port)) for _ in "12345"]
+    slow = [secure.connected(site.port, site.tls) for _ in "12345"]
     for client in slow:
         client.sendall(b"GET /assets/big.bin HTTP/1.1\r\nHost: t\r\n\r\n")
     for _ in range(10):

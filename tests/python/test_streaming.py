@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+import secure
 from conftest import PATIENCE
 
 LARGE = 16 << 20
@@ -18,6 +19,7 @@ def slow_client(site, target="/large"):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(20)
     client.connect(("127.0.0.1", site.port))
+    client = secure.wrapped(client, site.tls)
     client.sendall(
         b"GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
         % target.encode()
@@ -507,14 +509,21 @@ SEGS_IN = 140  # of struct tcp_info (linux/tcp.h): tcpi_segs_in
 
 
 def segments_of_an_answer(site):
-    """How many segments came to the client, from SYN and ACK to FIN."""
+    """How many segments came to the client, behind what connected it."""
     with site.raw() as client:
+
+        def count():
+            info = client.socket.getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_INFO, SEGS_IN + 4
+            )
+            return struct.unpack_from("I", info, SEGS_IN)[0]
+
+        if site.tls:
+            time.sleep(0.05)  # its ticket comes by itself
+        before = count()
         client.send(LAST)
         assert client.rest().endswith(b"all")
-        info = client.socket.getsockopt(
-            socket.IPPROTO_TCP, socket.TCP_INFO, SEGS_IN + 4
-        )
-        return struct.unpack_from("I", info, SEGS_IN)[0]
+        return count() - before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MSG_MORE is Linux's")
@@ -527,7 +536,7 @@ def test_a_last_answer_leaves_in_one_segment_with_the_end(serve):
     # In two where the lead is taken away from the thread, or where the thread
     # was not the leader: after a slow way into the interpreter, 16 calls go by
     # the queue.
-    assert any(segments_of_an_answer(site) <= 3 for _ in range(60))
+    assert any(segments_of_an_answer(site) <= 2 for _ in range(60))
 
 
 def test_a_last_answer_does_not_wait_for_close(serve):

@@ -396,11 +396,18 @@ MESSAGES = ["", "hi", b"", "é" * 300, b"\0\xff" * 40000, "z" * 1000000]
 
 
 def test_websockets(site):
-    with site().ws("/", max_size=None) as ws:
-        for message in MESSAGES * 2:
-            ws.send(message)
-            assert ws.recv(timeout=PATIENCE) == message
-    assert ws.close_code == 1000
+    client = pytest.importorskip("websockets.asyncio.client")
+    where = site()
+
+    async def talk():
+        url = "wss://localhost:%d/" % where.port
+        async with client.connect(url, ssl=secure.context(), proxy=None) as ws:
+            for message in MESSAGES * 2:
+                await ws.send(message)
+                assert await asyncio.wait_for(ws.recv(), PATIENCE) == message
+        assert ws.close_code == 1000
+
+    asyncio.run(talk())
 
 
 def test_aiohttp(site):
@@ -635,7 +642,7 @@ def test_a_wss_of_before_the_reload_goes_on(site, tmp_path):
     where = site(certfile=used, keyfile=[])
     trust = ssl.create_default_context(cafile=ca.certfile)
     trust.check_hostname = False
-    with where.ws(ssl=trust, server_hostname="localhost") as ws:
+    with where.ws(ssl=trust) as ws:
         for number in range(20):
             shutil.copy((second, first)[number % 2].bothfile, used)
             where.server.reload_tls()

@@ -241,10 +241,10 @@ def test_a_plain_view_is_one_of_http(serve):
     root = "//127.0.0.1:%d" % site.port
     with site.ws("/here") as client:
         assert client.recv().split() == [
-            "http",
-            "http:" + root + "/here",
-            "http:" + root + "/here",
-            "ws:" + root + "/sock",
+            site.scheme,
+            site.scheme + ":" + root + "/here",
+            site.scheme + ":" + root + "/here",
+            site.scheme.replace("http", "ws") + ":" + root + "/sock",
             "/here",
         ]
 
@@ -255,7 +255,7 @@ def test_a_plain_rule_redirects_to_http(serve):
         client.send(ATTEMPT % b"/slash?a=b")
         status, headers, _ = client.response()
     assert status == 308
-    assert headers["location"] == "http://site/slash/?a=b"
+    assert headers["location"] == site.scheme + "://site/slash/?a=b"
 
 
 def test_rules_for_other_methods_beside_it_change_nothing(serve):

@@ -205,6 +205,7 @@ def test_while_it_is_open_nothing_was_sent(serve):
     assert seen == [(None, None)] * 2
 
 
+@pytest.mark.plain
 def test_a_client_is_told_why_it_gave_a_server_up(serve):
     def app(environ, start_response):
         ws = environ["wsgi.websocket"]
