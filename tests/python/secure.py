@@ -95,7 +95,7 @@ class TlsSocket:
 
     def _receive(self):
         """Feed the engine with what comes; False at the end."""
-        data = self.socket.recv(65536)
+        data = self.socket.recv(32768)
         with self.lock:
             if data:
                 self.incoming.write(data)
@@ -127,19 +127,25 @@ class TlsSocket:
             return self.outgoing.read()
 
     def recv(self, size, flags=0):
-        while self.ended is None:
+        """Return what there is, so that nothing waits inside for a reader that
+        asks select() first; b"" at the end."""
+        data = b""
+        while len(data) < size and self.ended is None:
             try:
-                data = self._step(self.tls.read, size)
-                if data:
-                    return data
-                if data is None and self._receive():
-                    continue
-                self.ended = "FIN" if data is None else "close_notify"
+                more = self._step(self.tls.read, size - len(data))
+                if more:
+                    data += more
+                elif more is not None:
+                    self.ended = "close_notify"
+                elif data:
+                    break
+                elif not self._receive():
+                    self.ended = "FIN"
             except ssl.SSLZeroReturnError:
                 self.ended = "close_notify"
             except (ConnectionResetError, BrokenPipeError):
                 self.ended = "reset"
-        return b""
+        return data
 
     def recv_into(self, buffer):
         data = self.recv(len(buffer))
@@ -147,7 +153,7 @@ class TlsSocket:
         return len(data)
 
     def shutdown(self, how):
-        if how != socket.SHUT_RD:
+        if how != socket.SHUT_RD and self.socket.fileno() >= 0:
             self._step(self.tls.unwrap)  # close_notify
         self.socket.shutdown(how)
 
