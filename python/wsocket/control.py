@@ -66,6 +66,11 @@ class Control:
         """Of the listening socket, for an upgrade."""
         return self._listener.fileno()
 
+    def is_quiet(self) -> bool:
+        """Return True if no client waits: those that are not accepted yet will
+        be, by the next version."""
+        return not self._clients()
+
     def next_time(self) -> Optional[float]:
         """When commands() is due, because a client has said nothing."""
         if not self._waiting:

@@ -298,6 +298,9 @@ class Master:
             self._fail_upgrade(why_not)
         if not self._upgrade.is_good or not self.plan.is_quiet():
             return
+        self._answer("upgrade", "ok: the new version takes over")
+        if self._control is not None and not self._control.is_quiet():
+            return
         addresses = self._deployment.addresses.all_fds()
         state = {
             "addresses": addresses,
@@ -313,7 +316,6 @@ class Master:
             state["pid_file"] = {self._pid_file.path: self._pid_file.fileno()}
             fds.append(self._pid_file.fileno())
         self._say("info", "upgrade: the new version works; it takes over")
-        self._answer("upgrade", "ok: the new version takes over")
         try:
             self._upgrade.execute(state, fds)
         except OSError as exc:

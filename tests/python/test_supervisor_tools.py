@@ -355,6 +355,21 @@ def test_an_upgrade_finds_the_release_that_a_link_points_to_now(site, tmp_path):
     assert site.get()[1] == 2
 
 
+def test_an_upgrade_waits_for_a_client_that_has_not_asked_yet(site, tmp_path):
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
+    site.up("--control", path)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(path)
+        site.signal("SIGUSR2")
+        site.wait_said("trying the new version")
+        time.sleep(1)  # in which it could take over
+        client.sendall(b"status\n")
+        assert json.loads(client.recv(10000))["generation"] == 1
+    site.wait_said("reload: done")
+
+
 def test_an_upgrade_whose_trial_fails_changes_nothing(site, tmp_path):
     path = str(tmp_path / "control")
     os.chmod(tmp_path, 0o700)
