@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,16 @@ from websockets.sync.client import connect
 import wsocket
 
 PATIENCE = 20  # seconds until something that must happen counts as lost
+
+# Programs inherit what is ignored: by nohup, or in the background of a script.
+for ignored in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT:
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(
+            ignored,
+            signal.default_int_handler
+            if ignored == signal.SIGINT
+            else signal.SIG_DFL,
+        )
 
 
 def pytest_collection_modifyitems(config, items):
