@@ -4,6 +4,7 @@ the server. The extension makes it."""
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from typing import Any
@@ -20,7 +21,9 @@ def make(
     of a pair, whose other one the server joins with a connection over TLS;
     addresses and ports of the peer and of the connection's own end."""
     if ends is not None:
-        return _Joined(fd, *ends)
+        joined = _Joined(fileno=fd)
+        joined.ends = ends
+        return joined
     real = socket.socket(fileno=fd)
     if not received:
         return real
@@ -35,15 +38,15 @@ class _Joined(socket.socket):
     """One end of a pair that stands for a connection over TLS: libraries see
     the bytes without TLS, and the addresses of the connection."""
 
-    def __init__(
-        self, fd: int, peer: tuple[str, int], local: tuple[str, int]
-    ) -> None:
-        super().__init__(fileno=fd)
-        self._peer, self._local = peer, local
+    __slots__ = ("ends",)
+    ends: tuple[tuple[str, int], tuple[str, int]]
+
+    def dup(self) -> socket.socket:
+        return make(os.dup(self.fileno()), b"", self.ends)
 
     @property
     def family(self) -> Any:  # type: ignore[override]
-        address = self._local[0]
+        address = self.ends[1][0]
         if not address:
             return socket.AF_UNIX
         return socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -54,10 +57,10 @@ class _Joined(socket.socket):
         return (*end, 0, 0) if self.family == socket.AF_INET6 else end
 
     def getpeername(self) -> Any:
-        return self._name(self._peer)
+        return self._name(self.ends[0])
 
     def getsockname(self) -> Any:
-        return self._name(self._local)
+        return self._name(self.ends[1])
 
     def setsockopt(self, level: int, *args: Any) -> None:
         if level == socket.SOL_SOCKET:

@@ -70,15 +70,15 @@ static enum wsk__io send_waiting(struct lane *lane,
             return wsk__stream_is_full() ? WSK__IO_WAIT : WSK__IO_GONE;
         wsk__buf_ack(&lane->buf, (size_t)n);
     }
-    return wsk__stream_flush(to);
+    return WSK__IO_DONE;
 }
 
-/* Move octets along a lane, as far as both sides allow. `last`: the side that
- * is read has said all; what it has sent is there. WSK__IO_DONE: more may be
- * there; WSK__IO_LATER: an event will tell. */
+/* Move octets along a lane, as far as both sides allow. `done`: the side that
+ * is read has said all, and what it has sent is there. WSK__IO_DONE: more may
+ * be there; WSK__IO_LATER: an event will tell. */
 static enum wsk__io move(struct wsk__thread *th, struct lane *lane,
                          const struct wsk__stream *from,
-                         const struct wsk__stream *to, bool last)
+                         const struct wsk__stream *to, bool done)
 {
     enum wsk__io io = send_waiting(lane, to);
     ssize_t n;
@@ -87,12 +87,14 @@ static enum wsk__io move(struct wsk__thread *th, struct lane *lane,
         return io == WSK__IO_DONE ? WSK__IO_LATER : io;
     n = wsk__stream_recv(from, th->rx, WSK__RX_SIZE);
     if (n < 0 && wsk__stream_is_full()) {
-        lane->ended = last;
+        lane->ended = done;
         return WSK__IO_LATER;
     }
-    if (n < 0)
+    /* A handler that closes its end without having read all is a reset there,
+     * and an end like others. */
+    if (n < 0 && wsk__stream_is_tls(from))
         return WSK__IO_GONE;
-    lane->ended = n == 0;
+    lane->ended = n <= 0;
     if (n > 0 && !wsk__buf_put(&lane->buf, th->rx, (size_t)n))
         return WSK__IO_GONE;
     return WSK__IO_DONE;
@@ -184,8 +186,8 @@ static void pump(struct wsk__thread *th, struct wsk__conn *conn)
 
 /* ------------------------------------------------------------- the loop --- */
 
-static wsk__leads on_pair_ready(struct wsk__thread *th,
-                                struct wsk__source *source, unsigned what)
+WSK__TLS_ONLY static wsk__leads
+on_pair_ready(struct wsk__thread *th, struct wsk__source *source, unsigned what)
 {
     struct wsk__conn *conn = ((struct wsk__bridge *)source)->conn;
 
@@ -195,8 +197,8 @@ static wsk__leads on_pair_ready(struct wsk__thread *th,
     return true;
 }
 
-static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
-                           unsigned what)
+WSK__TLS_ONLY static wsk__leads on_ready(struct wsk__thread *th,
+                                         struct wsk__conn *conn, unsigned what)
 {
     (void)what;
     if (wsk__conn_is_open(conn))
@@ -209,7 +211,8 @@ static uint64_t due_ms(struct wsk__conn *conn)
     return is_done(conn) ? conn->since_ms + WSK__STALL_MS : UINT64_MAX;
 }
 
-static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
+WSK__TLS_ONLY static wsk__leads on_expired(struct wsk__thread *th,
+                                           struct wsk__conn *conn)
 {
     (void)th;
     wsk__conn_close(conn); /* the peer takes nothing of the last octets */
@@ -217,7 +220,7 @@ static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
 }
 
 /* Let the handler's reads find an end. Its last octets still leave. */
-static void drain(struct wsk__conn *conn)
+WSK__TLS_ONLY static void drain(struct wsk__conn *conn)
 {
     struct wsk__bridge *bridge = conn->bridge;
 
@@ -228,7 +231,7 @@ static void drain(struct wsk__conn *conn)
     wsk__stream_end(&bridge->pair);
 }
 
-static void end(struct wsk__conn *conn)
+WSK__TLS_ONLY static void end(struct wsk__conn *conn)
 {
     if (!wsk__conn_is_open(conn) || is_done(conn))
         wsk__conn_close(conn);
@@ -236,7 +239,7 @@ static void end(struct wsk__conn *conn)
         cut(conn->bridge);
 }
 
-static void on_closed(struct wsk__conn *conn)
+WSK__TLS_ONLY static void on_closed(struct wsk__conn *conn)
 {
     struct wsk__bridge *bridge = conn->bridge;
 
@@ -253,7 +256,7 @@ static void bridge_free(struct wsk__bridge *bridge)
     wsk__free(bridge);
 }
 
-static void release(struct wsk__conn *conn)
+WSK__TLS_ONLY static void release(struct wsk__conn *conn)
 {
     bridge_free(conn->bridge);
     conn->bridge = NULL;
@@ -274,8 +277,8 @@ const struct wsk__protocol_ops wsk__bridge_protocol = {
 
 /* --------------------------------------------------------- the handler --- */
 
-static struct wsk__bridge *bridge_new(struct wsk__conn *conn, wsk_str early,
-                                      int *fd)
+WSK__TLS_ONLY static struct wsk__bridge *bridge_new(struct wsk__conn *conn,
+                                                    wsk_str early, int *fd)
 {
     static const struct wsk__source_ops PAIR = {.ready = on_pair_ready};
     struct wsk__bridge *bridge = wsk__calloc(sizeof(*bridge));
