@@ -530,6 +530,89 @@ TEST(a_protocol_is_agreed_on_or_the_handshake_fails)
 /* ------------------------------------------------------------------ ends ---
  */
 
+/* ------------------------------------------------------ parts of records ---
+ */
+
+/* The record of some bytes, which is not sent. */
+static size_t record_of(SSL *ssl, const void *data, size_t len, char *record,
+                        size_t cap)
+{
+    BIO *out = BIO_new(BIO_s_mem()), *wire = SSL_get_wbio(ssl);
+    int n;
+
+    BIO_up_ref(wire);
+    BIO_up_ref(out);
+    SSL_set0_wbio(ssl, out);
+    EXPECT(tls_say_octets(ssl, data, len));
+    n = BIO_read(out, record, (int)cap);
+    SSL_set0_wbio(ssl, wire);
+    BIO_free(out);
+    return (size_t)n;
+}
+
+static bool holds(const struct served *s, size_t n)
+{
+    for (int ms = 0; ms < PATIENCE_MS; ms++) {
+        if (atomic_load(&s->srv->conns.counted) == n)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+TEST(half_a_record_is_the_beginning_of_a_head)
+{
+    struct served s = serve_tls(serve_all, NULL, "head_timeout=1");
+    SSL *ssl = tls_dial(&s);
+    char record[4096], body[64];
+    size_t n;
+
+    EXPECT(asks(ssl, "/", body, sizeof(body)));
+    n = record_of(ssl, GET("/"), strlen(GET("/")), record, sizeof(record));
+    EXPECT(say_octets(SSL_get_fd(ssl), record, n / 2));
+    EXPECT(holds(&s, WSK__TLS_INSIDE));
+    EXPECT(tls_hear_answer(ssl, NULL, 0) == 408);
+    EXPECT(tls_end_of(ssl, NULL) == TLS_NOTIFIED);
+    EXPECT(holds(&s, 0));
+    tls_close(ssl);
+    wsk_server_free(s.srv);
+}
+
+TEST(octets_of_a_long_record_are_a_sign_of_life)
+{
+    static const char *const OPEN[] = {UPGRADE("/echo"), UPGRADE("/events")};
+    struct served s =
+        serve_tls(serve_all, NULL, "ws_ping_interval=0.5 ws_ping_timeout=0.5");
+
+    for (int how = 0; how < 2; how++) {
+        SSL *ssl = open_socket(&s, OPEN[how]);
+        unsigned char frame[6 + 100] = {0x82, 0x80 | 100};
+        char record[4096];
+        size_t n;
+
+        memcpy(frame + 6, noise, 100);
+        n = record_of(ssl, frame, sizeof(frame), record, sizeof(record));
+        for (size_t i = 0; i < 20; i++) {
+            EXPECT(say_octets(SSL_get_fd(ssl), record + i, 1));
+            usleep(100000);
+        }
+        EXPECT(say_octets(SSL_get_fd(ssl), record + 20, n - 20));
+        /* Pings come before the echo. */
+        for (n = 0; n < 50; n++) {
+            unsigned char head[2];
+
+            EXPECT(tls_hear_octets(ssl, head, 2));
+            if (head[0] != 0x89)
+                break;
+            EXPECT(head[1] == 0);
+        }
+        EXPECT(tls_hear_octets(ssl, record, 100));
+        EXPECT(memcmp(record, noise, 100) == 0);
+        tls_close(ssl);
+    }
+    wsk_server_free(s.srv);
+}
+
 TEST(a_whole_answer_is_followed_by_close_notify)
 {
     struct served s = serve_tls(serve_all, NULL, "keep_alive=0.2");
@@ -578,7 +661,13 @@ TEST(an_answer_that_is_cut_short_is_no_whole_one)
     struct served s = serve_tls(serve_all, NULL, NULL);
     SSL *ssl = tls_dial(&s);
 
+    size_t n;
+
     EXPECT(tls_say(ssl, GET("/cut")));
+    EXPECT(tls_end_of(ssl, &n) == TLS_CUT && n > 4); /* that much has come */
+    tls_close(ssl);
+    ssl = tls_dial(&s);
+    EXPECT(tls_say(ssl, "GET /cut HTTP/1.0\r\n\r\n"));
     EXPECT(tls_end_of(ssl, NULL) == TLS_RESET);
     tls_close(ssl);
     wsk_server_free(s.srv);

@@ -113,12 +113,12 @@ static void close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 }
 
 /* Let an idle peer of TLS know that nothing was cut (RFC 8446 6.1). */
-static void say_goodbye(struct wsk__conn *conn)
+WSK__TLS_ONLY static void say_goodbye(struct wsk__conn *conn)
 {
     const struct wsk__protocol_ops *ops = wsk__conn_ops(conn);
 
-    if (wsk__stream_is_tls(&conn->stream) && wsk__conn_is_open(conn) &&
-        !conn->busy && ops->is_idle != NULL && ops->is_idle(conn))
+    if (wsk__conn_is_open(conn) && !conn->busy && ops->is_idle != NULL &&
+        ops->is_idle(conn))
         wsk__stream_end(&conn->stream);
 }
 
@@ -129,7 +129,8 @@ void wsk__conn_close(struct wsk__conn *conn)
     wsk__assert_leads(wsk__self);
     if (conn->phase == WSK__DEAD)
         return;
-    say_goodbye(conn);
+    if (wsk__stream_is_tls(&conn->stream))
+        say_goodbye(conn);
     wsk__conn_lock(conn);
     wsk__poller_remove(conns->loop->poller, conn->stream.fd);
     close_locked(conn);

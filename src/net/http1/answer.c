@@ -288,15 +288,15 @@ static wsk_status end_answer(wsk_request *req, bool cut)
     wsk_status st;
 
     if (cut) {
-        /* HTTP/1.0: only a reset tells the client that something is missing.
-         * TLS: it tells a client that does not look at the end. */
-        h->reset =
-            req->cut && req->status != 0 &&
-            (req->head->http10 || wsk__stream_is_tls(&req->conn->stream));
+        /* HTTP/1.0: only a reset tells the client that something is missing. */
+        h->reset = req->cut && req->status != 0 && req->head->http10;
         wsk__http_cut(&h->http);
+        wsk__stream_cut(&req->conn->stream);
         return WSK_E_CLOSED;
     }
     st = wsk_http_send_end(&h->http);
+    if (st != WSK_OK)
+        wsk__stream_cut(&req->conn->stream);
     if (st == WSK_E_NOMEM || st == WSK_E_STATE)
         wsk__http_cut(&h->http);
     return st;
@@ -415,6 +415,11 @@ static void answer_503(struct wsk__thread *th, const struct wsk__conn *conn)
     };
     struct wsk__buf out;
 
+    if (wsk__stream_is_amid(
+            &conn->stream)) { /* hints that have begun to leave */
+        wsk__stream_shut(&conn->stream);
+        return;
+    }
     wsk__buf_init(&out, 4096);
     wsk__date_refresh(&wsk__http1_of(th)->date);
     wsk__reply_refusal(&out, &refusal);

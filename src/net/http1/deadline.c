@@ -17,12 +17,6 @@ enum {
     MEMORY_MS = 500, /* for other connections to give memory back */
 };
 
-bool wsk__head_has_begun(const struct wsk__conn *conn)
-{
-    return wsk__http_head_begun(&conn->h->http) ||
-           (conn->h->head == NULL && wsk__stream_is_partial(&conn->stream));
-}
-
 uint64_t wsk__http_deadline(const struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = conn->conns->cfg;

@@ -2,6 +2,10 @@
 #ifndef WSK_NET_HTTP1_DEADLINE_H
 #define WSK_NET_HTTP1_DEADLINE_H
 
+#include "http/conn.h"
+#include "net/conn/conn.h"
+#include "net/http1/exchange.h"
+#include "net/os/stream.h"
 #include "wsocket.h"
 
 struct wsk__conn;
@@ -15,7 +19,11 @@ uint64_t wsk__http_deadline(const struct wsk__conn *conn);
 
 /* Return true if a part of a head has come, in a record of TLS perhaps that is
  * not whole. */
-bool wsk__head_has_begun(const struct wsk__conn *conn);
+static inline bool wsk__head_has_begun(const struct wsk__conn *conn)
+{
+    return wsk__http_head_begun(&conn->h->http) ||
+           (wsk__stream_is_partial(&conn->stream) && conn->h->head == NULL);
+}
 
 /* ---- owner: minimum data rates ---- */
 

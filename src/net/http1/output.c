@@ -62,7 +62,7 @@ uint64_t wsk__http_owed(const struct wsk__conn *conn)
     size_t queued;
 
     wsk_http_out_buf(&conn->h->http, &queued);
-    return queued + conn->h->segments.owed + wsk__stream_owed(&conn->stream);
+    return queued + conn->h->segments.owed;
 }
 
 static enum wsk__io flush_queue(struct wsk__conn *conn, bool more)
@@ -285,8 +285,6 @@ static enum wsk__io flush(struct wsk__thread *th, struct wsk__conn *conn,
         io = flush_segments(conn);
     if (io == WSK__IO_DONE)
         io = flush_queue(conn, more);
-    if (io == WSK__IO_DONE)
-        io = wsk__stream_flush(&conn->stream);
     return_out(th, &conn->h->http.out);
     return io;
 }
@@ -301,8 +299,7 @@ enum wsk__io wsk__http_flush_in_turn(struct wsk__thread *th,
 {
     bool ends = wsk_http_done(&conn->h->http) && !conn->h->reset;
 
-    if (conn->h->http.out.block == NULL && conn->h->segments.first == NULL &&
-        wsk__stream_owed(&conn->stream) == 0)
+    if (conn->h->http.out.block == NULL && conn->h->segments.first == NULL)
         return WSK__IO_DONE; /* as at the beginning of most turns */
     return flush(th, conn, ends);
 }

@@ -248,12 +248,16 @@ static bool answer_request(struct wsk__thread *th, struct wsk__conn *conn,
         return false;
     if (attempt)
         wsk__socket_release(conns->dispatch);
-    if (req->ws != NULL || wsk__conn_ops(conn) == &wsk__bridge_protocol) {
+    if (req->ws != NULL) {
         leave_http(conn, req);
         return true;
     }
     if (!req->finished)
         wsk__request_end(req);
+    if (conn->detached && wsk__conn_ops(conn) == &wsk__bridge_protocol) {
+        leave_http(conn, req);
+        return true;
+    }
     if (conn->detached) { /* by this thread; no byte of HTTP follows */
         wsk__http_cut(&conn->h->http);
         conn->h->failed = true;
@@ -365,7 +369,8 @@ static enum called call_or_queue(struct wsk__thread *th, struct wsk__conn *conn)
     if (conn->h->body.done ? !wsk__http_keep_span(th, conn)
                            : !wsk__http_retain(th, conn))
         return cannot_call(conn);
-    wsk__watch(conn, 0);
+    if (!conn->conns->loop->edge) /* else an event comes once */
+        wsk__watch(conn, 0);
     if (!conn->h->body.done) {
         conn->h->away_ms = wsk__now_ms();
         wsk__http_count_streaming(conn, true);

@@ -373,6 +373,13 @@ void wsk__ws_eof_locked(struct wsk__conn *conn)
     wsk__ws_collect_locked(conn);
 }
 
+void wsk__ws_hear_locked(struct wsk__conn *conn)
+{
+    wsk__assert_conn_locked(conn);
+    conn->since_ms = wsk__now_ms();
+    wsk__ws_count_locked(conn);
+}
+
 /* Read once from the descriptor, and note an end. Returns the bytes that are
  * now in the thread's buffer; 0: there are none, or they went to their message.
  */
@@ -390,8 +397,8 @@ static size_t receive_locked(struct wsk__thread *th,
     n = wsk__stream_recv(&conn->stream, room != NULL ? room : th->rx, size);
     if (n < 0 && wsk__stream_is_full()) {
         conn->drained = true;
-        if (wsk__stream_has_heard(&conn->stream)) /* part of a record */
-            conn->since_ms = wsk__now_ms();
+        if (wsk__stream_has_heard(&conn->stream))
+            wsk__ws_hear_locked(conn);
         return 0;
     }
     if (n <= 0) {

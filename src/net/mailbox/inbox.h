@@ -24,6 +24,10 @@ void wsk__inbox_item_free(struct wsk__inbox_item *entry);
 
 /* ---- lock held ---- */
 
+/* Note that the peer lives, and that memory is held: part of a record of TLS
+ * has come. */
+void wsk__ws_hear_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
+
 /* Move all events of the engine to the inbox. */
 void wsk__ws_collect_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
 

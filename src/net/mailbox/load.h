@@ -24,7 +24,7 @@ wsk__ws_account_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 
     if (ws->counted > 0 || ws->inbox_bytes > 0 || ws->in != NULL ||
         ws->aside != NULL || wsk__ws_in_message(&ws->engine) ||
-        wsk__ws_held(&ws->engine) > 0 || wsk__stream_held(&conn->stream) > 0)
+        wsk__ws_held(&ws->engine) > 0)
         wsk__ws_count_locked(conn);
 }
 

@@ -48,22 +48,6 @@ static enum wsk__io flush_buf_locked(struct wsk__conn *conn,
     return WSK__IO_DONE;
 }
 
-/* Send what is left of records of TLS. */
-static enum wsk__io
-flush_records_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
-{
-    enum wsk__io io;
-
-    if (wsk__stream_owed(&conn->stream) == 0)
-        return WSK__IO_DONE;
-    io = wsk__stream_flush(&conn->stream);
-    if (io == WSK__IO_WAIT)
-        wsk__ws_stall_begin_locked(conn);
-    else if (io == WSK__IO_DONE)
-        wsk__ws_sent_locked(conn->ws);
-    return io;
-}
-
 /* Return how many bytes complete the frame that has begun to leave, after
  * `sent` bytes have left of a queue: `begun` bytes of a frame, and whole
  * frames. */
@@ -98,8 +82,6 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
             sent == len ? 0 : begun_after(data, conn->ws->begun, sent);
         wsk_ws_out_ack(&conn->ws->engine, sent);
     }
-    if (io == WSK__IO_DONE)
-        io = flush_records_locked(conn);
     /* An idle connection owns no queue. */
     if (wsk__ws_has_queue(&conn->ws->engine)) {
         wsk__ws_return(&conn->ws->engine,

@@ -26,7 +26,7 @@ wsk__ws_owed_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
     size_t len;
 
     wsk_ws_out_buf(&conn->ws->engine, &len);
-    return len + wsk__stream_owed(&conn->stream);
+    return len;
 }
 
 /* Return true if more than `limit` bytes wait, or some do and memory is short.

@@ -159,7 +159,7 @@ static void account(struct wsk__opening *opening)
 }
 
 /* Free what is left of an opening; no other thread knows the connection. */
-static void opening_free(struct wsk__conn *conn)
+WSK__TLS_ONLY static void opening_free(struct wsk__conn *conn)
 {
     struct wsk__opening *opening = conn->opening;
 
@@ -176,7 +176,7 @@ static void opening_free(struct wsk__conn *conn)
     wsk__free(opening);
 }
 
-static void on_closed(struct wsk__conn *conn)
+WSK__TLS_ONLY static void on_closed(struct wsk__conn *conn)
 {
     if (conn->opening != NULL)
         delist(conn->opening);
@@ -296,7 +296,7 @@ static bool make_engine(struct wsk__opening *opening)
     return opening->stream != NULL;
 }
 
-static void run_job(struct wsk__job *job)
+WSK__TLS_ONLY static void run_job(struct wsk__job *job)
 {
     struct wsk__opening *opening = of_job(job);
     wsk_str span = {(const char *)wsk__buf_data(&opening->in),
@@ -316,7 +316,7 @@ static void run_job(struct wsk__job *job)
         !fits || (opening->got == WSK__TLS_DONE && opening->peer == NULL);
 }
 
-static void end_job(struct wsk__job *job)
+WSK__TLS_ONLY static void end_job(struct wsk__job *job)
 {
     struct wsk__conn *conn = of_job(job)->conn;
 
@@ -527,8 +527,8 @@ static wsk__leads go_on(struct wsk__thread *th, struct wsk__conn *conn)
 
 /* ------------------------------------------------------------- the loop --- */
 
-static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
-                           unsigned what)
+WSK__TLS_ONLY static wsk__leads on_ready(struct wsk__thread *th,
+                                         struct wsk__conn *conn, unsigned what)
 {
     if (!wsk__conn_is_open(conn) ||
         (what == WSK__WRITE && conn->opening->step != STEP_SHAKE))
@@ -536,8 +536,8 @@ static wsk__leads on_ready(struct wsk__thread *th, struct wsk__conn *conn,
     return go_on(th, conn);
 }
 
-static wsk__leads on_posted(struct wsk__thread *th, struct wsk__conn *conn,
-                            unsigned what)
+WSK__TLS_ONLY static wsk__leads on_posted(struct wsk__thread *th,
+                                          struct wsk__conn *conn, unsigned what)
 {
     if (what & WSK__POST_RUN) {
         conn->conns->openings->n_asked--;
@@ -566,7 +566,8 @@ static uint64_t due_ms(struct wsk__conn *conn)
                                              : cfg->head_timeout_ms);
 }
 
-static wsk__leads on_expired(struct wsk__thread *th, struct wsk__conn *conn)
+WSK__TLS_ONLY static wsk__leads on_expired(struct wsk__thread *th,
+                                           struct wsk__conn *conn)
 {
     struct wsk__opening *opening = conn->opening;
 
@@ -621,7 +622,8 @@ static void close_oldest(struct wsk__conns *conns)
     wsk__conn_close(oldest->conn);
 }
 
-static bool begin(struct wsk__conn *conn, struct wsk__ends *ends, bool tls)
+WSK__TLS_ONLY static bool begin(struct wsk__conn *conn, struct wsk__ends *ends,
+                                bool tls)
 {
     struct wsk__opening *opening = wsk__calloc(sizeof(*opening));
     struct wsk__conns *conns = conn->conns;

@@ -20,7 +20,7 @@
 #endif
 
 /* Most pieces of one wsk__stream_sendv(). */
-enum { WSK__STREAM_PIECES = 20 };
+enum { WSK__STREAM_PIECES = WSK__TLS_PIECES };
 
 /* The descriptor of a connection, and the TLS on it. */
 struct wsk__stream {
@@ -107,7 +107,7 @@ static inline ssize_t wsk__stream_await(const struct wsk__stream *s, void *data,
 }
 
 /* Send as much as the kernel takes; `more`: other bytes follow at once. TLS
- * takes the rest of a record, too: see wsk__stream_owed(). */
+ * counts the last byte of a record once all of that has left. */
 static inline ssize_t wsk__stream_send(const struct wsk__stream *s,
                                        const void *data, size_t len, bool more)
 {
@@ -127,8 +127,7 @@ static inline ssize_t wsk__stream_send(const struct wsk__stream *s,
 ssize_t wsk__stream_sendv(const struct wsk__stream *s, const wsk_str *pieces,
                           size_t n, bool more);
 
-/* Return the bytes that were taken and have not left: records that wait for the
- * kernel. None is taken meanwhile. Any thread. */
+/* Return the octets of records that wait for the kernel. Any thread. */
 static inline size_t wsk__stream_owed(const struct wsk__stream *s)
 {
     return wsk__stream_is_tls(s)
@@ -136,20 +135,21 @@ static inline size_t wsk__stream_owed(const struct wsk__stream *s)
                : 0;
 }
 
-/* Send those. */
-static inline enum wsk__io wsk__stream_flush(const struct wsk__stream *s)
+/* Return true if a byte that was not counted is in a record already, so that
+ * only those who have the bytes may go on. Any thread. */
+static inline bool wsk__stream_is_amid(const struct wsk__stream *s)
 {
-    if (wsk__stream_owed(s) == 0 || wsk__stream_tls_flush(s->tls) == 0)
-        return WSK__IO_DONE;
-    return wsk__stream_is_full() ? WSK__IO_WAIT : WSK__IO_GONE;
+    return wsk__stream_is_tls(s) && atomic_load(&s->tls->amid);
 }
 
 /* Return the memory that the records take of which only a part has come, or has
  * left. Any thread. */
 static inline size_t wsk__stream_held(const struct wsk__stream *s)
 {
-    return wsk__stream_owed(s) +
-           (wsk__stream_is_partial(s) ? WSK__TLS_INSIDE : 0);
+    return wsk__stream_is_tls(s)
+               ? wsk__stream_owed(s) +
+                     (wsk__stream_is_partial(s) ? WSK__TLS_INSIDE : 0)
+               : 0;
 }
 
 /* Send `n` bytes of a file from `offset` on; the descriptor must not block, see
@@ -202,6 +202,13 @@ static inline bool wsk__stream_end(const struct wsk__stream *s)
     if (wsk__stream_is_tls(s) && wsk__stream_tls_end(s->tls) != 0)
         return wsk__stream_is_full();
     return shutdown(s->fd, SHUT_WR) == 0;
+}
+
+/* Let the end of TLS not be told: something is missing. Any thread. */
+static inline void wsk__stream_cut(const struct wsk__stream *s)
+{
+    if (wsk__stream_is_tls(s))
+        atomic_store(&s->tls->cut, true);
 }
 
 /* Let reads find an end. */

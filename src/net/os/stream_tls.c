@@ -178,23 +178,71 @@ static int result_of(enum wsk__tls_sent sent)
     return -1;
 }
 
-ssize_t wsk__stream_tls_sendv(struct wsk__stream_tls *tls,
-                              const wsk_str *pieces, size_t n, bool more)
+/* Send the record whose last byte comes again, in front of the pieces, which
+ * lose it. */
+static enum wsk__tls_sent finish_record_locked(struct wsk__stream_tls *tls,
+                                               wsk_str *pieces)
+    WSK__REQUIRES(wsk__cap_tls)
+{
+    struct wsk__tls_out out = out_of(tls);
+    enum wsk__tls_sent sent = wsk__tls_flush(tls->engine, &out);
+
+    if (sent != WSK__TLS_SENT)
+        return sent;
+    while (pieces->len == 0)
+        pieces++;
+    pieces->p++;
+    pieces->len--;
+    atomic_store(&tls->amid, false);
+    return sent;
+}
+
+/* Send; *count: the bytes that count as sent. */
+static enum wsk__tls_sent send_locked(struct wsk__stream_tls *tls,
+                                      wsk_str *pieces, size_t n, bool more,
+                                      size_t *count) WSK__REQUIRES(wsk__cap_tls)
 {
     struct wsk__tls_out out = out_of(tls);
     uint8_t room[WSK__TLS_RECORD];
-    enum wsk__tls_sent sent = WSK__TLS_GONE;
+    enum wsk__tls_sent sent;
     size_t taken = 0;
 
+    if (atomic_load(&tls->amid)) {
+        sent = finish_record_locked(tls, pieces);
+        *count = sent == WSK__TLS_SENT;
+        if (sent != WSK__TLS_SENT)
+            return sent;
+    }
+    sent = wsk__tls_writev(tls->engine, &out, pieces, n, more, room, &taken);
+    *count += taken;
+    if (sent == WSK__TLS_FULL && taken > 0) {
+        atomic_store(&tls->amid, true);
+        --*count;
+    }
+    return sent;
+}
+
+ssize_t wsk__stream_tls_sendv(struct wsk__stream_tls *tls,
+                              const wsk_str *pieces, size_t n, bool more)
+{
+    wsk_str copy[WSK__TLS_PIECES];
+    enum wsk__tls_sent sent = WSK__TLS_GONE;
+    size_t count = 0, len = 0;
+
+    assert(n <= WSK__TLS_PIECES);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = pieces[i];
+        len += pieces[i].len;
+    }
+    if (len == 0)
+        return 0;
     lock_tls(tls);
     if (!tls->ended) /* by another thread, such as the clock's */
-        sent =
-            wsk__tls_writev(tls->engine, &out, pieces, n, more, room, &taken);
+        sent = send_locked(tls, copy, n, more, &count);
     unlock_tls(tls);
-    /* Bytes in a record have begun to leave. */
-    if (sent == WSK__TLS_FULL && taken > 0)
-        return (ssize_t)taken;
-    return result_of(sent) == 0 ? (ssize_t)taken : -1;
+    if (sent != WSK__TLS_GONE && count > 0)
+        return (ssize_t)count;
+    return result_of(sent == WSK__TLS_SENT ? WSK__TLS_FULL : sent);
 }
 
 int wsk__stream_tls_flush(struct wsk__stream_tls *tls)
@@ -215,7 +263,10 @@ int wsk__stream_tls_end(struct wsk__stream_tls *tls)
 
     lock_tls(tls);
     tls->ended = true;
-    sent = wsk__tls_end(tls->engine, &out, true);
+    /* Bytes that their owner still has will not come any more. */
+    sent = atomic_load(&tls->cut) || atomic_load(&tls->amid)
+               ? wsk__tls_flush(tls->engine, &out)
+               : wsk__tls_end(tls->engine, &out, true);
     unlock_tls(tls);
     return result_of(sent);
 }

@@ -20,7 +20,12 @@ enum {
      * read asks the kernel for so much less than the room has, as part of a
      * record may be inside. So no byte that can be read waits there. */
     WSK__TLS_ROOM = 32768,
+    WSK__TLS_PIECES = 20, /* most pieces of one wsk__stream_tls_sendv() */
 };
+
+/* Behind functions that are called only where there is TLS: the plain way is to
+ * stay as short as without it. */
+#define WSK__TLS_ONLY __attribute__((cold))
 
 /* TLS on a descriptor. */
 struct wsk__stream_tls {
@@ -32,6 +37,8 @@ struct wsk__stream_tls {
     /* Written under the lock; read by any thread. */
     atomic_size_t owed;  /* bytes in records that the kernel has not taken */
     atomic_bool partial; /* part of a record is inside */
+    atomic_bool amid;    /* the byte that is sent next is in a record already */
+    atomic_bool cut;     /* close_notify would be a lie; set by any thread */
 
     /* The thread that reads. */
     bool dry;           /* the last read has emptied the descriptor */
@@ -39,12 +46,15 @@ struct wsk__stream_tls {
     unsigned char over; /* an enum wsk__tls_got: END or BAD has come */
 };
 
+/* Send what is left of a flight. -1: not all, see errno. */
+int wsk__stream_tls_flush(struct wsk__stream_tls *tls);
+
 /* Put TLS on a descriptor; the engine becomes its own. NULL: memory is out, and
  * the engine is freed. */
 struct wsk__stream_tls *wsk__stream_tls_new(int fd, struct wsk__tls *engine);
 
 /* Free it, and the engine. Nothing is sent. NULL is legal. */
-void wsk__stream_tls_free(struct wsk__stream_tls *tls);
+void wsk__stream_tls_free(struct wsk__stream_tls *tls) WSK__TLS_ONLY;
 
 /*
  * Go on with the handshake, in which no other thread may use it: DONE, MORE,
@@ -56,17 +66,23 @@ enum wsk__tls_got wsk__stream_tls_shake(struct wsk__stream_tls *tls,
                                         wsk_str *ct, struct wsk__buf *early,
                                         bool *fits);
 
-/* The functions of os/stream, by whose names they are called. */
+/*
+ * The functions of os/stream, by whose names they are called.
+ *
+ * A record is taken whole, and the kernel may refuse a part of it. Then its
+ * last byte is not counted as sent: whoever sends keeps a queue that is not
+ * empty, waits for the kernel, and comes again with that byte, which is
+ * skipped. So nobody above has to know of records that have not left. A queue
+ * may be dropped meanwhile but for what has begun.
+ */
 ssize_t wsk__stream_tls_recv(struct wsk__stream_tls *tls, void *data,
-                             size_t cap, bool waits);
+                             size_t cap, bool waits) WSK__TLS_ONLY;
 ssize_t wsk__stream_tls_sendv(struct wsk__stream_tls *tls,
-                              const wsk_str *pieces, size_t n, bool more);
-
-/* Send the bytes that the kernel has not taken. -1: not all, see errno. */
-int wsk__stream_tls_flush(struct wsk__stream_tls *tls);
+                              const wsk_str *pieces, size_t n,
+                              bool more) WSK__TLS_ONLY;
 
 /* Say that no more is sent (RFC 8446 6.1), and send what is left before that.
  * -1: not all, see errno; the same again goes on. */
-int wsk__stream_tls_end(struct wsk__stream_tls *tls);
+int wsk__stream_tls_end(struct wsk__stream_tls *tls) WSK__TLS_ONLY;
 
 #endif

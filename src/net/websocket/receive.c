@@ -111,7 +111,7 @@ static wsk_status receive_own(struct wsk__conn *conn, uint64_t until_ms,
 
         wsk__conn_lock(conn);
         if (n == -1 && wsk__stream_has_heard(&conn->stream))
-            conn->since_ms = wsk__now_ms(); /* part of a record */
+            wsk__ws_hear_locked(conn);
         wsk__long_message_end_locked(conn, &lifted, n > 0 ? (size_t)n : 0);
         got = n == 0 || (n > 0 && !aside)
                   ? wsk__ws_received_locked(conn, rx, n, lend, msg)

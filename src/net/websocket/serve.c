@@ -42,6 +42,8 @@ static bool is_finished_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 
 static void end_transport(struct wsk__conn *conn, bool eof)
 {
+    if (eof && wsk__stream_is_tls(&conn->stream))
+        wsk__stream_end(&conn->stream); /* the Closes were all */
     if (eof)
         wsk__conn_close(conn);
     else
