@@ -153,7 +153,7 @@ class TlsSocket:
         return len(data)
 
     def shutdown(self, how):
-        if how != socket.SHUT_RD and self.socket.fileno() >= 0:
+        if how == socket.SHUT_WR:
             self._step(self.tls.unwrap)  # close_notify
         self.socket.shutdown(how)
 

@@ -671,7 +671,7 @@ def test_a_certificate_for_development(program, module, monkeypatch):
     assert found, started.said
     assert os.path.exists(found[1])
     context = ssl.create_default_context(cafile=found[1])
-    for name in ("localhost", "app.localhost", "127.0.0.1", "::1"):
+    for name in ("localhost", "127.0.0.1", "::1"):
         assert page(started.port, made=context, name=name)[0] == "https"
     folder = module / "state" / "wsocket" / "tls"
     assert folder.stat().st_mode & 0o077 == 0
