@@ -67,12 +67,12 @@ enum wsk__tls_got wsk__stream_tls_shake(struct wsk__stream_tls *tls,
                                         bool *fits);
 
 /*
- * The functions of os/stream, by whose names they are called.
+ * The functions of os/stream of the same names, over TLS.
  *
  * A record is taken whole, and the kernel may refuse a part of it. Then its
- * last byte is not counted as sent: whoever sends keeps a queue that is not
+ * last byte is not counted as sent: the sender keeps a queue that is not
  * empty, waits for the kernel, and comes again with that byte, which is
- * skipped. So nobody above has to know of records that have not left. A queue
+ * skipped. So no caller has to know of records that have not left. A queue
  * may be dropped meanwhile but for what has begun.
  */
 ssize_t wsk__stream_tls_recv(struct wsk__stream_tls *tls, void *data,
