@@ -155,6 +155,45 @@ TEST(an_intermediate_authority_alone_may_sign_clients)
     forget(&root);
 }
 
+TEST(the_issuer_of_a_client_may_be_revoked)
+{
+    struct authority root =
+        make((struct wanted){.name = "root", .signs = true});
+    struct authority middle = make((struct wanted){
+        .name = "middle", .signs = true, .by = &root, .serial = 0x555});
+    struct authority is = client_of(GOOD, &middle, NULL);
+    struct text signers = {NULL, 0};
+    struct site site;
+    struct wsk__tls_config config;
+
+    site_open(&site, (struct wanted){.name = "a", .san = "DNS:a.example"});
+    config = config_of(&site.pair, 1);
+    config.verify = WSK__TLS_VERIFY_REQUIRED;
+    add_x509(&signers, &root);
+    config.ca_certs = as_file("ca.pem", signers);
+    for (int revoked = 0; revoked < 2; revoked++) {
+        struct text lists = {NULL, 0};
+        struct wsk__tls_set *set;
+        struct visit v;
+
+        add_list(&lists, &middle, 1, DAY);
+        add_list(&lists, &root, revoked ? 0x555 : 1, DAY);
+        config.crl = as_file("crl.pem", lists);
+        set = set_of(&config);
+        EXPECT(
+            visit_open(&v, set, (struct client){.is = &is, .via = &middle}) ==
+            !revoked);
+        visit_close(&v);
+        wsk__tls_set_unref(set);
+        free(lists.p);
+    }
+    free(signers.p);
+    site_close(&site);
+    forget(&is);
+    forget(&middle);
+    forget(&root);
+}
+
 TEST(options_of_clients_that_do_not_fit_are_told)
 {
     struct authority root =

@@ -282,10 +282,11 @@ static inline int keep_session(SSL *ssl, SSL_SESSION *session)
 }
 
 struct client {
-    int version;                /* 0: any */
-    const char *sni;            /* NULL: none */
-    const struct authority *is; /* NULL: no certificate */
-    const char *signatures;     /* NULL: all */
+    int version;                 /* 0: any */
+    const char *sni;             /* NULL: none */
+    const struct authority *is;  /* NULL: no certificate */
+    const struct authority *via; /* the issuer, which it sends, too; or NULL */
+    const char *signatures;      /* NULL: all */
     const char *ciphers;
     SSL_SESSION **session; /* offered, and replaced by the newest; NULL: none */
 };
@@ -309,6 +310,8 @@ static inline bool visit_open(struct visit *v, struct wsk__tls_set *set,
     if (who.is != NULL)
         must(SSL_CTX_use_certificate(v->ctx, who.is->x509) &&
              SSL_CTX_use_PrivateKey(v->ctx, who.is->key));
+    if (who.via != NULL)
+        must(SSL_CTX_add1_chain_cert(v->ctx, who.via->x509) == 1);
     if (who.signatures != NULL)
         must(SSL_CTX_set1_sigalgs_list(v->ctx, who.signatures) == 1);
     if (who.ciphers != NULL)
