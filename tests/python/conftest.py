@@ -93,11 +93,13 @@ class Raw:
 class Site:
     """A server in this process and the ways to reach it."""
 
+    tls, scheme = False, "http"  # of sites that others make
+
     def __init__(self, server, tls=False):
         self.server = server
         self.port = server.port
-        self.tls = tls
-        self.scheme = "https" if tls else "http"
+        if tls:
+            self.tls, self.scheme = True, "https"
 
     def raw(self):
         return Raw(self.port, self.tls)
