@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct wsk__buf;
+
 enum {
     /* Least room of a read. What comes is decrypted at once, and all of it: a
      * read asks the kernel for so much less than the room has, as part of a
@@ -61,19 +63,18 @@ void wsk__stream_tls_free(struct wsk__stream_tls *tls) WSK__TLS_ONLY;
  * BAD. It may take 5 ms. With DONE, what came behind the handshake is decrypted
  * into `early`; false in *fits: memory is out for that.
  */
-struct wsk__buf;
 enum wsk__tls_got wsk__stream_tls_shake(struct wsk__stream_tls *tls,
                                         wsk_str *ct, struct wsk__buf *early,
                                         bool *fits);
 
 /*
- * The functions of os/stream of the same names, over TLS.
+ * Read and send, as the functions of os/stream do.
  *
  * A record is taken whole, and the kernel may refuse a part of it. Then its
- * last byte is not counted as sent: the sender keeps a queue that is not
- * empty, waits for the kernel, and comes again with that byte, which is
- * skipped. So no caller has to know of records that have not left. A queue
- * may be dropped meanwhile but for what has begun.
+ * last byte is not counted as sent: the sender's queue is not empty, the sender
+ * waits for the kernel and comes again with that byte, which is skipped. So no
+ * room above has to know of records that have not left. A queue may be dropped
+ * meanwhile but for what has begun.
  */
 ssize_t wsk__stream_tls_recv(struct wsk__stream_tls *tls, void *data,
                              size_t cap, bool waits) WSK__TLS_ONLY;
