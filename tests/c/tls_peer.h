@@ -6,6 +6,7 @@
 
 #include "client.h"
 
+#include "tls/engine.h"
 #include "tls/set.h"
 
 #include <fcntl.h>
@@ -129,6 +130,7 @@ static inline void use_tls(wsk_server *srv)
 {
     make_tls();
     srv->conns.tls = give_set;
+    srv->dispatch.leave = wsk__tls_leave_thread;
 }
 
 static inline struct served serve_tls(wsk_handler *handler, void *user,

@@ -197,6 +197,8 @@ void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
             return; /* a child's copy of what other threads were using */
         wsk__thread_free(th);
     }
+    if (dispatch->leave != NULL)
+        dispatch->leave();
     count_thread(dispatch, -1);
     wsk__life_drop(dispatch->life);
 }

@@ -30,7 +30,9 @@ struct wsk__dispatch {
     struct wsk__metrics *metrics; /* fixed once listening; NULL: none */
     const struct wsk__thread_room *rooms[WSK__OWNS]; /* fixed */
     wsk_hooks hooks;                                 /* fixed */
-    int steal_every; /* fixed; for tests: steal the lead at each nth call */
+    void (*leave)(void); /* fixed once listening: called by each thread before
+                            it is counted as gone; or NULL */
+    int steal_every;     /* fixed; for tests: steal the lead at each nth call */
     _Atomic(struct wsk__spare *) spare; /* see handle/spare; or NULL */
     atomic_uint slow_entries;           /* until inline calls are tried again */
     bool started;                       /* fixed once the monitor runs */

@@ -309,8 +309,12 @@ wsk_status wsk_server_listen(wsk_server *srv)
     }
     srv->conns.port = wsk__places_port(&srv->conns.places, false);
     srv->conns.https_port = find_https_port(srv);
-    if (srv->certs.set != NULL)
+    if (srv->certs.set != NULL) {
         srv->conns.tls = wsk__certs_current;
+        /* What OpenSSL keeps for a thread must not meet its own end, which is
+         * that of the process. */
+        srv->dispatch.leave = wsk__tls_leave_thread;
+    }
     srv->conns.listening = true;
     return WSK_OK;
 }
