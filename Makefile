@@ -27,7 +27,7 @@ help:
 	@echo 'make workers      worker processes that are killed, hang, leak or break'
 	@echo 'make restarts     ROUNDS=12 stops and reloads under load, of us and of others'
 	@echo 'make faults       system calls that fail, one kind after the other'
-	@echo 'make bench        CPU beside other servers, BENCH=http, ws or framework'
+	@echo 'make bench        CPU beside other servers, BENCH=http, ws, tls or framework'
 	@echo 'make conformance  Autobahn cases, other clients; CONFORMANCE=dir for other probers'
 	@echo 'make install      libwsocket, header and wsocket.pc to PREFIX=/usr/local'
 	@echo 'make uninstall    delete them from there'

@@ -155,10 +155,14 @@ def command(server, row):
 def burst(port, row, seconds):
     """Requests, seconds, errors."""
     path, connections, more = ROWS[row]
+    return wrk("http://127.0.0.1:%d%s" % (port, path), connections, more,
+               seconds)
+
+
+def wrk(url, connections, more, seconds):
     began = time.monotonic()
     text = rig.load(["wrk", "-t1", "-c%d" % connections,
-                     "-d%ds" % max(1, round(seconds)), *more,
-                     "http://127.0.0.1:%d%s" % (port, path)])
+                     "-d%ds" % max(1, round(seconds)), *more, url])
     bad = number(r"Non-2xx or 3xx responses: (\d+)", text)
     found = re.search(r"Socket errors: connect (\d+), read (\d+), "
                       r"write (\d+), timeout (\d+)", text)

@@ -51,11 +51,12 @@ def build_library():
     subprocess.check_call(["ninja", "--quiet", "-C", FOLDER])
 
 
-def build_program(name, *libraries):
-    """bench/NAME.c to build/bench/NAME; False when that is not possible."""
+def build_program(name, *libraries, source=None):
+    """bench/NAME.c, or that of `source`, to build/bench/NAME; False when that is
+    not possible."""
     return quietly(["cc", "-O2", "-D_GNU_SOURCE", "-o",
-                    os.path.join(FOLDER, name), os.path.join(HERE, name + ".c"),
-                    *libraries])
+                    os.path.join(FOLDER, name),
+                    os.path.join(HERE, (source or name) + ".c"), *libraries])
 
 
 @functools.lru_cache()

@@ -4,13 +4,14 @@
     bench/run.py http [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
     bench/run.py framework [--rounds N] [--seconds S] [SERVER...]
     bench/run.py ws   [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
+    bench/run.py tls  [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
 
 The servers run on core 0, the load on core 1, access logs off, the same octets
 from all. Row by row: all its servers run, one burst of S seconds follows the
 other, N for each server, in alternating order; then the row's table is printed.
 The figures to trust are CPU beside the floor (`null`, which does only what no
 server can avoid; a bare WSGI application for frameworks; for WebSockets our own
-echo in C) and beside ours: less than 1 is cheaper than wsocket. Both are medians
+echo in C; nginx for TLS) and beside ours: less than 1 is cheaper than wsocket. Both are medians
 of the ratios within a round, with their quartiles in brackets. How many there are
 per second depends on how fast the load is.
 """
@@ -23,9 +24,11 @@ import sys
 import framework_bench
 import http_bench
 import rig
+import tls_bench
 import ws_bench
 
-BENCHES = {"http": http_bench, "framework": framework_bench, "ws": ws_bench}
+BENCHES = {"http": http_bench, "framework": framework_bench, "ws": ws_bench,
+           "tls": tls_bench}
 
 
 def main():

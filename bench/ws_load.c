@@ -1,15 +1,18 @@
 /*
  * ws_load: echoes, and how many. The load of the WebSocket bench.
  *
- *   ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS [deflate]
+ *   ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS [deflate] [tls]
  *
  * Each connection keeps IN_FLIGHT messages of SIZE octets under way; the first
  * answers are compared octet by octet, of the others the frames are counted.
  * With `deflate` the messages are JSON, compressed without takeover, and so
- * must the answers be. Prints one line: messages, seconds, errors.
+ * must the answers be. With `tls`, if it was compiled with LOAD_TLS, all goes
+ * over TLS, whatever certificate there is. Prints one line: messages, seconds,
+ * errors.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -22,11 +25,15 @@
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
+#if defined(LOAD_TLS)
+#include <openssl/ssl.h>
+#endif
 
 enum { MAX_CONNS = 1024, RX = 1 << 18, HEAD_MAX = 14 };
 
 struct conn {
     int fd;
+    struct ssl_st *tls;     /* NULL: there is none */
     uint8_t head[HEAD_MAX]; /* of the frame that arrives */
     size_t head_len;
     uint64_t left;   /* payload octets of it still to come */
@@ -40,7 +47,7 @@ struct conn {
 static struct conn conns[MAX_CONNS];
 static uint8_t *frame, *plain, *packed;
 static size_t frame_len, plain_len, packed_len;
-static bool deflates;
+static bool deflates, secure;
 static uint64_t messages, errors;
 static uint8_t rx[RX];
 
@@ -57,6 +64,62 @@ static void die(const char *what)
     perror(what);
     exit(EXIT_FAILURE);
 }
+
+/* ---------------------------------------------------------- the octets --- */
+
+/* Write and read as send() and recv() do; `flags` are for those. */
+#if defined(LOAD_TLS)
+static SSL_CTX *context;
+
+static ssize_t result(struct conn *c, int n)
+{
+    int error = n > 0 ? SSL_ERROR_NONE : SSL_get_error(c->tls, n);
+
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE
+                ? EAGAIN
+                : EPIPE;
+    return n > 0 ? n : error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t put(struct conn *c, const void *p, size_t n, int flags)
+{
+    return c->tls == NULL ? send(c->fd, p, n, flags)
+                          : result(c, SSL_write(c->tls, p, (int)n));
+}
+
+static ssize_t get(struct conn *c, void *p, size_t n, int flags)
+{
+    return c->tls == NULL ? recv(c->fd, p, n, flags)
+                          : result(c, SSL_read(c->tls, p, (int)n));
+}
+
+static bool begin_tls(struct conn *c)
+{
+    if (context == NULL) {
+        context = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+    c->tls = SSL_new(context);
+    return SSL_set_fd(c->tls, c->fd) == 1 && SSL_connect(c->tls) == 1;
+}
+#else
+static ssize_t put(struct conn *c, const void *p, size_t n, int flags)
+{
+    return send(c->fd, p, n, flags);
+}
+
+static ssize_t get(struct conn *c, void *p, size_t n, int flags)
+{
+    return recv(c->fd, p, n, flags);
+}
+
+static bool begin_tls(struct conn *c)
+{
+    (void)c;
+    return false;
+}
+#endif
 
 /* ------------------------------------------------------------- messages --- */
 
@@ -129,7 +192,7 @@ static void make_frame(size_t size)
 /* ----------------------------------------------------------- connections ---
  */
 
-static void handshake(int fd, const char *path)
+static void handshake(struct conn *c, const char *path)
 {
     char text[2048];
     size_t n = 0;
@@ -143,10 +206,10 @@ static void handshake(int fd, const char *path)
                    "client_no_context_takeover; server_no_context_takeover\r\n"
                  : "");
 
-    if (write(fd, text, (size_t)len) != len)
+    if (put(c, text, (size_t)len, MSG_NOSIGNAL) != len)
         die("handshake");
     do { /* octet by octet: what follows the head is a frame */
-        if (n == sizeof text - 1 || read(fd, text + n, 1) != 1)
+        if (n == sizeof text - 1 || get(c, text + n, 1, 0) != 1)
             die("handshake");
         text[++n] = '\0';
     } while (n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0);
@@ -170,7 +233,10 @@ static void open_conn(struct conn *c, const char *port, const char *path)
     if (connect(c->fd, (struct sockaddr *)&addr, sizeof addr) < 0)
         die("connect");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    handshake(c->fd, path);
+    if (secure && !begin_tls(c))
+        die("TLS");
+    handshake(c, path);
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
     c->first = malloc((deflates ? packed_len : plain_len) * 2 + 64);
 }
 
@@ -188,7 +254,7 @@ static void write_owed(struct conn *c)
     while (c->owed > 0) {
         size_t n = room - c->frame_at < c->owed ? room - c->frame_at : c->owed;
         ssize_t sent =
-            send(c->fd, many + c->frame_at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+            put(c, many + c->frame_at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (sent < 0) {
             errors += errno != EAGAIN;
@@ -279,7 +345,7 @@ static bool in_payload(const struct conn *c)
 /* True when there may be more. */
 static bool read_some(struct conn *c)
 {
-    ssize_t got = recv(c->fd, rx, RX, MSG_DONTWAIT);
+    ssize_t got = get(c, rx, RX, MSG_DONTWAIT);
     size_t i = 0;
 
     if (got <= 0) {
@@ -297,7 +363,7 @@ static bool read_some(struct conn *c)
             take_head(c, rx[i++]);
     }
     write_owed(c);
-    return got == RX;
+    return got == RX || secure; /* records are read one by one */
 }
 
 /* ------------------------------------------------------------------ main ---
@@ -330,12 +396,15 @@ int main(int argc, char **argv)
 
     if (argc < 7 || (n = (size_t)atoi(argv[3])) > MAX_CONNS) {
         fprintf(stderr, "ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS "
-                        "[deflate]\n");
+                        "[deflate] [tls]\n");
         return EXIT_FAILURE;
     }
     in_flight = (size_t)atoi(argv[5]);
     seconds = atof(argv[6]);
-    deflates = argc > 7;
+    for (int i = 7; i < argc; i++) {
+        deflates |= strcmp(argv[i], "deflate") == 0;
+        secure |= strcmp(argv[i], "tls") == 0;
+    }
     make_frame((size_t)atol(argv[4]));
     for (size_t i = 0; i < n; i++) {
         struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
