@@ -291,6 +291,15 @@ struct client {
     SSL_SESSION **session; /* offered, and replaced by the newest; NULL: none */
 };
 
+/* Read the tickets of TLS 1.3; true if nothing else has come. */
+static inline bool takes_tickets(SSL *ssl)
+{
+    char block[16];
+
+    return SSL_read(ssl, block, sizeof(block)) <= 0 &&
+           SSL_get_error(ssl, -1) == SSL_ERROR_WANT_READ;
+}
+
 /* Go through a handshake; true if both sides are done. */
 static inline bool visit_open(struct visit *v, struct wsk__tls_set *set,
                               struct client who)
@@ -341,12 +350,7 @@ static inline bool visit_open(struct visit *v, struct wsk__tls_set *set,
     }
     if (got == WSK__TLS_DONE)
         v->peer = wsk__tls_peer_new(v->tls);
-    if (done) { /* the tickets of TLS 1.3 */
-        char block[16];
-
-        done = SSL_read(v->ssl, block, sizeof(block)) <= 0 &&
-               SSL_get_error(v->ssl, -1) == SSL_ERROR_WANT_READ;
-    }
+    done = done && takes_tickets(v->ssl);
     if (done && who.session != NULL && SSL_version(v->ssl) == TLS1_2_VERSION)
         keep_session(v->ssl, SSL_get1_session(v->ssl));
     wsk__tls_reason(v->tls, v->why);

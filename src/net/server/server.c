@@ -311,8 +311,8 @@ wsk_status wsk_server_listen(wsk_server *srv)
     srv->conns.https_port = find_https_port(srv);
     if (srv->certs.set != NULL) {
         srv->conns.tls = wsk__certs_current;
-        /* What OpenSSL keeps for a thread must not meet its own end, which is
-         * that of the process. */
+        /* OpenSSL must not free the memory of a thread while the process ends.
+         */
         srv->dispatch.leave = wsk__tls_leave_thread;
     }
     srv->conns.listening = true;
