@@ -12,6 +12,7 @@ import wsgiref.simple_server
 
 import matrix_app
 import pytest
+import secure
 from conftest import PATIENCE, Raw, Site
 from websockets.exceptions import ConnectionClosed
 
@@ -25,6 +26,8 @@ ROWS = [
     ("middleware", "wsocket"),
     ("framework", "wsocket"),
     ("app", "wsocket"),
+    ("server", "wsocket, TLS"),
+    ("app", "wsocket, TLS"),
     ("handler", "wsgiref"),
     ("framework", "wsgiref"),
     ("app", "wsgiref"),
@@ -45,6 +48,10 @@ def on_wsocket(part, options):
     server = wsocket.Server(app, port=0, access_logfile="none", **options)
     with server:
         yield server.port
+
+
+def on_wsocket_with_tls(part, options):
+    return on_wsocket(part, {**options, **secure.options()})
 
 
 @contextlib.contextmanager
@@ -119,6 +126,7 @@ def on_gunicorn(part, options):
 
 SERVERS = {
     "wsocket": on_wsocket,
+    "wsocket, TLS": on_wsocket_with_tls,
     "wsgiref": on_wsgiref,
     "werkzeug": on_werkzeug,
     "gunicorn gthread": on_gunicorn,
@@ -128,8 +136,8 @@ SERVERS = {
 class Started(Site):
     """A server of somebody's, and the ways to reach it."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, port, tls):
+        self.port, self.tls = port, tls
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +151,7 @@ def reach():
             if key not in started:
                 part, where = row
                 port = stack.enter_context(SERVERS[where](part, options))
-                started[key] = Started(port)
+                started[key] = Started(port, where.endswith("TLS"))
             return started[key]
 
         yield start
@@ -154,7 +162,7 @@ def reach():
 
 def attempt(site):
     """A raw client whose handshake is through."""
-    client = Raw(site.port)
+    client = Raw(site.port, site.tls)
     client.send(
         b"GET / HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n"
         b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -312,7 +320,8 @@ def test_part_and_feature(reach, row, feature):
 INTRODUCTION = """\
 # Features, by part and server
 
-Each cell is a test in `tests/python/test_matrix.py`; `wsocket` is the server in C.
+Each cell is a test in `tests/python/test_matrix.py`; `wsocket` is the server in C,
+*TLS* the same with `certfile`.
 
 - **Server**: a plain WSGI function. **Middleware**: `WSocketApp(function)`.
   **Framework**: a route. **App**: events. **Handler**: `FixedHandler`.
