@@ -582,6 +582,8 @@ def test():
     tally.stage("fuzzers over their corpora", fuzz_briefly)
     inside = environment(VENV, requirements=TO_TEST)
     tally.stage("Python tests", python_tests, inside, ["tests/python"])
+    tally.stage("the same over TLS", python_tests, inside, CORE,
+                env=dict(os.environ, WSK_TEST_TLS="1"))
     tally.stage("browser tests", python_tests, inside, ["tests/browser"])
     tally.stage("behind nginx and HAProxy", python_tests, inside,
                 ["tests/proxies"])

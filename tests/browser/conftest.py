@@ -53,7 +53,7 @@ def serve(tmp_path):
             cwd=folder, stdout=log, stderr=log)
         running.append((process, log))
         for _ in range(200):
-            said = re.search(r"http://[\w.]+:(\d+)",
+            said = re.search(r"https?://[\w.]+:(\d+)",
                              (tmp_path / "server.log").read_text())
             if said:
                 return int(said[1])

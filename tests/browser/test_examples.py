@@ -24,9 +24,9 @@ def enter(browser, url, name, tab=False):
     return page
 
 
-def talk(browser, port):
+def talk(browser, port, site="http://127.0.0.1:%d"):
     """Two pages of one room, a third of another."""
-    site = "http://127.0.0.1:%d" % port
+    site = site % port
     ann = enter(browser, site + "/", "Ann")
     assert ann.text("room") == "lobby"
     ann.wait_for("log", "Ann has come")
