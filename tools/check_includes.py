@@ -32,13 +32,14 @@ ARROWS = {
     "src/http": {"src/http", "src/base", PUBLIC},
     "src/ws": {"src/ws", "src/base", PUBLIC},
     "src/tls": {"src/tls", "src/base", PUBLIC},
+    "src/topic": {"src/topic", "src/base", PUBLIC},
     "src/net": {"src/net", "src/app", "src/http", "src/ws", "src/tls",
-                "src/base", PUBLIC},
+                "src/topic", "src/base", PUBLIC},
     "src/app": {"src/app", "src/net", "src/http", "src/base", PUBLIC},
     "ext": {"ext", PUBLIC},
     "examples/c": {PUBLIC},
     "tests/c": {"tests/c", "src/net", "src/app", "src/http", "src/ws",
-                "src/tls", "src/base", PUBLIC},
+                "src/tls", "src/topic", "src/base", PUBLIC},
     "fuzz": {"fuzz", "src/http", "src/ws", "src/tls", "src/base", PUBLIC},
     "bench": {"src/http", PUBLIC},
 }
@@ -49,6 +50,8 @@ SYSTEM = {  # rooms that may see only these headers of the system
     "src/base": PURE,
     "src/http": PURE,
     "src/ws": PURE | {"stdatomic.h", "zlib.h"},
+    "src/topic": PURE | {"stdatomic.h",
+                         "pthread.h"},  # mutexes; no thread is made
     "src/tls": PURE | {"stdatomic.h", "stdarg.h", "dlfcn.h",
                        "time.h",  # struct tm; no clock is asked
                        "openssl/bio.h", "openssl/core_names.h",
@@ -80,7 +83,7 @@ OWNED = {
     "pthread.h": {"src/net/os", "src/net/log", "src/net/loop",
                   "src/net/dispatch", "src/net/conn", "src/net/websocket",
                   "src/net/standalone", "src/net/bus", "src/net/workers",
-                  "src/net/server", "src/app"},
+                  "src/net/server", "src/app", "src/topic"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
