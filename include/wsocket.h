@@ -163,6 +163,10 @@ typedef struct wsk_str {
     TEXT(ws_compression_level, "fast", "how hard messages are compressed: fast, or the levels 1 to 9 of zlib, from least time to smallest messages") \
     BYTES(ws_compression_threshold, 128, "minimum size in bytes of a message that is compressed") \
     BYTES(ws_compression_memory, 67108864, "maximum memory in bytes that takeover keeps for all connections together; beyond it new ones get no-takeover") \
+    COUNT(topics_max, 128, "maximum number of topics that one WebSocket subscribes to") \
+    BYTES(topic_message_max, 1048576, "maximum size in bytes of a published message") \
+    BYTES(topic_backlog, 1048576, "bytes that a topic keeps for subscribers that read slowly, 64 more counted for each message; past it topic_policy applies to them") \
+    TEXT(topic_policy, "close", "what happens to a subscriber that lags so far behind a topic that its next message is gone: close (the WebSocket, with code 1013), drop (it goes on with the oldest that is kept), or latest (it only ever gets the newest)") \
     FLAG(ws_allow_drafts, false, "accept drafts of the WebSocket protocol, which call themselves version 7 and 8") \
     TEXT(ws_hide_upgrade, "auto", "which rules of Werkzeug applications take a WebSocket: auto (WebSocket rules, then plain ones), always (plain rules only, because the Upgrade field is hidden), or never (WebSocket rules only)")
 
@@ -176,6 +180,7 @@ typedef struct wsk_str {
     LIST(forwarded_fields, forwarded_fields, "x-forwarded-for,x-forwarded-proto", "header fields that trusted_proxies set or remove in every request: x-forwarded-for, -proto, -host, -port and -prefix, or forwarded alone; the others come from the client and are ignored; may be repeated") \
     LIST(allowed_hosts, allowed_hosts, NULL, "hosts that a request may name: names, .example.com for a domain and all below it, addresses, or *; ports are ignored; other hosts, or none, are answered 421; without this option every host is allowed; may be repeated") \
     LIST(static, static_folders, NULL, "folder whose files are served without the application, as /url=folder; may be repeated") \
+    LIST(topics, topics, NULL, "topics with a policy or backlog of their own, as a name or a beginning with *, and what differs: ticker:* policy=latest backlog=64k; the first that fits counts; may be repeated") \
     LIST(ws_origins, ws_origins, "same", "origins whose pages may open WebSockets: same (the same host and port, and https if the site is known to use it; any loopback page on a loopback host), *, or a list such as same,https://example.com; null only if listed; others are answered 403; may be repeated") \
     LIST(ws_subprotocols, ws_subprotocols, NULL, "WebSocket subprotocols to choose from, preferred first; may be repeated")
 
@@ -213,6 +218,15 @@ typedef struct wsk_limits {
     WSK_LIMIT_OPTIONS(WSK_FIELD_TEXT, WSK_FIELD_COUNT, WSK_FIELD_BYTES,
                       WSK_FIELD_TIME, WSK_FIELD_FLAG)
 } wsk_limits;
+
+/** Policies for a subscriber that lags so far behind a topic that its next
+ * message is gone. */
+typedef enum wsk_topic_policy {
+    WSK_TOPIC_USUAL, /* as the options topics and topic_policy say */
+    WSK_TOPIC_CLOSE, /* close it with 1013: it has no hole */
+    WSK_TOPIC_DROP,  /* go on with the oldest message that is kept */
+    WSK_TOPIC_LATEST /* send it the newest only, always */
+} wsk_topic_policy;
 
 /** Configuration of a server; see wsk_config_init(). */
 typedef struct wsk_server_config {
@@ -1510,6 +1524,135 @@ typedef struct wsk_ws_handlers {
  * life of the server. Returns WSK_OK; WSK_E_STATE (attached already). */
 WSK_API wsk_status wsk_conn_attach(wsk_conn *conn,
                                    const wsk_ws_handlers *handlers, void *user);
+
+/* -------------------------------------------------------------- topics --- */
+
+/**
+ * The topics of a process: what is published to one reaches the WebSockets that
+ * have subscribed to it. Several servers may share one. Any thread may call any
+ * function, without a loop and with or without the interpreter; none but
+ * wsk_topics_publish() and wsk_listener_next() waits.
+ *
+ * All subscribers of a topic see one order, which agrees with that of each
+ * publishing thread, over several topics, too. Each gets a publication once, if
+ * it stays connected and does not lag: topic_backlog bytes of each topic are
+ * kept for those that read slowly, and then the policy decides. What one thread
+ * does to one WebSocket (publish, send, subscribe, unsubscribe, close) is seen
+ * in that order. In a forked child nothing is reached.
+ */
+typedef struct wsk_topics wsk_topics;
+
+/** Make one; NULL when memory is out. A server that was given none makes its
+ * own. */
+WSK_API wsk_topics *wsk_topics_new(void);
+WSK_API wsk_topics *wsk_topics_ref(wsk_topics *topics); /* returns topics */
+WSK_API void wsk_topics_unref(wsk_topics *topics);      /* NULL is legal */
+
+/** Let a server use these topics; it takes a reference. Returns WSK_OK;
+ * WSK_E_STATE once it has started. */
+WSK_API wsk_status wsk_server_set_topics(wsk_server *srv, wsk_topics *topics);
+
+/** Return a server's topics, without a reference; NULL before
+ * wsk_server_listen(), if none were set. */
+WSK_API wsk_topics *wsk_server_topics(const wsk_server *srv);
+
+/**
+ * Let a WebSocket get what is published to a topic from now on. Twice is once,
+ * and changes the policy.
+ *
+ * topic, len  1 to 200 octets of UTF-8 without control characters; copied
+ *
+ * Returns WSK_OK; WSK_E_ARG (the name); WSK_E_CLOSED; WSK_E_AGAIN (it has as
+ * many as topics_max); WSK_E_NOMEM; WSK_E_STATE (a WebSocket that no server of
+ * ours serves). Without WSK_OK nothing has changed.
+ */
+WSK_API wsk_status wsk_conn_subscribe(wsk_conn *conn, const char *topic,
+                                      size_t len, wsk_topic_policy policy);
+
+/** End that. What was published before leaves first, as far as the peer takes
+ * it now; nothing of the topic follows. False: it had not subscribed. */
+WSK_API bool wsk_conn_unsubscribe(wsk_conn *conn, const char *topic,
+                                  size_t len);
+
+/** Copy the names of a WebSocket's topics, the newest first: *n texts, each
+ * with a NUL behind it, in a block for wsk_free(), or NULL if there are none.
+ * Returns WSK_OK or WSK_E_NOMEM. */
+WSK_API wsk_status wsk_conn_topics(wsk_conn *conn, char **names, size_t *n);
+
+/**
+ * Publish a message to one or several topics. A WebSocket in more than one of
+ * them gets one copy.
+ *
+ * opcode  WSK_TEXT or WSK_BINARY
+ * flags   WSK_SEND_VALID, WSK_SEND_PLAIN; or 0
+ * except  a WebSocket that gets no copy; or NULL
+ *
+ * The calling thread sends to at most 64 subscribers; those of a larger topic
+ * are another thread's. Waits while that thread is more than half of
+ * topic_backlog behind, and never for a subscriber. Call it with the
+ * interpreter left.
+ *
+ * Returns WSK_OK, even if there is no subscriber; WSK_E_ARG (a name, the
+ * opcode, text that is not UTF-8, more than topic_message_max bytes);
+ * WSK_E_NOMEM (it was sent to none); WSK_E_CLOSED (in a forked child).
+ */
+WSK_API wsk_status wsk_topics_publish(wsk_topics *topics, const wsk_str *names,
+                                      size_t n, wsk_opcode opcode,
+                                      const void *data, size_t len,
+                                      unsigned flags, const wsk_conn *except);
+
+/** Return how many subscribers a topic has. */
+WSK_API size_t wsk_topics_count(wsk_topics *topics, const char *topic,
+                                size_t len);
+
+/** Close all WebSockets that have subscribed to a topic, as wsk_conn_close()
+ * does. Returns WSK_OK; WSK_E_ARG (name, code or reason); WSK_E_CLOSED (in a
+ * forked child). */
+WSK_API wsk_status wsk_topics_disconnect(wsk_topics *topics, const char *topic,
+                                         size_t len, uint16_t code,
+                                         const char *reason, size_t reason_len);
+
+/** Numbers since the start. `owed` are copies for subscribers: each was
+ * `passed` (sent, or not because the subscriber is excluded or gets it by
+ * another topic), `dropped` by its policy, `unread` when the subscriber left,
+ * or still waits. */
+typedef struct wsk_topic_stats {
+    uint64_t topics; /* now */
+    uint64_t published, owed, passed, sent, dropped, unread;
+} wsk_topic_stats;
+
+WSK_API void wsk_topics_stats(wsk_topics *topics, wsk_topic_stats *out);
+
+/** A subscriber without a WebSocket: one thread at a time waits for what is
+ * published. */
+typedef struct wsk_listener wsk_listener;
+
+/** Make one that gets what is published to the topics from now on. Returns
+ * WSK_OK with *out; WSK_E_ARG (a name); WSK_E_NOMEM; WSK_E_CLOSED (in a forked
+ * child). */
+WSK_API wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names,
+                                     size_t n, wsk_listener **out);
+
+/**
+ * Wait for the next message; msg->block is the caller's, for
+ * wsk_message_free(). A handler that waits here gives its place among `threads`
+ * away, as in wsk_conn_receive(). Call it with the interpreter left.
+ *
+ * timeout_ms  0: do not wait; negative: for ever
+ *
+ * Returns WSK_OK; WSK_E_TIMEOUT; WSK_E_AGAIN (it has lagged, and messages are
+ * gone: once, then it goes on with the oldest that is kept); WSK_E_NOMEM;
+ * WSK_E_CLOSED (wsk_listener_close() was called).
+ */
+WSK_API wsk_status wsk_listener_next(wsk_listener *listener, int timeout_ms,
+                                     wsk_message *msg);
+
+/** Leave the topics, and let wsk_listener_next() return WSK_E_CLOSED. Any
+ * thread. */
+WSK_API void wsk_listener_close(wsk_listener *listener);
+
+/** Close and free it; NULL is legal. */
+WSK_API void wsk_listener_free(wsk_listener *listener);
 
 /* ------------------------------------------------ WebSockets elsewhere --- */
 

@@ -554,7 +554,7 @@ def other_tls():
 
 # The C tests in which threads of the server meet.
 THREADED = ("board", "certs", "dispatch", "drain", "long_message", "peers", "standalone",
-            "storm", "topic", "tls_server", "worker", "dispatch_over_tls",
+            "storm", "topic", "topics", "tls_server", "worker", "dispatch_over_tls",
             "long_message_over_tls", "peers_over_tls", "storm_over_tls")
 
 

@@ -176,3 +176,98 @@ bool wsk__static_parse(wsk_str item, wsk_str *url, wsk_str *folder)
     *folder = (wsk_str){equals + 1, item.len - (size_t)(equals + 1 - item.p)};
     return folder->len > 0;
 }
+
+bool wsk__topic_policy_parse(wsk_str text, wsk_topic_policy *policy)
+{
+    static const char *const WORDS[] = {"close", "drop", "latest"};
+
+    for (int i = 0; i < 3; i++) {
+        if (!wsk__str_is(text, WORDS[i]))
+            continue;
+        *policy = (wsk_topic_policy)(WSK_TOPIC_CLOSE + i);
+        return true;
+    }
+    return false;
+}
+
+/* Cut the first word off a text. */
+static wsk_str next_word(wsk_str *text)
+{
+    wsk_str word = {text->p, 0};
+
+    while (word.len < text->len && text->p[word.len] != ' ' &&
+           text->p[word.len] != '\t')
+        word.len++;
+    *text = wsk__str_trim((wsk_str){text->p + word.len, text->len - word.len});
+    return word;
+}
+
+/* Read "64k": digits and perhaps a unit; more than 0. */
+static bool read_size(wsk_str text, uint64_t *out)
+{
+    static const char UNITS[] = "kmg";
+    const char *unit;
+    unsigned n, shift = 0;
+
+    if (text.len > 1 &&
+        (unit = strchr(UNITS, text.p[text.len - 1] | 0x20)) != NULL) {
+        shift = 10 * (unsigned)(unit - UNITS + 1);
+        text.len--;
+    }
+    if (!read_digits(text, 10, UINT32_MAX, &n) || n == 0)
+        return false;
+    *out = (uint64_t)n << shift;
+    return true;
+}
+
+bool wsk__topic_rule_parse(wsk_str item, wsk_str *pattern,
+                           struct wsk__topic_rule *rule)
+{
+    static const char POLICY[] = "policy=", BACKLOG[] = "backlog=";
+    bool good = true;
+
+    *rule = (struct wsk__topic_rule){WSK_TOPIC_USUAL, 0};
+    *pattern = next_word(&item);
+    while (good && item.len > 0) {
+        wsk_str word = next_word(&item), value;
+        const char *equals = memchr(word.p, '=', word.len);
+        size_t name = equals != NULL ? (size_t)(equals - word.p) + 1 : 0;
+
+        value = (wsk_str){word.p + name, word.len - name};
+        word.len = name;
+        if (wsk__str_is(word, POLICY))
+            good = wsk__topic_policy_parse(value, &rule->policy);
+        else
+            good = wsk__str_is(word, BACKLOG) &&
+                   read_size(value, &rule->backlog);
+    }
+    return good && (rule->policy != WSK_TOPIC_USUAL || rule->backlog > 0);
+}
+
+static bool fits(wsk_str pattern, wsk_str topic)
+{
+    if (pattern.p[pattern.len - 1] == '*')
+        return topic.len >= pattern.len - 1 &&
+               memcmp(topic.p, pattern.p, pattern.len - 1) == 0;
+    return topic.len == pattern.len &&
+           memcmp(topic.p, pattern.p, topic.len) == 0;
+}
+
+void wsk__topic_rule_for(const char *list, wsk_str topic,
+                         struct wsk__topic_rule *rule)
+{
+    struct wsk__topic_rule said;
+    wsk_str item, pattern;
+    size_t pos = 0;
+
+    while (wsk__items_next(list, &pos, &item)) {
+        if (!wsk__topic_rule_parse(item, &pattern, &said) ||
+            !fits(pattern, topic))
+            continue;
+        if (said.policy != WSK_TOPIC_USUAL)
+            rule->policy = said.policy;
+        if (said.backlog > 0)
+            rule->backlog = said.backlog;
+        return;
+    }
+}

@@ -28,6 +28,24 @@ struct wsk__bind {
     unsigned number; /* port, mode (0: as umask() leaves it) or descriptor */
 };
 
+/* Read "close", "drop" or "latest". */
+bool wsk__topic_policy_parse(wsk_str text, wsk_topic_policy *policy);
+
+/* An exception for some topics. */
+struct wsk__topic_rule {
+    wsk_topic_policy policy; /* WSK_TOPIC_USUAL: not said */
+    uint64_t backlog;        /* bytes; 0: not said */
+};
+
+/* Read an item of the option topics: a name, or a beginning with * at its end,
+ * and words such as policy=drop and backlog=64k behind blanks. */
+bool wsk__topic_rule_parse(wsk_str item, wsk_str *pattern,
+                           struct wsk__topic_rule *rule);
+
+/* Change in *rule what the first item says that fits the topic. */
+void wsk__topic_rule_for(const char *list, wsk_str topic,
+                         struct wsk__topic_rule *rule);
+
 /* Longest name or address of TCP, or path of a Unix socket, in bytes. */
 enum { WSK__BIND_HOST_MAX = 255 };
 

@@ -225,6 +225,14 @@ static bool good_static(wsk_str item)
     return wsk__static_parse(item, &url, &folder);
 }
 
+static bool good_topic_rule(wsk_str item)
+{
+    struct wsk__topic_rule rule;
+    wsk_str pattern;
+
+    return wsk__topic_rule_parse(item, &pattern, &rule);
+}
+
 /* Check an origin that a browser can send (RFC 6454 6.2): it has no path, and
  * no pattern stands for several. */
 static bool is_origin(wsk_str item)
@@ -320,6 +328,13 @@ static const struct rule {
      is_protocol, true},
     {"ws_max_queue", 1, UINT32_MAX, NULL, NULL, false},
     {"ws_send_policy", 0, 0, "close drop", NULL, false},
+    {"topics_max", 1, UINT32_MAX, NULL, NULL, false},
+    {"topic_message_max", 1, 0, NULL, NULL, false},
+    {"topic_backlog", 1, 0, NULL, NULL, false},
+    {"topic_policy", 0, 0, "close drop latest", NULL, false},
+    {"topics", 0, 0,
+     "a name or beginning* and policy=close, drop or latest, or backlog=64k",
+     good_topic_rule, false},
     {"ws_hide_upgrade", 0, 0, "auto always never", NULL, false},
     {"ws_stop_code", 1000, 4999, CLOSE_CODES, good_close_code, false},
     {"ws_restart_code", 1000, 4999, CLOSE_CODES, good_close_code, false},

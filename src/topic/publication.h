@@ -14,8 +14,8 @@ enum { WSK__PACKED_WIDE, WSK__PACKED_NARROW, WSK__PACKED };
 struct wsk__publication {
     atomic_uint refs;
     uint32_t len;       /* of octets */
-    uint64_t seq;       /* its place among all of the process; set once, under
-                           the locks of its topics' shards */
+    uint64_t seq;       /* place among all of the process; set once, under the
+                           locks of its topics' shards */
     const void *except; /* the owner of the subscriber that gets no copy; only
                            compared */
     struct wsk__publication *packed[WSK__PACKED]; /* owned; or NULL. Fixed once

@@ -116,7 +116,7 @@ size_t wsk__pass_next(struct wsk__topics *t, struct wsk__pass *pass,
         pass->at = topic->n;
     for (; pass->at > 0 && n < max; n++) {
         some[n] = wsk__sub_of(&t->subs, subs[--pass->at])->subscriber;
-        some[n]->hold(some[n]);
+        some[n]->ops->hold(some[n]);
     }
     wsk__shard_unlock(shard);
     return n;

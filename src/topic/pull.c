@@ -17,7 +17,7 @@ static bool insert(struct wsk__pull *pull, size_t max,
     while (at > 0 && pull->some[at - 1]->seq > p->seq)
         at--;
     if (at > 0 && pull->some[at - 1] == p)
-        return true; /* it comes by another topic, too */
+        return true; /* collected from another topic already */
     if (at == max) {
         pull->more = true;
         return false;
@@ -109,8 +109,9 @@ bool wsk__pull(struct wsk__topics *t, struct wsk__subscriber *s,
 {
     bool kept = true;
 
-    /* What has a seq up to this one is in all its logs once their shards can be
-     * locked; what comes later waits, though some of its topics may have it. */
+    /* A publication with a seq up to this one is in all its logs once their
+     * shards can be locked; later ones wait, though some topics may have them.
+     */
     pull->until = atomic_load_explicit(&t->seq, memory_order_acquire);
     pull->n = 0;
     pull->more = false;

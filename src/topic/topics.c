@@ -189,6 +189,28 @@ struct wsk__topic *wsk__topic_pin(struct wsk__topics *t, wsk_str name)
     return topic;
 }
 
+bool wsk__topics_have_some(struct wsk__topics *t, const wsk_str *names,
+                           size_t n, uint8_t *forms)
+{
+    bool some = false;
+
+    *forms = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t hash = wsk__topic_hash(t, names[i]);
+        struct wsk__shard *shard = wsk__shard_of(t, hash);
+        const struct wsk__topic *topic;
+
+        wsk__shard_lock(shard);
+        topic = wsk__topic_find_locked(shard, hash, names[i]);
+        if (topic != NULL && topic->n > 0) {
+            some = true;
+            *forms |= topic->forms;
+        }
+        wsk__shard_unlock(shard);
+    }
+    return some;
+}
+
 size_t wsk__topic_count(struct wsk__topics *t, wsk_str name)
 {
     uint32_t hash = wsk__topic_hash(t, name);
@@ -342,6 +364,8 @@ wsk_status wsk__topic_subscribe(struct wsk__topics *t,
     sub->topic = topic;
     if (topic != NULL) {
         added = add_locked(t, topic, id);
+        if (added)
+            topic->forms |= how->forms;
         free_unused_locked(t, shard, topic);
     }
     wsk__shard_unlock(shard);
@@ -366,6 +390,17 @@ bool wsk__topic_unsubscribe(struct wsk__topics *t, struct wsk__subscriber *s,
     s->n--;
     end_sub(t, id);
     return true;
+}
+
+void wsk__topic_set_policy(struct wsk__topics *t, struct wsk__subscriber *s,
+                           enum wsk__topic_policy policy)
+{
+    for (uint32_t id = s->first; id != 0;) {
+        struct wsk__sub *sub = wsk__sub_of(&t->subs, id);
+
+        sub->policy = (uint8_t)policy;
+        id = sub->next;
+    }
 }
 
 void wsk__topic_leave(struct wsk__topics *t, struct wsk__subscriber *s)

@@ -20,11 +20,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* What is done with a subscriber whose next publication was dropped. */
+/* Policies for a subscriber whose next publication was dropped. */
 enum wsk__topic_policy {
-    WSK__TOPIC_CLOSE,  /* it gets no more: it has a prefix of the stream */
-    WSK__TOPIC_DROP,   /* it goes on with the oldest that is kept */
-    WSK__TOPIC_LATEST, /* it only ever gets the newest */
+    WSK__TOPIC_CLOSE,  /* send no more: it has a prefix of the stream */
+    WSK__TOPIC_DROP,   /* go on with the oldest that is kept */
+    WSK__TOPIC_LATEST, /* send the newest only, always */
 };
 
 enum {
@@ -33,14 +33,25 @@ enum {
     WSK__PASS_MAX = 64, /* subscribers that one look at a topic collects */
 };
 
-/* One who gets publications. */
-struct wsk__subscriber {
+/* The functions of one kind of subscriber. */
+struct wsk__subscriber_ops {
     /* Take a reference of the owner, for wsk__pass_next(). Called under a
      * shard's lock. */
     void (*hold)(struct wsk__subscriber *s);
-    void *owner;    /* fixed; for `except` */
+    /* Pull. No lock is held. */
+    void (*offer)(struct wsk__subscriber *s);
+    /* Close for good. No lock is held. */
+    void (*close)(struct wsk__subscriber *s, uint16_t code, wsk_str reason);
+    /* Give a reference back. No lock is held. */
+    void (*release)(struct wsk__subscriber *s);
+};
+
+/* One who gets publications. */
+struct wsk__subscriber {
+    const struct wsk__subscriber_ops *ops; /* fixed */
+    void *owner;                           /* fixed; for `except` */
     uint64_t seen;  /* has got everything up to this seq */
-    uint32_t first; /* its newest subscription; 0: none */
+    uint32_t first; /* the newest subscription; 0: none */
     uint32_t n;     /* subscriptions */
 };
 
@@ -65,6 +76,8 @@ struct wsk__topic {
     uint32_t backlog; /* bytes that its log keeps; fixed */
     uint16_t pins;    /* threads that use it without the lock */
     bool queued;      /* in the pump's queue */
+    uint8_t forms;    /* of publications that some subscriber can take: bits by
+                         place in packed[]; none is ever cleared */
     uint8_t len;      /* of name; fixed */
     char name[];
 };
@@ -84,7 +97,7 @@ struct wsk__topic_counts {
 struct wsk__topics {
     uint64_t key[2];      /* fixed: of the hash of names */
     atomic_ullong seq;    /* of the last publication */
-    atomic_uint n_topics; /* that exist */
+    atomic_uint n_topics; /* existing now */
     struct wsk__subs subs;
     struct wsk__topic_counts counts;
     struct wsk__shard shards[WSK__SHARDS];
@@ -104,6 +117,7 @@ bool wsk__topic_name_is_valid(const char *name, size_t len);
 /* How to subscribe. */
 struct wsk__subscribing {
     enum wsk__topic_policy policy;
+    uint8_t forms;    /* of publications that the subscriber can take */
     uint32_t backlog; /* of the topic, if it is new */
     uint32_t max;     /* subscriptions of one subscriber */
 };
@@ -124,6 +138,10 @@ wsk_status wsk__topic_subscribe(struct wsk__topics *t,
 bool wsk__topic_unsubscribe(struct wsk__topics *t, struct wsk__subscriber *s,
                             wsk_str name);
 
+/* Change the policy of all of a subscriber's. */
+void wsk__topic_set_policy(struct wsk__topics *t, struct wsk__subscriber *s,
+                           enum wsk__topic_policy policy);
+
 /* End all of a subscriber's. */
 void wsk__topic_leave(struct wsk__topics *t, struct wsk__subscriber *s);
 
@@ -132,6 +150,11 @@ void wsk__topic_leave(struct wsk__topics *t, struct wsk__subscriber *s);
 wsk_str wsk__topic_next_name(struct wsk__topics *t, uint32_t *id);
 
 /* ---- any thread ---- */
+
+/* Return true if some topic has a subscriber; *forms are those that one of them
+ * can take. */
+bool wsk__topics_have_some(struct wsk__topics *t, const wsk_str *names,
+                           size_t n, uint8_t *forms);
 
 /* Return how many have subscribed to a topic. */
 size_t wsk__topic_count(struct wsk__topics *t, wsk_str name);

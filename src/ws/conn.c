@@ -836,6 +836,7 @@ void wsk__ws_tell_sent(const wsk_ws *ws, wsk_close_info *info)
         [WSK__WS_PING_TIMEOUT] = "ws_ping_timeout",
         [WSK__WS_BODY_RATE] = "body_rate",
         [WSK__WS_MEMORY_LIMIT] = "memory_limit",
+        [WSK__WS_TOPIC_BACKLOG] = "topic_backlog",
     };
     const char *reason = NULL;
     size_t len = ws->parting_len;

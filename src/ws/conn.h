@@ -23,6 +23,7 @@ enum wsk__ws_limit {
     WSK__WS_PING_TIMEOUT,
     WSK__WS_BODY_RATE,
     WSK__WS_MEMORY_LIMIT,
+    WSK__WS_TOPIC_BACKLOG,
 };
 
 /* Every field counts in the size of an idle connection, which owns nothing

@@ -50,6 +50,14 @@ const char *wsk__frame_read(const uint8_t *head, struct wsk__frame *frame);
 size_t wsk__frame_write(uint8_t head[WSK__FRAME_OWN_MAX], wsk_opcode opcode,
                         bool fin, uint64_t len);
 
+/* Return the octets of payload in a whole frame of ours, of `len` octets. */
+static inline size_t wsk__frame_payload(const uint8_t *frame, size_t len)
+{
+    unsigned said = frame[1] & 0x7f;
+
+    return len - (said == 127 ? 10 : said == 126 ? 4 : 2);
+}
+
 /* Make the header of `n` octets a client's, with a masking key behind it.
  * Returns its length. */
 size_t wsk__frame_write_key(uint8_t head[WSK__FRAME_HEAD_MAX], size_t n,

@@ -169,6 +169,12 @@ wsk_status wsk_ws_send_frame(wsk_ws *ws, wsk_opcode opcode, bool fin,
     return WSK_OK;
 }
 
+void wsk__ws_forget_past(wsk_ws *ws)
+{
+    if (ws->deflate.server_takeover)
+        wsk__deflater_clear(&ws->deflater, &ws->deflate);
+}
+
 wsk_status wsk__ws_send_packed(wsk_ws *ws, wsk_opcode opcode, bool fin,
                                uint8_t *block, size_t len)
 {

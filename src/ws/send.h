@@ -22,6 +22,15 @@ static inline bool wsk__ws_packs(const struct wsk_ws *ws)
     return ws->packing;
 }
 
+/* Return true inside a message that the application sends in pieces. */
+static inline bool wsk__ws_is_sending(const struct wsk_ws *ws)
+{
+    return ws->sending;
+}
+
+/* Compress the next message without referring to those before it. */
+void wsk__ws_forget_past(struct wsk_ws *ws);
+
 /* Send a block of wsk__ws_pack(). Returns as wsk_ws_send_frame() does. */
 wsk_status wsk__ws_send_packed(struct wsk_ws *ws, wsk_opcode opcode, bool fin,
                                uint8_t *block, size_t len);

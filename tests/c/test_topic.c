@@ -54,10 +54,12 @@ static void hold(struct wsk__subscriber *s)
     (void)s;
 }
 
+static const struct wsk__subscriber_ops HOLDS = {.hold = hold};
+
 static void sink_init(struct sink *k)
 {
     memset(k, 0, sizeof(*k));
-    k->s.hold = hold;
+    k->s.ops = &HOLDS;
     k->s.owner = k;
     pthread_mutex_init(&k->lock, NULL);
 }

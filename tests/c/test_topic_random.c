@@ -63,6 +63,8 @@ static void hold(struct wsk__subscriber *s)
     ((struct socket *)(void *)s)->holds++;
 }
 
+static const struct wsk__subscriber_ops HOLDS = {.hold = hold};
+
 static size_t take(size_t *room, uint8_t *out, size_t *n_out, const uint8_t *p,
                    size_t n)
 {
@@ -521,7 +523,7 @@ static void begin(uint64_t seed)
 
     dice = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     for (int i = 0; i < SOCKETS; i++) {
-        sockets[i].s = (struct wsk__subscriber){.hold = hold};
+        sockets[i].s = (struct wsk__subscriber){.ops = &HOLDS};
         sockets[i].s.owner = &sockets[i];
         sockets[i].n_out = sockets[i].n_owed = 0;
         sockets[i].room = OUT;

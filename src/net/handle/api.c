@@ -201,3 +201,25 @@ wsk_status wsk_conn_finish(wsk_conn *conn, bool at_once)
     return conn->ops->finish != NULL ? conn->ops->finish(conn, at_once)
                                      : WSK_E_STATE;
 }
+
+wsk_status wsk_conn_subscribe(wsk_conn *conn, const char *topic, size_t len,
+                              wsk_topic_policy policy)
+{
+    return conn->ops->subscribe != NULL
+               ? conn->ops->subscribe(conn, (wsk_str){topic, len}, policy)
+               : WSK_E_STATE;
+}
+
+bool wsk_conn_unsubscribe(wsk_conn *conn, const char *topic, size_t len)
+{
+    return conn->ops->unsubscribe != NULL &&
+           conn->ops->unsubscribe(conn, (wsk_str){topic, len});
+}
+
+wsk_status wsk_conn_topics(wsk_conn *conn, char **names, size_t *n)
+{
+    *names = NULL;
+    *n = 0;
+    return conn->ops->topics != NULL ? conn->ops->topics(conn, names, n)
+                                     : WSK_OK;
+}

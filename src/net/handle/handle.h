@@ -43,6 +43,10 @@ struct wsk__websocket_ops {
     void (*bad_text)(wsk_conn *handle);
     wsk_status (*attach)(wsk_conn *handle, const wsk_ws_handlers *handlers,
                          void *user);
+    wsk_status (*subscribe)(wsk_conn *handle, wsk_str topic,
+                            wsk_topic_policy policy);
+    bool (*unsubscribe)(wsk_conn *handle, wsk_str topic);
+    wsk_status (*topics)(wsk_conn *handle, char **names, size_t *n);
     wsk_status (*finish)(wsk_conn *handle, bool at_once);
     const struct wsk__handshake *(*handshake)(const wsk_conn *handle);
     wsk_head *(*head)(const wsk_conn *handle);

@@ -14,6 +14,20 @@ static const char INBOX[] = "times that reading from a WebSocket paused, for "
 static const char TLS[] = "connections that speak TLS to a port that does not";
 static const char PROXY[] = "connections closed, for they do not begin with "
                             "the header of the PROXY protocol";
+/* The text of a limit at which a peer that reads too slowly is closed, as
+ * limit_text() returns it. */
+static const char *slow_text(const wsk_server_config *cfg,
+                             enum wsk__limit limit, const char **option,
+                             uint64_t *value)
+{
+    if (limit == WSK__LIMIT_TOPIC) {
+        *option = "topic_backlog", *value = cfg->topic_backlog;
+        return "WebSockets closed with 1013, for they lagged behind a topic";
+    }
+    *option = limit == WSK__LIMIT_WS_SEND ? "ws_send_max" : "memory_limit";
+    *value = limit == WSK__LIMIT_WS_SEND ? cfg->ws_send_max : cfg->memory_limit;
+    return "WebSockets closed with 1013";
+}
 
 /* Return what happened, the option that would allow more, if any, and its
  * value. */
@@ -43,14 +57,12 @@ static const char *limit_text(const wsk_server_config *cfg,
         *option = "ws_max_queue", *value = cfg->ws_max_queue;
         return INBOX;
     case WSK__LIMIT_WS_MEMORY:
-        *option = "memory_limit", *value = cfg->memory_limit;
-        return "WebSockets closed with 1013";
+    case WSK__LIMIT_WS_SEND:
+    case WSK__LIMIT_TOPIC:
+        return slow_text(cfg, limit, option, value);
     case WSK__LIMIT_WS_SIZE:
         *option = "ws_max_size", *value = cfg->limits.ws_max_size;
         return "WebSockets closed with 1009";
-    case WSK__LIMIT_WS_SEND:
-        *option = "ws_send_max", *value = cfg->ws_send_max;
-        return "WebSockets closed with 1013";
     case WSK__LIMIT_CONNS:
         *option = "max_connections", *value = cfg->max_connections;
         return "idle connections closed for new ones";

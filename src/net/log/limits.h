@@ -31,6 +31,7 @@ enum wsk__limit {
     WSK__LIMIT_PROXY,      /* proxy_protocol: a connection is closed */
     WSK__LIMIT_HANDSHAKES, /* of TLS: one has failed */
     WSK__LIMIT_TLS,        /* of plain places: a client speaks TLS */
+    WSK__LIMIT_TOPIC,      /* topic_backlog: a WebSocket is closed */
     WSK__LIMITS,           /* their number */
     WSK__NO_LIMIT = WSK__LIMITS /* as a result */
 };

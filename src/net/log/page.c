@@ -55,6 +55,7 @@ static const char *const REFUSED[WSK__LIMITS] = {
     [WSK__LIMIT_WS_SIZE] = "ws_max_size",
     [WSK__LIMIT_WS_RATE] = "body_rate",
     [WSK__LIMIT_WS_SEND] = "ws_send_max",
+    [WSK__LIMIT_TOPIC] = "topic_backlog",
     [WSK__LIMIT_CONNS] = "max_connections",
     [WSK__LIMIT_FILES] = "system_descriptors",
     [WSK__LIMIT_ORIGINS] = "ws_origins",

@@ -15,6 +15,7 @@
 #include "net/mailbox/outbox.h"
 #include "net/mailbox/served.h"
 #include "net/mailbox/thread.h"
+#include "net/mailbox/topics.h"
 #include "net/os/clock.h"
 #include "net/os/stream.h"
 #include "ws/conn.h"
@@ -133,6 +134,7 @@ static void end_locked(struct wsk__conn *conn,
     if (sent.failed && sent.sent_code == 1009)
         wsk__limit_hit_locked(conn, WSK__LIMIT_WS_SIZE);
     ws->ended = true;
+    wsk__ws_leave_topics_locked(conn);
     ws->arriving = false; /* `reason` takes the place of `arrival` */
     ws->paused_ms = 0;
     ws->reason = ev->len > 0 ? wsk__memdup(ev->data, ev->len) : NULL;

@@ -8,6 +8,7 @@
 #include "net/mailbox/served.h"
 #include "net/mailbox/stall.h"
 #include "net/mailbox/thread.h"
+#include "net/mailbox/topics.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/stream.h"
@@ -17,13 +18,6 @@
 #include "wsocket.h"
 
 #include <sys/types.h>
-
-void wsk__ws_sent_locked(struct wsk__served *ws)
-{
-    wsk__assert_conn_locked(ws->conn);
-    ws->sent_ms = (uint32_t)wsk__now_ms();
-    ws->stalled = false;
-}
 
 static enum wsk__io flush_buf_locked(struct wsk__conn *conn,
                                      const uint8_t *data, size_t len,
@@ -64,16 +58,13 @@ static size_t begun_after(const uint8_t *data, size_t begun, size_t sent)
     return begun - sent;
 }
 
-enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
+/* Send what the engine owes. */
+static enum wsk__io flush_queue_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     size_t len, sent;
     const uint8_t *data;
-    struct wsk__out *none = NULL;
     enum wsk__io io = WSK__IO_DONE;
 
-    wsk__assert_conn_locked(conn);
-    if (wsk__forked(conn->conns->life))
-        return WSK__IO_GONE;
     /* An acknowledged byte may make room for a pong that had to wait. */
     while (io == WSK__IO_DONE &&
            (data = wsk_ws_out_buf(&conn->ws->engine, &len)) != NULL) {
@@ -82,6 +73,20 @@ enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
             sent == len ? 0 : begun_after(data, conn->ws->begun, sent);
         wsk_ws_out_ack(&conn->ws->engine, sent);
     }
+    return io;
+}
+
+enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn)
+{
+    struct wsk__out *none = NULL;
+    enum wsk__io io;
+
+    wsk__assert_conn_locked(conn);
+    if (wsk__forked(conn->conns->life))
+        return WSK__IO_GONE;
+    do
+        io = flush_queue_locked(conn);
+    while (conn->ws->topics != NULL && wsk__ws_send_topics_locked(conn, &io));
     /* An idle connection owns no queue. */
     if (wsk__ws_has_queue(&conn->ws->engine)) {
         wsk__ws_return(&conn->ws->engine,

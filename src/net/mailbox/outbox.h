@@ -8,16 +8,20 @@
 #include "net/os/stream.h"
 #include "wsocket.h"
 
-struct wsk__served;
-struct wsk__conn;
-
 /* ---- lock held ---- */
 
-/* Send what the engine owes, as far as the kernel takes it. */
+/* Send what the engine owes, and then what its topics have, as far as the
+ * kernel takes it. */
 enum wsk__io wsk__ws_flush_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;
 
-/* Note that the kernel took some of it. */
-void wsk__ws_sent_locked(struct wsk__served *ws) WSK__CONN_LOCKED;
+/* Let what was published before a Close leave before it, as far as the kernel
+ * takes it. */
+static inline void
+wsk__ws_topics_before_close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
+{
+    if (conn->ws->topics != NULL)
+        wsk__ws_flush_locked(conn);
+}
 
 /* Return how many bytes wait to be sent. */
 static inline size_t
@@ -27,6 +31,13 @@ wsk__ws_owed_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 
     wsk_ws_out_buf(&conn->ws->engine, &len);
     return len;
+}
+
+/* Return true if the peer must take something before more can leave. */
+static inline bool
+wsk__ws_waits_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
+{
+    return conn->ws->lags || wsk__ws_owed_locked(conn) > 0;
 }
 
 /* Return true if more than `limit` bytes wait, or some do and memory is short.

@@ -16,6 +16,7 @@ struct wsk__inbox_item;
 struct wsk__thread;
 struct wsk__conn;
 struct wsk__handshake;
+struct wsk__ws_topics;
 
 /* Which thread may read a WebSocket's descriptor and its unparsed input. */
 enum wsk__rx {
@@ -46,8 +47,9 @@ struct wsk__served {
         struct wsk__inbox_item *inbox; /* the newest, of a ring; or NULL */
         struct wsk__buf *in;    /* received, and not parsed yet; or NULL */
         struct wsk__buf *aside; /* the message, while a thread reads into it */
-        size_t inbox_bytes;     /* of the payloads in the inbox */
-        size_t counted;         /* bytes that conns->counted has of it */
+        struct wsk__ws_topics *topics; /* NULL: it has never subscribed */
+        size_t inbox_bytes;            /* of the payloads in the inbox */
+        size_t counted;                /* bytes that conns->counted has of it */
         size_t begun; /* bytes at the head of the outbox that complete a frame
                          which has begun to leave */
 
@@ -88,7 +90,9 @@ struct wsk__served {
         bool drain_due : 1; /* the event drain, once less waits */
         bool dropped : 1;   /* a message was dropped: `drain` waits for all to
                                leave */
-        bool arriving : 1;  /* a look has found a message that is not whole */
+        bool lapped : 1;    /* lagged too far behind a topic: to be closed */
+        bool lags : 1; /* the kernel takes no more of what its topics have */
+        bool arriving : 1; /* a look has found a message that is not whole */
 
         struct wsk_ws engine;
 

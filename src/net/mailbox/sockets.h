@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct wsk__topics;
+
 struct wsk__sockets {
+    struct wsk__topics *topics;          /* a reference; fixed once listening */
     struct wsk__compression compression; /* fixed */
     bool drops;                          /* fixed: ws_send_policy is "drop" */
     struct wsk__pool pool;               /* for compression */

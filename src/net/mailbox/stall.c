@@ -21,6 +21,13 @@ static uint64_t ws_patience_ms(const wsk_server_config *cfg)
            (cfg->ws_ping_interval_ms > 0 ? WSK__STALL_MS : 0);
 }
 
+void wsk__ws_sent_locked(struct wsk__served *ws)
+{
+    wsk__assert_conn_locked(ws->conn);
+    ws->sent_ms = (uint32_t)wsk__now_ms();
+    ws->stalled = false;
+}
+
 void wsk__ws_stall_begin_locked(struct wsk__conn *conn)
 {
     const wsk_server_config *cfg = conn->conns->cfg;
@@ -42,7 +49,7 @@ uint64_t wsk__ws_stall_deadline_locked(const struct wsk__conn *conn,
                                        uint64_t now_ms)
 {
     wsk__assert_conn_locked(conn);
-    if (!conn->ws->stalled || wsk__ws_owed_locked(conn) == 0)
+    if (!conn->ws->stalled || !wsk__ws_waits_locked(conn))
         return UINT64_MAX;
     return wsk__near_ms(now_ms, conn->ws->sent_ms) +
            ws_patience_ms(conn->conns->cfg);

@@ -7,8 +7,12 @@
 #include "wsocket.h"
 
 struct wsk__conn;
+struct wsk__served;
 
 /* ---- lock held: the peer takes ---- */
+
+/* Note that the kernel took some of what waits. */
+void wsk__ws_sent_locked(struct wsk__served *ws) WSK__CONN_LOCKED;
 
 /* Note that the kernel has no room. */
 void wsk__ws_stall_begin_locked(struct wsk__conn *conn) WSK__CONN_LOCKED;

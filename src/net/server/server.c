@@ -33,6 +33,7 @@
 #include "net/server/logs.h"
 #include "net/server/stop.h"
 #include "net/websocket/open.h"
+#include "net/websocket/topics.h"
 #include "tls/engine.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
@@ -109,6 +110,7 @@ static void end(struct wsk__life *life)
     for (int i = 0; i < WSK__CONN_LOCKS; i++)
         pthread_mutex_destroy(&srv->conns.locks[i].mutex);
     wsk__pool_clear(&srv->sockets.pool);
+    wsk_topics_unref(wsk_server_topics(srv));
     wsk__server_close_metrics(srv);
     wsk__free(atomic_load(&srv->dispatch.spare));
     wsk__free(srv->site.temp_dir);
@@ -195,6 +197,36 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
     wsk__life_drop(&srv->life);
     errno = saved;
     return NULL;
+}
+
+wsk_topics *wsk_server_topics(const wsk_server *srv)
+{
+    return srv->sockets.topics == NULL
+               ? NULL
+               : WSK__OWNER(srv->sockets.topics, struct wsk_topics, core);
+}
+
+wsk_status wsk_server_set_topics(wsk_server *srv, wsk_topics *topics)
+{
+    if (srv->dispatch.started)
+        return WSK_E_STATE;
+    wsk_topics_ref(topics);
+    wsk_topics_unref(wsk_server_topics(srv));
+    srv->sockets.topics = &topics->core;
+    return WSK_OK;
+}
+
+/* Make topics of its own, unless the program has set some. */
+static bool open_topics(wsk_server *srv)
+{
+    wsk_topics *own;
+
+    if (srv->sockets.topics != NULL)
+        return true;
+    own = wsk_topics_new();
+    if (own != NULL)
+        srv->sockets.topics = &own->core;
+    return own != NULL;
 }
 
 void wsk_server_free(wsk_server *srv)
@@ -293,6 +325,8 @@ wsk_status wsk_server_listen(wsk_server *srv)
         return WSK_OK;
     if (srv->dispatch.started)
         return WSK_E_STATE;
+    if (!open_topics(srv))
+        return WSK_E_NOMEM;
     st = open_all(srv);
     if (st != WSK_OK)
         return st;
@@ -384,6 +418,7 @@ wsk_status wsk_server_start(wsk_server *srv)
         wsk__admin_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
     wsk__server_publish(srv);
+    wsk__topics_serve(wsk_server_topics(srv), &srv->cfg, &srv->sockets);
     wsk__certs_watch(srv);
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))

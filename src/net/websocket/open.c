@@ -130,6 +130,7 @@ WSK__NO_ANALYSIS void wsk__ws_discard(struct wsk__served *ws)
     atomic_fetch_sub(&conns->heads, block_of(ws));
     wsk__ws_clear(&ws->engine);
     wsk__ws_drop_kept_locked(ws);
+    wsk__free(ws->topics);
     if (ws->ended)
         wsk__free(ws->reason);
     wsk__free(ws);

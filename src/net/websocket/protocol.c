@@ -8,6 +8,7 @@
 #include "net/mailbox/end.h"
 #include "net/mailbox/load.h"
 #include "net/mailbox/served.h"
+#include "net/mailbox/topics.h"
 #include "net/websocket/serve.h"
 
 #include <stdatomic.h>
@@ -50,6 +51,7 @@ static void end(struct wsk__conn *conn)
 
 static bool close_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
+    wsk__ws_leave_topics_locked(conn);
     wsk__ws_forget_locked(conn);
     conn->ws->close_due = conn->ws->pins > 0;
     return conn->ws->pins > 0;

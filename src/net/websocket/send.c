@@ -11,13 +11,16 @@
 #include "net/log/limits.h"
 #include "net/log/metrics.h"
 #include "net/loop/loop.h"
+#include "net/mailbox/count.h"
 #include "net/mailbox/end.h"
 #include "net/mailbox/inbox.h"
 #include "net/mailbox/load.h"
 #include "net/mailbox/outbox.h"
 #include "net/mailbox/served.h"
 #include "net/mailbox/sockets.h"
+#include "net/mailbox/stall.h"
 #include "net/mailbox/thread.h"
+#include "net/mailbox/topics.h"
 #include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/poller.h"
@@ -53,7 +56,7 @@ void wsk__ws_queued_locked(struct wsk__conn *conn)
         wsk__conn_post(conn, WSK__POST_AWAY); /* for the end and its event */
     if (wsk__ws_is_full_locked(conn, conn->conns->cfg->ws_send_limit))
         wsk__ws_await_drain_locked(conn);
-    if ((!conn->conns->loop->edge && wsk__ws_owed_locked(conn) > 0) ||
+    if ((!conn->conns->loop->edge && wsk__ws_waits_locked(conn)) ||
         wsk__ws_is_past_memory_locked(conn) || wsk__ws_has_drained_locked(conn))
         wsk__conn_post(conn, WSK__POST_LOOK);
 }
@@ -101,20 +104,6 @@ static wsk_status bound_queue_locked(struct wsk__conn *conn, size_t len,
     return WSK_E_CLOSED;
 }
 
-/* Count for the access log, and for the metrics. */
-static void count_out_locked(struct wsk__served *ws, size_t len,
-                             bool whole) WSK__CONN_LOCKED
-{
-    wsk__number *numbers = wsk__conn_numbers_locked(ws->conn);
-
-    ws->messages_out += whole;
-    ws->octets_out += len;
-    if (numbers == NULL)
-        return;
-    wsk__add(&numbers[WSK__N_WS_MESSAGES - WSK__N_WS + 1], whole);
-    wsk__add(&numbers[WSK__N_WS_BYTES - WSK__N_WS + 1], len);
-}
-
 /* Send a long message from where it stands, when nothing waits before it: it
  * would gain nothing from leaving together with others. Queue what the kernel
  * does not take. */
@@ -149,6 +138,22 @@ static wsk_status send_long_locked(struct wsk__conn *conn, wsk_opcode opcode,
     return WSK_E_NOMEM;
 }
 
+/* Let what was published before leave before a message of the application; what
+ * the kernel does not take is queued. False: memory is out. */
+static bool topics_first_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
+{
+    const struct wsk__ws_topics *topics = conn->ws->topics;
+
+    if (topics == NULL ||
+        !wsk__pull_is_due(conn->conns->sockets->topics, &topics->s))
+        return true;
+    wsk__ws_flush_locked(conn);
+    if (wsk__ws_is_sending(&conn->ws->engine) ||
+        !wsk_ws_can_send(&conn->ws->engine))
+        return true;
+    return wsk__ws_queue_topics_locked(conn, conn->conns->cfg->ws_send_max);
+}
+
 /* Send a message, or with `fin` false the first piece of one. */
 static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
                             const void *data, size_t len, unsigned flags)
@@ -163,7 +168,10 @@ static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
         return WSK_E_CLOSED;
     packed = wsk__ws_pack(engine, data, &len, flags);
     wsk__conn_lock(conn);
-    st = bound_queue_locked(conn, len, (flags & WSK_SEND_KEEP) != 0 || !fin);
+    st = topics_first_locked(conn)
+             ? bound_queue_locked(conn, len,
+                                  (flags & WSK_SEND_KEEP) != 0 || !fin)
+             : WSK_E_NOMEM;
     if (st == WSK_OK && packed == NULL && !queues) {
         wsk__ws_flush_locked(conn);
         st = send_long_locked(conn, opcode, data, len, flags);
@@ -177,7 +185,7 @@ static wsk_status send_some(struct wsk__conn *conn, wsk_opcode opcode, bool fin,
         st = fin ? wsk_ws_send_with(engine, opcode, data, len, flags)
                  : wsk_ws_send_first(engine, opcode, data, len, flags);
     if (st == WSK_OK)
-        count_out_locked(conn->ws, payload, fin);
+        wsk__ws_count_out_locked(conn->ws, payload, fin);
     wsk__ws_queued_locked(conn);
     wsk__conn_unlock(conn);
     wsk__free(packed);
@@ -235,7 +243,7 @@ wsk_status wsk__served_send_frame(wsk_conn *handle, wsk_opcode opcode, bool fin,
     if (st == WSK_OK && opcode == WSK_PING)
         wsk__ping_sent(&conn->ws->ping, data, len);
     else if (st == WSK_OK && opcode != WSK_PONG)
-        count_out_locked(conn->ws, payload, fin);
+        wsk__ws_count_out_locked(conn->ws, payload, fin);
     wsk__ws_queued_locked(conn);
     wsk__conn_unlock(conn);
     wsk__free(packed);

@@ -207,7 +207,7 @@ static bool look_locked(struct wsk__thread *th,
 static unsigned wanted_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     const struct wsk__served *ws = conn->ws;
-    unsigned want = wsk__ws_owed_locked(conn) > 0 ? WSK__WRITE : 0;
+    unsigned want = wsk__ws_waits_locked(conn) ? WSK__WRITE : 0;
 
     if (ws->rx == WSK__RX_HANDLER && ws->handlers == NULL)
         want |= WSK__BY_ITSELF;
@@ -242,6 +242,16 @@ static void check_memory_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
         wsk__ws_shut_locked(conn);
 }
 
+/* Close a peer that lagged too far behind a topic. What it got has no hole. */
+static void close_lapped_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
+{
+    conn->ws->lapped = false;
+    wsk__ws_fail_unread_locked(conn, 1013, "too slow for its topics",
+                               WSK__WS_TOPIC_BACKLOG);
+    wsk__ws_flush_locked(conn);
+    wsk__ws_shut_locked(conn);
+}
+
 wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
 {
     for (int reads = 0; reads < READS_MAX; reads++) {
@@ -254,6 +264,8 @@ wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
         alive = wsk__conn_is_open(conn); /* else only events are left */
         if (alive)
             check_memory_locked(conn);
+        if (alive && conn->ws->lapped)
+            close_lapped_locked(conn);
         due = alive ? look_locked(th, conn) : wsk__ws_events_due_locked(conn);
         if (due)
             hand_over_locked(th, conn);
@@ -327,6 +339,7 @@ static void leave_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
 {
     wsk_str reason = wsk__drain_reason(conn->conns);
 
+    wsk__ws_topics_before_close_locked(conn);
     if (wsk_ws_send_close(&conn->ws->engine, conn->conns->drain.code,
                           (const uint8_t *)reason.p, reason.len) == WSK_E_NOMEM)
         wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
@@ -407,6 +420,7 @@ void wsk__ws_handler_done(struct wsk__conn *conn)
 {
     wsk__conn_lock(conn);
     if (conn->ws->handlers == NULL) {
+        wsk__ws_topics_before_close_locked(conn);
         if (wsk_ws_send_close(&conn->ws->engine, 1000, NULL, 0) == WSK_E_NOMEM)
             wsk__ws_fail(&conn->ws->engine, 1011, "out of memory");
         wsk__ws_collect_locked(conn);

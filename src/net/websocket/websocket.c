@@ -12,6 +12,7 @@
 #include "net/websocket/events.h"
 #include "net/websocket/receive.h"
 #include "net/websocket/send.h"
+#include "net/websocket/topics.h"
 #include "ws/conn.h"
 #include "wsocket.h"
 
@@ -69,6 +70,7 @@ static wsk_status served_close(wsk_conn *handle, uint16_t code,
     if (wsk__forked(conn->conns->life))
         return WSK_E_CLOSED;
     wsk__conn_lock(conn);
+    wsk__ws_topics_before_close_locked(conn);
     st = wsk_ws_send_close(&conn->ws->engine, code, reason, len);
     if (st == WSK_OK) {
         wsk__ws_collect_locked(conn);
@@ -208,6 +210,9 @@ const struct wsk__websocket_ops wsk__websocket_served = {
     .hear_pings = served_hear_pings,
     .bad_text = served_bad_text,
     .attach = served_attach,
+    .subscribe = wsk__served_subscribe,
+    .unsubscribe = wsk__served_unsubscribe,
+    .topics = wsk__served_topics,
     .handshake = served_handshake,
     .head = served_head,
     .tls = served_tls,
