@@ -20,6 +20,7 @@
 #include "socket.h"
 #include "state.h"
 #include "thread.h"
+#include "topics.h"
 #include "websocket_object.h"
 
 #include <stddef.h>
@@ -46,6 +47,7 @@ static PyMethodDef module_methods[] = {
     {"cpus", ext_cpus, METH_NOARGS, ext_cpus_doc},
     {"options", ext_options_list, METH_NOARGS, ext_options_doc},
     {"choices", ext_options_choices, METH_O, ext_options_choices_doc},
+    EXT_TOPICS_METHODS,
     {NULL, NULL, 0, NULL},
 };
 

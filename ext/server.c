@@ -4,6 +4,7 @@
 #include "errors.h"
 #include "log.h"
 #include "options.h"
+#include "topics.h"
 
 /* ----------------------------------------------------------------- new --- */
 
@@ -22,6 +23,9 @@ static int make_server(ServerObject *self, PyObject *kwargs)
         ext_raise(self->st, WSK_E_SYS, "no server can be made");
         goto done;
     }
+    if (ext_topics(self->st) == NULL)
+        goto done;
+    wsk_server_set_topics(self->srv, ext_topics(self->st));
 #ifdef Py_GIL_DISABLED
     wsk_server_describe(self->srv, PY_VERSION, false);
 #else

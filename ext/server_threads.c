@@ -10,6 +10,7 @@
 #include "process.h"
 #include "response.h"
 #include "thread.h"
+#include "topics.h"
 
 #include <time.h>
 
@@ -243,6 +244,7 @@ int ext_server_start_keeper(ServerObject *self)
 {
     PyObject *op = (PyObject *)self, *type, *error, *traceback;
 
+    ext_topics_serve(self->st, self->srv);
     if (ext_interval_begin(self->st) == 0 && ext_at_exit(op, "register") == 0 &&
         start_thread(op, "_keep", "wsocket-keeper") == 0)
         return 0;

@@ -1,6 +1,8 @@
 /* ext/state: the module's state, and how an object of ours finds it. */
 #include "state.h"
 
+#include <unistd.h>
+
 /* The definition, one for all interpreters; set before any of them has types.
  */
 static struct PyModuleDef *module_def;
@@ -78,6 +80,9 @@ void ext_state_clear(struct ext_state *st)
 void ext_state_free(struct ext_state *st)
 {
     ext_state_clear(st);
+    if (st->topics_pid == (long)getpid())
+        wsk_topics_unref(st->topics);
+    st->topics = NULL;
 #define X(name, text) Py_CLEAR(st->names.name);
     EXT_NAMES(X)
 #undef X

@@ -91,10 +91,12 @@ enum ext_slot {
     X(foreign, true)                                                           \
     X(ask, true)                                                               \
     X(reader, true)                                                            \
-    X(board, true)
+    X(board, true)                                                             \
+    X(listener, true)
 
 /* Other objects of the module: its exceptions; logging.getLogger("wsocket");
- * wsgi.errors of the newest server, or NULL; the headers of an answer in HTML,
+ * wsgi.errors of the newest server, or NULL; the list of wsocket.testing, or
+ * NULL; the headers of an answer in HTML,
  * a list that is never changed; classes of the module io. */
 #define EXT_OBJECTS(X)                                                         \
     X(WebSocketError)                                                          \
@@ -103,6 +105,7 @@ enum ext_slot {
     X(logger)                                                                  \
     X(errors)                                                                  \
     X(html_headers)                                                            \
+    X(outbox)                                                                  \
     X(FileIO)                                                                  \
     X(BufferedReader)                                                          \
     X(BufferedRandom)
@@ -127,6 +130,8 @@ struct ext_state {
 #undef X
 
     /* sys.setswitchinterval() holds for the whole process. */
+    wsk_topics *topics;  /* of this process; or NULL */
+    long topics_pid;     /* the process they are of */
     int serving;         /* servers that are started */
     double old_interval; /* seconds, to restore after the last; 0: leave */
 };

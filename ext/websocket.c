@@ -71,6 +71,8 @@ static PyMethodDef WebSocket_methods[] = {
     {"ping", EXT_METHOD(ext_ws_ping), FAST, DOC_PING},
     {"pong", EXT_METHOD(ext_ws_pong), FAST, DOC_PONG},
     {"close", EXT_METHOD(ext_ws_close), FAST, DOC_CLOSE},
+    {"subscribe", EXT_METHOD(ext_ws_subscribe), FAST, DOC_SUBSCRIBE},
+    {"unsubscribe", ext_ws_unsubscribe, METH_O, DOC_UNSUBSCRIBE},
     {"attach", ext_ws_attach, METH_O, DOC_ATTACH},
     {"__enter__", ext_ws_enter, METH_NOARGS, NULL},
     {"__exit__", EXT_METHOD(ext_ws_exit), METH_FASTCALL, NULL},

@@ -149,6 +149,33 @@
     ">>> ws.close_code, ws.close_clean\n"                                      \
     "(4000, True)"
 
+#define DOC_SUBSCRIBE                                                          \
+    "subscribe($self, /, topic, policy=None)\n--\n\n"                          \
+    "Get what wsocket.publish() says to a topic from now on. Twice is "        \
+    "once.\n\n"                                                                \
+    "policy\n"                                                                 \
+    "    when the peer is so slow that its next message is gone: 'close' "     \
+    "(the\n"                                                                   \
+    "    WebSocket, with 1013), 'drop' (it goes on with the oldest that is\n"  \
+    "    kept) or 'latest' (it only ever gets the newest). Without it the\n"   \
+    "    options topics and topic_policy decide.\n\n"                          \
+    "ValueError: the name or the policy. WebSocketError: it is closed.\n"      \
+    "BlockingIOError: topics_max. RuntimeError: it is on another server.\n\n"  \
+    ">>> ws.subscribe('news')"
+
+#define DOC_UNSUBSCRIBE                                                        \
+    "unsubscribe($self, topic, /)\n--\n\n"                                     \
+    "End that. What was published before leaves first. Returns whether it "    \
+    "had\n"                                                                    \
+    "subscribed.\n\n"                                                          \
+    ">>> ws.unsubscribe('news')\n"                                             \
+    "True"
+
+#define DOC_TOPICS                                                             \
+    "The topics that it has subscribed to, a tuple of str.\n\n"                \
+    ">>> ws.topics\n"                                                          \
+    "('news',)"
+
 #define DOC_ATTACH                                                             \
     "attach($self, app, /)\n--\n\n"                                            \
     "Give the WebSocket to app.onconnect, app.onmessage and app.onclose, "     \

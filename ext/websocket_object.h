@@ -149,6 +149,13 @@ PyObject *ext_ws_get_full(PyObject *op, void *unused);
 PyObject *ext_ws_get_policy(PyObject *op, void *unused);
 int ext_ws_set_policy(PyObject *op, PyObject *value, void *unused);
 
+/* ---- ws_topics: topics ---- */
+
+PyObject *ext_ws_subscribe(PyObject *op, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames);
+PyObject *ext_ws_unsubscribe(PyObject *op, PyObject *topic);
+PyObject *ext_ws_get_topics(PyObject *op, void *unused);
+
 /* ---- ws_close: ending ---- */
 
 /* Call wsk_conn_close(); on a standalone connection this waits until the Close

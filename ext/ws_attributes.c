@@ -249,6 +249,7 @@ PyGetSetDef ext_ws_getset[] = {
      "True when compression was negotiated.", NULL},
     {"on_ping", ext_ws_get_hook, ext_ws_set_hook, DOC_ON_PING, NULL},
     {"on_pong", ext_ws_get_hook, ext_ws_set_hook, DOC_ON_PONG, (void *)"pong"},
+    {"topics", ext_ws_get_topics, NULL, DOC_TOPICS, NULL},
     {"latency", ext_ws_get_latency, NULL, DOC_LATENCY, NULL},
     {"buffered_amount", ext_ws_get_buffered, NULL, DOC_BUFFERED_AMOUNT, NULL},
     {"is_full", ext_ws_get_full, NULL, DOC_IS_FULL, NULL},

@@ -1542,6 +1542,10 @@ WSK_API wsk_status wsk_conn_attach(wsk_conn *conn,
  */
 typedef struct wsk_topics wsk_topics;
 
+/** Return true if a topic may have that name: 1 to 200 octets of UTF-8 without
+ * control characters. */
+WSK_API bool wsk_topic_is_valid(const char *name, size_t len);
+
 /** Make one; NULL when memory is out. A server that was given none makes its
  * own. */
 WSK_API wsk_topics *wsk_topics_new(void);

@@ -13,7 +13,16 @@
 or from the command line: ``wsocket module:app``.
 """
 
-from ._wsocket import Event, Response, WebSocket, __version__
+from ._wsocket import (
+    Event,
+    Response,
+    WebSocket,
+    __version__,
+    count,
+    disconnect,
+    listen,
+    publish,
+)
 from .app import WSocketApp
 from .classic import WSocketServer, make_server
 from .client import HandshakeError, connect
@@ -51,8 +60,12 @@ __all__ = [
     "WebSocketHandler",
     "__version__",
     "connect",
+    "count",
+    "disconnect",
+    "listen",
     "log_traceback",
     "logger",
     "make_server",
+    "publish",
     "run",
 ]

@@ -41,6 +41,11 @@ static void release(struct wsk__topics *core)
     wsk_topics_unref(owner_of(core));
 }
 
+bool wsk_topic_is_valid(const char *name, size_t len)
+{
+    return wsk__topic_name_is_valid(name, len);
+}
+
 wsk_topics *wsk_topics_new(void)
 {
     struct wsk_topics *topics = wsk__calloc(sizeof(*topics));
