@@ -5,6 +5,7 @@
     bench/run.py framework [--rounds N] [--seconds S] [SERVER...]
     bench/run.py ws   [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
     bench/run.py tls  [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
+    bench/run.py fan  [--rounds N] [--seconds S] [--row ROW]... [SERVER...]
 
 The servers run on core 0, the load on core 1, access logs off, the same octets
 from all. Row by row: all its servers run, one burst of S seconds follows the
@@ -21,6 +22,7 @@ import os
 import shutil
 import sys
 
+import fan_bench
 import framework_bench
 import http_bench
 import rig
@@ -28,7 +30,7 @@ import tls_bench
 import ws_bench
 
 BENCHES = {"http": http_bench, "framework": framework_bench, "ws": ws_bench,
-           "tls": tls_bench}
+           "tls": tls_bench, "fan": fan_bench}
 
 
 def main():

@@ -1,14 +1,15 @@
 /*
- * ws_load: echoes, and how many. The load of the WebSocket bench.
+ * ws_load: echoes, and how many. The load of the benches of WebSockets.
  *
- *   ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS [deflate] [tls]
+ *   ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS [deflate] [tls] [fan]
  *
  * Each connection keeps IN_FLIGHT messages of SIZE octets under way; the first
  * answers are compared octet by octet, of the others the frames are counted.
  * With `deflate` the messages are JSON, compressed without takeover, and so
  * must the answers be. With `tls`, if it was compiled with LOAD_TLS, all goes
- * over TLS, whatever certificate there is. Prints one line: messages, seconds,
- * errors.
+ * over TLS, whatever certificate there is. With `fan` only the first connection
+ * sends, the server sends each message to all, and the next leaves when all
+ * have one more. Prints one line: messages, seconds, errors.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,7 +30,7 @@
 #include <openssl/ssl.h>
 #endif
 
-enum { MAX_CONNS = 1024, RX = 1 << 18, HEAD_MAX = 14 };
+enum { MAX_CONNS = 20000, RX = 1 << 18, HEAD_MAX = 14 };
 
 struct conn {
     int fd;
@@ -47,7 +48,8 @@ struct conn {
 static struct conn conns[MAX_CONNS];
 static uint8_t *frame, *plain, *packed;
 static size_t frame_len, plain_len, packed_len;
-static bool deflates, secure;
+static bool deflates, secure, fans;
+static size_t n_conns;
 static uint64_t messages, errors;
 static uint8_t rx[RX];
 
@@ -265,6 +267,18 @@ static void write_owed(struct conn *c)
     }
 }
 
+/* A message has come whole: let the next leave. */
+static void go_on(struct conn *c)
+{
+    messages++;
+    if (!fans) {
+        c->owed += frame_len;
+    } else if (messages % n_conns == 0) {
+        conns[0].owed += frame_len;
+        write_owed(&conns[0]);
+    }
+}
+
 /* The first answer of a connection must hold what was sent. */
 static void check_first(struct conn *c)
 {
@@ -309,9 +323,8 @@ static size_t take_payload(struct conn *c, const uint8_t *p, size_t n)
     } else if ((c->head[0] & 0x80) != 0) {
         if (!c->checked)
             check_first(c);
-        messages++;
         c->at = 0;
-        c->owed += frame_len;
+        go_on(c);
     }
     c->head_len = 0;
     return n;
@@ -396,7 +409,7 @@ int main(int argc, char **argv)
 
     if (argc < 7 || (n = (size_t)atoi(argv[3])) > MAX_CONNS) {
         fprintf(stderr, "ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS "
-                        "[deflate] [tls]\n");
+                        "[deflate] [tls] [fan]\n");
         return EXIT_FAILURE;
     }
     in_flight = (size_t)atoi(argv[5]);
@@ -404,15 +417,23 @@ int main(int argc, char **argv)
     for (int i = 7; i < argc; i++) {
         deflates |= strcmp(argv[i], "deflate") == 0;
         secure |= strcmp(argv[i], "tls") == 0;
+        fans |= strcmp(argv[i], "fan") == 0;
     }
+    n_conns = n;
     make_frame((size_t)atol(argv[4]));
     for (size_t i = 0; i < n; i++) {
         struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
                                  .data.ptr = &conns[i]};
 
         open_conn(&conns[i], argv[1], argv[2]);
-        conns[i].owed = in_flight * frame_len;
+        if (!fans)
+            conns[i].owed = in_flight * frame_len;
         epoll_ctl(epfd, EPOLL_CTL_ADD, conns[i].fd, &ev);
+    }
+    if (fans) {
+        sleep(1); /* until all have subscribed */
+        conns[0].owed = in_flight * frame_len;
+        write_owed(&conns[0]);
     }
     began = now();
     run(epfd, seconds);

@@ -3,25 +3,23 @@
 import json
 import os
 from collections import defaultdict
-from contextlib import suppress
 
 from bottle import TEMPLATE_PATH, Bottle, abort, redirect, request
 from bottle import static_file, template
 
-from wsocket import WebSocketError
+from wsocket import publish
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TEMPLATE_PATH.insert(0, os.path.join(HERE, "views"))
 
 app = Bottle()
-rooms = defaultdict(dict)  # of each room, WebSocket: name
+rooms = defaultdict(dict)  # of each room, the names by WebSocket
 
 
-def tell(people, name, text):
-    line = {"name": name, "text": text, "people": sorted(people.values())}
-    for ws in list(people):
-        with suppress(WebSocketError):  # left meanwhile
-            ws.send(json.dumps(line))
+def tell(room, name, text):
+    people = sorted(rooms[room].values())
+    publish("room " + room, json.dumps(
+        {"name": name, "text": text, "people": people}))
 
 
 @app.route("/")
@@ -44,13 +42,13 @@ def chat(room):
     ws = request.environ.get("wsgi.websocket")
     if ws is None:
         abort(400, "A WebSocket is expected here.")
-    people, name = rooms[room], request.query.getunicode("name", "somebody")
-    ws.accept()
-    people[ws] = name
+    name = request.query.getunicode("name", "somebody")
+    ws.subscribe("room " + room)
+    rooms[room][ws] = name
     try:
-        tell(people, name, "has come")
+        tell(room, name, "has come")
         for text in ws:
-            tell(people, name, "says: %s" % text)
+            tell(room, name, "says: %s" % text)
     finally:
-        del people[ws]
-        tell(people, name, "has left")
+        del rooms[room][ws]
+        tell(room, name, "has left")

@@ -2,21 +2,19 @@
 
 import json
 from collections import defaultdict
-from contextlib import suppress
 
 from flask import Flask, redirect, render_template, request, url_for
 
-from wsocket import WebSocketError
+from wsocket import publish
 
 app = Flask(__name__, static_folder="../static", static_url_path="/static")
-rooms = defaultdict(dict)  # of each room, WebSocket: name
+rooms = defaultdict(dict)  # of each room, the names by WebSocket
 
 
-def tell(people, name, text):
-    line = {"name": name, "text": text, "people": sorted(people.values())}
-    for ws in list(people):
-        with suppress(WebSocketError):  # left meanwhile
-            ws.send(json.dumps(line))
+def tell(room, name, text):
+    people = sorted(rooms[room].values())
+    publish("room " + room, json.dumps(
+        {"name": name, "text": text, "people": people}))
 
 
 @app.route("/")
@@ -34,14 +32,14 @@ def chat(room):
     ws = request.environ.get("wsgi.websocket")
     if ws is None:
         return "A WebSocket is expected here.\n", 400
-    people, name = rooms[room], request.args.get("name", "somebody")
-    ws.accept()
-    people[ws] = name
+    name = request.args.get("name", "somebody")
+    ws.subscribe("room " + room)
+    rooms[room][ws] = name
     try:
-        tell(people, name, "has come")
+        tell(room, name, "has come")
         for text in ws:
-            tell(people, name, "says: %s" % text)
+            tell(room, name, "says: %s" % text)
     finally:
-        del people[ws]
-        tell(people, name, "has left")
+        del rooms[room][ws]
+        tell(room, name, "has left")
     return ""

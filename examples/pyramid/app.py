@@ -5,27 +5,25 @@ import json
 import os
 import string
 from collections import defaultdict
-from contextlib import suppress
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPBadRequest, HTTPFound
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from wsocket import WebSocketError
+from wsocket import publish
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-rooms = defaultdict(dict)  # of each room, WebSocket: name
+rooms = defaultdict(dict)  # of each room, the names by WebSocket
 
 with open(os.path.join(HERE, "room.html"), encoding="utf-8") as file:
     PAGE = string.Template(file.read())
 
 
-def tell(people, name, text):
-    line = {"name": name, "text": text, "people": sorted(people.values())}
-    for ws in list(people):
-        with suppress(WebSocketError):  # left meanwhile
-            ws.send(json.dumps(line))
+def tell(room, name, text):
+    people = sorted(rooms[room].values())
+    publish("room " + room, json.dumps(
+        {"name": name, "text": text, "people": people}))
 
 
 @view_config(route_name="index")
@@ -44,17 +42,17 @@ def chat(request):
     ws = request.environ.get("wsgi.websocket")
     if ws is None:
         raise HTTPBadRequest("A WebSocket is expected here.")
-    people = rooms[request.matchdict["room"]]
+    room = request.matchdict["room"]
     name = request.GET.get("name", "somebody")
-    ws.accept()
-    people[ws] = name
+    ws.subscribe("room " + room)
+    rooms[room][ws] = name
     try:
-        tell(people, name, "has come")
+        tell(room, name, "has come")
         for text in ws:
-            tell(people, name, "says: %s" % text)
+            tell(room, name, "says: %s" % text)
     finally:
-        del people[ws]
-        tell(people, name, "has left")
+        del rooms[room][ws]
+        tell(room, name, "has left")
     return Response()
 
 

@@ -2,22 +2,20 @@
 
 import json
 from collections import defaultdict
-from contextlib import suppress
 
 from django.db import connections
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 
-from wsocket import WebSocketError
+from wsocket import publish
 
-rooms = defaultdict(dict)  # of each room, WebSocket: name
+rooms = defaultdict(dict)  # of each room, the names by WebSocket
 
 
-def tell(people, name, text):
-    line = {"name": name, "text": text, "people": sorted(people.values())}
-    for ws in list(people):
-        with suppress(WebSocketError):  # left meanwhile
-            ws.send(json.dumps(line))
+def tell(room, name, text):
+    people = sorted(rooms[room].values())
+    publish("room " + room, json.dumps(
+        {"name": name, "text": text, "people": people}))
 
 
 def page(request, room):
@@ -28,17 +26,17 @@ def chat(request, room):
     ws = request.environ.get("wsgi.websocket")
     if ws is None:
         return HttpResponseBadRequest("A WebSocket is expected here.\n")
-    people, name = rooms[room], request.GET.get("name", "somebody")
+    name = request.GET.get("name", "somebody")
     # A view that has asked for request.user or made a query holds a database
     # connection until it returns; this one returns when its visitor leaves.
     connections.close_all()
-    ws.accept()
-    people[ws] = name
+    ws.subscribe("room " + room)
+    rooms[room][ws] = name
     try:
-        tell(people, name, "has come")
+        tell(room, name, "has come")
         for text in ws:
-            tell(people, name, "says: %s" % text)
+            tell(room, name, "says: %s" % text)
     finally:
-        del people[ws]
-        tell(people, name, "has left")
+        del rooms[room][ws]
+        tell(room, name, "has left")
     return HttpResponse()
