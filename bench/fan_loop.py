@@ -4,11 +4,21 @@ from wsocket import WSocketApp
 
 app = WSocketApp()
 clients = set()
-app.onconnect += clients.add
-app.onclose += lambda client: clients.discard(client)
 
 
-@app.onmessage.__iadd__
+def join(client):
+    clients.add(client)
+
+
 def tell_all(message, client):
     for other in tuple(clients):
         other.send(message)
+
+
+def leave(message, client):
+    clients.discard(client)
+
+
+app.onconnect += join
+app.onmessage += tell_all
+app.onclose += leave

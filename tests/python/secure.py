@@ -23,7 +23,7 @@ SUITES = """
     test_guide_websocket test_handshake test_http_vectors test_input
     test_pep3333 test_plain_request test_refusals test_response test_static
     test_streaming test_websocket test_websocket_object test_werkzeug
-    test_ws_ends test_ws_limits test_ws_octets test_tls
+    test_ws_ends test_ws_limits test_ws_octets test_tls test_topics
 """.split()
 
 

@@ -219,6 +219,32 @@ def test_mistakes_are_told(serve):
     assert wsocket.publish("nobody", "x") is True
 
 
+@pytest.mark.parametrize("text", [
+    "a", "policy=drop", "a policy=never", "a backlog=0", "a backlog=many",
+    "a policy=drop more"])
+def test_rules_for_topics_are_checked(text):
+    with pytest.raises(ValueError, match="topics"):
+        wsocket.Server(blocking, port=0, topics=[text])
+
+
+def test_the_first_rule_that_fits_counts(serve):
+    """A listener has no policy, but sees what the topic keeps."""
+    rules = ["tick:* policy=latest backlog=1k", "* backlog=1m"]
+    site = serve(blocking, topics=rules)
+    with site.ws() as ws:
+        ws.send("+tick:1")
+        ws.send("+other")
+        until(lambda: wsocket.count("tick:1") and wsocket.count("other"))
+        small, large = wsocket.listen("tick:1"), wsocket.listen("other")
+        for i in range(30):
+            wsocket.publish(["tick:1", "other"], "%02d" % i * 50)
+        with pytest.raises(OverflowError):
+            next(small)
+        assert next(large) == "00" * 50
+        small.close()
+        large.close()
+
+
 def test_a_topic_is_disconnected(serve):
     site = serve(blocking)
     with site.ws() as a, site.ws() as b:

@@ -110,23 +110,25 @@ static void went_locked(struct wsk__served *ws,
 }
 
 /* Account for `sent` octets of what was pulled: the rest of a frame that has
- * begun to leave is queued. Returns how many publications have begun to leave.
- */
+ * begun to leave is queued. It has begun, too, if a record of TLS has some of
+ * it that does not count yet. Returns how many publications have begun. */
 static size_t begun_locked(struct wsk__conn *conn, const struct wsk__pull *pull,
                            size_t sent) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
-    size_t n = 0;
+    size_t n = 0, left = 0;
 
-    for (; n < pull->n && sent > 0; n++) {
+    while (n < pull->n && left == 0 &&
+           (sent > 0 || wsk__stream_is_amid(&conn->stream))) {
         const struct wsk__publication *p = form_for(ws->topics, pull->some[n]);
-        size_t left = sent < p->len ? p->len - sent : 0;
 
-        if (left > 0 && !wsk__ws_send_raw(&ws->engine, p->octets + sent, left))
+        left = sent < p->len ? p->len - sent : 0;
+        if (left > 0 &&
+            !wsk__ws_send_raw(&ws->engine, p->octets + p->len - left, left))
             wsk_ws_feed_eof(&ws->engine); /* no frame can follow half a one */
         ws->begun = left;
-        went_locked(ws, pull->some[n]);
-        sent -= left > 0 ? sent : p->len;
+        went_locked(ws, pull->some[n++]);
+        sent -= p->len - left;
     }
     return n;
 }
@@ -157,7 +159,7 @@ static enum wsk__io write_locked(struct wsk__conn *conn,
         io = WSK__IO_GONE;
     }
     wsk__pulled(conn->conns->sockets->topics, &ws->topics->s, pull,
-                sent > 0 ? begun_locked(conn, pull, (size_t)sent) : 0);
+                begun_locked(conn, pull, sent > 0 ? (size_t)sent : 0));
     return io;
 }
 
