@@ -22,8 +22,9 @@ SUITES = """
     test_error_log test_file_wrapper test_flows test_framework test_frameworks
     test_guide_websocket test_handshake test_http_vectors test_input
     test_pep3333 test_plain_request test_refusals test_response test_static
-    test_streaming test_websocket test_websocket_object test_werkzeug
-    test_ws_ends test_ws_limits test_ws_octets test_tls test_topics
+    test_streaming test_tls test_tls_octets test_topics test_websocket
+    test_websocket_object test_werkzeug test_ws_ends test_ws_limits
+    test_ws_octets
 """.split()
 
 
@@ -60,7 +61,7 @@ class TlsSocket:
     #: How the server has ended: by "close_notify", "FIN" or "reset".
     ended = None
 
-    def __init__(self, sock, made=None, name="localhost", shake=True):
+    def __init__(self, sock, made=None, name="localhost", piece=None):
         self.socket = sock
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
@@ -68,8 +69,9 @@ class TlsSocket:
             self.incoming, self.outgoing, server_hostname=name
         )
         self.lock = threading.Lock()  # of the engine
-        if shake:
-            self.do_handshake()
+        self.sending = threading.Lock()
+        self.piece = piece  # octets of a segment; None: as many as there are
+        self.do_handshake()
 
     def __getattr__(self, name):
         return getattr(self.socket, name)
@@ -83,15 +85,24 @@ class TlsSocket:
     def _step(self, call, *args):
         """Call the engine, and send what it has for the server. None: it needs
         more of the server."""
-        with self.lock:
-            try:
+        try:
+            with self.lock:
                 return call(*args)
-            except ssl.SSLWantReadError:
-                return None
-            finally:
-                data = self.outgoing.read()
-                if data:
-                    self.socket.sendall(data)
+        except ssl.SSLWantReadError:
+            return None
+        finally:
+            if self.outgoing.pending:
+                with self.sending:  # which a reader does not wait for
+                    with self.lock:
+                        data = self.outgoing.read()
+                    self._send(data)
+
+    def _send(self, data):
+        if self.piece is not None:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        step = self.piece or len(data) or 1
+        for at in range(0, len(data), step):
+            self.socket.sendall(data[at : at + step])
 
     def _receive(self):
         """Feed the engine with what comes; False at the end."""
@@ -118,13 +129,6 @@ class TlsSocket:
             data = data[self._step(self.tls.write, data[:16384]) :]
 
     send = sendall
-
-    def records(self, *parts):
-        """Return the ciphertext of parts, a record each, without sending it."""
-        with self.lock:
-            for part in parts:
-                self.tls.write(part)
-            return self.outgoing.read()
 
     def recv(self, size, flags=0):
         """Return what there is, so that nothing waits inside for a reader that

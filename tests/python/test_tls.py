@@ -608,6 +608,20 @@ def test_a_ticket_of_one_worker_counts_at_another(program, module, version):
     assert reused == [False] + [True] * (len(reused) - 1)
 
 
+def test_workers_have_places_without_tls_as_well(program, module):
+    args = ("--port=0", "--workers=2", "--insecure-bind=127.0.0.1:0")
+    started = program(*args, "--redirect-https=on", *files(), "made:app")
+    started.wait_started()
+    assert page(started.port)[0] == "https"
+    plain = int(re.search(r" http://127.0.0.1:(\d+)/", started.said)[1])
+    for _ in range(8):  # of either worker
+        with Raw(plain) as client:
+            client.send(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            status, fields, _ = client.response()
+            url = "https://localhost:%d/x" % started.port
+            assert (status, fields["location"]) == (308, url)
+
+
 def test_gunicorns_worker(program, module):
     pytest.importorskip("gunicorn")
     started = program(
