@@ -554,8 +554,8 @@ def other_tls():
 
 # The C tests in which threads of the server meet.
 THREADED = ("board", "certs", "dispatch", "drain", "long_message", "peers", "standalone",
-            "storm", "topic", "topics", "tls_server", "worker", "dispatch_over_tls",
-            "long_message_over_tls", "peers_over_tls", "storm_over_tls")
+            "storm", "tls_server", "topic", "topics", "worker", "dispatch_over_tls",
+            "long_message_over_tls", "peers_over_tls", "storm_over_tls", "topics_over_tls")
 
 
 def tsan():

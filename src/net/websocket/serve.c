@@ -249,7 +249,6 @@ static void close_lapped_locked(struct wsk__conn *conn) WSK__CONN_LOCKED
     wsk__ws_fail_unread_locked(conn, 1013, "too slow for its topics",
                                WSK__WS_TOPIC_BACKLOG);
     wsk__ws_flush_locked(conn);
-    wsk__ws_shut_locked(conn);
 }
 
 wsk__leads wsk__ws_serve(struct wsk__thread *th, struct wsk__conn *conn)
