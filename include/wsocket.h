@@ -1567,7 +1567,8 @@ WSK_API wsk_topics *wsk_server_topics(const wsk_server *srv);
  * topic, len  1 to 200 octets of UTF-8 without control characters; copied
  *
  * Returns WSK_OK; WSK_E_ARG (the name); WSK_E_CLOSED; WSK_E_AGAIN (it has as
- * many as topics_max); WSK_E_NOMEM; WSK_E_STATE (a WebSocket that no server of
+ * many as topics_max); WSK_E_NOMEM (or the logs of all topics have a quarter of
+ * memory_limit); WSK_E_STATE (a WebSocket that no server of
  * ours serves). Without WSK_OK nothing has changed.
  */
 WSK_API wsk_status wsk_conn_subscribe(wsk_conn *conn, const char *topic,

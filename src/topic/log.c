@@ -16,7 +16,7 @@ static struct wsk__log *log_new(uint32_t cap)
     return log;
 }
 
-bool wsk__log_reserve(struct wsk__log **at, uint64_t head)
+bool wsk__log_reserve(struct wsk__log **at, uint64_t head, atomic_size_t *total)
 {
     struct wsk__log *log = *at, *more;
 
@@ -27,6 +27,7 @@ bool wsk__log_reserve(struct wsk__log **at, uint64_t head)
     more = log_new(log == NULL ? LEAST : 2 * log->cap);
     if (more == NULL)
         return false;
+    more->total = total;
     if (log == NULL) {
         more->offered = head;
     } else {
@@ -54,6 +55,7 @@ static void drop_oldest(struct wsk__log *log, uint64_t head)
         log->fresh -= cost;
     }
     log->bytes -= cost;
+    atomic_fetch_sub_explicit(log->total, cost, memory_order_relaxed);
     log->gone = p->seq;
     log->first = (log->first + 1) & (log->cap - 1);
     log->n--;
@@ -70,6 +72,7 @@ void wsk__log_append(struct wsk__log *log, struct wsk__publication *p,
         (struct wsk__entry){wsk__publication_ref(p), left};
     log->n++;
     log->bytes += cost;
+    atomic_fetch_add_explicit(log->total, cost, memory_order_relaxed);
     log->fresh += cost;
     head++;
     while (log->bytes > backlog && log->n > 1 && head - log->n < log->offered)

@@ -14,9 +14,10 @@ struct wsk__entry {
 };
 
 struct wsk__log {
-    uint32_t n;       /* entries */
-    uint32_t first;   /* place of the oldest in `ring` */
-    uint32_t cap;     /* of `ring`, a power of two */
+    atomic_size_t *total; /* bytes of all logs */
+    uint32_t n;           /* entries */
+    uint32_t first;       /* place of the oldest in `ring` */
+    uint32_t cap;         /* of `ring`, a power of two */
     uint64_t offered; /* index: those before were offered to every subscriber,
                          and may be dropped */
     uint64_t gone;    /* seq of the last that was dropped */
@@ -28,7 +29,8 @@ struct wsk__log {
 /* Make room for one more entry. A log that does not exist is made: none exists
  * while all have got everything. False: memory is out, and *log is as before.
  */
-bool wsk__log_reserve(struct wsk__log **log, uint64_t head);
+bool wsk__log_reserve(struct wsk__log **log, uint64_t head,
+                      atomic_size_t *total);
 
 /* Append, with a reference of its own; room was reserved. Entries that were
  * offered are dropped while the log has more than `backlog` bytes. `head` is

@@ -43,11 +43,12 @@ static size_t find_locked(struct wsk__topics *t, const wsk_str *names, size_t n,
 }
 
 /* Make room in each log, or in none. */
-static bool reserve_locked(struct wsk__topic *const *found, size_t n)
+static bool reserve_locked(struct wsk__topics *t,
+                           struct wsk__topic *const *found, size_t n)
 {
     size_t i = 0;
 
-    while (i < n && wsk__log_reserve(&found[i]->log, found[i]->head))
+    while (i < n && wsk__log_reserve(&found[i]->log, found[i]->head, &t->bytes))
         i++;
     if (i == n)
         return true;
@@ -59,7 +60,8 @@ static bool reserve_locked(struct wsk__topic *const *found, size_t n)
 static void append_locked(struct wsk__topics *t, struct wsk__topic *topic,
                           struct wsk__publication *p)
 {
-    wsk__log_append(topic->log, p, topic->n, topic->head, topic->backlog);
+    wsk__log_append(topic->log, p, topic->n, topic->head,
+                    wsk__topics_are_full(t) ? 0 : topic->backlog);
     topic->head++;
     topic->pins++;
     wsk__count(&t->counts.owed, topic->n);
@@ -77,7 +79,7 @@ wsk_status wsk__topic_publish(struct wsk__topics *t, const wsk_str *names,
     wsk__count(&t->counts.published, 1);
     lock_set(t, set);
     *n_found = find_locked(t, names, n, found);
-    if (!reserve_locked(found, *n_found)) {
+    if (!reserve_locked(t, found, *n_found)) {
         *n_found = 0;
         st = WSK_E_NOMEM;
     }

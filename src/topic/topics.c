@@ -18,6 +18,7 @@ void wsk__topics_init(struct wsk__topics *t, const uint64_t key[2])
     memset(t, 0, sizeof(*t));
     t->key[0] = key[0];
     t->key[1] = key[1];
+    atomic_init(&t->bytes_max, SIZE_MAX);
     wsk__subs_init(&t->subs);
     for (int i = 0; i < WSK__SHARDS; i++)
         pthread_mutex_init(&t->shards[i].lock, NULL);
@@ -25,7 +26,7 @@ void wsk__topics_init(struct wsk__topics *t, const uint64_t key[2])
 
 void wsk__topics_clear(struct wsk__topics *t)
 {
-    assert(atomic_load(&t->n_topics) == 0);
+    assert(atomic_load(&t->n_topics) == 0 && atomic_load(&t->bytes) == 0);
     for (int i = 0; i < WSK__SHARDS; i++) {
         wsk__free(t->shards[i].table);
         pthread_mutex_destroy(&t->shards[i].lock);
@@ -350,6 +351,8 @@ wsk_status wsk__topic_subscribe(struct wsk__topics *t,
     }
     if (s->n >= how->max)
         return WSK_E_AGAIN;
+    if (wsk__topics_are_full(t))
+        return WSK_E_NOMEM;
     id = wsk__subs_new(&t->subs);
     if (id == 0)
         return WSK_E_NOMEM;

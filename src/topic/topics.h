@@ -95,9 +95,12 @@ struct wsk__topic_counts {
 };
 
 struct wsk__topics {
-    uint64_t key[2];      /* fixed: of the hash of names */
-    atomic_ullong seq;    /* of the last publication */
-    atomic_uint n_topics; /* existing now */
+    uint64_t key[2];         /* fixed: of the hash of names */
+    atomic_ullong seq;       /* of the last publication */
+    atomic_uint n_topics;    /* existing now */
+    atomic_size_t bytes;     /* of all logs */
+    atomic_size_t bytes_max; /* past it logs keep what was not offered, and the
+                                newest, and to subscribe fails */
     struct wsk__subs subs;
     struct wsk__topic_counts counts;
     struct wsk__shard shards[WSK__SHARDS];
@@ -127,7 +130,8 @@ struct wsk__subscribing {
 /*
  * Let the subscriber get what is published from now on. Where it has subscribed
  * already, only the policy changes. The name is valid. Returns WSK_OK,
- * WSK_E_AGAIN (as many as allowed) or WSK_E_NOMEM (nothing has changed).
+ * WSK_E_AGAIN (as many as allowed) or WSK_E_NOMEM (memory is out, or past
+ * bytes_max; nothing has changed).
  */
 wsk_status wsk__topic_subscribe(struct wsk__topics *t,
                                 struct wsk__subscriber *s, wsk_str name,
@@ -192,6 +196,13 @@ void wsk__topic_unpin_locked(struct wsk__topics *t, struct wsk__shard *shard,
 static inline uint32_t *wsk__topic_subs(struct wsk__topic *topic)
 {
     return topic->cap == 2 ? topic->few : topic->crowd->subs;
+}
+
+/* Return true if all logs together are too large. */
+static inline bool wsk__topics_are_full(const struct wsk__topics *t)
+{
+    return atomic_load_explicit(&t->bytes, memory_order_relaxed) >
+           atomic_load_explicit(&t->bytes_max, memory_order_relaxed);
 }
 
 static inline void wsk__count(atomic_ullong *count, uint64_t n)

@@ -204,6 +204,52 @@ TEST(many_topics_and_many_subscriptions_come_and_go)
     wsk__topics_clear(&t);
 }
 
+/* Without a pass over them, which would make them pull. */
+static void say_unheard(struct wsk__topics *t, wsk_str name)
+{
+    struct wsk__publication *p = wsk__publication_new(936);
+    struct wsk__topic *found;
+    struct wsk__pass pass;
+    size_t n;
+
+    memset(p->octets, 0, 936);
+    EXPECT(wsk__topic_publish(t, &name, 1, p, &found, &n) == WSK_OK);
+    wsk__publication_unref(p);
+    wsk__pass_begin(t, found, &pass);
+    pass.at = 0; /* offered, and nobody takes it */
+    wsk__pass_end(t, &pass);
+}
+
+TEST(all_logs_together_are_bounded)
+{
+    static struct wsk__topics t;
+    static struct sink sinks[20];
+    char name[8];
+
+    wsk__topics_init(&t, KEY);
+    atomic_store(&t.bytes_max, 50000);
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "t%u", i);
+        sink_init(&sinks[i]);
+        join(&t, &sinks[i], name);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "t%u", i % 20);
+        say_unheard(&t, str(name));
+        EXPECT(atomic_load(&t.bytes) <= 50000 + 2000);
+    }
+    EXPECT(atomic_load(&t.bytes) > 40000);
+    say_unheard(&t, str("t0"));
+    while (!wsk__topics_are_full(&t))
+        say_unheard(&t, str("t1"));
+    EXPECT(wsk__topic_subscribe(&t, &sinks[0].s, str("more"), &USUAL) ==
+           WSK_E_NOMEM);
+    for (unsigned i = 0; i < 20; i++)
+        leave(&t, &sinks[i]);
+    EXPECT(atomic_load(&t.bytes) == 0);
+    wsk__topics_clear(&t);
+}
+
 /* -------------------------------------------------------- many threads --- */
 
 enum { SINKS = 24, ROOMS = 5, PUBLISHERS = 4, EACH = 1500 };

@@ -549,7 +549,7 @@ static void end(void)
     while (n_pumped > 0)
         pump_slice();
     EXPECT(atomic_load(&topics.n_topics) == 0);
-    EXPECT(topics.subs.live == 0);
+    EXPECT(topics.subs.live == 0 && atomic_load(&topics.bytes) == 0);
     for (int i = 0; i < WSK__SHARDS; i++)
         EXPECT(topics.shards[i].n == 0 && topics.shards[i].table == NULL);
     compare();

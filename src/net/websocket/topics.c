@@ -26,7 +26,8 @@ enum {
     ALONE = 64, /* subscribers that the publishing thread passes over itself */
     FEW = 8,    /* topics of one publication that need no memory */
     NARROWEST = 8,
-    WIDEST = 15, /* bits of a window */
+    WIDEST = 15,    /* bits of a window */
+    LOGS_SHARE = 4, /* of memory_limit, logs may have one part in so many */
 };
 
 /* ------------------------------------------------- topics of a process --- */
@@ -95,6 +96,9 @@ void wsk__topics_serve(struct wsk_topics *topics, const wsk_server_config *cfg,
     atomic_store(&topics->forks, atomic_load(&wsk__fork_count));
     atomic_store(&topics->message_max, cfg->topic_message_max);
     atomic_store(&topics->backlog, backlog_of(cfg->topic_backlog));
+    if (cfg->memory_limit > 0)
+        atomic_store(&topics->core.bytes_max,
+                     (size_t)(cfg->memory_limit / LOGS_SHARE));
     atomic_store(&topics->level, sockets->compression.level);
     atomic_store(&topics->threshold, sockets->compression.threshold);
 }
