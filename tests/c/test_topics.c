@@ -4,6 +4,7 @@
 #include "client.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 static wsk_topics *topics;
 static atomic_int closes;
@@ -319,7 +320,8 @@ static void fill(char text[SIZE + 1], int n)
 /* Read numbered messages of SIZE octets until a Close or `last`; returns how
  * many came. *code is that of the Close, or 0; *newest the last number; *holes
  * those that are missing. */
-static int read_numbers(int fd, int last, int *code, int *newest, int *holes)
+static int read_numbers(int fd, int last, int *code, atomic_int *newest,
+                        int *holes)
 {
     int n = 0;
 
@@ -351,7 +353,8 @@ static int read_numbers(int fd, int last, int *code, int *newest, int *holes)
 
 struct reader {
     pthread_t thread;
-    int fd, last, code, newest, holes, n;
+    int fd, last, code, holes, n;
+    atomic_int newest;
 };
 
 static void *read_all(void *arg)
@@ -360,6 +363,13 @@ static void *read_all(void *arg)
 
     r->n = read_numbers(r->fd, r->last, &r->code, &r->newest, &r->holes);
     return NULL;
+}
+
+/* Wait, ten seconds at most, until a reader has got number `n`. */
+static void wait_read(struct reader *r, int n)
+{
+    for (int i = 0; i < 100000 && atomic_load(&r->newest) < n; i++)
+        usleep(100);
 }
 
 /* One reads, one does not, while `n` are published. */
@@ -377,8 +387,8 @@ static void lag(const char *kind, const char *options, int n,
     for (int i = 0; i < n; i++) {
         fill(text, i);
         EXPECT(publish("a", text, NULL) == WSK_OK);
-        if (i % 50 == 49)
-            usleep(2000); /* the quick one must not lag */
+        if (i % 20 == 19)
+            wait_read(&quick, i - 20); /* it must not lag */
     }
     pthread_join(quick.thread, NULL);
     EXPECT(quick.newest == n - 1 && quick.code == 0);
