@@ -192,10 +192,10 @@ class Tally:
     def __init__(self):
         self.passed = self.failed = 0
 
-    def stage(self, name, function, *args):
+    def stage(self, name, function, *args, **more):
         print("--- " + name, flush=True)
         began = time.monotonic()
-        passed, failed = function(*args)
+        passed, failed = function(*args, **more)
         self.passed += passed
         self.failed += failed
         print("    %d passed, %d failed in %d s" %
