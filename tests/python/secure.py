@@ -91,8 +91,10 @@ class TlsSocket:
         except ssl.SSLWantReadError:
             return None
         finally:
-            if self.outgoing.pending:
-                with self.sending:  # which a reader does not wait for
+            # What a reader finds there is a writer's, which may wait for the
+            # server, and that for this reader.
+            if call != self.tls.read and self.outgoing.pending:
+                with self.sending:
                     with self.lock:
                         data = self.outgoing.read()
                     self._send(data)

@@ -328,6 +328,8 @@ Each cell is a test in `tests/python/test_matrix.py`; `wsocket` is the server in
 - *unmasked with the option* is `ws_allow_unmasked`; without it an unmasked frame
   closes with 1002 (*masked only*).
 - *automatic close*: 1000 when a handler returns; with events, 1011 when one fails.
+- *topics* (`subscribe()`, `publish()`) need wsocket's own server or its gunicorn worker;
+  elsewhere `subscribe()` raises `RuntimeError` (`tests/python/test_topics.py`).
 
 """
 
