@@ -168,6 +168,7 @@
     "End that. What was published before leaves first. Returns whether it "    \
     "had\n"                                                                    \
     "subscribed.\n\n"                                                          \
+    ">>> ws.subscribe('news')\n"                                               \
     ">>> ws.unsubscribe('news')\n"                                             \
     "True"
 

@@ -17,10 +17,15 @@ pytest.importorskip("gunicorn")
 from wsocket.gunicorn import Worker  # noqa: E402
 
 APP = """
-import os, time
+import os, time, wsocket
 
 def app(environ, start_response):
     ws = environ.get("wsgi.websocket")
+    if ws is not None and environ["PATH_INFO"] == "/topic":
+        ws.subscribe("t")
+        for message in ws:
+            wsocket.publish("t", message)
+        return []
     if ws is not None:
         ws.send(str(os.getpid()))
         for message in ws:
@@ -90,6 +95,19 @@ def test_pages_and_websockets(gunicorn):
     master.signal(signal.SIGTERM)
     assert master.wait() == 0
     assert "ValueError: broken on purpose" in master.said
+
+
+@pytest.mark.parametrize("args", [(), ("--preload",)])
+def test_topics_in_a_worker(gunicorn, args):
+    master = gunicorn("--threads", "2", *args).wait_started()
+    url = "ws://127.0.0.1:%d/topic" % master.port
+    with connect(url) as one, connect(url) as two:
+        one.send("from one")
+        assert one.recv() == "from one"
+        two.send("from two")
+        while two.recv(20) != "from two":
+            pass
+        assert one.recv(20) == "from two"
 
 
 @pytest.mark.heavy
