@@ -133,23 +133,35 @@ static size_t begun_locked(struct wsk__conn *conn, const struct wsk__pull *pull,
     return n;
 }
 
-/* Write what was pulled in one call. */
+/* Send what was pulled in one call; for a single frame send() is cheaper than
+ * sendmsg(). */
+static ssize_t send_pull_locked(struct wsk__conn *conn,
+                                const struct wsk__pull *pull) WSK__CONN_LOCKED
+{
+    wsk_str pieces[WSK__PULL_MAX];
+
+    if (conn->stream.fd < 0)
+        return -1;
+    for (size_t i = 0; i < pull->n; i++) {
+        const struct wsk__publication *p =
+            form_for(conn->ws->topics, pull->some[i]);
+
+        pieces[i] = (wsk_str){(const char *)p->octets, p->len};
+    }
+    return pull->n == 1
+               ? wsk__stream_send(&conn->stream, pieces[0].p, pieces[0].len,
+                                  false)
+               : wsk__stream_sendv(&conn->stream, pieces, pull->n, false);
+}
+
+/* The same, and account for it. */
 static enum wsk__io write_locked(struct wsk__conn *conn,
                                  struct wsk__pull *pull) WSK__CONN_LOCKED
 {
     struct wsk__served *ws = conn->ws;
-    wsk_str pieces[WSK__PULL_MAX];
     enum wsk__io io = WSK__IO_DONE;
-    ssize_t sent;
+    ssize_t sent = send_pull_locked(conn, pull);
 
-    for (size_t i = 0; i < pull->n; i++) {
-        const struct wsk__publication *p = form_for(ws->topics, pull->some[i]);
-
-        pieces[i] = (wsk_str){(const char *)p->octets, p->len};
-    }
-    sent = conn->stream.fd < 0
-               ? -1
-               : wsk__stream_sendv(&conn->stream, pieces, pull->n, false);
     if (sent > 0) {
         wsk__ws_sent_locked(ws);
     } else if (conn->stream.fd >= 0 && wsk__stream_is_full()) {
