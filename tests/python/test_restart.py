@@ -94,7 +94,6 @@ def test_each_way_to_lose_a_request_is_found(lossy, way, words, counts):
         ("used", KEPT, {"closed": 10}),
         ("used_unread", KEPT, {"reset": 10}),
         ("cuts_pipeline", PIPELINED, {"closed": 2}),
-        ("unspoken", ("hesitate=10", "connections=10"), {"unspoken": 10}),
         ("fair", ("keep=4", "pause=4", "seconds=1"), {}),
     ],
 )
@@ -102,6 +101,15 @@ def test_a_loss_at_a_unix_socket_is_found(lossy, tmp_path, way, words, counts):
     said = lossy(way, *words, path=tmp_path / "sock")
     assert lost(said) == counts
     assert said["balanced"]
+
+
+def test_an_end_before_the_client_of_a_unix_socket_has_spoken_is_a_loss(
+    lossy, tmp_path
+):
+    said = lossy("unspoken", "hesitate=20", "connections=20",
+                 path=tmp_path / "sock")
+    assert said["lost"] == 20
+    assert lost(said)["unspoken"] > 0
 
 
 def test_a_websocket_of_a_unix_socket_that_just_ends_is_found(lossy, tmp_path):
