@@ -92,7 +92,6 @@ def test_each_way_to_lose_a_request_is_found(lossy, way, words, counts):
         ("silent", (*ONCE, "timeout=1"), {"timeout": 10}),
         ("wrong", ONCE, {"wrong": 10}),
         ("used", KEPT, {"closed": 10}),
-        ("used_unread", KEPT, {"reset": 10}),
         ("cuts_pipeline", PIPELINED, {"closed": 2}),
         ("fair", ("keep=4", "pause=4", "seconds=1"), {}),
     ],
@@ -101,6 +100,13 @@ def test_a_loss_at_a_unix_socket_is_found(lossy, tmp_path, way, words, counts):
     said = lossy(way, *words, path=tmp_path / "sock")
     assert lost(said) == counts
     assert said["balanced"]
+
+
+def test_an_unread_request_at_a_unix_socket_is_a_loss(lossy, tmp_path):
+    """The look for an end may take the error, which is told once."""
+    said = lossy("used_unread", *KEPT, path=tmp_path / "sock")
+    assert said["lost"] == 10
+    assert lost(said)["reset"] > 0
 
 
 def test_an_end_before_the_client_of_a_unix_socket_has_spoken_is_a_loss(

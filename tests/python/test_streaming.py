@@ -160,6 +160,7 @@ def test_the_kernel_holds_little_for_a_client_that_does_not_read(
     assert count_rest(client) > LARGE
 
 
+@pytest.mark.plain  # over TLS a release may come after the last thread's end
 def test_what_a_client_did_not_read_is_forgotten_when_the_server_stops(
     serve, item
 ):
