@@ -323,6 +323,7 @@ def test_flags_of_the_interpreter_are_told_from_what_it_runs(words, found):
 def test_flags_are_found_without_the_original_arguments(monkeypatch):
     monkeypatch.delattr(sys, "orig_argv", raising=False)
     monkeypatch.setattr(sys, "_xoptions", {"dev": True, "site": "shop"})
+    monkeypatch.setattr(sys, "warnoptions", ["default"])  # what -X dev makes
     words = interpreter.command()
     assert words[0] == sys.executable
     assert words[-4:] == ["-X", "dev", "-X", "site=shop"]
