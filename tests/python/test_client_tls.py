@@ -313,7 +313,9 @@ def test_a_server_without_tls_is_told():
 
 def test_a_server_that_ends_the_handshake_is_told():
     port = answering(b"")
-    assert "during the TLS handshake" in refusal("wss://127.0.0.1:%d/" % port)
+    said = refusal("wss://127.0.0.1:%d/" % port)
+    # Python 3.9 has no reason for that error, only a text of its own.
+    assert "during the TLS handshake" in said or "closed (EOF)" in said
 
 
 def test_tls_behind_ws_is_told():
