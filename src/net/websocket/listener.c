@@ -97,7 +97,9 @@ static struct wsk_listener *listener_new(struct wsk_topics *topics)
     atomic_init(&listener->refs, 1);
     pthread_mutex_init(&listener->lock, NULL);
     pthread_condattr_init(&how);
+#ifndef __APPLE__ /* lacks it: there a timeout ends at once */
     pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
+#endif
     pthread_cond_init(&listener->came, &how);
     pthread_condattr_destroy(&how);
     return listener;
