@@ -329,6 +329,11 @@ void wsk__conn_post(struct wsk__conn *conn, unsigned what)
     wsk__post(conn->conns->loop, &conn->source, what);
 }
 
+void wsk__conn_post_unref(struct wsk__conn *conn, unsigned what)
+{
+    wsk__post_given(conn->conns->loop, &conn->source, what);
+}
+
 void wsk__conn_post_locked(struct wsk__conn *conn, unsigned what)
 {
     wsk__post_locked(conn->conns->dispatch, &conn->source, what);

@@ -151,6 +151,9 @@ enum {
 /* Ask the leader to look at a connection. Any thread. */
 void wsk__conn_post(struct wsk__conn *conn, unsigned what);
 
+/* The same, and give a reference of the caller's back: for the end of a job. */
+void wsk__conn_post_unref(struct wsk__conn *conn, unsigned what);
+
 /* The same under dispatch's lock: for the ops of a call. */
 void wsk__conn_post_locked(struct wsk__conn *conn,
                            unsigned what) WSK__DISPATCH_LOCKED;

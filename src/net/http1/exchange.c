@@ -79,8 +79,7 @@ static void end_job(struct wsk__job *job)
     struct wsk__conn *conn = h->disk_conn;
 
     atomic_store(&h->at_disk, false);
-    wsk__conn_post(conn, WSK__POST_LOOK);
-    wsk__conn_unref(conn);
+    wsk__conn_post_unref(conn, WSK__POST_LOOK);
 }
 
 bool wsk__exchange_offload(struct wsk__conn *conn,

@@ -25,10 +25,11 @@ void wsk__posts_open(struct wsk__loop *loop) WSK__NO_ANALYSIS
     loop->posts_tail = &loop->posts;
 }
 
-/* Queue a post, with a reference to its source. True: the leader must be
- * woken. */
+/* Queue a post, with a reference to its source: the caller's, if it is given;
+ * else one more. A given one that the open post does not need is not the last.
+ * True: the leader must be woken. */
 static bool queue_post(struct wsk__loop *loop, struct wsk__source *source,
-                       unsigned what, bool *closed)
+                       unsigned what, bool given, bool *closed)
 {
     bool first = false;
 
@@ -36,11 +37,14 @@ static bool queue_post(struct wsk__loop *loop, struct wsk__source *source,
     *closed = loop->posts_closed;
     if (!*closed && source->posted == 0) {
         first = true;
-        atomic_fetch_add(&source->refs, 1);
+        if (!given)
+            atomic_fetch_add(&source->refs, 1);
         source->post_next = NULL;
         *loop->posts_tail = source;
         loop->posts_tail = &source->post_next;
         loop->n_posts++;
+    } else if (!*closed && given) {
+        atomic_fetch_sub(&source->refs, 1);
     }
     if (!*closed)
         source->posted = (unsigned char)(source->posted | what);
@@ -53,22 +57,38 @@ bool wsk__post_quietly(struct wsk__loop *loop, struct wsk__source *source,
 {
     bool closed;
 
-    return !wsk__forked(loop->life) && queue_post(loop, source, what, &closed);
+    return !wsk__forked(loop->life) &&
+           queue_post(loop, source, what, false, &closed);
 }
 
-void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
-               unsigned what)
+static void post(struct wsk__loop *loop, struct wsk__source *source,
+                 unsigned what, bool given)
 {
     bool closed, asleep;
 
     assert(!wsk__holds(WSK__LOCK_DISPATCH)); /* to wake is a system call */
     if (wsk__forked(loop->life))
         return;
-    asleep = queue_post(loop, source, what, &closed);
-    if (closed)
+    asleep = queue_post(loop, source, what, given, &closed);
+    if (closed) {
         source->ops->orphaned(source, what);
+        if (given)
+            source->ops->drop(source);
+    }
     if (asleep) /* `source` may be freed by now */
         wsk__wake(&loop->wake);
+}
+
+void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
+               unsigned what)
+{
+    post(loop, source, what, false);
+}
+
+void wsk__post_given(struct wsk__loop *loop, struct wsk__source *source,
+                     unsigned what)
+{
+    post(loop, source, what, true);
 }
 
 struct wsk__source *wsk__next_post(struct wsk__loop *loop, unsigned *what)

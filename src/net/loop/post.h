@@ -19,8 +19,14 @@ void wsk__posts_open(struct wsk__loop *loop);
 void wsk__post(struct wsk__loop *loop, struct wsk__source *source,
                unsigned what) WSK__EXCLUDES(wsk__cap_dispatch);
 
-/* The same without a system call. True: the caller must wake the loop once it
- * holds no lock. A post after the end of the loop is lost. */
+/* The same with a reference of the caller, which becomes the post's: the leader
+ * drops it. A thread that is no dispatch's thread thus never drops the last
+ * one, with which memory may go back to the application. */
+void wsk__post_given(struct wsk__loop *loop, struct wsk__source *source,
+                     unsigned what) WSK__EXCLUDES(wsk__cap_dispatch);
+
+/* wsk__post() without a system call. True: the caller must wake the loop once
+ * it holds no lock. A post after the end of the loop is lost. */
 bool wsk__post_quietly(struct wsk__loop *loop, struct wsk__source *source,
                        unsigned what);
 

@@ -318,10 +318,7 @@ WSK__TLS_ONLY static void run_job(struct wsk__job *job)
 
 WSK__TLS_ONLY static void end_job(struct wsk__job *job)
 {
-    struct wsk__conn *conn = of_job(job)->conn;
-
-    wsk__conn_post(conn, WSK__POST_RUN);
-    wsk__conn_unref(conn);
+    wsk__conn_post_unref(of_job(job)->conn, WSK__POST_RUN);
 }
 
 /* Let a thread go on with the handshake. Until its post, the connection is
