@@ -63,8 +63,8 @@ static inline ssize_t wsk__stream_discard(const struct wsk__stream *s,
     return n;
 }
 
-/* Read the bytes that have come, at most `cap`, which is WSK__STREAM_ROOM or
- * more. 0: the peer's end. With TLS, a part of a record is read, and is
+/* Read the bytes that have come, at most `cap`. 0: the peer's end. With TLS,
+ * `cap` is WSK__STREAM_ROOM or more, and a part of a record is read, and is
  * nothing. */
 static inline ssize_t wsk__stream_recv(const struct wsk__stream *s, void *data,
                                        size_t cap)
