@@ -8,15 +8,15 @@
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/loop/loop.h"
+#include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/locks.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 enum {
-    REAP_S = 10, /* how long a surplus spare waits for work */
+    REAP_MS = 10000, /* how long a surplus spare waits for work */
 };
 
 static void serve_release(struct wsk__thread *th, struct wsk__release *release)
@@ -59,8 +59,7 @@ static bool await_order_locked(struct wsk__thread *th) WSK__DISPATCH_LOCKED
             pthread_cond_wait(&th->wake, &dispatch->lock);
             continue;
         }
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += REAP_S;
+        until = wsk__wait_until(REAP_MS);
         if (pthread_cond_timedwait(&th->wake, &dispatch->lock, &until) ==
                 ETIMEDOUT &&
             th->order == WSK__NO_ORDER) {
@@ -139,7 +138,7 @@ WSK__NO_ANALYSIS void wsk__dispatch_open(struct wsk__dispatch *dispatch)
     pthread_mutex_init(&dispatch->lock, NULL);
     pthread_cond_init(&dispatch->monitor_wake, NULL);
     pthread_cond_init(&dispatch->slot_free, NULL);
-    pthread_cond_init(&dispatch->changed, NULL);
+    wsk__cond_init(&dispatch->changed);
 }
 
 /* No other thread knows it any more. */

@@ -1,5 +1,6 @@
 #include "net/dispatch/offload.h"
 
+#include "net/os/clock.h"
 #include "net/os/life.h"
 #include "net/os/locks.h"
 #include "net/os/process.h"
@@ -7,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
-#include <time.h>
 
 static void lock_jobs(struct wsk__offload *offload)
     WSK__ACQUIRE(wsk__cap_offload) WSK__NO_ANALYSIS
@@ -30,7 +30,7 @@ WSK__NO_ANALYSIS void wsk__offload_open(struct wsk__offload *offload,
     offload->kind = *kind;
     offload->last = &offload->first;
     pthread_mutex_init(&offload->lock, NULL);
-    pthread_cond_init(&offload->wake, NULL);
+    wsk__cond_init(&offload->wake);
     pthread_cond_init(&offload->left, NULL);
 }
 
@@ -61,15 +61,8 @@ void wsk__offload_close(struct wsk__offload *offload)
 static void await_job_locked(struct wsk__offload *offload)
     WSK__REQUIRES(wsk__cap_offload)
 {
-    struct timespec until;
+    struct timespec until = wsk__wait_until(offload->kind.idle_ms);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += offload->kind.idle_ms / 1000;
-    until.tv_nsec += (long)(offload->kind.idle_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     offload->n_idle++;
     while (offload->first == NULL && !offload->ended &&
            pthread_cond_timedwait(&offload->wake, &offload->lock, &until) !=

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/dispatch/dispatch.h"
+#include "net/os/clock.h"
 #include "wsocket.h"
 
 #include <pthread.h>
@@ -36,7 +37,7 @@ struct wsk__thread *wsk__thread_new(struct wsk__dispatch *dispatch, void *user)
 
     if (th == NULL)
         return NULL;
-    pthread_cond_init(&th->wake, NULL);
+    wsk__cond_init(&th->wake);
     th->dispatch = dispatch;
     th->user = user;
     th->rx = wsk__alloc(WSK__RX_SIZE);

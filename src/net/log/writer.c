@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "net/os/clock.h"
 #include "net/os/locks.h"
 #include "net/os/poller.h"
 #include "net/os/stream.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Most bytes that wait to be written: more than the longest entry of the error
@@ -332,7 +332,7 @@ struct wsk__log *wsk__log_new(int fd)
     wsk__buf_init(&log->queue, QUEUE_CAP);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
-    pthread_cond_init(&log->drained, NULL);
+    wsk__cond_init(&log->drained);
     /* Signals of the process are for the program's own threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
@@ -378,15 +378,8 @@ bool wsk__log_reopen(struct wsk__log *log, int fd)
 /* Wait until the writer has written all, or has ended. */
 static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
 {
-    struct timespec until;
+    struct timespec until = wsk__wait_until(wait_ms);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     while (!log->gone &&
            (log->stop || !log->waiting || wsk__buf_len(&log->queue) > 0) &&
            pthread_cond_timedwait(&log->drained, &log->lock, &until) !=

@@ -1,7 +1,8 @@
-/* net/os/clock: the monotonic clock and the wall clock. */
+/* net/os/clock: the monotonic clock and the wall clock, and waits by them. */
 #ifndef WSK_NET_OS_CLOCK_H
 #define WSK_NET_OS_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -16,6 +17,12 @@ static inline uint64_t wsk__now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
+
+/* Make a condition that is waited for until a moment of wsk__wait_until(). */
+void wsk__cond_init(pthread_cond_t *cond);
+
+/* Return the moment `ms` from now, for pthread_cond_timedwait(). */
+struct timespec wsk__wait_until(unsigned ms);
 
 /* Return the moment within the last 49 days whose lower half is `low`. */
 static inline uint64_t wsk__recent_ms(uint32_t low)

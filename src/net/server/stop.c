@@ -29,9 +29,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <time.h>
 
 enum {
+    HOUR_MS = 3600000,
     FORCED_MS = 200, /* for close events, once the drain is over */
 };
 
@@ -242,18 +242,12 @@ void wsk_server_stop(wsk_server *srv, int drain_ms)
 
 wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
 {
-    struct timespec until;
+    unsigned wait_ms = timeout_ms < 0 ? HOUR_MS : (unsigned)timeout_ms;
+    struct timespec until = wsk__wait_until(wait_ms);
     wsk_status st = WSK_OK;
 
     if (!srv->dispatch.started)
         return WSK_E_STATE;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (timeout_ms < 0 ? 3600 : timeout_ms / 1000);
-    until.tv_nsec += (timeout_ms < 0 ? 0 : timeout_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     wsk__dispatch_lock(&srv->dispatch);
     while (!wsk__all_gone_locked(&srv->dispatch) && st == WSK_OK) {
         /* Spares leave at once; a thread in a handler may never come. */
@@ -266,7 +260,7 @@ wsk_status wsk_server_join(wsk_server *srv, int timeout_ms)
                                         &srv->dispatch.lock,
                                         &until) == ETIMEDOUT) {
             if (timeout_ms < 0)
-                until.tv_sec += 3600;
+                until = wsk__wait_until(wait_ms);
             else
                 st = WSK_E_TIMEOUT;
         }

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 struct wsk_listener {
     struct wsk__subscriber s; /* first */
@@ -87,7 +86,6 @@ static const struct wsk__subscriber_ops LISTENER = {
 static struct wsk_listener *listener_new(struct wsk_topics *topics)
 {
     struct wsk_listener *listener = wsk__calloc(sizeof(*listener));
-    pthread_condattr_t how;
 
     if (listener == NULL)
         return NULL;
@@ -96,12 +94,7 @@ static struct wsk_listener *listener_new(struct wsk_topics *topics)
     listener->topics = wsk_topics_ref(topics);
     atomic_init(&listener->refs, 1);
     pthread_mutex_init(&listener->lock, NULL);
-    pthread_condattr_init(&how);
-#ifndef __APPLE__ /* lacks it: there a timeout ends at once */
-    pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
-#endif
-    pthread_cond_init(&listener->came, &how);
-    pthread_condattr_destroy(&how);
+    wsk__cond_init(&listener->came);
     return listener;
 }
 
@@ -172,18 +165,11 @@ static wsk_status take_locked(struct wsk_listener *listener, wsk_message *msg)
     return st;
 }
 
-static struct timespec moment(int timeout_ms)
-{
-    uint64_t at = wsk__now_ns() + (uint64_t)timeout_ms * 1000000;
-
-    return (struct timespec){(time_t)(at / 1000000000),
-                             (long)(at % 1000000000)};
-}
-
 static wsk_status wait_locked(struct wsk_listener *listener, int timeout_ms,
                               wsk_message *msg)
 {
-    struct timespec until = moment(timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec until =
+        wsk__wait_until(timeout_ms < 0 ? 0 : (unsigned)timeout_ms);
     wsk_status st;
     bool late = false;
 
