@@ -1,6 +1,10 @@
 /* ext/process: the settings of the whole process that a running server changes:
- * the switch interval, and a call at exit. */
+ * the switch interval, a call at exit, and signals. */
 #include "process.h"
+
+#include "errors.h"
+
+#include <signal.h>
 
 /* Seconds after which a thread that computes gives the GIL away while a server
  * runs. The default of 5 ms would be the latency of all other requests. */
@@ -72,4 +76,42 @@ int ext_at_exit(PyObject *op, const char *what)
     Py_XDECREF(method);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+const char ext_unheed_doc[] =
+    "unheed(numbers, /)\n--\n\nLet signals do nothing in this process. "
+    "Programs that it starts handle them\nby default, unlike those of a "
+    "process that ignores them.";
+
+PyObject *ext_unheed(PyObject *Py_UNUSED(module), PyObject *numbers)
+{
+    /* Handlers do not nest: several frames are larger than the alternate stack
+     * of faulthandler, where those of signal.signal() run. */
+    struct sigaction action = {.sa_handler = do_nothing,
+                               .sa_flags = SA_RESTART};
+    PyObject *each = PyObject_GetIter(numbers), *item;
+
+    if (each == NULL)
+        return NULL;
+    sigfillset(&action.sa_mask);
+    while ((item = PyIter_Next(each)) != NULL) {
+        long number = PyLong_AsLong(item);
+
+        Py_DECREF(item);
+        if (number == -1 && PyErr_Occurred())
+            break;
+        if (sigaction((int)number, &action, NULL) != 0) {
+            ext_raise_os("a signal cannot be handled");
+            break;
+        }
+    }
+    Py_DECREF(each);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
 }

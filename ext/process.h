@@ -16,4 +16,7 @@ int ext_interval_end(struct ext_state *st);
  * exception set. */
 int ext_at_exit(PyObject *op, const char *what);
 
+extern const char ext_unheed_doc[];
+PyObject *ext_unheed(PyObject *module, PyObject *numbers);
+
 #endif

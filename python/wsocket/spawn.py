@@ -67,7 +67,8 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
             [*interpreter.command(), "-c", PROGRAM, str(theirs.fileno())],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd) for fd in wanted],
-            setsigmask=[],
+            # Until the worker has its handlers, they would end it.
+            setsigmask=worker.UNHEEDED,
         )
     except BaseException:
         ours.close()

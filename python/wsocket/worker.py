@@ -45,7 +45,14 @@ LOOK = 10000  # milliseconds between two looks at memory and age
 # A worker heeds orders of its channel. These signals reach it only because a
 # terminal sends them to the whole group, or by mistake. They get an empty
 # handler and are not ignored, which programs that it starts would inherit.
-UNHEEDED = ("SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU")
+UNHEEDED = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
 
 
 @dataclass
@@ -144,15 +151,10 @@ def _show_stacks(options: Mapping[str, Any]) -> None:
 
 def _heed_signals() -> None:
     signal.set_wakeup_fd(-1)
-    for name in UNHEEDED:
-        signal.signal(getattr(signal, name), _do_nothing)
+    _wsocket.unheed(UNHEEDED)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def _do_nothing(number: int, frame: object) -> None:
-    pass
 
 
 def _leave(status: int) -> None:

@@ -6,7 +6,6 @@
 #include "net/os/process.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stddef.h>
 
 static void lock_jobs(struct wsk__offload *offload)
@@ -129,16 +128,12 @@ static void *work(void *arg)
 static bool start_thread(struct wsk__offload *offload)
 {
     pthread_t thread;
-    sigset_t all, old;
     int failed;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* to make a thread may take long */
     wsk__life_hold(offload->life);
     count_alive(offload, 1);
-    sigfillset(&all); /* signals are for the program's own threads */
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    failed = pthread_create(&thread, NULL, work, offload);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    failed = wsk__thread_make(&thread, work, offload);
     if (failed) {
         count_alive(offload, -1);
         wsk__life_drop(offload->life);

@@ -5,12 +5,12 @@
 #include "net/os/clock.h"
 #include "net/os/locks.h"
 #include "net/os/poller.h"
+#include "net/os/process.h"
 #include "net/os/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -321,7 +321,6 @@ static void *log_writer(void *arg)
 struct wsk__log *wsk__log_new(int fd)
 {
     struct wsk__log *log = wsk__calloc(sizeof(*log));
-    sigset_t all, old;
     int failed;
 
     if (log == NULL)
@@ -333,12 +332,8 @@ struct wsk__log *wsk__log_new(int fd)
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
     wsk__cond_init(&log->drained);
-    /* Signals of the process are for the program's own threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
     failed = log->fd < 0 ? errno
-                         : pthread_create(&log->writer, NULL, log_writer, log);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+                         : wsk__thread_make(&log->writer, log_writer, log);
     if (failed) {
         log_destroy(log);
         errno = failed;

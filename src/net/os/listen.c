@@ -33,7 +33,8 @@ bool wsk__listen_queue(int fd, unsigned *length, unsigned *limit)
     struct tcp_info info;
     socklen_t len = sizeof(info);
 
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        info.tcpi_state != TCP_LISTEN) /* closed, and used for another */
         return false;
     *length = info.tcpi_unacked; /* of a listening socket they mean that */
     *limit = info.tcpi_sacked;

@@ -5,6 +5,7 @@
 #include "base/items.h"
 #include "wsocket.h"
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -24,7 +25,7 @@ void wsk__address_of(const struct sockaddr_storage *sa,
  * removed at the end if it still is the same file. */
 struct wsk__places {
     struct wsk__place {
-        int fd;
+        atomic_int fd; /* -1: closed. Metrics look at it from any thread */
         char *url;     /* for a person; owned */
         char *address; /* bound to; for a person; owned */
         char *path;    /* owned; NULL: no file to remove */

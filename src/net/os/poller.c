@@ -49,6 +49,8 @@ static bool queue_control(int queue, int op, int fd, void *data, unsigned want,
         ev.events |= EPOLLIN | EPOLLRDHUP;
     if (!level)
         ev.events |= EPOLLET | EPOLLOUT;
+    else if (want & WSK__WRITE)
+        ev.events |= EPOLLOUT;
     return epoll_ctl(queue, op, fd, &ev) == 0;
 }
 
@@ -126,6 +128,11 @@ static void queue_want(int queue, int fd, void *data, unsigned want, bool level)
 
     EV_SET(&ev, (uintptr_t)fd, EVFILT_READ, flags, 0, 0, data);
     kevent(queue, &ev, 1, NULL, 0, NULL);
+    if (!level)
+        return;
+    flags = want & WSK__WRITE ? EV_ADD : EV_DELETE;
+    EV_SET(&ev, (uintptr_t)fd, EVFILT_WRITE, flags, 0, 0, data);
+    kevent(queue, &ev, 1, NULL, 0, NULL); /* ENOENT where none is */
 }
 
 static void queue_remove(int queue, int fd)
@@ -331,7 +338,7 @@ void wsk__poller_want(struct wsk__poller *p, int fd, void *data, unsigned was,
 {
 #ifdef HAVE_KERNEL_QUEUE
     if (p->fd >= 0) {
-        if ((was ^ want) & WSK__READ)
+        if ((was ^ want) & (level ? WSK__READ | WSK__WRITE : WSK__READ))
             queue_want(p->fd, fd, data, want, level);
         return;
     }

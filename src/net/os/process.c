@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,18 @@ unsigned wsk__descriptor_limit(unsigned asked)
     if (free_fds > INT32_MAX)
         free_fds = INT32_MAX;
     return asked && asked < free_fds ? asked : (unsigned)free_fds;
+}
+
+int wsk__thread_make(pthread_t *thread, void *(*work)(void *), void *arg)
+{
+    sigset_t all, old;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    failed = pthread_create(thread, NULL, work, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return failed;
 }
 
 void wsk__thread_be_nice(int by)

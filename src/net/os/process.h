@@ -2,6 +2,7 @@
 #ifndef WSK_NET_OS_PROCESS_H
 #define WSK_NET_OS_PROCESS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -14,6 +15,10 @@ void wsk__watch_forks(void);
 /* Return the number of descriptors that the system permits, less some for the
  * program; at most `asked`, if that is not 0. */
 unsigned wsk__descriptor_limit(unsigned asked);
+
+/* Make a thread in which all signals are blocked: they are for the program's
+ * own threads. Returns 0, or the error of pthread_create(). */
+int wsk__thread_make(pthread_t *thread, void *(*work)(void *), void *arg);
 
 /* Let the calling thread yield to others: add to its nice value, where the
  * system knows one for each thread. */
