@@ -269,7 +269,7 @@ TEST(no_room_for_a_body_is_507) /* RFC 4918 11.5 */
 TEST(past_spill_limit_a_body_is_507_and_others_are_not)
 {
     struct served s = serve(account, NULL, "body_memory=1k spill_limit=290k");
-    int fds[3];
+    int fds[4];
 
     fill_body();
     for (int i = 0; i < 3; i++) {
@@ -284,6 +284,9 @@ TEST(past_spill_limit_a_body_is_507_and_others_are_not)
     }
     EXPECT(hear_answer(fds[2], NULL, 0) == 507);
     EXPECT(limit_count(&s, WSK__LIMIT_BODY_FILES) == 1);
+    fds[3] = post_in_two(&s, 80000); /* where the refused one had its place */
+    expect_account(fds[3], "80000 0 80000 0");
+    close(fds[3]);
     for (int i = 0; i < 2; i++) {
         EXPECT(say_octets(fds[i], body + 102400, 1));
         expect_account(fds[i], "102401 0 102401 0");

@@ -473,6 +473,8 @@ static bool store_body(struct wsk__thread *th, struct wsk__conn *conn)
     return false;
 }
 
+/* Answer 507 or 500. What was stored makes room for others at once: the peer
+ * may take long to read the answer. */
 static void refuse_unstored(struct wsk__conn *conn)
 {
     struct wsk__conns *conns = conn->conns;
@@ -482,7 +484,7 @@ static void refuse_unstored(struct wsk__conn *conn)
         return;
     status = wsk__body_file_failed(&conn->h->body, conns->logs,
                                    conns->site->temp_dir);
-    conn->h->body.file.error = 0;
+    wsk__body_file_clear(&conn->h->body);
     wsk__http_fail(&conn->h->http, status);
 }
 
