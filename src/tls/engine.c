@@ -12,7 +12,10 @@
 
 #ifdef WSK_TLS
 
-enum { RECORD_HEAD = 5 };
+enum {
+    RECORD_HEAD = 5,
+    RECORD_LAYER_FAILURE = 313, /* SSL_R_RECORD_LAYER_FAILURE of OpenSSL 3.2 */
+};
 
 enum state {
     SHAKING,
@@ -382,17 +385,25 @@ static void begin(struct wsk__tls *tls, wsk_str *ct,
     ERR_clear_error();
 }
 
-/* Return the error that says most: the last one, which names the alert, if it
- * is one of TLS. Else it only says which part of OpenSSL has failed, and the
- * first one why. */
-static unsigned long find_error(void)
+static bool is_of_tls(unsigned long error)
 {
-    unsigned long last = ERR_peek_last_error();
-    int reason = ERR_GET_REASON(last);
-    bool says = ERR_GET_LIB(last) == ERR_LIB_SSL && reason >= 100 &&
-                reason < 2 * SSL_AD_REASON_OFFSET;
+    int reason = ERR_GET_REASON(error);
 
-    return says ? last : ERR_peek_error();
+    return ERR_GET_LIB(error) == ERR_LIB_SSL && reason >= 100 &&
+           reason < 2 * SSL_AD_REASON_OFFSET && reason != RECORD_LAYER_FAILURE;
+}
+
+/* Take the error that says most, and forget all: the last one of TLS, which
+ * names the alert. Else errors only say which part of OpenSSL has failed, and
+ * the first one why. */
+static unsigned long take_error(void)
+{
+    unsigned long best = ERR_peek_error(), next;
+
+    while ((next = ERR_get_error()) != 0)
+        if (is_of_tls(next))
+            best = next;
+    return best;
 }
 
 /* The connection has failed, unless it already had. */
@@ -400,11 +411,10 @@ static void fail(struct wsk__tls *tls, const char *otherwise)
 {
     if (tls->state == FAILED)
         return;
-    tls->error = find_error();
+    tls->error = take_error();
     if (tls->error == 0)
         fail_because(tls, otherwise);
     tls->state = FAILED;
-    ERR_clear_error();
 }
 
 /* The meaning of a call of OpenSSL that has not read what it wanted. A failure
@@ -451,6 +461,26 @@ static enum wsk__tls_sent flush(struct wsk__tls *tls, bool more)
     return WSK__TLS_SENT;
 }
 
+/* Free what a key holds. The key itself belongs to OpenSSL. */
+static void empty_key(EVP_PKEY *key)
+{
+    EVP_PKEY_set_type(key, EVP_PKEY_EC);
+    EVP_PKEY_free(key);
+}
+
+/* Empty the keys of the key exchange. OpenSSL keeps them as long as the
+ * connection, and reads neither after the handshake. The client's part takes 6
+ * KB with ML-KEM; our own is a secret. */
+static void forget_keys(SSL *ssl)
+{
+    EVP_PKEY *key;
+
+    if (SSL_get_peer_tmp_key(ssl, &key) == 1)
+        empty_key(key);
+    if (SSL_get_tmp_key(ssl, &key) == 1)
+        empty_key(key);
+}
+
 enum wsk__tls_got wsk__tls_shake(struct wsk__tls *tls, wsk_str *ct,
                                  const struct wsk__tls_out *out)
 {
@@ -467,8 +497,11 @@ enum wsk__tls_got wsk__tls_shake(struct wsk__tls *tls, wsk_str *ct,
     else if (no_success(tls, result) == WSK__TLS_NONE)
         got = WSK__TLS_MORE;
     flush(tls, false);
-    if (got == WSK__TLS_DONE)
+    if (got == WSK__TLS_DONE) {
         tls->state = OPEN;
+        if (SSL_is_server(tls->ssl))
+            forget_keys(tls->ssl);
+    }
     ERR_clear_error();
     return got;
 }
@@ -834,3 +867,16 @@ void wsk__tls_reason(const struct wsk__tls *tls, char text[WSK__TLS_REASON_MAX])
 }
 
 #endif
+
+void wsk__tls_version(char text[WSK__TLS_VERSION_MAX])
+{
+    char why[WSK__TLS_LIB_WHY];
+
+    if (!wsk__tls_lib_open(why))
+        snprintf(text, WSK__TLS_VERSION_MAX, "no TLS: %s", why);
+#ifdef WSK_TLS
+    else
+        snprintf(text, WSK__TLS_VERSION_MAX, "%s",
+                 OpenSSL_version(OPENSSL_VERSION));
+#endif
+}

@@ -27,6 +27,7 @@ enum {
     WSK__TLS_LEFT_MAX = 65536,     /* most bytes that are left, once open */
     WSK__TLS_FLIGHT_MAX = 1048576, /* and during the handshake */
     WSK__TLS_REASON_MAX = 128,     /* size of a reason with its NUL */
+    WSK__TLS_VERSION_MAX = 448,    /* size of wsk__tls_version()'s text */
 };
 
 /* The way out, lent for each call. */
@@ -193,5 +194,9 @@ bool wsk__tls_peer_der(const struct wsk__tls *tls, uint8_t **der, size_t *len);
  * ours, never of the peer; empty if nothing has failed. */
 void wsk__tls_reason(const struct wsk__tls *tls,
                      char text[WSK__TLS_REASON_MAX]);
+
+/* Write the name and version of the library, such as "OpenSSL 3.0.16", which
+ * may be loaded for it; or why there is none. */
+void wsk__tls_version(char text[WSK__TLS_VERSION_MAX]);
 
 #endif

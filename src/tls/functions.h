@@ -33,6 +33,7 @@
     F(CRYPTO_get_ex_new_index) \
     F(CRYPTO_memcmp) \
     F(ERR_clear_error) \
+    F(ERR_get_error) \
     F(ERR_peek_error) \
     F(ERR_peek_last_error) \
     F(ERR_reason_error_string) \
@@ -42,6 +43,7 @@
     F(EVP_PKEY_Q_keygen) \
     F(EVP_PKEY_free) \
     F(EVP_PKEY_get_base_id) \
+    F(EVP_PKEY_set_type) \
     F(EVP_aes_256_cbc) \
     F(EVP_sha256) \
     F(GENERAL_NAMES_free) \
@@ -59,6 +61,7 @@
     F(OSSL_PARAM_construct_end) \
     F(OSSL_PARAM_construct_octet_string) \
     F(OSSL_PARAM_construct_utf8_string) \
+    F(OpenSSL_version) \
     F(PEM_read_bio_PrivateKey) \
     F(PEM_read_bio_X509) \
     F(PEM_read_bio_X509_CRL) \
@@ -70,12 +73,14 @@
     F(SSL_CTX_callback_ctrl) \
     F(SSL_CTX_ctrl) \
     F(SSL_CTX_free) \
+    F(SSL_CTX_get_cert_store) \
     F(SSL_CTX_get_ex_data) \
     F(SSL_CTX_new) \
     F(SSL_CTX_set1_cert_store) \
     F(SSL_CTX_set_alpn_select_cb) \
     F(SSL_CTX_set_cipher_list) \
     F(SSL_CTX_set_client_hello_cb) \
+    F(SSL_CTX_set_default_verify_paths) \
     F(SSL_CTX_set_ex_data) \
     F(SSL_CTX_set_max_early_data) \
     F(SSL_CTX_set_num_tickets) \
@@ -117,6 +122,7 @@
     F(SSL_set_verify) \
     F(SSL_shutdown) \
     F(SSL_write) \
+    F(TLS_client_method) \
     F(TLS_server_method) \
     F(X509V3_EXT_conf_nid) \
     F(X509V3_set_ctx) \
@@ -200,6 +206,7 @@ struct wsk__tls_functions {
 #define CRYPTO_get_ex_new_index (*wsk__tls_lib()->CRYPTO_get_ex_new_index)
 #define CRYPTO_memcmp (*wsk__tls_lib()->CRYPTO_memcmp)
 #define ERR_clear_error (*wsk__tls_lib()->ERR_clear_error)
+#define ERR_get_error (*wsk__tls_lib()->ERR_get_error)
 #define ERR_peek_error (*wsk__tls_lib()->ERR_peek_error)
 #define ERR_peek_last_error (*wsk__tls_lib()->ERR_peek_last_error)
 #define ERR_reason_error_string (*wsk__tls_lib()->ERR_reason_error_string)
@@ -209,6 +216,7 @@ struct wsk__tls_functions {
 #define EVP_PKEY_Q_keygen (*wsk__tls_lib()->EVP_PKEY_Q_keygen)
 #define EVP_PKEY_free (*wsk__tls_lib()->EVP_PKEY_free)
 #define EVP_PKEY_get_base_id (*wsk__tls_lib()->EVP_PKEY_get_base_id)
+#define EVP_PKEY_set_type (*wsk__tls_lib()->EVP_PKEY_set_type)
 #define EVP_aes_256_cbc (*wsk__tls_lib()->EVP_aes_256_cbc)
 #define EVP_sha256 (*wsk__tls_lib()->EVP_sha256)
 #define GENERAL_NAMES_free (*wsk__tls_lib()->GENERAL_NAMES_free)
@@ -226,6 +234,7 @@ struct wsk__tls_functions {
 #define OSSL_PARAM_construct_end (*wsk__tls_lib()->OSSL_PARAM_construct_end)
 #define OSSL_PARAM_construct_octet_string (*wsk__tls_lib()->OSSL_PARAM_construct_octet_string)
 #define OSSL_PARAM_construct_utf8_string (*wsk__tls_lib()->OSSL_PARAM_construct_utf8_string)
+#define OpenSSL_version (*wsk__tls_lib()->OpenSSL_version)
 #define PEM_read_bio_PrivateKey (*wsk__tls_lib()->PEM_read_bio_PrivateKey)
 #define PEM_read_bio_X509 (*wsk__tls_lib()->PEM_read_bio_X509)
 #define PEM_read_bio_X509_CRL (*wsk__tls_lib()->PEM_read_bio_X509_CRL)
@@ -237,12 +246,14 @@ struct wsk__tls_functions {
 #define SSL_CTX_callback_ctrl (*wsk__tls_lib()->SSL_CTX_callback_ctrl)
 #define SSL_CTX_ctrl (*wsk__tls_lib()->SSL_CTX_ctrl)
 #define SSL_CTX_free (*wsk__tls_lib()->SSL_CTX_free)
+#define SSL_CTX_get_cert_store (*wsk__tls_lib()->SSL_CTX_get_cert_store)
 #define SSL_CTX_get_ex_data (*wsk__tls_lib()->SSL_CTX_get_ex_data)
 #define SSL_CTX_new (*wsk__tls_lib()->SSL_CTX_new)
 #define SSL_CTX_set1_cert_store (*wsk__tls_lib()->SSL_CTX_set1_cert_store)
 #define SSL_CTX_set_alpn_select_cb (*wsk__tls_lib()->SSL_CTX_set_alpn_select_cb)
 #define SSL_CTX_set_cipher_list (*wsk__tls_lib()->SSL_CTX_set_cipher_list)
 #define SSL_CTX_set_client_hello_cb (*wsk__tls_lib()->SSL_CTX_set_client_hello_cb)
+#define SSL_CTX_set_default_verify_paths (*wsk__tls_lib()->SSL_CTX_set_default_verify_paths)
 #define SSL_CTX_set_ex_data (*wsk__tls_lib()->SSL_CTX_set_ex_data)
 #define SSL_CTX_set_max_early_data (*wsk__tls_lib()->SSL_CTX_set_max_early_data)
 #define SSL_CTX_set_num_tickets (*wsk__tls_lib()->SSL_CTX_set_num_tickets)
@@ -284,6 +295,7 @@ struct wsk__tls_functions {
 #define SSL_set_verify (*wsk__tls_lib()->SSL_set_verify)
 #define SSL_shutdown (*wsk__tls_lib()->SSL_shutdown)
 #define SSL_write (*wsk__tls_lib()->SSL_write)
+#define TLS_client_method (*wsk__tls_lib()->TLS_client_method)
 #define TLS_server_method (*wsk__tls_lib()->TLS_server_method)
 #define X509V3_EXT_conf_nid (*wsk__tls_lib()->X509V3_EXT_conf_nid)
 #define X509V3_set_ctx (*wsk__tls_lib()->X509V3_set_ctx)

@@ -7,8 +7,53 @@
 
 static wsk_server_config cfg;
 
-/* Return the peer's end; *req owns the other. */
-static int adopt_request(wsk_request **req, const char *early, size_t early_len)
+/* A transport whose connection another thread ends as soon as octets have
+ * left. */
+struct hasty {
+    const wsk_transport *inner;
+    void *io;
+    wsk_conn *conn;
+};
+
+static wsk_status hasty_recv(void *io, void *room, size_t len, int timeout_ms,
+                             size_t *n)
+{
+    struct hasty *hasty = io;
+
+    return hasty->inner->recv(hasty->io, room, len, timeout_ms, n);
+}
+
+static wsk_status hasty_send(void *io, const void *data, size_t len,
+                             int timeout_ms, size_t *n)
+{
+    struct hasty *hasty = io;
+    wsk_status st = hasty->inner->send(hasty->io, data, len, timeout_ms, n);
+
+    if (hasty->conn != NULL)
+        EXPECT(wsk_conn_finish(hasty->conn, true) == WSK_OK);
+    return st;
+}
+
+static void hasty_shutdown(void *io, bool both)
+{
+    struct hasty *hasty = io;
+
+    hasty->inner->shutdown(hasty->io, both);
+}
+
+static void hasty_free(void *io)
+{
+    struct hasty *hasty = io;
+
+    hasty->inner->free(hasty->io);
+}
+
+static const wsk_transport HASTY = {hasty_recv, hasty_send, hasty_shutdown,
+                                    hasty_free};
+
+/* Return the peer's end; *req owns the other, through `hasty` unless NULL. */
+static int adopt_through(struct hasty *hasty, wsk_request **req,
+                         const char *early, size_t early_len)
 {
     struct timeval patience = {PATIENCE_MS / 1000, 0};
     wsk_adoption how = {.head = UPGRADE("/standalone"),
@@ -26,23 +71,39 @@ static int adopt_request(wsk_request **req, const char *early, size_t early_len)
     setsockopt(fd[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     how.head_len = strlen(how.head);
     how.transport = wsk_transport_fd(fd[1], &how.io);
+    if (hasty != NULL) {
+        hasty->inner = how.transport;
+        hasty->io = how.io;
+        how.transport = &HASTY;
+        how.io = hasty;
+    }
     if (how.transport == NULL ||
         wsk_request_adopt(&how, req, &verdict) != WSK_OK)
         abort();
     return fd[0];
 }
 
-/* The same, upgraded: *conn owns the other end, and the request is disowned. */
-static int adopt(wsk_conn **conn, const char *early, size_t early_len)
+static int adopt_request(wsk_request **req, const char *early, size_t early_len)
 {
-    wsk_request *req;
-    int fd = adopt_request(&req, early, early_len);
+    return adopt_through(NULL, req, early, early_len);
+}
 
+/* Upgrade `req`, whose peer is `fd`, to *conn, and disown it. */
+static void upgrade(int fd, wsk_request *req, wsk_conn **conn)
+{
     if (wsk_request_upgrade(req, NULL, NULL, 0, conn) != WSK_OK)
         abort();
     wsk_conn_ref(*conn);
     wsk_request_disown(req);
     EXPECT(hear_answer(fd, NULL, 0) == 101);
+}
+
+static int adopt(wsk_conn **conn, const char *early, size_t early_len)
+{
+    wsk_request *req;
+    int fd = adopt_request(&req, early, early_len);
+
+    upgrade(fd, req, conn);
     return fd;
 }
 
@@ -303,6 +364,24 @@ TEST(a_peer_that_is_gone_is_1006) /* RFC 6455 7.1.5 */
     EXPECT(info.sent_code == 0 && !info.failed && info.sent_len == 0);
     EXPECT(wsk_conn_finish(conn, false) == WSK_OK);
     wsk_conn_unref(conn);
+}
+
+TEST(a_frame_that_left_before_the_end_was_sent)
+{
+    struct hasty hasty = {0};
+    wsk_request *req;
+    wsk_conn *conn;
+    char data[126];
+    size_t len;
+    int fd = adopt_through(&hasty, &req, NULL, 0);
+
+    upgrade(fd, req, &conn);
+    hasty.conn = conn;
+    EXPECT(wsk_conn_send_frame(conn, WSK_PING, true, "x", 1) == WSK_OK);
+    EXPECT(hear_frame(fd, data, &len) == 9 && len == 1);
+    EXPECT(wsk_conn_send_frame(conn, WSK_PING, true, "x", 1) == WSK_E_CLOSED);
+    wsk_conn_unref(conn);
+    close(fd);
 }
 
 /* --------------------------------------------------------------- threads ---

@@ -6,6 +6,8 @@
 #include "net/os/stream_tls.h"
 #include "tls_peer.h"
 
+#include <sys/resource.h>
+
 enum { LONG = 10 << 20 };
 
 static char *noise; /* LONG bytes */
@@ -460,6 +462,109 @@ TEST(of_too_many_openings_the_oldest_goes)
     for (int i = 0; i < 12; i++)
         close(fd[i]);
     tls_close(ssl);
+    wsk_server_free(s.srv);
+}
+
+/* A job that keeps a thread of the handshakes until `held` is unlocked. */
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int n_held, n_let_go;
+
+static void hold(struct wsk__job *job)
+{
+    (void)job;
+    atomic_fetch_add(&n_held, 1);
+    pthread_mutex_lock(&held);
+    pthread_mutex_unlock(&held);
+}
+
+static void let_go(struct wsk__job *job)
+{
+    (void)job;
+    atomic_fetch_add(&n_let_go, 1);
+}
+
+static bool queue_comes_to(struct wsk__offload *offload,
+                           unsigned n) WSK__NO_ANALYSIS
+{
+    for (int ms = 0; ms < PATIENCE_MS; ms++) {
+        unsigned now;
+
+        pthread_mutex_lock(&offload->lock);
+        now = offload->n;
+        pthread_mutex_unlock(&offload->lock);
+        if (now == n)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+/* Return true if n descriptors more than a test has anyway can be open. */
+static bool may_open(rlim_t n)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    return limit.rlim_max >= n + 100 && setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+/* Send a hello, and leave the rest for later: it waits behind all others. */
+static SSL *begin_hello(const struct served *s)
+{
+    SSL *ssl = SSL_new(peer_ctx);
+    struct timeval patience = {10 * PATIENCE_MS / 1000, 0};
+    int fd = dial(s);
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    sure(ssl != NULL && SSL_set_fd(ssl, fd) == 1);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    EXPECT(SSL_connect(ssl) == -1 &&
+           SSL_get_error(ssl, -1) == SSL_ERROR_WANT_READ);
+    fcntl(fd, F_SETFL, 0);
+    return ssl;
+}
+
+TEST(more_than_1024_handshakes_wait_in_their_order)
+{
+    enum { JOBS = 1024, MORE = 40 };
+    static SSL *client[JOBS + MORE];
+    static struct wsk__job holder[8];
+    char body[64];
+    struct served s;
+    unsigned threads;
+    SSL *kept;
+
+    if (!may_open(2 * (JOBS + MORE)))
+        return;
+    s = serve_tls(serve_all, NULL,
+                  "max_connections=2400 tls_handshake_timeout=100");
+    threads = s.srv->shakes.kind.threads;
+    kept = tls_dial(&s);
+    EXPECT(asks(kept, "/", body, sizeof(body)));
+    pthread_mutex_lock(&held);
+    for (unsigned i = 0; i < threads; i++) {
+        holder[i] = (struct wsk__job){.run = hold, .done = let_go};
+        EXPECT(wsk__offload_ask(&s.srv->shakes, &holder[i]));
+    }
+    EXPECT(comes_to(&n_held, (int)threads));
+    for (int i = 0; i < JOBS + MORE; i++)
+        client[i] = begin_hello(&s);
+    EXPECT(queue_comes_to(&s.srv->shakes, JOBS));
+    for (int i = 0; i < 20; i++) /* all hellos are read meanwhile */
+        EXPECT(asks(kept, "/", body, sizeof(body)));
+    EXPECT(queue_comes_to(&s.srv->shakes, JOBS));
+    EXPECT(limit_count(&s, WSK__LIMIT_HANDSHAKES) == 0);
+    tls_close(client[0]); /* of the jobs, and of those that wait */
+    tls_close(client[JOBS + MORE - 1]);
+    pthread_mutex_unlock(&held);
+    for (int i = 1; i < JOBS + MORE - 1; i++) {
+        EXPECT(SSL_connect(client[i]) == 1);
+        EXPECT(asks(client[i], "/", body, sizeof(body)));
+        tls_close(client[i]);
+    }
+    EXPECT(comes_to(&n_let_go, (int)threads));
+    tls_close(kept);
     wsk_server_free(s.srv);
 }
 

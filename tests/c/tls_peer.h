@@ -108,9 +108,10 @@ static inline struct wsk__tls_set *give_set(struct wsk__conns *conns)
 
 static atomic_int tunnels;
 
-static inline void await_tunnels(void)
+static inline void end_tls(void)
 {
     comes_to(&tunnels, 0); /* they have memory of OpenSSL's */
+    SSL_CTX_free(peer_ctx);
 }
 
 /* Make what both sides need. */
@@ -120,7 +121,7 @@ static inline void make_tls(void)
         return;
     make_certificate();
     make_set();
-    atexit(await_tunnels); /* before OpenSSL's own end */
+    atexit(end_tls); /* before OpenSSL's own end */
     peer_ctx = SSL_CTX_new(TLS_client_method());
     sure(peer_ctx != NULL);
 }

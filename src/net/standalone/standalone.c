@@ -174,11 +174,11 @@ wsk_status wsk__standalone_flush(struct wsk__standalone *ws)
     }
     if (st != WSK_OK && st != WSK_E_AGAIN)
         ws->gone = true;
-    if (ws->gone || wsk__buf_len(&ws->chunk) == 0)
+    if (wsk__buf_len(&ws->chunk) == 0)
         wsk__buf_free(&ws->chunk);
     ws->flushing = false;
-    if (ws->gone)
-        st = WSK_E_CLOSED;
+    if (ws->gone) /* bytes that left before the end were sent */
+        st = owed_locked(ws) > 0 ? WSK_E_CLOSED : WSK_OK;
     pthread_mutex_unlock(&ws->lock);
     return st;
 }

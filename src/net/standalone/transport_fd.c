@@ -1,16 +1,15 @@
 /* net/standalone/transport_fd: a stream socket as a transport. The descriptor
  * may be shared with a server; whether that has made it blocking makes no
  * difference. */
+#include "net/standalone/transport_fd.h"
+
 #include "base/mem.h"
 #include "net/os/poller.h"
-#include "net/os/stream.h"
-#include "wsocket.h"
 
 #include <errno.h>
 
-/* Handle a call that failed: WSK_OK means to try again. */
-static wsk_status after_failure(const struct wsk__stream *s, unsigned what,
-                                int timeout_ms)
+wsk_status wsk__transport_wait(const struct wsk__stream *s, unsigned what,
+                               int timeout_ms)
 {
     int n;
 
@@ -32,12 +31,12 @@ static wsk_status fd_recv(void *io, void *data, size_t cap, int timeout_ms,
         n = wsk__stream_recv(io, data, cap);
         *got = n > 0 ? (size_t)n : 0;
     } while (n < 0 &&
-             (st = after_failure(io, WSK__READ, timeout_ms)) == WSK_OK);
+             (st = wsk__transport_wait(io, WSK__READ, timeout_ms)) == WSK_OK);
     return st;
 }
 
-static wsk_status fd_send(void *io, const void *data, size_t len,
-                          int timeout_ms, size_t *sent)
+wsk_status wsk__transport_send(void *io, const void *data, size_t len,
+                               int timeout_ms, size_t *sent)
 {
     wsk_status st = WSK_OK;
     ssize_t n;
@@ -46,7 +45,7 @@ static wsk_status fd_send(void *io, const void *data, size_t len,
         n = wsk__stream_send(io, data, len, false);
         *sent = n > 0 ? (size_t)n : 0;
     } while (n < 0 &&
-             (st = after_failure(io, WSK__WRITE, timeout_ms)) == WSK_OK);
+             (st = wsk__transport_wait(io, WSK__WRITE, timeout_ms)) == WSK_OK);
     return st;
 }
 
@@ -66,7 +65,8 @@ static void fd_free(void *io)
 
 const wsk_transport *wsk_transport_fd(int fd, void **io)
 {
-    static const wsk_transport FD = {fd_recv, fd_send, fd_shutdown, fd_free};
+    static const wsk_transport FD = {fd_recv, wsk__transport_send, fd_shutdown,
+                                     fd_free};
     struct wsk__stream *made = wsk__alloc(sizeof(*made));
 
     if (made == NULL)
