@@ -4,6 +4,7 @@
 #include "errors.h"
 
 #include <errno.h>
+#include <string.h>
 
 typedef struct {
     PyObject_HEAD
@@ -208,6 +209,20 @@ PyObject *ext_cpus(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     return PyLong_FromUnsignedLong(wsk_cpus());
+}
+
+const char ext_libraries_doc[] =
+    "libraries() -> str\n\n"
+    "zlib, hiredis and OpenSSL with their versions, or why there is no TLS.";
+
+PyObject *ext_libraries(PyObject *module, PyObject *unused)
+{
+    char text[WSK_LIBRARIES_LEN];
+
+    (void)module;
+    (void)unused;
+    wsk_libraries(text);
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
 }
 
 static PyMethodDef Board_methods[] = {

@@ -15,5 +15,7 @@ long ext_board_slot(const wsk_board *board, PyObject *number);
 
 PyObject *ext_cpus(PyObject *module, PyObject *unused);
 extern const char ext_cpus_doc[];
+PyObject *ext_libraries(PyObject *module, PyObject *unused);
+extern const char ext_libraries_doc[];
 
 #endif

@@ -14,6 +14,7 @@
 #include "keys.h"
 #include "log.h"
 #include "options.h"
+#include "process.h"
 #include "reader.h"
 #include "response.h"
 #include "server.h"
@@ -45,6 +46,8 @@ static PyObject *module_errors(PyObject *module, PyObject *unused)
 static PyMethodDef module_methods[] = {
     {"error_stream", module_errors, METH_NOARGS, errors_doc},
     {"cpus", ext_cpus, METH_NOARGS, ext_cpus_doc},
+    {"unheed", ext_unheed, METH_O, ext_unheed_doc},
+    {"libraries", ext_libraries, METH_NOARGS, ext_libraries_doc},
     {"options", ext_options_list, METH_NOARGS, ext_options_doc},
     {"choices", ext_options_choices, METH_O, ext_options_choices_doc},
     EXT_TOPICS_METHODS,

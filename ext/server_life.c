@@ -102,6 +102,8 @@ PyObject *ext_server_start(PyObject *op, PyObject *unused)
         ext_server_set_phase(self, PHASE_FAILED);
         ext_server_end_keeper(self);
         errno = saved;
+        if (st == WSK_E_SYS && wsk_server_error(self->srv)[0] != '\0')
+            return ext_raise_os(wsk_server_error(self->srv));
         return ext_raise(self->st, st, "the server cannot start");
     }
     if (self->early_stops > 0) {

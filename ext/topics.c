@@ -2,10 +2,16 @@
 
 #include "args.h"
 #include "errors.h"
+#include "gaps.h"
 #include "gil.h"
 #include "message.h"
+#include "topic_names.h"
 #include "websocket_object.h"
 
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -15,17 +21,20 @@ enum {
 const char ext_publish_doc[] =
     "publish($module, /, topic, message, exclude=None, binary=None,\n"
     "        do_compress=True)\n--\n\n"
-    "Send a message to all WebSockets of this process that have subscribed\n"
-    "to a topic; from any thread.\n\n"
+    "Send a message to all WebSockets that have subscribed to a topic, in all\n"
+    "processes of the bus; from any thread, and from any process that a\n"
+    "server has started.\n\n"
     "topic\n"
     "    a str, or several: a WebSocket in more than one gets one copy\n"
     "message, binary, do_compress\n"
     "    as of WebSocket.send()\n"
     "exclude\n"
     "    a WebSocket that gets no copy\n\n"
-    "Returns True: it is on its way. That nobody has subscribed is no error.\n"
+    "Returns True: it is on its way; False: the broker is down, or only\n"
+    "other processes have one. That nobody has subscribed is no error.\n"
     "TypeError, ValueError: the name, or over topic_message_max.\n"
-    "ConnectionError: this process has no server.\n\n"
+    "ConnectionError: no server here, and none that has started this "
+    "process.\n\n"
     ">>> wsocket.publish('news', 'hello')\n"
     "True";
 const char ext_count_doc[] =
@@ -35,10 +44,10 @@ const char ext_count_doc[] =
     "0";
 const char ext_disconnect_doc[] =
     "disconnect($module, /, topic, code=1000, reason='')\n--\n\n"
-    "Close all WebSockets of this process that have subscribed to a topic:\n"
-    "for rights that end.\n\n"
-    "ValueError: the name or the code. ConnectionError: this process has no\n"
-    "server.\n\n"
+    "Close all WebSockets that have subscribed to a topic, in all processes "
+    "of\n"
+    "the bus: for rights that end.\n\n"
+    "ValueError: the name or the code. ConnectionError: as publish().\n\n"
     ">>> wsocket.disconnect('user:42', 4001, 'signed out')";
 const char ext_listen_doc[] =
     "listen($module, /, *topics, timeout=None)\n--\n\n"
@@ -51,14 +60,36 @@ const char ext_listen_doc[] =
     "...     print(message)";
 const char ext_topic_stats_doc[] =
     "topic_stats($module)\n--\n\n"
-    "Numbers of this process: published messages, and of their copies for\n"
-    "subscribers those that are owed, passed, sent, dropped and unread.\n\n"
+    "Numbers of this process: those of wsk_topic_stats in wsocket.h.\n\n"
     ">>> wsocket._wsocket.topic_stats()['published']\n"
     "0";
+const char ext_join_doc[] = "join($module, folder, /)\n--\n\n"
+                            "Join the bus in a folder; once in a process.\n\n"
+                            ">>> wsocket._wsocket.join('/run/user/1000/shop')";
+const char ext_open_broker_doc[] =
+    "open_broker($module, url, prefix, /)\n--\n\n"
+    "Let publications go by a broker; once in a process.\n\n"
+    ">>> wsocket._wsocket.open_broker('redis://127.0.0.1', 'wsocket')";
+const char ext_hold_folder_doc[] =
+    "hold_folder($module, folder, /)\n--\n\n"
+    "Keep a folder of a bus from being removed as one that was left behind;\n"
+    "'' makes one. Returns its path and a descriptor, to be kept open.\n\n"
+    ">>> wsocket._wsocket.hold_folder('')\n"
+    "('/tmp/wsocket-ab12cd', 3)";
+const char ext_leave_doc[] =
+    "leave($module)\n--\n\n"
+    "Leave the bus and the broker, unless a server is there. What was\n"
+    "published is sent, and listeners stay until they end.\n\n"
+    ">>> wsocket._wsocket.leave()";
+const char ext_leave_bus_doc[] = "leave_bus($module)\n--\n\n"
+                                 "Leave the bus at the end of the process.\n\n"
+                                 ">>> wsocket._wsocket.leave_bus()";
 const char ext_set_outbox_doc[] =
     "set_outbox($module, outbox, /)\n--\n\n"
     "Have publish() append to a list, for tests; None ends that.\n\n"
     ">>> wsocket._wsocket.set_outbox(None)";
+
+#define STATS(name) #name, offsetof(wsk_topic_stats, name)
 
 /* ------------------------------------------------------------ the topics ---
  */
@@ -73,51 +104,174 @@ wsk_topics *ext_topics(struct ext_state *st)
     }
     if (st->topics == NULL)
         PyErr_NoMemory();
+    else
+        ext_gaps_watch(st->topics);
     return st->topics;
 }
 
 void ext_topics_serve(struct ext_state *st, const wsk_server *srv)
 {
-    if (st->topics != wsk_server_topics(srv))
-        st->topics = wsk_topics_ref(wsk_server_topics(srv));
+    wsk_topics *before = st->topics_pid == (long)getpid() ? st->topics : NULL;
+
+    st->topics = wsk_topics_ref(wsk_server_topics(srv));
     st->topics_pid = (long)getpid();
+    ext_gaps_watch(st->topics);
+    Py_BEGIN_ALLOW_THREADS
+    wsk_topics_unref(before);
+    Py_END_ALLOW_THREADS
+}
+
+/* Return true if this process has a server of its own or has joined a bus. */
+static bool is_connected(const struct ext_state *st)
+{
+    return st->topics != NULL && st->topics_pid == (long)getpid() &&
+           (st->serving > 0 || wsk_topics_may_wait(st->topics) ||
+            wsk_topics_folder(st->topics)[0] != '\0');
+}
+
+/* Copy the folder of the bus that this process inherits: from its environment,
+ * or from the server that it was forked of. False: there is none. */
+static bool inherited_folder(const struct ext_state *st, char *to, size_t cap)
+{
+    const char *given = getenv("WSOCKET_BUS");
+    int n = 0;
+
+    if (given != NULL && given[0] == '/')
+        n = snprintf(to, cap, "%s", given);
+    else if (given == NULL && st->topics != NULL)
+        n = snprintf(to, cap, "%s", wsk_topics_folder(st->topics));
+    return n > 0;
+}
+
+/* Join the bus in a folder. -1 with an exception set. */
+static int join(struct ext_state *st, const char *folder)
+{
+    char why[256] = "";
+    wsk_topics *topics = ext_topics(st);
+    wsk_status status;
+
+    if (topics == NULL)
+        return -1;
+    wsk_topics_ref(topics);
+    Py_BEGIN_ALLOW_THREADS
+    status = wsk_topics_join(topics, folder, why, sizeof(why));
+    Py_END_ALLOW_THREADS
+    if (status != WSK_OK && strcmp(wsk_topics_folder(topics), folder) == 0)
+        status = WSK_OK; /* by another thread meanwhile */
+    wsk_topics_unref(topics);
+    if (status != WSK_OK)
+        PyErr_SetString(PyExc_ConnectionError, why);
+    return status == WSK_OK ? 0 : -1;
 }
 
 /* Return the topics if publishing can reach anyone; NULL with an exception set
  * unless an outbox takes the messages. */
 static wsk_topics *reachable(struct ext_state *st, const char *what)
 {
-    if (st->topics != NULL && st->topics_pid == (long)getpid() &&
-        (st->serving > 0 || st->outbox != NULL))
+    char folder[256];
+
+    if (is_connected(st))
         return st->topics;
-    if (st->outbox == NULL)
-        PyErr_Format(PyExc_ConnectionError,
-                     "%s: this process has no server whose WebSockets could be "
-                     "reached; call it in the process that serves",
-                     what);
+    if (st->outbox != NULL)
+        return st->topics_pid == (long)getpid() ? st->topics : NULL;
+    if (inherited_folder(st, folder, sizeof(folder)))
+        return join(st, folder) == 0 ? st->topics : NULL;
+    PyErr_Format(PyExc_ConnectionError,
+                 "%s: this process has no server, and was not started by one: "
+                 "set WSOCKET_BUS, to the same folder as the option bus of the "
+                 "server, or use wsocket.Publisher",
+                 what);
     return NULL;
 }
 
-int ext_topic_name(PyObject *topic, wsk_str *name)
+PyObject *ext_join(PyObject *module, PyObject *folder)
 {
-    Py_ssize_t len;
+    struct ext_state *st = PyModule_GetState(module);
+    const char *text = PyUnicode_AsUTF8(folder);
 
-    if (!PyUnicode_Check(topic)) {
-        PyErr_Format(PyExc_TypeError, "a topic is a str, not %.100s",
-                     Py_TYPE(topic)->tp_name);
-        return -1;
+    if (text == NULL || join(st, text) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_hold_folder(PyObject *module, PyObject *folder)
+{
+    const char *text = PyUnicode_AsUTF8(folder);
+    char path[256], why[256];
+    wsk_status status;
+    int fd;
+
+    (void)module;
+    if (text == NULL)
+        return NULL;
+    snprintf(path, sizeof(path), "%s", text);
+    Py_BEGIN_ALLOW_THREADS
+    status = wsk_bus_hold(path, sizeof(path), &fd, why, sizeof(why));
+    Py_END_ALLOW_THREADS
+    if (status != WSK_OK) {
+        PyErr_SetString(PyExc_OSError, why);
+        return NULL;
     }
-    name->p = PyUnicode_AsUTF8AndSize(topic, &len);
-    if (name->p == NULL)
-        return -1; /* a UnicodeEncodeError is a ValueError */
-    name->len = (size_t)len;
-    if (wsk_topic_is_valid(name->p, name->len))
-        return 0;
-    PyErr_Format(PyExc_ValueError,
-                 "a topic has 1 to 200 octets of UTF-8, and no control "
-                 "characters: %.220R",
-                 topic);
-    return -1;
+    return Py_BuildValue("si", path, fd);
+}
+
+PyObject *ext_open_broker(PyObject *module, PyObject *args)
+{
+    struct ext_state *st = PyModule_GetState(module);
+    wsk_topics *topics = ext_topics(st);
+    wsk_server_config cfg;
+    char why[768] = "";
+    const char *url, *prefix;
+    wsk_status status;
+
+    if (topics == NULL ||
+        !PyArg_ParseTuple(args, "ss:open_broker", &url, &prefix))
+        return NULL;
+    wsk_config_init(&cfg);
+    if (wsk_config_set(&cfg, "broker", url, why) != WSK_OK ||
+        wsk_config_set(&cfg, "broker_prefix", prefix, why) != WSK_OK) {
+        PyErr_SetString(PyExc_ValueError, why);
+        return NULL;
+    }
+    wsk_topics_ref(topics);
+    Py_BEGIN_ALLOW_THREADS
+    status = wsk_topics_open_broker(topics, &cfg, why, sizeof(why));
+    wsk_topics_unref(topics);
+    Py_END_ALLOW_THREADS
+    if (status != WSK_OK) {
+        PyErr_SetString(PyExc_ConnectionError, why);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_leave(PyObject *module, PyObject *unused)
+{
+    struct ext_state *st = PyModule_GetState(module);
+    wsk_topics *topics = st->topics;
+
+    (void)unused;
+    if (topics == NULL || st->topics_pid != (long)getpid() || st->serving > 0)
+        Py_RETURN_NONE;
+    st->topics = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    wsk_topics_unref(topics);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+PyObject *ext_leave_bus(PyObject *module, PyObject *unused)
+{
+    struct ext_state *st = PyModule_GetState(module);
+    wsk_topics *topics = st->topics;
+
+    (void)unused;
+    if (topics == NULL || st->topics_pid != (long)getpid())
+        Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS
+    wsk_topics_leave(topics);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
 }
 
 /* The topics of one call. */
@@ -174,7 +328,7 @@ static PyObject *raise_topic(struct ext_state *st, wsk_status status,
 
 static bool reaches_few(wsk_topics *topics, const struct names *names)
 {
-    size_t n = 0;
+    size_t n = wsk_topics_may_wait(topics) ? FEW + 1 : 0;
 
     for (Py_ssize_t i = 0; i < names->n; i++)
         n += wsk_topics_count(topics, names->all[i].p, names->all[i].len);
@@ -186,14 +340,20 @@ static wsk_status send(wsk_topics *topics, const struct names *names,
                        const wsk_conn *except)
 {
     wsk_opcode opcode = binary ? WSK_BINARY : WSK_TEXT;
-    PyThreadState *left = reaches_few(topics, names) ? NULL
-                                                     : PyEval_SaveThread();
-    wsk_status st = wsk_topics_publish(topics, names->all, (size_t)names->n,
-                                       opcode, o->p, (size_t)o->len, flags,
-                                       except);
+    bool stays = reaches_few(topics, names);
+    PyThreadState *left = NULL;
+    wsk_status st;
 
-    if (left != NULL)
+    if (!stays) {
+        wsk_topics_ref(topics); /* for leave() */
+        left = PyEval_SaveThread();
+    }
+    st = wsk_topics_publish(topics, names->all, (size_t)names->n, opcode, o->p,
+                            (size_t)o->len, flags, except);
+    if (!stays) {
+        wsk_topics_unref(topics);
         ext_gil_return(left);
+    }
     return st;
 }
 
@@ -216,7 +376,8 @@ static int note(struct ext_state *st, const struct names *names,
     return failed;
 }
 
-static void publish(struct ext_state *st, const struct names *names,
+/* Publish. False: the broker is down, or an exception is set. */
+static bool publish(struct ext_state *st, const struct names *names,
                     const struct publishing *how)
 {
     wsk_topics *topics = reachable(st, "publish");
@@ -227,7 +388,7 @@ static void publish(struct ext_state *st, const struct names *names,
 
     if (PyErr_Occurred() || (st->outbox != NULL && note(st, names, how) < 0) ||
         topics == NULL || ext_bytes_get(&o, how->message) < 0)
-        return;
+        return true;
     binary = how->binary != NULL ? PyObject_IsTrue(how->binary) : !o.text;
     if (binary >= 0)
         status = send(topics, names, &o, binary,
@@ -235,8 +396,10 @@ static void publish(struct ext_state *st, const struct names *names,
                           (how->compress ? 0u : WSK_SEND_PLAIN),
                       except != NULL ? except->conn : NULL);
     ext_bytes_release(&o);
-    if (status != WSK_OK)
+    /* Neither is an error of the message's. */
+    if (status != WSK_OK && status != WSK_E_AGAIN && status != WSK_E_TIMEOUT)
         raise_topic(st, status, "publish");
+    return status == WSK_OK;
 }
 
 static const struct ext_signature publish_sig = {
@@ -251,6 +414,7 @@ PyObject *ext_publish(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     struct publishing how = {.compress = 1};
     struct names names;
     PyObject *given[5];
+    bool reached;
 
     if (ext_args(&publish_sig, args, nargs, kwnames, given) < 0)
         return NULL;
@@ -266,11 +430,9 @@ PyObject *ext_publish(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
         how.compress = PyObject_IsTrue(given[4]);
     if (how.compress < 0 || names_get(&names, given[0]) < 0)
         return NULL;
-    publish(st, &names, &how);
+    reached = publish(st, &names, &how);
     names_release(&names);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_TRUE;
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(reached);
 }
 
 PyObject *ext_count(PyObject *module, PyObject *topic)
@@ -319,16 +481,18 @@ PyObject *ext_disconnect(PyObject *module, PyObject *const *args,
         Py_RETURN_NONE;
     if (code < 0 || code > UINT16_MAX)
         code = 0; /* no code either */
+    wsk_topics_ref(topics);
     Py_BEGIN_ALLOW_THREADS
     status = wsk_topics_disconnect(topics, name.p, name.len, (uint16_t)code,
                                    reason.p, reason.len);
+    wsk_topics_unref(topics);
     Py_END_ALLOW_THREADS
     if (status == WSK_E_ARG)
         return PyErr_Format(PyExc_ValueError,
                             "disconnect: %ld is no code that may be sent; use "
                             "1000 to 1014, or 3000 to 4999",
                             code);
-    if (status != WSK_OK)
+    if (status != WSK_OK && status != WSK_E_AGAIN && status != WSK_E_TIMEOUT)
         return raise_topic(st, status, "disconnect");
     Py_RETURN_NONE;
 }
@@ -336,17 +500,40 @@ PyObject *ext_disconnect(PyObject *module, PyObject *const *args,
 PyObject *ext_topic_stats(PyObject *module, PyObject *unused)
 {
     struct ext_state *st = PyModule_GetState(module);
-    wsk_topic_stats n = {0};
+    wsk_topic_stats stats = {0};
+    static const struct {
+        const char *name;
+        size_t at;
+    } ROWS[] = {
+        {STATS(topics)},       {STATS(subscriptions)},
+        {STATS(bytes)},        {STATS(queued)},
+        {STATS(published)},    {STATS(owed)},
+        {STATS(passed)},       {STATS(sent)},
+        {STATS(dropped)},      {STATS(unread)},
+        {STATS(own)},          {STATS(failed)},
+        {STATS(others)},       {STATS(gaps)},
+        {STATS(bus_peers)},    {STATS(bus_bytes)},
+        {STATS(broker_up)},    {STATS(broker_down)},
+        {STATS(broker_bytes)}, {STATS(broker_outages)},
+    };
+    PyObject *dict = PyDict_New();
 
     (void)unused;
     if (st->topics != NULL)
-        wsk_topics_stats(st->topics, &n);
-    return Py_BuildValue(
-        "{sKsKsKsKsKsKsK}", "topics", (unsigned long long)n.topics, "published",
-        (unsigned long long)n.published, "owed", (unsigned long long)n.owed,
-        "passed", (unsigned long long)n.passed, "sent",
-        (unsigned long long)n.sent, "dropped", (unsigned long long)n.dropped,
-        "unread", (unsigned long long)n.unread);
+        wsk_topics_stats(st->topics, &stats);
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]) && dict != NULL;
+         i++) {
+        uint64_t n;
+        PyObject *value;
+
+        memcpy(&n, (const char *)&stats + ROWS[i].at, sizeof(n));
+        value = PyLong_FromUnsignedLongLong(n);
+        if (value == NULL ||
+            PyDict_SetItemString(dict, ROWS[i].name, value) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(value);
+    }
+    return dict;
 }
 
 PyObject *ext_set_outbox(PyObject *module, PyObject *outbox)
@@ -397,13 +584,19 @@ PyObject *ext_listen(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames)
 {
     struct ext_state *st = PyModule_GetState(module);
-    wsk_topics *topics = ext_topics(st);
+    wsk_topics *topics;
     struct names names;
     PyObject *given, *op;
+    wsk_listener *listener;
+    char folder[256];
     wsk_status status;
     int ms;
 
     nargs = PyVectorcall_NARGS((size_t)nargs);
+    if (!is_connected(st) && st->outbox == NULL &&
+        inherited_folder(st, folder, sizeof(folder)) && join(st, folder) < 0)
+        return NULL;
+    topics = ext_topics(st);
     if (topics == NULL || read_timeout(args, nargs, kwnames, &ms) < 0)
         return NULL;
     if (nargs == 0)
@@ -420,8 +613,13 @@ PyObject *ext_listen(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     if (op != NULL) {
         Listener_CAST(op)->st = st;
         Listener_CAST(op)->timeout_ms = ms;
-        status = wsk_topics_listen(topics, names.all, (size_t)names.n,
-                                   &Listener_CAST(op)->listener);
+        wsk_topics_ref(topics);
+        Py_BEGIN_ALLOW_THREADS
+        status =
+            wsk_topics_listen(topics, names.all, (size_t)names.n, &listener);
+        wsk_topics_unref(topics);
+        Py_END_ALLOW_THREADS
+        Listener_CAST(op)->listener = listener;
         if (status != WSK_OK) {
             raise_topic(st, status, "listen");
             Py_CLEAR(op);

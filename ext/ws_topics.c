@@ -3,7 +3,7 @@
 
 #include "args.h"
 #include "errors.h"
-#include "topics.h"
+#include "topic_names.h"
 
 /* Read a policy. -1 with an exception set. */
 static int policy_of(PyObject *given, wsk_topic_policy *policy)
@@ -24,6 +24,23 @@ static int policy_of(PyObject *given, wsk_topic_policy *policy)
     return -1;
 }
 
+/* Open the WebSocket, unless it is open. A client that has seen the 101 gets
+ * what is published from then on. */
+static int open_with(WebSocketObject *self, wsk_str topic,
+                     wsk_topic_policy policy)
+{
+    wsk_request *req = ext_ws_request(self);
+    int failed;
+
+    if (self->conn != NULL || !ext_ws_in_handler(self))
+        return ext_ws_open(self, "subscribe");
+    wsk_request_subscribe(req, topic.p, topic.len, policy);
+    failed = ext_ws_open(self, "subscribe");
+    if (failed)
+        wsk_request_subscribe(req, NULL, 0, policy);
+    return failed;
+}
+
 static const struct ext_signature subscribe_sig = {
     "subscribe", 1, 2, (const char *const[]){"topic", "policy"}};
 
@@ -33,6 +50,7 @@ PyObject *ext_ws_subscribe(PyObject *op, PyObject *const *args,
     WebSocketObject *self = WebSocket_CAST(op);
     PyObject *given[2];
     wsk_topic_policy policy;
+    wsk_conn *conn;
     wsk_str name;
     wsk_status st;
 
@@ -43,9 +61,13 @@ PyObject *ext_ws_subscribe(PyObject *op, PyObject *const *args,
         return PyErr_Format(PyExc_RuntimeError,
                             "subscribe: topics need wsocket's own server or "
                             "its gunicorn worker");
-    if (ext_ws_open(self, "subscribe") < 0)
+    if (open_with(self, name, policy) < 0)
         return NULL;
-    st = wsk_conn_subscribe(self->conn, name.p, name.len, policy);
+    conn = wsk_conn_ref(self->conn);
+    Py_BEGIN_ALLOW_THREADS
+    st = wsk_conn_subscribe(conn, name.p, name.len, policy);
+    wsk_conn_unref(conn);
+    Py_END_ALLOW_THREADS
     if (st == WSK_E_AGAIN)
         return PyErr_Format(PyExc_BlockingIOError,
                             "subscribe: the WebSocket has as many topics as "
@@ -66,26 +88,14 @@ PyObject *ext_ws_unsubscribe(PyObject *op, PyObject *topic)
                            wsk_conn_unsubscribe(self->conn, name.p, name.len));
 }
 
-/* The engine tells the newest first; programs expect the oldest. */
 PyObject *ext_ws_get_topics(PyObject *op, void *unused)
 {
     const WebSocketObject *self = WebSocket_CAST(op);
     char *names = NULL;
-    PyObject *tuple;
     size_t n = 0;
 
     (void)unused;
     if (self->conn != NULL && wsk_conn_topics(self->conn, &names, &n) != WSK_OK)
         return PyErr_NoMemory();
-    tuple = PyTuple_New((Py_ssize_t)n);
-    for (const char *at = names; tuple != NULL && n > 0; at += strlen(at) + 1) {
-        PyObject *name = PyUnicode_FromString(at);
-
-        if (name == NULL)
-            Py_CLEAR(tuple);
-        else
-            PyTuple_SET_ITEM(tuple, (Py_ssize_t)--n, name);
-    }
-    wsk_free(names);
-    return tuple;
+    return ext_topic_tuple(names, n);
 }

@@ -69,6 +69,15 @@ WSK_API const char *wsk_status_text(wsk_status st);
 /** Return the version of the library, a static string such as "3.0.0". */
 WSK_API const char *wsk_version(void);
 
+enum { WSK_LIBRARIES_LEN = 512 };
+
+/**
+ * Write which libraries are in use, such as "zlib 1.2.13, hiredis 1.1.0,
+ * OpenSSL 3.0.16"; "no Redis" instead of hiredis, and instead of OpenSSL why
+ * there is no TLS. A build that loads OpenSSL at run time loads it now.
+ */
+WSK_API void wsk_libraries(char text[WSK_LIBRARIES_LEN]);
+
 /** A borrowed run of bytes; the object it came from owns them. */
 typedef struct wsk_str {
     const char *p;
@@ -167,6 +176,12 @@ typedef struct wsk_str {
     BYTES(topic_message_max, 1048576, "maximum size in bytes of a published message") \
     BYTES(topic_backlog, 1048576, "bytes that a topic keeps for subscribers that read slowly, 64 more counted for each message; past it topic_policy applies to them") \
     TEXT(topic_policy, "close", "what happens to a subscriber that lags so far behind a topic that its next message is gone: close (the WebSocket, with code 1013), drop (it goes on with the oldest that is kept), or latest (it only ever gets the newest)") \
+    TEXT(bus, "auto", "how processes of this host that serve the same application share their topics: auto (all workers of one supervisor or of gunicorn, and what they start, by a folder of their own in WSOCKET_BUS), off, or a private folder (mode 0700), the same for all that share") \
+    TEXT(broker, NULL, "Redis by which topics reach other hosts: redis://user:password@host:port, rediss:// for TLS (?ca=, cert= and key= name PEM files), unix:path, or redis+sentinel://host,host,host/name") \
+    TEXT(broker_prefix, "wsocket", "beginning of the names of all channels: a topic has the channel prefix:t:topic") \
+    TIME(broker_probe, 5000, "seconds after which a message of our own is sent through the broker; one that does not come back within as many more shows that the connections are dead") \
+    TIME(broker_timeout, 2000, "seconds to connect to the broker, to wait for it at the start, and for a subscription to be confirmed") \
+    TEXT(broker_down, "local", "who gets what is published while the broker is down: local (subscribers of the same process) or fail (nobody); publish() returns False either way") \
     FLAG(ws_allow_drafts, false, "accept drafts of the WebSocket protocol, which call themselves version 7 and 8") \
     TEXT(ws_hide_upgrade, "auto", "which rules of Werkzeug applications take a WebSocket: auto (WebSocket rules, then plain ones), always (plain rules only, because the Upgrade field is hidden), or never (WebSocket rules only)")
 
@@ -1574,6 +1589,15 @@ WSK_API wsk_topics *wsk_server_topics(const wsk_server *srv);
 WSK_API wsk_status wsk_conn_subscribe(wsk_conn *conn, const char *topic,
                                       size_t len, wsk_topic_policy policy);
 
+/**
+ * Let the WebSocket that a handshake becomes have a topic before its 101
+ * leaves, so that its client gets what is published once it is connected. Call
+ * wsk_request_upgrade() next, for which `topic` is borrowed, and then
+ * wsk_conn_subscribe(), which tells of errors. Length 0 takes that back.
+ */
+WSK_API void wsk_request_subscribe(wsk_request *req, const char *topic,
+                                   size_t len, wsk_topic_policy policy);
+
 /** End that. What was published before leaves first, as far as the peer takes
  * it now; nothing of the topic follows. False: it had not subscribed. */
 WSK_API bool wsk_conn_unsubscribe(wsk_conn *conn, const char *topic,
@@ -1599,7 +1623,9 @@ WSK_API wsk_status wsk_conn_topics(wsk_conn *conn, char **names, size_t *n);
  *
  * Returns WSK_OK, even if there is no subscriber; WSK_E_ARG (a name, the
  * opcode, text that is not UTF-8, more than topic_message_max bytes);
- * WSK_E_NOMEM (it was sent to none); WSK_E_CLOSED (in a forked child).
+ * WSK_E_AGAIN (the broker is down, or others have one and this process does
+ * not); WSK_E_NOMEM (it was not sent to all); WSK_E_CLOSED (in a forked
+ * child).
  */
 WSK_API wsk_status wsk_topics_publish(wsk_topics *topics, const wsk_str *names,
                                       size_t n, wsk_opcode opcode,
@@ -1611,22 +1637,79 @@ WSK_API size_t wsk_topics_count(wsk_topics *topics, const char *topic,
                                 size_t len);
 
 /** Close all WebSockets that have subscribed to a topic, as wsk_conn_close()
- * does. Returns WSK_OK; WSK_E_ARG (name, code or reason); WSK_E_CLOSED (in a
- * forked child). */
+ * does. Returns WSK_OK; WSK_E_ARG (name, code or reason); WSK_E_AGAIN (only
+ * those in reach); WSK_E_CLOSED (in a forked child). */
 WSK_API wsk_status wsk_topics_disconnect(wsk_topics *topics, const char *topic,
                                          size_t len, uint16_t code,
                                          const char *reason, size_t reason_len);
 
-/** Numbers since the start. `owed` are copies for subscribers: each was
- * `passed` (sent, or not because the subscriber is excluded or gets it by
- * another topic), `dropped` by its policy, `unread` when the subscriber left,
- * or still waits. */
+/** Numbers of a process: some of now, the others since the start. */
 typedef struct wsk_topic_stats {
-    uint64_t topics; /* now */
+    /* Now: topics and their subscriptions; bytes that wait in logs; topics
+     * whose subscribers are so many that they wait for a thread. */
+    uint64_t topics, subscriptions, bytes, queued;
+
+    /* `owed` are copies for subscribers: each was `passed` (sent, or not
+     * because the subscriber is excluded or gets it by another topic),
+     * `dropped` by its policy, `unread` when the subscriber left, or still
+     * waits. */
     uint64_t published, owed, passed, sent, dropped, unread;
+
+    /* Calls of wsk_topics_publish(), and those that returned WSK_E_AGAIN or
+     * WSK_E_NOMEM; publications of other processes; gaps that were told. */
+    uint64_t own, failed, others, gaps;
+
+    /* Now: peers of the bus, and bytes that wait for them; 1 if the broker is
+     * up or down, both 0 without one; bytes that wait for it. Since the start:
+     * how often it was lost. */
+    uint64_t bus_peers, bus_bytes;
+    uint64_t broker_up, broker_down, broker_bytes, broker_outages;
 } wsk_topic_stats;
 
 WSK_API void wsk_topics_stats(wsk_topics *topics, wsk_topic_stats *out);
+
+/** Return true if a call may have to wait for a broker: then leave the
+ * interpreter before. */
+WSK_API bool wsk_topics_may_wait(const wsk_topics *topics);
+
+/** Join the processes that share a private folder (this user's, mode 0700; made
+ * if there is none): they get what is published here, and we theirs. A server
+ * does so as its option bus says. WSK_OK; WSK_E_SYS, and `error` tells why. */
+WSK_API wsk_status wsk_topics_join(wsk_topics *topics, const char *folder,
+                                   char *error, size_t cap);
+
+/** Hold the folder of a bus, so that no other process removes it as one that
+ * was left behind: for supervisors. With "" in `path`, which has room for `cap`
+ * bytes, 67 suffice, make one there, after those that were left behind are
+ * removed. WSK_OK and a descriptor, which is open for as long as that holds;
+ * WSK_E_SYS, and `error` tells why. */
+WSK_API wsk_status wsk_bus_hold(char *path, size_t cap, int *fd, char *error,
+                                size_t error_cap);
+
+/** Let publications go by the broker that the options name, if any. A server
+ * does so as it starts. WSK_OK, also while it cannot be reached; WSK_E_SYS with
+ * errno: it refuses us, or the topics have another broker, and `error` (768
+ * bytes) tells why. */
+WSK_API wsk_status wsk_topics_open_broker(wsk_topics *topics,
+                                          const wsk_server_config *cfg,
+                                          char *error, size_t cap);
+
+/** Leave before the process ends: what waits is sent, within 2 seconds. */
+WSK_API void wsk_topics_leave(wsk_topics *topics);
+
+/** Return the folder of the bus ("" until it is joined; in a forked child the
+ * parent's). */
+WSK_API const char *wsk_topics_folder(const wsk_topics *topics);
+
+/** Copy the names of all topics, as wsk_conn_topics() does. */
+WSK_API wsk_status wsk_topics_names(wsk_topics *t, char **names, size_t *n);
+
+/** Have a function called, or NULL, when publications of other processes may
+ * have been missed, to n topics (0: to any), whose names are borrowed: by a
+ * thread that must neither wait nor use the topics. */
+typedef void wsk_gap(wsk_topics *topics, const wsk_str *names, size_t n,
+                     void *user);
+WSK_API void wsk_topics_on_gap(wsk_topics *topics, wsk_gap *on_gap, void *user);
 
 /** A subscriber without a WebSocket: one thread at a time waits for what is
  * published. */
@@ -1687,6 +1770,28 @@ typedef struct wsk_transport {
 /** Return the transport of a stream socket; its `io` is made here, and owns
  * `fd`. NULL when memory is out: then `fd` is still the caller's. */
 WSK_API const wsk_transport *wsk_transport_fd(int fd, void **io);
+
+/** A client of TLS. Borrowed for the call; NULL: not given. */
+typedef struct wsk_tls_client {
+    const char *server_hostname; /* for which the server's certificate must be
+                                    valid: a name, or an address. Required */
+    const char *ca_certs; /* authorities to trust, PEM; NULL: the system's */
+    const char *certfile; /* certificate of the client with its chain, PEM */
+    const char *keyfile;  /* NULL: the key stands in certfile */
+} wsk_tls_client;
+
+enum { WSK_TLS_ERROR_LEN = 480 }; /* size of a sentence with its NUL */
+
+/**
+ * Shake hands as a client for at most timeout_ms (< 0: without limit), and
+ * return the transport over TLS; its `io` owns `fd`, which a poll() must not
+ * wait for: bytes may be inside. NULL with a sentence in `error`, such as why
+ * the server is not trusted: then `fd` is still the caller's.
+ */
+WSK_API const wsk_transport *wsk_transport_tls(int fd,
+                                               const wsk_tls_client *how,
+                                               int timeout_ms, void **io,
+                                               char error[WSK_TLS_ERROR_LEN]);
 
 /** An opening handshake that another server has received. */
 typedef struct wsk_adoption {

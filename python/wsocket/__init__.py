@@ -24,10 +24,12 @@ from ._wsocket import (
     publish,
 )
 from .app import WSocketApp
+from .bus import Publisher
 from .classic import WSocketServer, make_server
 from .client import HandshakeError, connect
 from .exceptions import FrameTooLargeException, ProtocolError, WebSocketError
 from .framework import Framework
+from .gaps import ongap
 from .handlers import (
     FixedHandler,
     FixedServerHandler,
@@ -49,6 +51,7 @@ __all__ = [
     "HandshakeError",
     "Gate",
     "ProtocolError",
+    "Publisher",
     "Response",
     "Server",
     "ThreadingWSGIServer",
@@ -66,6 +69,7 @@ __all__ = [
     "log_traceback",
     "logger",
     "make_server",
+    "ongap",
     "publish",
     "run",
 ]

@@ -18,7 +18,7 @@ CONTEXT = (
 )
 ALWAYS = "it is always so; leave it out"
 MANAGER = "that is left to a process manager such as systemd"
-FOLDER = "start it in that folder, or set PYTHONPATH"
+FOLDER = "use --app-dir, start it in that folder, or set PYTHONPATH"
 MODULE = "give the application as module:app"
 BIND = "use --bind"
 TIMEOUT = (
@@ -29,13 +29,12 @@ TIMEOUT = (
 # The hint, and the options it is given for: short ones, and long ones with
 # underscores.
 ANSWERS: dict[str, str] = {
-    BIND: "-b listen http http_socket socket unix_socket uds fd",
+    BIND: "listen http http_socket socket unix_socket uds fd",
     "use --port": "-p",
     "use --host": "-h -a address",
-    "use --config": "-c ini",
+    "use --config": "ini",
     "use --workers": "processes worker_processes number_of_workers",
     "use --worker-timeout": "timeout_worker_healthcheck",
-    "use --threads; a time limit of requests is --request-timeout": "-t",
     TIMEOUT: "timeout harakiri channel_timeout",
     RELOAD: "-r -R reload_include reload_exclude reload_engine "
     "reload_extra_file reloader py_autoreload reload_paths",
@@ -51,9 +50,9 @@ ANSWERS: dict[str, str] = {
     "name proc_name master vacuum die_on_term",
     "use --pid-file": "pidfile pid",
     "use --reload-dirs": "reload_dir",
-    FOLDER: "chdir pythonpath app_dir virtualenv venv home",
+    FOLDER: "chdir pythonpath virtualenv venv home",
     MODULE: "module wsgi_file callable wsgi wsgi_app",
-    "call the factory: 'module:create_app()'": "factory call",
+    "use --factory, or call it: 'module:create_app()'": "call",
     "wsocket has one kind of worker": "-k worker_class interface loop ws "
     "lifespan",
     "set it in the environment before the start": "-e env env_file",

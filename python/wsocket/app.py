@@ -27,10 +27,18 @@ from typing import Any, Optional, Union
 from . import demo
 from ._wsocket import Event, WebSocket
 from .framework import Framework
+from .gaps import ongap
 from .handshake import OnHandshake, judge
 from .middleware import Middleware, is_attempt
 
-EVENTS = ("onconnect", "onmessage", "ondrain", "ondraining", "onclose")
+EVENTS = (
+    "onconnect",
+    "onmessage",
+    "ondrain",
+    "ondraining",
+    "onclose",
+    "ongap",
+)
 
 
 class WSocketApp(Framework):
@@ -43,7 +51,8 @@ class WSocketApp(Framework):
         serves WebSockets by events; no thread waits for a connection. Handlers
         in ``ondrain`` are called when a slow client has room again, see
         ``client.is_full``, and those in ``ondraining`` when the server leaves,
-        before the client is closed.
+        before the client is closed. Those in ``ongap`` are called with a tuple
+        of topics when publications to them may have been missed.
     ``WSocketApp()`` with routes
         is a ``Framework``; a WebSocket goes to the events, if there are any,
         else to the route of its path.
@@ -75,6 +84,7 @@ class WSocketApp(Framework):
     ondrain: Any
     ondraining: Any
     onclose: Any
+    ongap: Any
 
     def __init__(
         self,
@@ -110,6 +120,8 @@ class WSocketApp(Framework):
             elif not isinstance(value, Event):
                 value = Event(value)
             value.owner = self
+            if name == "ongap" and len(value) > 0:
+                ongap.watch(self)
         super().__setattr__(name, value)
 
     def serve(
@@ -141,8 +153,7 @@ class WSocketApp(Framework):
         if handler is None and self._is_demo():
             if client is None:
                 return demo.page(environ, start_response)
-            client.attach(_echo)
-            return []
+            return demo.websocket(client, environ, start_response)
         return self.respond(
             handler or self.not_found, environ, start_response
         )
@@ -158,7 +169,3 @@ def _list_of(protocols: Union[str, Iterable[str], None]) -> list[str]:
     if protocols is None:
         return []
     return [protocols] if isinstance(protocols, str) else list(protocols)
-
-
-_echo = WSocketApp()
-_echo.onmessage += lambda message, client: client.send(message)

@@ -12,6 +12,7 @@ environment, ``WSOCKET_WS_MAX_SIZE=8m``, or in a subclass:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import logging
@@ -26,7 +27,7 @@ from typing import Any, Optional
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
-from . import config, log, processes
+from . import bus, config, log, processes
 from .server import Server
 
 Application = Callable[..., Iterable[bytes]]
@@ -183,6 +184,15 @@ class Worker(base.Worker):  # type: ignore[misc]
             log.warning("%s", text)
         script_name = os.environ.get("SCRIPT_NAME", "").rstrip("/")
         config.check("script_name", script_name, "SCRIPT_NAME")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """In the master, before the fork: what the workers share."""
+        super().__init__(*args, **kwargs)
+        with contextlib.suppress(config.UsageError):  # run() says it
+            given = {**self.options, **config.gather({}, os.environ)[0]}
+            bus.begin(given.get("bus"), owner=(self.cfg.uid, self.cfg.gid))
+            atexit.unregister(bus.end)
+            atexit.register(bus.end)
 
     def run(self) -> None:
         """Serve until a signal comes, the parent has gone, or max_requests."""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Optional
 
-from . import actions, plan, spawn, worker
+from . import actions, bus, plan, spawn, worker
 from .addresses import Addresses
 from .children import Children, wait_for_strangers
 from .config import UsageError
@@ -62,6 +62,7 @@ class Master:
         if self._state is None:
             self._deployment.settle()
         notifier.store(addresses.to_store())
+        bus.begin(self._deployment.now.options.get("bus"))
         processes = self._deployment.now.processes
         self._hook: Optional[Callable[[worker.Info, int], None]] = None
         if processes.master_hooks is not None:
@@ -103,6 +104,7 @@ class Master:
 
     def _end(self) -> None:
         """Close what workers and clients use."""
+        bus.end()
         self._deployment.addresses.keep([])
         if self._upgrade is not None:
             self._upgrade.cancel()

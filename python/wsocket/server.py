@@ -19,11 +19,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import IO, Any, Optional, Union
+from typing import IO, TYPE_CHECKING, Any, Optional, Union
 
 from . import _wsocket, config, log, processes
 from .app import WSocketApp
 from .handshake import gated
+
+if TYPE_CHECKING:  # typing_extensions need not be installed
+    from typing_extensions import Unpack
+
+    from ._options import ServerOptions
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -39,7 +44,7 @@ class Server:
         server.stop()
         server.join()
 
-    ``wsocket --help`` lists the options. An unknown one is a ``TypeError``
+    ``wsocket --help-all`` lists the options. An unknown one is a ``TypeError``
     that names the nearest. ``ws_origins`` and ``ws_subprotocols`` may be
     callables, and ``on_handshake`` is called for each WebSocket: see ``Gate``.
     """
@@ -49,7 +54,7 @@ class Server:
         app: Optional[Application] = None,
         host: str = "127.0.0.1",
         port: Union[int, str] = 8080,
-        **options: object,
+        **options: Unpack[ServerOptions],
     ) -> None:
         why = why_not_wsgi(app)
         if why is not None:
@@ -59,25 +64,26 @@ class Server:
             set(self.app.SUPPORTED_VERSIONS) - {"13"}
         ):
             options.setdefault("ws_allow_drafts", True)
-        options = config.keywords(options)
-        served = gated(self.app, options)
-        of_processes = sorted(processes.NAMES & set(options))
+        given = config.keywords(options)
+        served = gated(self.app, given)
+        of_processes = sorted(processes.NAMES & set(given))
         if of_processes:
             raise TypeError(
                 "a Server serves in this process; %s is for wsocket.run() and "
                 "the command wsocket" % of_processes[0]
             )
-        config.refuse_foreign(options)
+        config.refuse_foreign(given)
         self.host = host
         self._port = port
         self._server = _wsocket.Server(
-            served, host=host, port=port, **options
+            served, host=host, port=port, **given
         )
-        self._has_tls = bool(options.get("certfile"))
-        self._graceful = options.get("graceful_timeout")
-        self._stop_delay: Any = options.get("stop_delay")
+        self._has_tls = bool(given.get("certfile"))
+        self._threads = given.get("threads") or config.DEFAULTS["threads"]
+        self._graceful = given.get("graceful_timeout")
+        self._stop_delay: Any = given.get("stop_delay")
         self._serves_on = False  # for stop_delay
-        self._error_log = options.get("error_logfile")
+        self._error_log = given.get("error_logfile")
         kind = type(served)
         self._server._events_only = (
             issubclass(kind, WSocketApp)

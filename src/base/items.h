@@ -7,6 +7,10 @@
 /* Size of the option script_name at most, with its NUL. */
 enum { WSK__SCRIPT_NAME = 128 };
 
+/* Octets of a path in the option bus at most: sockets in the folder need some
+ * more. */
+enum { WSK__BUS_FOLDER = 66 };
+
 /*
  * Walk a list option: elements are separated by line ends if there is one, else
  * by commas; white space around them does not count, empty ones are skipped.

@@ -1,6 +1,7 @@
 /* base/options: the option list of wsocket.h as data, and options from text. */
 #include "base/address.h"
 #include "base/ascii.h"
+#include "base/broker_url.h"
 #include "base/close_code.h"
 #include "base/format.h"
 #include "base/items.h"
@@ -233,6 +234,19 @@ static bool good_topic_rule(wsk_str item)
     return wsk__topic_rule_parse(item, &pattern, &rule);
 }
 
+static bool good_broker(wsk_str item)
+{
+    struct wsk__broker_url url;
+
+    return wsk__broker_url_read(&url, item.p) == NULL;
+}
+
+static bool good_prefix(wsk_str item)
+{
+    return item.len > 0 && item.len <= 200 &&
+           memchr(item.p, ' ', item.len) == NULL;
+}
+
 /* Check an origin that a browser can send (RFC 6454 6.2): it has no path, and
  * no pattern stands for several. */
 static bool is_origin(wsk_str item)
@@ -267,6 +281,13 @@ static bool good_close_code(wsk_str text)
 }
 
 #define CLOSE_CODES "a close code such as 1001, 1012 or 4000"
+
+static bool good_bus(wsk_str text)
+{
+    return (text.len == 4 && memcmp(text.p, "auto", 4) == 0) ||
+           (text.len == 3 && memcmp(text.p, "off", 3) == 0) ||
+           (text.len > 1 && text.len <= WSK__BUS_FOLDER && text.p[0] == '/');
+}
 
 /* Limits of values which the kind of an option alone does not tell. */
 static const struct rule {
@@ -335,6 +356,17 @@ static const struct rule {
     {"topics", 0, 0,
      "a name or beginning* and policy=close, drop or latest, or backlog=64k",
      good_topic_rule, false},
+    {"bus", 0, 0, "auto, off or the path of a folder, of at most 66 octets",
+     good_bus, false},
+    {"broker", 0, 0,
+     "redis://user:password@host:port, rediss://..., unix:path or "
+     "redis+sentinel://host,host/name",
+     good_broker, false},
+    {"broker_prefix", 0, 0, "1 to 200 octets without blanks", good_prefix,
+     false},
+    {"broker_probe", 1, 0, NULL, NULL, false},
+    {"broker_timeout", 1, 0, NULL, NULL, false},
+    {"broker_down", 0, 0, "local fail", NULL, false},
     {"ws_hide_upgrade", 0, 0, "auto always never", NULL, false},
     {"ws_stop_code", 1000, 4999, CLOSE_CODES, good_close_code, false},
     {"ws_restart_code", 1000, 4999, CLOSE_CODES, good_close_code, false},

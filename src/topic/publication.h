@@ -17,7 +17,7 @@ struct wsk__publication {
     uint64_t seq;       /* place among all of the process; set once, under the
                            locks of its topics' shards */
     const void *except; /* the owner of the subscriber that gets no copy; only
-                           compared */
+                           compared, for it may be gone */
     struct wsk__publication *packed[WSK__PACKED]; /* owned; or NULL. Fixed once
                                                      it is published */
     uint8_t octets[]; /* frames with their headers */

@@ -146,6 +146,8 @@ bool wsk__topic_queue(struct wsk__topics *t, struct wsk__topic *topic)
     first = !topic->queued;
     topic->queued = true;
     topic->pins = (uint16_t)(topic->pins + first);
+    if (first)
+        atomic_fetch_add(&t->n_queued, 1);
     wsk__shard_unlock(shard);
     return first;
 }
@@ -177,8 +179,10 @@ bool wsk__pass_leave(struct wsk__topics *t, const struct wsk__pass *pass)
         wsk__log_offered(topic->log, topic->head, pass->upto);
     queued = pass->at > 0 || (topic->log != NULL && topic->head != pass->upto);
     topic->queued = queued;
-    if (!queued)
+    if (!queued) {
+        atomic_fetch_sub(&t->n_queued, 1);
         wsk__topic_unpin_locked(t, shard, topic);
+    }
     wsk__shard_unlock(shard);
     return queued;
 }

@@ -62,6 +62,16 @@ uint32_t wsk__subs_new(struct wsk__subs *subs)
     return id;
 }
 
+uint32_t wsk__subs_count(struct wsk__subs *subs)
+{
+    uint32_t live;
+
+    pthread_mutex_lock(&subs->lock);
+    live = subs->live;
+    pthread_mutex_unlock(&subs->lock);
+    return live;
+}
+
 void wsk__subs_free(struct wsk__subs *subs, uint32_t id)
 {
     pthread_mutex_lock(&subs->lock);

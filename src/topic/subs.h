@@ -42,6 +42,9 @@ void wsk__subs_clear(struct wsk__subs *subs);
 /* Return a new id, whose subscription is all zero; 0: memory is out. */
 uint32_t wsk__subs_new(struct wsk__subs *subs);
 
+/* Return how many ids are in use. */
+uint32_t wsk__subs_count(struct wsk__subs *subs);
+
 /* Give an id back. */
 void wsk__subs_free(struct wsk__subs *subs, uint32_t id);
 

@@ -134,6 +134,34 @@ static struct wsk__topic *topic_new_locked(struct wsk__topics *t,
     return topic;
 }
 
+static wsk_str name_of(const struct wsk__topic *topic)
+{
+    return (wsk_str){topic->name, topic->len};
+}
+
+static const struct wsk__topics_watcher *
+watcher_of(struct wsk__topics *t, const struct wsk__topic *topic)
+{
+    return wsk__shard_of(t, topic->hash)->watcher;
+}
+
+void wsk__topics_watch(struct wsk__topics *t,
+                       const struct wsk__topics_watcher *watcher)
+{
+    for (int i = 0; i < WSK__SHARDS; i++) {
+        struct wsk__shard *shard = &t->shards[i];
+
+        wsk__shard_lock(shard);
+        shard->watcher = watcher;
+        for (uint32_t j = 0; j < shard->cap && watcher != NULL; j++)
+            for (struct wsk__topic *topic = shard->table[j]; topic != NULL;
+                 topic = topic->chain)
+                if (topic->n > 0)
+                    watcher->begin(t, name_of(topic));
+        wsk__shard_unlock(shard);
+    }
+}
+
 /* Free a topic that has neither subscriptions nor pins. */
 static void free_unused_locked(struct wsk__topics *t, struct wsk__shard *shard,
                                struct wsk__topic *topic)
@@ -226,6 +254,48 @@ size_t wsk__topic_count(struct wsk__topics *t, wsk_str name)
     return n;
 }
 
+/* Append the names of a shard. False: there is no memory for them. */
+static bool append_names_locked(const struct wsk__shard *shard, char **names,
+                                size_t *len, size_t *n)
+{
+    for (uint32_t i = 0; i < shard->cap; i++) {
+        const struct wsk__topic *topic = shard->table[i];
+
+        for (; topic != NULL; topic = topic->chain) {
+            char *more = wsk__realloc(*names, *len + topic->len + 1);
+
+            if (more == NULL)
+                return false;
+            *names = more;
+            memcpy(more + *len, topic->name, topic->len);
+            more[*len + topic->len] = '\0';
+            *len += topic->len + 1u;
+            *n += 1;
+        }
+    }
+    return true;
+}
+
+wsk_status wsk__topics_names(struct wsk__topics *t, char **names, size_t *n)
+{
+    size_t len = 0;
+    bool good = true;
+
+    *names = NULL;
+    *n = 0;
+    for (int i = 0; i < WSK__SHARDS && good; i++) {
+        wsk__shard_lock(&t->shards[i]);
+        good = append_names_locked(&t->shards[i], names, &len, n);
+        wsk__shard_unlock(&t->shards[i]);
+    }
+    if (good)
+        return WSK_OK;
+    wsk__free(*names);
+    *names = NULL;
+    *n = 0;
+    return WSK_E_NOMEM;
+}
+
 /* ------------------------------------------ subscriptions of one topic --- */
 
 /* Give the list room for `cap`. A pass keeps its place. */
@@ -265,6 +335,8 @@ static bool add_locked(struct wsk__topics *t, struct wsk__topic *topic,
         (cap > UINT32_MAX / 4 ||
          !fit_crowd_locked(topic, cap == FEW ? CROWD_LEAST : cap + cap / 2)))
         return false;
+    if (topic->n == 0 && watcher_of(t, topic) != NULL)
+        watcher_of(t, topic)->begin(t, name_of(topic));
     sub->at = topic->n;
     sub->cursor = (uint32_t)topic->head;
     wsk__topic_subs(topic)[topic->n++] = id;
@@ -281,6 +353,8 @@ static void remove_locked(struct wsk__topics *t, struct wsk__topic *topic,
 
     subs[sub->at] = last;
     wsk__sub_of(&t->subs, last)->at = sub->at;
+    if (topic->n == 0 && watcher_of(t, topic) != NULL)
+        watcher_of(t, topic)->end(t, name_of(topic));
     if (cap > FEW && topic->n <= FEW && topic->pins == 0)
         fit_crowd_locked(topic, FEW);
     else if (cap > CROWD_LEAST && topic->n < cap / 3)
@@ -422,5 +496,5 @@ wsk_str wsk__topic_next_name(struct wsk__topics *t, uint32_t *id)
     const struct wsk__sub *sub = wsk__sub_of(&t->subs, *id);
 
     *id = sub->next;
-    return (wsk_str){sub->topic->name, sub->topic->len};
+    return name_of(sub->topic);
 }

@@ -6,7 +6,8 @@
  * append; a subscriber pulls what lies between its cursors and the heads
  * (topic/pull). A subscriber has a lock of its owner's; a topic lies in one of
  * 64 shards, whose lock guards it. The order is subscriber, then shard. No
- * function here calls anything of the owner's under a shard's lock but `hold`.
+ * function here calls anything of the owner's under a shard's lock but `hold`
+ * and a watcher.
  */
 #ifndef WSK_TOPIC_TOPICS_H
 #define WSK_TOPIC_TOPICS_H
@@ -82,10 +83,20 @@ struct wsk__topic {
     char name[];
 };
 
+struct wsk__topics;
+
+/* Called under a shard's lock as a topic gets its first subscription, and as it
+ * has lost the last one. */
+struct wsk__topics_watcher {
+    void (*begin)(struct wsk__topics *t, wsk_str name);
+    void (*end)(struct wsk__topics *t, wsk_str name);
+};
+
 struct wsk__shard {
     pthread_mutex_t lock;
     struct wsk__topic **table; /* chains by hash; `cap` of them */
     uint32_t n, cap;
+    const struct wsk__topics_watcher *watcher; /* or NULL */
 };
 
 /* Copies are owed to subscribers. owed == passed + dropped + unread + those
@@ -98,6 +109,7 @@ struct wsk__topics {
     uint64_t key[2];         /* fixed: of the hash of names */
     atomic_ullong seq;       /* of the last publication */
     atomic_uint n_topics;    /* existing now */
+    atomic_uint n_queued;    /* of them, those in the pump's queue */
     atomic_size_t bytes;     /* of all logs */
     atomic_size_t bytes_max; /* past it logs keep what was not offered, and the
                                 newest, and to subscribe fails */
@@ -112,6 +124,11 @@ void wsk__topics_init(struct wsk__topics *t, const uint64_t key[2]);
 
 /* Free all memory: no subscription is left. */
 void wsk__topics_clear(struct wsk__topics *t);
+
+/* Have a watcher called from now on, and at once for all topics that there
+ * are; NULL ends that. */
+void wsk__topics_watch(struct wsk__topics *t,
+                       const struct wsk__topics_watcher *watcher);
 
 /* Return true if a topic may have that name: 1 to 200 octets of UTF-8 without
  * control characters. */
@@ -162,6 +179,10 @@ bool wsk__topics_have_some(struct wsk__topics *t, const wsk_str *names,
 
 /* Return how many have subscribed to a topic. */
 size_t wsk__topic_count(struct wsk__topics *t, wsk_str name);
+
+/* Copy the names of all topics that have subscribers: *n texts, each with a NUL
+ * behind it, in *names, to be freed. WSK_OK or WSK_E_NOMEM. */
+wsk_status wsk__topics_names(struct wsk__topics *t, char **names, size_t *n);
 
 /* Return a topic pinned, or NULL. */
 struct wsk__topic *wsk__topic_pin(struct wsk__topics *t, wsk_str name);

@@ -166,3 +166,8 @@ void wsk__pool_clear(struct wsk__pool *pool)
     while ((state = wsk__slots_take(&pool->inflaters)) != NULL)
         wsk__inflater_free(state);
 }
+
+const char *wsk__deflate_zlib(void)
+{
+    return zlibVersion();
+}

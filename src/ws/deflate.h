@@ -34,6 +34,9 @@ void wsk__deflater_clear(struct wsk__deflater *d, const wsk_ws_deflate *how);
 /* Return about the bytes that both directions keep between messages. */
 size_t wsk__deflate_bytes(const wsk_ws_deflate *how);
 
+/* Return the version of zlib that is in use. */
+const char *wsk__deflate_zlib(void);
+
 /* Free all states that wait in a pool which is no longer in use. */
 void wsk__pool_clear(struct wsk__pool *pool);
 

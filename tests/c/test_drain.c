@@ -116,9 +116,17 @@ static struct served start(const char *options)
     return s;
 }
 
+/* Where a stop is at once, a handler may leave later than it waits for them. */
 static void finish(struct served *s)
 {
-    EXPECT(wsk_server_join(s->srv, PATIENCE_MS) == WSK_OK);
+    wsk_status st = WSK_E_STATE;
+
+    for (int ms = 0; ms < PATIENCE_MS && st == WSK_E_STATE; ms++) {
+        st = wsk_server_join(s->srv, PATIENCE_MS);
+        if (st == WSK_E_STATE)
+            usleep(1000);
+    }
+    EXPECT(st == WSK_OK);
     wsk_server_free(s->srv);
 }
 
@@ -434,6 +442,8 @@ TEST(a_stop_that_is_delayed_serves_on_with_connection_close)
                      .idle_ms = WSK_AUTO_MS,
                      .spread_ms = WSK_AUTO_MS,
                      .delay_ms = 60000};
+    char data[126];
+    size_t len = 0;
     int fd;
 
     wsk_server_drain(s.srv, &how);
@@ -448,8 +458,8 @@ TEST(a_stop_that_is_delayed_serves_on_with_connection_close)
     EXPECT(!s.srv->conns.draining);
     fd = open_ws(&s, UPGRADE("/"));
     EXPECT(fd >= 0);
-    wsk_server_stop(s.srv, 0);
-    EXPECT(hears_end(fd));
+    wsk_server_stop(s.srv, PATIENCE_MS);
+    EXPECT(hear_frame(fd, data, &len) == 8);
     close(fd);
     finish(&s);
 }

@@ -462,5 +462,10 @@ TEST(every_status_has_its_text)
 
 TEST(the_version_is_that_of_the_header)
 {
+    char libraries[WSK_LIBRARIES_LEN];
+
     EXPECT(strcmp(wsk_version(), WSK_VERSION) == 0);
+    wsk_libraries(libraries);
+    EXPECT(strncmp(libraries, "zlib 1.", 7) == 0);
+    EXPECT(strstr(libraries, ", OpenSSL ") || strstr(libraries, ", no TLS: "));
 }

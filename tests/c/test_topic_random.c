@@ -2,6 +2,7 @@
  * everything and counts everything anew. WSK_PROGRAMS says how many; the seed
  * of one that fails is printed, and WSK_SEED runs it alone. */
 #include "base/mem.h"
+#include "dice.h"
 #include "harness.h"
 #include "topic/publish.h"
 #include "topic/pull.h"
@@ -10,18 +11,6 @@
 
 enum { SOCKETS = 8, TOPICS = 5, OPS = 150, MESSAGES = OPS, OUT = 1 << 16 };
 enum { BIG = 3 }; /* a topic with more subscribers is the pump's */
-
-/* --------------------------------------------------------------- dice --- */
-
-static uint64_t dice;
-
-static uint32_t roll(uint32_t n)
-{
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (uint32_t)((dice >> 11) % n);
-}
 
 /* ------------------------------------------------- memory that runs out --- */
 

@@ -105,11 +105,16 @@ static const wsk_ws_handlers EVENTS = {.message = on_message,
 
 static void handler(wsk_request *req, void *user)
 {
-    bool events = wsk_request_head(req)->path.len == 1;
+    wsk_str path = wsk_request_head(req)->path;
+    bool events = path.len == 1;
     wsk_message msg;
     wsk_conn *conn;
 
     (void)user;
+    if (path.len == 6) /* /first */
+        wsk_request_subscribe(req, path.p + 1, 5, WSK_TOPIC_USUAL);
+    if (path.len == 4) /* /bad */
+        wsk_request_subscribe(req, "\n", 1, WSK_TOPIC_USUAL);
     if (wsk_request_upgrade(req, NULL, NULL, 0, &conn) != WSK_OK)
         return;
     if (events) {
@@ -200,6 +205,26 @@ TEST(publications_come_once_and_in_order)
         close(b);
         finish(&s);
     }
+}
+
+TEST(who_has_seen_the_101_hears_what_is_published_from_then_on)
+{
+    struct served s = begin(NULL);
+    char text[16];
+    int fd;
+
+    for (int i = 0; i < 200; i++) {
+        fd = open_ws(&s, UPGRADE("/first"));
+        snprintf(text, sizeof(text), "%d", i);
+        EXPECT(publish("first", text, NULL) == WSK_OK);
+        EXPECT(hears_text(fd, text));
+        close(fd);
+    }
+    EXPECT(has("first", 0));
+    fd = join(&s, UPGRADE("/bad"), "=open");
+    EXPECT(hears_text(fd, "open"));
+    close(fd);
+    finish(&s);
 }
 
 TEST(what_one_thread_does_to_a_websocket_is_seen_in_that_order)
@@ -412,6 +437,49 @@ TEST(a_slow_subscriber_is_closed_and_has_no_hole)
         lag(KINDS[kind], LITTLE, FLOOD, &slow);
         EXPECT(slow.code == 1013 && slow.holes == 0);
         EXPECT(slow.n > 0 && slow.newest < FLOOD - 1);
+    }
+}
+
+/* Read a frame of text to its end, all of it `fill`. False: it is another. */
+static bool hears_long(int fd, char fill)
+{
+    unsigned char head[10];
+    uint64_t len = 0;
+    char c = fill;
+
+    if (!hear_octets(fd, head, 2) || head[0] != 0x81 || head[1] != 127 ||
+        !hear_octets(fd, head + 2, 8))
+        return false;
+    for (int i = 2; i < 10; i++)
+        len = len << 8 | head[i];
+    while (len > 0 && c == fill && hear_octets(fd, &c, 1))
+        len--;
+    return len == 0;
+}
+
+TEST(a_frame_that_has_begun_and_a_close_reach_a_peer_that_lags)
+{
+    enum { LONG = 1000000 };
+
+    for (int kind = 0; kind < 2; kind++) {
+        struct served s = begin("topic_backlog=1m ws_ping_interval=0");
+        int fd = join(&s, KINDS[kind], "+a"), n = 0;
+        char *text = malloc(LONG + 1), code[4];
+
+        EXPECT(has("a", 1));
+        memset(text, 'x', LONG);
+        text[LONG] = '\0';
+        for (int i = 0; i < 20; i++)
+            EXPECT(publish("a", text, NULL) == WSK_OK);
+        EXPECT(has("a", 0));
+        while (n < 20 && hears_long(fd, 'x'))
+            n++;
+        EXPECT(n > 0 && n < 20);
+        EXPECT(hear_octets(fd, code, 2)); /* behind its head */
+        EXPECT(memcmp(code, "\x03\xf5", 2) == 0);
+        free(text);
+        close(fd);
+        finish(&s);
     }
 }
 

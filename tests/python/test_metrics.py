@@ -323,6 +323,46 @@ def test_websockets_are_counted_as_their_clients_count_them(
     eventually(lambda: probe.get("websockets") == 0)
 
 
+def test_topics_are_counted(metered, eventually):
+    def rooms(environ, start_response):
+        ws = environ["wsgi.websocket"]
+        ws.subscribe("all")
+        ws.subscribe(environ["PATH_INFO"])
+        ws.send("ready")
+        for _ in ws:
+            pass
+        return []
+
+    def numbers():
+        """Those of topics since the beginning of this test."""
+        return {
+            (name[len("wsocket_"):], *dict(labels).values()):
+                value - before.get((name, labels), 0)
+            for (name, labels), value in probe.page().items()
+            if re.match("wsocket_(topic|broker)", name)
+        }
+
+    site, probe = metered(rooms)
+    before = probe.page()
+    with site.ws("/a") as a, site.ws("/b") as b:
+        for ws in a, b:
+            assert ws.recv() == "ready"
+        now = numbers()
+        assert now["topics",] == 3
+        assert now["topic_subscriptions",] == 4
+        wsocket.publish("all", "1")
+        wsocket.publish(["all", "/a"], "2")
+        wsocket.publish("nobody", "3")
+        assert [a.recv(), a.recv(), b.recv(), b.recv()] == ["1", "2"] * 2
+    eventually(lambda: numbers()["topics",] == 0)
+    assert {key: n for key, n in numbers().items() if n} == {
+        ("topic_publications_total", "out"): 3,
+        ("topic_copies_owed_total",): 5,
+        ("topic_copies_total", "passed"): 5,
+        ("topic_copies_sent_total",): 4,
+    }
+
+
 class Echo(WSocketApp):
     def onmessage(self, message, client):
         client.send(message)

@@ -7,11 +7,14 @@ import socket
 import sys
 import time
 
+import pytest
 from conftest import PATIENCE
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 from supervised import either, site
 from websockets.sync.client import connect
+
+pytestmark = pytest.mark.programs
 
 
 def asked(path, target="/metrics", accept="text/plain"):

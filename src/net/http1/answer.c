@@ -336,8 +336,10 @@ static wsk_status upgrade(wsk_request *req, const char *protocol,
     }
     req->status = 101;
     wsk__request_log(req);
-    /* A peer that is gone by now is seen by the first receive(). */
-    wsk__http_flush(req->thread, conn);
+    /* A peer that is gone by now is seen by the first receive(). With a topic
+     * the 101 leaves once the WebSocket has that. */
+    if (req->topic.name.len == 0)
+        wsk__http_flush(req->thread, conn);
     wsk__http_upgraded(&h->http);
     owed.p = (const char *)wsk_http_out_buf(&h->http, &owed.len);
     st = wsk__upgrade_complete(

@@ -56,7 +56,7 @@ void wsk__count_handshake(struct wsk__metrics *metrics,
         how += strcmp(info->version, "TLSv1.3") == 0;
         wsk__observe(&metrics->own[WSK__N_HANDSHAKE], wsk__bounds_short, ns);
     }
-    wsk__add(&metrics->own[WSK__N_HANDSHAKES + how], 1);
+    wsk__add(&metrics->own[WSK__N_HANDSHAKES + (int)how], 1);
 }
 
 unsigned wsk__close_place(unsigned code)

@@ -67,8 +67,19 @@ enum wsk__counter {
     WSK__N_WS_EVENT = WSK__N_WS_PING + WSK__HISTOGRAM,
     WSK__N_WS_END = WSK__N_WS_EVENT + WSK__HISTOGRAM,
 
+    /* of the topics of a process, which count by themselves */
+    WSK__N_TOPICS = WSK__N_WS_END,
+    WSK__N_TOPIC_PUBLICATIONS = WSK__N_TOPICS, /* in, out */
+    WSK__N_TOPIC_FAILURES = WSK__N_TOPIC_PUBLICATIONS + 2,
+    WSK__N_TOPIC_OWED,
+    WSK__N_TOPIC_COPIES, /* passed, dropped, unread */
+    WSK__N_TOPIC_SENT = WSK__N_TOPIC_COPIES + 3,
+    WSK__N_TOPIC_GAPS,
+    WSK__N_BROKER_OUTAGES,
+    WSK__N_TOPICS_END,
+
     /* of a supervisor */
-    WSK__N_STARTS = WSK__N_WS_END,
+    WSK__N_STARTS = WSK__N_TOPICS_END,
     WSK__N_EXITS = WSK__N_STARTS + WSK__REASONS,
     WSK__N_RELOADS = WSK__N_EXITS + WSK__REASONS, /* done, failed */
     WSK__COUNTERS = WSK__N_RELOADS + 2
@@ -88,6 +99,14 @@ enum wsk__gauge {
     WSK__G_START,                       /* seconds since 1970 */
     WSK__G_FDS,                         /* 0: unknown */
     WSK__G_NUMBER,                      /* of the worker; 0: it is alone */
+    WSK__G_TOPICS,
+    WSK__G_SUBSCRIPTIONS,
+    WSK__G_TOPIC_BYTES, /* publications in logs */
+    WSK__G_TOPIC_QUEUE, /* topics due to the pump */
+    WSK__G_BUS_PEERS,
+    WSK__G_BUS_BYTES,                        /* publications for peers */
+    WSK__G_BROKER,                           /* up, down: 1 for one of both */
+    WSK__G_BROKER_BYTES = WSK__G_BROKER + 2, /* publications for the broker */
     WSK__GAUGES
 };
 

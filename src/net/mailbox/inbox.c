@@ -392,7 +392,8 @@ static size_t receive_locked(struct wsk__thread *th,
     uint8_t *room;
     ssize_t n;
 
-    if (conn->eof || conn->drained || wsk__ws_inbox_is_full_locked(conn) ||
+    if (conn->eof || conn->ws->shut || conn->drained ||
+        wsk__ws_inbox_is_full_locked(conn) ||
         wsk__ws_owed_locked(conn) > conn->conns->cfg->ws_send_limit)
         return 0;
     room = wsk__long_message_room_locked(conn, &size);
@@ -527,7 +528,8 @@ bool wsk__ws_received_locked(struct wsk__conn *conn, const uint8_t *data,
 
     wsk__assert_conn_locked(conn);
     if (n <= 0) {
-        wsk__ws_eof_locked(conn);
+        if (!conn->ws->shut)
+            wsk__ws_eof_locked(conn);
         return wsk__ws_fetch_locked(conn, rx, msg);
     }
     conn->since_ms = wsk__now_ms();

@@ -84,7 +84,8 @@ struct wsk__served {
         bool close_fired : 1; /* the event close was delivered */
         bool closing : 1;     /* our Close was seen to be sent, see ping_ms */
         bool ended : 1; /* the engine's last event has come: `reason` is set */
-        bool shut : 1;  /* the descriptor's input was shut */
+        bool shut : 1;  /* we have shut the descriptor's input: what it reads
+                           then is no end that the peer has made */
         bool close_due : 1; /* the last pin closes fd */
         bool stalled : 1;   /* the kernel takes no more until the peer reads */
         bool drain_due : 1; /* the event drain, once less waits */

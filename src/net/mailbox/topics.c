@@ -43,7 +43,7 @@ make_topics_locked(struct wsk__conn *conn,
     if (topics == NULL)
         return NULL;
     topics->s.ops = ops;
-    topics->s.owner = conn;
+    topics->s.owner = &conn->ws->handle;
     topics->form = form_of(&conn->ws->engine);
     wsk__stream_limit_unsent(&conn->stream, UNSENT);
     return topics;

@@ -10,7 +10,7 @@ struct wsk__conn;
 
 /* Made at the first subscription, and kept as long as the WebSocket. */
 struct wsk__ws_topics {
-    struct wsk__subscriber s; /* first; owner: the connection */
+    struct wsk__subscriber s; /* first; owner: the handle */
     uint8_t form; /* the place in packed[] of what its peer can read;
                      WSK__PACKED: only the plain form. Fixed */
 };

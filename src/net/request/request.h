@@ -3,6 +3,7 @@
 #define WSK_NET_REQUEST_REQUEST_H
 
 #include "net/request/answer.h"
+#include "net/websocket/topics.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -32,6 +33,7 @@ struct wsk_request {
     bool body_touched;      /* something of the body was read */
     bool body_whole; /* and all of it had come by then: nothing is dropped */
     size_t body_at;  /* bytes read of what a whole body has in memory */
+    struct wsk__first_topic topic; /* of the WebSocket, before its 101 leaves */
 };
 
 /* For a request whose connection is not ours: no addresses, http. */

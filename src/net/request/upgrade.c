@@ -45,6 +45,12 @@ wsk_ws_verdict wsk__upgrade_judge(struct wsk__conns *conns,
     return verdict;
 }
 
+void wsk_request_subscribe(wsk_request *req, const char *topic, size_t len,
+                           wsk_topic_policy policy)
+{
+    req->topic = (struct wsk__first_topic){{topic, len}, policy};
+}
+
 wsk_status wsk_request_upgrade(wsk_request *req, const char *protocol,
                                const wsk_header *headers, size_t n,
                                wsk_conn **out)
@@ -110,7 +116,7 @@ void wsk__upgrade_cancel(struct wsk__upgrade *up)
 wsk_status wsk__upgrade_complete(struct wsk__upgrade *up, wsk_request *req,
                                  wsk_str owed, wsk_str early)
 {
-    if (!wsk__ws_open(req->thread, up->ws, owed, early)) {
+    if (!wsk__ws_open(req->thread, up->ws, owed, early, &req->topic)) {
         wsk__ws_discard(up->ws);
         wsk_request_abort(req);
         return WSK_E_NOMEM;

@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "base/items.h"
 #include "base/mem.h"
+#include "broker/resp.h"
 #include "net/handle/handshake.h"
 #include "net/log/log.h"
 #include "net/log/writer.h"
@@ -10,9 +11,12 @@
 #include "net/os/process.h"
 #include "net/request/site.h"
 #include "net/server/server.h"
+#include "tls/engine.h"
+#include "ws/deflate.h"
 #include "wsocket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -123,4 +127,13 @@ void wsk__look_at_temp_dir(wsk_server *srv)
                   "no room for bodies above body_memory, which are "
                   "answered 507: cannot write in %s: %s",
                   srv->site.temp_dir, strerror(errno));
+}
+
+void wsk_libraries(char text[WSK_LIBRARIES_LEN])
+{
+    char tls[WSK__TLS_VERSION_MAX];
+
+    wsk__tls_version(tls);
+    snprintf(text, WSK_LIBRARIES_LEN, "zlib %.32s, %s, %s", wsk__deflate_zlib(),
+             wsk__resp_library(), tls);
 }

@@ -11,6 +11,7 @@
 #include "net/os/life.h"
 #include "net/os/process.h"
 #include "net/server/server.h"
+#include "net/topics/topics.h"
 #include "wsocket.h"
 
 #include <stdatomic.h>
@@ -34,7 +35,7 @@ void wsk_server_describe(wsk_server *srv, const char *python, bool gil)
     srv->about.gil = gil ? "on" : "off";
 }
 
-void wsk__server_counters(wsk_server *srv, uint64_t out[WSK__COUNTERS])
+static void counters_of(wsk_server *srv, uint64_t out[WSK__COUNTERS])
 {
     wsk__metrics_sum(srv->conns.metrics, out);
     for (unsigned i = 0; i < WSK__LIMITS; i++)
@@ -82,7 +83,7 @@ static void connections(const struct wsk__conns *conns, unsigned requests,
     out[WSK__G_CONNECTIONS + 3] = out[WSK__G_WEBSOCKETS] = sockets;
 }
 
-void wsk__server_gauges(wsk_server *srv, uint64_t out[WSK__GAUGES])
+static void gauges_of(wsk_server *srv, uint64_t out[WSK__GAUGES])
 {
     struct wsk__usage usage;
 
@@ -97,6 +98,16 @@ void wsk__server_gauges(wsk_server *srv, uint64_t out[WSK__GAUGES])
     out[WSK__G_FDS] = usage.fds;
     out[WSK__G_START] = srv->about.start_s;
     out[WSK__G_NUMBER] = srv->logs.worker;
+}
+
+/* Gather what the server has counted, and its state. Any thread without a lock.
+ */
+static void measure(wsk_server *srv, uint64_t counters[WSK__COUNTERS],
+                    uint64_t gauges[WSK__GAUGES])
+{
+    counters_of(srv, counters);
+    gauges_of(srv, gauges);
+    wsk__topics_measure(wsk__topics_of(srv->sockets.topics), counters, gauges);
 }
 
 /* ------------------------------------------------------ several workers --- */
@@ -126,8 +137,7 @@ void wsk__server_publish(wsk_server *srv)
         return;
     at = wsk__board_metrics(board, srv->conns.balance.slot);
     pthread_mutex_lock(&srv->about.publishing);
-    wsk__server_counters(srv, counters);
-    wsk__server_gauges(srv, gauges);
+    measure(srv, counters, gauges);
     store(at->counters, counters, WSK__COUNTERS);
     store(at->gauges, gauges, WSK__GAUGES);
     pthread_mutex_unlock(&srv->about.publishing);
@@ -225,8 +235,7 @@ size_t wsk__server_all(wsk_server *srv, uint64_t counters[WSK__COUNTERS],
     size_t n = 0;
 
     if (board == NULL) {
-        wsk__server_counters(srv, counters);
-        wsk__server_gauges(srv, gauges);
+        measure(srv, counters, gauges);
         return merge(workers, 0, gauges);
     }
     wsk__server_publish(srv);

@@ -23,11 +23,6 @@ struct wsk__about {
 /* Count, if metrics_bind is set. False: memory is out. */
 bool wsk__server_open_metrics(wsk_server *srv);
 
-/* Gather what the server has counted, and its state. Any thread without a lock.
- */
-void wsk__server_counters(wsk_server *srv, uint64_t out[WSK__COUNTERS]);
-void wsk__server_gauges(wsk_server *srv, uint64_t out[WSK__GAUGES]);
-
 /* Put the numbers of a worker on its board, so that they are on every worker's
  * page. No page shows what is not there yet, so no sum ever falls. Any thread
  * without a lock. */

@@ -32,8 +32,8 @@
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
+#include "net/topics/topics.h"
 #include "net/websocket/open.h"
-#include "net/websocket/topics.h"
 #include "tls/engine.h"
 #include "ws/deflate.h"
 #include "wsocket.h"
@@ -96,6 +96,8 @@ static void end(struct wsk__life *life)
 {
     wsk_server *srv = WSK__OWNER(life, struct wsk_server, life);
 
+    if (srv->sockets.topics != NULL)
+        wsk__topics_leave(wsk_server_topics(srv), &srv->logs);
     wsk__balance_leave(&srv->conns);
     forget_places(srv);
     wsk__server_close_builtins(srv);
@@ -201,9 +203,7 @@ wsk_server *wsk_server_new(const wsk_server_config *cfg, wsk_handler *handler,
 
 wsk_topics *wsk_server_topics(const wsk_server *srv)
 {
-    return srv->sockets.topics == NULL
-               ? NULL
-               : WSK__OWNER(srv->sockets.topics, struct wsk_topics, core);
+    return wsk__topics_of(srv->sockets.topics);
 }
 
 wsk_status wsk_server_set_topics(wsk_server *srv, wsk_topics *topics)
@@ -418,7 +418,18 @@ wsk_status wsk_server_start(wsk_server *srv)
         wsk__admin_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
     wsk__server_publish(srv);
-    wsk__topics_serve(wsk_server_topics(srv), &srv->cfg, &srv->sockets);
+    wsk__topics_serve(wsk_server_topics(srv),
+                      &(struct wsk__serving){
+                          .cfg = &srv->cfg,
+                          .level = srv->sockets.compression.level,
+                          .threshold = srv->sockets.compression.threshold,
+                          .logs = &srv->logs,
+                      });
+    st = wsk_topics_open_broker(wsk_server_topics(srv), &srv->cfg,
+                                srv->conns.places.error,
+                                sizeof(srv->conns.places.error));
+    if (st != WSK_OK)
+        return st;
     wsk__certs_watch(srv);
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))

@@ -92,13 +92,15 @@ static bool inherit(struct wsk__served *ws, wsk_str owed,
 }
 
 bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
-                  wsk_str early)
+                  wsk_str early, const struct wsk__first_topic *topic)
 {
     struct wsk__conn *conn = ws->conn;
     struct wsk__conns *conns = conn->conns;
 
     if (!inherit(ws, owed, early))
         return false;
+    if (topic->name.len > 0)
+        wsk__served_join(conn);
     wsk__conn_ref(conn); /* of the request, until its handler has returned */
     wsk__conn_lock(conn);
     conn->since_ms = ws->opened_ms = wsk__now_ms();
@@ -109,6 +111,8 @@ bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
     if (wsk__conn_numbers_locked(conn) != NULL)
         wsk__add(&wsk__conn_numbers_locked(conn)[WSK__N_WS_OPENS - WSK__N_WS],
                  1);
+    if (topic->name.len > 0)
+        wsk__served_open_topic_locked(conn, topic);
     wsk__conn_unlock(conn);
     wsk__call_becomes(th, &conn->call, &wsk__ws_call_ops);
     wsk__conn_post(conn, WSK__POST_LOOK); /* to set its deadlines */

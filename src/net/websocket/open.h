@@ -3,6 +3,7 @@
 #ifndef WSK_NET_WEBSOCKET_OPEN_H
 #define WSK_NET_WEBSOCKET_OPEN_H
 
+#include "net/websocket/topics.h"
 #include "wsocket.h"
 
 struct wsk__conn;
@@ -21,10 +22,11 @@ struct wsk__served *wsk__ws_prepare(struct wsk__conn *conn,
                                     char extensions[WSK_WS_DEFLATE_TEXT]);
 
 /* Turn the connection into a WebSocket, which `th` holds. `owed` must be sent
- * first; `early` came behind the head. False: memory is out, and the connection
- * is still HTTP's. */
+ * first; `early` came behind the head. If `topic` has a name, the WebSocket has
+ * subscribed to it before what is owed leaves. False: memory is out, and the
+ * connection is still HTTP's. */
 bool wsk__ws_open(struct wsk__thread *th, struct wsk__served *ws, wsk_str owed,
-                  wsk_str early);
+                  wsk_str early, const struct wsk__first_topic *topic);
 
 /* Free a WebSocket whose upgrade has failed, or whose last reference is gone.
  */

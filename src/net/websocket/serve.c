@@ -212,7 +212,7 @@ static unsigned wanted_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
     if (ws->rx == WSK__RX_HANDLER && ws->handlers == NULL)
         want |= WSK__BY_ITSELF;
     if (ws->rx == WSK__RX_LOOP && !wsk__ws_inbox_is_full_locked(conn) &&
-        !conn->eof)
+        !conn->eof && !ws->shut)
         want |= WSK__READ;
     return want;
 }
@@ -220,8 +220,8 @@ static unsigned wanted_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 /* Return true if there may be more to read, and it may be read. */
 static bool unread_locked(const struct wsk__conn *conn) WSK__CONN_LOCKED
 {
-    return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->drained &&
-           !wsk__ws_inbox_is_full_locked(conn) &&
+    return conn->ws->rx == WSK__RX_LOOP && !conn->eof && !conn->ws->shut &&
+           !conn->drained && !wsk__ws_inbox_is_full_locked(conn) &&
            wsk__ws_owed_locked(conn) <= conn->conns->cfg->ws_send_limit;
 }
 

@@ -1,40 +1,27 @@
-/* net/websocket/topics: what programs do with topics. */
+/* net/websocket/topics: the subscriptions of WebSockets. */
 #ifndef WSK_NET_WEBSOCKET_TOPICS_H
 #define WSK_NET_WEBSOCKET_TOPICS_H
 
-#include "net/os/process.h"
-#include "net/websocket/pump.h"
-#include "topic/topics.h"
-#include "ws/pool.h"
+#include "net/os/locks.h"
 #include "wsocket.h"
 
-#include <stdatomic.h>
+struct wsk__conn;
 
-/* The topics of a process, that of one or several servers. */
-struct wsk_topics {
-    struct wsk__topics core; /* first */
-    atomic_uint refs;
-    atomic_uint forks;         /* wsk__fork_count of the process that uses it */
-    atomic_ullong message_max; /* bytes of a publication */
-    atomic_uint backlog;       /* bytes that a topic keeps, if it is new */
-    atomic_uint level;         /* of compression; 0: fast */
-    atomic_ullong threshold;   /* bytes of a message worth compressing */
-    struct wsk__pool pool;
-    struct wsk__pump pump;
+/* The topic with which a WebSocket opens; without a name: none. */
+struct wsk__first_topic {
+    wsk_str name;
+    wsk_topic_policy policy;
 };
 
-struct wsk__sockets;
+/* Subscribe to it, and flush: what is owed to the peer leaves behind that.
+ * Errors are those of wsk__served_subscribe(), which follows. The process has
+ * joined its bus. */
+void wsk__served_open_topic_locked(struct wsk__conn *conn,
+                                   const struct wsk__first_topic *topic)
+    WSK__CONN_LOCKED;
 
-/* Serve a server that starts, in this process: its options count. */
-void wsk__topics_serve(struct wsk_topics *topics, const wsk_server_config *cfg,
-                       const struct wsk__sockets *sockets);
-
-/* Return true in a forked child of the process that uses them. */
-static inline bool wsk__topics_elsewhere(const struct wsk_topics *topics)
-{
-    return atomic_load_explicit(&topics->forks, memory_order_relaxed) !=
-           atomic_load_explicit(&wsk__fork_count, memory_order_relaxed);
-}
+/* Join the bus of the process. No lock is held. */
+void wsk__served_join(struct wsk__conn *conn);
 
 /* The ops subscribe, unsubscribe and topics of struct wsk__websocket_ops. */
 wsk_status wsk__served_subscribe(wsk_conn *handle, wsk_str topic,

@@ -1,8 +1,8 @@
-#include "net/websocket/pump.h"
+#include "net/topics/pump.h"
 
 #include "net/os/locks.h"
+#include "net/os/process.h"
 
-#include <signal.h>
 #include <stddef.h>
 
 enum {
@@ -91,15 +91,11 @@ static void *work(void *arg)
 static bool start_thread(struct wsk__pump *pump)
 {
     pthread_t thread;
-    sigset_t all, old;
     int failed;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* to make a thread may take long */
     atomic_fetch_add(pump->refs, 1);
-    sigfillset(&all); /* signals are for the program's own threads */
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    failed = pthread_create(&thread, NULL, work, pump);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    failed = wsk__thread_make(&thread, work, pump);
     if (failed)
         pump->release(pump->topics);
     else

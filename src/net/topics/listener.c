@@ -2,7 +2,8 @@
 #include "net/dispatch/calls.h"
 #include "net/dispatch/thread.h"
 #include "net/os/clock.h"
-#include "net/websocket/topics.h"
+#include "net/topics/join.h"
+#include "net/topics/topics.h"
 #include "topic/pull.h"
 #include "ws/frame.h"
 #include "wsocket.h"
@@ -113,6 +114,7 @@ wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names, size_t n,
     listener = listener_new(topics);
     if (listener == NULL)
         return WSK_E_NOMEM;
+    wsk__topics_join(topics, true);
     pthread_mutex_lock(&listener->lock);
     for (size_t i = 0; i < n && st == WSK_OK; i++) {
         struct wsk__subscribing how = {
@@ -123,6 +125,8 @@ wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names, size_t n,
         st = wsk__topic_subscribe(&topics->core, &listener->s, names[i], &how);
     }
     pthread_mutex_unlock(&listener->lock);
+    for (size_t i = 0; i < n && st == WSK_OK; i++)
+        wsk__topics_confirm(topics, names[i]);
     if (st == WSK_OK)
         *out = listener;
     else

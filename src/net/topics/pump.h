@@ -1,8 +1,8 @@
-/* net/websocket/pump: a thread that offers publications to the subscribers of
+/* net/topics/pump: a thread that offers publications to the subscribers of
  * large topics. It lives for as long as there is work, never leads, and takes
  * turns between topics. */
-#ifndef WSK_NET_WEBSOCKET_PUMP_H
-#define WSK_NET_WEBSOCKET_PUMP_H
+#ifndef WSK_NET_TOPICS_PUMP_H
+#define WSK_NET_TOPICS_PUMP_H
 
 #include "topic/publish.h"
 
