@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .app import WSocketApp
 from .handlers import (
@@ -22,6 +22,11 @@ from .handlers import (
     WebSocketHandler,
 )
 from .server import Server, why_not_wsgi
+
+if TYPE_CHECKING:  # typing_extensions need not be installed
+    from typing_extensions import Unpack
+
+    from ._options import ServerOptions
 
 
 class WSocketServer(ThreadingWSGIServer):
@@ -41,7 +46,7 @@ class WSocketServer(ThreadingWSGIServer):
         server_address: tuple[str, int],
         RequestHandlerClass: Any = WebSocketHandler,
         bind_and_activate: bool = True,
-        **options: object,
+        **options: Unpack[ServerOptions],
     ) -> None:
         self._in_c = RequestHandlerClass in (FixedHandler, WebSocketHandler)
         if options and not self._in_c:
@@ -49,7 +54,7 @@ class WSocketServer(ThreadingWSGIServer):
                 "%s takes no options; they are for the server in C: %s"
                 % (RequestHandlerClass.__name__, ", ".join(options))
             )
-        self._options = options
+        self._options: dict[str, Any] = dict(options)
         self._server: Optional[Server] = None
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -124,7 +129,7 @@ def make_server(
     *,
     server_cls: Any = None,
     handler_cls: Any = None,
-    **options: object,
+    **options: Unpack[ServerOptions],
 ) -> Any:
     """Return a server that is bound and ready for ``serve_forever()``.
 

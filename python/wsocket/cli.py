@@ -7,6 +7,7 @@
     wsocket connect ws://...      (a client, see ``wsocket connect --help``)
     wsocket --workers 4 --pid-file shop.pid module:app
     wsocket reload --pid-file shop.pid
+    wsocket publish TOPIC TEXT    (see shell.py)
 """
 
 from __future__ import annotations
@@ -20,66 +21,25 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from . import _wsocket, config, control, log, processes
+from . import bus, config, control, log, processes, shell
 from ._hints import hint_for
 from .config import UsageError
-from .loader import load, why_not_loaded
+from .loader import load, look_in, why_not_loaded
 from .master import Master
 from .notify import Notifier
-from .parser import Parser, mistaken
+from .parser import mistaken
 from .processes import Processes
 from .run import serve
 from .server import Server
+from .terminal import YELLOW, styled
 from .upgrade import Upgrade, again_path
+from .usage import make_parser
 
 # Seconds that functions of atexit may take while handlers are stuck.
 LAST_SECONDS = 5
 
 # Variables of systemd about sockets that it has opened.
 LISTEN = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
-
-METAVARS = {
-    "text": "TEXT",
-    "count": "N",
-    "bytes": "SIZE",
-    "time": "SECONDS",
-    "flag": "[on|off]",
-    "list": "ITEM",
-}
-
-# Names that gunicorn and uvicorn have for the same options.
-ALIASES = {
-    "workers": ["-w"],
-    "pid_file": ["--pid"],
-    "reload_dirs": ["--reload-dir"],
-    **{
-        ours: ["--" + theirs.replace("_", "-")]
-        for theirs, ours in config.SPELLINGS.items()
-    },
-}
-
-# Words that may be meant as the value of a switch. Any other word behind one,
-# as in `--reload app:app`, is not.
-SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0"}
-
-# The groups of --help: an option stands in the first whose pattern it matches.
-GROUPS = [
-    ("where to listen", r"host|port|bind|backlog"),
-    (
-        "TLS",
-        r"certfile|keyfile|ca_certs|crl|cert_reqs|tls_|ciphers|insecure_bind"
-        r"|redirect_https|hsts",
-    ),
-    ("worker processes", "|".join(["accept_", *sorted(processes.NAMES)])),
-    ("stops and restarts", r"stop_|drain_|graceful_"),
-    ("metrics and health", r"metrics_|ready_|live_"),
-    ("limits", r"(?!ws_)(max_|.*_limit|.*_memory|threads)"),
-    ("timeouts and rates", r"(?!ws_)(.*_timeout|keep_alive|.*_rate)"),
-    ("behind a proxy", r"trusted_|forwarded_|proxy_|script_"),
-    ("logs", r"access_|error_|log_"),
-    ("WebSocket", r"ws_"),
-    ("requests and answers", r""),
-]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -89,6 +49,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         from . import chat
 
         sys.exit(chat.main(words[1:]))
+    if words and words[0] in shell.COMMANDS:
+        sys.exit(shell.main(words))
     if words and words[0] in control.COMMANDS:
         sys.exit(control.main(words))
     parser = make_parser()
@@ -102,13 +64,16 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             if status is not None:
                 sys.exit(status)
         options, warnings = config.gather(given, os.environ)
-        spec = options.pop("app", None)
         warnings += config.add_inherited(options, os.environ)
         warn(warnings)
         if action == "print":
-            show_config(spec, options)
+            print(config.as_toml(options))
             return
+        spec = application(options)
         options, _ = split(options)
+        if action is None:
+            bus.begin(options.get("bus"))
+            atexit.register(bus.end)
         app = load_or_exit(spec) if spec is not None else None
         server = make_server(app, options)
         if action == "upgrade":
@@ -129,6 +94,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         serve(server, spec or "a demo")
     except TimeoutError as exc:
         leave_stuck_handlers(exc)
+    except OSError as exc:  # the broker refuses us
+        sys.exit("wsocket: error: %s" % (exc.strerror or exc))
 
 
 def refuse_mistaken(words: Sequence[str]) -> None:
@@ -179,7 +146,7 @@ class Source:
 
     def read(self) -> tuple[Optional[str], dict[str, Any], Processes]:
         options, warnings = config.gather(self._given, os.environ)
-        spec = options.pop("app", None)
+        spec = application(options)
         if self._inherited is None:
             warnings += config.add_inherited(options, os.environ)
             self._inherited = options.get("bind", [])
@@ -196,6 +163,16 @@ class Source:
         return spec, server, of_processes
 
 
+def application(options: dict[str, Any]) -> Optional[str]:
+    """Take out of ``options`` what names the application, as one text; None:
+    nothing does, so the demo is served."""
+    spec, folder, factory = config.application(options)
+    look_in(folder)
+    if spec is not None and factory:
+        return spec if spec.endswith(")") else spec + "()"
+    return spec
+
+
 def split(
     options: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Optional[Processes]]:
@@ -207,93 +184,10 @@ def split(
 
 def warn(warnings: Sequence[str]) -> None:
     for text in warnings:
-        print("wsocket: warning: %s" % text, file=sys.stderr)
-
-
-def make_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="wsocket",
-        usage="wsocket [options] [module:app]\n"
-        "       wsocket connect [options] URL\n"
-        "       wsocket {status,reload,stop,upgrade,reopen,workers} [options]",
-        description="Serve a WSGI application: HTTP and WebSockets on one "
-        "port. Without one, serve a demo.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "app",
-        nargs="?",
-        metavar="module:app",
-        help="the application, or a factory: 'module:create_app()'",
-    )
-    parser.add_argument(
-        "-V",
-        "--version",
-        action="version",
-        version="wsocket %s" % _wsocket.__version__,
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="TOML file with a table [wsocket]; the environment "
-        "(WSOCKET_PORT=80) and this command line override it",
-    )
-    add_actions(parser)
-    groups = {title: parser.add_argument_group(title) for title, _ in GROUPS}
-    for name, kind, default, help in _wsocket.options():
-        if default is not None:
-            text = in_units(default) if kind == "bytes" else default
-            help = "%s (default: %s)" % (help, text or "empty")
-        title = next(t for t, p in GROUPS if re.match(p, name))
-        groups[title].add_argument(
-            "--" + name.replace("_", "-"),
-            *ALIASES.get(name, []),
-            metavar=metavar(name, kind),
-            action="append" if kind == "list" else "store",
-            help=help.replace("%", "%%"),
+        print(
+            "wsocket: %s %s" % (styled("warning:", YELLOW, sys.stderr), text),
+            file=sys.stderr,
         )
-    return parser
-
-
-def add_actions(parser: argparse.ArgumentParser) -> None:
-    """Add what the command does instead of serving."""
-    parser.add_argument(
-        "--check-config",
-        dest="action",
-        action="store_const",
-        const="check",
-        help="check the options, addresses, logs, folders and the "
-        "application, say whether a start would succeed, and exit",
-    )
-    parser.add_argument(
-        "--check-upgrade",
-        dest="action",
-        action="store_const",
-        const="upgrade",
-        help=argparse.SUPPRESS,  # for the supervisor, before it takes over
-    )
-    parser.add_argument(
-        "--print-config",
-        dest="action",
-        action="store_const",
-        const="print",
-        help="print the options that are set, as a file for --config, and exit",
-    )
-
-
-def in_units(size: str) -> str:
-    """in_units("16384")  # "16k" """
-    unit = ""
-    for larger in "kmg":
-        if not size.isdecimal() or size == "0" or int(size) % 1024:
-            break
-        size, unit = str(int(size) // 1024), larger
-    return size + unit
-
-
-def metavar(name: str, kind: str) -> str:
-    words = _wsocket.choices(name)
-    return "{%s}" % ",".join(words) if words else METAVARS[kind]
 
 
 def parse(
@@ -330,7 +224,8 @@ def switched(words: Sequence[str]) -> list[str]:
     for i, word in enumerate(words):
         if i < end and word in flags:
             value = words[i + 1] if i + 1 < end else ""
-            alone = value.lower() not in SWITCHES
+            # Another word, as in `--reload app:app`, is not its value.
+            alone = value.lower() not in config.SWITCHES
             found.append(word + "=on" if alone else word)
         else:
             found.append(word)
@@ -348,11 +243,6 @@ def unknown_option(parser: argparse.ArgumentParser, text: str) -> str:
     if hint:
         return "%s: %s" % (said, hint)
     return "%s; did you mean --%s?" % (said, near) if near else said
-
-
-def show_config(spec: Optional[str], options: dict[str, Any]) -> None:
-    shown = {"app": spec} if spec is not None else {}
-    print(config.as_toml({**shown, **options}))
 
 
 def make_server(app: Any, options: dict[str, Any]) -> Server:

@@ -25,8 +25,9 @@ from ._hints import hint_for
 PREFIX = "WSOCKET_"
 STORED = "wsocket-"  # begins the names of sockets that systemd keeps for us
 NAMES = [name for name, *_ in _wsocket.options()]
-OTHERS = ["app", "config"]  # variables of the environment, besides the options
-OURS = ["AGAIN", "WORKER"]  # what the server itself puts there
+WHAT = ["app", "app_dir", "factory"]  # of the command alone, in any source
+OTHERS = [*WHAT, "config"]  # variables of the environment, besides the options
+OURS = ["AGAIN", "FOLDER", "WORKER"]  # what the server itself puts there
 # uvicorn's names of options, which are taken everywhere.
 SPELLINGS = {
     "ssl_certfile": "certfile",
@@ -38,6 +39,11 @@ SPELLINGS = {
 }
 SECRETS = {"keyfile_password"}  # the values may be no one else's to see
 LONGEST = 64  # characters of an unknown name to compare and show
+# Words for the value of a switch, and what they mean.
+SWITCHES = {
+    **dict.fromkeys(("on", "true", "yes", "1"), True),
+    **dict.fromkeys(("off", "false", "no", "0"), False),
+}
 DEFAULTS = {name: default for name, _, default, _ in _wsocket.options()}
 KINDS = {name: kind for name, kind, *_ in _wsocket.options()}
 
@@ -76,6 +82,15 @@ def gather(
     return options, warnings
 
 
+def application(
+    options: dict[str, Any],
+) -> tuple[Optional[str], Optional[str], bool]:
+    """Take what names the application out of ``options``: its text, the folder
+    to import it from, and whether it is a factory."""
+    spec, folder, factory = (options.pop(name, None) for name in WHAT)
+    return spec, folder, SWITCHES.get(str(factory).lower(), False)
+
+
 class Layer:
     """The options of one source, and for error messages the place of each
     option that must be checked."""
@@ -106,10 +121,14 @@ class Layer:
         for name, value in self.options.items():
             if name not in self.places:
                 continue
-            if name != "app":
+            if name not in WHAT:
                 check(name, value, self.places[name])
-            elif not isinstance(value, str):
+            elif name == "app" and not isinstance(value, str):
                 raise UsageError("%s: app takes 'module:app'" % self.places[name])
+            elif name == "app_dir" and not isinstance(value, str):
+                raise UsageError("%s: app_dir takes a folder" % self.places[name])
+            elif name == "factory" and str(value).lower() not in SWITCHES:
+                raise UsageError("%s: factory takes on or off" % self.places[name])
 
 
 # Variables that Kubernetes and Docker set in each container if a service or a
@@ -215,7 +234,7 @@ def from_file(path: str) -> Layer:
     for written, value in options.items():
         name = SPELLINGS.get(written, written)
         layer.places[name] = path + line_of(text, written)
-        if name not in NAMES and name != "app":
+        if name not in NAMES + WHAT:
             check(name, value, layer.places[name])
     return layer
 

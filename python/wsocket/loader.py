@@ -17,6 +17,7 @@ from typing import Any, Optional
 from .config import UsageError
 from .server import why_not_wsgi
 
+FOLDER = "WSOCKET_FOLDER"  # of --app-dir
 
 # Folders of what calls an application while it is imported.
 OURS = tuple(
@@ -53,9 +54,21 @@ def load(spec: str) -> Any:
     return app
 
 
+def look_in(folder: Optional[str]) -> None:
+    """Import applications from this folder first; None: from the working folder
+    alone. Worker processes learn of it by their environment."""
+    if folder is None:
+        os.environ.pop(FOLDER, None)
+    elif os.path.isdir(folder):
+        os.environ[FOLDER] = os.path.abspath(folder)
+    else:
+        raise UsageError("app_dir: there is no folder %s" % folder)
+
+
 def import_module(name: str) -> ModuleType:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    for folder in (os.getcwd(), os.environ.get(FOLDER)):
+        if folder and folder not in sys.path:
+            sys.path.insert(0, folder)
     if name.endswith(".py") or os.sep in name:
         hint = os.path.splitext(name)[0].replace(os.sep, ".").strip(".")
         raise UsageError("%s is a file; name the module: %s" % (name, hint))
@@ -67,7 +80,7 @@ def import_module(name: str) -> ModuleType:
             raise
         raise UsageError(
             "no module named %s (looked in %s and on sys.path)"
-            % (exc.name, os.getcwd())
+            % (exc.name, os.environ.get(FOLDER) or os.getcwd())
         ) from None
 
 

@@ -6,8 +6,11 @@ import argparse
 import difflib
 import importlib.util
 import os
+import sys
 from collections.abc import Collection
 from typing import NoReturn, Optional
+
+from .terminal import RED, styled
 
 # Words that are commands of other programs.
 OTHERS = {
@@ -31,7 +34,8 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are lines, without the usage before them."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, "%s: error: %s\n" % (self.prog, message))
+        error = styled("error:", RED, sys.stderr)
+        self.exit(2, "%s: %s %s\n" % (self.prog, error, message))
 
 
 def mistaken(word: str, commands: Collection[str]) -> Optional[str]:

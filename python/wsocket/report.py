@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, Optional
 
 from . import _wsocket, plan
 from .lines import Lines
+from .terminal import paint
 
 EVENTS = "/sys/fs/cgroup/memory.events"
 
@@ -37,9 +39,19 @@ def announce(
         *also(urls, metrics),
     ]
     for line in told:
-        print(line, file=sys.stderr, flush=True)
+        print(paint(line, sys.stderr), file=sys.stderr, flush=True)
         if lines.is_apart:
             lines.write("info", line)
+
+
+def details(threads: object) -> str:
+    """What a person at a terminal may ask next, behind the first line."""
+    return "  %s %s, up to %s handlers at once, PID %d; wsocket --help" % (
+        platform.python_implementation(),
+        platform.python_version(),
+        threads,
+        os.getpid(),
+    )
 
 
 def also(urls: list[str], metrics: Optional[str]) -> list[str]:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Optional, Union, overload
+from typing import TYPE_CHECKING, Any, Optional, Union, overload
 
 from . import _wsocket, config, log, processes
 from .alone import Manager
@@ -22,8 +22,14 @@ from .app import WSocketApp
 from .classic import make_server
 from .loader import load
 from .notify import Notifier
-from .report import also
+from .report import also, details
 from .server import Application, Server
+from .terminal import is_terminal, paint
+
+if TYPE_CHECKING:  # typing_extensions need not be installed
+    from typing_extensions import Unpack
+
+    from ._options import RunOptions
 
 # Hosts that stand for every address of their family.
 EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}
@@ -41,7 +47,7 @@ def run(
     app: Union[Application, str, None] = None,
     host: str = "127.0.0.1",
     port: Union[int, str] = 8080,
-    **options: object,
+    **options: Unpack[RunOptions],
 ) -> None: ...
 
 
@@ -50,7 +56,7 @@ def run(
     host: str,
     port: Union[int, str] = 8080,
     app: Optional[Application] = None,
-    **options: object,
+    **options: Unpack[RunOptions],
 ) -> None: ...
 
 
@@ -161,7 +167,7 @@ def serve(server: Server, name: str) -> None:
     manager = Manager(server)
 
     def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(paint(line, sys.stderr), file=sys.stderr, flush=True)
         server._tell_log(line)
 
     def stop(number: int, again: bool) -> None:
@@ -181,6 +187,8 @@ def serve(server: Server, name: str) -> None:
             "wsocket %s serves %s (Ctrl-C stops it)"
             % (_wsocket.__version__, what)
         )
+        if is_terminal(sys.stderr):
+            print(details(server._threads), file=sys.stderr, flush=True)
         manager.ready(what)
         for line in also(list(dict.fromkeys(server.urls)), server.metrics_url):
             tell(line)

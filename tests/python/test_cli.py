@@ -1,5 +1,8 @@
 """The command ``wsocket``, as a program of its own."""
 
+import os
+import platform
+import pty
 import re
 import signal
 import sys
@@ -9,7 +12,9 @@ from conftest import Raw
 from websockets.sync.client import connect
 
 import wsocket
-from wsocket import cli, _wsocket
+from wsocket import _wsocket, cli, usage
+
+pytestmark = pytest.mark.programs
 
 APP = """
 import atexit, sys, threading, time
@@ -96,6 +101,27 @@ def test_it_says_where_it_serves_what(program):
     )
 
 
+def test_a_terminal_is_told_more_and_in_colours(program):
+    ours, theirs = pty.openpty()
+    env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    started = program(
+        "-c", 'exec "$0" -m wsocket --port 0 site_app:app 2<&0 0</dev/null',
+        sys.executable, command=(), executable="/bin/sh", stdin=theirs,
+        env={**env, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    said = b""
+    while b"--help" not in said:
+        said += os.read(ours, 10000)
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    os.close(ours)
+    first, second = said.decode().splitlines()[:2]
+    assert re.search("\033\\[1;36mhttp://127.0.0.1:[0-9]+/\033\\[0m", first)
+    assert platform.python_version() in second
+    assert "PID %d;" % started.process.pid in second
+
+
 def test_an_error_log_in_a_file_has_start_and_stop_as_well(program, site):
     path = site / "error.log"
     started = program(
@@ -133,14 +159,116 @@ def test_without_an_application_it_serves_the_demo(program):
         assert client.recv() == "hello"
 
 
-def test_every_option_is_an_option_of_the_command(program):
-    started = program("--help")
+def test_all_help_has_every_option_with_default_and_variable(program):
+    started = program("--help-all")
     assert started.wait() == 0
     said = started.printed
     for name, kind, default, _ in _wsocket.options():
         assert "--" + name.replace("_", "-") in said
+        assert "[WSOCKET_%s]" % name.upper() in said
         if default:
-            assert (cli.in_units(default) if kind == "bytes" else default) in said
+            assert (usage.in_units(default) if kind == "bytes" else default) in said
+
+
+def test_the_help_fits_a_screen_and_names_the_rest(program):
+    started = program("-h")
+    assert started.wait() == 0
+    lines = started.printed.splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 79
+    assert "all %d options" % len(_wsocket.options()) in started.printed
+    # What it says of defaults is so.
+    rows = [row for _, rows in usage.QUICK for row in rows]
+    for name, _, text in rows:
+        if name in usage.config.KINDS and "(default: " in text:
+            said = text.partition("(default: ")[2].partition(")")[0]
+            default = usage.config.DEFAULTS[name]
+            if usage.config.KINDS[name] == "bytes":
+                default = usage.in_units(default)
+            assert said.partition(";")[0] == default
+
+
+@pytest.mark.parametrize(
+    "variables, coloured",
+    [({}, False), ({"FORCE_COLOR": "1"}, True),
+     ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colours_are_for_terminals_and_no_color_is_heeded(
+    program, variables, coloured
+):
+    env = {**os.environ, "PYTHON_COLORS": "0", **variables}
+    helped = program("--help", env=env)
+    assert helped.wait() == 0
+    assert ("\033[" in helped.printed) == coloured
+    wrong = program("--prot", "1", env=env)
+    assert wrong.wait() == 2
+    assert ("\033[" in wrong.said) == coloured
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_completion_knows_options_and_choices(program, shell):
+    pytest.importorskip("shtab")
+    started = program("--print-completion", shell)
+    assert started.wait() == 0
+    assert "--ws-compression" in started.printed
+    assert "no-takeover" in started.printed
+
+
+def test_the_man_page_has_every_option(program):
+    pytest.importorskip("argparse_manpage")
+    started = program("--print-man")
+    assert started.wait() == 0
+    said = started.printed.replace("\\", "")
+    for name, *_ in _wsocket.options():
+        assert "--" + name.replace("_", "-") in said
+    assert said.startswith(".TH WSOCKET")
+
+
+@pytest.mark.parametrize("flag", ["--print-completion=bash", "--print-man"])
+def test_what_an_extra_prints_says_which_one(program, flag):
+    hidden = (
+        "import sys\n"
+        "sys.modules['shtab'] = sys.modules['argparse_manpage.manpage'] = None\n"
+        "from wsocket.cli import main\n"
+        "main()\n"
+    )
+    started = program("-c", hidden, flag, command=())
+    assert started.wait() == 2
+    assert "pip install wsocket[shell]" in started.said
+
+
+@pytest.mark.parametrize(
+    "args, env",
+    [
+        (["--app-dir", "{}", "only_there:make", "--factory"], {}),
+        (["--app-dir", "{}", "only_there:make()"], {}),
+        (["only_there:make"], {"APP_DIR": "{}", "FACTORY": "on"}),
+        (["-c", "{}/there.toml"], {}),
+    ],
+)
+@pytest.mark.parametrize("workers", [[], ["-w", "1"]])
+def test_an_application_is_found_elsewhere_and_made(
+    program, tmp_path, workers, args, env
+):
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "only_there.py").write_text(
+        "def make():\n"
+        "    def app(environ, start_response):\n"
+        "        start_response('200 OK', [])\n"
+        "        return [b'made']\n"
+        "    return app\n"
+    )
+    (there / "there.toml").write_text(
+        '[wsocket]\napp = "only_there:make"\nfactory = true\n'
+        'app_dir = "%s"\n' % there
+    )
+    env = {
+        **os.environ,
+        **{"WSOCKET_" + k: v.format(there) for k, v in env.items()},
+    }
+    args = [arg.format(there) for arg in args]
+    started = program(*args, *workers, "-b", "127.0.0.1:0", "-t", "2", env=env)
+    assert ask(started.wait_started())[2] == b"made"
 
 
 @pytest.mark.parametrize(
@@ -149,11 +277,11 @@ def test_every_option_is_an_option_of_the_command(program):
      ("1025", "1025"), ("1099511627776", "1024g"), ("auto", "auto")],
 )
 def test_the_help_shows_sizes_in_units(size, text):
-    assert cli.in_units(size) == text
+    assert usage.in_units(size) == text
 
 
 def test_the_help_shows_choices_as_choices(program):
-    started = program("--help")
+    started = program("--help-all")
     assert started.wait() == 0
     words = started.printed.split()
     assert words[words.index("--buffer-body") + 1] == "{auto,always,never}"
@@ -184,7 +312,11 @@ def test_options_arrive(program):
 def test_the_version(program, flag):
     started = program(flag)
     assert started.wait() == 0
-    assert started.printed == "wsocket %s\n" % wsocket.__version__
+    first, python, libraries = started.printed.splitlines()
+    assert first == "wsocket %s" % wsocket.__version__
+    assert platform.python_version() in python and " on " in python
+    assert re.match(r"zlib 1\.\S+, (hiredis \d\S+|no Redis), (OpenSSL 3|no TLS: )",
+                    libraries)
 
 
 def test_run_in_a_script_does_the_same(program, tmp_path):
@@ -291,11 +423,11 @@ def test_run_takes_nothing_twice():
         (["--keyfile-password=x", "--certfile=x"], "password itself may only"),
         (["--ssl-keyfile-password=x"], "takes file:PATH or env:NAME"),
         (["-w1", "--bind=:9", "--insecure-bind=:9", "--certfile=x"], ":9 is without"),
-        (["-b", "127.0.0.1:0", "site_app:app"], "-b: use --bind"),
+        (["--app-dir", "/none/such", "site_app:app"], "no folder /none/such"),
         (["-p8000", "site_app:app"], "-p: use --port"),
         (["-w", "none", "site_app:app"], "workers takes auto or a number"),
         (["--workers", "0", "site_app:app"], "workers takes auto or a number"),
-        (["-t", "9", "site_app:app"], "-t: use --threads"),
+        (["-t", "none", "site_app:app"], "threads takes"),
         (["--processes=4", "site_app:app"], "--processes: use --workers"),
         (["--preload", "site_app:app"], "--preload: not yet"),
         (["--reload", "yes", "site_app:app"], "reload takes on or off"),
@@ -514,13 +646,8 @@ def test_a_second_signal_is_immediate(program):
         client.send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
         ask(started)
         started.signal(signal.SIGTERM)
-        while started.process.poll() is None:
-            started.signal(signal.SIGINT)
-            try:
-                started.process.wait(0.05)
-            except Exception:
-                pass
-    assert started.wait() == 1
+        started.signal(signal.SIGINT)
+        assert started.wait() == 1
 
 
 def test_a_script_that_forgets_to_stop_ends_all_the_same(program, tmp_path):

@@ -11,6 +11,8 @@ import wsocket
 from wsocket import config
 from wsocket.config import UsageError
 
+pytestmark = pytest.mark.programs
+
 pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 

@@ -6,6 +6,8 @@ import signal
 import pytest
 from websockets.sync.client import connect
 
+pytestmark = pytest.mark.programs
+
 pytest.importorskip("django")
 
 EXAMPLE = os.path.join(

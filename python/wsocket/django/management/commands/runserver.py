@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socketserver
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
 from wsocket import Server
+
+if TYPE_CHECKING:
+    from wsocket.typing import ServerOptions
 
 if apps.is_installed("django.contrib.staticfiles"):
     from django.contrib.staticfiles.management.commands import runserver
@@ -24,7 +27,7 @@ class DevelopmentServer:
     ) -> None:
         # Django adds this base class unless --nothreading is given.
         several = isinstance(self, socketserver.ThreadingMixIn)
-        options = {} if several else {"threads": 1}
+        options: ServerOptions = {} if several else {"threads": 1}
         self.server = Server(self.call, *address, **options)
         self.server.listen()
         self.server_port = self.server.port
