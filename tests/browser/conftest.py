@@ -41,10 +41,40 @@ def browser(tmp_path):
 
 
 @pytest.fixture
-def serve(tmp_path):
+def running():
+    """The servers of a test that were not told to end: (process, file of what
+    it says)."""
+    return []
+
+
+@pytest.fixture
+def stop(running):
+    """stop(): end them as Ctrl-C does. A second one would kill them."""
+    told = []
+
+    def send():
+        while running:
+            told.append(running.pop())
+            told[-1][0].send_signal(signal.SIGINT)
+
+    yield send
+    for process, log in told:
+        end(process, log)
+
+
+def end(process, log):
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+@pytest.fixture
+def serve(tmp_path, running):
     """serve(arguments, folder): `python -m wsocket` on a free port, or another
     `command`; its port."""
-    running = []
 
     def start(*args, folder=ROOT, command=("-m", "wsocket", "--port", "0")):
         log = open(tmp_path / "server.log", "w+", encoding="utf-8")
@@ -52,7 +82,7 @@ def serve(tmp_path):
             [sys.executable, *command, *args],
             cwd=folder, stdout=log, stderr=log)
         running.append((process, log))
-        for _ in range(200):
+        for _ in range(1200):
             said = re.search(r"https?://[\w.]+:(\d+)",
                              (tmp_path / "server.log").read_text())
             if said:
@@ -66,13 +96,9 @@ def serve(tmp_path):
 
     yield start
     for process, log in running:
-        process.send_signal(signal.SIGINT)  # as Ctrl-C
-        try:
-            assert process.wait(10) == 0
-        finally:
-            process.kill()
-            process.wait()
-            log.close()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)  # as Ctrl-C
+        end(process, log)
 
 
 @pytest.fixture

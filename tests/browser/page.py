@@ -13,6 +13,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 ARTIFACTS = os.path.join(ROOT, "artifacts")
 
 
+def look(browser, width, dark=False):
+    """The browser as a window of that width, or a phone."""
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
+        {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": width, "height": 844, "deviceScaleFactor": 1,
+        "mobile": width < 500})
+
+
 class Page:
     """What a person does on a page, by the ids of its elements."""
 
