@@ -1,6 +1,5 @@
 """One message to many WebSockets: CPU of each delivery."""
 
-import json
 import os
 import resource
 
@@ -25,7 +24,11 @@ SERVERS = {
     "null": [os.path.join(rig.FOLDER, "fan_null"), "{port}"],
     "topics": [*WSOCKET, "fan_topics:app"],
     "loop": [*WSOCKET, "fan_loop:app"],
+    "plain": [*WSOCKET, "fan_topics:app"],
+    "uwebsockets": [rig.PYTHON, "fan_uws.py", "{port}"],
+    "picows": [rig.PYTHON, "fan_picows.py", "{port}"],
 }
+UNCOMPRESSED = {"null", "picows"}  # they know no permessage-deflate
 
 
 def prepare(wanted):
@@ -37,26 +40,34 @@ def prepare(wanted):
         if not rig.build_program(name, "-lz"):
             raise SystemExit("bench/%s.c does not compile" % name)
     rig.install_package()
-    return wanted
+    able = {"uwebsockets": lambda: rig.have("socketify", "socketify"),
+            "picows": lambda: rig.have("picows, uvloop", "picows", "uvloop")}
+    there = [name for name in wanted if name not in able or able[name]()]
+    for name in set(wanted) - set(there):
+        print("left out: %s cannot be built here" % name)
+    return there
 
 
 def check(servers):
     """The load compares the first answer on each connection itself."""
     return {(server, row): "knows no compression"
             for server in servers for row in ROWS
-            if server == "null" and ROWS[row][3]}
+            if server in UNCOMPRESSED and ROWS[row][3]}
 
 
 def command(server, row):
-    """How to start it; None where there is nothing to measure."""
-    return None if server == "null" and ROWS[row][3] else SERVERS[server]
+    """How to start it; None where there is nothing to measure. `plain` stands
+    beside compressed messages: the same application, and they are not."""
+    compressed = ROWS[row][3]
+    if server in UNCOMPRESSED if compressed else server == "plain":
+        return None
+    more = ["deflate"] if server == "uwebsockets" and compressed else []
+    return SERVERS[server] + more
 
 
-def burst(port, row, seconds):
+def burst(server, port, row, seconds, meter):
     """Messages, seconds, errors."""
     connections, size, in_flight, compressed = ROWS[row]
-    said = json.loads(rig.load(
-        [os.path.join(rig.FOLDER, "ws_load"), str(port), "/", str(connections),
-         str(size), str(in_flight), str(seconds),
-         *(["deflate"] if compressed else []), "fan"]))
-    return said["messages"], said["seconds"], said["errors"]
+    more = ["deflate"] if compressed and server != "plain" else []
+    return rig.messages("ws_load", meter, port, connections, size, in_flight,
+                        seconds, *more, "fan")

@@ -24,19 +24,25 @@ ROWS = {
     "static 10 KB": ("/static/10k.txt", 64, []),
     "Connection: close": ("/", 64, CLOSE),
 }
-# The C servers answer all with hello, and one knows no Connection: close.
+# The C servers answer all with hello, and one knows no Connection: close. What
+# workers and metrics cost shows where a request does least.
 ONLY_HELLO = {
     "null": ["hello", "hello, 512 connections"],
     "wsocket-c": ["hello", "hello, 512 connections", "Connection: close"],
+    "wsocket-worker": ["hello"],
+    "wsocket-metrics": ["hello"],
 }
 
 BIN = rig.VENV + "/bin/"
+WSOCKET = [rig.PYTHON, "-m", "wsocket", "--port", "{port}",
+           "--access-logfile", "none", "--static",
+           "/static=" + http_app.FILES, "http_app:app"]
 SERVERS = {
     "null": [os.path.join(rig.FOLDER, "null"), "{port}"],
     "wsocket-c": [os.path.join(rig.FOLDER, "hello"), "{port}"],
-    "wsocket": [rig.PYTHON, "-m", "wsocket", "--port", "{port}",
-                "--access-logfile", "none", "--static",
-                "/static=" + http_app.FILES, "http_app:app"],
+    "wsocket": WSOCKET,
+    "wsocket-worker": [*WSOCKET, "--workers", "1"],
+    "wsocket-metrics": [*WSOCKET, "--metrics-bind", "127.0.0.1:0"],
     "fastwsgi": [rig.PYTHON, "http_fastwsgi.py", "{port}"],
     "bjoern": [rig.PYTHON, "http_bjoern.py", "{port}"],
     "granian": [BIN + "granian", "--interface", "wsgi", "--host", "127.0.0.1",
@@ -68,7 +74,7 @@ def prepare(wanted):
     able = []
     for name in wanted:
         package = FROM_PYPI.get(name)
-        if name == "wsocket":
+        if name.startswith("wsocket") and name != "wsocket-c":
             rig.install_package()
         elif package and not rig.have(MODULES.get(name, package), package) or (
                 name == "uwsgi" and not os.path.exists(BIN + "uwsgi") and
@@ -152,17 +158,18 @@ def command(server, row):
     return SERVERS[server] if row in ONLY_HELLO.get(server, ROWS) else None
 
 
-def burst(port, row, seconds):
+def burst(server, port, row, seconds, meter):
     """Requests, seconds, errors."""
     path, connections, more = ROWS[row]
     return wrk("http://127.0.0.1:%d%s" % (port, path), connections, more,
-               seconds)
+               seconds, meter)
 
 
-def wrk(url, connections, more, seconds):
+def wrk(url, connections, more, seconds, meter):
     began = time.monotonic()
-    text = rig.load(["wrk", "-t1", "-c%d" % connections,
-                     "-d%ds" % max(1, round(seconds)), *more, url])
+    with meter:
+        text = rig.load(["wrk", "-t1", "-c%d" % connections,
+                         "-d%ds" % max(1, round(seconds)), *more, url])
     bad = number(r"Non-2xx or 3xx responses: (\d+)", text)
     found = re.search(r"Socket errors: connect (\d+), read (\d+), "
                       r"write (\d+), timeout (\d+)", text)

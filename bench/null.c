@@ -3,17 +3,27 @@
  * with the same octets, and does nothing else a server must do: it looks for
  * the empty line and believes the rest.
  *
- *   null PORT
+ *   null PORT [CERTFILE KEYFILE [close]]
+ *
+ * With NULL_TLS it speaks TLS, by the shortest calls of OpenSSL that there are:
+ * SSL_read() and SSL_write() on the descriptor, with buffers released, so that
+ * an idle connection costs it what one of ours does. With `close` it ends each
+ * connection after its answer.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#if defined(NULL_TLS)
+#include <openssl/ssl.h>
+#endif
 
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\n"
                              "Server: null\r\n"
@@ -42,6 +52,80 @@ static int listen_on(const char *port)
     return fd;
 }
 
+#if defined(NULL_TLS)
+enum { MAX_FD = 65536 };
+
+static SSL_CTX *context;
+static SSL *tls[MAX_FD];
+
+static void prepare(char **args)
+{
+    context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_use_certificate_chain_file(context, args[0]) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, args[1], SSL_FILETYPE_PEM) != 1)
+        exit(EXIT_FAILURE);
+}
+
+static void begin(int fd)
+{
+    tls[fd] = SSL_new(context);
+    SSL_set_fd(tls[fd], fd);
+    SSL_set_accept_state(tls[fd]);
+}
+
+static void end(int fd)
+{
+    SSL_free(tls[fd]);
+    close(fd);
+}
+
+/* 0: nothing yet; -1: the end. */
+static ssize_t get(int fd, void *data, size_t size)
+{
+    int n = SSL_read(tls[fd], data, (int)size);
+
+    return n > 0                                              ? n
+           : SSL_get_error(tls[fd], n) == SSL_ERROR_WANT_READ ? 0
+                                                              : -1;
+}
+
+static ssize_t put(int fd, const void *data, size_t size)
+{
+    return SSL_write(tls[fd], data, (int)size);
+}
+#else
+static void prepare(char **args)
+{
+    (void)args;
+}
+
+static void begin(int fd)
+{
+    (void)fd;
+}
+
+static void end(int fd)
+{
+    close(fd);
+}
+
+static ssize_t get(int fd, void *data, size_t size)
+{
+    ssize_t n = read(fd, data, size);
+
+    return n > 0 ? n : -1;
+}
+
+static ssize_t put(int fd, const void *data, size_t size)
+{
+    return write(fd, data, size);
+}
+#endif
+
+static bool one_each; /* request for each connection */
+
 static void watch(int epfd, int fd)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
@@ -56,6 +140,7 @@ static void accept_all(int epfd, int listener)
     while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
            0) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        begin(fd);
         watch(epfd, fd);
     }
 }
@@ -64,16 +149,21 @@ static void accept_all(int epfd, int listener)
 static void answer(int fd)
 {
     char data[16384];
-    ssize_t n = read(fd, data, sizeof data - 1);
+    ssize_t n = get(fd, data, sizeof data - 1);
 
-    if (n <= 0) {
-        close(fd);
+    if (n < 0) {
+        end(fd);
         return;
     }
     data[n] = '\0';
-    for (char *p = data; (p = strstr(p, "\r\n\r\n")) != NULL; p += 4)
-        if (write(fd, ANSWER, sizeof ANSWER - 1) < 0)
+    for (char *p = data; (p = strstr(p, "\r\n\r\n")) != NULL; p += 4) {
+        bool failed = put(fd, ANSWER, sizeof ANSWER - 1) < 0;
+
+        if (one_each)
+            end(fd);
+        if (failed || one_each)
             return;
+    }
 }
 
 int main(int argc, char **argv)
@@ -82,6 +172,9 @@ int main(int argc, char **argv)
     int epfd = epoll_create1(EPOLL_CLOEXEC);
     int listener = listen_on(argc > 1 ? argv[1] : "8080");
 
+    signal(SIGPIPE, SIG_IGN); /* of SSL_write() */
+    one_each = argc > 4;
+    prepare(argv + 2);
     watch(epfd, listener);
     for (;;) {
         int n = epoll_wait(epfd, events, 256, -1);

@@ -8,7 +8,10 @@ single rounds, with its quartiles.
 
 import contextlib
 import functools
+import json
 import os
+import platform
+import re
 import signal
 import socket
 import statistics
@@ -135,14 +138,44 @@ def load(command):
                                    cwd=HERE, text=True)
 
 
+def messages(program, meter, port, *words):
+    """Messages, seconds, errors of a load of WebSockets. What it takes to open
+    and to close them is not measured."""
+    command = ["taskset", "-c", LOAD_CORE, os.path.join(FOLDER, program),
+               str(port), "/", *map(str, words), "told"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True,
+                          stdout=subprocess.PIPE, cwd=HERE) as process:
+        if process.stdout.readline():  # all are open
+            with meter:
+                process.stdin.write("\n")
+                process.stdin.flush()
+                said = process.stdout.readline()
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    said = json.loads(said)
+    return said["messages"], said["seconds"], said["errors"]
+
+
+class Meter:
+    """with meter: ...  # adds the CPU time that a session uses to meter.used"""
+
+    def __init__(self, session):
+        self.session, self.used = session, 0.0
+
+    def __enter__(self):
+        self.used -= cpu_seconds(self.session)
+
+    def __exit__(self, *reason):
+        self.used += cpu_seconds(self.session)
+
+
 def measure(session, run):
-    """run() -> (units, seconds, errors), and the CPU time it cost."""
+    """run(meter) -> (units, seconds, errors), and the CPU time it cost."""
     time.sleep(SETTLE)
-    before = cpu_seconds(session)
-    units, seconds, errors = run()
-    used = cpu_seconds(session) - before
+    meter = Meter(session)
+    units, seconds, errors = run(meter)
     return {"rate": units / seconds, "errors": errors,
-            "cpu_us": used / units * 1e6 if units else float("inf")}
+            "cpu_us": meter.used / units * 1e6 if units else float("inf")}
 
 
 # ------------------------------------------------------------ comparing ---
@@ -175,13 +208,15 @@ def in_turn(rounds, servers, play):
 def compare(bench, row, servers, rounds, seconds):
     """The measurements of a row by server, and notes on servers."""
     def warm(server):
-        bench.burst(served[server][0], row, bench.WARM_UP)
+        bench.burst(server, served[server][0], row, bench.WARM_UP,
+                    contextlib.nullcontext())
 
     def play(server):
         port, session = served[server]
         if server in notes:
             os.killpg(session, signal.SIGCONT)
-        measured = measure(session, lambda: bench.burst(port, row, seconds))
+        measured = measure(session, lambda meter: bench.burst(
+            server, port, row, seconds, meter))
         if server in notes:
             os.killpg(session, signal.SIGSTOP)
         return measured
@@ -209,15 +244,49 @@ def median(measurements, key):
     return statistics.median(m[key] for m in measurements)
 
 
-def ratio(measurements, base):
-    """How many times the CPU of `base`: median and quartiles of the rounds."""
-    if not base or float("inf") in [m["cpu_us"] for m in measurements + base]:
+def spread(figures, digits=2):
+    """Their median and quartiles, in words."""
+    low, middle, high = (statistics.quantiles(figures, n=4, method="inclusive")
+                         if len(figures) > 1 else figures * 3)
+    return "%.*f [%.*f-%.*f]" % (digits, middle, digits, low, digits, high)
+
+
+def ratio(measurements, base, key="cpu_us"):
+    """How many times that of `base`: median and quartiles of the rounds."""
+    if not base or float("inf") in [m[key] for m in measurements + base]:
         return "-"
-    pairs = [one["cpu_us"] / other["cpu_us"]
-             for one, other in zip(measurements, base)]
-    low, middle, high = (statistics.quantiles(pairs, n=4, method="inclusive")
-                         if len(pairs) > 1 else pairs * 3)
-    return "%.2f [%.2f-%.2f]" % (middle, low, high)
+    return spread([one[key] / other[key]
+                   for one, other in zip(measurements, base)])
+
+
+def record(path, bench, row, results, floor, ours):
+    """Add a row to a file of JSON: per server CPU us, the rate, and the ratios
+    that report() prints. tools/plots.py draws it."""
+    kept = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+    kept.setdefault("bench", bench)
+    kept.update(floor=floor, ours=ours, machine=machine())
+    kept.setdefault("rows", {})[row] = {
+        server: {"cpu_us": round(median(measurements, "cpu_us"), 3),
+                 "rate": round(median(measurements, "rate")),
+                 "floor": ratio(measurements, results.get(floor)),
+                 "ours": ratio(measurements, results.get(ours)),
+                 "rounds": len(measurements)}
+        for server, measurements in results.items()}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(kept, file, indent=1)
+        file.write("\n")
+
+
+def machine():
+    """What the figures were taken on, in a line."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    return "%s, Linux %s, Python %s" % (
+        model[1] if model else platform.machine(),
+        platform.release().split("-")[0], platform.python_version())
 
 
 LINE = "%-24s %10s %8s  %-20s %-20s %6s  %s"

@@ -14,7 +14,8 @@ The figures to trust are CPU beside the floor (`null`, which does only what no
 server can avoid; a bare WSGI application for frameworks; for WebSockets our own
 echo in C; nginx for TLS) and beside ours: less than 1 is cheaper than wsocket. Both are medians
 of the ratios within a round, with their quartiles in brackets. How many there are
-per second depends on how fast the load is.
+per second depends on how fast the load is. `--record FILE` keeps them as JSON, from
+which the site's page of figures is drawn: docs/performance.
 """
 
 import argparse
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--seconds", type=float, default=1, metavar="S")
     parser.add_argument("--row", action="append", dest="rows", metavar="ROW")
+    parser.add_argument("--record", metavar="FILE")
     parser.add_argument("servers", nargs="*", metavar="SERVER")
     args = parser.parse_intermixed_args()
     bench = BENCHES[args.bench]
@@ -60,6 +62,9 @@ def main():
                                             restless.get(server)) if text]
                  for server in servers}
         rig.report(row, results, notes, bench.FLOOR, bench.OURS)
+        if args.record:
+            rig.record(args.record, args.bench, row, results, bench.FLOOR,
+                       bench.OURS)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """The same over TLS: requests by wrk on kept connections and with a handshake
 each, and echoes over wss. All servers have the same certificate, of P-256;
-`wsocket-plain` is ours without TLS, so that the difference is its price."""
+`wsocket-plain` is ours without TLS, so that the difference is its price; `null`
+does what no server with OpenSSL can avoid."""
 
-import functools
 import http.client
-import json
 import os
 import shutil
 import socket
@@ -37,6 +36,8 @@ WSOCKET = [rig.PYTHON, "-m", "wsocket", "--port", "{port}",
 SERVERS = {
     "nginx": ([rig.PYTHON, "tls_nginx.py", "{port}", CERTFILE, KEYFILE],
               [], None),
+    "null": ([os.path.join(rig.FOLDER, "null_tls"), "{port}", CERTFILE,
+              KEYFILE], [], None),
     "wsocket": ([*WSOCKET, *PAIR], ["http_app:app"], ["ws_events:app"]),
     "wsocket-plain": (WSOCKET, ["http_app:app"], ["ws_events:app"]),
     "granian": ([BIN + "granian", "--interface", "asgi", "--port", "{port}",
@@ -65,6 +66,8 @@ def prepare(wanted):
     if not rig.build_program("ws_load_tls", "-DLOAD_TLS", "-lz", "-lssl",
                              "-lcrypto", source="ws_load"):
         raise SystemExit("bench/ws_load.c does not compile with OpenSSL")
+    rig.build_program("null_tls", "-DNULL_TLS", "-lssl", "-lcrypto",
+                      source="null")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
@@ -76,15 +79,15 @@ def prepare(wanted):
         packages = FROM_PYPI.get(name)
         if name.startswith("wsocket"):
             rig.install_package()
-        elif not (rig.have(packages[0], *packages) if packages
-                  else shutil.which("nginx")):
+        elif name != "null" and not (
+                rig.have(packages[0], *packages) if packages
+                else shutil.which("nginx")):
             print("left out: %s is not to be had here" % name)
             continue
         able.append(name)
     return able
 
 
-@functools.lru_cache(maxsize=None)
 def context_for(port):
     """How to speak TLS there; None where that is not done."""
     context = ssl.create_default_context()
@@ -93,7 +96,7 @@ def context_for(port):
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as sock:
             context.wrap_socket(sock).close()
-    except ssl.SSLError:
+    except (ssl.SSLError, ConnectionError):
         return None
     return context
 
@@ -124,17 +127,16 @@ def command(server, row):
     """How to start it; None where there is nothing to measure."""
     start, requests, echoes = SERVERS[server]
     what = echoes if isinstance(ROWS[row], int) else requests
+    if what is not None and server == "null" and ROWS[row]:
+        what = ["close"]  # it reads no Connection: close
     return None if what is None else start + what
 
 
-def burst(port, row, seconds):
+def burst(server, port, row, seconds, meter):
     """Requests or messages, seconds, errors."""
     secure = context_for(port) is not None
     if not isinstance(ROWS[row], int):
         url = "http%s://127.0.0.1:%d/" % ("s" if secure else "", port)
-        return http_bench.wrk(url, CONNECTIONS, ROWS[row], seconds)
-    said = json.loads(rig.load(
-        [os.path.join(rig.FOLDER, "ws_load_tls"), str(port), "/",
-         str(CONNECTIONS), str(ROWS[row]), "1", str(seconds),
-         *(["tls"] if secure else [])]))
-    return said["messages"], said["seconds"], said["errors"]
+        return http_bench.wrk(url, CONNECTIONS, ROWS[row], seconds, meter)
+    return rig.messages("ws_load_tls", meter, port, CONNECTIONS, ROWS[row], 1,
+                        seconds, *(["tls"] if secure else []))

@@ -1,6 +1,5 @@
 """WebSocket echoes: 64 connections, by size, depth and compression."""
 
-import json
 import os
 
 import rig
@@ -70,11 +69,8 @@ def command(server, row):
     return SERVERS[server] + more
 
 
-def burst(port, row, seconds):
+def burst(server, port, row, seconds, meter):
     """Messages, seconds, errors."""
     size, in_flight, compressed = ROWS[row]
-    said = json.loads(rig.load(
-        [os.path.join(rig.FOLDER, "ws_load"), str(port), "/",
-         str(CONNECTIONS), str(size), str(in_flight), str(seconds),
-         *(["deflate"] if compressed else [])]))
-    return said["messages"], said["seconds"], said["errors"]
+    return rig.messages("ws_load", meter, port, CONNECTIONS, size, in_flight,
+                        seconds, *(["deflate"] if compressed else []))

@@ -9,7 +9,9 @@
  * must the answers be. With `tls`, if it was compiled with LOAD_TLS, all goes
  * over TLS, whatever certificate there is. With `fan` only the first connection
  * sends, the server sends each message to all, and the next leaves when all
- * have one more. Prints one line: messages, seconds, errors.
+ * have one more. Prints one line: messages, seconds, errors. With `told` it
+ * prints a line when all are open, too, and waits for one before it begins, and
+ * before it closes them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,7 +50,7 @@ struct conn {
 static struct conn conns[MAX_CONNS];
 static uint8_t *frame, *plain, *packed;
 static size_t frame_len, plain_len, packed_len;
-static bool deflates, secure, fans;
+static bool deflates, secure, fans, told;
 static size_t n_conns;
 static uint64_t messages, errors;
 static uint8_t rx[RX];
@@ -409,7 +411,7 @@ int main(int argc, char **argv)
 
     if (argc < 7 || (n = (size_t)atoi(argv[3])) > MAX_CONNS) {
         fprintf(stderr, "ws_load PORT PATH CONNECTIONS SIZE IN_FLIGHT SECONDS "
-                        "[deflate] [tls] [fan]\n");
+                        "[deflate] [tls] [fan] [told]\n");
         return EXIT_FAILURE;
     }
     in_flight = (size_t)atoi(argv[5]);
@@ -418,6 +420,7 @@ int main(int argc, char **argv)
         deflates |= strcmp(argv[i], "deflate") == 0;
         secure |= strcmp(argv[i], "tls") == 0;
         fans |= strcmp(argv[i], "fan") == 0;
+        told |= strcmp(argv[i], "told") == 0;
     }
     n_conns = n;
     make_frame((size_t)atol(argv[4]));
@@ -430,8 +433,14 @@ int main(int argc, char **argv)
             conns[i].owed = in_flight * frame_len;
         epoll_ctl(epfd, EPOLL_CTL_ADD, conns[i].fd, &ev);
     }
-    if (fans) {
+    if (fans)
         sleep(1); /* until all have subscribed */
+    if (told) {
+        puts("open");
+        fflush(stdout);
+        getchar();
+    }
+    if (fans) {
         conns[0].owed = in_flight * frame_len;
         write_owed(&conns[0]);
     }
@@ -440,5 +449,8 @@ int main(int argc, char **argv)
     printf("{\"messages\": %llu, \"seconds\": %.3f, \"errors\": %llu}\n",
            (unsigned long long)messages, now() - began,
            (unsigned long long)errors);
+    fflush(stdout);
+    if (told)
+        getchar(); /* the connections end with this process */
     return EXIT_SUCCESS;
 }

@@ -1,8 +1,10 @@
 """The rig of bench/: what it counts as CPU time, and what it compares."""
 
 import os
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -78,3 +80,26 @@ def test_a_ratio_is_the_median_of_the_rounds_and_not_of_the_sums():
 
 def test_a_single_round_has_a_ratio():
     assert rig.ratio(costs(3), costs(2)) == "1.50 [1.50-1.50]"
+
+
+def test_what_is_recorded_can_be_drawn(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(os.path.join(BENCH, "..", "tools"))
+    plots = __import__("plots")
+    monkeypatch.setattr(plots, "RESULTS", str(tmp_path))
+    results = {
+        "null": [{"rate": 90000, "cpu_us": 2.0, "errors": 0}] * 3,
+        "wsocket": [{"rate": 50000, "cpu_us": 9.0, "errors": 0}] * 3,
+        "<other>": [{"rate": 5000, "cpu_us": 1234.5, "errors": 0}] * 3,
+    }
+    path = str(tmp_path / "http.json")
+    assert "No figures" in plots.markdown("http")
+    for row in "hello", "10 KB & more":
+        rig.record(path, "http", row, results, "null", "wsocket")
+    made = plots.markdown("http")
+    pictures = [ElementTree.fromstring(svg) for svg in
+                re.findall(r"<svg.*?</svg>", made, re.DOTALL)]
+    assert len(pictures) == 2
+    assert "10 KB & more" in pictures[1].get("aria-label")
+    widths = [float(bar.get("width")) for bar in pictures[0].iter("rect")]
+    assert widths == sorted(widths) and widths[1] / widths[2] < 0.01
+    assert "| wsocket | 50,000 | 9 | 4.50 [4.50–4.50] | 1.00 [1.00–1.00] |" in made
