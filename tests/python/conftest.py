@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import secure
@@ -198,6 +199,15 @@ class Program:
         assert self.started.wait(PATIENCE)
         assert self.port, self.said
         return self
+
+    def says(self, pattern):
+        """Whether it says so, now or soon: what it wrote has to be read."""
+        deadline = time.monotonic() + PATIENCE
+        found = None
+        while found is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+            found = re.search(pattern, self.said)
+        return found
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -16,6 +16,8 @@ from authority import Authority
 
 from wsocket import connect
 
+pytestmark = pytest.mark.programs
+
 PATIENCE = 30
 # The standard library tells the certificate that it has refused.
 TELLS = sys.version_info >= (3, 10)

@@ -12,6 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+pytestmark = pytest.mark.programs
+
 pytest.importorskip("gunicorn")
 
 from wsocket.gunicorn import Worker  # noqa: E402
@@ -110,7 +112,6 @@ def test_topics_in_a_worker(gunicorn, args):
         assert one.recv(20) == "from two"
 
 
-@pytest.mark.heavy
 def test_several_workers_share_the_listener(gunicorn, eventually):
     master = gunicorn("--workers", "3").wait_started()
     seen = set()
@@ -119,7 +120,6 @@ def test_several_workers_share_the_listener(gunicorn, eventually):
         assert get(client)[1].endswith("True")  # wsgi.multiprocess
 
 
-@pytest.mark.heavy
 def test_a_unix_socket(gunicorn, tmp_path, eventually):
     path = str(tmp_path / "here.sock")
     gunicorn(bind="unix:" + path)
@@ -146,7 +146,6 @@ def test_term_ends_sockets_and_lets_requests_end(gunicorn, tmp_path, eventually)
     assert master.wait() == 0
 
 
-@pytest.mark.heavy
 def test_int_does_not_wait(gunicorn, tmp_path, eventually):
     master = gunicorn("--graceful-timeout", "600").wait_started()
     with master.raw() as slow:
@@ -156,7 +155,6 @@ def test_int_does_not_wait(gunicorn, tmp_path, eventually):
         assert master.wait() == 0
 
 
-@pytest.mark.heavy
 def test_hup_brings_new_code_and_drops_no_connection(
     gunicorn, tmp_path, eventually
 ):
@@ -232,7 +230,6 @@ def askers(eventually):
         asker.join(20)
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_hup_under_load_loses_no_request(gunicorn, askers, eventually, workers):
     master = gunicorn("--workers", workers).wait_started()
@@ -247,7 +244,6 @@ def test_hup_under_load_loses_no_request(gunicorn, askers, eventually, workers):
         assert asker.lost == []
 
 
-@pytest.mark.heavy
 def test_max_requests_under_load_loses_no_request(gunicorn, askers, eventually):
     master = gunicorn("--max-requests", "300").wait_started()
     running = askers(master)
@@ -258,7 +254,6 @@ def test_max_requests_under_load_loses_no_request(gunicorn, askers, eventually):
         assert asker.lost == []
 
 
-@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a socket filter")
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_term_under_load_loses_no_request(gunicorn, askers, workers):
@@ -271,7 +266,6 @@ def test_term_under_load_loses_no_request(gunicorn, askers, workers):
     assert master.wait() == 0
 
 
-@pytest.mark.heavy
 def test_a_new_master_takes_the_listeners_over(gunicorn, eventually):
     # With -m the new master would import gunicorn.http for http.
     script = os.path.join(sysconfig.get_path("scripts"), "gunicorn")
@@ -289,7 +283,6 @@ def test_a_new_master_takes_the_listeners_over(gunicorn, eventually):
         os.kill(new, signal.SIGTERM)
 
 
-@pytest.mark.heavy
 def test_what_waits_at_a_stop_of_gunicorn_is_answered(gunicorn):
     master = gunicorn("--workers", "1").wait_started()
     worker = worker_of(master)
@@ -303,15 +296,13 @@ def test_what_waits_at_a_stop_of_gunicorn_is_answered(gunicorn):
     assert master.wait() == 0
 
 
-@pytest.mark.heavy
 def test_max_requests_replaces_the_worker(gunicorn, eventually):
     master = gunicorn("--max-requests", "5").wait_started()
     first = worker_of(master)
     eventually(lambda: worker_of(master) != first)
-    assert "Autorestarting" in master.said
+    assert master.says("Autorestarting")
 
 
-@pytest.mark.heavy
 def test_settings_are_the_servers(gunicorn):
     master = gunicorn(
         *("--limit-request-line", "100", "--limit-request-fields", "10"),
@@ -332,7 +323,6 @@ def test_settings_are_the_servers(gunicorn):
     assert re.search(r'"GET /logged HTTP/1.1" 200', said)
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     "allowed, scheme", [("127.0.0.1", "https"), ("10.0.0.1", "http")]
 )
@@ -346,7 +336,6 @@ def test_who_may_say_that_the_client_spoke_tls(gunicorn, allowed, scheme):
         assert client.response()[2].decode().split()[2] == scheme
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("level", ["INFO", "loud"])
 def test_levels_are_written_as_in_gunicorn(gunicorn, level):
     master = gunicorn("--log-level", level).wait_started()
@@ -354,7 +343,6 @@ def test_levels_are_written_as_in_gunicorn(gunicorn, level):
         assert get(client)[0] == 200
 
 
-@pytest.mark.heavy
 def test_options_of_the_environment(gunicorn, monkeypatch):
     monkeypatch.setenv("WSOCKET_WS_MAX_SIZE", "10")
     with ws(gunicorn().wait_started()) as client:
@@ -421,7 +409,6 @@ def test_what_has_no_effect_on_tls_is_warned_of():
         assert [text for text in said if name in text], name
 
 
-@pytest.mark.heavy
 def test_a_request_may_outlast_the_timeout_and_the_worker_lives(gunicorn):
     master = gunicorn("--timeout", "2", "--threads", "2").wait_started()
     with master.raw() as client:
@@ -441,8 +428,8 @@ def test_limits_of_0_are_named_and_long_fields_allowed(gunicorn):
         assert client.response()[0] == 200
     with master.raw() as client:
         assert get(client, "/?" + "x" * 20000)[0] == 414
-    assert "limit_request_line = 0" in master.said
-    assert "WSOCKET_MAX_REQUEST_LINE" in master.said
+    assert master.says("limit_request_line = 0")
+    assert master.says("WSOCKET_MAX_REQUEST_LINE")
 
 
 def test_script_name_of_the_environment_counts(gunicorn, monkeypatch):
@@ -494,7 +481,7 @@ def test_settings_without_effect_are_named(
         *("secure_scheme_headers", "port of the environment"),
         "WSOCKET_SERVICE_HOST",
     ):
-        assert re.search(r"\[WARNING\].*" + name, master.said), name
+        assert master.says(r"\[WARNING\].*" + name), name
     for name in ("forwarder_headers", "logger_class", "sendfile", "protocol"):
         assert not re.search(r"\[WARNING\] %s" % name, master.said), name
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 HANDSHAKE = (
     "GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\n"

@@ -11,6 +11,8 @@ from websockets.exceptions import ConnectionClosed
 
 from wsocket import Framework, Server, WSocketApp
 
+pytestmark = pytest.mark.heavy
+
 ROUNDS = 100
 
 
@@ -91,7 +93,7 @@ def be_refused(site):
         lambda site: site.get("/wrong"),
         lambda site: site.get("/%00"),
         talk,
-        pytest.param(be_refused, marks=pytest.mark.heavy),
+        be_refused,
     ],
     ids="get post write iterate raise wrong nul websocket refused".split(),
 )
@@ -118,7 +120,6 @@ def streams(environ, start_response):
     return []
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("message", ["text", [b"a", b"b", b"c"]])
 def test_streams_and_hooks_leave_no_memory_behind(caplog, message):
     def ask(site):
@@ -137,7 +138,6 @@ def test_streams_and_hooks_leave_no_memory_behind(caplog, message):
     assert gained < 2 * ROUNDS  # threads come and go
 
 
-@pytest.mark.heavy
 def test_events_leave_no_memory_behind():
     app = WSocketApp()
 
@@ -178,7 +178,6 @@ def framework():
     return app
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     "path", ["/text", "/items", "/several/x", "/file", "/wrong", "/late", "/no"]
 )
@@ -192,7 +191,6 @@ def test_handlers_leave_no_memory_behind(caplog, path):
     assert gained < ROUNDS / 3
 
 
-@pytest.mark.heavy
 def test_servers_leave_no_memory_and_no_descriptors_behind():
     def work():
         server = Server(everything, port=0, access_logfile="none").start()

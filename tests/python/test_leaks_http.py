@@ -11,6 +11,8 @@ from conftest import Site
 
 from wsocket import Server
 
+pytestmark = pytest.mark.heavy
+
 GET = b"GET %s HTTP/1.1\r\nHost: t\r\n\r\n"
 LARGE = 1 << 20
 

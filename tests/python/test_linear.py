@@ -17,7 +17,9 @@ import time
 import pytest
 
 import wsocket
-from wsocket import cli
+from wsocket import usage
+
+pytestmark = pytest.mark.heavy
 
 try:
     from re import _parser as sre
@@ -30,7 +32,7 @@ SAMPLES = "a0 \t\"'\\\n\r\x00\x85é:;=%/?#[.-"
 
 # Expressions that the source makes of parts, as one instance of each.
 MADE = {
-    ("cli", "make_parser"): [pattern for _, pattern in cli.GROUPS],
+    ("usage", "add_option"): [pattern for _, pattern in usage.GROUPS],
     ("config", "line_of"): [r"\s*[\"']?%s[\"']?\s*[=.\]]" % "port"],
 }
 
@@ -43,6 +45,8 @@ def modules():
         name = found.name
         if "__main__" in name or name.startswith("wsocket.django."):
             continue
+        if name.startswith("wsocket.__pyinstaller."):
+            continue  # for PyInstaller, which may not be there
         if name.endswith(("gunicorn", "_wsocket")):
             continue  # gunicorn may not be there; the other is in C
         yield name.partition(".")[2], importlib.import_module(name)
@@ -259,7 +263,6 @@ def test_every_expression_is_linear():
     assert child.returncode == 0, child.stdout[-2000:]
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     "pattern",
     [

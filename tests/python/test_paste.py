@@ -11,6 +11,8 @@ import pytest
 from wsocket import paste
 from wsocket.config import UsageError
 
+pytestmark = pytest.mark.programs
+
 SITE = """\
 from pyramid.config import Configurator
 from pyramid.response import Response

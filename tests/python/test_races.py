@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.heavy
+
 PATIENCE = 60
 
 BEGIN = '''

@@ -14,6 +14,8 @@ import pytest
 
 from conftest import PATIENCE, Raw
 
+pytestmark = pytest.mark.heavy
+
 APP = """
 from wsocket import WSocketApp
 

@@ -7,6 +7,8 @@ Only the port is another: 0, and the program says which one that is.
 import pytest
 from conftest import Site
 
+pytestmark = pytest.mark.programs
+
 SERVE = {
     "c": "run(app, port=0)",
     "wsgiref": "run(app, port=0, server_class=ThreadingWSGIServer, "

@@ -15,6 +15,10 @@ from conftest import PATIENCE, Raw
 from supervised import APP, command, either, is_there, site, state_of
 from websockets.sync.client import connect
 
+from wsocket import spawn, worker
+
+pytestmark = pytest.mark.programs
+
 # ------------------------------------------------------------------- start
 
 
@@ -126,7 +130,8 @@ def test_an_error_log_in_a_file_has_the_start_as_well(either):
     either.up("--metrics-bind", "127.0.0.1:0", "--error-logfile", str(path))
     either.wait_said("/metrics at")
     for line in either.said.splitlines()[:2]:
-        assert "[%d] info: %s\n" % (either.pid, line) in path.read_text()
+        dated = "[%d] info: %s\n" % (either.pid, line)
+        either.eventually(lambda dated=dated: dated in path.read_text())
 
 
 def test_an_error_log_on_stderr_says_the_start_once(site):
@@ -251,11 +256,25 @@ def test_a_worker_that_is_told_to_end_by_hand_drains_and_is_replaced(site):
 def test_signals_of_a_terminal_are_nothing_to_a_worker(site):
     site.up()
     pids = site.wait_workers(2)
-    for name in "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU":
-        for pid in pids:
-            os.kill(pid, getattr(signal, name))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # so that it finds all of them at once
+        for number in worker.UNHEEDED:
+            os.kill(pid, number)
+        os.kill(pid, signal.SIGCONT)
     site.get()
     assert site.workers() == pids
+
+
+def test_signals_of_a_terminal_are_nothing_to_a_worker_that_begins():
+    with open(os.devnull, "rb") as board:
+        task = worker.Task("no_such:app", {"bind": [], "insecure_bind": []},
+                           slot=0, generation=0, reason="start",
+                           board=board.fileno())
+        pid, channel = spawn.as_program(task)
+    for number in worker.UNHEEDED:
+        os.kill(pid, number)
+    assert os.waitpid(pid, 0)[1] == worker.BOOT_FAILED << 8
+    channel.close()
 
 
 @pytest.mark.workers

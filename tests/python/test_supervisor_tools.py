@@ -12,6 +12,8 @@ import pytest
 from conftest import PATIENCE, Raw
 from supervised import APP, command, either, is_there, site
 
+pytestmark = pytest.mark.programs
+
 # ------------------------------------------------------------------- control
 
 

@@ -559,8 +559,8 @@ def page(port, **settings):
 def test_the_command(program, module):
     started = program("--port", "0", *files(), "made:app").wait_started()
     assert page(started.port)[0] == "https"
-    assert "on https://127.0.0.1:%d/ " % started.port in started.said
-    assert "WebSockets at wss://127.0.0.1:%d/" % started.port in started.said
+    assert started.says("on https://127.0.0.1:%d/ " % started.port)
+    assert started.says("WebSockets at wss://127.0.0.1:%d/" % started.port)
 
 
 def test_the_command_under_the_names_of_uvicorn(program, module):
@@ -585,10 +585,11 @@ def test_a_certificate_that_is_none_ends_the_start(program, module):
     started = program("--port=0", "--certfile=empty.pem", "made:app")
     assert started.wait() != 0
     assert "empty.pem" in started.said and "Traceback" not in started.said
-    checked = program("--check-config", "--certfile=gone.pem", "made:app")
+    checked = program("--check-config", "--port=0", "--certfile=gone.pem",
+                      "made:app")
     assert checked.wait() != 0
     assert "gone.pem" in checked.said and "Traceback" not in checked.said
-    checked = program("--check-config", *files(), "made:app")
+    checked = program("--check-config", "--port=0", *files(), "made:app")
     assert checked.wait() == 0, checked.said
 
 
@@ -620,7 +621,7 @@ def test_workers_have_places_without_tls_as_well(program, module):
     started = program(*args, "--redirect-https=on", *files(), "made:app")
     started.wait_started()
     assert page(started.port)[0] == "https"
-    plain = int(re.search(r" http://127.0.0.1:(\d+)/", started.said)[1])
+    plain = int(started.says(r" http://127.0.0.1:(\d+)/")[1])
     for _ in range(8):  # of either worker
         with Raw(plain) as client:
             client.send(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -689,7 +690,7 @@ def test_a_certificate_for_development(program, module, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(module / "data"))
     monkeypatch.setenv("CAROOT", str(module / "none"))
     started = program("--port=0", "--certfile=dev", "made:app").wait_started()
-    found = re.search(r"(/\S+\.pem)", started.said)
+    found = started.says(r"(/\S+\.pem)")
     assert found, started.said
     assert os.path.exists(found[1])
     context = ssl.create_default_context(cafile=found[1])

@@ -20,6 +20,8 @@ from conftest import PATIENCE
 
 import wsocket
 
+pytestmark = pytest.mark.programs
+
 pytest_plugins = ["supervised"]
 
 TICKETS = "80 random bytes, for tickets".encode().ljust(80, b"x")

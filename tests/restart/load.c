@@ -80,6 +80,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -87,6 +88,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -169,14 +171,24 @@ static struct tcp_info tcp_info(const struct client *c)
     return info;
 }
 
+/* Return true if the end is here, and what was sent had not been read before.
+ */
+static bool unix_end_crossed(const struct client *c)
+{
+    char peeked;
+    int unread = 0;
+
+    return recv(c->fd, &peeked, 1, MSG_PEEK) == 0 &&
+           ioctl(c->fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+}
+
 /* Return true if a FIN is here that does not acknowledge what was sent. */
 bool fin_crossed(const struct client *c)
 {
     struct tcp_info info = tcp_info(c);
-    char peeked;
 
     if (path != NULL)
-        return recv(c->fd, &peeked, 1, MSG_PEEK) == 0;
+        return unix_end_crossed(c);
     return info.tcpi_state == TCP_CLOSE_WAIT && info.tcpi_unacked > 0;
 }
 

@@ -55,6 +55,9 @@ COUNTERS = ("OutRsts", "ListenDrops", "ListenOverflows", "TCPAbortOnClose",
 # TIME_WAIT past the kernel's limit is forgotten, and the FIN of a client is then
 # answered by RST. A minute of this load leaves more of them than the default.
 FORGOTTEN = "TCPTimeWaitOverflow"
+# A FIN whose ACK is late is sent again, and may meet a client that is gone. Its
+# kernel answers by RST, and no client has a socket any more that would see it.
+AGAIN = "RetransSegs"
 TIME_WAITS = "/proc/sys/net/ipv4/tcp_max_tw_buckets", b"4194304"
 LISTENING = "0A"  # in /proc/net/tcp
 ACCEPTS = 0x10000  # in /proc/net/unix
@@ -99,7 +102,7 @@ def counters():
             lines = [line.split() for line in file]
         for names, values in zip(lines[::2], lines[1::2]):
             found.update((n, int(v)) for n, v in zip(names[1:], values[1:])
-                         if n in (*COUNTERS, FORGOTTEN)
+                         if n in (*COUNTERS, FORGOTTEN, AGAIN)
                          and names[0] in ("Tcp:", "TcpExt:"))
     return found
 
@@ -512,7 +515,10 @@ def faults(action, result):
     """What must not be, in words."""
     reports, kernel = result["reports"], result["kernel"]
     lost, refused = by_kind(reports, "lost"), number(reports, "refused")
+    seen = resets(reports)
     unexplained = kernel["OutRsts"] - refused - kernel[FORGOTTEN]
+    unseen = max(0, unexplained - sum(seen.values()))
+    unexplained -= min(unseen, kernel[AGAIN])
     if lost:
         yield "LOST %s, of %s" % (words_of(lost),
                                   words_of(lost_by_kind(reports)))
@@ -521,8 +527,9 @@ def faults(action, result):
     if refused and action not in ("alone", "last"):
         yield "%d were refused" % refused
     if unexplained > refused // BY_TIME_WAIT:
-        yield "%d RST beside the %d of the refused; the clients saw %s" % (
-            unexplained, refused, words_of(resets(reports)) or "none")
+        yield "%d RST beside the %d of the refused and the %d segments that " \
+            "were sent again; the clients saw %s" % (
+                unexplained, refused, kernel[AGAIN], words_of(seen) or "none")
     for key in COUNTERS[1:]:
         if kernel[key]:
             yield "%s grew by %d" % (key, kernel[key])

@@ -60,7 +60,7 @@ class Watch:
 
 class SlowServer(Server):
     def __init__(self):
-        super().__init__("slow_app:app")
+        super().__init__("slow_app:app", "--spill-limit", str(UPLOADS * UPLOAD))
 
     def threads(self):
         return len(os.listdir("/proc/%d/task" % self.process.pid))

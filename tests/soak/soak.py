@@ -41,7 +41,7 @@ class Server:
     def wait_for_port(self):
         for _ in range(200):
             with open(self.log.name, encoding="utf-8") as file:
-                said = re.search(r"http://[\w.]+:(\d+)", file.read())
+                said = re.search(r"https?://[\w.]+:(\d+)", file.read())
             if said:
                 return int(said[1])
             time.sleep(0.05)
@@ -154,6 +154,15 @@ class Load:
             thread.join()
 
 
+def tell(verdicts):
+    """Print each, and their count; true if one is false."""
+    for what, good in verdicts.items():
+        print("%-6s %s" % ("ok" if good else "FAILED", what))
+    failed = list(verdicts.values()).count(False)
+    print("%d passed, %d failed" % (len(verdicts) - failed, failed))
+    return failed > 0
+
+
 def main():
     seconds = float(sys.argv[1])
     server = Server()
@@ -175,11 +184,7 @@ def main():
             server.files() <= files + 2,
         "a clean end": server.stop() == 0,
     }
-    for what, good in verdicts.items():
-        print("%-6s %s" % ("ok" if good else "FAILED", what))
-    failed = list(verdicts.values()).count(False)
-    print("%d passed, %d failed" % (len(verdicts) - failed, failed))
-    return failed > 0
+    return tell(verdicts)
 
 
 if __name__ == "__main__":
