@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """The Autobahn cases, played by kosoku (PyPI) against each of our echoes.
 
-    tools/autobahn.py [--all]
+    tools/autobahn.py [--all] [--tls]
 
 Without --all, those of the protocol (1 to 7, 10): the others are about limits
-and compression and take minutes. The echoes: the event app, a blocking handler,
+and compression and take minutes. With --tls the echoes speak TLS, and kosoku,
+which speaks none, reaches them through a tunnel. The echoes: the event app, a blocking handler,
 and examples/c/echo under ASan, in build/asan. Reports go to artifacts/autobahn.
 Ends with a count.
 """
 
+import argparse
+import contextlib
 import json
 import os
 import re
@@ -16,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import tls_tunnel
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REPORTS = os.path.join(ROOT, "artifacts", "autobahn")
@@ -40,19 +45,28 @@ ECHOES = {
 }
 
 
+def secure(command):
+    """The words that make one of the commands speak TLS."""
+    return (["--certfile", "dev"] if command[0] == sys.executable
+            else ["certfile=dev"])
+
+
 class Server:
-    """A command that prints its port, for the length of a `with`."""
+    """A command that prints its port, for the length of a `with`. The
+    certificate that `certfile dev` makes lies in a folder of its own."""
 
     def __init__(self, command, folder):
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
-        self.process = subprocess.Popen(command, cwd=folder, stdout=self.log,
-                                        stderr=self.log)
+        self.home = tempfile.TemporaryDirectory()
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=self.log, stderr=self.log,
+            env=dict(os.environ, XDG_STATE_HOME=self.home.name))
 
     def __enter__(self):
         for _ in range(400):
             with open(self.log.name, encoding="utf-8") as file:
                 text = file.read()
-            said = re.search(r"(?:http|ws)://[\w.]+:(\d+)", text)
+            said = re.search(r"(?:https?|ws)://[\w.]+:(\d+)", text)
             if said:
                 return said[1]
             time.sleep(0.05)
@@ -64,6 +78,18 @@ class Server:
             self.process.wait(20)
         finally:
             self.process.kill()
+            self.home.cleanup()
+
+
+@contextlib.contextmanager
+def reached(command, folder, tls):
+    """The port of a server of plain TCP; with `tls` that of a tunnel to it."""
+    with Server(command, folder) as port:
+        if not tls:
+            yield port
+            return
+        with tls_tunnel.Tunnel(port) as tunnel:
+            yield tunnel
 
 
 def play(name, port, cases):
@@ -86,11 +112,18 @@ def play(name, port, cases):
     return passed, failed + (status != 0 and failed == 0)
 
 
-def main():
-    cases = [] if "--all" in sys.argv[1:] else PROTOCOL
+def main(*args):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--tls", action="store_true")
+    chosen = parser.parse_args(args)
+    cases = [] if chosen.all else PROTOCOL
     total = [0, 0]
     for name, command in ECHOES.items():
-        with Server(command, os.path.join(ROOT, "bench")) as port:
+        if chosen.tls:
+            name, command = name + "-tls", command + secure(command)
+        with reached(command, os.path.join(ROOT, "bench"),
+                     chosen.tls) as port:
             result = play(name, port, cases)
         print("%s: %d of %d cases" % (name, result[0], sum(result)),
               flush=True)
@@ -100,4 +133,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

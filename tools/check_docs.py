@@ -76,7 +76,7 @@ def unknown_names():
 
 def broken_samples():
     for path in pages():
-        for kind, text in re.findall(r"^```(c|python)\n(.*?)^```$", read(path),
+        for kind, text in re.findall(r"^```(c|python)(?: title=.*?)?\n(.*?)^```$", read(path),
                                      re.DOTALL | re.MULTILINE):
             error = None
             if kind == "python":

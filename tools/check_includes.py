@@ -33,15 +33,17 @@ ARROWS = {
     "src/ws": {"src/ws", "src/base", PUBLIC},
     "src/tls": {"src/tls", "src/base", PUBLIC},
     "src/topic": {"src/topic", "src/base", PUBLIC},
+    "src/broker": {"src/broker", "src/base", PUBLIC},
     "src/net": {"src/net", "src/app", "src/http", "src/ws", "src/tls",
-                "src/topic", "src/base", PUBLIC},
+                "src/topic", "src/broker", "src/base", PUBLIC},
     "src/app": {"src/app", "src/net", "src/http", "src/base", PUBLIC},
     "ext": {"ext", PUBLIC},
     "examples/c": {PUBLIC},
     "tests/c": {"tests/c", "src/net", "src/app", "src/http", "src/ws",
-                "src/tls", "src/topic", "src/base", PUBLIC},
-    "fuzz": {"fuzz", "src/http", "src/ws", "src/tls", "src/base", PUBLIC},
-    "bench": {"src/http", PUBLIC},
+                "src/tls", "src/topic", "src/broker", "src/base", PUBLIC},
+    "fuzz": {"fuzz", "src/net", "src/http", "src/ws", "src/tls", "src/broker",
+             "src/base", PUBLIC},
+    "bench": {"src/http", "src/net", PUBLIC},
 }
 PURE = {"assert.h", "limits.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
         "stdlib.h", "string.h", "emmintrin.h", "immintrin.h", "arm_neon.h"}
@@ -52,6 +54,7 @@ SYSTEM = {  # rooms that may see only these headers of the system
     "src/ws": PURE | {"stdatomic.h", "zlib.h"},
     "src/topic": PURE | {"stdatomic.h",
                          "pthread.h"},  # mutexes; no thread is made
+    "src/broker": PURE | {"hiredis/hiredis.h", "hiredis/read.h"},
     "src/tls": PURE | {"stdatomic.h", "stdarg.h", "dlfcn.h",
                        "time.h",  # struct tm; no clock is asked
                        "openssl/bio.h", "openssl/core_names.h",
@@ -61,7 +64,8 @@ SYSTEM = {  # rooms that may see only these headers of the system
                        "openssl/x509v3.h"},
 }
 NET = "src/net"
-SOCKETS = {"src/net/os"}  # descriptors of connections, and who waits for them
+# Descriptors of connections, and who waits for them.
+SOCKETS = {"src/net/os", "src/net/local", "src/net/broker"}
 # A header of the system, or the folder it lies in: the only rooms to see it.
 OWNED = {
     "arpa/": SOCKETS,
@@ -77,12 +81,13 @@ OWNED = {
     "sys/socket.h": SOCKETS,
     "sys/uio.h": SOCKETS,
     "sys/un.h": SOCKETS,
-    "hiredis/": {"src/net/bus"},
+    "hiredis/": {"src/broker"},
     "nghttp2/": {"src/net/http2"},
     "openssl/": {"src/tls"},
     "pthread.h": {"src/net/os", "src/net/log", "src/net/loop",
-                  "src/net/dispatch", "src/net/conn", "src/net/websocket",
-                  "src/net/standalone", "src/net/bus", "src/net/workers",
+                  "src/net/dispatch", "src/net/conn", "src/net/topics",
+                  "src/net/standalone", "src/net/bus", "src/net/broker",
+                  "src/net/workers",
                   "src/net/server", "src/app", "src/topic"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -10,7 +10,7 @@ Three kinds of fault are counted, see tools/tolerated.txt:
     functions-long  a function of more than 60 lines, with its head: in C as
                     clang-format leaves it, in Python without its decorators
 
-include/wsocket.h may have 1,800 lines, because most of them are contracts. The
+include/wsocket.h may have 2,000 lines, because most of them are contracts. The
 engines, the extension, the package and the tests are judged by their files and
 functions. --list prints all that are found, tolerated or not, and the longest of
 each kind.
@@ -27,7 +27,7 @@ import rooms
 MAX_ROOM = 3000
 MAX_FILE = 1000
 MAX_FUNCTION = 60
-FACE, MAX_FACE = "include/wsocket.h", 1800
+FACE, MAX_FACE = "include/wsocket.h", 2000
 PLACES = ("include", "src", "ext", "python", "tools", "tests", "fuzz",
           "examples", "bench")
 KINDS = ("c", "h", "py", "pyi", "txt", "toml", "build")

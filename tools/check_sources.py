@@ -12,7 +12,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATTERNS = [
-    "src/**/*.c", "ext/*.c", "tests/c/test_*.c", "fuzz/*.c",
+    "src/**/*.c", "ext/*.c", "ext/*.map", "tests/c/test_*.c", "fuzz/*.c",
     "examples/c/*.c", "python/wsocket/**/*.py", "python/wsocket/*.pyi",
     "python/wsocket/*.html", "python/wsocket/py.typed",
 ]
@@ -21,7 +21,7 @@ PATTERNS = [
 def main():
     os.chdir(ROOT)
     with open("meson.build", encoding="utf-8") as file:
-        listed = set(re.findall(r"'([\w./]+)'", file.read()))
+        listed = set(re.findall(r"'([\w./-]+)'", file.read()))
     present = set(sum((glob.glob(pattern, recursive=True) for pattern in PATTERNS), []))
     rooms = tuple(sorted({os.path.dirname(p) + "/" for p in PATTERNS
                           if "*/" not in p} | {"src/"}))

@@ -18,21 +18,25 @@ PUBLIC = "include"
 BASE = {"src/base"}
 OS = {"src/net/os", "src/tls"} | BASE
 LOG = OS | {"src/net/log", "src/http"}
+LOCAL = OS | {"src/net/local"}
 LOOP = OS | {"src/net/loop"}
 DISPATCH = LOOP | {"src/net/log", "src/net/dispatch"}
 CONN = DISPATCH | {"src/net/board", "src/net/conn", "src/http"}
 OPENING = CONN | {"src/net/opening"}
 BRIDGE = CONN | {"src/net/bridge"}
 HANDLE = CONN | {"src/net/handle", "src/ws"}
+TOPICS = DISPATCH | {"src/net/bus", "src/net/topics", "src/topic", "src/ws"}
 MAILBOX = HANDLE | {"src/net/mailbox", "src/topic"}
-WEBSOCKET = MAILBOX | {"src/net/websocket"}
+WEBSOCKET = MAILBOX | TOPICS | {"src/net/websocket"}
 REQUEST = WEBSOCKET | {"src/net/request"}
-HTTP1 = ((REQUEST - {"src/net/websocket", "src/net/mailbox"}) | BRIDGE |
+HTTP1 = ((REQUEST - {"src/net/websocket", "src/net/mailbox", "src/net/topics",
+                      "src/net/bus"}) | BRIDGE |
          {"src/net/http1"})
 STANDALONE = OS | {"src/net/standalone", "src/net/request",
                    "src/net/handle", "src/http", "src/ws"}
 SERVER = REQUEST | OPENING | {"src/net/http1", "src/net/http2", "src/net/standalone",
-                    "src/net/bus", "src/net/server", "src/app"}
+                    "src/net/bus", "src/net/broker", "src/broker", "src/net/server",
+                    "src/app"}
 
 # A room, and the rooms that it may know.
 ROOMS = {
@@ -41,6 +45,7 @@ ROOMS = {
     "src/ws": BASE | {"src/ws"},
     "src/tls": BASE | {"src/tls"},
     "src/topic": BASE | {"src/topic"},
+    "src/broker": BASE | {"src/broker"},
     "src/app": OS | {"src/http", "src/app"},
     "src/net/os": OS,
     "src/net/board": OS | {"src/net/board"},
@@ -53,11 +58,14 @@ ROOMS = {
     "src/net/handle": HANDLE,
     "src/net/mailbox": MAILBOX,
     "src/net/websocket": WEBSOCKET,
+    "src/net/topics": TOPICS,
     "src/net/request": REQUEST,
     "src/net/http1": HTTP1,
     "src/net/http2": REQUEST | {"src/net/http2"},
     "src/net/standalone": STANDALONE,
-    "src/net/bus": LOOP | {"src/net/log", "src/net/bus", "src/topic"},
+    "src/net/local": LOCAL,
+    "src/net/bus": LOOP | LOCAL | {"src/net/log", "src/net/bus", "src/topic"},
+    "src/net/broker": OS | {"src/net/bus", "src/net/broker", "src/broker"},
     "src/net/workers": (LOG - {"src/http"}) | {"src/net/workers"},
     "src/net/server": SERVER,
 }

@@ -5,7 +5,8 @@
     tools/run.py install VENV | library PREFIX | uninstall PREFIX
     tools/run.py fuzz SECONDS | replay FILE...
     tools/run.py soak SECONDS | slow SECONDS | peers SECONDS
-    tools/run.py endings | parked | restarts ROUNDS | faults | conformance [DIR]
+    tools/run.py endings | parked | swaps | restarts ROUNDS | faults | long
+    tools/run.py conformance [DIR]
 
 Only the standard library is needed. Every stage counts what passed and what
 failed; the last line of `check` and `test` is the sum.
@@ -31,7 +32,7 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = ".venv"
-BUILD_TOOLS = ["meson>=1.0", "meson-python>=0.15"]
+BUILD_TOOLS = ["meson>=1.0", "meson-python>=0.18"]
 TO_CHECK = "tests/requirements.txt"
 TO_TEST = "tests/requirements-all.txt"
 # Most tests wait for something, so more of them than there are cores.
@@ -39,10 +40,18 @@ SIDE_BY_SIDE = ["-n", "4", "--dist", "worksteal"]
 C_SIDE_BY_SIDE = ["--num-processes", "8"]
 # Of tests/servers/matrix.py, what the tests' own environment has.
 OTHERS = ["werkzeug", "gunicorn gthread", "wsgiref, threads"]
-# What takes long to compile or to run for what it tells is left to `test`.
+# What takes long to compile or to run for what it tells is left to `test`; so are
+# sanitizers.
 QUICK_BUILD = ["-Dbuildtype=plain", "-Doptimization=2"]
-ASAN_BUILD = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
-CORE = ["tests/python", "-m", "not slow and not heavy"]
+# To optimize further, or to describe every variable, takes twice as long to
+# compile.
+SANITIZED = ["-Doptimization=1", "-Dc_args=-g1", "-Db_lundef=false"]
+ASAN_BUILD = ["-Db_sanitize=address,undefined", "-Dbuildtype=plain",
+              *SANITIZED]
+CORE = ["tests/python", "-m", "not slow and not heavy and not programs"]
+NOT_SLOW = ["tests/python", "-m", "not slow"]
+# For what has nothing to do with the programs that tests start.
+IN_PROCESS = ["tests/python", "-m", "not slow and not programs"]
 NEWEST = (3, 14)
 OLDEST = (3, 9)
 # Where the loader and pkg-config look by themselves.
@@ -103,7 +112,7 @@ def environment(path, python=sys.executable, requirements=None):
     wanted = BUILD_TOOLS + (["-r", requirements] if requirements else [])
     recipe = " ".join(wanted)
     if requirements:
-        recipe += read(TO_CHECK) + read(TO_TEST)
+        recipe += read(TO_CHECK) + read(TO_TEST) + read(requirements)
     stamp = os.path.join(
         path, ".with-" + hashlib.sha1(recipe.encode()).hexdigest()[:12])
     inside = os.path.join(path, "bin", "python")
@@ -304,11 +313,9 @@ def quiet_loader():
 
 
 def sanitized(name, sanitizer):
-    """build/NAME with the C tests and examples under a sanitizer. To optimize
-    further, or to describe every variable, takes twice as long to compile."""
+    """build/NAME with the C tests and examples under a sanitizer."""
     return build(name, "gcc", "-Dpython=disabled", "-Dexamples=enabled",
-                 "-Doptimization=1", "-Dc_args=-g1",
-                 "-Db_sanitize=" + sanitizer, "-Db_lundef=false")
+                 "-Db_sanitize=" + sanitizer, *SANITIZED)
 
 
 def c_tests(folder, *args, only=""):
@@ -352,14 +359,13 @@ def python_tests(inside, paths, limit=900, setup=(), **more):
     """pytest in an environment, with the package freshly installed."""
     if not install(inside, *setup):
         return 0, 1
-    report = os.path.join("build", "report.xml")
-    if os.path.exists(report):
-        os.remove(report)
+    report = os.path.join("build", "report-%d.xml" % os.getpid())
     status = call([inside, "-m", "pytest", "-q", *SIDE_BY_SIDE, "--junitxml",
                    report, *paths], limit, **more)
     if not os.path.exists(report):
         return 0, 1
     suite = ElementTree.parse(report).getroot().find("testsuite")
+    os.remove(report)
     total, skipped, *bad = (int(suite.get(key)) for key in (
         "tests", "skipped", "failures", "errors"))
     failed = sum(bad)
@@ -389,8 +395,8 @@ def asan_environment():
 def python_tests_under_asan():
     """Leaks are what tests/python/test_leaks.py is for."""
     return python_tests(
-        asan_environment(), ["tests/python", "-m", "not slow", "--deselect",
-                             "tests/python/test_leaks.py"],
+        asan_environment(),
+        [*IN_PROCESS, "--deselect", "tests/python/test_leaks.py"],
         setup=ASAN_BUILD, env=dict(os.environ, **sanitizer_settings()))
 
 
@@ -406,8 +412,9 @@ def fuzz_binding_briefly():
     return one(fuzz_binding("brief", "2500"))
 
 
+# The last is what wheels run on: glibc 2.17 (manylinux2014).
 FOREIGN = ["aarch64-macos", "x86_64-freebsd", "x86_64-linux-musl",
-           "aarch64-linux-gnu"]
+           "aarch64-linux-gnu.2.17"]
 
 
 def zlib_headers():
@@ -471,24 +478,28 @@ def fuzz_one(path, *args):
 
 
 def fuzz_briefly():
-    """A walk that is always the same."""
+    """A walk that is always the same, but for its end where runs are dear."""
     built = fuzzers()
     if built is None:
         return 0, 1
-    good = []
-    for path in built:
+
+    def walk(path):
         with tempfile.TemporaryDirectory() as found:  # not into the corpus
-            good.append(fuzz_one(path, "-runs=20000", "-seed=1", found))
+            return fuzz_one(path, "-runs=20000", "-max_total_time=20",
+                            "-seed=1", found)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as cores:
+        good = list(cores.map(walk, built))
     return sum(good), len(good) - sum(good)
 
 
-def script(*command):
+def script(*command, shown=False):
     """A program that prints its own count as its last line."""
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     lines = process.stdout.strip().split("\n")
     said = re.match(r"(\d+) passed, (\d+) failed$", lines[-1])
-    if not said or process.returncode != 0:
-        print(process.stdout)
+    if shown or not said or process.returncode != 0:
+        print(process.stdout, flush=True)
     return (int(said[1]), int(said[2])) if said else (0, 1)
 
 
@@ -510,7 +521,7 @@ def check():
         [("format", formatted),
          ("clang", compiles, "clang", "clang"),
          ("guards", guards, "build/clang/libwsocket.so"),
-         ("gcc, C tests under ASan and UBSan", asan)],
+         ("C tests", c_tests, "build/clang")],
         [("core Python tests", core)])
     tally.end()
 
@@ -553,7 +564,8 @@ def other_tls():
 
 
 # The C tests in which threads of the server meet.
-THREADED = ("board", "certs", "dispatch", "drain", "long_message", "peers", "standalone",
+THREADED = ("board", "broker_redis", "bus", "certs", "dispatch", "drain", "long_message", "peers",
+            "standalone",
             "storm", "tls_server", "topic", "topics", "worker", "dispatch_over_tls",
             "long_message_over_tls", "peers_over_tls", "storm_over_tls", "topics_over_tls")
 
@@ -577,30 +589,38 @@ def test():
     tally.stage("gcc, C tests under ASan and UBSan", asan)
     tally.stage("clang", compiles, "clang", "clang")
     tally.stage("guards", guards, "build/clang/libwsocket.so")
-    tally.stage("TLS that is loaded, and none", other_tls)
     tally.stage("threads under TSan", tsan)
-    tally.stage("fuzzers over their corpora", fuzz_briefly)
     inside = environment(VENV, requirements=TO_TEST)
-    tally.stage("Python tests", python_tests, inside, ["tests/python"])
-    tally.stage("the same over TLS", python_tests, inside, CORE,
-                env=dict(os.environ, WSK_TEST_TLS="1"))
-    tally.stage("browser tests", python_tests, inside, ["tests/browser"])
-    tally.stage("behind nginx and HAProxy", python_tests, inside,
-                ["tests/proxies"])
-    tally.stage("servers of others", script, inside,
-                "tests/servers/matrix.py", "--here", *OTHERS)
-    tally.stage("Autobahn cases", autobahn, inside)
-    for python in other_pythons():
-        name = "%d.%d" % version_of(python)
-        path = os.path.join("build", "venv-" + name)
-        tally.stage("Python %s tests" % name, python_tests,
-                    environment(path, python, requirements=TO_CHECK),
-                    ["tests/python", "-m", "not slow"])
-    tally.stage("Python tests under ASan and UBSan", python_tests_under_asan)
-    tally.stage("fuzzer of the binding", fuzz_binding_briefly)
-    tally.stage("other systems compile", foreign_systems)
-    tally.stage("installed library", script, "tests/install/run")
+    over_tls = functools.partial(python_tests,
+                                 env=dict(os.environ, WSK_TEST_TLS="1"))
+    tally.side_by_side(
+        [("Python tests", python_tests, inside, NOT_SLOW),
+         ("the same over TLS", over_tls, inside, CORE),
+         ("browser tests", python_tests, inside, ["tests/browser"]),
+         ("behind nginx and HAProxy", python_tests, inside, ["tests/proxies"]),
+         ("servers of others", script, inside, "tests/servers/matrix.py",
+          "--here", *OTHERS),
+         ("Autobahn cases", autobahn, inside),
+         ("TLS that is loaded, and none", other_tls)],
+        [("fuzzers over their corpora", fuzz_briefly),
+         *map(of_another_python, other_pythons()),
+         ("Python tests under ASan and UBSan", python_tests_under_asan),
+         ("fuzzer of the binding", fuzz_binding_briefly),
+         ("other systems compile", foreign_systems),
+         ("installed library", script, "tests/install/run")])
     tally.end()
+
+
+def of_another_python(python):
+    """The stage of another Python, with what `check` runs."""
+    name = "%d.%d" % version_of(python)
+
+    def stage():
+        inside = environment(os.path.join("build", "venv-" + name), python,
+                             requirements=TO_CHECK)
+        return python_tests(inside, CORE, setup=QUICK_BUILD)
+
+    return "Python %s tests" % name, stage
 
 
 def fuzz(seconds):
@@ -623,6 +643,24 @@ def with_package(script, *args):
     """A script that talks to the package, in the environment of the tests."""
     inside = environment(VENV, requirements=TO_TEST)
     sys.exit(not install(inside) or call([inside, script, *args], None) != 0)
+
+
+# What the tests of topics read: so much takes half an hour.
+LONG = {"WSK_CHAOS": "30", "WSK_KILLS": "200", "WSK_ROUNDS": "100000",
+        "WSK_MEMBERS": "64", "WSK_PROGRAMS": "1000000"}
+
+
+def topics():
+    folder = sanitized("asan", "address,undefined")
+    if folder is None:
+        sys.exit(1)
+    os.environ.update({name: os.environ.get(name, n) for name, n in LONG.items()})
+    failed = [name for name in ("topic_random", "bus")
+              if call([os.path.join(folder, "test_" + name)], None) != 0]
+    if failed:
+        sys.exit("failed: test_%s" % ", test_".join(failed))
+    with_package("-m", "pytest", "-q", "-rP", "tests/python/test_bus_chaos.py",
+                 "tests/python/test_broker_faults.py")
 
 
 def conformance(*args):
@@ -684,8 +722,12 @@ def main():
                                              "tests/soak/endings.py"),
                 "parked": functools.partial(with_package,
                                             "tests/soak/parked.py"),
+                "swaps": functools.partial(with_package, "tests/soak/swaps.py"),
                 "workers": functools.partial(with_package, "-m", "pytest", "-q",
                                              "-m", "workers", "tests/python"),
+                "long": functools.partial(with_package, "-m", "pytest", "-q",
+                                          "-m", "slow", "tests/python"),
+                "topics": topics,
                 "restarts": functools.partial(with_package,
                                               "tests/restart/restarts.py",
                                               "--rounds"),
