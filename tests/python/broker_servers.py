@@ -12,7 +12,8 @@ import tempfile
 import threading
 
 import pytest
-from redis_server import Redis, until
+from patience import until
+from redis_server import Redis
 
 from wsocket import connect
 

@@ -6,15 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import secure
+from patience import PATIENCE, until
 from websockets.sync.client import connect
 
 import wsocket
-
-PATIENCE = 20  # seconds until something that must happen counts as lost
 
 # Programs inherit what is ignored: by nohup, or in the background of a script.
 for ignored in signal.SIGINT, signal.SIGHUP, signal.SIGQUIT:
@@ -201,13 +199,10 @@ class Program:
         return self
 
     def says(self, pattern):
-        """Whether it says so, now or soon: what it wrote has to be read."""
-        deadline = time.monotonic() + PATIENCE
-        found = None
-        while found is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-            found = re.search(pattern, self.said)
-        return found
+        """Wait until it says so: what it wrote has to be read."""
+        return until(
+            lambda: re.search(pattern, self.said), why=lambda: self.said
+        )
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -246,16 +241,7 @@ def program(tmp_path):
 @pytest.fixture
 def eventually():
     """eventually(condition): wait for what another thread brings about."""
-
-    def wait(condition):
-        tick = threading.Event()
-        for _ in range(PATIENCE * 100):
-            if condition():
-                return
-            tick.wait(0.01)
-        raise AssertionError("it did not happen")
-
-    return wait
+    return until
 
 
 @pytest.fixture

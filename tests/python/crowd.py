@@ -17,12 +17,13 @@ import socket
 import sys
 import time
 
+from patience import PATIENCE
+
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-PATIENCE = 60
 
 
 def dial(port):

@@ -9,24 +9,13 @@ import threading
 import time
 
 import pytest
-
-PATIENCE = 60
+from patience import until
 
 
 def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
-
-
-def until(condition, patience=PATIENCE):
-    deadline = time.monotonic() + patience
-    while True:
-        got = condition()
-        if got:
-            return got
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def encode(*words):

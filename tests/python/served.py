@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 
+from patience import PATIENCE, until
+
 import wsocket
 
-PATIENCE = 60
 ENVIRON = {k: v for k, v in os.environ.items() if not k.startswith("WSOCKET")}
 
 
@@ -40,13 +41,9 @@ class Served:
         return "".join(self.lines)
 
     def until(self, pattern):
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            found = re.search(pattern, self.log)
-            if found:
-                return found
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
+        return until(
+            lambda: re.search(pattern, self.log), why=lambda: self.log
+        )
 
     def connect(self, topic="room"):
         """Return a WebSocket and the PID of its worker."""

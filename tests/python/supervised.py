@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 
 APP = """\
 import os, sys, threading, time

@@ -13,7 +13,7 @@ import threading
 import unicodedata
 
 import pytest
-from conftest import PATIENCE
+from patience import PATIENCE
 
 from wsocket import Server
 

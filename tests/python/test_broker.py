@@ -8,7 +8,8 @@ import time
 import pytest
 from authority import Authority
 from broker_servers import ask, process, redis
-from redis_server import Redis, free_port, until
+from patience import until
+from redis_server import Redis, free_port
 
 pytestmark = pytest.mark.programs
 

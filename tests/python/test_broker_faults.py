@@ -12,7 +12,8 @@ import time
 import pytest
 from broker_servers import OPTIONS, Flow, process, redis
 from namespaces import Net
-from redis_server import Cutter, Redis, Sentinel, until
+from patience import until
+from redis_server import Cutter, Redis, Sentinel
 
 pytestmark = [pytest.mark.heavy, pytest.mark.programs]
 

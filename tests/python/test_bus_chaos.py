@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from served import ENVIRON, PATIENCE, Served, workers, workers_of_gunicorn
+from patience import PATIENCE
+from served import ENVIRON, Served, workers, workers_of_gunicorn
 from supervised import is_there
 
 import wsocket

@@ -6,7 +6,8 @@ import threading
 import wsgiref.simple_server
 
 import pytest
-from conftest import PATIENCE, Raw, Site
+from conftest import Raw, Site
+from patience import PATIENCE
 
 import wsocket
 from wsocket import (

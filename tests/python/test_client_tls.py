@@ -13,12 +13,12 @@ import threading
 import pytest
 import websockets.sync.server
 from authority import Authority
+from patience import PATIENCE
 
 from wsocket import connect
 
 pytestmark = pytest.mark.programs
 
-PATIENCE = 30
 # The standard library tells the certificate that it has refused.
 TELLS = sys.version_info >= (3, 10)
 

@@ -9,7 +9,8 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE
+from patience import PATIENCE
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from wsocket import _detached

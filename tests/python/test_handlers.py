@@ -15,7 +15,8 @@ import wsgiref.simple_server
 import wsgiref.validate
 
 import pytest
-from conftest import PATIENCE, Raw, Site
+from conftest import Raw, Site
+from patience import PATIENCE
 
 from wsocket import (
     FixedHandler,

@@ -9,9 +9,9 @@ from wsgiref.simple_server import make_server
 
 import pytest
 import secure
+from patience import PATIENCE
 
 import wsocket
-from conftest import PATIENCE
 
 ROOT = pathlib.Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors" / "http.md"

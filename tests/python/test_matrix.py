@@ -13,7 +13,8 @@ import wsgiref.simple_server
 import matrix_app
 import pytest
 import secure
-from conftest import PATIENCE, Raw, Site
+from conftest import Raw, Site
+from patience import PATIENCE
 from websockets.exceptions import ConnectionClosed
 
 import wsocket

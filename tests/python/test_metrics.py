@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 import pytest
-from conftest import PATIENCE
+from patience import PATIENCE
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import PATIENCE
+from patience import PATIENCE
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 from supervised import either, site

@@ -8,10 +8,10 @@ import sys
 import textwrap
 
 import pytest
+from patience import PATIENCE
 
 pytestmark = pytest.mark.heavy
 
-PATIENCE = 60
 
 BEGIN = '''
 import atexit, gc, resource, socket, sys, threading

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PATIENCE
+from patience import PATIENCE
 
 RESTART = os.path.join(os.path.dirname(__file__), "..", "restart")
 sys.path.insert(0, RESTART)

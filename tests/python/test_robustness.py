@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 
 pytestmark = pytest.mark.heavy
 

@@ -2,12 +2,11 @@
 
 import gzip
 import os
-import socket
 import threading
 
 import pytest
 import secure
-from conftest import PATIENCE
+from patience import PATIENCE
 
 PAGE = b"<h1>hello</h1>"
 BIG = bytes(range(256)) * 4096 * 4  # 4 MiB

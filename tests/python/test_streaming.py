@@ -8,7 +8,7 @@ import time
 
 import pytest
 import secure
-from conftest import PATIENCE
+from patience import PATIENCE
 
 LARGE = 16 << 20
 

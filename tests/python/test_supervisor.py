@@ -11,7 +11,8 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 from supervised import APP, command, either, is_there, site, state_of
 from websockets.sync.client import connect
 

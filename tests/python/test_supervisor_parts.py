@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from conftest import PATIENCE
+from patience import PATIENCE
 
 from wsocket import _wsocket, config, interpreter, reasons, worker
 from wsocket.addresses import Addresses, places

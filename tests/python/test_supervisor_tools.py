@@ -9,7 +9,8 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 from supervised import APP, command, either, is_there, site
 
 pytestmark = pytest.mark.programs

@@ -17,7 +17,8 @@ import threading
 import pytest
 import secure
 from authority import Authority
-from conftest import PATIENCE, Raw, Site
+from conftest import Raw, Site
+from patience import PATIENCE
 
 import wsocket
 

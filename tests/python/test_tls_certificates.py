@@ -16,7 +16,7 @@ import urllib.request
 
 import pytest
 from authority import Authority
-from conftest import PATIENCE
+from patience import PATIENCE
 
 import wsocket
 

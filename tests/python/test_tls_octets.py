@@ -7,7 +7,8 @@ import struct
 import threading
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 
 CLOSE = b"Connection: close\r\n\r\n"
 SIZES = [0, 1, 16383, 16384, 16385, 40000, 1 << 20]

@@ -5,15 +5,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import zlib
 
 import pytest
+from patience import PATIENCE, until
 
 import wsocket
 from wsocket import _wsocket
 
-PATIENCE = 20
 
 
 @pytest.fixture
@@ -26,13 +25,6 @@ def outbox():
     yield testing.outbox
     testing.outbox.clear()
     _wsocket.set_outbox(None)
-
-
-def until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def blocking(environ, start_response):

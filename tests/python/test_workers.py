@@ -6,11 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
+from patience import PATIENCE, until
 
-from conftest import PATIENCE
 from wsocket import _wsocket
 
 pytestmark = pytest.mark.skipif(
@@ -105,7 +104,7 @@ class Service:
         )
         for slot in range(n):
             self.start(slot)
-        self.until(lambda: len(self.serving()) == n)
+        until(lambda: len(self.serving()) == n)
 
     def __enter__(self):
         return self
@@ -135,13 +134,6 @@ class Service:
     def counts(self):
         return [self.board.slot(i)["connections"] for i in range(self.n)]
 
-    @staticmethod
-    def until(condition):
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, "waited too long"
-            time.sleep(0.005)
-
     def connect(self):
         to = self.listeners[-1]
         client = socket.socket(to.family)
@@ -170,7 +162,7 @@ class Service:
         before = sum(self.counts())
         for i in range(n):
             held.append(self.connect())
-            self.until(lambda: sum(self.counts()) > before + i)
+            until(lambda: sum(self.counts()) > before + i)
         return held
 
 
@@ -189,7 +181,7 @@ def stop(pid):
             with open(path) as file:
                 return file.read().rpartition(")")[2].split()[0] == "T"
 
-        Service.until(has_stopped)
+        until(has_stopped)
 
 
 @pytest.fixture
@@ -207,7 +199,7 @@ def test_connections_that_stay_are_spread_over_the_workers(folder, kind):
         pids = {service.ask(client) for client in held[:40]}
         assert pids == set(service.serving().values())
         close_all(held)
-        service.until(lambda: sum(service.counts()) == 0)
+        until(lambda: sum(service.counts()) == 0)
 
 
 def test_bursts_are_spread_too(folder):
@@ -215,7 +207,7 @@ def test_bursts_are_spread_too(folder):
         held = []
         for _ in range(20):
             held += [service.connect() for _ in range(20)]
-            service.until(lambda: sum(service.counts()) == len(held))
+            until(lambda: sum(service.counts()) == len(held))
         assert max(service.counts()) <= 160, service.counts()
         assert min(service.counts()) >= 50, service.counts()
         close_all(held)
@@ -237,7 +229,7 @@ def test_where_every_worker_is_woken_the_spread_holds(folder):
             close_all(held)
             if max(seen[-1]) <= 80 and min(seen[-1]) >= 25:
                 return
-            service.until(lambda: sum(service.counts()) == 0)
+            until(lambda: sum(service.counts()) == 0)
         raise AssertionError(seen)
 
 
@@ -248,7 +240,7 @@ def test_a_worker_that_is_stopped_delays_nobody(folder, poller):
     with Service(folder, env={"WSK_TEST_POLLER": poller}) as service:
         held = service.hold(20)
         close_all(held)
-        service.until(lambda: sum(service.counts()) == 0)
+        until(lambda: sum(service.counts()) == 0)
         stopped = service.serving()[1]
         stop(stopped)
         answered = [service.get() for _ in range(100)]
@@ -260,7 +252,7 @@ def test_a_worker_that_is_stopped_delays_nobody(folder, poller):
             held.append(service.connect())
             return service.ask(held[-1]) == stopped
 
-        service.until(goes_on)
+        until(goes_on)
         close_all(held)
 
 
@@ -277,10 +269,10 @@ def test_a_worker_that_is_killed_takes_only_its_own_connections(folder):
             else:
                 assert service.ask(client) == owner
         assert victim not in [service.get() for _ in range(100)]
-        service.until(lambda: service.board.slot(2)["state"] == "free")
+        until(lambda: service.board.slot(2)["state"] == "free")
         assert service.counts()[2] == 0
         service.start(2)
-        service.until(lambda: 2 in service.serving())
+        until(lambda: 2 in service.serving())
         more = service.hold(10)
         assert service.counts()[2] >= 5  # it had none, the others ten
         close_all(held + more)
@@ -291,7 +283,7 @@ def test_a_worker_that_ceases_to_accept_keeps_its_connections(folder):
         held = service.hold(10)
         pid = service.serving()[0]
         os.kill(pid, signal.SIGUSR1)
-        service.until(lambda: service.board.slot(0)["state"] == "ready")
+        until(lambda: service.board.slot(0)["state"] == "ready")
         before = service.counts()[0]
         assert pid not in [service.get() for _ in range(50)]
         assert service.counts()[0] == before > 0
@@ -311,7 +303,7 @@ def test_a_worker_that_stops_is_seen_to_drain_and_to_go(folder):
             seen.append(service.board.slot(0)["state"])
             return seen[-1] == "free"
 
-        service.until(gone)
+        until(gone)
         assert set(seen) <= {"serving", "draining", "gone", "free"}
         assert pid not in [service.get() for _ in range(20)]
         for client, owner in zip(held, owners):
@@ -325,7 +317,7 @@ def test_a_thousand_first_requests_to_an_idle_service(folder):
     with Service(folder) as service:
         answered = {service.get() for _ in range(1000)}
         assert answered <= set(service.serving().values())
-        service.until(lambda: sum(service.counts()) == 0)
+        until(lambda: sum(service.counts()) == 0)
 
 
 # ------------------------------------------------------------- one process
@@ -374,7 +366,7 @@ def test_a_server_with_a_board_serves_what_it_is_handed_before_it_accepts():
         assert client.recv(8) == b"HTTP/1.1"
     assert board.slot(3)["state"] == "serving"
     server.accept(False)
-    Service.until(lambda: board.slot(3)["state"] == "ready")
+    until(lambda: board.slot(3)["state"] == "ready")
     assert talk(ours) == b"HTTP/1.1 200 OK"  # it goes on
     server.stop(1)
     assert server.join(PATIENCE)
@@ -532,7 +524,7 @@ def test_boards_and_handed_connections_leave_no_descriptor_behind():
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         round_trip()
-    Service.until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 def test_the_cpus_are_at_most_those_of_the_machine():

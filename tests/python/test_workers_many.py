@@ -13,7 +13,8 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 from supervised import APP, command, is_there, site, state_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.workers]

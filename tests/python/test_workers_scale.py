@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Raw
+from conftest import Raw
+from patience import PATIENCE
 from supervised import command, site
 from test_metrics_workers import numbers
 from websockets.exceptions import ConnectionClosed
