@@ -396,7 +396,7 @@ def test_a_long_line_is_whole(serve, tmp_path, eventually, size, piece):
 
     log = tmp_path / "error.log"
     serve(app, error_logfile=str(log)).get()
-    eventually(lambda: "the end\n" in log.read_text("utf-8"))
+    eventually(lambda: b"the end\n" in log.read_bytes())
     assert said_as_errors(log.read_text("utf-8")) == [line, "the end"]
 
 
@@ -415,7 +415,7 @@ def test_a_line_without_end_leaves_in_pieces_and_nothing_is_lost(
 
     log = tmp_path / "error.log"
     serve(app, error_logfile=str(log)).get()
-    eventually(lambda: "the end\n" in log.read_text("utf-8"))
+    eventually(lambda: b"the end\n" in log.read_bytes())
     said = said_as_errors(log.read_text("utf-8"))
     assert "".join(said) == line + "the end"
     assert len(said) <= 4
@@ -440,7 +440,7 @@ def test_lines_of_several_threads_are_whole(serve, tmp_path, eventually):
 
     log = tmp_path / "error.log"
     serve(app, error_logfile=str(log)).get()
-    eventually(lambda: "the end\n" in log.read_text())
+    eventually(lambda: b"the end\n" in log.read_bytes())
     said = said_as_errors(log.read_text())
     assert sorted(said) == [x * 6000 for x in "abcd" for _ in range(20)] + [
         "the end"

@@ -166,7 +166,7 @@ def test_what_the_application_sends_is_told_beside_what_the_peer_does(
             assert read_frame(client) == (None, b"")
     eventually(lambda: seen)
     assert seen[0] == right
-    eventually(lambda: path.read_text("utf-8").count("\n") == 2)
+    eventually(lambda: path.read_bytes().count(b"\n") == 2)
     line = json.loads(path.read_text("utf-8").splitlines()[1])
     assert line["code"] == line["close_code"] == right[0]
     assert line["close_reason"] == (right[1] or None)
