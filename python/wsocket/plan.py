@@ -437,13 +437,17 @@ class Plan:
             "successor": True,
         })
 
+    def _leaves(self, worker: Worker, phase: Phase, now: float) -> None:
+        """A worker serves no more: it is not watched, nor replaced as worn."""
+        worker.phase, worker.left = phase, now
+        worker.probe_at = None
+        self._worn.pop(worker.id, None)
+
     def _drain(
         self, worker: Worker, now: float, details: Details
     ) -> None:
-        worker.phase, worker.left = Phase.DRAINING, now
-        worker.probe_at = None
+        self._leaves(worker, Phase.DRAINING, now)
         worker.deadline = now + details["seconds"] + LATE
-        self._worn.pop(worker.id, None)
         self._do(Order(worker.id, "drain", dict(details)))
 
     def _resize(self, wanted: int, now: float) -> None:
@@ -468,8 +472,7 @@ class Plan:
         if worker.phase is Phase.BOOT:
             self._end(worker, FROM_TERM, now)
         elif worker.phase is not Phase.ENDING:
-            worker.phase, worker.left = Phase.ENDING, now
-            worker.probe_at = None
+            self._leaves(worker, Phase.ENDING, now)
             worker.steps = list(AT_ONCE)
             worker.deadline = now + QUIT
             self._do(Order(worker.id, "quit", {}))
@@ -483,8 +486,7 @@ class Plan:
         """Send a worker one signal after the other until it has ended."""
         if worker.phase is Phase.ENDING:
             return
-        worker.phase, worker.left = Phase.ENDING, now
-        worker.probe_at = None
+        self._leaves(worker, Phase.ENDING, now)
         worker.steps = list(steps)
         self._step(worker, now)
 

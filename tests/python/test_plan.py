@@ -736,3 +736,27 @@ def test_a_worn_worker_that_crashes_leaves_its_turn_to_the_next():
     world.advance(11)
     world.boot_all()
     assert world.living[2].drains
+
+
+def test_a_worn_worker_that_hangs_is_replaced_once():
+    world = up(workers=1, worker_timeout=9)
+    world.living[1].is_silent = world.living[1].is_deaf = True
+    world.advance(14)
+    world.ask("worn", 1, "requests")
+    (successor,) = world.ids(is_serving=False)
+    world.boot(successor)
+    assert world.living[1].signals == ["ABRT"]
+    world.advance(1)
+    assert world.ids(is_serving=False) == [] and len(world.started) == 2
+
+
+def test_the_slot_of_a_worn_worker_that_hangs_can_be_taken_away():
+    world = up(workers=2, worker_timeout=9)
+    world.living[2].is_silent = world.living[2].is_deaf = True
+    world.advance(14)
+    world.ask("worn", 2, "requests")
+    world.ask("fewer")
+    world.boot_all()
+    assert world.living[2].signals == ["ABRT"]
+    world.advance(3)
+    assert list(world.living) == [1]

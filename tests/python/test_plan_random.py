@@ -171,6 +171,13 @@ class Supervised(RuleBasedStateMachine):
                 assert self.world.living[id].signals[-1] == "KILL"
 
     @invariant()
+    def only_a_worker_that_serves_is_worn(self):
+        if self.world is not None:
+            now = self.world.plan
+            assert all(now.workers[id].phase is plan.Phase.SERVING
+                       for id in now._worn)
+
+    @invariant()
     def no_slot_is_forgotten(self):
         if self.world is None or self.world.plan.stopping:
             return
