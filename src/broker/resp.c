@@ -185,7 +185,7 @@ bool wsk__resp_write(struct wsk__buf *to, const wsk_str *words, size_t n)
     size_t lens[WSK__RESP_WORDS];
     char *text = NULL;
     bool put;
-    int len;
+    long long len; /* hiredis before 1.0 returns an int */
 
     for (size_t i = 0; i < n; i++) {
         argv[i] = words[i].p;
