@@ -178,8 +178,9 @@ def meson():
     return os.path.join(os.path.dirname(environment(VENV)), "meson")
 
 
-def build(name, compiler, *options):
-    """build/NAME, configured and up to date; None when it does not compile."""
+def build(name, compiler, *options, only=None):
+    """build/NAME, configured and up to date; None when it does not compile.
+    `only` is a pattern: of the C tests, those are built, and nothing else."""
     recipe = " ".join((compiler,) + options)
     folder = os.path.join("build", name)
     stamp = os.path.join(folder, ".recipe")
@@ -190,7 +191,17 @@ def build(name, compiler, *options):
             return None
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(recipe)
-    return folder if quietly(["ninja", "-C", folder]) else None
+    wanted = [] if only is None else ["test_" + test
+                                      for test in tests_of(folder, only)]
+    return folder if quietly(["ninja", "-C", folder, *wanted]) else None
+
+
+def tests_of(folder, only=""):
+    """The C tests of a build folder whose names begin with a pattern."""
+    listed = subprocess.check_output(
+        [meson(), "test", "-C", folder, "--list", "--no-rebuild"],
+        stderr=subprocess.DEVNULL, text=True)
+    return re.findall(r"^wsocket:(%s.*)$" % only, listed, re.MULTILINE)
 
 
 # --------------------------------------------------------------- stages ---
@@ -312,19 +323,17 @@ def quiet_loader():
     return []
 
 
-def sanitized(name, sanitizer):
+def sanitized(name, sanitizer, **more):
     """build/NAME with the C tests and examples under a sanitizer."""
     return build(name, "gcc", "-Dpython=disabled", "-Dexamples=enabled",
-                 "-Db_sanitize=" + sanitizer, *SANITIZED)
+                 "-Db_sanitize=" + sanitizer, *SANITIZED, **more)
 
 
 def c_tests(folder, *args, only=""):
     """The C tests of a build folder; every program prints its own count."""
     if folder is None:
         return 0, 1
-    listed = subprocess.check_output([meson(), "test", "-C", folder, "--list"],
-                                     stderr=subprocess.DEVNULL, text=True)
-    chosen = re.findall(r"^wsocket:(%s.*)$" % only, listed, re.MULTILINE)
+    chosen = tests_of(folder, only)
     if not chosen:
         print("there is no such test")
         return 0, 1
@@ -556,7 +565,8 @@ def other_tls():
     passed = failed = 0
     for kind in "runtime", "disabled":
         folder = build("tls-" + kind, "clang", "-Dpython=disabled",
-                       "-Doptimization=0", "-Ddebug=false", "-Dtls=" + kind)
+                       "-Doptimization=0", "-Ddebug=false", "-Dtls=" + kind,
+                       only="tls_")
         counted = c_tests(folder, only="tls_")
         passed += counted[0]
         failed += counted[1]
@@ -579,8 +589,9 @@ def tsan():
         return 0, len(gone)
     # Else sockets count as locks, and hide that there is none.
     os.environ.setdefault("TSAN_OPTIONS", "io_sync=0")
-    return c_tests(sanitized("tsan", "thread"), *quiet_loader(),
-                   only="(?:%s)$" % "|".join(THREADED))
+    only = "(?:%s)$" % "|".join(THREADED)
+    return c_tests(sanitized("tsan", "thread", only=only), *quiet_loader(),
+                   only=only)
 
 
 def test():
