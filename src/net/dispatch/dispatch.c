@@ -104,12 +104,62 @@ static void work(struct wsk__thread *th)
     wsk__dispatch_unlock(dispatch);
 }
 
+void wsk__dispatch_depart(struct wsk__dispatch *dispatch)
+{
+    struct wsk__life *life = dispatch->life;
+    bool last;
+
+    assert(!dispatch->wake_due);
+    pthread_cond_broadcast(&dispatch->changed);
+    last = wsk__life_let_go(life);
+    wsk__dispatch_unlock(dispatch);
+    if (last)
+        life->end(life);
+}
+
+/* Count a thread that has come. */
+static void arrive(struct wsk__dispatch *dispatch)
+{
+    wsk__dispatch_lock(dispatch);
+    dispatch->no_threads = false;
+    if (dispatch->n_awaiting > 0)
+        dispatch->n_awaiting--;
+    dispatch->n_threads++;
+    pthread_cond_broadcast(&dispatch->changed);
+    wsk__dispatch_unlock(dispatch);
+}
+
+/* Serve until the calling thread is no longer needed, and give its reference to
+ * the server back. */
+static void serve(struct wsk__dispatch *dispatch, void *user)
+{
+    struct wsk__thread *th = wsk__thread_new(dispatch, user);
+
+    arrive(dispatch);
+    if (th != NULL) {
+        wsk__self = th;
+        work(th);
+        wsk__self = NULL;
+        if (wsk__forked(dispatch->life))
+            return; /* a child's copy of what other threads were using */
+        wsk__thread_free(th);
+    }
+    if (dispatch->leave != NULL)
+        dispatch->leave();
+    wsk__dispatch_lock(dispatch);
+    dispatch->n_threads--;
+    wsk__dispatch_depart(dispatch);
+}
+
+void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
+{
+    wsk__life_hold(dispatch->life);
+    serve(dispatch, user);
+}
+
 static void *own_thread(void *arg)
 {
-    struct wsk__dispatch *dispatch = arg;
-
-    wsk__dispatch_work(dispatch, NULL);
-    wsk__life_drop(dispatch->life);
+    serve(arg, NULL);
     return NULL;
 }
 
@@ -150,6 +200,8 @@ WSK__NO_ANALYSIS void wsk__dispatch_close(struct wsk__dispatch *dispatch)
         dispatch->releases = release->next;
         wsk__free(release);
     }
+    wsk__dispatch_lock(dispatch); /* a thread that departs may still have it */
+    wsk__dispatch_unlock(dispatch);
     pthread_mutex_destroy(&dispatch->lock);
     pthread_cond_destroy(&dispatch->monitor_wake);
     pthread_cond_destroy(&dispatch->slot_free);
@@ -167,39 +219,6 @@ void wsk__dispatch_end(struct wsk__dispatch *dispatch)
     for (struct wsk__thread *th = dispatch->spares; th != NULL; th = th->next)
         pthread_cond_signal(&th->wake);
     wsk__dispatch_unlock(dispatch);
-}
-
-/* Count a thread that has come (+1), or has gone (-1). */
-static void count_thread(struct wsk__dispatch *dispatch, int change)
-{
-    wsk__dispatch_lock(dispatch);
-    if (change > 0)
-        dispatch->no_threads = false;
-    if (change > 0 && dispatch->n_awaiting > 0)
-        dispatch->n_awaiting--;
-    dispatch->n_threads += (unsigned)change;
-    pthread_cond_broadcast(&dispatch->changed);
-    wsk__dispatch_unlock(dispatch);
-}
-
-void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user)
-{
-    struct wsk__thread *th = wsk__thread_new(dispatch, user);
-
-    wsk__life_hold(dispatch->life);
-    count_thread(dispatch, 1);
-    if (th != NULL) {
-        wsk__self = th;
-        work(th);
-        wsk__self = NULL;
-        if (wsk__forked(dispatch->life))
-            return; /* a child's copy of what other threads were using */
-        wsk__thread_free(th);
-    }
-    if (dispatch->leave != NULL)
-        dispatch->leave();
-    count_thread(dispatch, -1);
-    wsk__life_drop(dispatch->life);
 }
 
 bool wsk__all_gone_locked(const struct wsk__dispatch *dispatch)

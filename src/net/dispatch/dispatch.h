@@ -77,7 +77,13 @@ void wsk__dispatch_end(struct wsk__dispatch *dispatch);
  * `user`. */
 void wsk__dispatch_work(struct wsk__dispatch *dispatch, void *user);
 
-/* Make a thread that calls wsk__dispatch_work(). False: the system refuses. */
+/* Unlock, and give back the reference of a thread that has gone, which is told
+ * to those that wait for it. They may free the server at once: the thread must
+ * not touch it any more. */
+void wsk__dispatch_depart(struct wsk__dispatch *dispatch)
+    WSK__RELEASE(wsk__cap_dispatch);
+
+/* Make a thread that serves likewise. False: the system refuses. */
 bool wsk__spawn_own(struct wsk__dispatch *dispatch) WSK__EXCLUDES_ALL;
 
 /* Return true if no thread is left, and none will come. */

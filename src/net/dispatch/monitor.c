@@ -138,9 +138,7 @@ static void *monitor(void *arg)
         dispatch->tick += ticks;
     }
     dispatch->monitor_gone = true;
-    pthread_cond_broadcast(&dispatch->changed);
-    wsk__dispatch_unlock(dispatch);
-    wsk__life_drop(dispatch->life);
+    wsk__dispatch_depart(dispatch);
     return NULL;
 }
 

@@ -51,6 +51,8 @@ void wsk__offload_join(struct wsk__offload *offload)
 
 void wsk__offload_close(struct wsk__offload *offload)
 {
+    lock_jobs(offload); /* a thread that departs may still have it */
+    unlock_jobs(offload);
     pthread_mutex_destroy(&offload->lock);
     pthread_cond_destroy(&offload->wake);
     pthread_cond_destroy(&offload->left);
@@ -101,14 +103,29 @@ static void do_jobs(struct wsk__offload *offload, bool waits)
     }
 }
 
-/* Count a thread that is being made (+1), or that leaves (-1). */
-static void count_alive(struct wsk__offload *offload, int change)
+/* Count a thread that is being made, and its reference to the server. */
+static void arrive(struct wsk__offload *offload)
 {
+    wsk__life_hold(offload->life);
     lock_jobs(offload);
-    offload->n_alive += (unsigned)change;
-    if (offload->n_alive == 0)
-        pthread_cond_broadcast(&offload->left);
+    offload->n_alive++;
     unlock_jobs(offload);
+}
+
+/* Count a thread that leaves. Once the lock is free, those that wait for it may
+ * free the server, unless it had the last reference. */
+static void depart(struct wsk__offload *offload)
+{
+    struct wsk__life *life = offload->life;
+    bool last;
+
+    lock_jobs(offload);
+    if (--offload->n_alive == 0)
+        pthread_cond_broadcast(&offload->left);
+    last = wsk__life_let_go(life);
+    unlock_jobs(offload);
+    if (last)
+        life->end(life);
 }
 
 static void *work(void *arg)
@@ -120,8 +137,7 @@ static void *work(void *arg)
     do_jobs(offload, true);
     if (offload->kind.leave != NULL)
         offload->kind.leave();
-    count_alive(offload, -1);
-    wsk__life_drop(offload->life);
+    depart(offload);
     return NULL;
 }
 
@@ -131,15 +147,12 @@ static bool start_thread(struct wsk__offload *offload)
     int failed;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* to make a thread may take long */
-    wsk__life_hold(offload->life);
-    count_alive(offload, 1);
+    arrive(offload);
     failed = wsk__thread_make(&thread, work, offload);
-    if (failed) {
-        count_alive(offload, -1);
-        wsk__life_drop(offload->life);
-    } else {
+    if (failed)
+        depart(offload);
+    else
         pthread_detach(thread);
-    }
     return !failed;
 }
 

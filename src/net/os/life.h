@@ -29,10 +29,16 @@ static inline void wsk__life_hold(struct wsk__life *life)
     atomic_fetch_add(&life->refs, 1);
 }
 
+/* Give a reference back. True: it was the last, and the caller calls `end`. */
+static inline bool wsk__life_let_go(struct wsk__life *life)
+{
+    return atomic_fetch_sub(&life->refs, 1) == 1;
+}
+
 /* Give a reference back; the last one ends the server. */
 static inline void wsk__life_drop(struct wsk__life *life)
 {
-    if (atomic_fetch_sub(&life->refs, 1) == 1)
+    if (wsk__life_let_go(life))
         life->end(life);
 }
 
