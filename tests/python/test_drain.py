@@ -380,7 +380,9 @@ def test_a_blocking_handler_sees_that_the_server_leaves(serve, eventually):
     assert seen == [False, False, True]
 
 
-def test_an_upgrade_is_refused_and_may_come_again(serve):
+def stop_before_an_upgrade(serve):
+    """Stop a server while a handler runs, send an upgrade behind the request,
+    and return both answers; only one, if that says that it is the last."""
     go_on = threading.Event()
     inside = threading.Event()
 
@@ -400,12 +402,24 @@ def test_an_upgrade_is_refused_and_may_come_again(serve):
         assert idle.rest() == b""  # it has begun
         client.send(UPGRADE)  # in a pipeline
         go_on.set()
-        assert client.response()[2] == b"hello"
-        status, headers, body = client.response()
-        assert status == 503
-        assert headers["retry-after"] in "12345"
-        assert headers["connection"] == "close"
-        assert body == b"the server stops"
+        answers = [client.response()]
+        if "connection" not in answers[0][1]:
+            answers.append(client.response())
+    return answers
+
+
+def test_an_upgrade_is_refused_and_may_come_again(serve):
+    # A pipeline is spared for a second, and a busy machine may take longer.
+    for _ in range(10):
+        first, *second = stop_before_an_upgrade(serve)
+        assert first[2] == b"hello"
+        if second:
+            break
+    [(status, headers, body)] = second
+    assert status == 503
+    assert headers["retry-after"] in "12345"
+    assert headers["connection"] == "close"
+    assert body == b"the server stops"
 
 
 def open_ws(port):
