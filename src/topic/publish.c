@@ -124,6 +124,18 @@ size_t wsk__pass_next(struct wsk__topics *t, struct wsk__pass *pass,
     return n;
 }
 
+size_t wsk__pass_offer(struct wsk__topics *t, struct wsk__pass *pass)
+{
+    struct wsk__subscriber *some[WSK__PASS_MAX];
+    size_t n = wsk__pass_next(t, pass, some, WSK__PASS_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        some[i]->ops->offer(some[i]);
+        some[i]->ops->release(some[i]);
+    }
+    return n;
+}
+
 void wsk__pass_end(struct wsk__topics *t, struct wsk__pass *pass)
 {
     struct wsk__topic *topic = pass->topic;

@@ -32,6 +32,10 @@ uint32_t wsk__pass_begin(struct wsk__topics *t, struct wsk__topic *topic,
 size_t wsk__pass_next(struct wsk__topics *t, struct wsk__pass *pass,
                       struct wsk__subscriber **some, size_t max);
 
+/* Offer a topic to the next subscribers, WSK__PASS_MAX at most. Returns how
+ * many; 0: the pass is over. */
+size_t wsk__pass_offer(struct wsk__topics *t, struct wsk__pass *pass);
+
 /* End a pass that was gone through, and unpin the topic. */
 void wsk__pass_end(struct wsk__topics *t, struct wsk__pass *pass);
 

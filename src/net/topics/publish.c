@@ -81,21 +81,14 @@ make(struct wsk_topics *topics, const struct wsk__bus_message *m, uint8_t forms)
 /* Offer a topic, which is pinned, to its subscribers. */
 static void deliver(struct wsk_topics *topics, struct wsk__topic *topic)
 {
-    struct wsk__subscriber *some[WSK__PASS_MAX];
     struct wsk__pass pass;
-    size_t n;
 
     if (wsk__pass_begin(&topics->core, topic, &pass) > ALONE) {
         wsk__pump_ask(&topics->pump, topic);
         return;
     }
-    while ((n = wsk__pass_next(&topics->core, &pass, some, WSK__PASS_MAX)) >
-           0) {
-        for (size_t i = 0; i < n; i++) {
-            some[i]->ops->offer(some[i]);
-            some[i]->ops->release(some[i]);
-        }
-    }
+    while (wsk__pass_offer(&topics->core, &pass) > 0)
+        ;
     wsk__pass_end(&topics->core, &pass);
 }
 

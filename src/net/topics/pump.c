@@ -51,18 +51,12 @@ static struct wsk__topic *next_topic(struct wsk__pump *pump)
 /* Pass over some subscribers of a topic. True: it stays queued. */
 static bool turn(struct wsk__pump *pump, struct wsk__topic *topic)
 {
-    struct wsk__subscriber *some[WSK__PASS_MAX];
     struct wsk__pass pass;
-    size_t n = 1;
+    int i = 0;
 
     wsk__pass_resume(pump->topics, topic, &pass);
-    for (int i = 0; i < SLICES && n > 0; i++) {
-        n = wsk__pass_next(pump->topics, &pass, some, WSK__PASS_MAX);
-        for (size_t j = 0; j < n; j++) {
-            some[j]->ops->offer(some[j]);
-            some[j]->ops->release(some[j]);
-        }
-    }
+    while (i < SLICES && wsk__pass_offer(pump->topics, &pass) > 0)
+        i++;
     return wsk__pass_leave(pump->topics, &pass);
 }
 
