@@ -631,15 +631,5 @@ static void run_program(uint64_t seed)
 
 TEST(whatever_fails_no_process_stays_deaf_and_every_hole_lies_in_a_told_gap)
 {
-    const char *programs = getenv("WSK_PROGRAMS"), *one = getenv("WSK_SEED");
-    unsigned long long n = programs ? strtoull(programs, NULL, 0) : 300;
-    unsigned long long from = one ? strtoull(one, NULL, 0) : 1;
-
-    for (unsigned long long seed = from; seed < from + (one ? 1 : n); seed++) {
-        run_program(seed * UINT64_C(0x9e3779b97f4a7c15));
-        if (checks_failed > 0) {
-            printf("seed %llu\n", seed);
-            return;
-        }
-    }
+    run_programs(300, run_program);
 }

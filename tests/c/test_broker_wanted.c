@@ -298,15 +298,5 @@ static void run_program(uint64_t seed)
 
 TEST(random_programs_end_with_all_that_is_wanted_confirmed_and_nothing_else)
 {
-    const char *programs = getenv("WSK_PROGRAMS"), *one = getenv("WSK_SEED");
-    unsigned long long n = programs ? strtoull(programs, NULL, 0) : 200;
-    unsigned long long from = one ? strtoull(one, NULL, 0) : 1;
-
-    for (unsigned long long seed = from; seed < from + (one ? 1 : n); seed++) {
-        run_program(seed * UINT64_C(0x9e3779b97f4a7c15));
-        if (checks_failed > 0) {
-            printf("seed %llu\n", seed);
-            return;
-        }
-    }
+    run_programs(200, run_program);
 }

@@ -564,6 +564,17 @@ static bool is_closed(int fd)
     return false;
 }
 
+/* `here` works: it hears another member. */
+static void hear_one_and_end(void)
+{
+    join(&there, false);
+    send(&there, "x", 1);
+    EXPECT(within(10000, has_one));
+    leave(&there);
+    leave(&here);
+    remove_folder();
+}
+
 TEST(octets_of_strangers_close_their_connection_and_are_logged_once)
 {
     static const char *const OCTETS[] = {"GET / HTTP/1.1\r\n\r\n",
@@ -587,12 +598,7 @@ TEST(octets_of_strangers_close_their_connection_and_are_logged_once)
         close(fd);
     }
     EXPECT(has_line() && atomic_load(&here.lines) == 1);
-    join(&there, false);
-    send(&there, "x", 1);
-    EXPECT(within(10000, has_one));
-    leave(&there);
-    leave(&here);
-    remove_folder();
+    hear_one_and_end();
 }
 
 TEST(files_of_the_dead_are_removed)
@@ -623,12 +629,7 @@ TEST(a_folder_that_was_removed_is_made_anew_and_the_gap_is_told)
     snprintf(command, sizeof(command), "rm -r '%s'", folder);
     EXPECT(system(command) == 0);
     EXPECT(within(15000, has_gap));
-    join(&there, false);
-    send(&there, "x", 1);
-    EXPECT(within(10000, has_one));
-    leave(&there);
-    leave(&here);
-    remove_folder();
+    hear_one_and_end();
 }
 
 static void touch(const char *in, const char *name)

@@ -254,23 +254,7 @@ static struct wsk__tls_set *give_strict_set(struct wsk__conns *conns)
 
 static void ask_for_certificates(wsk_server *srv)
 {
-    static const uint8_t SEED[WSK__TLS_SEED] = {2};
-    struct wsk__tls_file cert = {"cert", {peer_pem[0], strlen(peer_pem[0])}};
-    struct wsk__tls_pair pair = {
-        .chain = cert, .key = {"key", {peer_pem[1], strlen(peer_pem[1])}}};
-    struct wsk__tls_config config = {.pairs = &pair,
-                                     .n_pairs = 1,
-                                     .ca_certs = cert,
-                                     .verify = WSK__TLS_VERIFY_REQUIRED,
-                                     .min = "1.2",
-                                     .ciphers = "ECDHE+AESGCM",
-                                     .groups = "X25519:P-256",
-                                     .seed = SEED,
-                                     .now = wall_clock};
-    struct wsk__tls_fault fault;
-
-    strict_set = wsk__tls_set_new(&config, &fault);
-    sure(strict_set != NULL);
+    strict_set = new_set(true);
     use_tls(srv);
     srv->conns.tls = give_strict_set;
 }

@@ -562,13 +562,6 @@ static bool run(uint64_t seed)
     return checks_failed == before;
 }
 
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
-
 TEST(random_programs_do_what_the_model_does)
 {
     uint64_t first = number("WSK_SEED", 1);

@@ -79,12 +79,13 @@ static inline int64_t wall_clock(void *to)
     return (int64_t)time(NULL);
 }
 
-static inline void make_set(void)
+/* A set of the one certificate; `asks` for that of clients, too. */
+static inline struct wsk__tls_set *new_set(bool asks)
 {
     static const uint8_t SEED[WSK__TLS_SEED] = {1};
+    struct wsk__tls_file cert = {"cert", {peer_pem[0], strlen(peer_pem[0])}};
     struct wsk__tls_pair pair = {
-        .chain = {"cert", {peer_pem[0], strlen(peer_pem[0])}},
-        .key = {"key", {peer_pem[1], strlen(peer_pem[1])}}};
+        .chain = cert, .key = {"key", {peer_pem[1], strlen(peer_pem[1])}}};
     struct wsk__tls_config config = {.pairs = &pair,
                                      .n_pairs = 1,
                                      .min = "1.2",
@@ -93,11 +94,17 @@ static inline void make_set(void)
                                      .seed = SEED,
                                      .now = wall_clock};
     struct wsk__tls_fault fault;
+    struct wsk__tls_set *set;
 
-    served_set = wsk__tls_set_new(&config, &fault);
-    if (served_set == NULL)
+    if (asks) {
+        config.ca_certs = cert;
+        config.verify = WSK__TLS_VERIFY_REQUIRED;
+    }
+    set = wsk__tls_set_new(&config, &fault);
+    if (set == NULL)
         printf("no set: %s\n", fault.text);
-    sure(served_set != NULL);
+    sure(set != NULL);
+    return set;
 }
 
 static inline struct wsk__tls_set *give_set(struct wsk__conns *conns)
@@ -120,7 +127,7 @@ static inline void make_tls(void)
     if (served_set != NULL)
         return;
     make_certificate();
-    make_set();
+    served_set = new_set(false);
     atexit(end_tls); /* before OpenSSL's own end */
     peer_ctx = SSL_CTX_new(TLS_client_method());
     sure(peer_ctx != NULL);
