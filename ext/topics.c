@@ -30,8 +30,8 @@ const char ext_publish_doc[] =
     "    as of WebSocket.send()\n"
     "exclude\n"
     "    a WebSocket that gets no copy\n\n"
-    "Returns True: it is on its way; False: the broker is down, or only\n"
-    "other processes have one. That nobody has subscribed is no error.\n"
+    "Returns True: it is on its way; False: the broker is down. That nobody\n"
+    "has subscribed is no error.\n"
     "TypeError, ValueError: the name, or over topic_message_max.\n"
     "ConnectionError: no server here, and none that has started this "
     "process.\n\n"
@@ -146,7 +146,7 @@ static bool inherited_folder(const struct ext_state *st, char *to, size_t cap)
 /* Join the bus in a folder. -1 with an exception set. */
 static int join(struct ext_state *st, const char *folder)
 {
-    char why[256] = "";
+    char why[768] = "";
     wsk_topics *topics = ext_topics(st);
     wsk_status status;
 

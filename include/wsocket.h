@@ -1673,8 +1673,10 @@ WSK_API void wsk_topics_stats(wsk_topics *topics, wsk_topic_stats *out);
 WSK_API bool wsk_topics_may_wait(const wsk_topics *topics);
 
 /** Join the processes that share a private folder (this user's, mode 0700; made
- * if there is none): they get what is published here, and we theirs. A server
- * does so as its option bus says. WSK_OK; WSK_E_SYS, and `error` tells why. */
+ * if there is none): they get what is published here, and we theirs. If one of
+ * them has a broker, wsk_topics_open_broker() follows with that one. A server
+ * joins as its option bus says. WSK_OK; WSK_E_SYS, and `error` (768 bytes
+ * suffice) tells why. */
 WSK_API wsk_status wsk_topics_join(wsk_topics *topics, const char *folder,
                                    char *error, size_t cap);
 

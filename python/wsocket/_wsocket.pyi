@@ -559,8 +559,8 @@ def publish(
     exclude
         a WebSocket that gets no copy
 
-    Returns True: it is on its way; False: the broker is down, or only
-    other processes have one. That nobody has subscribed is no error.
+    Returns True: it is on its way; False: the broker is down. That nobody
+    has subscribed is no error.
     TypeError, ValueError: the name, or over topic_message_max.
     ConnectionError: no server here, and none that has started this process.
 

@@ -14,7 +14,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from .bus import BROKER, BROKERS, Publisher
+from .bus import Publisher
 from .parser import Parser
 
 COMMANDS = {
@@ -63,7 +63,8 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--broker",
         metavar="URL",
-        help="the server's broker, instead of a bus (default: WSOCKET_BROKER)",
+        help="the server's broker, instead of a bus (default: WSOCKET_BROKER, "
+        "else that of the bus)",
     )
     return parser
 
@@ -82,13 +83,7 @@ def publish(out: Publisher, given: argparse.Namespace) -> int:
 def sent(out: Publisher, topic: str, text: str) -> int:
     if out.publish(topic, text):
         return 0
-    print(
-        "wsocket: the broker cannot be reached"
-        if out.where.startswith(BROKERS)
-        else "wsocket: the server has a broker, which --broker or %s has to name"
-        % BROKER,
-        file=sys.stderr,
-    )
+    print("wsocket: the broker cannot be reached", file=sys.stderr)
     return 1
 
 

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "net/bus/host.h"
+#include "net/bus/notice.h"
 #include "net/bus/wire.h"
 #include "net/local/local.h"
 #include "wsocket.h"
@@ -507,10 +508,28 @@ TEST(who_publishes_to_a_peer_with_a_broker_is_told)
     make_folder();
     join(&here, true);
     join(&there, false);
-    here.route->ops->set_broker(here.route);
+    here.route->ops->set_broker(here.route, NULL);
     EXPECT(publish(&there, "x", 1) == WSK_E_AGAIN);
     leave(&here);
     EXPECT(atomic_load(&here.messages) == 0);
+    leave(&there);
+    remove_folder();
+}
+
+TEST(where_a_broker_is_can_be_read_as_long_as_a_member_has_it)
+{
+    char text[32];
+
+    make_folder();
+    join(&there, false);
+    EXPECT(!wsk__notice_read(folder, text, sizeof(text)));
+    join(&here, false);
+    here.route->ops->set_broker(here.route, "redis://127.0.0.1\nshop\n");
+    EXPECT(wsk__notice_read(folder, text, sizeof(text)));
+    EXPECT(strcmp(text, "redis://127.0.0.1\nshop\n") == 0);
+    EXPECT(!wsk__notice_read(folder, text, strlen(text)));
+    leave(&here);
+    EXPECT(!wsk__notice_read(folder, text, sizeof(text)));
     leave(&there);
     remove_folder();
 }

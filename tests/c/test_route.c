@@ -86,7 +86,21 @@ static const struct wsk__route_ops DIRECT = {.start = start,
                                              .confirm = confirm,
                                              .look = look,
                                              .stop = stop};
+static bool locate(struct wsk__route *route, char *text, size_t cap)
+{
+    (void)route;
+    snprintf(text, cap, "there\n");
+    return true;
+}
+
+static void set_broker(struct wsk__route *route, const char *where)
+{
+    (void)route;
+    note(where, (wsk_str){"", 0});
+}
+
 static const struct wsk__route_ops RETURNS = {.returns = true,
+                                              .locate = locate,
                                               .start = start,
                                               .publish = publish,
                                               .want = want,
@@ -174,6 +188,25 @@ TEST(with_a_broker_a_publication_arrives_once_by_its_way_back)
     EXPECT(hears(a, "hello") && !hears(a, "hello"));
     wsk_listener_free(a);
     wsk_topics_unref(topics);
+}
+
+TEST(a_bus_is_told_where_the_broker_is_whichever_comes_first)
+{
+    static const struct wsk__route_ops BUS = {
+        .start = start, .set_broker = set_broker, .stop = stop};
+
+    for (int bus_first = 0; bus_first < 2; bus_first++) {
+        struct wsk__route bus = {.ops = &BUS}, *broker = make(&RETURNS);
+        wsk_topics *topics = wsk_topics_new();
+
+        if (bus_first)
+            wsk__topics_set_bus(topics, &bus);
+        wsk__topics_set_broker(topics, broker);
+        if (!bus_first)
+            wsk__topics_set_bus(topics, &bus);
+        EXPECT(strstr(fake.log, "there\n") != NULL);
+        wsk_topics_unref(topics);
+    }
 }
 
 TEST(bad_messages_of_others_reach_no_subscriber)

@@ -769,6 +769,14 @@ static void look(struct wsk__route *route, struct wsk__route_state *out)
     pthread_mutex_unlock(&r->lock);
 }
 
+static bool locate(struct wsk__route *route, char *text, size_t cap)
+{
+    const struct wsk__redis *r = of(route);
+    int n = snprintf(text, cap, "%s\n%s\n", r->given, r->prefix);
+
+    return n > 0 && (size_t)n < cap;
+}
+
 static void stop(struct wsk__route *route)
 {
     struct wsk__redis *r = of(route);
@@ -797,6 +805,7 @@ static const struct wsk__route_ops REDIS = {
     .start = start,
     .publish = publish,
     .disconnect = disconnect,
+    .locate = locate,
     .want = want,
     .unwant = unwant,
     .confirm = confirm,

@@ -10,11 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char BITS[] = ".bits";
+/* Of the files beside a socket. */
+static const char *const SUFFIXES[] = {WSK__BITS_SUFFIX, WSK__NOTICE_SUFFIX};
+
 static const char MADE[] =
     "wsocket-XXXXXX"; /* names of folders, for mkdtemp() */
 
-enum { MADE_BEGIN = sizeof("wsocket-") - 1 };
+enum {
+    MADE_BEGIN = sizeof("wsocket-") - 1,
+    N_SUFFIXES = sizeof(SUFFIXES) / sizeof(SUFFIXES[0]),
+};
 
 static bool fail(char error[WSK__FOLDER_ERROR], const char *path,
                  const char *why)
@@ -98,18 +103,19 @@ int wsk__folder_hold(const char *path, char error[WSK__FOLDER_ERROR])
 /* ------------------------------------------------ what was left behind --- */
 
 /* Return true if a process of a bus makes files of that name: a socket, its
- * draft, its bits, or what tells who has made the folder. */
+ * draft, what lies beside it, or what tells who has made the folder. */
 static bool is_of_a_member(const char *name)
 {
-    size_t len = strlen(name), cut = sizeof(BITS) - 1;
+    const char *dot = strchr(name, '.');
 
     if (strcmp(name, "about") == 0)
         return true;
-    if (name[0] == '.')
-        return wsk__member_is_valid(name + 1, len - 1);
-    if (len > cut && strcmp(name + len - cut, BITS) == 0)
-        len -= cut;
-    return wsk__member_is_valid(name, len);
+    if (dot == name)
+        return wsk__member_is_valid(name + 1, strlen(name + 1));
+    for (size_t i = 0; i < N_SUFFIXES && dot != NULL; i++)
+        if (strcmp(dot, SUFFIXES[i]) == 0)
+            return wsk__member_is_valid(name, (size_t)(dot - name));
+    return wsk__member_is_valid(name, strlen(name));
 }
 
 /* Remove a folder of this user's that no process holds, unless there is
@@ -216,8 +222,10 @@ void wsk__member_remove(const char *folder, const char *name)
 
     wsk__member_path(path, folder, "", name, "");
     unlink(path);
-    wsk__member_path(path, folder, "", name, BITS);
-    unlink(path);
+    for (size_t i = 0; i < N_SUFFIXES; i++) {
+        wsk__member_path(path, folder, "", name, SUFFIXES[i]);
+        unlink(path);
+    }
 }
 
 bool wsk__folder_scan(const char *folder,

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/bus/link.h"
+#include "net/bus/notice.h"
 #include "net/local/local.h"
 #include "net/os/clock.h"
 #include "net/os/machine.h"
@@ -42,6 +43,7 @@ struct host {
     pthread_mutex_t lock; /* of what follows; no event is called under it */
     pthread_cond_t joined;
     char name[WSK__MEMBER_NAME];
+    char *broker;               /* the text of our notice; NULL: none */
     int listener;               /* -1: it has none; the thread sets it */
     int holds;                  /* the folder, while there is a listener */
     struct wsk__link *outgoing; /* to each peer; the thread adds and removes */
@@ -133,6 +135,13 @@ static void unlist_host(struct host *host)
 
 /* ------------------------------------------------------- files, life --- */
 
+/* Without it a program that joins has no broker, and is told so. */
+static void leave_notice_locked(const struct host *host)
+{
+    if (host->broker != NULL && host->listener >= 0 && !host->left)
+        (void)wsk__notice_write(host->folder, host->name, host->broker);
+}
+
 /* Listen in the folder under a new name. */
 static bool open_member(struct host *host, char error[WSK__FOLDER_ERROR])
 {
@@ -155,6 +164,7 @@ static bool open_member(struct host *host, char error[WSK__FOLDER_ERROR])
             memcpy(host->name, name, sizeof(name));
             host->listener = fd;
             host->holds = holds;
+            leave_notice_locked(host);
             pthread_mutex_unlock(&host->lock);
             return true;
         }
@@ -203,6 +213,7 @@ static void host_unref(struct host *host)
     if (host->made)
         rmdir(host->folder);
     wsk__interest_clear(&host->interest);
+    wsk__free(host->broker);
     wsk__poller_free(host->poller);
     wsk__wake_close(&host->wake);
     pthread_cond_destroy(&host->joined);
@@ -853,9 +864,17 @@ static void confirm(struct wsk__route *route, wsk_str topic)
     pthread_mutex_unlock(&host->lock);
 }
 
-static void set_broker(struct wsk__route *route)
+static void set_broker(struct wsk__route *route, const char *where)
 {
-    wsk__interest_set_broker(&host_of(route)->interest);
+    struct host *host = host_of(route);
+
+    pthread_mutex_lock(&host->lock);
+    if (where != NULL && host->broker == NULL) {
+        host->broker = wsk__memdup(where, strlen(where) + 1);
+        leave_notice_locked(host);
+    }
+    pthread_mutex_unlock(&host->lock);
+    wsk__interest_set_broker(&host->interest);
 }
 
 /* Return how many bytes wait for peers that read. */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { WSK__BROKER_WHERE = 4096 }; /* size of what locate() writes */
+
 /* A publication on its way. Everything is borrowed for the call. */
 struct wsk__bus_message {
     const wsk_str *topics; /* valid names */
@@ -73,9 +75,14 @@ struct wsk__route_ops {
     wsk_status (*disconnect)(struct wsk__route *route, wsk_str topic,
                              uint16_t code, wsk_str reason);
 
+    /* Write where the broker is, for another process of this user. False: it
+     * does not fit. NULL: this is no broker. */
+    bool (*locate)(struct wsk__route *route, char *text, size_t cap);
+
     /* This process has a broker, for good: peers that publish by this route get
-     * WSK_E_AGAIN. NULL: it is the broker. No lock is held. */
-    void (*set_broker)(struct wsk__route *route);
+     * WSK_E_AGAIN, and `where`, if not NULL, tells them of it. NULL: it is the
+     * broker. No lock is held. */
+    void (*set_broker)(struct wsk__route *route, const char *where);
 
     /* A topic got its first local subscription, or lost its last one. Never
      * waits, and calls no event: a connection's and a shard's lock may be held.

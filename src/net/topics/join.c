@@ -43,9 +43,13 @@ static void set_route(struct wsk_topics *topics,
 static void tell_broker(struct wsk_topics *topics)
 {
     struct wsk__route *bus = atomic_load(&topics->bus);
+    struct wsk__route *broker = atomic_load(&topics->broker);
+    char where[WSK__BROKER_WHERE];
 
-    if (bus != NULL && atomic_load(&topics->broker) != NULL)
-        bus->ops->set_broker(bus);
+    if (bus != NULL && broker != NULL)
+        bus->ops->set_broker(
+            bus,
+            broker->ops->locate(broker, where, sizeof(where)) ? where : NULL);
 }
 
 void wsk__topics_set_bus(struct wsk_topics *topics, struct wsk__route *bus)
@@ -115,8 +119,8 @@ void wsk__topics_join(struct wsk_topics *topics, bool makes)
     pthread_mutex_unlock(&topics->join_lock);
 }
 
-wsk_status wsk_topics_join(wsk_topics *topics, const char *folder, char *error,
-                           size_t cap)
+wsk_status wsk__topics_join_folder(struct wsk_topics *topics,
+                                   const char *folder, char *error, size_t cap)
 {
     char why[WSK__FOLDER_ERROR] = "bus: another folder was joined already";
     struct wsk__route *bus = NULL;
