@@ -95,6 +95,12 @@ def page_of(path):
     return None
 
 
+def on_config(config):
+    """Leave out the page for paths that do not exist: its links count from the
+    root of a host, and nothing says at which path the site will stand."""
+    config.theme.static_templates.discard("404.html")
+
+
 def on_files(files, config):
     for page, _, text in sources():
         files.append(File.generated(config, page, content=text))
