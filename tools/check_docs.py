@@ -6,7 +6,8 @@
 The option table is what tools/gen_options.py writes; the version stands in
 wsocket.h and meson.build only, and is the same; every local link leads to a
 file; every name wsk_... in a document is in the header; every sample compiles;
-every test and fuzzer that a document of the internals names is there.
+every test and fuzzer that a document of the internals names is there;
+CONTRIBUTING.md lists the rooms of src/net, each above those that it may know.
 """
 
 import ast
@@ -17,6 +18,7 @@ import subprocess
 import sys
 
 import gen_options
+import rooms
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPTIONS = "docs/reference/options.md"
@@ -74,6 +76,18 @@ def unknown_names():
                 yield "%s: wsocket.h knows no %s" % (path, name)
 
 
+def misplaced_rooms():
+    text = read("CONTRIBUTING.md").split("src/net  ")[1].split("src/app")[0]
+    listed = re.findall(r"^    (\w+) ", text, re.MULTILINE)
+    for name in sorted(set(os.listdir("src/net")) ^ set(listed)):
+        yield "CONTRIBUTING.md and src/net disagree on the room %s" % name
+    for i, upper in enumerate(listed):
+        for lower in listed[i + 1:]:
+            if "src/net/" + upper in rooms.ROOMS.get("src/net/" + lower, ()):
+                yield "CONTRIBUTING.md: %s stands below %s, but knows it" % (
+                    lower, upper)
+
+
 def broken_samples():
     for path in pages():
         for kind, text in re.findall(r"^```(c|python)(?: title=.*?)?\n(.*?)^```$", read(path),
@@ -118,7 +132,7 @@ def main():
     os.chdir(ROOT)
     complaints = [*stale_options(os.path.relpath(library)), *versions(),
                   *dead_links(), *unknown_names(), *broken_samples(),
-                  *missing_tests()]
+                  *misplaced_rooms(), *missing_tests()]
     for complaint in complaints:
         print(complaint)
     return len(complaints) > 0

@@ -82,12 +82,10 @@ OWNED = {
     "sys/uio.h": SOCKETS,
     "sys/un.h": SOCKETS,
     "hiredis/": {"src/broker"},
-    "nghttp2/": {"src/net/http2"},
     "openssl/": {"src/tls"},
     "pthread.h": {"src/net/os", "src/net/log", "src/net/loop",
                   "src/net/dispatch", "src/net/conn", "src/net/topics",
                   "src/net/standalone", "src/net/bus", "src/net/broker",
-                  "src/net/workers",
                   "src/net/server", "src/app", "src/topic"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

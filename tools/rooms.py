@@ -35,7 +35,7 @@ HTTP1 = ((REQUEST - {"src/net/websocket", "src/net/mailbox", "src/net/topics",
          {"src/net/http1"})
 STANDALONE = OS | {"src/net/standalone", "src/net/request",
                    "src/net/handle", "src/http", "src/ws"}
-SERVER = REQUEST | OPENING | {"src/net/http1", "src/net/http2", "src/net/standalone",
+SERVER = REQUEST | OPENING | {"src/net/http1", "src/net/standalone",
                     "src/net/bus", "src/net/broker", "src/broker", "src/net/server",
                     "src/app"}
 
@@ -62,12 +62,10 @@ ROOMS = {
     "src/net/topics": TOPICS,
     "src/net/request": REQUEST,
     "src/net/http1": HTTP1,
-    "src/net/http2": REQUEST | {"src/net/http2"},
     "src/net/standalone": STANDALONE,
     "src/net/local": LOCAL,
     "src/net/bus": LOOP | LOCAL | {"src/net/log", "src/net/bus", "src/topic"},
     "src/net/broker": OS | {"src/net/bus", "src/net/broker", "src/broker"},
-    "src/net/workers": (LOG - {"src/http"}) | {"src/net/workers"},
     "src/net/server": SERVER,
 }
 
