@@ -55,7 +55,8 @@ const char ext_listen_doc[] =
     "published to the topics from now on, for server-sent events, bridges and\n"
     "tests. With a timeout it gives None after so many seconds of silence.\n"
     "Its close() ends it, as leaving a with statement does.\n\n"
-    "OverflowError: it was so slow that messages are gone; it goes on.\n\n"
+    "OverflowError: it was so slow that messages are gone; it goes on.\n"
+    "ConnectionError: the server has a broker, and this process has not.\n\n"
     ">>> for message in wsocket.listen('news'):\n"
     "...     print(message)";
 const char ext_topic_stats_doc[] =
@@ -146,7 +147,7 @@ static bool inherited_folder(const struct ext_state *st, char *to, size_t cap)
 /* Join the bus in a folder. -1 with an exception set. */
 static int join(struct ext_state *st, const char *folder)
 {
-    char why[768] = "";
+    char why[256] = "";
     wsk_topics *topics = ext_topics(st);
     wsk_status status;
 
@@ -319,6 +320,12 @@ static PyObject *raise_topic(struct ext_state *st, wsk_status status,
         return PyErr_Format(PyExc_ConnectionError,
                             "%s: this process was forked from the one that "
                             "serves; call it there",
+                            what);
+    if (status == WSK_E_AGAIN)
+        return PyErr_Format(PyExc_ConnectionError,
+                            "%s: the server has a broker, and this process has "
+                            "not: wsocket.Publisher(url) opens it, as --broker "
+                            "and WSOCKET_BROKER do in a shell",
                             what);
     return ext_raise(st, status, what);
 }

@@ -1623,9 +1623,9 @@ WSK_API wsk_status wsk_conn_topics(wsk_conn *conn, char **names, size_t *n);
  *
  * Returns WSK_OK, even if there is no subscriber; WSK_E_ARG (a name, the
  * opcode, text that is not UTF-8, more than topic_message_max bytes);
- * WSK_E_AGAIN (the broker is down, or others have one and this process does
- * not); WSK_E_NOMEM (it was not sent to all); WSK_E_CLOSED (in a forked
- * child).
+ * WSK_E_AGAIN (the broker is down; where this process has none and others of
+ * its bus do, one of them passes on to its own); WSK_E_NOMEM (it was not sent
+ * to all); WSK_E_CLOSED (in a forked child).
  */
 WSK_API wsk_status wsk_topics_publish(wsk_topics *topics, const wsk_str *names,
                                       size_t n, wsk_opcode opcode,
@@ -1673,10 +1673,8 @@ WSK_API void wsk_topics_stats(wsk_topics *topics, wsk_topic_stats *out);
 WSK_API bool wsk_topics_may_wait(const wsk_topics *topics);
 
 /** Join the processes that share a private folder (this user's, mode 0700; made
- * if there is none): they get what is published here, and we theirs. If one of
- * them has a broker, wsk_topics_open_broker() follows with that one. A server
- * joins as its option bus says. WSK_OK; WSK_E_SYS, and `error` (768 bytes
- * suffice) tells why. */
+ * if there is none): they get what is published here, and we theirs. A server
+ * does so as its option bus says. WSK_OK; WSK_E_SYS, and `error` tells why. */
 WSK_API wsk_status wsk_topics_join(wsk_topics *topics, const char *folder,
                                    char *error, size_t cap);
 
@@ -1719,7 +1717,8 @@ typedef struct wsk_listener wsk_listener;
 
 /** Make one that gets what is published to the topics from now on. Returns
  * WSK_OK with *out; WSK_E_ARG (a name); WSK_E_NOMEM; WSK_E_CLOSED (in a forked
- * child). */
+ * child); WSK_E_AGAIN (processes of the bus have a broker, and this one has
+ * not: wsk_topics_open_broker()). */
 WSK_API wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names,
                                      size_t n, wsk_listener **out);
 

@@ -25,13 +25,12 @@ CONN = DISPATCH | {"src/net/board", "src/net/conn", "src/http"}
 OPENING = CONN | {"src/net/opening"}
 BRIDGE = CONN | {"src/net/bridge"}
 HANDLE = CONN | {"src/net/handle", "src/ws"}
-TOPICS = DISPATCH | {"src/net/bus", "src/net/broker", "src/net/topics",
-                     "src/topic", "src/ws"}
+TOPICS = DISPATCH | {"src/net/bus", "src/net/topics", "src/topic", "src/ws"}
 MAILBOX = HANDLE | {"src/net/mailbox", "src/topic"}
 WEBSOCKET = MAILBOX | TOPICS | {"src/net/websocket"}
 REQUEST = WEBSOCKET | {"src/net/request"}
 HTTP1 = ((REQUEST - {"src/net/websocket", "src/net/mailbox", "src/net/topics",
-                      "src/net/bus", "src/net/broker"}) | BRIDGE |
+                      "src/net/bus"}) | BRIDGE |
          {"src/net/http1"})
 STANDALONE = OS | {"src/net/standalone", "src/net/request",
                    "src/net/handle", "src/http", "src/ws"}

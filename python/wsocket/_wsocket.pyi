@@ -588,6 +588,7 @@ def listen(*topics: str, timeout: Optional[float] = None) -> Listener:
     Its close() ends it, as leaving a with statement does.
 
     OverflowError: it was so slow that messages are gone; it goes on.
+    ConnectionError: the server has a broker, and this process has not.
 
     >>> for message in wsocket.listen('news'):
     ...     print(message)

@@ -63,8 +63,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--broker",
         metavar="URL",
-        help="the server's broker, instead of a bus (default: WSOCKET_BROKER, "
-        "else that of the bus)",
+        help="the server's broker, instead of a bus (default: WSOCKET_BROKER)",
     )
     return parser
 

@@ -2,7 +2,6 @@
 #include "harness.h"
 
 #include "net/bus/host.h"
-#include "net/bus/notice.h"
 #include "net/bus/wire.h"
 #include "net/local/local.h"
 #include "wsocket.h"
@@ -371,6 +370,7 @@ TEST(each_of_many_processes_hears_all_of_all)
 struct told {
     struct wsk__route *route;
     atomic_int messages, gaps, lines, disconnects;
+    atomic_int relayed; /* of these, to be passed on */
     atomic_size_t octets;
     atomic_bool *stalls; /* its thread waits while this is set; or NULL */
 };
@@ -382,14 +382,17 @@ static wsk_status message(void *user, const struct wsk__bus_message *m)
     while (told->stalls != NULL && atomic_load(told->stalls))
         pause_ms(1);
     atomic_fetch_add(&told->octets, m->len);
+    atomic_fetch_add(&told->relayed, m->relay);
     atomic_fetch_add(&told->messages, 1);
     return WSK_OK;
 }
 
 static wsk_status disconnect(void *user, wsk_str topic, uint16_t code,
-                             wsk_str reason)
+                             wsk_str reason, bool relay)
 {
     struct told *told = user;
+
+    atomic_fetch_add(&told->relayed, relay);
 
     EXPECT(topic.len == 1 && code == 4001 && reason.len == 3);
     atomic_fetch_add(&told->disconnects, 1);
@@ -503,34 +506,42 @@ TEST(a_peer_that_wants_nothing_is_sent_nothing)
     remove_folder();
 }
 
-TEST(who_publishes_to_a_peer_with_a_broker_is_told)
+static struct told also;
+
+static bool have_heard_all(void)
 {
-    make_folder();
-    join(&here, true);
-    join(&there, false);
-    here.route->ops->set_broker(here.route, NULL);
-    EXPECT(publish(&there, "x", 1) == WSK_E_AGAIN);
-    leave(&here);
-    EXPECT(atomic_load(&here.messages) == 0);
-    leave(&there);
-    remove_folder();
+    return atomic_load(&here.relayed) + atomic_load(&also.relayed) == 4 &&
+           atomic_load(&here.disconnects) + atomic_load(&also.disconnects) == 2;
 }
 
-TEST(where_a_broker_is_can_be_read_as_long_as_a_member_has_it)
+TEST(one_peer_with_a_broker_passes_on_and_while_all_are_down_none_does)
 {
-    char text[32];
+    wsk_str topic = {"t", 1}, why = {"bye", 3};
 
     make_folder();
+    join(&here, true);
+    join(&also, false);
     join(&there, false);
-    EXPECT(!wsk__notice_read(folder, text, sizeof(text)));
-    join(&here, false);
-    here.route->ops->set_broker(here.route, "redis://127.0.0.1\nshop\n");
-    EXPECT(wsk__notice_read(folder, text, sizeof(text)));
-    EXPECT(strcmp(text, "redis://127.0.0.1\nshop\n") == 0);
-    EXPECT(!wsk__notice_read(folder, text, strlen(text)));
-    leave(&here);
-    EXPECT(!wsk__notice_read(folder, text, sizeof(text)));
+    EXPECT(!there.route->ops->lacks_broker(there.route));
+    here.route->ops->set_broker(here.route, false);
+    also.route->ops->set_broker(also.route, false);
+    EXPECT(there.route->ops->lacks_broker(there.route));
+    EXPECT(publish(&there, "x", 1) == WSK_E_AGAIN);
+    also.route->ops->set_broker(also.route, true);
+    EXPECT(publish(&there, "x", 1) == WSK_OK);
+    also.route->ops->set_broker(also.route, false);
+    here.route->ops->set_broker(here.route, true);
+    EXPECT(publish(&there, "x", 1) == WSK_OK);
+    also.route->ops->set_broker(also.route, true);
+    EXPECT(publish(&there, "x", 1) == WSK_OK);
+    EXPECT(there.route->ops->disconnect(there.route, topic, 4001, why) ==
+           WSK_OK);
+    EXPECT(within(10000, have_heard_all));
     leave(&there);
+    leave(&here);
+    leave(&also);
+    EXPECT(atomic_load(&here.messages) + atomic_load(&also.messages) == 3);
+    EXPECT(atomic_load(&here.messages) > 0 && atomic_load(&also.messages) > 0);
     remove_folder();
 }
 

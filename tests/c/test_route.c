@@ -86,21 +86,7 @@ static const struct wsk__route_ops DIRECT = {.start = start,
                                              .confirm = confirm,
                                              .look = look,
                                              .stop = stop};
-static bool locate(struct wsk__route *route, char *text, size_t cap)
-{
-    (void)route;
-    snprintf(text, cap, "there\n");
-    return true;
-}
-
-static void set_broker(struct wsk__route *route, const char *where)
-{
-    (void)route;
-    note(where, (wsk_str){"", 0});
-}
-
 static const struct wsk__route_ops RETURNS = {.returns = true,
-                                              .locate = locate,
                                               .start = start,
                                               .publish = publish,
                                               .want = want,
@@ -190,7 +176,13 @@ TEST(with_a_broker_a_publication_arrives_once_by_its_way_back)
     wsk_topics_unref(topics);
 }
 
-TEST(a_bus_is_told_where_the_broker_is_whichever_comes_first)
+static void set_broker(struct wsk__route *route, bool takes)
+{
+    (void)route;
+    note(takes ? "up" : "down", (wsk_str){"", 0});
+}
+
+TEST(a_bus_is_told_of_the_broker_whichever_comes_first)
 {
     static const struct wsk__route_ops BUS = {
         .start = start, .set_broker = set_broker, .stop = stop};
@@ -204,9 +196,54 @@ TEST(a_bus_is_told_where_the_broker_is_whichever_comes_first)
         wsk__topics_set_broker(topics, broker);
         if (!bus_first)
             wsk__topics_set_bus(topics, &bus);
-        EXPECT(strstr(fake.log, "there\n") != NULL);
+        EXPECT(strcmp(fake.log, "start start down ") == 0);
+        broker->events->takes(topics, true);
+        broker->events->takes(topics, false);
+        EXPECT(strcmp(fake.log, "start start down up down ") == 0);
         wsk_topics_unref(topics);
     }
+}
+
+TEST(what_is_to_be_relayed_goes_to_the_broker_and_comes_back_once)
+{
+    wsk_topics *topics = wsk_topics_new();
+    wsk_listener *a = listen(topics, "t");
+    wsk_str name = {"t", 1};
+    struct wsk__bus_message m = {.topics = &name,
+                                 .n_topics = 1,
+                                 .opcode = WSK_TEXT,
+                                 .relay = true,
+                                 .data = (const uint8_t *)"x",
+                                 .len = 1};
+    const struct wsk__route_events *in;
+    wsk_topic_stats n;
+
+    wsk__topics_set_broker(topics, make(&RETURNS));
+    in = fake.route.events;
+    EXPECT(in->message(topics, &m) == WSK_OK);
+    EXPECT(strstr(fake.log, "!t") != NULL && !fake.last.relay);
+    EXPECT(fake.last.node == topics->node);
+    EXPECT(hears(a, "x") && !hears(a, "x"));
+    fake.refuses = true;
+    EXPECT(in->message(topics, &m) == WSK_E_AGAIN);
+    EXPECT(!hears(a, "x"));
+    wsk_topics_stats(topics, &n);
+    EXPECT(n.failed == 1);
+    wsk_listener_free(a);
+    wsk_topics_unref(topics);
+}
+
+TEST(a_disconnect_that_is_to_be_relayed_goes_to_the_broker)
+{
+    wsk_topics *topics = wsk_topics_new();
+    struct wsk__route_ops ops = RETURNS;
+
+    ops.disconnect = disconnect;
+    wsk__topics_set_broker(topics, make(&ops));
+    EXPECT(fake.route.events->disconnect(topics, (wsk_str){"t", 1}, 4001,
+                                         (wsk_str){"", 0}, true) == WSK_OK);
+    EXPECT(strstr(fake.log, "xt") != NULL);
+    wsk_topics_unref(topics);
 }
 
 TEST(bad_messages_of_others_reach_no_subscriber)
@@ -232,7 +269,8 @@ TEST(bad_messages_of_others_reach_no_subscriber)
     name.p = "t";
     EXPECT(in->message(topics, &m) == WSK_OK);
     EXPECT(hears(a, "\xff"));
-    EXPECT(in->disconnect(topics, name, 1, (wsk_str){"", 0}) == WSK_E_ARG);
+    EXPECT(in->disconnect(topics, name, 1, (wsk_str){"", 0}, false) ==
+           WSK_E_ARG);
     wsk_listener_free(a);
     wsk_topics_unref(topics);
 }

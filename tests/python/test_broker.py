@@ -150,32 +150,59 @@ def test_programs_without_a_server_publish_and_listen(redis, process):
     assert done.returncode == 1 and b"cannot be reached" in done.stderr
 
 
-CHILD = """
-import wsocket
+TASK = """
+import sys, wsocket
 
-assert wsocket.publish("room", "from a child")
-with wsocket.listen("room", timeout=60) as messages:
-    wsocket.publish("room", "to a child")
-    assert next(messages) == "to a child"
+for line in sys.stdin:
+    print(wsocket.publish("room", line.rstrip()), flush=True)
+wsocket.disconnect("room", 4001)
+try:
+    wsocket.listen("room")
+except ConnectionError as exc:
+    print(exc, flush=True)
 """
 
 
-def test_who_has_only_the_bus_of_a_server_finds_its_broker(
+def test_who_has_only_the_bus_of_a_server_publishes_by_its_broker(
     redis, process, monkeypatch
 ):
     shell = [sys.executable, "-m", "wsocket", "publish", "room"]
-    ear = process(redis.url).ready().client("room")  # on another host
-    until(lambda: redis.listeners("room") == 1)
     with tempfile.TemporaryDirectory() as folder:  # a short path
+        elsewhere = process(redis.url, "--bus", "off").ready().client("room")
         monkeypatch.setenv("WSOCKET_BUS", folder)
-        process(redis.url).ready()
-        subprocess.run([sys.executable, "-c", CHILD], check=True)
-        subprocess.run([*shell, "from a shell"], check=True)
-        assert [ear.receive(timeout=30) for _ in range(3)] == [
-            "from a child", "to a child", "from a shell"]
-        redis.kill()
-        done = subprocess.run([*shell, "x"], stderr=subprocess.PIPE)
-        assert done.returncode == 1 and b"cannot be reached" in done.stderr
+        with subprocess.Popen(
+            [sys.executable, "-c", TASK], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        ) as task:
+            def says(text):
+                print(text, file=task.stdin, flush=True)
+                return task.stdout.readline().strip()
+
+            assert says("before there is a server") == "True"
+            here = process(redis.url).ready(), process(redis.url).ready()
+            ears = [elsewhere, *(server.client("room") for server in here)]
+            until(lambda: redis.listeners("room") == 3)
+            until(lambda: says("from a task") == "True")
+            for ear in ears:
+                hear(ear, "from a task")
+            subprocess.run([*shell, "from a shell"], check=True)
+            for ear in ears:
+                assert ear.receive(timeout=30) == "from a shell"
+            redis.kill()
+            until(lambda: says("nobody hears this") == "False")
+            done = subprocess.run([*shell, "x"], stderr=subprocess.PIPE)
+            assert done.returncode == 1 and b"cannot be reached" in done.stderr
+            redis.start()
+            until(lambda: redis.listeners("room") == 3)
+            until(lambda: says("again") == "True")
+            for ear in ears:
+                hear(ear, "again")
+            task.stdin.close()
+            assert "WSOCKET_BROKER" in task.stdout.readline()
+            for ear in ears:
+                while ear.receive(timeout=30) is not None:
+                    pass
+                assert ear.close_code == 4001
 
 
 AGAIN = """

@@ -189,9 +189,15 @@ static void take_message(struct wsk__redis *r,
     if (ev->envelope.kind != WSK__ENVELOPE_DISCONNECT)
         deliver(r, ev);
     else if (ev->envelope.origin != r->cfg.node)
-        r->route.events->disconnect(r->route.user, ev->topic,
-                                    (uint16_t)wsk__octets_read(message.p, 2),
-                                    (wsk_str){message.p + 2, message.len - 2});
+        r->route.events->disconnect(
+            r->route.user, ev->topic, (uint16_t)wsk__octets_read(message.p, 2),
+            (wsk_str){message.p + 2, message.len - 2}, false);
+}
+
+static void tell_takes(struct wsk__redis *r, bool takes)
+{
+    if (!r->orphaned && r->route.events->takes != NULL)
+        r->route.events->takes(r->route.user, takes);
 }
 
 static void tell_up(struct wsk__redis *r, uint64_t now_ms)
@@ -206,6 +212,7 @@ static void tell_up(struct wsk__redis *r, uint64_t now_ms)
     else
         snprintf(text, sizeof text, "broker: connected to %s", r->shown);
     say(r, WSK_LOG_INFO, text);
+    tell_takes(r, true);
     r->was_up = true;
     r->told_down = false;
     r->up_ms = now_ms;
@@ -580,6 +587,7 @@ static void attempt(struct wsk__redis *r)
         return;
     if (r->session.phase == WSK__SESSION_UP) {
         r->down_ms = wsk__now_ms();
+        tell_takes(r, false);
         if (r->down_ms - r->up_ms >= STEADY_MS)
             r->attempts = 0;
     }
@@ -769,14 +777,6 @@ static void look(struct wsk__route *route, struct wsk__route_state *out)
     pthread_mutex_unlock(&r->lock);
 }
 
-static bool locate(struct wsk__route *route, char *text, size_t cap)
-{
-    const struct wsk__redis *r = of(route);
-    int n = snprintf(text, cap, "%s\n%s\n", r->given, r->prefix);
-
-    return n > 0 && (size_t)n < cap;
-}
-
 static void stop(struct wsk__route *route)
 {
     struct wsk__redis *r = of(route);
@@ -805,7 +805,6 @@ static const struct wsk__route_ops REDIS = {
     .start = start,
     .publish = publish,
     .disconnect = disconnect,
-    .locate = locate,
     .want = want,
     .unwant = unwant,
     .confirm = confirm,

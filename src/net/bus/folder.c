@@ -10,16 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Of the files beside a socket. */
-static const char *const SUFFIXES[] = {WSK__BITS_SUFFIX, WSK__NOTICE_SUFFIX};
-
+static const char BITS[] = ".bits";
 static const char MADE[] =
     "wsocket-XXXXXX"; /* names of folders, for mkdtemp() */
 
-enum {
-    MADE_BEGIN = sizeof("wsocket-") - 1,
-    N_SUFFIXES = sizeof(SUFFIXES) / sizeof(SUFFIXES[0]),
-};
+enum { MADE_BEGIN = sizeof("wsocket-") - 1 };
 
 static bool fail(char error[WSK__FOLDER_ERROR], const char *path,
                  const char *why)
@@ -103,19 +98,18 @@ int wsk__folder_hold(const char *path, char error[WSK__FOLDER_ERROR])
 /* ------------------------------------------------ what was left behind --- */
 
 /* Return true if a process of a bus makes files of that name: a socket, its
- * draft, what lies beside it, or what tells who has made the folder. */
+ * draft, its bits, or what tells who has made the folder. */
 static bool is_of_a_member(const char *name)
 {
-    const char *dot = strchr(name, '.');
+    size_t len = strlen(name), cut = sizeof(BITS) - 1;
 
     if (strcmp(name, "about") == 0)
         return true;
-    if (dot == name)
-        return wsk__member_is_valid(name + 1, strlen(name + 1));
-    for (size_t i = 0; i < N_SUFFIXES && dot != NULL; i++)
-        if (strcmp(dot, SUFFIXES[i]) == 0)
-            return wsk__member_is_valid(name, (size_t)(dot - name));
-    return wsk__member_is_valid(name, strlen(name));
+    if (name[0] == '.')
+        return wsk__member_is_valid(name + 1, len - 1);
+    if (len > cut && strcmp(name + len - cut, BITS) == 0)
+        len -= cut;
+    return wsk__member_is_valid(name, len);
 }
 
 /* Remove a folder of this user's that no process holds, unless there is
@@ -222,10 +216,8 @@ void wsk__member_remove(const char *folder, const char *name)
 
     wsk__member_path(path, folder, "", name, "");
     unlink(path);
-    for (size_t i = 0; i < N_SUFFIXES; i++) {
-        wsk__member_path(path, folder, "", name, SUFFIXES[i]);
-        unlink(path);
-    }
+    wsk__member_path(path, folder, "", name, BITS);
+    unlink(path);
 }
 
 bool wsk__folder_scan(const char *folder,

@@ -1,6 +1,6 @@
 /* net/bus/folder: the private folder in which the processes of one bus meet.
- * Each has a socket in it, named `<pid>-<16 hex digits>`, beside it a file of
- * bits, with the suffix .bits, and one with .broker if it has a broker. */
+ * Each has a socket in it, named `<pid>-<16 hex digits>`, and beside it a file
+ * of bits, with the suffix .bits. */
 #ifndef WSK_NET_BUS_FOLDER_H
 #define WSK_NET_BUS_FOLDER_H
 
@@ -19,9 +19,6 @@ enum {
 
 _Static_assert(WSK__FOLDER_PATH + WSK__MEMBER_NAME < WSK__LOCAL_PATH,
                "a socket's path fits");
-
-#define WSK__BITS_SUFFIX ".bits"
-#define WSK__NOTICE_SUFFIX ".broker"
 
 /* A folder that was made by wsk__folder_make() is held by each process that
  * uses it: by a lock of a descriptor, which ends with the process. One that no

@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "net/bus/link.h"
-#include "net/bus/notice.h"
 #include "net/local/local.h"
 #include "net/os/clock.h"
 #include "net/os/machine.h"
@@ -43,13 +42,13 @@ struct host {
     pthread_mutex_t lock; /* of what follows; no event is called under it */
     pthread_cond_t joined;
     char name[WSK__MEMBER_NAME];
-    char *broker;               /* the text of our notice; NULL: none */
     int listener;               /* -1: it has none; the thread sets it */
     int holds;                  /* the folder, while there is a listener */
     struct wsk__link *outgoing; /* to each peer; the thread adds and removes */
     size_t n_awaited;           /* of them, those that the start waits for */
     uint64_t join_until_ms;
-    bool left; /* the process ends */
+    bool has_broker; /* this process has one: it needs no relay */
+    bool left;       /* the process ends */
 
     /* The thread's. */
     struct wsk__poller *poller;
@@ -135,13 +134,6 @@ static void unlist_host(struct host *host)
 
 /* ------------------------------------------------------- files, life --- */
 
-/* Without it a program that joins has no broker, and is told so. */
-static void leave_notice_locked(const struct host *host)
-{
-    if (host->broker != NULL && host->listener >= 0 && !host->left)
-        (void)wsk__notice_write(host->folder, host->name, host->broker);
-}
-
 /* Listen in the folder under a new name. */
 static bool open_member(struct host *host, char error[WSK__FOLDER_ERROR])
 {
@@ -164,7 +156,6 @@ static bool open_member(struct host *host, char error[WSK__FOLDER_ERROR])
             memcpy(host->name, name, sizeof(name));
             host->listener = fd;
             host->holds = holds;
-            leave_notice_locked(host);
             pthread_mutex_unlock(&host->lock);
             return true;
         }
@@ -213,7 +204,6 @@ static void host_unref(struct host *host)
     if (host->made)
         rmdir(host->folder);
     wsk__interest_clear(&host->interest);
-    wsk__free(host->broker);
     wsk__poller_free(host->poller);
     wsk__wake_close(&host->wake);
     pthread_cond_destroy(&host->joined);
@@ -428,6 +418,7 @@ static bool take_message(struct host *host, const uint8_t *body,
             .n_topics = head->number,
             .opcode = head->flags & WSK__WIRE_TEXT ? WSK_TEXT : WSK_BINARY,
             .plain = (head->flags & WSK__WIRE_PLAIN) != 0,
+            .relay = (head->flags & WSK__WIRE_RELAY) != 0,
             .data = body + head->names,
             .len = head->body - head->names,
         };
@@ -450,9 +441,9 @@ static bool take_disconnect(struct host *host, const uint8_t *body,
     wsk_str name;
 
     return wsk__wire_names(body, head, &name, 1) &&
-           host->route.events->disconnect(host->route.user, name,
-                                          (uint16_t)head->number,
-                                          reason) == WSK_OK;
+           host->route.events->disconnect(
+               host->route.user, name, (uint16_t)head->number, reason,
+               (head->flags & WSK__WIRE_RELAY) != 0) == WSK_OK;
 }
 
 /* Take one message. False: a peer does not send that. */
@@ -756,15 +747,29 @@ static bool is_wanted(const struct wsk__link *link, const uint32_t *bits,
     return false;
 }
 
-/* Send to the peers that want one of the topics. AGAIN: some have a broker, by
- * which alone they are reached. */
+static bool lacks_broker(struct wsk__route *route)
+{
+    struct host *host = host_of(route);
+    const struct wsk__link *link;
+
+    pthread_mutex_lock(&host->lock);
+    for (link = host->outgoing; link != NULL && !wsk__link_has_broker(link);
+         link = link->next)
+        continue;
+    pthread_mutex_unlock(&host->lock);
+    return link != NULL;
+}
+
+/* Send to the peers that want one of the topics, and to one of those that have
+ * a broker, which reaches them all. AGAIN: none of these takes it. */
 static wsk_status send_to(struct host *host, const struct wsk__bus_message *m,
                           const uint32_t *bits, uint8_t *block)
 {
     size_t at = WSK__WIRE_HEAD;
     struct wsk__wire head = {.kind = WSK__WIRE_MESSAGE,
                              .number = (uint32_t)m->n_topics};
-    wsk_status st = WSK_OK;
+    struct wsk__link *relay;
+    bool lacks = false;
     wsk_str pieces[2];
 
     for (size_t i = 0; i < m->n_topics; i++)
@@ -779,14 +784,19 @@ static wsk_status send_to(struct host *host, const struct wsk__bus_message *m,
     pthread_mutex_lock(&host->lock);
     for (struct wsk__link *link = host->outgoing; link != NULL;
          link = link->next) {
-        if (link->bits != NULL &&
-            wsk__interest_has(link->bits, WSK__INTEREST_BROKER))
-            st = WSK_E_AGAIN;
+        if (wsk__link_has_broker(link))
+            lacks = true;
         else if (is_wanted(link, bits, m->n_topics))
             send_locked(host, link, pieces, 2);
     }
+    relay = lacks ? wsk__link_relay(host->outgoing) : NULL;
+    if (relay != NULL) {
+        head.flags |= WSK__WIRE_RELAY;
+        wsk__wire_write(block, &head);
+        send_locked(host, relay, pieces, 2);
+    }
     pthread_mutex_unlock(&host->lock);
-    return st;
+    return lacks && relay == NULL ? WSK_E_AGAIN : WSK_OK;
 }
 
 static wsk_status publish(struct wsk__route *route,
@@ -824,17 +834,20 @@ static wsk_status disconnect(struct wsk__route *route, wsk_str topic,
     uint8_t block[WSK__WIRE_HEAD + 1 + UINT8_MAX];
     size_t names = wsk__wire_put_name(block + WSK__WIRE_HEAD, topic);
     const wsk_str pieces[] = {{(char *)block, WSK__WIRE_HEAD + names}, reason};
+    struct wsk__wire head = {.kind = WSK__WIRE_DISCONNECT,
+                             .body = (uint32_t)(names + reason.len),
+                             .names = (uint32_t)names,
+                             .number = code};
+    struct wsk__link *relay;
 
-    wsk__wire_write(block, &(struct wsk__wire){
-                               .kind = WSK__WIRE_DISCONNECT,
-                               .body = (uint32_t)(names + reason.len),
-                               .names = (uint32_t)names,
-                               .number = code,
-                           });
     pthread_mutex_lock(&host->lock);
+    relay = host->has_broker ? NULL : wsk__link_relay(host->outgoing);
     for (struct wsk__link *link = host->outgoing; link != NULL;
-         link = link->next)
+         link = link->next) {
+        head.flags = link == relay ? WSK__WIRE_RELAY : 0;
+        wsk__wire_write(block, &head);
         send_locked(host, link, pieces, 2);
+    }
     pthread_mutex_unlock(&host->lock);
     return WSK_OK;
 }
@@ -864,17 +877,14 @@ static void confirm(struct wsk__route *route, wsk_str topic)
     pthread_mutex_unlock(&host->lock);
 }
 
-static void set_broker(struct wsk__route *route, const char *where)
+static void set_broker(struct wsk__route *route, bool takes)
 {
     struct host *host = host_of(route);
 
     pthread_mutex_lock(&host->lock);
-    if (where != NULL && host->broker == NULL) {
-        host->broker = wsk__memdup(where, strlen(where) + 1);
-        leave_notice_locked(host);
-    }
+    host->has_broker = true;
     pthread_mutex_unlock(&host->lock);
-    wsk__interest_set_broker(&host->interest);
+    wsk__interest_set_broker(&host->interest, takes);
 }
 
 /* Return how many bytes wait for peers that read. */
@@ -943,6 +953,7 @@ static const struct wsk__route_ops HOST = {.start = start,
                                            .publish = publish,
                                            .disconnect = disconnect,
                                            .set_broker = set_broker,
+                                           .lacks_broker = lacks_broker,
                                            .want = want,
                                            .unwant = unwant,
                                            .confirm = confirm,

@@ -21,7 +21,7 @@ _Static_assert(sizeof(wsk__interest_word) == 8, "processes agree on the bits");
 bool wsk__interest_init(struct wsk__interest *mine)
 {
     mine->bits = NULL;
-    mine->counts = wsk__calloc(WSK__INTEREST_BITS + 1);
+    mine->counts = wsk__calloc(WSK__INTEREST_END);
     if (mine->counts != NULL)
         pthread_mutex_init(&mine->lock, NULL);
     return mine->counts != NULL;
@@ -80,7 +80,7 @@ bool wsk__interest_publish(struct wsk__interest *mine, const char *path)
     if (bits == NULL)
         return false;
     pthread_mutex_lock(&mine->lock);
-    for (uint32_t i = 0; i <= WSK__INTEREST_BITS; i++)
+    for (uint32_t i = 0; i < WSK__INTEREST_END; i++)
         if (mine->counts[i] > 0)
             atomic_fetch_or(&bits[i / 64], UINT64_C(1) << (i % 64));
     before = mine->bits;
@@ -99,24 +99,29 @@ uint32_t wsk__interest_bit(wsk_str topic)
            WSK__INTEREST_BITS;
 }
 
-static void add(struct wsk__interest *mine, uint32_t bit)
+/* Set a count, and show whether it is 0. */
+static void count_locked(struct wsk__interest *mine, uint32_t bit, uint8_t n)
 {
-    pthread_mutex_lock(&mine->lock);
-    if (mine->counts[bit] < STUCK)
-        mine->counts[bit]++;
-    if (mine->counts[bit] == 1 && mine->bits != NULL)
-        atomic_fetch_or(&mine->bits[bit / 64], UINT64_C(1) << (bit % 64));
-    pthread_mutex_unlock(&mine->lock);
+    uint64_t mask = UINT64_C(1) << (bit % 64);
+    bool was = mine->counts[bit] > 0;
+
+    mine->counts[bit] = n;
+    if (mine->bits == NULL || was == (n > 0))
+        return;
+    if (n > 0)
+        atomic_fetch_or(&mine->bits[bit / 64], mask);
+    else
+        atomic_fetch_and(&mine->bits[bit / 64], ~mask);
 }
 
 void wsk__interest_add(struct wsk__interest *mine, wsk_str topic)
 {
-    add(mine, wsk__interest_bit(topic));
-}
+    uint32_t bit = wsk__interest_bit(topic);
 
-void wsk__interest_set_broker(struct wsk__interest *mine)
-{
-    add(mine, WSK__INTEREST_BROKER);
+    pthread_mutex_lock(&mine->lock);
+    if (mine->counts[bit] < STUCK)
+        count_locked(mine, bit, (uint8_t)(mine->counts[bit] + 1));
+    pthread_mutex_unlock(&mine->lock);
 }
 
 void wsk__interest_remove(struct wsk__interest *mine, wsk_str topic)
@@ -125,9 +130,15 @@ void wsk__interest_remove(struct wsk__interest *mine, wsk_str topic)
 
     pthread_mutex_lock(&mine->lock);
     if (mine->counts[bit] > 0 && mine->counts[bit] < STUCK)
-        mine->counts[bit]--;
-    if (mine->counts[bit] == 0 && mine->bits != NULL)
-        atomic_fetch_and(&mine->bits[bit / 64], ~(UINT64_C(1) << (bit % 64)));
+        count_locked(mine, bit, (uint8_t)(mine->counts[bit] - 1));
+    pthread_mutex_unlock(&mine->lock);
+}
+
+void wsk__interest_set_broker(struct wsk__interest *mine, bool takes)
+{
+    pthread_mutex_lock(&mine->lock);
+    count_locked(mine, WSK__INTEREST_BROKER, 1);
+    count_locked(mine, WSK__INTEREST_RELAY, takes);
     pthread_mutex_unlock(&mine->lock);
 }
 

@@ -14,6 +14,8 @@
 enum {
     WSK__INTEREST_BITS = 1 << 18,              /* of topics */
     WSK__INTEREST_BROKER = WSK__INTEREST_BITS, /* all come by a broker */
+    WSK__INTEREST_RELAY, /* passes on what others publish */
+    WSK__INTEREST_END,
 };
 
 typedef _Atomic uint64_t wsk__interest_word;
@@ -38,8 +40,9 @@ bool wsk__interest_publish(struct wsk__interest *mine, const char *path);
 void wsk__interest_add(struct wsk__interest *mine, wsk_str topic);
 void wsk__interest_remove(struct wsk__interest *mine, wsk_str topic);
 
-/* Tell that this process has a broker, for good. */
-void wsk__interest_set_broker(struct wsk__interest *mine);
+/* Tell that this process has a broker, for good, and whether that takes
+ * publications. */
+void wsk__interest_set_broker(struct wsk__interest *mine, bool takes);
 
 /* Map the file of a peer. NULL with errno. */
 const wsk__interest_word *wsk__interest_map(const char *path);

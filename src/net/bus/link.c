@@ -96,6 +96,24 @@ static bool queue(struct wsk__link *link, const wsk_str *pieces, size_t n,
     return true;
 }
 
+static bool shows(const struct wsk__link *link, uint32_t bit)
+{
+    return link->bits != NULL && wsk__interest_has(link->bits, bit);
+}
+
+bool wsk__link_has_broker(const struct wsk__link *link)
+{
+    return shows(link, WSK__INTEREST_BROKER);
+}
+
+struct wsk__link *wsk__link_relay(struct wsk__link *list)
+{
+    while (list != NULL &&
+           (list->fd < 0 || list->cut || !shows(list, WSK__INTEREST_RELAY)))
+        list = list->next;
+    return list;
+}
+
 bool wsk__link_send(struct wsk__link *link, const wsk_str *pieces, size_t n)
 {
     ssize_t sent = 0;

@@ -47,6 +47,13 @@ void wsk__link_close(struct wsk__link *link);
 bool wsk__link_open(struct wsk__link *link, const char *folder,
                     const char *own_name);
 
+/* Return true if the peer shows that it has a broker. */
+bool wsk__link_has_broker(const struct wsk__link *link);
+
+/* Return the first link of a list whose peer passes on to its broker; NULL:
+ * none does now. */
+struct wsk__link *wsk__link_relay(struct wsk__link *list);
+
 /* Send a message, or queue it. False: the link is cut, and there is a gap. */
 bool wsk__link_send(struct wsk__link *link, const wsk_str *pieces, size_t n);
 

@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WSK__BROKER_WHERE = 4096 }; /* size of what locate() writes */
-
 /* A publication on its way. Everything is borrowed for the call. */
 struct wsk__bus_message {
     const wsk_str *topics; /* valid names */
@@ -18,6 +16,8 @@ struct wsk__bus_message {
     wsk_opcode opcode;     /* WSK_TEXT, valid UTF-8, or WSK_BINARY */
     bool plain;            /* never compressed */
     const uint8_t *data;   /* the payload, without a frame's header */
+    bool relay;            /* a process without a broker asks the one that
+                              receives it to pass it on */
     size_t len;            /* at most topic_message_max of the publisher */
     uint64_t node;         /* the process that published it, a number that no
                               other has, on no host; 0: unknown */
@@ -33,11 +33,14 @@ struct wsk__route_events {
      * are checked here: WSK_E_ARG tells that they are bad, and no
      * subscriber got it. Else WSK_OK or WSK_E_NOMEM. */
     wsk_status (*message)(void *user, const struct wsk__bus_message *message);
-    /* A process wants the WebSockets of a topic closed. Checked as well. */
+    /* A process wants the WebSockets of a topic closed. Checked as well.
+     * `relay` as that of a message. */
     wsk_status (*disconnect)(void *user, wsk_str topic, uint16_t code,
-                             wsk_str reason);
+                             wsk_str reason, bool relay);
     /* Publications to n topics may have been missed; 0: to any. */
     void (*gap)(void *user, const wsk_str *topics, size_t n);
+    /* A broker begins to take publications, or no longer does. NULL: never. */
+    void (*takes)(void *user, bool takes);
     /* Something an operator should read. */
     void (*log)(void *user, wsk_log_level level, const char *text);
 };
@@ -66,7 +69,8 @@ struct wsk__route_ops {
     void (*start)(struct wsk__route *route);
 
     /* Send a publication. Returns WSK_OK: it is on its way; WSK_E_AGAIN: the
-     * broker is down; WSK_E_NOMEM. No lock is held. */
+     * broker is down, its own or that of all relays; WSK_E_NOMEM. No lock is
+     * held. */
     wsk_status (*publish)(struct wsk__route *route,
                           const struct wsk__bus_message *message);
 
@@ -75,14 +79,14 @@ struct wsk__route_ops {
     wsk_status (*disconnect)(struct wsk__route *route, wsk_str topic,
                              uint16_t code, wsk_str reason);
 
-    /* Write where the broker is, for another process of this user. False: it
-     * does not fit. NULL: this is no broker. */
-    bool (*locate)(struct wsk__route *route, char *text, size_t cap);
+    /* This process has a broker, for good, which takes publications or not: to
+     * peers without one it is a relay. NULL: this is the broker. No lock is
+     * held. */
+    void (*set_broker)(struct wsk__route *route, bool takes);
 
-    /* This process has a broker, for good: peers that publish by this route get
-     * WSK_E_AGAIN, and `where`, if not NULL, tells them of it. NULL: it is the
-     * broker. No lock is held. */
-    void (*set_broker)(struct wsk__route *route, const char *where);
+    /* Return true if a peer has a broker: what it publishes does not come this
+     * way. NULL: this is the broker. No lock is held. */
+    bool (*lacks_broker)(struct wsk__route *route);
 
     /* A topic got its first local subscription, or lost its last one. Never
      * waits, and calls no event: a connection's and a shard's lock may be held.

@@ -21,6 +21,8 @@ enum wsk__wire_kind {
 enum {
     WSK__WIRE_TEXT = 1,  /* of a MESSAGE: text, not binary */
     WSK__WIRE_PLAIN = 2, /* of a MESSAGE: never compressed */
+    WSK__WIRE_RELAY = 4, /* of a MESSAGE or DISCONNECT: pass it on, by the
+                            broker of the receiver */
     WSK__WIRE_GAP = 1,   /* of a HELLO: some before it are gone */
 };
 

@@ -32,7 +32,6 @@
 #include "net/server/config.h"
 #include "net/server/logs.h"
 #include "net/server/stop.h"
-#include "net/topics/join.h"
 #include "net/topics/topics.h"
 #include "net/websocket/open.h"
 #include "tls/engine.h"
@@ -431,8 +430,6 @@ wsk_status wsk_server_start(wsk_server *srv)
                                 sizeof(srv->conns.places.error));
     if (st != WSK_OK)
         return st;
-    if (srv->cfg.broker != NULL) /* others learn of it by the bus */
-        wsk__topics_join(wsk_server_topics(srv), false);
     wsk__certs_watch(srv);
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))

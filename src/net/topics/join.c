@@ -39,30 +39,31 @@ static void set_route(struct wsk_topics *topics,
     wsk__topics_watch(&topics->core, &WATCHER);
 }
 
-/* Whichever of the two comes later tells the bus of the broker. */
-static void tell_broker(struct wsk_topics *topics)
+/* Several threads may tell: the last word is what is so. */
+void wsk__topics_tell_broker(struct wsk_topics *topics)
 {
     struct wsk__route *bus = atomic_load(&topics->bus);
-    struct wsk__route *broker = atomic_load(&topics->broker);
-    char where[WSK__BROKER_WHERE];
+    bool takes;
 
-    if (bus != NULL && broker != NULL)
-        bus->ops->set_broker(
-            bus,
-            broker->ops->locate(broker, where, sizeof(where)) ? where : NULL);
+    if (bus == NULL || atomic_load(&topics->broker) == NULL)
+        return;
+    do {
+        takes = atomic_load(&topics->broker_takes);
+        bus->ops->set_broker(bus, takes);
+    } while (takes != atomic_load(&topics->broker_takes));
 }
 
 void wsk__topics_set_bus(struct wsk_topics *topics, struct wsk__route *bus)
 {
     set_route(topics, &topics->bus, bus);
-    tell_broker(topics);
+    wsk__topics_tell_broker(topics);
 }
 
 void wsk__topics_set_broker(struct wsk_topics *topics,
                             struct wsk__route *broker)
 {
     set_route(topics, &topics->broker, broker);
-    tell_broker(topics);
+    wsk__topics_tell_broker(topics);
 }
 
 /* Return the folder of the bus to join, that of the option, else of the
@@ -119,8 +120,8 @@ void wsk__topics_join(struct wsk_topics *topics, bool makes)
     pthread_mutex_unlock(&topics->join_lock);
 }
 
-wsk_status wsk__topics_join_folder(struct wsk_topics *topics,
-                                   const char *folder, char *error, size_t cap)
+wsk_status wsk_topics_join(wsk_topics *topics, const char *folder, char *error,
+                           size_t cap)
 {
     char why[WSK__FOLDER_ERROR] = "bus: another folder was joined already";
     struct wsk__route *bus = NULL;

@@ -8,10 +8,9 @@
  * process. `makes`: a folder may be made for it. No lock is held. */
 void wsk__topics_join(struct wsk_topics *topics, bool makes);
 
-/* Join the bus in a folder. WSK_E_SYS with a sentence: it cannot be had, or
- * there is another already. No lock is held. */
-wsk_status wsk__topics_join_folder(struct wsk_topics *topics,
-                                   const char *folder, char *error, size_t cap);
+/* Tell the bus, if both are there, that this process has a broker, and whether
+ * that takes publications. No lock is held. */
+void wsk__topics_tell_broker(struct wsk_topics *topics);
 
 /* Use a way to other processes, for good: it is started, and stopped with the
  * topics. No lock is held. */

@@ -99,6 +99,16 @@ static struct wsk_listener *listener_new(struct wsk_topics *topics)
     return listener;
 }
 
+/* Return true if others have a broker, by which alone their publications come.
+ */
+static bool lacks_broker(const struct wsk_topics *topics)
+{
+    struct wsk__route *route = wsk__topics_route(topics);
+
+    return route != NULL && route->ops->lacks_broker != NULL &&
+           route->ops->lacks_broker(route);
+}
+
 wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names, size_t n,
                              wsk_listener **out)
 {
@@ -127,6 +137,8 @@ wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names, size_t n,
     pthread_mutex_unlock(&listener->lock);
     for (size_t i = 0; i < n && st == WSK_OK; i++)
         wsk__topics_confirm(topics, names[i]);
+    if (st == WSK_OK && lacks_broker(topics))
+        st = WSK_E_AGAIN;
     if (st == WSK_OK)
         *out = listener;
     else

@@ -167,6 +167,23 @@ static bool is_disconnect(wsk_str topic, uint16_t code, wsk_str reason)
 
 /* ------------------------------------------------- from other processes --- */
 
+/* Give a publication of a process without a broker to ours, by which it comes
+ * back to the subscribers here. */
+static wsk_status pass_on(struct wsk_topics *topics,
+                          const struct wsk__bus_message *m)
+{
+    struct wsk__route *broker = atomic_load(&topics->broker);
+    struct wsk__bus_message ours = *m;
+    wsk_status st;
+
+    ours.node = topics->node;
+    ours.relay = false;
+    st = broker == NULL ? spread(topics, m)
+                        : broker->ops->publish(broker, &ours);
+    wsk__count(&topics->failed, st != WSK_OK);
+    return st;
+}
+
 wsk_status wsk__topics_message_came(struct wsk_topics *topics,
                                     const struct wsk__bus_message *m)
 {
@@ -174,14 +191,19 @@ wsk_status wsk__topics_message_came(struct wsk_topics *topics,
         (m->opcode == WSK_TEXT && !wsk__utf8_valid(m->data, m->len)))
         return WSK_E_ARG;
     wsk__count(&topics->others, m->node != topics->node);
-    return spread(topics, m);
+    return m->relay ? pass_on(topics, m) : spread(topics, m);
 }
 
 wsk_status wsk__topics_disconnect_came(struct wsk_topics *topics, wsk_str topic,
-                                       uint16_t code, wsk_str reason)
+                                       uint16_t code, wsk_str reason,
+                                       bool relay)
 {
+    struct wsk__route *broker = atomic_load(&topics->broker);
+
     if (!is_disconnect(topic, code, reason))
         return WSK_E_ARG;
+    if (relay && broker != NULL && broker->ops->disconnect != NULL)
+        (void)broker->ops->disconnect(broker, topic, code, reason);
     shut(topics, topic, code, reason);
     return WSK_OK;
 }

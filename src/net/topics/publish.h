@@ -11,6 +11,7 @@ struct wsk_topics;
 wsk_status wsk__topics_message_came(struct wsk_topics *topics,
                                     const struct wsk__bus_message *message);
 wsk_status wsk__topics_disconnect_came(struct wsk_topics *topics, wsk_str topic,
-                                       uint16_t code, wsk_str reason);
+                                       uint16_t code, wsk_str reason,
+                                       bool relay);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "net/os/machine.h"
+#include "net/topics/join.h"
 #include "net/topics/publish.h"
 #include "ws/deflate.h"
 
@@ -39,12 +40,12 @@ static wsk_status message_came(void *user, const struct wsk__bus_message *m)
 }
 
 static wsk_status disconnect_came(void *user, wsk_str topic, uint16_t code,
-                                  wsk_str reason)
+                                  wsk_str reason, bool relay)
 {
     wsk_status st = WSK_OK;
 
     if (hold(user)) {
-        st = wsk__topics_disconnect_came(user, topic, code, reason);
+        st = wsk__topics_disconnect_came(user, topic, code, reason, relay);
         wsk_topics_unref(user);
     }
     return st;
@@ -61,6 +62,14 @@ static void gap_came(void *user, const wsk_str *names, size_t n)
     pthread_mutex_unlock(&topics->ears_lock);
 }
 
+static void takes_came(void *user, bool takes)
+{
+    struct wsk_topics *topics = user;
+
+    atomic_store(&topics->broker_takes, takes);
+    wsk__topics_tell_broker(topics);
+}
+
 static void line_came(void *user, wsk_log_level level, const char *text)
 {
     struct wsk_topics *topics = user;
@@ -75,6 +84,7 @@ static const struct wsk__route_events EVENTS = {
     .message = message_came,
     .disconnect = disconnect_came,
     .gap = gap_came,
+    .takes = takes_came,
     .log = line_came,
 };
 
@@ -196,6 +206,8 @@ void wsk__topics_serve(struct wsk_topics *topics,
     pthread_mutex_lock(&topics->ears_lock);
     topics->logs = how->logs;
     pthread_mutex_unlock(&topics->ears_lock);
+    if (cfg->broker != NULL) /* programs of this host publish by it */
+        wsk__topics_join(topics, true);
 }
 
 void wsk__topics_leave(struct wsk_topics *topics, const struct wsk__logs *logs)

@@ -32,6 +32,7 @@ struct wsk_topics {
     /* Ways to other processes, each set once; NULL: none. With a broker all
      * publications go through it, and the bus carries disconnect only. */
     _Atomic(struct wsk__route *) bus, broker;
+    atomic_bool broker_takes;               /* the broker takes publications */
     const struct wsk__route_events *events; /* fixed: of both */
     /* Calls of wsk_topics_publish(), those that failed, publications of other
      * processes, gaps. */
