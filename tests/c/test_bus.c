@@ -508,10 +508,11 @@ TEST(a_peer_that_wants_nothing_is_sent_nothing)
 
 static struct told also;
 
+/* The relay of a disconnect is told as every peer, and once more. */
 static bool have_heard_all(void)
 {
     return atomic_load(&here.relayed) + atomic_load(&also.relayed) == 4 &&
-           atomic_load(&here.disconnects) + atomic_load(&also.disconnects) == 2;
+           atomic_load(&here.disconnects) + atomic_load(&also.disconnects) == 3;
 }
 
 TEST(one_peer_with_a_broker_passes_on_and_while_all_are_down_none_does)
@@ -522,10 +523,10 @@ TEST(one_peer_with_a_broker_passes_on_and_while_all_are_down_none_does)
     join(&here, true);
     join(&also, false);
     join(&there, false);
-    EXPECT(!there.route->ops->lacks_broker(there.route));
+    EXPECT(!there.route->ops->peers_have_broker(there.route));
     here.route->ops->set_broker(here.route, false);
     also.route->ops->set_broker(also.route, false);
-    EXPECT(there.route->ops->lacks_broker(there.route));
+    EXPECT(there.route->ops->peers_have_broker(there.route));
     EXPECT(publish(&there, "x", 1) == WSK_E_AGAIN);
     also.route->ops->set_broker(also.route, true);
     EXPECT(publish(&there, "x", 1) == WSK_OK);
@@ -537,11 +538,34 @@ TEST(one_peer_with_a_broker_passes_on_and_while_all_are_down_none_does)
     EXPECT(there.route->ops->disconnect(there.route, topic, 4001, why) ==
            WSK_OK);
     EXPECT(within(10000, have_heard_all));
-    leave(&there);
     leave(&here);
     leave(&also);
     EXPECT(atomic_load(&here.messages) + atomic_load(&also.messages) == 3);
     EXPECT(atomic_load(&here.messages) > 0 && atomic_load(&also.messages) > 0);
+    EXPECT(publish(&there, "x", 1) == WSK_E_AGAIN); /* they may come back */
+    leave(&there);
+    remove_folder();
+}
+
+TEST(a_relay_that_retires_passes_on_what_has_come)
+{
+    enum { N = 2000 };
+    wsk_status st = WSK_OK;
+    int sent = 0;
+
+    make_folder();
+    join(&here, false);
+    join(&there, false);
+    here.route->ops->set_broker(here.route, true);
+    while (sent < N && publish(&there, "x", 1) == WSK_OK)
+        sent++;
+    wsk__host_retire(here.route);
+    EXPECT(atomic_load(&here.relayed) == sent && sent == N);
+    st = publish(&there, "x", 1);
+    here.route->ops->set_broker(here.route, true);
+    EXPECT(st == WSK_E_AGAIN && publish(&there, "x", 1) == WSK_E_AGAIN);
+    leave(&here);
+    leave(&there);
     remove_folder();
 }
 

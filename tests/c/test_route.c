@@ -226,9 +226,12 @@ TEST(what_is_to_be_relayed_goes_to_the_broker_and_comes_back_once)
     EXPECT(hears(a, "x") && !hears(a, "x"));
     fake.refuses = true;
     EXPECT(in->message(topics, &m) == WSK_E_AGAIN);
+    fake.refuses = false;
+    atomic_store(&topics->message_max, 0);
+    EXPECT(in->message(topics, &m) == WSK_E_NOMEM);
     EXPECT(!hears(a, "x"));
     wsk_topics_stats(topics, &n);
-    EXPECT(n.failed == 1);
+    EXPECT(n.failed == 2);
     wsk_listener_free(a);
     wsk_topics_unref(topics);
 }

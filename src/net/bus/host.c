@@ -1,7 +1,8 @@
 #include "net/bus/host.h"
 
 #include "base/mem.h"
-#include "net/bus/link.h"
+#include "net/bus/member.h"
+#include "net/bus/send.h"
 #include "net/local/local.h"
 #include "net/os/clock.h"
 #include "net/os/machine.h"
@@ -21,43 +22,10 @@ enum {
     LOOK_MS = 5000, /* between looks at the folder */
     WAIT_MOST_MS = 5000, /* between tries to reach a peer */
     LINGER_MS = 2000,    /* for which a stop waits for slow peers */
+    QUIET_MS = 20,       /* in which nothing comes, before a relay ends */
     SETTLE_MS = 1000, /* without a change until the number of peers is told */
     EVENTS = 16,
-    FEW_OCTETS = 512, /* of names that need no memory */
     INCOMING_MOST = 4096,
-};
-
-struct host {
-    struct wsk__route route;       /* first */
-    atomic_uint refs;              /* of the topics, and of the thread */
-    struct host *next;             /* of all hosts; its lock */
-    char folder[WSK__FOLDER_PATH]; /* fixed */
-    bool made;                     /* fixed: the folder is ours */
-    struct wsk__interest interest;
-    pthread_t thread;
-    bool runs; /* fixed once started: there is a thread */
-    atomic_bool stops;
-    struct wsk__wake wake;
-
-    pthread_mutex_t lock; /* of what follows; no event is called under it */
-    pthread_cond_t joined;
-    char name[WSK__MEMBER_NAME];
-    int listener;               /* -1: it has none; the thread sets it */
-    int holds;                  /* the folder, while there is a listener */
-    struct wsk__link *outgoing; /* to each peer; the thread adds and removes */
-    size_t n_awaited;           /* of them, those that the start waits for */
-    uint64_t join_until_ms;
-    bool has_broker; /* this process has one: it needs no relay */
-    bool left;       /* the process ends */
-
-    /* The thread's. */
-    struct wsk__poller *poller;
-    struct wsk__link *incoming, *doomed;
-    size_t n_incoming;
-    size_t n_peers, n_told;
-    uint64_t changed_ms, look_ms;
-    bool has_told, has_complained;
-    bool due; /* some link needs serve_links() */
 };
 
 /* ---------------------------------------------------------------- forks ---
@@ -66,18 +34,18 @@ struct host {
 /* A forked child closes its copies of all descriptors: a peer must see the end
  * of this process, not that of its last child. */
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct host *all;
+static struct wsk__host *all;
 
 static void before_fork(void)
 {
     pthread_mutex_lock(&all_lock);
-    for (struct host *host = all; host != NULL; host = host->next)
+    for (struct wsk__host *host = all; host != NULL; host = host->next)
         pthread_mutex_lock(&host->lock);
 }
 
 static void after_fork(void)
 {
-    for (struct host *host = all; host != NULL; host = host->next)
+    for (struct wsk__host *host = all; host != NULL; host = host->next)
         pthread_mutex_unlock(&host->lock);
     pthread_mutex_unlock(&all_lock);
 }
@@ -91,7 +59,7 @@ static void close_links(const struct wsk__link *link)
 
 static void in_child(void)
 {
-    for (struct host *host = all; host != NULL; host = host->next) {
+    for (struct wsk__host *host = all; host != NULL; host = host->next) {
         close_links(host->outgoing);
         close_links(host->incoming);
         if (host->listener >= 0) {
@@ -109,7 +77,7 @@ static void watch_forks(void)
     pthread_atfork(before_fork, after_fork, in_child);
 }
 
-static void list_host(struct host *host)
+static void list_host(struct wsk__host *host)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -120,9 +88,9 @@ static void list_host(struct host *host)
     pthread_mutex_unlock(&all_lock);
 }
 
-static void unlist_host(struct host *host)
+static void unlist_host(struct wsk__host *host)
 {
-    struct host **at = &all;
+    struct wsk__host **at = &all;
 
     pthread_mutex_lock(&all_lock);
     while (*at != NULL && *at != host)
@@ -135,7 +103,7 @@ static void unlist_host(struct host *host)
 /* ------------------------------------------------------- files, life --- */
 
 /* Listen in the folder under a new name. */
-static bool open_member(struct host *host, char error[WSK__FOLDER_ERROR])
+static bool open_member(struct wsk__host *host, char error[WSK__FOLDER_ERROR])
 {
     char draft[WSK__LOCAL_PATH], path[WSK__LOCAL_PATH], name[WSK__MEMBER_NAME];
     uint64_t number;
@@ -169,7 +137,7 @@ static bool open_member(struct host *host, char error[WSK__FOLDER_ERROR])
     return false;
 }
 
-static void close_member(struct host *host)
+static void close_member(struct wsk__host *host)
 {
     if (host->listener < 0)
         return;
@@ -192,7 +160,7 @@ static void free_list(struct wsk__link *link)
     }
 }
 
-static void host_unref(struct host *host)
+static void host_unref(struct wsk__host *host)
 {
     if (atomic_fetch_sub(&host->refs, 1) != 1)
         return;
@@ -213,12 +181,12 @@ static void host_unref(struct host *host)
 
 /* ---------------------------------------------------------------- links --- */
 
-static void tell(struct host *host, wsk_log_level level, const char *text)
+static void tell(struct wsk__host *host, wsk_log_level level, const char *text)
 {
     host->route.events->log(host->route.user, level, text);
 }
 
-static size_t count_linked(struct host *host)
+static size_t count_linked(struct wsk__host *host)
 {
     size_t n = 0;
 
@@ -230,7 +198,7 @@ static size_t count_linked(struct host *host)
     return n;
 }
 
-static void note_peers(struct host *host)
+static void note_peers(struct wsk__host *host)
 {
     size_t n = count_linked(host);
 
@@ -239,7 +207,8 @@ static void note_peers(struct host *host)
     host->n_peers = n;
 }
 
-static void no_longer_awaited_locked(struct host *host, struct wsk__link *link)
+static void no_longer_awaited_locked(struct wsk__host *host,
+                                     struct wsk__link *link)
 {
     host->n_awaited -= link->awaited;
     link->awaited = false;
@@ -255,7 +224,7 @@ static void unlink_locked(struct wsk__link **list, struct wsk__link *link)
 }
 
 /* Forget a link; events of this batch may still name it. */
-static void doom(struct host *host, struct wsk__link *link)
+static void doom(struct wsk__host *host, struct wsk__link *link)
 {
     if (link->fd >= 0)
         wsk__poller_remove(host->poller, link->fd);
@@ -281,7 +250,7 @@ static void try_later(struct wsk__link *link)
 
 /* Close a link to a peer that may live, and try again: at once if it has
  * answered before. */
-static void part(struct host *host, struct wsk__link *link)
+static void part(struct wsk__host *host, struct wsk__link *link)
 {
     if (link->fd >= 0)
         wsk__poller_remove(host->poller, link->fd);
@@ -297,7 +266,7 @@ static void part(struct host *host, struct wsk__link *link)
 }
 
 /* Connect to the peer of a link that is cut. False: it has gone. */
-static bool reach(struct host *host, struct wsk__link *link)
+static bool reach(struct wsk__host *host, struct wsk__link *link)
 {
     bool good, gone = false;
 
@@ -318,7 +287,7 @@ static bool reach(struct host *host, struct wsk__link *link)
     return true;
 }
 
-static struct wsk__link *link_to(const struct host *host, const char *name)
+static struct wsk__link *link_to(const struct wsk__host *host, const char *name)
 {
     struct wsk__link *link = host->outgoing;
 
@@ -328,7 +297,8 @@ static struct wsk__link *link_to(const struct host *host, const char *name)
 }
 
 /* Link this process to a peer, unless it is. */
-static void meet(struct host *host, const char *name, bool awaited, bool gap)
+static void meet(struct wsk__host *host, const char *name, bool awaited,
+                 bool gap)
 {
     struct wsk__link *link = link_to(host, name);
 
@@ -365,7 +335,7 @@ static void found_again(void *user, const char *name)
 /* Take a hello. The answer follows once this process is linked to the peer, so
  * that its publications reach it; a peer that has gone already gets none, and
  * what it has sent counts. */
-static bool greet(struct host *host, struct wsk__link *link,
+static bool greet(struct wsk__host *host, struct wsk__link *link,
                   const uint8_t *body, const struct wsk__wire *head)
 {
     if (link->greeted || !wsk__member_is_valid((const char *)body, head->body))
@@ -383,7 +353,7 @@ static bool greet(struct host *host, struct wsk__link *link,
 
 /* Take the answer to a hello. One that comes too late tells that some were
  * published which did not come. */
-static bool be_greeted(struct host *host, struct wsk__link *link)
+static bool be_greeted(struct wsk__host *host, struct wsk__link *link)
 {
     bool late;
 
@@ -391,6 +361,7 @@ static bool be_greeted(struct host *host, struct wsk__link *link)
         return false;
     pthread_mutex_lock(&host->lock);
     link->greeted = true;
+    link->refused = false;
     link->waits_ms = WSK__LINK_FIRST_WAIT_MS;
     late = link->awaited && wsk__now_ms() > host->join_until_ms;
     no_longer_awaited_locked(host, link);
@@ -400,7 +371,7 @@ static bool be_greeted(struct host *host, struct wsk__link *link)
     return true;
 }
 
-static bool take_message(struct host *host, const uint8_t *body,
+static bool take_message(struct wsk__host *host, const uint8_t *body,
                          const struct wsk__wire *head)
 {
     wsk_str few[8], *names = few;
@@ -433,7 +404,7 @@ static bool take_message(struct host *host, const uint8_t *body,
     return good;
 }
 
-static bool take_disconnect(struct host *host, const uint8_t *body,
+static bool take_disconnect(struct wsk__host *host, const uint8_t *body,
                             const struct wsk__wire *head)
 {
     const wsk_str reason = {(const char *)body + head->names,
@@ -447,8 +418,8 @@ static bool take_disconnect(struct host *host, const uint8_t *body,
 }
 
 /* Take one message. False: a peer does not send that. */
-static bool take(struct host *host, struct wsk__link *link, const uint8_t *body,
-                 const struct wsk__wire *head)
+static bool take(struct wsk__host *host, struct wsk__link *link,
+                 const uint8_t *body, const struct wsk__wire *head)
 {
     if (link->outgoing)
         return head->kind == WSK__WIRE_READY && be_greeted(host, link);
@@ -462,7 +433,7 @@ static bool take(struct host *host, struct wsk__link *link, const uint8_t *body,
            take_disconnect(host, body, head);
 }
 
-static void complain(struct host *host, const struct wsk__link *link,
+static void complain(struct wsk__host *host, const struct wsk__link *link,
                      const char *what)
 {
     char text[160];
@@ -477,7 +448,7 @@ static void complain(struct host *host, const struct wsk__link *link,
 }
 
 /* Take all messages that are whole. False: the link is to be closed. */
-static bool parse(struct host *host, struct wsk__link *link)
+static bool parse(struct wsk__host *host, struct wsk__link *link)
 {
     struct wsk__wire head;
 
@@ -507,7 +478,7 @@ static bool parse(struct host *host, struct wsk__link *link)
     }
 }
 
-static void read_link(struct host *host, struct wsk__link *link)
+static void read_link(struct wsk__host *host, struct wsk__link *link)
 {
     enum wsk__link_read got = wsk__link_read(link);
 
@@ -521,7 +492,7 @@ static void read_link(struct host *host, struct wsk__link *link)
         doom(host, link);
 }
 
-static void accept_link(struct host *host)
+static void accept_link(struct wsk__host *host)
 {
     int fd = wsk__local_accept(host->listener);
     struct wsk__link *link;
@@ -546,7 +517,7 @@ static void accept_link(struct host *host)
 
 /* Send what waits for a peer, and let the poller tell of room for the rest.
  * False: it has gone, or a sender has given it up. */
-static bool serve_locked(struct host *host, struct wsk__link *link)
+static bool serve_locked(struct wsk__host *host, struct wsk__link *link)
 {
     bool wants;
 
@@ -566,7 +537,7 @@ static bool serve_locked(struct host *host, struct wsk__link *link)
 }
 
 /* Answer a hello if this process is linked to the peer. */
-static void answer_locked(struct host *host, struct wsk__link *link)
+static void answer_locked(struct wsk__host *host, struct wsk__link *link)
 {
     const struct wsk__link *back = link_to(host, link->name);
     uint8_t ready[WSK__WIRE_HEAD];
@@ -580,7 +551,7 @@ static void answer_locked(struct host *host, struct wsk__link *link)
 
 /* Bring all links up to date. A peer that takes no answer may have sent more
  * before it went: its link ends where its octets do. */
-static void serve_links(struct host *host)
+static void serve_links(struct wsk__host *host)
 {
     struct wsk__link *next;
     bool good;
@@ -608,7 +579,7 @@ static void serve_links(struct host *host)
 
 /* Begin anew where the folder has lost this process's socket, for later peers
  * could not reach it. */
-static void rejoin(struct host *host)
+static void rejoin(struct wsk__host *host)
 {
     char path[WSK__LOCAL_PATH], error[WSK__FOLDER_ERROR];
     bool left;
@@ -638,7 +609,7 @@ static void rejoin(struct host *host)
 }
 
 /* Do what is due, and return for how many milliseconds nothing is. */
-static int keep_time(struct host *host)
+static int keep_time(struct wsk__host *host)
 {
     uint64_t now = wsk__now_ms(), until;
     char text[64];
@@ -667,7 +638,7 @@ static int keep_time(struct host *host)
     return until > now ? (int)(until - now) : 0;
 }
 
-static void handle(struct host *host, const struct wsk__poll_event *event)
+static void handle(struct wsk__host *host, const struct wsk__poll_event *event)
 {
     host->due |= event->data == &host->wake || (event->what & WSK__WRITE) != 0;
     if (event->data == &host->wake)
@@ -679,15 +650,28 @@ static void handle(struct host *host, const struct wsk__poll_event *event)
         read_link(host, event->data);
 }
 
+/* Tell wsk__host_retire() that nothing has come for QUIET_MS. */
+static void settle(struct wsk__host *host)
+{
+    pthread_mutex_lock(&host->lock);
+    atomic_store(&host->settles, false);
+    pthread_cond_broadcast(&host->joined);
+    pthread_mutex_unlock(&host->lock);
+}
+
 static void *work(void *arg)
 {
     struct wsk__poll_event events[EVENTS];
-    struct host *host = arg;
+    struct wsk__host *host = arg;
 
     while (!atomic_load(&host->stops)) {
         int wait_ms = keep_time(host);
-        size_t n = wsk__poller_wait(host->poller, events, EVENTS, wait_ms);
+        bool settles = atomic_load(&host->settles);
+        size_t n = wsk__poller_wait(host->poller, events, EVENTS,
+                                    settles ? QUIET_MS : wait_ms);
 
+        if (settles && n == 0)
+            settle(host);
         for (size_t i = 0; i < n && !atomic_load(&host->stops); i++)
             handle(host, &events[i]);
         if (host->due && !atomic_load(&host->stops)) {
@@ -704,14 +688,9 @@ static void *work(void *arg)
 /* ----------------------------------------------------------------- route ---
  */
 
-static struct host *host_of(struct wsk__route *route)
-{
-    return WSK__OWNER(route, struct host, route);
-}
-
 static void start(struct wsk__route *route)
 {
-    struct host *host = host_of(route);
+    struct wsk__host *host = wsk__host_of(route);
 
     host->join_until_ms = wsk__now_ms() + JOIN_MS;
     host->look_ms = wsk__now_ms() + LOOK_MS;
@@ -726,146 +705,20 @@ static void start(struct wsk__route *route)
     close_member(host);
 }
 
-static void send_locked(struct host *host, struct wsk__link *link,
-                        const wsk_str *pieces, size_t n)
-{
-    bool waited = wsk__buf_len(&link->out) > 0, was_cut = link->cut;
-
-    wsk__link_send(link, pieces, n);
-    if ((!waited && wsk__buf_len(&link->out) > 0) || link->cut != was_cut)
-        wsk__wake(&host->wake);
-}
-
-static bool is_wanted(const struct wsk__link *link, const uint32_t *bits,
-                      size_t n)
-{
-    if (link->bits == NULL)
-        return true; /* cut: a gap */
-    for (size_t i = 0; i < n; i++)
-        if (wsk__interest_has(link->bits, bits[i]))
-            return true;
-    return false;
-}
-
-static bool lacks_broker(struct wsk__route *route)
-{
-    struct host *host = host_of(route);
-    const struct wsk__link *link;
-
-    pthread_mutex_lock(&host->lock);
-    for (link = host->outgoing; link != NULL && !wsk__link_has_broker(link);
-         link = link->next)
-        continue;
-    pthread_mutex_unlock(&host->lock);
-    return link != NULL;
-}
-
-/* Send to the peers that want one of the topics, and to one of those that have
- * a broker, which reaches them all. AGAIN: none of these takes it. */
-static wsk_status send_to(struct host *host, const struct wsk__bus_message *m,
-                          const uint32_t *bits, uint8_t *block)
-{
-    size_t at = WSK__WIRE_HEAD;
-    struct wsk__wire head = {.kind = WSK__WIRE_MESSAGE,
-                             .number = (uint32_t)m->n_topics};
-    struct wsk__link *relay;
-    bool lacks = false;
-    wsk_str pieces[2];
-
-    for (size_t i = 0; i < m->n_topics; i++)
-        at += wsk__wire_put_name(block + at, m->topics[i]);
-    head.flags = (uint8_t)((m->opcode == WSK_TEXT ? WSK__WIRE_TEXT : 0) |
-                           (m->plain ? WSK__WIRE_PLAIN : 0));
-    head.names = (uint32_t)(at - WSK__WIRE_HEAD);
-    head.body = (uint32_t)(head.names + m->len);
-    wsk__wire_write(block, &head);
-    pieces[0] = (wsk_str){(char *)block, at};
-    pieces[1] = (wsk_str){(const char *)m->data, m->len};
-    pthread_mutex_lock(&host->lock);
-    for (struct wsk__link *link = host->outgoing; link != NULL;
-         link = link->next) {
-        if (wsk__link_has_broker(link))
-            lacks = true;
-        else if (is_wanted(link, bits, m->n_topics))
-            send_locked(host, link, pieces, 2);
-    }
-    relay = lacks ? wsk__link_relay(host->outgoing) : NULL;
-    if (relay != NULL) {
-        head.flags |= WSK__WIRE_RELAY;
-        wsk__wire_write(block, &head);
-        send_locked(host, relay, pieces, 2);
-    }
-    pthread_mutex_unlock(&host->lock);
-    return lacks && relay == NULL ? WSK_E_AGAIN : WSK_OK;
-}
-
-static wsk_status publish(struct wsk__route *route,
-                          const struct wsk__bus_message *m)
-{
-    uint8_t few[WSK__WIRE_HEAD + FEW_OCTETS], *block = few;
-    uint32_t one, *bits = &one;
-    size_t size = WSK__WIRE_HEAD;
-    wsk_status st = WSK_E_NOMEM;
-
-    for (size_t i = 0; i < m->n_topics; i++)
-        size += m->topics[i].len + 1;
-    if (size > WSK__WIRE_BODY_MAX || m->len > WSK__WIRE_BODY_MAX - size)
-        return WSK_E_NOMEM;
-    if (size > sizeof(few))
-        block = wsk__alloc(size);
-    if (m->n_topics > 1)
-        bits = wsk__alloc(m->n_topics * sizeof(bits[0]));
-    if (block != NULL && bits != NULL) {
-        for (size_t i = 0; i < m->n_topics; i++)
-            bits[i] = wsk__interest_bit(m->topics[i]);
-        st = send_to(host_of(route), m, bits, block);
-    }
-    if (block != few)
-        wsk__free(block);
-    if (bits != &one)
-        wsk__free(bits);
-    return st;
-}
-
-static wsk_status disconnect(struct wsk__route *route, wsk_str topic,
-                             uint16_t code, wsk_str reason)
-{
-    struct host *host = host_of(route);
-    uint8_t block[WSK__WIRE_HEAD + 1 + UINT8_MAX];
-    size_t names = wsk__wire_put_name(block + WSK__WIRE_HEAD, topic);
-    const wsk_str pieces[] = {{(char *)block, WSK__WIRE_HEAD + names}, reason};
-    struct wsk__wire head = {.kind = WSK__WIRE_DISCONNECT,
-                             .body = (uint32_t)(names + reason.len),
-                             .names = (uint32_t)names,
-                             .number = code};
-    struct wsk__link *relay;
-
-    pthread_mutex_lock(&host->lock);
-    relay = host->has_broker ? NULL : wsk__link_relay(host->outgoing);
-    for (struct wsk__link *link = host->outgoing; link != NULL;
-         link = link->next) {
-        head.flags = link == relay ? WSK__WIRE_RELAY : 0;
-        wsk__wire_write(block, &head);
-        send_locked(host, link, pieces, 2);
-    }
-    pthread_mutex_unlock(&host->lock);
-    return WSK_OK;
-}
-
 static void want(struct wsk__route *route, wsk_str topic)
 {
-    wsk__interest_add(&host_of(route)->interest, topic);
+    wsk__interest_add(&wsk__host_of(route)->interest, topic);
 }
 
 static void unwant(struct wsk__route *route, wsk_str topic)
 {
-    wsk__interest_remove(&host_of(route)->interest, topic);
+    wsk__interest_remove(&wsk__host_of(route)->interest, topic);
 }
 
 /* The bit is set, so the peers see it that are linked. */
 static void confirm(struct wsk__route *route, wsk_str topic)
 {
-    struct host *host = host_of(route);
+    struct wsk__host *host = wsk__host_of(route);
     struct timespec until = wsk__wait_until(JOIN_MS);
     bool late = false;
 
@@ -879,16 +732,32 @@ static void confirm(struct wsk__route *route, wsk_str topic)
 
 static void set_broker(struct wsk__route *route, bool takes)
 {
-    struct host *host = host_of(route);
+    struct wsk__host *host = wsk__host_of(route);
 
     pthread_mutex_lock(&host->lock);
     host->has_broker = true;
+    wsk__interest_set_broker(&host->interest, takes && !host->retired);
     pthread_mutex_unlock(&host->lock);
-    wsk__interest_set_broker(&host->interest, takes);
+}
+
+void wsk__host_retire(struct wsk__route *route)
+{
+    struct wsk__host *host = wsk__host_of(route);
+    struct timespec until = wsk__wait_until(LINGER_MS);
+
+    pthread_mutex_lock(&host->lock);
+    host->retired = true;
+    atomic_store(&host->settles, true);
+    wsk__interest_set_broker(&host->interest, false);
+    wsk__wake(&host->wake);
+    while (host->runs && atomic_load(&host->settles) &&
+           pthread_cond_timedwait(&host->joined, &host->lock, &until) == 0)
+        continue;
+    pthread_mutex_unlock(&host->lock);
 }
 
 /* Return how many bytes wait for peers that read. */
-static size_t queued_locked(const struct host *host)
+static size_t queued_locked(const struct wsk__host *host)
 {
     size_t n = 0;
 
@@ -900,7 +769,7 @@ static size_t queued_locked(const struct host *host)
 }
 
 /* Wait until all has left, for a peer that reads. */
-static void linger(struct host *host)
+static void linger(struct wsk__host *host)
 {
     struct timespec until = wsk__wait_until(LINGER_MS);
     bool late = false;
@@ -913,7 +782,7 @@ static void linger(struct host *host)
 
 void wsk__host_leave(struct wsk__route *route)
 {
-    struct host *host = host_of(route);
+    struct wsk__host *host = wsk__host_of(route);
 
     linger(host);
     pthread_mutex_lock(&host->lock);
@@ -926,7 +795,7 @@ void wsk__host_leave(struct wsk__route *route)
 
 static void look(struct wsk__route *route, struct wsk__route_state *out)
 {
-    struct host *host = host_of(route);
+    struct wsk__host *host = wsk__host_of(route);
 
     out->peers = count_linked(host);
     pthread_mutex_lock(&host->lock);
@@ -936,7 +805,7 @@ static void look(struct wsk__route *route, struct wsk__route_state *out)
 
 static void stop(struct wsk__route *route)
 {
-    struct host *host = host_of(route);
+    struct wsk__host *host = wsk__host_of(route);
 
     if (!host->runs || !pthread_equal(host->thread, pthread_self()))
         linger(host);
@@ -949,21 +818,22 @@ static void stop(struct wsk__route *route)
     host_unref(host);
 }
 
-static const struct wsk__route_ops HOST = {.start = start,
-                                           .publish = publish,
-                                           .disconnect = disconnect,
-                                           .set_broker = set_broker,
-                                           .lacks_broker = lacks_broker,
-                                           .want = want,
-                                           .unwant = unwant,
-                                           .confirm = confirm,
-                                           .look = look,
-                                           .stop = stop};
+static const struct wsk__route_ops HOST = {
+    .start = start,
+    .publish = wsk__host_publish,
+    .disconnect = wsk__host_disconnect,
+    .set_broker = set_broker,
+    .peers_have_broker = wsk__host_peers_have_broker,
+    .want = want,
+    .unwant = unwant,
+    .confirm = confirm,
+    .look = look,
+    .stop = stop};
 
 struct wsk__route *wsk__host_new(const char *folder, bool made,
                                  char error[WSK__FOLDER_ERROR])
 {
-    struct host *host = wsk__calloc(sizeof(*host));
+    struct wsk__host *host = wsk__calloc(sizeof(*host));
 
     snprintf(error, WSK__FOLDER_ERROR, "bus: out of memory or descriptors");
     if (host == NULL || !wsk__interest_init(&host->interest)) {

@@ -12,6 +12,10 @@
 struct wsk__route *wsk__host_new(const char *folder, bool made,
                                  char error[WSK__FOLDER_ERROR]);
 
+/* Be a relay no more, and wait until what peers have sent before is passed on,
+ * or 2 seconds. No lock is held. */
+void wsk__host_retire(struct wsk__route *route);
+
 /* Send what waits, as far as peers take it, and remove this process's files:
  * it is about to end, and needs no other call. No lock is held. */
 void wsk__host_leave(struct wsk__route *route);

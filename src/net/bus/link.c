@@ -106,14 +106,6 @@ bool wsk__link_has_broker(const struct wsk__link *link)
     return shows(link, WSK__INTEREST_BROKER);
 }
 
-struct wsk__link *wsk__link_relay(struct wsk__link *list)
-{
-    while (list != NULL &&
-           (list->fd < 0 || list->cut || !shows(list, WSK__INTEREST_RELAY)))
-        list = list->next;
-    return list;
-}
-
 bool wsk__link_send(struct wsk__link *link, const wsk_str *pieces, size_t n)
 {
     ssize_t sent = 0;
@@ -121,6 +113,7 @@ bool wsk__link_send(struct wsk__link *link, const wsk_str *pieces, size_t n)
 
     if (link->fd < 0 || link->cut) {
         link->gap = true;
+        link->refused = true;
         return false;
     }
     for (size_t i = 0; i < n; i++)
@@ -132,7 +125,31 @@ bool wsk__link_send(struct wsk__link *link, const wsk_str *pieces, size_t n)
     if (!link->cut && (size_t)(sent < 0 ? 0 : sent) < len)
         link->cut = !queue(link, pieces, n, sent < 0 ? 0 : (size_t)sent);
     link->gap |= link->cut;
+    link->refused |= link->cut;
     return !link->cut;
+}
+
+static struct wsk__link *oldest_relay(struct wsk__link *list)
+{
+    struct wsk__link *found = NULL;
+
+    for (; list != NULL; list = list->next) /* new ones come first */
+        if (list->fd >= 0 && !list->refused && shows(list, WSK__INTEREST_RELAY))
+            found = list;
+    return found;
+}
+
+struct wsk__link *wsk__link_relay(struct wsk__link *list, struct wsk__wire head,
+                                  const wsk_str pieces[2])
+{
+    struct wsk__link *relay;
+
+    head.flags |= WSK__WIRE_RELAY;
+    wsk__wire_write((uint8_t *)(uintptr_t)pieces[0].p, &head);
+    do
+        relay = oldest_relay(list);
+    while (relay != NULL && !wsk__link_send(relay, pieces, 2));
+    return relay;
 }
 
 bool wsk__link_flush(struct wsk__link *link)

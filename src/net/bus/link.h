@@ -25,6 +25,7 @@ struct wsk__link {
     bool cut;        /* a sender gives it up; the host's thread does the rest */
     bool gap;        /* publications were lost since the last hello */
     bool wants;      /* to write, in the poller */
+    bool refused;    /* a message; until the peer answers a hello */
     bool doomed;     /* out of the list, freed with the batch of events */
     unsigned waits_ms; /* until the next try after this one */
     uint64_t retry_ms;
@@ -50,12 +51,15 @@ bool wsk__link_open(struct wsk__link *link, const char *folder,
 /* Return true if the peer shows that it has a broker. */
 bool wsk__link_has_broker(const struct wsk__link *link);
 
-/* Return the first link of a list whose peer passes on to its broker; NULL:
- * none does now. */
-struct wsk__link *wsk__link_relay(struct wsk__link *list);
-
 /* Send a message, or queue it. False: the link is cut, and there is a gap. */
 bool wsk__link_send(struct wsk__link *link, const wsk_str *pieces, size_t n);
+
+/* Send a message, whose head stands at the begin of the first of two pieces, to
+ * a peer that passes it on to its broker: the oldest of a list that takes it,
+ * so that a publisher's order is kept. Returns its link; NULL: none takes it.
+ */
+struct wsk__link *wsk__link_relay(struct wsk__link *list, struct wsk__wire head,
+                                  const wsk_str pieces[2]);
 
 /* Send what is queued. False: the peer has gone. */
 bool wsk__link_flush(struct wsk__link *link);

@@ -15,9 +15,9 @@ struct wsk__bus_message {
     size_t n_topics;       /* at least 1 */
     wsk_opcode opcode;     /* WSK_TEXT, valid UTF-8, or WSK_BINARY */
     bool plain;            /* never compressed */
-    const uint8_t *data;   /* the payload, without a frame's header */
     bool relay;            /* a process without a broker asks the one that
                               receives it to pass it on */
+    const uint8_t *data;   /* the payload, without a frame's header */
     size_t len;            /* at most topic_message_max of the publisher */
     uint64_t node;         /* the process that published it, a number that no
                               other has, on no host; 0: unknown */
@@ -84,9 +84,9 @@ struct wsk__route_ops {
      * held. */
     void (*set_broker)(struct wsk__route *route, bool takes);
 
-    /* Return true if a peer has a broker: what it publishes does not come this
-     * way. NULL: this is the broker. No lock is held. */
-    bool (*lacks_broker)(struct wsk__route *route);
+    /* Return true if a peer has a broker, or had one: what it publishes does
+     * not come this way. NULL: this is the broker. No lock is held. */
+    bool (*peers_have_broker)(struct wsk__route *route);
 
     /* A topic got its first local subscription, or lost its last one. Never
      * waits, and calls no event: a connection's and a shard's lock may be held.

@@ -165,6 +165,8 @@ void wsk_topics_leave(wsk_topics *topics)
 
     if (wsk__topics_elsewhere(topics))
         return;
+    if (bus != NULL && broker != NULL)
+        wsk__host_retire(bus);
     if (broker != NULL && broker->ops->flush != NULL)
         broker->ops->flush(broker);
     if (bus != NULL)

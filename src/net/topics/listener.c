@@ -105,8 +105,8 @@ static bool lacks_broker(const struct wsk_topics *topics)
 {
     struct wsk__route *route = wsk__topics_route(topics);
 
-    return route != NULL && route->ops->lacks_broker != NULL &&
-           route->ops->lacks_broker(route);
+    return route != NULL && route->ops->peers_have_broker != NULL &&
+           route->ops->peers_have_broker(route);
 }
 
 wsk_status wsk_topics_listen(wsk_topics *topics, const wsk_str *names, size_t n,

@@ -178,8 +178,16 @@ static wsk_status pass_on(struct wsk_topics *topics,
 
     ours.node = topics->node;
     ours.relay = false;
-    st = broker == NULL ? spread(topics, m)
-                        : broker->ops->publish(broker, &ours);
+    if (m->len > atomic_load(&topics->message_max)) {
+        topics->events->log(topics, WSK_LOG_WARNING,
+                            "topics: a program of this host has published more "
+                            "than topic_message_max: it is dropped");
+        st = WSK_E_NOMEM;
+    } else if (broker == NULL) {
+        st = spread(topics, m);
+    } else {
+        st = broker->ops->publish(broker, &ours);
+    }
     wsk__count(&topics->failed, st != WSK_OK);
     return st;
 }

@@ -180,6 +180,7 @@ static void move_here(struct wsk_topics *topics)
     topics->folder[0] = '\0';
     atomic_store(&topics->bus, NULL);
     atomic_store(&topics->broker, NULL);
+    atomic_store(&topics->broker_takes, false);
     name_node(topics);
     atomic_store(&topics->forks, atomic_load(&wsk__fork_count));
 }
