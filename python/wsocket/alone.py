@@ -21,6 +21,15 @@ from .server import Server, asked
 SPARE = 10  # seconds that a stop may take longer than its options say
 
 
+def has_terminal() -> bool:
+    """Return whether a terminal controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 class Manager:
     """What has set NOTIFY_SOCKET; without that, nothing is told. The variables
     stay in the environment: the application may tell more."""
@@ -32,8 +41,12 @@ class Manager:
         self._stops = False
         self._over = threading.Event()
         self._thread: Optional[threading.Thread] = None
-        # Without either, SIGHUP means that the terminal has gone.
-        self.listens = server._has_tls or self._notifier.fileno() >= 0
+        # Without any of these SIGHUP means that the terminal has gone.
+        self.listens = (
+            server._has_tls
+            or self._notifier.fileno() >= 0
+            or not has_terminal()
+        )
 
     def __enter__(self) -> Manager:
         return self

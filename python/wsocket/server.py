@@ -21,7 +21,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any, Optional, Union
 
-from . import _wsocket, config, log, processes
+from . import (
+    _detached,  # noqa: F401  by the extension, once the files may be gone
+    _werkzeug,  # noqa: F401  likewise
+    _wsocket,
+    config,
+    log,
+    processes,
+)
 from .app import WSocketApp
 from .handshake import gated
 

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
-from typing import IO, Any, Optional
+from typing import Any, Optional
 
 from . import _wsocket, log
 from .app import WSocketApp
@@ -85,7 +85,7 @@ class Info:
 
 
 _running: Optional[Worker] = None
-_stacks: Optional[IO[bytes]] = None  # where SIGABRT shows them, if not stderr
+_stacks: Any = None  # where SIGABRT shows them: a file or a descriptor
 
 
 def current() -> Optional[Info]:
@@ -135,16 +135,14 @@ def _show_stacks(options: Mapping[str, Any]) -> None:
     """Let SIGABRT show where each thread is, in the error log."""
     global _stacks
     path = options.get("error_logfile")
-    if path in (None, "", "stderr", "-", "none"):
-        faulthandler.enable()
-        return
+    file: Any = sys.stderr
     if str(path).startswith("fd:"):
-        faulthandler.enable(int(str(path)[3:]))
-        return
-    try:
-        file = open(str(path), "ab", buffering=0)
-    except OSError:  # told by the start, or by the reopening
-        return
+        file = int(str(path)[3:])
+    elif path not in (None, "", "stderr", "-", "none"):
+        try:
+            file = open(str(path), "ab", buffering=0)
+        except OSError:  # told by the start, or by the reopening
+            return
     faulthandler.enable(file)
     _stacks = file  # which closes the one before
 
@@ -161,7 +159,7 @@ def _leave(status: int) -> None:
     """End the process as the interpreter would: threads, functions of atexit,
     buffers. A forked process cannot return to where the supervisor was."""
     if status == STUCK:
-        faulthandler.dump_traceback(sys.stderr)
+        faulthandler.dump_traceback(_stacks or sys.stderr)
         faulthandler.dump_traceback_later(LAST_SECONDS, exit=True)
     try:
         if status != STUCK:

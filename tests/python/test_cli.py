@@ -556,6 +556,19 @@ def test_stuck_handlers_are_shown_and_left(program, target):
     assert 'site_app.py", line' in started.said
 
 
+def test_without_a_terminal_and_workers_a_reload_is_refused(program):
+    started = program(
+        "site_app:app", "--port", "0", start_new_session=True
+    ).wait_started()
+    started.signal(signal.SIGHUP)
+    started.says("a reload takes workers")
+    with started.raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert client.response()[0] == 200
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+
+
 def test_functions_of_atexit_hold_up_the_end_for_a_while_only(
     program, tmp_path
 ):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -117,6 +118,33 @@ def test_a_reload_that_hangs_at_import_says_where_in_the_error_log(site):
     late = "was not ready after boot_timeout"
     site.eventually(lambda: late in path.read_text())
     site.get()
+
+
+def test_where_a_worker_is_stuck_at_its_end_stands_in_the_error_log(site):
+    path = site.folder / "error.log"
+    site.write(
+        "import time\n"
+        "def app(environ, start_response):\n"
+        "    time.sleep(60)\n"
+    )
+    site.up("--graceful-timeout", "0.2", "--error-logfile", str(path))
+    with site.program.raw() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        time.sleep(0.2)
+        site.signal("SIGTERM")
+        site.program.wait()
+    assert 'site_app.py", line 3 in app' in path.read_text()
+
+
+def test_a_worker_imports_before_it_serves_what_the_extension_needs_later():
+    sources = pathlib.Path(__file__).parents[2].glob("ext/*.c")
+    needed = set(re.findall(
+        r'(?:PyImport_ImportModule|ext_import)\("(wsocket\.\w+)"',
+        "".join(path.read_text() for path in sources)))
+    assert "wsocket._werkzeug" in needed
+    program = "import sys, wsocket.worker; print(*sys.modules)"
+    there = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert needed <= set(there.split())
 
 
 def test_a_port_in_use_is_told_before_any_worker_starts(site, serve):
