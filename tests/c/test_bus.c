@@ -547,6 +547,46 @@ TEST(one_peer_with_a_broker_passes_on_and_while_all_are_down_none_does)
     remove_folder();
 }
 
+static int accepted;
+
+static bool have_arrived(void)
+{
+    return atomic_load(&here.relayed) == accepted;
+}
+
+static bool is_taken_again(void)
+{
+    bool taken = publish(&there, "x", 1) == WSK_OK;
+
+    accepted += taken;
+    return taken;
+}
+
+TEST(a_relay_that_is_full_refuses_and_loses_nothing)
+{
+    enum { SIZE = 1 << 20, N = 40 };
+    static char block[SIZE];
+    atomic_bool stalls = true;
+
+    make_folder();
+    join(&here, false);
+    here.stalls = &stalls;
+    join(&there, false);
+    here.route->ops->set_broker(here.route, true);
+    accepted = 0;
+    for (int i = 0; i < N; i++)
+        accepted += publish(&there, block, SIZE) == WSK_OK;
+    EXPECT(accepted >= 16 && accepted < N);
+    atomic_store(&stalls, false);
+    EXPECT(within(10000, have_arrived));
+    EXPECT(within(10000, is_taken_again));
+    EXPECT(within(10000, have_arrived));
+    EXPECT(atomic_load(&here.gaps) == 0);
+    leave(&here);
+    leave(&there);
+    remove_folder();
+}
+
 TEST(a_relay_that_retires_passes_on_what_has_come)
 {
     enum { N = 2000 };

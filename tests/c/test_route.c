@@ -228,7 +228,7 @@ TEST(what_is_to_be_relayed_goes_to_the_broker_and_comes_back_once)
     EXPECT(in->message(topics, &m) == WSK_E_AGAIN);
     fake.refuses = false;
     atomic_store(&topics->message_max, 0);
-    EXPECT(in->message(topics, &m) == WSK_E_NOMEM);
+    EXPECT(in->message(topics, &m) == WSK_OK);
     EXPECT(!hears(a, "x"));
     wsk_topics_stats(topics, &n);
     EXPECT(n.failed == 2);

@@ -134,9 +134,22 @@ static struct wsk__link *oldest_relay(struct wsk__link *list)
     struct wsk__link *found = NULL;
 
     for (; list != NULL; list = list->next) /* new ones come first */
-        if (list->fd >= 0 && !list->refused && shows(list, WSK__INTEREST_RELAY))
+        if (list->fd >= 0 && !list->refused &&
+            shows(list, WSK__INTEREST_RELAY) &&
+            (found == NULL || list->greeted || !found->greeted))
             found = list;
     return found;
+}
+
+/* Send, but never cut a link whose queue is full: what waits there was said to
+ * be on its way. */
+static bool relay_by(struct wsk__link *link, const wsk_str pieces[2])
+{
+    size_t waits = wsk__buf_len(&link->out);
+
+    link->refused = waits > 0 &&
+                    waits + pieces[0].len + pieces[1].len > WSK__LINK_QUEUE;
+    return !link->refused && wsk__link_send(link, pieces, 2);
 }
 
 struct wsk__link *wsk__link_relay(struct wsk__link *list, struct wsk__wire head,
@@ -148,7 +161,7 @@ struct wsk__link *wsk__link_relay(struct wsk__link *list, struct wsk__wire head,
     wsk__wire_write((uint8_t *)(uintptr_t)pieces[0].p, &head);
     do
         relay = oldest_relay(list);
-    while (relay != NULL && !wsk__link_send(relay, pieces, 2));
+    while (relay != NULL && !relay_by(relay, pieces));
     return relay;
 }
 
@@ -167,6 +180,7 @@ bool wsk__link_flush(struct wsk__link *link)
             return true;
     }
     wsk__buf_free(&link->out);
+    link->refused &= !link->greeted;
     return true;
 }
 

@@ -25,7 +25,7 @@ struct wsk__link {
     bool cut;        /* a sender gives it up; the host's thread does the rest */
     bool gap;        /* publications were lost since the last hello */
     bool wants;      /* to write, in the poller */
-    bool refused;    /* a message; until the peer answers a hello */
+    bool refused;    /* a message, as it was full or gone: no relay */
     bool doomed;     /* out of the list, freed with the batch of events */
     unsigned waits_ms; /* until the next try after this one */
     uint64_t retry_ms;

@@ -52,11 +52,15 @@ static wsk_status relay_locked(struct wsk__host *host, struct wsk__wire head,
                                const wsk_str pieces[2])
 {
     const struct wsk__link *relay;
+    bool waits = false;
 
     if (host->has_broker || !have_broker_locked(host))
         return WSK_OK;
     relay = wsk__link_relay(host->outgoing, head, pieces);
-    if (relay == NULL || wsk__buf_len(&relay->out) > 0)
+    for (const struct wsk__link *link = host->outgoing; link != NULL;
+         link = link->next)
+        waits |= link->cut || (link == relay && wsk__buf_len(&link->out) > 0);
+    if (waits)
         wsk__wake(&host->wake);
     return relay == NULL ? WSK_E_AGAIN : WSK_OK;
 }

@@ -182,7 +182,8 @@ static wsk_status pass_on(struct wsk_topics *topics,
         topics->events->log(topics, WSK_LOG_WARNING,
                             "topics: a program of this host has published more "
                             "than topic_message_max: it is dropped");
-        st = WSK_E_NOMEM;
+        wsk__count(&topics->failed, 1);
+        return WSK_OK; /* no gap: that program is at fault */
     } else if (broker == NULL) {
         st = spread(topics, m);
     } else {
