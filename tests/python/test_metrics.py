@@ -533,6 +533,21 @@ def test_the_dashboard_shows_every_metric_and_no_other(metered):
     assert names == shown
 
 
+def test_the_alerts_are_of_metrics_and_labels_that_there_are(metered):
+    site, probe = metered()
+    text = probe.ask()[2].decode()
+    with open(os.path.join(os.path.dirname(DASHBOARD), "alerts.yml"),
+              encoding="utf-8") as file:
+        rules = file.read()
+    used = set(re.findall(r"wsocket_\w+", rules))
+    assert len(used) >= 8
+    for name in used - {"wsocket_tls_certificate_end_seconds"}:  # no TLS here
+        family = re.sub(r"_(total|bucket)$", "", name)
+        assert re.search(r"^# TYPE %s(_total)? " % family, text, re.M), name
+    assert set(re.findall(r"labels\.(\w+)", rules)) <= {*LABELS, "name", "file"}
+    assert set(re.findall(r'reason=~"([^"]+)"', rules)) == {"crash|hung|oom"}
+
+
 LABELS = {
     *("code", "direction", "gil", "instance", "kind", "listener", "log"),
     *("python", "reason", "result", "state", "version", "worker"),
