@@ -31,10 +31,10 @@ struct wsk__host {
     struct wsk__link *outgoing; /* to each peer; the thread adds and removes */
     size_t n_awaited;           /* of them, those that the start waits for */
     uint64_t join_until_ms;
-    bool has_broker;        /* this process has one: it needs no relay */
-    bool peers_have_broker; /* some have shown one */
-    bool retired;           /* no relay any more */
-    bool left;              /* the process ends */
+    bool has_broker;     /* this process has one: it needs no relay */
+    bool has_met_broker; /* a peer has shown one */
+    bool retired;        /* no relay any more */
+    bool left;           /* the process ends */
 
     /* The thread's. */
     struct wsk__poller *poller;

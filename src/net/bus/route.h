@@ -5,6 +5,7 @@
 
 #include "wsocket.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,8 @@ struct wsk__route {
     const struct wsk__route_ops *ops;       /* fixed */
     const struct wsk__route_events *events; /* fixed once attached */
     void *user;                             /* fixed once attached */
+    const atomic_bool *serves; /* fixed once attached, or NULL: this process has
+                                  a server, whose options tell of its broker */
 };
 
 /* The state of a route, for operators. */

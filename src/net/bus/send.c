@@ -26,13 +26,19 @@ static bool is_wanted(const struct wsk__link *link, const uint32_t *bits,
     return false;
 }
 
-/* Return true if a peer has a broker, or had one: all of them may restart. */
+/* Return true if a peer has a broker, or, to a program without a server, had
+ * one: all of them may restart. A server that a reload leaves without a broker
+ * forgets that of its predecessors. */
 static bool have_broker_locked(struct wsk__host *host)
 {
-    for (const struct wsk__link *link = host->outgoing;
-         link != NULL && !host->peers_have_broker; link = link->next)
-        host->peers_have_broker = wsk__link_has_broker(link);
-    return host->peers_have_broker;
+    const atomic_bool *serves = host->route.serves;
+    const struct wsk__link *link = host->outgoing;
+
+    while (link != NULL && !wsk__link_has_broker(link))
+        link = link->next;
+    host->has_met_broker |= link != NULL;
+    return link != NULL ||
+           (host->has_met_broker && (serves == NULL || !atomic_load(serves)));
 }
 
 bool wsk__host_peers_have_broker(struct wsk__route *route)

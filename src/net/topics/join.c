@@ -33,6 +33,7 @@ static void set_route(struct wsk_topics *topics,
 {
     route->events = topics->events;
     route->user = topics;
+    route->serves = &topics->serves;
     wsk__topics_watch(&topics->core, NULL);
     atomic_store(at, route);
     route->ops->start(route);

@@ -192,6 +192,7 @@ void wsk__topics_serve(struct wsk_topics *topics,
 
     if (wsk__topics_elsewhere(topics))
         move_here(topics);
+    atomic_store(&topics->serves, true);
     atomic_store(&topics->message_max, cfg->topic_message_max);
     atomic_store(&topics->backlog, backlog_of(cfg->topic_backlog));
     if (cfg->memory_limit > 0)

@@ -33,6 +33,7 @@ struct wsk_topics {
      * publications go through it, and the bus carries disconnect only. */
     _Atomic(struct wsk__route *) bus, broker;
     atomic_bool broker_takes;               /* the broker takes publications */
+    atomic_bool serves;                     /* there is or was a server */
     const struct wsk__route_events *events; /* fixed: of both */
     /* Calls of wsk_topics_publish(), those that failed, publications of other
      * processes, gaps. */
