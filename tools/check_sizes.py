@@ -24,7 +24,7 @@ import sys
 
 import rooms
 
-MAX_ROOM = 3000
+MAX_ROOM = 2999
 MAX_FILE = 1000
 MAX_FUNCTION = 60
 FACE, MAX_FACE = "include/wsocket.h", 2000

@@ -1,7 +1,6 @@
 #include "net/server/config.h"
 
 #include "base/format.h"
-#include "base/items.h"
 #include "base/mem.h"
 #include "broker/resp.h"
 #include "net/handle/handshake.h"

@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "net/board/board.h"
-#include "net/conn/balance.h"
 #include "net/dispatch/lock.h"
 #include "net/dispatch/thread.h"
 #include "net/log/writer.h"
