@@ -145,10 +145,9 @@ ssize_t wsk__local_sendv(int fd, const wsk_str *pieces, size_t n)
     struct msghdr msg = {.msg_iov = some};
     ssize_t sent;
 
-    for (size_t i = 0; i < n && i < WSK__LOCAL_PIECES; i++) {
-        some[i] = (struct iovec){(void *)(uintptr_t)pieces[i].p, pieces[i].len};
-        msg.msg_iovlen = i + 1;
-    }
+    for (size_t i = 0; i < n && i < WSK__LOCAL_PIECES; i++)
+        some[msg.msg_iovlen++] = /* an int where the C library is musl */
+            (struct iovec){(void *)(uintptr_t)pieces[i].p, pieces[i].len};
     do
         sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
