@@ -1623,10 +1623,9 @@ WSK_API wsk_status wsk_conn_topics(wsk_conn *conn, char **names, size_t *n);
  *
  * Returns WSK_OK, even if there is no subscriber; WSK_E_ARG (a name, the
  * opcode, text that is not UTF-8, more than topic_message_max bytes);
- * WSK_E_AGAIN (the broker is down; a process without one publishes
- * by a process of its bus that has one, and gets this if none of these is up);
- * WSK_E_NOMEM (it was not sent
- * to all); WSK_E_CLOSED (in a forked child).
+ * WSK_E_AGAIN (the broker is down; a process without one publishes by a process
+ * of its bus that has one, and gets this if none of these is up); WSK_E_NOMEM
+ * (it was not sent to all); WSK_E_CLOSED (in a forked child).
  */
 WSK_API wsk_status wsk_topics_publish(wsk_topics *topics, const wsk_str *names,
                                       size_t n, wsk_opcode opcode,

@@ -393,7 +393,6 @@ static wsk_status disconnect(void *user, wsk_str topic, uint16_t code,
     struct told *told = user;
 
     atomic_fetch_add(&told->relayed, relay);
-
     EXPECT(topic.len == 1 && code == 4001 && reason.len == 3);
     atomic_fetch_add(&told->disconnects, 1);
     return WSK_OK;
@@ -593,7 +592,7 @@ TEST(a_relay_that_is_full_refuses_and_loses_nothing)
 TEST(a_relay_that_retires_passes_on_what_has_come)
 {
     enum { N = 2000 };
-    wsk_status st = WSK_OK;
+    wsk_status st;
     int sent = 0;
 
     make_folder();

@@ -102,6 +102,16 @@ static struct wsk__route *make(const struct wsk__route_ops *ops)
     return &fake.route;
 }
 
+/* A message of another process, to one topic. */
+static struct wsk__bus_message text(const wsk_str *name, const char *data)
+{
+    return (struct wsk__bus_message){.topics = name,
+                                     .n_topics = 1,
+                                     .opcode = WSK_TEXT,
+                                     .data = (const uint8_t *)data,
+                                     .len = strlen(data)};
+}
+
 static wsk_listener *listen(wsk_topics *topics, const char *name)
 {
     wsk_str topic = {name, strlen(name)};
@@ -209,15 +219,11 @@ TEST(what_is_to_be_relayed_goes_to_the_broker_and_comes_back_once)
     wsk_topics *topics = wsk_topics_new();
     wsk_listener *a = listen(topics, "t");
     wsk_str name = {"t", 1};
-    struct wsk__bus_message m = {.topics = &name,
-                                 .n_topics = 1,
-                                 .opcode = WSK_TEXT,
-                                 .relay = true,
-                                 .data = (const uint8_t *)"x",
-                                 .len = 1};
+    struct wsk__bus_message m = text(&name, "x");
     const struct wsk__route_events *in;
     wsk_topic_stats n;
 
+    m.relay = true;
     wsk__topics_set_broker(topics, make(&RETURNS));
     in = fake.route.events;
     EXPECT(in->message(topics, &m) == WSK_OK);
@@ -254,11 +260,7 @@ TEST(bad_messages_of_others_reach_no_subscriber)
     wsk_topics *topics = wsk_topics_new();
     wsk_listener *a = listen(topics, "t");
     wsk_str name = {"t", 1};
-    struct wsk__bus_message m = {.topics = &name,
-                                 .n_topics = 1,
-                                 .opcode = WSK_TEXT,
-                                 .data = (const uint8_t *)"\xff",
-                                 .len = 1};
+    struct wsk__bus_message m = text(&name, "\xff");
     const struct wsk__route_events *in;
 
     wsk__topics_set_bus(topics, make(&DIRECT));
@@ -283,11 +285,7 @@ TEST(what_goes_out_and_comes_in_is_counted)
     wsk_topics *topics = wsk_topics_new();
     wsk_listener *a = listen(topics, "t"), *b = listen(topics, "u");
     wsk_str name = {"t", 1};
-    struct wsk__bus_message m = {.topics = &name,
-                                 .n_topics = 1,
-                                 .opcode = WSK_TEXT,
-                                 .data = (const uint8_t *)"x",
-                                 .len = 1};
+    struct wsk__bus_message m = text(&name, "x");
     wsk_topic_stats n;
 
     wsk__topics_set_bus(topics, make(&DIRECT));

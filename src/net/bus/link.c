@@ -76,15 +76,26 @@ bool wsk__link_open(struct wsk__link *link, const char *folder,
     return true;
 }
 
-/* Queue what lies behind the first `skip` octets. */
-static bool queue(struct wsk__link *link, const wsk_str *pieces, size_t n,
-                  size_t skip)
+/* Return true if the queue has no room for a message. One alone may be longer
+ * than the queue. */
+static bool is_full(const struct wsk__link *link, const wsk_str *pieces,
+                    size_t n)
 {
     size_t len = wsk__buf_len(&link->out);
 
+    if (len == 0)
+        return false;
     for (size_t i = 0; i < n; i++)
         len += pieces[i].len;
-    if (len - skip > WSK__LINK_QUEUE && wsk__buf_len(&link->out) > 0)
+    return len > WSK__LINK_QUEUE;
+}
+
+/* Queue what lies behind the first `skip` octets, which are 0 if others wait.
+ */
+static bool queue(struct wsk__link *link, const wsk_str *pieces, size_t n,
+                  size_t skip)
+{
+    if (is_full(link, pieces, n))
         return false;
     for (size_t i = 0; i < n; i++) {
         size_t gone = skip < pieces[i].len ? skip : pieces[i].len;
@@ -145,10 +156,7 @@ static struct wsk__link *oldest_relay(struct wsk__link *list)
  * be on its way. */
 static bool relay_by(struct wsk__link *link, const wsk_str pieces[2])
 {
-    size_t waits = wsk__buf_len(&link->out);
-
-    link->refused = waits > 0 &&
-                    waits + pieces[0].len + pieces[1].len > WSK__LINK_QUEUE;
+    link->refused = is_full(link, pieces, 2);
     return !link->refused && wsk__link_send(link, pieces, 2);
 }
 
