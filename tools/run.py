@@ -392,6 +392,7 @@ def sanitizer_settings():
         "PYTHONMALLOC": "malloc",
         "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1:abort_on_error=1",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "PYTHONPATH": os.path.abspath(os.path.join("tools", "sanitized")),
     }
 
 
