@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 atomic_uint wsk__fork_count;
@@ -29,9 +30,7 @@ void wsk__watch_forks(void)
     pthread_once(&once, watch_forks);
 }
 
-enum {
-    RESERVED_FDS = 16,
-};
+enum { RESERVED_FDS = 16, LONG_SLICE = 20000000 /* ns; of 0.1 to 100 ms */ };
 
 unsigned wsk__descriptor_limit(unsigned asked)
 {
@@ -67,7 +66,22 @@ int wsk__thread_make(pthread_t *thread, void *(*work)(void *), void *arg)
 void wsk__thread_be_nice(int by)
 {
 #if defined(__linux__) /* elsewhere it is the process's */
-    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + by);
+    int nice = getpriority(PRIO_PROCESS, 0) + by;
+    struct { /* as sched_setattr(2) has it: not every C library does */
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period; /* ns */
+    } wanted = {
+        .size = sizeof(wanted),
+        .policy = (uint32_t)syscall(SYS_sched_getscheduler, 0),
+        .nice = nice < PRIO_MAX ? nice : PRIO_MAX - 1,
+        .runtime = LONG_SLICE,
+    };
+
+    if (syscall(SYS_sched_setattr, 0, &wanted, 0) != 0)
+        setpriority(PRIO_PROCESS, 0, nice);
 #else
     (void)by;
 #endif
