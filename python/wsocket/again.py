@@ -7,14 +7,21 @@ imported, or breaks before it has begun, this keeps the listening sockets open a
 the workers alive, says so, and passes SIGTERM on to them.
 """
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 
 EVERY = 10.0  # seconds between two lines about the failure
+FAILED = (
+    "the upgrade has failed: the workers serve on and nobody replaces them; "
+    "install a version that works and send SIGUSR2 to PID %d"
+)
+PATIENCE, LONGEST = 1.0, 64  # seconds for a command to come, and its octets
 # Names the descriptor of the state, and the copies of those in it. The supervisor
 # removes it when it has begun.
 MARK = "WSOCKET_AGAIN"
@@ -30,7 +37,7 @@ def main() -> None:
     try:
         # The folder of this file must not hide modules of the application. It
         # is not there with -I or -P.
-        if sys.path[0] == os.path.dirname(__file__):
+        if sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
             sys.path[0] = os.getcwd()
         sys.argv = ["wsocket", *sys.argv[2:]]
         from wsocket.cli import main as run
@@ -77,18 +84,18 @@ def keep(state: dict, state_fd: int, copies: dict) -> None:  # type: ignore[type
         number = getattr(signal, name)
         signal.signal(number, lambda number, frame: asked.append(number))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    listeners = [
+        socket.socket(fileno=os.dup(copies[fd]))
+        for fd in state.get("control", {}).values()
+    ]
     told = 0.0
     while pids:
         if time.monotonic() - told > EVERY:
             told = time.monotonic()
-            print(
-                "wsocket: the upgrade has failed: the workers serve on and "
-                "nobody replaces them; install a version that works and send "
-                "SIGUSR2 to PID %d" % os.getpid(),
-                file=sys.stderr,
-                flush=True,
-            )
+            print("wsocket:", FAILED % os.getpid(), file=sys.stderr, flush=True)
         time.sleep(0.1)
+        for listener in listeners:
+            refuse(listener)
         while asked:
             number = asked.pop()
             if number in (signal.SIGHUP, signal.SIGUSR2):
@@ -100,6 +107,18 @@ def keep(state: dict, state_fd: int, copies: dict) -> None:  # type: ignore[type
             if os.waitpid(pid, os.WNOHANG)[0]:
                 pids.discard(pid)
     sys.exit(1)
+
+
+def refuse(listener: socket.socket) -> None:
+    """Tell a client of the control socket, if one has come, why it gets nothing
+    else. What it has sent must be read, or else it loses the answer."""
+    listener.setblocking(False)
+    with contextlib.suppress(OSError):
+        client = listener.accept()[0]
+        with client:
+            client.settimeout(PATIENCE)
+            client.recv(LONGEST)
+            client.sendall(b"failed: %s\n" % (FAILED % os.getpid()).encode())
 
 
 def try_again(state: dict, state_fd: int, copies: dict) -> None:  # type: ignore[type-arg]
