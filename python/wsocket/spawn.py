@@ -7,8 +7,7 @@ import errno
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from . import interpreter, worker
 from .channel import Channel
@@ -80,25 +79,16 @@ def as_program(task: worker.Task) -> tuple[int, Channel]:
 
 
 def threads_besides() -> list[str]:
-    """The names of this process' threads besides the main one, but for those
-    that just end: a server that only checked options leaves one for a moment.
-    """
-    for _ in range(20):
-        names = list(_threads_besides())
-        if not names:
-            break
-        time.sleep(0.005)
-    return names
-
-
-def _threads_besides() -> Iterator[str]:
+    """The names of this process' threads besides the main one."""
+    names = []
     with contextlib.suppress(OSError):
         for thread in os.listdir("/proc/self/task"):
             if int(thread) != os.getpid():
                 with contextlib.suppress(OSError), open(
                     "/proc/self/task/%s/comm" % thread, encoding="utf-8"
                 ) as file:
-                    yield file.read().strip()
+                    names.append(file.read().strip())
+    return names
 
 
 def ended(status: int) -> str:

@@ -519,6 +519,49 @@ TEST(a_log_that_cannot_be_written_waits_for_no_room_on_stderr)
     close(fds[1]);
 }
 
+/* Log lines in a child that was forked while the parent's log is held. */
+static int log_in_a_child(struct wsk__log *log)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        wsk__log_line(log, "child", 5);
+        wsk__log_free(log, 60000);
+        _exit(0);
+    }
+    return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+TEST(a_log_that_was_made_before_a_fork_is_written_by_both_processes)
+{
+    for (int writes_before = 0; writes_before <= 1; writes_before++) {
+        const char *wanted = writes_before ? "before\nchild\nwaiting\n"
+                                           : "child\nwaiting\n";
+        struct wsk__log *log;
+        char got[64] = {0};
+        int fds[2];
+
+        EXPECT(pipe(fds) == 0);
+        log = wsk__log_new(fds[1]);
+        if (writes_before)
+            wsk__log_line(log, "before", 6);
+        wsk__log_flush(log, 60000);
+        wsk__log_hold(log);
+        if (writes_before)
+            wsk__log_line(log, "waiting", 7);
+        EXPECT(log_in_a_child(log) == 0);
+        if (!writes_before)
+            wsk__log_line(log, "waiting", 7);
+        wsk__log_reopen(log, -1);
+        wsk__log_free(log, 60000);
+        EXPECT(read(fds[0], got, sizeof(got) - 1) > 0);
+        EXPECT(strcmp(got, wanted) == 0);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
 /* ----------------------------------------------------------- one reader --- */
 
 TEST(a_worker_has_its_number_in_the_line)

@@ -8,12 +8,15 @@ import os
 import re
 import signal
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 import wsgiref.simple_server
 
 import pytest
 from conftest import Site
+from patience import PATIENCE
 
 import wsocket
 from wsocket import log
@@ -495,3 +498,32 @@ def test_a_long_record_is_written_in_pieces_that_a_pipe_takes_whole(logger):
     assert all(piece.endswith("\n") for piece in pieces)
     assert [len(piece.encode()) <= 4096 for piece in pieces].count(False) == 1
     assert len(pieces) == 3
+
+
+FORKED = """
+import os, urllib.request, wsocket
+
+def app(environ, start_response):
+    environ["wsgi.errors"].write("of the application\\n")
+    start_response("200 OK", [])
+    return [b""]
+
+server = wsocket.Server(app, port=0, access_logfile="none")
+assert len(os.listdir("/proc/self/task")) == 1, "it has a thread already"
+if os.fork():
+    os.wait()
+else:
+    server.start()
+    urllib.request.urlopen("http://127.0.0.1:%d/" % server.port).read()
+    server.stop()
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="Linux")
+def test_a_server_that_was_made_before_a_fork_logs_errors():
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of the application" in done.stderr

@@ -33,18 +33,79 @@ struct wsk__log {
     bool torn;     /* the file ends within a line that will not go on */
     bool told;     /* stderr knows of the failure that lasts */
 
-    pthread_t writer;
     pthread_mutex_t lock;
     pthread_cond_t wake;    /* for the writer: lines, or stop */
     pthread_cond_t drained; /* from the writer: all written, or ended */
     struct wsk__buf queue;  /* lines not yet written */
     size_t dropped;         /* lines that found no room, and no line says so */
     int next_fd;            /* descriptor to go on with; -1: the same */
+    bool has_writer;        /* a thread writes, or is just being made */
     bool waiting;           /* the writer waits for `wake` */
     bool held;              /* between hold() and reopen() */
     bool stop, gone;
     bool abandoned; /* free() has stopped waiting: the writer frees the log */
+
+    struct wsk__log *next; /* in `all` */
 };
+
+/* Every log, for a forked child: no writer is left there. */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wsk__log *all;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&all_lock);
+    for (struct wsk__log *log = all; log != NULL; log = log->next)
+        pthread_mutex_lock(&log->lock);
+}
+
+static void after_fork(void)
+{
+    for (struct wsk__log *log = all; log != NULL; log = log->next)
+        pthread_mutex_unlock(&log->lock);
+    pthread_mutex_unlock(&all_lock);
+}
+
+/* The parent writes the lines that wait; the next line of the child makes a
+ * writer of its own. Threads of the parent may stand in the conditions. */
+static void in_child(void)
+{
+    for (struct wsk__log *log = all; log != NULL; log = log->next) {
+        wsk__buf_ack(&log->queue, wsk__buf_len(&log->queue));
+        log->dropped = log->failed = 0;
+        log->has_writer = log->waiting = log->held = false;
+        pthread_cond_init(&log->wake, NULL);
+        wsk__cond_init(&log->drained);
+    }
+    after_fork();
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, in_child);
+}
+
+static void list_log(struct wsk__log *log)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&all_lock);
+    log->next = all;
+    all = log;
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void unlist_log(const struct wsk__log *log)
+{
+    struct wsk__log **at = &all;
+
+    pthread_mutex_lock(&all_lock);
+    while (*at != log)
+        at = &(*at)->next;
+    *at = log->next;
+    pthread_mutex_unlock(&all_lock);
+}
 
 /* Return true if other processes may write to the same pipe or socket, which
  * then mixes what is longer than WSK__LOG_WHOLE. */
@@ -260,6 +321,7 @@ static void tell_late(struct wsk__log *log, size_t dropped)
 
 static void log_destroy(struct wsk__log *log)
 {
+    unlist_log(log);
     pthread_mutex_destroy(&log->lock);
     pthread_cond_destroy(&log->wake);
     pthread_cond_destroy(&log->drained);
@@ -318,28 +380,50 @@ static void *log_writer(void *arg)
     return NULL;
 }
 
-struct wsk__log *wsk__log_new(int fd)
+bool wsk__log_begin(struct wsk__log *log)
 {
-    struct wsk__log *log = wsk__calloc(sizeof(*log));
+    pthread_t writer;
+    bool begins;
     int failed;
 
     if (log == NULL)
+        return true;
+    pthread_mutex_lock(&log->lock);
+    begins = !log->has_writer;
+    log->has_writer = true;
+    pthread_mutex_unlock(&log->lock);
+    if (!begins)
+        return true;
+    failed = wsk__thread_make(&writer, log_writer, log);
+    if (failed == 0) {
+        pthread_detach(writer);
+        return true;
+    }
+    pthread_mutex_lock(&log->lock);
+    log->has_writer = false;
+    pthread_cond_broadcast(&log->drained);
+    pthread_mutex_unlock(&log->lock);
+    errno = failed;
+    return false;
+}
+
+struct wsk__log *wsk__log_new(int fd)
+{
+    struct wsk__log *log = wsk__calloc(sizeof(*log));
+    int copy = log != NULL ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+
+    if (copy < 0) {
+        wsk__free(log);
         return NULL;
+    }
     log->next_fd = -1;
-    log->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    log->fd = copy;
     atomic_init(&log->narrow, is_narrow(fd));
     wsk__buf_init(&log->queue, QUEUE_CAP);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
     wsk__cond_init(&log->drained);
-    failed = log->fd < 0 ? errno
-                         : wsk__thread_make(&log->writer, log_writer, log);
-    if (failed) {
-        log_destroy(log);
-        errno = failed;
-        return NULL;
-    }
-    pthread_detach(log->writer);
+    list_log(log);
     return log;
 }
 
@@ -375,7 +459,7 @@ static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
 {
     struct timespec until = wsk__wait_until(wait_ms);
 
-    while (!log->gone &&
+    while (log->has_writer && !log->gone &&
            (log->stop || !log->waiting || wsk__buf_len(&log->queue) > 0) &&
            pthread_cond_timedwait(&log->drained, &log->lock, &until) !=
                ETIMEDOUT)
@@ -401,7 +485,7 @@ void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
     log->stop = true;
     pthread_cond_signal(&log->wake);
     await_drained_locked(log, wait_ms);
-    gone = log->gone;
+    gone = log->gone || !log->has_writer;
     log->abandoned = !gone;
     pthread_mutex_unlock(&log->lock);
     if (gone)
@@ -422,6 +506,7 @@ uint64_t wsk__log_dropped(const struct wsk__log *log)
 void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
 {
     uint8_t *room;
+    bool begins;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* formatting a line takes long */
     if (log == NULL)
@@ -440,5 +525,8 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
         log->waiting = false; /* one signal is enough */
         pthread_cond_signal(&log->wake);
     }
+    begins = !log->has_writer;
     pthread_mutex_unlock(&log->lock);
+    if (begins) /* else the line waits for the next */
+        wsk__log_begin(log);
 }

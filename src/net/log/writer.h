@@ -1,6 +1,8 @@
 /* net/log/writer: writes lines to files, without making any caller wait. Lines
  * are gathered in memory; one thread writes them. When it cannot keep up (a
- * full pipe), or a disk is full, lines are dropped and counted.
+ * full pipe), or a disk is full, lines are dropped and counted. In a forked
+ * child the first line makes another thread, and what waited at the fork is
+ * written by the parent alone.
  *
  * Other processes may write to the same log: a write holds whole lines, and to
  * a pipe or a socket at most WSK__LOG_WHOLE bytes of them, unless one line
@@ -18,8 +20,12 @@ struct wsk__log;
 enum { WSK__LOG_WHOLE = 4096 };
 
 /* Make a log. fd stays the caller's: the log keeps a copy. NULL when memory or
- * threads are out. */
+ * descriptors are out. */
 struct wsk__log *wsk__log_new(int fd);
+
+/* Make the thread that writes, which else the first line does. NULL is legal.
+ * False with errno when there is none to be had; then the next line tries. */
+bool wsk__log_begin(struct wsk__log *log);
 
 /* Write nothing more until wsk__log_reopen(), to whose file the lines that come
  * meanwhile go. */

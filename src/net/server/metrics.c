@@ -99,8 +99,7 @@ static void gauges_of(wsk_server *srv, uint64_t out[WSK__GAUGES])
     out[WSK__G_NUMBER] = srv->logs.worker;
 }
 
-/* Gather what the server has counted, and its state. Any thread without a lock.
- */
+/* Gather what the server counts, and its state. Any thread without a lock. */
 static void measure(wsk_server *srv, uint64_t counters[WSK__COUNTERS],
                     uint64_t gauges[WSK__GAUGES])
 {
@@ -200,8 +199,7 @@ static size_t merge(struct wsk__page_worker *workers, size_t n,
     return at == workers + n ? n + 1 : n;
 }
 
-/* Read the gauges of a slot; its state is the board's. False: no worker has it.
- */
+/* Read the gauges of a slot; its state is the board's. False: it is free. */
 static bool read_slot(wsk_board *board, unsigned slot,
                       uint64_t gauges[WSK__GAUGES])
 {

@@ -276,6 +276,8 @@ static wsk_status open_all(wsk_server *srv)
 {
     wsk_status st;
 
+    /* A server that has opened nothing belongs to the calling process. */
+    atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__server_open_logs(srv))
         return WSK_E_SYS;
     wsk__look_at_temp_dir(srv);
@@ -345,8 +347,7 @@ wsk_status wsk_server_listen(wsk_server *srv)
     srv->conns.https_port = find_https_port(srv);
     if (srv->certs.set != NULL) {
         srv->conns.tls = wsk__certs_current;
-        /* OpenSSL must not free the memory of a thread while the process ends.
-         */
+        /* OpenSSL must free no memory of threads while the process ends. */
         srv->dispatch.leave = wsk__tls_leave_thread;
     }
     srv->conns.listening = true;
@@ -414,7 +415,8 @@ wsk_status wsk_server_start(wsk_server *srv)
     st = wsk_server_listen(srv);
     if (st != WSK_OK)
         return st;
-    if (wsk__accept_start(&srv->conns) != WSK_OK ||
+    if (!wsk__log_begin(srv->logs.error) || !wsk__log_begin(srv->logs.access) ||
+        wsk__accept_start(&srv->conns) != WSK_OK ||
         wsk__admin_start(&srv->conns) != WSK_OK)
         return WSK_E_SYS;
     wsk__server_publish(srv);
