@@ -16,7 +16,7 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Optional
 
 from . import _wsocket
@@ -53,13 +53,16 @@ class UsageError(Exception):
 
 
 def gather(
-    command_line: Mapping[str, Any], environ: Mapping[str, str]
+    command_line: Mapping[str, Any],
+    environ: Mapping[str, str],
+    names: Optional[Collection[str]] = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return all options that are set, and warnings.
+    """Return all options that are set, or those of ``names``, and warnings.
 
     gather({"port": "80"}, {"WSOCKET_THREADS": "4"})[0]
 
-    A value is used and checked only if no stronger source has another.
+    A value is used and checked only if it is asked for, and no stronger source
+    has another.
     """
     given = {k: v for k, v in command_line.items() if v is not None}
     outer, warnings = from_environment(environ)
@@ -75,6 +78,8 @@ def gather(
     taken: set[str] = set()
     for layer in layers:
         layer.shield(taken)
+        if names is not None:
+            layer.keep(names)
         layer.check()
     options: dict[str, Any] = {}
     for layer in reversed(layers):
@@ -116,6 +121,9 @@ class Layer:
             taken.add("bind")
         if "bind" in self.options:
             taken.update({"host", "port"})
+
+    def keep(self, names: Collection[str]) -> None:
+        self.options = {k: v for k, v in self.options.items() if k in names}
 
     def check(self) -> None:
         for name, value in self.options.items():
@@ -231,11 +239,9 @@ def from_file(path: str) -> Layer:
     if not isinstance(options, dict):
         raise UsageError("%s has no table [wsocket]" % path)
     layer = Layer(path, spelled(options, path))
-    for written, value in options.items():
+    for written in options:
         name = SPELLINGS.get(written, written)
         layer.places[name] = path + line_of(text, written)
-        if name not in NAMES + WHAT:
-            check(name, value, layer.places[name])
     return layer
 
 

@@ -38,6 +38,7 @@ SIGNALS = {
     "upgrade": "SIGUSR2",
     "reopen": "SIGUSR1",
 }
+PLACES = "control", "pid_file"  # options that name a server
 CLIENTS = 4
 LONGEST = 64  # octets of a command
 PATIENCE = 2.0  # seconds that a client has to send its command
@@ -210,17 +211,25 @@ def main(argv: Sequence[str]) -> int:
         parser.error("%s takes no word behind it" % command)
     change = words[0] if words else None
     try:
-        options, _ = config.gather(given, os.environ)
+        found = server_of(given)
     except UsageError as exc:
         parser.error(str(exc))
-    if options.get("control"):
+    if found.get("control"):
         text = command + (" " + change if change else "")
-        return ask(str(options["control"]), text)
-    if options.get("pid_file"):
-        return send_signal(str(options["pid_file"]), command, change)
+        return ask(str(found["control"]), text)
+    if found.get("pid_file"):
+        return send_signal(str(found["pid_file"]), command, change)
     parser.error(
         "give --control PATH or --pid-file FILE, as the server was started with"
     )
+
+
+def server_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that name the running server. Others may have faults,
+    which are for the server to tell; without any, a fault may be why."""
+    named = {name: given[name] for name in PLACES if given[name]}
+    found = named or config.gather(given, os.environ, PLACES)[0]
+    return found or config.gather(given, os.environ)[0]
 
 
 def ask(path: str, command: str) -> int:

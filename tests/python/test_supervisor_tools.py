@@ -64,6 +64,34 @@ def test_a_bad_option_at_a_reload_is_told_as_such(site, tmp_path):
     assert "No such file" in command("reload", "--control", path).stderr
 
 
+def test_a_command_reaches_the_server_though_the_file_has_a_fault(site, tmp_path):
+    path, config = str(tmp_path / "control"), tmp_path / "w.toml"
+    os.chmod(tmp_path, 0o700)
+    config.write_text("[wsocket]\ncontrol = '%s'\n" % path)
+    site.up("--config", str(config))
+    config.write_text("[wsocket]\ncontrol = '%s'\nthreds = 4\n" % path)
+    done = command("reload", "--config", str(config))
+    assert done.returncode == 1 and "did you mean 'threads'" in done.stderr
+    assert "mend it and reload again" in site.said
+    config.write_text("no table")
+    assert command("status", "--control", path, "--config", str(config)).stdout
+    assert command("stop", "--control", path, "--config", str(config)).stdout
+
+
+def test_the_command_line_names_the_server_before_the_environment(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WSOCKET_CONTROL", str(tmp_path / "of_another"))
+    done = command("status", "--pid-file", str(tmp_path / "pid"))
+    assert "no server runs: %s" % (tmp_path / "pid") in done.stderr
+
+
+def test_a_misspelt_name_of_the_server_is_told(tmp_path):
+    (tmp_path / "w.toml").write_text("[wsocket]\ncontrl = '/run/x'\n")
+    done = command("status", "--config", str(tmp_path / "w.toml"))
+    assert "line 2" in done.stderr and "did you mean 'control'" in done.stderr
+
+
 def test_logs_that_cannot_be_written_are_told_on_stderr_once(site, tmp_path):
     path = str(tmp_path / "control")
     os.chmod(tmp_path, 0o700)
@@ -385,6 +413,23 @@ def test_an_upgrade_whose_trial_fails_changes_nothing(site, tmp_path):
     assert site.workers() == pids and site.get()[1] == 1
 
 
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="no environment")
+def test_an_upgrade_works_where_the_environment_is_reached_by_a_link(
+    site, tmp_path
+):
+    """As a folder `current` that a deployment points to the newest release."""
+    (tmp_path / "current").symlink_to(sys.prefix)
+    python = str(tmp_path / "current" / "bin" / "python")
+    site.program = site._program(
+        "--port", "0", "--workers", "2", "--access-logfile", "none",
+        "site_app:app", executable=python,
+    ).wait_started()
+    pids = site.wait_workers(2)
+    site.signal("SIGUSR2")
+    site.wait_said("reload: done")
+    assert not set(site.wait_workers(2)) & set(pids)
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -397,6 +442,8 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
     site, tmp_path, monkeypatch, how
 ):
     """Its package is good in the trial, and bad when it takes over."""
+    path = str(tmp_path / "control")
+    os.chmod(tmp_path, 0o700)
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'again.py' in ' '.join(sys.orig_argv):\n"
@@ -405,13 +452,15 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     site.program = site._program(
         "-X", "site=shop", "-m", "wsocket", "--port", "0", "--workers", "2",
-        "--access-logfile", "none", "site_app:app", command=(),
+        "--control", path, "--access-logfile", "none", "site_app:app", command=(),
     ).wait_started()
     pids = site.wait_workers(2)
     site.signal("SIGUSR2")
     site.wait_said("nobody replaces them")
     assert site.workers() == pids
     site.get()
+    done = command("status", "--control", path)
+    assert done.returncode == 1 and "SIGUSR2 to PID" in done.stderr
     if how.startswith("sys"):
         site.signal("SIGTERM")
         assert site.program.wait() == 1
