@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Subscribers of a topic, a fifth of which stop reading.
+
+    tests/soak/stalled.py [SECONDS]
+
+1,000 WebSockets subscribe to a topic with 100 messages of 1 KiB a second, and
+200 of them read nothing for SECONDS (60). Fails when another one misses a
+number, when one that stopped is not closed with 1013, and when memory grows by
+more than 64 MiB. Says how late numbers came. The last line is the count.
+"""
+
+import os
+import resource
+import select
+import socket
+import sys
+import time
+
+from parked import opened, read_exactly
+from soak import MIB, Server
+from stalled_app import EVERY, LENGTH
+
+READERS, STALLED = 800, 200
+PATIENCE = 60
+MEMORY = 64 * MIB
+WHOLE = 4 + LENGTH  # octets of a frame
+
+
+class Reader:
+    def __init__(self, client):
+        self.client = client
+        self.data = bytearray()
+        self.n = 0
+        self.wrong = 0
+        self.late = []
+
+    def read(self):
+        self.data += self.client.recv(65536)
+        while len(self.data) >= WHOLE:
+            number, sent, _ = self.data[4:WHOLE].split(None, 2)
+            self.wrong += int(number) != self.n
+            self.late.append(time.monotonic() - float(sent))
+            self.n += 1
+            del self.data[:WHOLE]
+
+
+def subscribed(port):
+    client = opened(port)
+    assert read_exactly(client, 12) == b"\x81\x0asubscribed"
+    return client
+
+
+def start(port, seconds):
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.sendall(b"GET /start/%g HTTP/1.1\r\nHost: a\r\n"
+                       b"Connection: close\r\n\r\n" % seconds)
+        assert client.recv(1024).startswith(b"HTTP/1.1 200")
+
+
+def read_all(readers, total, server):
+    """Read until every reader has as many numbers. Return the most memory."""
+    poller, of, most = select.poll(), {}, 0
+    for reader in readers:
+        of[reader.client.fileno()] = reader
+        poller.register(reader.client, select.POLLIN)
+    deadline = time.monotonic() + total * EVERY + PATIENCE
+    left = len(readers)
+    while left > 0 and time.monotonic() < deadline:
+        most = max(most, server.resident())
+        for fd, _ in poller.poll(100):
+            before = of[fd].n
+            of[fd].read()
+            left -= before < total <= of[fd].n
+    return most
+
+
+def close_code(client):
+    """Read what has come to a client that stopped; 0: no Close frame."""
+    client.settimeout(PATIENCE)
+    data = b""
+    try:
+        while True:
+            more = client.recv(65536)
+            if not more:
+                break
+            data += more
+    except ConnectionResetError:
+        pass
+    rest = len(data) % WHOLE
+    at = len(data) - rest
+    return int.from_bytes(data[at + 2:at + 4], "big") if rest else 0
+
+
+def main():
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    server = Server("stalled_app:app", "--threads", "4")
+    total, failed = int(seconds / EVERY), 0
+    try:
+        readers = [Reader(subscribed(server.port)) for _ in range(READERS)]
+        stalled = [subscribed(server.port) for _ in range(STALLED)]
+        before = server.resident()
+        start(server.port, seconds)
+        grown = read_all(readers, total, server) - before
+        late = sorted(moment for reader in readers for moment in reader.late)
+        codes = [close_code(client) for client in stalled]
+        print("    %d numbers to %d readers, %d stopped reading; late by %.1f ms"
+              " (p99), %.1f (most); %.1f MiB more memory"
+              % (total, READERS, STALLED, 1000 * late[len(late) * 99 // 100],
+                 1000 * late[-1], grown / MIB))
+        print("    close codes of those: %s"
+              % {code: codes.count(code) for code in set(codes)})
+        failed += any(r.wrong or r.n != total for r in readers)
+        failed += set(codes) != {1013}
+        failed += grown > MEMORY
+    finally:
+        failed += server.stop() != 0
+    print("1 passed, 0 failed" if not failed else "0 passed, 1 failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))
+    sys.exit(main())
