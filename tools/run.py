@@ -671,6 +671,9 @@ def topics():
               if call([os.path.join(folder, "test_" + name)], None) != 0]
     if failed:
         sys.exit("failed: test_%s" % ", test_".join(failed))
+    inside = environment(VENV, requirements=TO_TEST)
+    if not install(inside) or call([inside, "tests/soak/stalled.py"], None) != 0:
+        sys.exit(1)
     with_package("-m", "pytest", "-q", "-rP", "tests/python/test_bus_chaos.py",
                  "tests/python/test_broker_faults.py")
 

@@ -9,6 +9,7 @@ number, when one that stopped is not closed with 1013, and when memory grows by
 more than 64 MiB. Says how late numbers came. The last line is the count.
 """
 
+import json
 import os
 import resource
 import select
@@ -50,13 +51,6 @@ def subscribed(port):
     return client
 
 
-def start(port, seconds):
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
-        client.sendall(b"GET /start/%g HTTP/1.1\r\nHost: a\r\n"
-                       b"Connection: close\r\n\r\n" % seconds)
-        assert client.recv(1024).startswith(b"HTTP/1.1 200")
-
-
 def read_all(readers, total, server):
     """Read until every reader has as many numbers. Return the most memory."""
     poller, of, most = select.poll(), {}, 0
@@ -74,45 +68,35 @@ def read_all(readers, total, server):
     return most
 
 
-def close_code(client):
-    """Read what has come to a client that stopped; 0: no Close frame."""
-    client.settimeout(PATIENCE)
-    data = b""
-    try:
-        while True:
-            more = client.recv(65536)
-            if not more:
-                break
-            data += more
-    except ConnectionResetError:
-        pass
-    rest = len(data) % WHOLE
-    at = len(data) - rest
-    return int.from_bytes(data[at + 2:at + 4], "big") if rest else 0
+def asked(port, path):
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n"
+                       b"Connection: close\r\n\r\n" % path)
+        return b"".join(iter(lambda: client.recv(1024), b""))
 
 
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    server = Server("stalled_app:app", "--threads", "4")
+    server = Server("stalled_app:app", "--ws-ping-interval", "0",
+                    "--graceful-timeout", "5")
     total, failed = int(seconds / EVERY), 0
     try:
         readers = [Reader(subscribed(server.port)) for _ in range(READERS)]
         stalled = [subscribed(server.port) for _ in range(STALLED)]
         before = server.resident()
-        start(server.port, seconds)
+        asked(server.port, b"/start/%g" % seconds)
         grown = read_all(readers, total, server) - before
         late = sorted(moment for reader in readers for moment in reader.late)
-        codes = [close_code(client) for client in stalled]
+        codes = json.loads(asked(server.port, b"/closed").rpartition(b"\n")[2])
         print("    %d numbers to %d readers, %d stopped reading; late by %.1f ms"
               " (p99), %.1f (most); %.1f MiB more memory"
               % (total, READERS, STALLED, 1000 * late[len(late) * 99 // 100],
                  1000 * late[-1], grown / MIB))
-        print("    close codes of those: %s"
-              % {code: codes.count(code) for code in set(codes)})
+        print("    of them, by the code of their Close: %s" % codes)
         failed += any(r.wrong or r.n != total for r in readers)
-        failed += set(codes) != {1013}
+        failed += codes != {"1013": len(stalled)}
         failed += grown > MEMORY
     finally:
         failed += server.stop() != 0

@@ -1,5 +1,8 @@
-"""Numbers for all that subscribe, 100 a second, once /start/SECONDS is asked for."""
+"""Numbers for all that subscribe, 100 a second, once /start/SECONDS is asked for.
+Any other path says how many were closed, by the code that was sent."""
 
+import collections
+import json
 import threading
 import time
 
@@ -8,6 +11,7 @@ from wsocket import WSocketApp
 
 EVERY, LENGTH = 0.01, 1024
 numbers = WSocketApp()
+closed = collections.Counter()
 
 
 def on_connect(client):
@@ -15,7 +19,12 @@ def on_connect(client):
     client.send("subscribed")
 
 
+def on_close(reason, client):
+    closed[client.sent_code] += 1
+
+
 numbers.onconnect += on_connect
+numbers.onclose += on_close
 
 
 def publish_for(seconds):
@@ -29,7 +38,10 @@ def publish_for(seconds):
 def app(environ, start_response):
     if "wsgi.websocket" in environ:
         return numbers(environ, start_response)
-    seconds = float(environ["PATH_INFO"].rpartition("/")[2] or 0)
-    threading.Thread(target=publish_for, args=(seconds,), daemon=True).start()
     start_response("200 OK", [])
-    return [b""]
+    path, _, seconds = environ["PATH_INFO"].rpartition("/")
+    if path == "/start":
+        threading.Thread(
+            target=publish_for, args=(float(seconds),), daemon=True
+        ).start()
+    return [json.dumps(closed).encode()]
