@@ -17,17 +17,25 @@ import time
 import traceback
 
 EVERY = 10.0  # seconds between two lines about the failure
+ALIVE = 1.0  # seconds between two signs of life for a service manager
 FAILED = (
     "the upgrade has failed: the workers serve on and nobody replaces them; "
-    "install a version that works and send SIGUSR2 to PID %d"
+    "install a version that works and send SIGUSR2 to PID %d; SIGTERM ends it "
+    "and the workers"
 )
 PATIENCE, LONGEST = 1.0, 64  # seconds for a command to come, and its octets
+# Signals that are passed on, and as what; those that try again; and the others
+# that a supervisor heeds: their default would end or stop this process.
+PASSED = {"SIGTERM": "SIGTERM", "SIGINT": "SIGTERM", "SIGQUIT": "SIGQUIT"}
+AGAIN = "SIGHUP", "SIGUSR2"
+OTHERS = "SIGUSR1", "SIGTTIN", "SIGTTOU"
 # Names the descriptor of the state, and the copies of those in it. The supervisor
 # removes it when it has begun.
 MARK = "WSOCKET_AGAIN"
 
 
 def main() -> None:
+    environ = dict(os.environ)
     state_fd = int(sys.argv[1])
     with os.fdopen(os.dup(state_fd), encoding="ascii") as file:
         file.seek(0)
@@ -46,8 +54,14 @@ def main() -> None:
     except BaseException:
         if MARK not in os.environ:
             raise  # the supervisor has begun, and ended
-        traceback.print_exc()
-        keep(state, state_fd, copies)
+        say(traceback.format_exc())
+        Keeper(state, state_fd, copies, environ).keep()
+
+
+def say(text: str) -> None:
+    """Write to stderr, whose reader may have gone."""
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode(errors="backslashreplace"))
 
 
 def named(state: dict) -> list:  # type: ignore[type-arg]
@@ -60,77 +74,121 @@ def named(state: dict) -> list:  # type: ignore[type-arg]
     return fds + [fd for fd in channels if fd is not None]
 
 
-def restore(state: dict, state_fd: int, copies: dict) -> None:  # type: ignore[type-arg]
-    """Open all descriptors again for the next version: the one that broke may
-    have closed them. Of the PID file there may be none any more."""
-    for fd, copy in copies.items():
-        os.dup2(copy, fd, inheritable=True)
-    for path, fd in list(state.get("pid_file", {}).items()):
-        try:
-            if not os.path.samestat(os.fstat(fd), os.stat(path)):
-                raise FileNotFoundError
-            os.set_inheritable(fd, True)
-        except OSError:
-            del state["pid_file"][path]
-    os.ftruncate(state_fd, 0)
-    os.pwrite(state_fd, json.dumps(state).encode("ascii"), 0)
+class Keeper:
+    """Keeps the listening sockets open and the workers alive.
 
+    ``copies`` are the descriptors of ``state`` under other numbers, and
+    ``environ`` is what the next version begins with: the one that broke may
+    have closed the former and changed the latter.
+    """
 
-def keep(state: dict, state_fd: int, copies: dict) -> None:  # type: ignore[type-arg]
-    """Wait until the workers have ended, since nobody can replace them."""
-    pids = {worker["pid"] for worker in state["children"]}
-    asked = []
-    for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR2"):
-        number = getattr(signal, name)
-        signal.signal(number, lambda number, frame: asked.append(number))
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    listeners = [
-        socket.socket(fileno=os.dup(copies[fd]))
-        for fd in state.get("control", {}).values()
-    ]
-    told = 0.0
-    while pids:
-        if time.monotonic() - told > EVERY:
-            told = time.monotonic()
-            print("wsocket:", FAILED % os.getpid(), file=sys.stderr, flush=True)
-        time.sleep(0.1)
-        for listener in listeners:
-            refuse(listener)
-        while asked:
-            number = asked.pop()
-            if number in (signal.SIGHUP, signal.SIGUSR2):
-                try_again(state, state_fd, copies)
-                continue
+    def __init__(
+        self,
+        state: dict,  # type: ignore[type-arg]
+        state_fd: int,
+        copies: dict,  # type: ignore[type-arg]
+        environ: dict,  # type: ignore[type-arg]
+    ) -> None:
+        self.state, self.state_fd = state, state_fd
+        self.copies, self.environ = copies, environ
+        self.asked: list = []  # type: ignore[type-arg]
+        self.listeners = []
+        for fd in state.get("control", {}).values():
+            with contextlib.suppress(OSError):
+                listener = socket.socket(fileno=copies[fd])
+                listener.setblocking(False)
+                self.listeners.append(listener)
+
+    def keep(self) -> None:
+        """Wait until the workers have ended, since nobody can replace them."""
+        for name in (*PASSED, *AGAIN, *OTHERS):
+            signal.signal(getattr(signal, name), self.hear)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        pids = {worker["pid"] for worker in self.state["children"]}
+        told = alive = 0.0
+        while pids:
+            now = time.monotonic()
+            if now - told > EVERY:
+                told = now
+                say("wsocket: %s\n" % (FAILED % os.getpid()))
+            if now - alive > ALIVE:
+                alive = now
+                self.tell_manager()
+            time.sleep(0.1)
+            self.answer()
+            while self.asked:
+                self.heed(self.asked.pop(0), pids)
+            for pid in list(pids):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    pids.discard(pid)
+        sys.exit(1)
+
+    def hear(self, number: int, frame: object) -> None:
+        self.asked.append(signal.Signals(number).name)
+
+    def heed(self, name: str, pids: set) -> None:  # type: ignore[type-arg]
+        if name in AGAIN:
+            self.try_again()
+        elif name in PASSED:
             for pid in pids:
-                os.kill(pid, number)
-        for pid in list(pids):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                pids.discard(pid)
-    sys.exit(1)
+                os.kill(pid, getattr(signal, PASSED[name]))
 
+    def tell_manager(self) -> None:
+        """Tell systemd that this process lives: its watchdog would end the
+        workers, too."""
+        path = self.environ.get("NOTIFY_SOCKET", "")
+        if not path:
+            return
+        text = "WATCHDOG=1\nSTATUS=" + FAILED % os.getpid()
+        with contextlib.suppress(OSError), socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM
+        ) as manager:
+            manager.setblocking(False)
+            if path.startswith("@"):
+                path = "\0" + path[1:]
+            manager.sendto(text.encode(), path)
 
-def refuse(listener: socket.socket) -> None:
-    """Tell a client of the control socket, if one has come, why it gets nothing
-    else. What it has sent must be read, or else it loses the answer."""
-    listener.setblocking(False)
-    with contextlib.suppress(OSError):
-        client = listener.accept()[0]
-        with client:
-            client.settimeout(PATIENCE)
-            client.recv(LONGEST)
-            client.sendall(b"failed: %s\n" % (FAILED % os.getpid()).encode())
+    def answer(self) -> None:
+        """Answer a client of each control socket, if one has come, with the
+        failure. The command is read first: a close with unread data would
+        discard the answer."""
+        for listener in self.listeners:
+            with contextlib.suppress(OSError):
+                client = listener.accept()[0]
+                with client:
+                    client.settimeout(PATIENCE)
+                    client.recv(LONGEST)
+                    text = "failed: %s\n" % (FAILED % os.getpid())
+                    client.sendall(text.encode())
 
+    def restore(self) -> None:
+        """Open all descriptors again for the next version. Of the PID file
+        there may be none any more."""
+        for fd, copy in self.copies.items():
+            os.dup2(copy, fd, inheritable=True)
+        for path, fd in list(self.state.get("pid_file", {}).items()):
+            try:
+                if not os.path.samestat(os.fstat(fd), os.stat(path)):
+                    raise FileNotFoundError
+                os.set_inheritable(fd, True)
+            except OSError:
+                del self.state["pid_file"][path]
+        os.ftruncate(self.state_fd, 0)
+        os.pwrite(self.state_fd, json.dumps(self.state).encode("ascii"), 0)
 
-def try_again(state: dict, state_fd: int, copies: dict) -> None:  # type: ignore[type-arg]
-    """Execute what is installed now. Returns if that cannot be."""
-    restore(state, state_fd, copies)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    args = [__file__, str(state_fd), *sys.argv[1:]]
-    try:
-        os.execv(sys.executable, [*state["interpreter"], *args])
-    except OSError:
-        traceback.print_exc()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def try_again(self) -> None:
+        """Execute what is installed now. Returns if that cannot be."""
+        self.restore()
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, signal.valid_signals()
+        )
+        args = [__file__, str(self.state_fd), *sys.argv[1:]]
+        command = [*self.state["interpreter"], *args]
+        try:
+            os.execve(sys.executable, command, self.environ)
+        except OSError:
+            say(traceback.format_exc())
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 if __name__ == "__main__":

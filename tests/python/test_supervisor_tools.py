@@ -72,7 +72,7 @@ def test_a_command_reaches_the_server_though_the_file_has_a_fault(site, tmp_path
     config.write_text("[wsocket]\ncontrol = '%s'\nthreds = 4\n" % path)
     done = command("reload", "--config", str(config))
     assert done.returncode == 1 and "did you mean 'threads'" in done.stderr
-    assert "mend it and reload again" in site.said
+    assert "serves on until a reload succeeds" in site.said
     config.write_text("no table")
     assert command("status", "--control", path, "--config", str(config)).stdout
     assert command("stop", "--control", path, "--config", str(config)).stdout
@@ -461,6 +461,9 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
     site.get()
     done = command("status", "--control", path)
     assert done.returncode == 1 and "SIGUSR2 to PID" in done.stderr
+    for name in "SIGUSR1", "SIGTTIN", "SIGTTOU":
+        site.signal(name)  # none of them ends or stops it
+    assert command("status", "--control", path).stderr == done.stderr
     if how.startswith("sys"):
         site.signal("SIGTERM")
         assert site.program.wait() == 1
@@ -550,6 +553,38 @@ def test_the_service_manager_is_told_what_is_true(site, manager, monkeypatch):
     site.signal("SIGTERM")
     hear("STOPPING=1")
     assert site.program.wait() == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="takes sys.orig_argv")
+def test_a_failed_upgrade_leaves_the_watchdog_of_the_service_manager_content(
+    site, tmp_path, manager, monkeypatch
+):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'again.py' in ' '.join(sys.orig_argv):\n"
+        "    import wsocket.master; wsocket.master.OutOfMemory = None\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    site.program = site._program(
+        "--port", "0", "--workers", "2", "--access-logfile", "none",
+        "site_app:app",
+    ).wait_started()
+
+    def hear(text):
+        for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
+            if text in manager.recv(4096).decode():
+                return
+        raise AssertionError("nothing was told of " + text)
+
+    site.signal("SIGUSR2")
+    hear("WATCHDOG=1\nSTATUS=the upgrade has failed")
+    hear("WATCHDOG=1\nSTATUS=the upgrade has failed")
+    (tmp_path / "sitecustomize.py").unlink()
+    site.signal("SIGUSR2")
+    hear("READY=1\nSTATUS=2 workers, generation")
+    site.signal("SIGTERM")
+    hear("STOPPING=1")
 
 
 def test_a_single_process_tells_the_service_manager_as_well(
