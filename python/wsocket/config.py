@@ -77,9 +77,9 @@ def gather(
         layers.append(from_file(path))
     taken: set[str] = set()
     for layer in layers:
-        layer.shield(taken)
         if names is not None:
             layer.keep(names)
+        layer.shield(taken)
         layer.check()
     options: dict[str, Any] = {}
     for layer in reversed(layers):
@@ -226,8 +226,8 @@ def refuse_secrets(options: Mapping[str, Any], source: str) -> None:
 
 
 def from_file(path: str) -> Layer:
-    """Return the table ``[wsocket]`` of a TOML file. An unknown name in it is
-    always an error."""
+    """Return the table ``[wsocket]`` of a TOML file. ``Layer.check()`` finds
+    unknown names in it."""
     try:
         with open(path, encoding="utf-8-sig") as file:  # as Windows writes it
             text = file.read()

@@ -17,7 +17,7 @@ import stat
 import sys
 import time
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
 
 from . import config, pidfile
 from .config import UsageError
@@ -225,11 +225,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def server_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that name the running server. Others may have faults,
-    which are for the server to tell; without any, a fault may be why."""
+    """Return the options that name the running server. The file may have faults
+    elsewhere, which are for the server to tell, and is read only if it has to
+    be. If nothing names a server, UsageError tells a fault that may be why."""
     named = {name: given[name] for name in PLACES if given[name]}
-    found = named or config.gather(given, os.environ, PLACES)[0]
-    return found or config.gather(given, os.environ)[0]
+    outer, _ = config.from_environment(os.environ)
+    if named or outer.get("control"):
+        return named or {"control": outer["control"]}
+    found, _ = config.gather(given, os.environ, PLACES)
+    if not found:
+        config.gather(given, os.environ)
+    return found
 
 
 def ask(path: str, command: str) -> int:

@@ -746,7 +746,7 @@ class Plan:
         self._do(Discard(self.failure.why))
         self._log(
             "error",
-            "reload: FAILED; generation %d serves on; mend it and reload again: %s"
+            "reload: FAILED; generation %d serves on until a reload succeeds: %s"
             % (self.generation, why),
         )
         self._notify("ready", "reload failed: %s" % self.failure.why)
