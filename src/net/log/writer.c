@@ -73,6 +73,8 @@ static void in_child(void)
     for (struct wsk__log *log = all; log != NULL; log = log->next) {
         wsk__buf_ack(&log->queue, wsk__buf_len(&log->queue));
         log->dropped = log->failed = 0;
+        atomic_store(&log->n_lost, 0);
+        log->torn = log->told = false;
         log->has_writer = log->waiting = log->held = false;
         pthread_cond_init(&log->wake, NULL);
         wsk__cond_init(&log->drained);
@@ -380,21 +382,13 @@ static void *log_writer(void *arg)
     return NULL;
 }
 
-bool wsk__log_begin(struct wsk__log *log)
+/* Make the writer of a log that has been said to have one. False with errno:
+ * it has none. */
+static bool make_writer(struct wsk__log *log)
 {
     pthread_t writer;
-    bool begins;
-    int failed;
+    int failed = wsk__thread_make(&writer, log_writer, log);
 
-    if (log == NULL)
-        return true;
-    pthread_mutex_lock(&log->lock);
-    begins = !log->has_writer;
-    log->has_writer = true;
-    pthread_mutex_unlock(&log->lock);
-    if (!begins)
-        return true;
-    failed = wsk__thread_make(&writer, log_writer, log);
     if (failed == 0) {
         pthread_detach(writer);
         return true;
@@ -405,6 +399,19 @@ bool wsk__log_begin(struct wsk__log *log)
     pthread_mutex_unlock(&log->lock);
     errno = failed;
     return false;
+}
+
+bool wsk__log_begin(struct wsk__log *log)
+{
+    bool begins;
+
+    if (log == NULL)
+        return true;
+    pthread_mutex_lock(&log->lock);
+    begins = !log->has_writer;
+    log->has_writer = true;
+    pthread_mutex_unlock(&log->lock);
+    return !begins || make_writer(log);
 }
 
 struct wsk__log *wsk__log_new(int fd)
@@ -454,7 +461,7 @@ bool wsk__log_reopen(struct wsk__log *log, int fd)
     return fd < 0 || copy >= 0;
 }
 
-/* Wait until the writer has written all, or has ended. */
+/* Wait until the writer has written all, or has ended, or is not there. */
 static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
 {
     struct timespec until = wsk__wait_until(wait_ms);
@@ -526,7 +533,8 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
         pthread_cond_signal(&log->wake);
     }
     begins = !log->has_writer;
+    log->has_writer = true;
     pthread_mutex_unlock(&log->lock);
-    if (begins) /* else the line waits for the next */
-        wsk__log_begin(log);
+    if (begins)
+        make_writer(log); /* if it fails, the next line tries again */
 }

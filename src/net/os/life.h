@@ -11,7 +11,7 @@
 /* The references to a server. */
 struct wsk__life {
     atomic_uint refs;
-    atomic_uint forks;                   /* wsk__fork_count at the start */
+    atomic_uint forks;                   /* wsk__fork_count of its process */
     void (*end)(struct wsk__life *life); /* fixed; called without references */
 };
 

@@ -30,7 +30,11 @@ void wsk__watch_forks(void)
     pthread_once(&once, watch_forks);
 }
 
-enum { RESERVED_FDS = 16, LONG_SLICE = 20000000 /* ns; of 0.1 to 100 ms */ };
+enum {
+    RESERVED_FDS = 16,
+    KEEP_POLICY = 0x08,    /* SCHED_FLAG_KEEP_POLICY, since Linux 5.3 */
+    LONG_SLICE = 20000000, /* ns; sched_setattr() takes 0.1 to 100 ms */
+};
 
 unsigned wsk__descriptor_limit(unsigned asked)
 {
@@ -65,23 +69,19 @@ int wsk__thread_make(pthread_t *thread, void *(*work)(void *), void *arg)
 
 void wsk__thread_be_nice(int by)
 {
-#if defined(__linux__) /* elsewhere it is the process's */
-    int nice = getpriority(PRIO_PROCESS, 0) + by;
-    struct { /* as sched_setattr(2) has it: not every C library does */
+#if defined(__linux__) /* elsewhere the value is the process's */
+    struct {           /* struct sched_attr, which some C libraries lack */
         uint32_t size, policy;
         uint64_t flags;
         int32_t nice;
         uint32_t priority;
         uint64_t runtime, deadline, period; /* ns */
-    } wanted = {
-        .size = sizeof(wanted),
-        .policy = (uint32_t)syscall(SYS_sched_getscheduler, 0),
-        .nice = nice < PRIO_MAX ? nice : PRIO_MAX - 1,
-        .runtime = LONG_SLICE,
-    };
+    } wanted = {.size = sizeof(wanted), .flags = KEEP_POLICY};
 
+    wanted.nice = getpriority(PRIO_PROCESS, 0) + by;
+    wanted.runtime = LONG_SLICE;
     if (syscall(SYS_sched_setattr, 0, &wanted, 0) != 0)
-        setpriority(PRIO_PROCESS, 0, nice);
+        setpriority(PRIO_PROCESS, 0, wanted.nice);
 #else
     (void)by;
 #endif

@@ -20,9 +20,8 @@ unsigned wsk__descriptor_limit(unsigned asked);
  * own threads. Returns 0, or the error of pthread_create(). */
 int wsk__thread_make(pthread_t *thread, void *(*work)(void *), void *arg);
 
-/* Let the calling thread yield to others: add to its nice value, where the
- * system knows one for each thread. Since Linux 6.12 others also need not wait
- * for its time slice to end, for it asks for a longer one than theirs. */
+/* Let the calling thread yield to others: add to its nice value, where each
+ * thread has one, and ask for long time slices: Linux cuts those short. */
 void wsk__thread_be_nice(int by);
 
 /* Resources of this process. */

@@ -433,6 +433,7 @@ wsk_status wsk_server_start(wsk_server *srv)
     if (st != WSK_OK)
         return st;
     wsk__certs_watch(srv);
+    /* Until here, a child must not remove what its parent has bound. */
     atomic_store(&srv->life.forks, atomic_load(&wsk__fork_count));
     if (!wsk__monitor_start(&srv->dispatch))
         return WSK_E_SYS;
