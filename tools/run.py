@@ -651,10 +651,15 @@ def replay(*paths):
     sys.exit(not fuzz_binding("replay", *map(os.path.abspath, paths)))
 
 
-def with_package(script, *args):
-    """A script that talks to the package, in the environment of the tests."""
+def plays(script, *args):
+    """Whether a script that talks to the package succeeds, in the environment
+    of the tests."""
     inside = environment(VENV, requirements=TO_TEST)
-    sys.exit(not install(inside) or call([inside, script, *args], None) != 0)
+    return install(inside) and call([inside, script, *args], None) == 0
+
+
+def with_package(script, *args):
+    sys.exit(not plays(script, *args))
 
 
 # What the tests of topics read: so much takes half an hour.
@@ -671,8 +676,7 @@ def topics():
               if call([os.path.join(folder, "test_" + name)], None) != 0]
     if failed:
         sys.exit("failed: test_%s" % ", test_".join(failed))
-    inside = environment(VENV, requirements=TO_TEST)
-    if not install(inside) or call([inside, "tests/soak/stalled.py"], None) != 0:
+    if not plays("tests/soak/stalled.py"):
         sys.exit(1)
     with_package("-m", "pytest", "-q", "-rP", "tests/python/test_bus_chaos.py",
                  "tests/python/test_broker_faults.py")

@@ -2,7 +2,7 @@
 
 The allocator of ASan takes no notice of a fork before GCC 14. A child whose
 parent had another thread inside malloc() finds the allocator locked for ever.
-glibc's allocator has no such fault, so that the product needs none of this.
+The allocator of glibc has no such fault, so the product needs no wait.
 """
 
 import os
