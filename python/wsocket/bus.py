@@ -146,9 +146,13 @@ def find() -> str:
             "option bus, names a folder"
             % (PREFIX, ", ".join(dict.fromkeys(places())), VARIABLE)
         )
-    rows = ["  %s  %s" % (path, about(path)[1]) for path in sorted(live)]
+    rows = [
+        "  %s  %s" % (path, about(path)[1] or "(it does not say its command)")
+        for path in sorted(live)
+    ]
     raise ConnectionError(
-        "this user has several buses; say which:\n" + "\n".join(rows)
+        "several servers of this user have a bus; name the folder of one by "
+        "--bus or %s:\n%s" % (VARIABLE, "\n".join(rows))
     )
 
 

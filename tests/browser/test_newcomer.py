@@ -172,5 +172,9 @@ def test_the_second_page_of_the_tutorial(browser, serve, tmp_path):
     bob.click("send")
     ann.wait_for("log", "Bob: good morning")
     assert "morning" not in garden.text("log")
+    ann.show()
+    browser.execute_script("socket.close()")
+    bob.wait_for("log", "(?s)Ann: has left.*Ann: is here")
+    ann.wait_for("status", "^here$")
     ann.screenshot("tutorial-2.png")
     assert ann.complaints() == []

@@ -232,7 +232,7 @@ static wsk__leads fail(struct wsk__conn *conn, const char *reason)
 static wsk__leads refuse_plain(struct wsk__conn *conn)
 {
     static const char TEXT[] =
-        "This port speaks HTTPS: the address begins with https://\n";
+        "This port speaks HTTPS: the address begins with https:// or wss://\n";
     static const wsk_header TYPE = {{"Content-Type", 12}, {"text/plain", 10}};
     char date[WSK__HTTP_DATE + 1];
     struct wsk__reply reply = {
