@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     with contextlib.suppress(WebSocketError):
         ws.close()
     code = ws.close_code
-    if code not in NORMAL:
+    if code not in (1000, 1005):
         reason = ws.close_reason
         print(
             "wsocket: closed with %s%s" % (code, reason and ": " + reason),

@@ -103,14 +103,15 @@ class Security:
         if code == SIGNED_BY_ITSELF:
             return (
                 "the certificate of %s is signed by itself and not in %s; give "
-                "it as ca_certs if it is the right one" % (name, self._trusted)
+                "it as ca_certs (--ca-certs) if it is the right one"
+                % (name, self._trusted)
             )
         if code in NO_ISSUER:
             issuer = person(shown.get("issuer"))
             return (
-                "the certificate of %s is issued by %s, of which %s has no "
-                "certificate; give it as ca_certs, unless the server leaves "
-                "out a certificate between the two"
+                "the certificate of %s is issued by %s, whose own is not in "
+                "%s; give that as ca_certs (--ca-certs), or let the server "
+                "send all certificates between the two"
                 % (name, issuer or "an authority", self._trusted)
             )
         if code in (EXPIRED, NOT_YET_VALID):
