@@ -785,7 +785,8 @@ static void stop(struct wsk__route *route)
 
     pthread_mutex_lock(&r->lock);
     is_ours = r->started && pthread_equal(pthread_self(), r->thread);
-    r->orphaned |= is_ours;
+    if (is_ours)
+        r->orphaned = true;
     r->stopping = true;
     r->stop_ms = wsk__now_ms();
     pthread_cond_broadcast(&r->moved);
