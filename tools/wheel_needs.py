@@ -22,6 +22,9 @@ ALLOWED = {"libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
            "libm.so.6", "libz.so.1", "ld-linux-x86-64.so.2",
            "ld-linux-aarch64.so.1", "libc.musl-x86_64.so.1",
            "libc.musl-aarch64.so.1"}
+# The loader of musl is its C library, and knows no versions of symbols. That of
+# Debian is 1.2.3: what it has, musllinux_1_2 has in all but its oldest systems.
+MUSL = "/lib/ld-musl-x86_64.so.1"
 # Names with an underscore that stand behind public macros and functions of
 # CPython: Py_None, Py_DECREF(), PyArg_ParseTuple() with PY_SSIZE_T_CLEAN,
 # PyUnicode_READY(), Py_ISDIGIT(), PyObject_Vectorcall() before 3.11 and the like.
@@ -47,6 +50,16 @@ def tag_of(path):
     if not found:
         return None
     return (2, 17) if found[2] == "14" else (int(found[1]), int(found[2]))
+
+
+def beyond_musl(wheel, lacking):
+    """Names that a wheel for musl needs, and no library has, if this system has
+    a musl to compare with."""
+    if "musllinux" not in wheel or not os.path.exists(MUSL):
+        return []
+    there = set(dynamic(MUSL)[2])
+    return [name for name, _ in lacking if name not in there and
+            not re.match("_?Py|(in|de)flate|zlibVersion", name)]
 
 
 def may_use(name, wheel):
@@ -93,6 +106,8 @@ def faults(wheel):
                       if not name.startswith("PyInit_")]
             found += ["needs %s" % name for name in needed
                       if name not in ALLOWED]
+            found += ["needs %s, which musl 1.2.3 lacks" % name
+                      for name in beyond_musl(wheel, lacking)]
             for name, version in lacking:
                 if version.startswith("GLIBC_") and newest is not None:
                     number = tuple(map(int, version[6:].split(".")[:2]))

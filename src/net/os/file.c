@@ -8,14 +8,21 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+/* By its number, with RWF_NOWAIT: glibc 2.17 and musl before 1.2.5, on which
+ * wheels run, have no preadv2(). */
+enum { NOWAIT = 0x08 };
 
 bool wsk__file_is_cached(int fd, uint64_t offset)
 {
-#if defined(__linux__) && defined(RWF_NOWAIT)
-    char one;
-    struct iovec iov = {&one, 1};
+#if defined(__linux__) && defined(SYS_preadv2)
+    struct iovec iov = {&(char){0}, 1};
+    unsigned long low = (unsigned long)offset, high = offset >> 16 >> 16;
 
-    return preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT) >= 0;
+    return syscall(SYS_preadv2, fd, &iov, 1, low, high, NOWAIT) >= 0;
 #else
     (void)fd;
     (void)offset;

@@ -44,8 +44,7 @@ struct wsk__places {
  * Listen at one more address. With TCP, `localhost` means both families, ""
  * every address, port 0 one free port for all sockets. The file of a Unix
  * socket at which no server listens any more is removed first. Returns WSK_OK,
- * WSK_E_SYS with errno and `error`, or WSK_E_NOMEM; sockets that were open stay
- * so.
+ * WSK_E_SYS with errno and `error`, or WSK_E_NOMEM; open sockets stay open.
  */
 wsk_status wsk__listen(struct wsk__places *sockets,
                        const struct wsk__bind *bind, unsigned backlog);

@@ -10,8 +10,7 @@
 /*
  * clang knows a lock by a name that stands for the lock of any server, and
  * wsk__cap_conn for any of the 64 of connections: in C, an attribute of a
- * member cannot name the member beside it. Debug builds assert which one is
- * held.
+ * member cannot name the member beside it. Debug builds assert which is held.
  */
 #if defined(__clang__)
 #define WSK__CLANG(attribute) __attribute__((attribute))

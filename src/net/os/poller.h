@@ -33,9 +33,8 @@ void wsk__poller_free(struct wsk__poller *p);
 /*
  * True if connections are edge-triggered: then WSK__WRITE is always watched, an
  * event comes once for each change, and want() acts only when WSK__READ
- * changes. Otherwise, and for a descriptor that is level-triggered, want() must
- * be called whenever the awaited events change.
- */
+ * changes. Otherwise, and for level-triggered descriptors, call want() whenever
+ * the awaited events change. */
 bool wsk__poller_is_edge(const struct wsk__poller *p);
 
 /* Watch fd for WSK__READ. `level`: level-triggered on every backend. False

@@ -2,8 +2,7 @@
  * system call on its descriptor goes through one of these functions. A function
  * waits only if its comment says so, and calls again after EINTR unless its
  * comment says otherwise. With -1, errno tells why; wsk__stream_is_full() knows
- * the errors of a full buffer.
- */
+ * the errors of a full buffer. */
 #ifndef WSK_NET_OS_STREAM_H
 #define WSK_NET_OS_STREAM_H
 
@@ -153,8 +152,7 @@ static inline size_t wsk__stream_held(const struct wsk__stream *s)
 }
 
 /* Send `n` bytes of a file from `offset` on; the descriptor must not block, see
- * wsk__stream_block(). 0: the file ends there; -1 with EIO: it cannot be read.
- */
+ * wsk__stream_block(). 0: the file ends there; -1, EIO: it cannot be read. */
 ssize_t wsk__stream_sendfile(const struct wsk__stream *s, int file,
                              uint64_t offset, size_t n);
 

@@ -61,8 +61,7 @@ void wsk__stream_tls_free(struct wsk__stream_tls *tls) WSK__TLS_ONLY;
 /*
  * Go on with the handshake, in which no other thread may use it: DONE, MORE,
  * BAD. It may take 5 ms. With DONE, what came behind the handshake is decrypted
- * into `early`; false in *fits: memory is out for that.
- */
+ * into `early`; false in *fits: memory is out for that. */
 enum wsk__tls_got wsk__stream_tls_shake(struct wsk__stream_tls *tls,
                                         wsk_str *ct, struct wsk__buf *early,
                                         bool *fits);
@@ -74,8 +73,7 @@ enum wsk__tls_got wsk__stream_tls_shake(struct wsk__stream_tls *tls,
  * last byte is not counted as sent: the sender's queue is not empty, the sender
  * waits for the kernel and comes again with that byte, which is skipped. So no
  * room above has to know of records that have not left. A queue may be dropped
- * meanwhile but for what has begun.
- */
+ * meanwhile but for what has begun. */
 ssize_t wsk__stream_tls_recv(struct wsk__stream_tls *tls, void *data,
                              size_t cap, bool waits) WSK__TLS_ONLY;
 ssize_t wsk__stream_tls_sendv(struct wsk__stream_tls *tls,
