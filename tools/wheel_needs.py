@@ -24,7 +24,7 @@ ALLOWED = {"libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
            "libc.musl-aarch64.so.1"}
 # The loader of musl is its C library, and knows no versions of symbols. That of
 # Debian is 1.2.3: what it has, musllinux_1_2 has in all but its oldest systems.
-MUSL = "/lib/ld-musl-x86_64.so.1"
+MUSL = "/lib/ld-musl-%s.so.1" % os.uname().machine
 # Names with an underscore that stand behind public macros and functions of
 # CPython: Py_None, Py_DECREF(), PyArg_ParseTuple() with PY_SSIZE_T_CLEAN,
 # PyUnicode_READY(), Py_ISDIGIT(), PyObject_Vectorcall() before 3.11 and the like.
