@@ -21,14 +21,18 @@ ALIVE = 1.0  # seconds between two signs of life for a service manager
 FAILED = (
     "the upgrade has failed: the workers serve on and nobody replaces them; "
     "install a version that works and send SIGUSR2 to PID %d; SIGTERM ends it "
-    "and the workers"
+    "and the workers" % os.getpid()
 )
 PATIENCE, LONGEST = 1.0, 64  # seconds for a command to come, and its octets
 # Signals that are passed on, and as what; those that try again; and the others
 # that a supervisor heeds: their default would end or stop this process.
-PASSED = {"SIGTERM": "SIGTERM", "SIGINT": "SIGTERM", "SIGQUIT": "SIGQUIT"}
-AGAIN = "SIGHUP", "SIGUSR2"
-OTHERS = "SIGUSR1", "SIGTTIN", "SIGTTOU"
+PASSED: dict[int, int] = {
+    signal.SIGTERM: signal.SIGTERM,
+    signal.SIGINT: signal.SIGTERM,
+    signal.SIGQUIT: signal.SIGQUIT,
+}
+AGAIN = signal.SIGHUP, signal.SIGUSR2
+OTHERS = signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU
 # Names the descriptor of the state, and the copies of those in it. The supervisor
 # removes it when it has begun.
 MARK = "WSOCKET_AGAIN"
@@ -101,8 +105,8 @@ class Keeper:
 
     def keep(self) -> None:
         """Wait until the workers have ended, since nobody can replace them."""
-        for name in (*PASSED, *AGAIN, *OTHERS):
-            signal.signal(getattr(signal, name), self.hear)
+        for number in (*PASSED, *AGAIN, *OTHERS):
+            signal.signal(number, lambda got, frame: self.asked.append(got))
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         pids = {worker["pid"] for worker in self.state["children"]}
         told = alive = 0.0
@@ -110,7 +114,7 @@ class Keeper:
             now = time.monotonic()
             if now - told > EVERY:
                 told = now
-                say("wsocket: %s\n" % (FAILED % os.getpid()))
+                say("wsocket: %s\n" % FAILED)
             if now - alive > ALIVE:
                 alive = now
                 self.tell_manager()
@@ -123,15 +127,12 @@ class Keeper:
                     pids.discard(pid)
         sys.exit(1)
 
-    def hear(self, number: int, frame: object) -> None:
-        self.asked.append(signal.Signals(number).name)
-
-    def heed(self, name: str, pids: set) -> None:  # type: ignore[type-arg]
-        if name in AGAIN:
+    def heed(self, number: int, pids: set) -> None:  # type: ignore[type-arg]
+        if number in AGAIN:
             self.try_again()
-        elif name in PASSED:
+        elif number in PASSED:
             for pid in pids:
-                os.kill(pid, getattr(signal, PASSED[name]))
+                os.kill(pid, PASSED[number])
 
     def tell_manager(self) -> None:
         """Tell systemd that this process lives: its watchdog would end the
@@ -139,7 +140,7 @@ class Keeper:
         path = self.environ.get("NOTIFY_SOCKET", "")
         if not path:
             return
-        text = "WATCHDOG=1\nSTATUS=" + FAILED % os.getpid()
+        text = "WATCHDOG=1\nSTATUS=" + FAILED
         with contextlib.suppress(OSError), socket.socket(
             socket.AF_UNIX, socket.SOCK_DGRAM
         ) as manager:
@@ -158,8 +159,7 @@ class Keeper:
                 with client:
                     client.settimeout(PATIENCE)
                     client.recv(LONGEST)
-                    text = "failed: %s\n" % (FAILED % os.getpid())
-                    client.sendall(text.encode())
+                    client.sendall(("failed: %s\n" % FAILED).encode())
 
     def restore(self) -> None:
         """Open all descriptors again for the next version. Of the PID file

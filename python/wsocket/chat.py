@@ -25,7 +25,8 @@ from .client_tls import Insecure
 from .exceptions import WebSocketError
 from .parser import Parser
 
-NORMAL = (1000, 1001, 1005)
+AS_ASKED = (1000, 1005)  # close codes that need no word
+NORMAL = (*AS_ASKED, 1001)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     with contextlib.suppress(WebSocketError):
         ws.close()
     code = ws.close_code
-    if code not in (1000, 1005):
+    if code not in AS_ASKED:
         reason = ws.close_reason
         print(
             "wsocket: closed with %s%s" % (code, reason and ": " + reason),

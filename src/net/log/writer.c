@@ -39,10 +39,10 @@ struct wsk__log {
     struct wsk__buf queue;  /* lines not yet written */
     size_t dropped;         /* lines that found no room, and no line says so */
     int next_fd;            /* descriptor to go on with; -1: the same */
-    bool has_writer;        /* a thread writes, or is just being made */
+    bool has_writer;        /* a thread writes; until it ends */
     bool waiting;           /* the writer waits for `wake` */
     bool held;              /* between hold() and reopen() */
-    bool stop, gone;
+    bool stop;
     bool abandoned; /* free() has stopped waiting: the writer frees the log */
 
     struct wsk__log *next; /* in `all` */
@@ -372,7 +372,7 @@ static void *log_writer(void *arg)
         wsk__buf_ack(&batch, wsk__buf_len(&batch));
         pthread_mutex_lock(&log->lock);
     }
-    log->gone = true;
+    log->has_writer = false;
     abandoned = log->abandoned;
     pthread_cond_broadcast(&log->drained);
     pthread_mutex_unlock(&log->lock);
@@ -382,8 +382,17 @@ static void *log_writer(void *arg)
     return NULL;
 }
 
-/* Make the writer of a log that has been said to have one. False with errno:
- * it has none. */
+/* Return true if the caller is to make the writer: the log has none, and is
+ * said to have one from now on. */
+static bool claim_writer_locked(struct wsk__log *log)
+{
+    bool claimed = !log->has_writer;
+
+    log->has_writer = true;
+    return claimed;
+}
+
+/* Make the writer that was claimed. False with errno: the log has none. */
 static bool make_writer(struct wsk__log *log)
 {
     pthread_t writer;
@@ -403,15 +412,14 @@ static bool make_writer(struct wsk__log *log)
 
 bool wsk__log_begin(struct wsk__log *log)
 {
-    bool begins;
+    bool claimed;
 
     if (log == NULL)
         return true;
     pthread_mutex_lock(&log->lock);
-    begins = !log->has_writer;
-    log->has_writer = true;
+    claimed = claim_writer_locked(log);
     pthread_mutex_unlock(&log->lock);
-    return !begins || make_writer(log);
+    return !claimed || make_writer(log);
 }
 
 struct wsk__log *wsk__log_new(int fd)
@@ -466,7 +474,7 @@ static void await_drained_locked(struct wsk__log *log, unsigned wait_ms)
 {
     struct timespec until = wsk__wait_until(wait_ms);
 
-    while (log->has_writer && !log->gone &&
+    while (log->has_writer &&
            (log->stop || !log->waiting || wsk__buf_len(&log->queue) > 0) &&
            pthread_cond_timedwait(&log->drained, &log->lock, &until) !=
                ETIMEDOUT)
@@ -492,7 +500,7 @@ void wsk__log_free(struct wsk__log *log, unsigned wait_ms)
     log->stop = true;
     pthread_cond_signal(&log->wake);
     await_drained_locked(log, wait_ms);
-    gone = log->gone || !log->has_writer;
+    gone = !log->has_writer;
     log->abandoned = !gone;
     pthread_mutex_unlock(&log->lock);
     if (gone)
@@ -513,7 +521,7 @@ uint64_t wsk__log_dropped(const struct wsk__log *log)
 void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
 {
     uint8_t *room;
-    bool begins;
+    bool claimed;
 
     assert(!wsk__holds(WSK__LOCK_ANY)); /* formatting a line takes long */
     if (log == NULL)
@@ -532,9 +540,8 @@ void wsk__log_line(struct wsk__log *log, const char *text, size_t len)
         log->waiting = false; /* one signal is enough */
         pthread_cond_signal(&log->wake);
     }
-    begins = !log->has_writer;
-    log->has_writer = true;
+    claimed = claim_writer_locked(log);
     pthread_mutex_unlock(&log->lock);
-    if (begins)
+    if (claimed)
         make_writer(log); /* if it fails, the next line tries again */
 }
