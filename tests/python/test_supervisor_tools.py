@@ -1,5 +1,6 @@
 """What talks to a supervisor: commands, upgrades, systemd, an editor."""
 
+import functools
 import json
 import os
 import random
@@ -430,11 +431,27 @@ def test_an_upgrade_works_where_the_environment_is_reached_by_a_link(
     assert not set(site.wait_workers(2)) & set(pids)
 
 
+BREAKS_LATER = "import wsocket.master; wsocket.master.OutOfMemory = None"
+
+
+def break_what_comes_next(folder, monkeypatch, how):
+    """Let the version that takes over fail; its trial does not. Return what
+    mends it."""
+    custom = folder / "sitecustomize.py"
+    custom.write_text(
+        "import sys\n"
+        "if 'again.py' in ' '.join(sys.orig_argv):\n"
+        "    %s\n" % how
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return custom.unlink
+
+
 @pytest.mark.parametrize(
     "how",
     [
         "sys.modules['wsocket'] = None",  # it cannot be imported
-        "import wsocket.master; wsocket.master.OutOfMemory = None",  # later
+        BREAKS_LATER,
     ],
 )
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="takes sys.orig_argv")
@@ -444,12 +461,7 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
     """Its package is good in the trial, and bad when it takes over."""
     path = str(tmp_path / "control")
     os.chmod(tmp_path, 0o700)
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'again.py' in ' '.join(sys.orig_argv):\n"
-        "    %s\n" % how
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    mend = break_what_comes_next(tmp_path, monkeypatch, how)
     site.program = site._program(
         "-X", "site=shop", "-m", "wsocket", "--port", "0", "--workers", "2",
         "--control", path, "--access-logfile", "none", "site_app:app", command=(),
@@ -469,7 +481,7 @@ def test_workers_serve_on_if_the_new_version_breaks_after_its_trial(
         assert site.program.wait() == 1
         assert not any(is_there(pid) for pid in pids)
         return
-    (tmp_path / "sitecustomize.py").unlink()
+    mend()
     site.signal("SIGUSR2")  # it works again
     site.wait_said("reload: done")
     site.get()
@@ -525,6 +537,15 @@ def manager(tmp_path, monkeypatch):
         yield heard
 
 
+def hear_from(manager, text):
+    """Wait for a message with a text, and return it."""
+    for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
+        heard = manager.recv(4096).decode()
+        if text in heard:
+            return heard
+    raise AssertionError("nothing was told of " + text)
+
+
 def test_the_service_manager_is_told_what_is_true(site, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "400000")
     site.write(APP.replace(
@@ -559,28 +580,18 @@ def test_the_service_manager_is_told_what_is_true(site, manager, monkeypatch):
 def test_a_failed_upgrade_leaves_the_watchdog_of_the_service_manager_content(
     site, tmp_path, manager, monkeypatch
 ):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'again.py' in ' '.join(sys.orig_argv):\n"
-        "    import wsocket.master; wsocket.master.OutOfMemory = None\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    mend = break_what_comes_next(tmp_path, monkeypatch, BREAKS_LATER)
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     site.program = site._program(
         "--port", "0", "--workers", "2", "--access-logfile", "none",
         "site_app:app",
     ).wait_started()
 
-    def hear(text):
-        for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
-            if text in manager.recv(4096).decode():
-                return
-        raise AssertionError("nothing was told of " + text)
-
+    hear = functools.partial(hear_from, manager)
     site.signal("SIGUSR2")
     hear("WATCHDOG=1\nSTATUS=the upgrade has failed")
     hear("WATCHDOG=1\nSTATUS=the upgrade has failed")
-    (tmp_path / "sitecustomize.py").unlink()
+    mend()
     site.signal("SIGUSR2")
     hear("READY=1\nSTATUS=2 workers, generation")
     site.signal("SIGTERM")
@@ -595,13 +606,7 @@ def test_a_single_process_tells_the_service_manager_as_well(
         "--port", "0", "--graceful-timeout", "30", "site_app:app"
     ).wait_started()
 
-    def hear(text):
-        for _ in range(PATIENCE * 10):  # WATCHDOG=1 never ends
-            heard = manager.recv(4096).decode()
-            if text in heard:
-                return heard
-        raise AssertionError("nothing was told of " + text)
-
+    hear = functools.partial(hear_from, manager)
     assert "STATUS=site_app:app on http://" in hear("READY=1\n")
     hear("WATCHDOG=1")
     hear("WATCHDOG=1")

@@ -10,12 +10,11 @@ memory, and fails when one is not answered. The last line is the count.
 
 import os
 import re
-import resource
 import socket
 import sys
 
 from endings import frame, handshake
-from soak import Server
+from soak import Server, allow_many_files
 
 PATIENCE = 60
 KIB = 1024
@@ -62,17 +61,21 @@ def echo_all(clients):
     return good
 
 
-def plain(port):
+def get(port, path):
+    """The whole answer to a plain request."""
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
-                       b"\r\n")
-        return client.recv(KIB).startswith(b"HTTP/1.1 404")
+        client.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                       b"\r\n" % path)
+        return b"".join(iter(lambda: client.recv(KIB), b""))
+
+
+def plain(port):
+    return get(port, b"/").startswith(b"HTTP/1.1 404")
 
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_files()
     server = Server("endings_app:app", "--threads", "16")
     failed = 0
     try:

@@ -13,6 +13,7 @@ import http.client
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -61,6 +62,11 @@ class Server:
             return self.process.wait(20)
         finally:
             self.process.kill()
+
+
+def allow_many_files():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 # ----------------------------------------------------------------- load ---

@@ -11,18 +11,15 @@ more than 64 MiB. Says how late numbers came. The last line is the count.
 
 import json
 import os
-import resource
 import select
-import socket
 import sys
 import time
 
-from parked import opened, read_exactly
-from soak import MIB, Server
+from parked import PATIENCE, get, opened, read_exactly
+from soak import MIB, Server, allow_many_files
 from stalled_app import EVERY, LENGTH
 
 READERS, STALLED = 800, 200
-PATIENCE = 60
 MEMORY = 64 * MIB
 WHOLE = 4 + LENGTH  # octets of a frame
 
@@ -70,17 +67,9 @@ def read_all(readers, total, server):
     return most
 
 
-def asked(port, path):
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
-        client.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n"
-                       b"Connection: close\r\n\r\n" % path)
-        return b"".join(iter(lambda: client.recv(1024), b""))
-
-
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_files()
     server = Server("stalled_app:app", "--ws-ping-interval", "0",
                     "--graceful-timeout", "5")
     total, failed = int(seconds / EVERY), 0
@@ -88,11 +77,11 @@ def main():
         readers = [Reader(subscribed(server.port)) for _ in range(READERS)]
         stalled = [subscribed(server.port) for _ in range(STALLED)]
         before = server.resident()
-        asked(server.port, b"/start/%g" % seconds)
+        get(server.port, b"/start/%g" % seconds)
         grown = read_all(readers, total, server) - before
         late = sorted(moment for reader in readers for moment in reader.late)
         assert late, "no number came"
-        codes = json.loads(asked(server.port, b"/closed").rpartition(b"\n")[2])
+        codes = json.loads(get(server.port, b"/closed").rpartition(b"\n")[2])
         print("    %d numbers to %d readers, %d stopped reading; late by %.1f ms"
               " (p99), %.1f (most); %.1f MiB more memory"
               % (total, READERS, STALLED, 1000 * late[len(late) * 99 // 100],
